@@ -1,0 +1,213 @@
+# pith: build, test, install. `make help` lists the targets.
+.DEFAULT_GOAL := all
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+BUILD   ?= build
+PREFIX  ?= /usr/local
+PYTHON  ?= /usr/bin/python3
+OPT     ?= -O2 -g
+WERROR  ?=
+SANITIZE ?=
+FUZZ_SECONDS ?= 60
+VERSION := $(shell sed -n 's/^\#define PITH_VERSION "\(.*\)"/\1/p' include/pith.h)
+SOVERSION := 0
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(WERROR)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fPIC -fvisibility=hidden -pthread \
+             $(WARN) $(OPT) $(SANITIZE) -Iinclude -I. $(CFLAGS)
+
+# Looked up when used, so that `make deps` works before pkg-config is there.
+LIB_LIBS = $(shell pkg-config --libs jansson libutf8proc libpcre2-8) -lm -ldl -pthread
+CLI_LIBS = $(shell pkg-config --libs libedit libsodium)
+
+# Layers, lowest first; tests/check_includes.sh holds which may include which.
+LIB_DIRS := base simd weights tokenizer engine
+CLI_DIRS := convert store server perf cli
+
+sources = $(foreach d,$(1),$(wildcard $(d)/*.c))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+LIB_OBJS := $(call objects,$(call sources,$(LIB_DIRS)))
+CLI_OBJS := $(call objects,$(call sources,$(CLI_DIRS)))
+TOOL_OBJS := $(call objects,$(call sources,$(filter-out cli,$(CLI_DIRS))))
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+
+GOLDEN_SRCS := $(wildcard tests/test_golden*.c)
+UNIT_SRCS := $(filter-out $(GOLDEN_SRCS),$(wildcard tests/test_*.c))
+HELP_SRCS := $(filter-out tests/plain.c tests/test_%,$(wildcard tests/*.c))
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# One file per instruction set, each with its own flags; nothing else is built for one.
+$(BUILD)/simd/avx2%.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/simd/avx512%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
+$(BUILD)/simd/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma \
+                              -mf16c
+$(BUILD)/convert/%_avx2.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/convert/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
+
+.PHONY: all lib examples
+all: lib $(BUILD)/pith $(BUILD)/pith.1 examples ## build the libraries, the command and the examples
+lib: $(BUILD)/libpith.a $(BUILD)/libpith.so $(BUILD)/pith.pc ## build libpith.a, libpith.so, pith.pc
+examples: $(EXAMPLES) ## build the programs in examples/
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ISA) -MMD -MP -c $< -o $@
+
+$(BUILD)/libpith.a: $(LIB_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libpith.so.$(SOVERSION): $(LIB_OBJS)
+	$(CC) -shared $(SANITIZE) -Wl,-soname,libpith.so.$(SOVERSION) -o $@ $^ $(LIB_LIBS)
+
+$(BUILD)/libpith.so: $(BUILD)/libpith.so.$(SOVERSION)
+	ln -sf libpith.so.$(SOVERSION) $@
+
+$(BUILD)/pith.pc: Makefile include/pith.h
+	@mkdir -p $(@D)
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+	  'Name: pith' 'Description: Llama-family language models on a CPU' 'Version: $(VERSION)' \
+	  'Requires.private: jansson libutf8proc libpcre2-8' 'Libs: -L$${libdir} -lpith' \
+	  'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' > $@
+
+$(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
+	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+
+$(BUILD)/pith.1: $(BUILD)/pith
+	$(BUILD)/pith help --man > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -Wl,-rpath,'$$ORIGIN/..'
+
+# ---- The two commands of a fresh machine ---------------------------------------------------------
+
+.PHONY: deps deps-build deps-test deps-ci demo test
+BUILD_PACKAGES := pkg-config libc6-dev libjansson-dev libutf8proc-dev libpcre2-dev libedit-dev \
+                  libsodium-dev libopenblas0-pthread
+TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base
+CI_PACKAGES := $(TEST_PACKAGES) clang clang-format libclang-rt-14-dev
+deps-build:
+	@tests/install_packages.sh $(BUILD_PACKAGES)
+deps-test:
+	@tests/install_packages.sh $(TEST_PACKAGES)
+deps-ci:
+	@tests/install_packages.sh $(CI_PACKAGES)
+deps: deps-ci ## install the Debian packages that building, testing and CI need
+
+DEMO_PROMPT := Once upon a time there was a
+demo: deps-build ## install what is missing, build, and generate text with the model that ships
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
+	@echo 'pith run weights/models/tale-int4.pith -p "$(DEMO_PROMPT)"'
+	@printf '%s' '$(DEMO_PROMPT)'; $(BUILD)/pith run weights/models/tale-int4.pith \
+	  -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 --top-p 0.9 --seed 7 --stats; echo
+
+test: deps-test ## install what is missing, build, and run every test
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin
+	@$(MAKE) --no-print-directory unit golden cli-test
+
+# ---- Tests ---------------------------------------------------------------------------------------
+
+.PHONY: unit unit-bin golden golden-bin golden-scripts cli-test gates plain plain-bin
+CRITERION_LIBS = $(shell pkg-config --libs criterion)
+CRITERION_JOBS ?= 2
+test_objects = $(call objects,$(1) $(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
+$(BUILD)/tests/unit: $(call test_objects,$(UNIT_SRCS))
+	$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(CLI_LIBS) $(LIB_LIBS)
+$(BUILD)/tests/golden: $(call test_objects,$(GOLDEN_SRCS))
+	$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(CLI_LIBS) $(LIB_LIBS)
+unit-bin: $(BUILD)/tests/unit
+golden-bin: $(BUILD)/tests/golden
+unit: unit-bin ## the unit tests
+	$(BUILD)/tests/unit -j$(CRITERION_JOBS)
+golden: golden-bin golden-scripts ## the tests against reference outputs
+	$(BUILD)/tests/golden -j$(CRITERION_JOBS)
+golden-scripts: $(BUILD)/pith ## the independent numpy implementation against the same data
+	$(PYTHON) golden/check_reference.py
+	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
+cli-test: $(BUILD)/pith examples ## the command and the examples, as a user runs them
+	PITH=$(BUILD)/pith tests/cli/run.sh
+
+# The same tests without Criterion, for ThreadSanitizer and emulators.
+$(BUILD)/plain/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DPITH_TEST_PLAIN -MMD -MP -c $< -o $@
+PLAIN_SRCS := $(UNIT_SRCS) $(GOLDEN_SRCS) $(HELP_SRCS) tests/plain.c
+$(BUILD)/tests/plain: $(patsubst %.c,$(BUILD)/plain/%.o,$(PLAIN_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+plain-bin: $(BUILD)/tests/plain
+plain: plain-bin ## all tests through the plain runner
+	$(BUILD)/tests/plain
+
+# ---- Sanitizers, fuzzing, checks -----------------------------------------------------------------
+
+.PHONY: asan ubsan tsan fuzz format check-format check-includes
+SANITIZE_OPT := -O1 -g -fno-omit-frame-pointer
+asan: ## the tests under AddressSanitizer and UBSan, and the gates that prove they go red
+	$(MAKE) BUILD=$(BUILD)/asan OPT='$(SANITIZE_OPT)' \
+	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' unit-bin golden-bin gates
+	$(BUILD)/asan/tests/unit -j$(CRITERION_JOBS)
+	$(BUILD)/asan/tests/golden -j$(CRITERION_JOBS)
+ubsan: ## the tests under UBSan alone
+	$(MAKE) BUILD=$(BUILD)/ubsan OPT='$(SANITIZE_OPT)' \
+	  SANITIZE='-fsanitize=undefined -fno-sanitize-recover=all' unit golden-bin
+	$(BUILD)/ubsan/tests/golden -j$(CRITERION_JOBS)
+TSAN_TESTS := pool engine golden_identity
+tsan: ## the tests that use threads under ThreadSanitizer
+	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread plain-bin
+	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tsan/tests/plain $(TSAN_TESTS)
+$(BUILD)/gates/%: $(BUILD)/tests/gates/%.o
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS)
+gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow
+	@for gate in $^; do if $$gate >/dev/null 2>&1; then echo "$$gate passed: leaks or overflows go \
+	unnoticed"; exit 1; else echo "$$gate fails, as it must"; fi; done
+
+FUZZ_BUILD := $(BUILD)/fuzz
+fuzz: ## every fuzz harness for FUZZ_SECONDS
+	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w \
+	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+	  $(foreach f,$(FUZZERS),$(FUZZ_BUILD)/run/$(f))
+	@set -e; for f in $(FUZZERS); do echo "== $$f"; mkdir -p $(FUZZ_BUILD)/found/$$f; \
+	  $(FUZZ_BUILD)/run/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	  -max_len=65536 -print_final_stats=1 -artifact_prefix=$(FUZZ_BUILD)/found/$$f- \
+	  $(FUZZ_BUILD)/found/$$f tests/fuzz/corpus/$$f 2>$(FUZZ_BUILD)/$$f.log \
+	  || { tail -40 $(FUZZ_BUILD)/$$f.log; exit 1; }; \
+	  grep stat::number_of_executed_units $(FUZZ_BUILD)/$$f.log; done
+$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,$(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+format: ## format every C file
+	clang-format -i $(C_FILES)
+check-format: ## fail when a C file is not formatted
+	clang-format --dry-run -Werror $(C_FILES)
+check-includes: ## fail when a layer includes one it must not see
+	tests/check_includes.sh
+
+.PHONY: bench install clean help
+bench: $(BUILD)/pith ## speed of the TinyLlama shape
+	$(BUILD)/pith bench --shape tinyllama-1b --type int4 -p 512 -n 64 -r 3
+
+install: all ## install under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	  $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(BUILD)/pith $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BUILD)/libpith.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(BUILD)/libpith.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf libpith.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libpith.so
+	install -m 644 include/pith.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(BUILD)/pith.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
+	install -m 644 $(BUILD)/pith.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

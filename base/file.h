@@ -1,0 +1,55 @@
+/* Files: reading and mapping, and publishing a new file so that a reader never sees half of it. */
+#ifndef PITH_BASE_FILE_H
+#define PITH_BASE_FILE_H
+
+#include "base/memory.h"
+
+/* Fills `error` with IO and "PATH: cannot ACTION: REASON", the reason being that of the errno value
+ * `code`. */
+pith_status pith_fail_io(pith_error *error, const char *path, const char *action, int code);
+
+/* A regular file open for reading. */
+typedef struct pith_file {
+    int fd;
+    size_t size;
+    const char *path; /* borrowed from the caller of pith_file_open */
+} pith_file;
+
+/* Errors: IO (with path and strerror), FORMAT (not a regular file). */
+pith_status pith_file_open(pith_file *out, const char *path, pith_error *error);
+void pith_file_close(pith_file *file);
+
+/* Reads exactly `size` bytes at `offset`; a short file is FORMAT ("truncated"). Thread-safe. After
+ * a failure the content of `data` is unspecified. */
+pith_status pith_file_read(const pith_file *file, size_t offset, void *data, size_t size,
+                           pith_error *error);
+
+/* Reads a whole text-like file of at most `limit` bytes; *data is released by the caller with
+ * pith_release and has a NUL after its *size bytes. */
+pith_status pith_file_read_all(const char *path, size_t limit, const pith_allocator *allocator,
+                               char **data, size_t *size, pith_error *error);
+
+/* Maps [size] bytes from the start of the file read-only. An empty file is FORMAT. */
+pith_status pith_file_map(const pith_file *file, const void **data, pith_error *error);
+void pith_file_unmap(const void *data, size_t size);
+
+/* A file being written: a temporary beside the final path, named PATH.tmp-PID. Commit makes it
+ * visible under its own name with fsync, rename and fsync of the directory. A temporary left by a
+ * process that is gone is removed by the next pith_output_create of the same path. */
+typedef struct pith_output pith_output;
+
+/* Errors: IO, MEMORY, ARGUMENT (the path names no file), FORMAT (there is something else than a
+ * regular file under this name). Replaces a file or symbolic link of the same name on commit. */
+pith_status pith_output_create(pith_output **out, const char *path, const pith_allocator *allocator,
+                               pith_error *error);
+/* Writes at any offset; thread-safe. Errors: IO (disk full is named). */
+pith_status pith_output_write(pith_output *output, size_t offset, const void *data, size_t size,
+                              pith_error *error);
+/* Publishes and frees, also on failure: then nothing is published and the temporary is removed. The
+ * one exception is a failure to flush the directory after the rename, named in the message: the new
+ * file is in place, but might not survive a power cut. Fails when a write has failed before. */
+pith_status pith_output_commit(pith_output *output, pith_error *error);
+/* Removes the temporary and frees; accepts NULL. */
+void pith_output_discard(pith_output *output);
+
+#endif

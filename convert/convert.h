@@ -1,0 +1,43 @@
+/* Conversion of a Hugging Face model directory to a .pith file. */
+#ifndef PITH_CONVERT_CONVERT_H
+#define PITH_CONVERT_CONVERT_H
+
+#include "base/pool.h"
+#include "base/status.h"
+#include "weights/matrix.h"
+
+/* What became of one matrix. */
+typedef struct pith_convert_row {
+    const char *name; /* tensor in the .pith file */
+    pith_type type;   /* as stored */
+    bool fell_back;   /* int4 was asked for but columns are not a multiple of 32: stored as int8 */
+    size_t rows, cols; /* without padding */
+    double bits_per_weight;
+    double relative_error; /* sqrt(sum (w - w')^2 / sum w^2) against the source's values */
+} pith_convert_row;
+
+typedef struct pith_convert_options {
+    pith_type type;
+    pith_type head_type; /* PITH_N_TYPES: int8 when type is int8 or int4, else type */
+    const char *importance_path; /* file made by `pith importance`, or NULL */
+    const char *tokenizer_path;  /* tokenizer.model or tokenizer.json to use; NULL: the directory's
+                                    tokenizer.model, else its tokenizer.json */
+    size_t n_threads;            /* 0: one per usable CPU */
+    const pith_allocator *allocator; /* NULL: malloc */
+    pith_log log;
+    /* Called after every piece of work from the thread that called pith_convert; false cancels
+     * (STOPPED). May be NULL. */
+    bool (*progress)(void *user, size_t weights_done, size_t weights_total);
+    void *progress_user;
+    void (*report)(void *user, const pith_convert_row *row); /* one call per matrix, in file order */
+    void *report_user;
+} pith_convert_options;
+
+/* Reads the directory `source`, writes `out_path` atomically. Resident memory stays under the
+ * largest tensor x 4 bytes + 256 MB (mapped pages excluded). The output depends only on the inputs
+ * and on type, head type and importance: same bytes for any number of threads.
+ * Errors: IO, FORMAT, UNSUPPORTED, MEMORY, STOPPED; nothing is published then. */
+pith_status pith_convert(const char *source, const char *out_path,
+                         const pith_convert_options *options, pith_error *error);
+
+#endif

@@ -1,0 +1,351 @@
+/* pith: run Llama-family language models on a CPU.
+ *
+ *     pith_error error;
+ *     pith_model *model;
+ *     pith_session *session;
+ *     if (pith_model_open(&model, "tale.pith", NULL, &error) != PITH_OK) ...error.message...
+ *     if (pith_session_new(&session, model, NULL, &error) != PITH_OK) ...
+ *     int32_t tokens[64];
+ *     size_t n;
+ *     pith_tokenize(model, "Once upon a time", 16, PITH_TOKENIZE_BOS, tokens, 64, &n, &error);
+ *     pith_session_eval(session, tokens, n, &error);
+ *     const float *logits = pith_session_logits(session);     -- [vocab], valid until the next eval
+ *     pith_session_free(session);
+ *     pith_model_free(model);
+ *
+ * Conventions. Every function that can fail returns a pith_status and fills `error` (which may be
+ * NULL) with the same status and one sentence naming what was wrong; out parameters are untouched
+ * then. The library never prints, exits, aborts, or reads the environment, and has no mutable
+ * globals. Text is UTF-8 and carries its length in bytes; it need not end in NUL. Free functions
+ * accept NULL.
+ *
+ * Threads. A pith_model is immutable: any number of threads may use it at once. A pith_session, a
+ * pith_sampler and a pith_decoder are each used by one thread at a time.
+ *
+ * OpenBLAS. Products with f32 weights go through OpenBLAS when it is installed and the options
+ * allow it; it is loaded at the first pith_model_open that wants it. It starts threads of its own
+ * and reads the environment: set OPENBLAS_CORETYPE=SkylakeX before creating any thread on an
+ * AVX-512 machine that OpenBLAS is too old to know. */
+#ifndef PITH_H
+#define PITH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PITH_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define PITH_API __attribute__((visibility("default")))
+#define PITH_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#else
+#define PITH_API
+#define PITH_PRINTF(format, first)
+#endif
+
+/* ---- Status ---------------------------------------------------------------------------------- */
+
+typedef enum pith_status {
+    PITH_OK = 0,
+    PITH_ERROR_ARGUMENT,    /* the caller broke the contract: null pointer, option out of range */
+    PITH_ERROR_MEMORY,      /* an allocation failed */
+    PITH_ERROR_IO,          /* a system call failed; the message holds the path and strerror */
+    PITH_ERROR_FORMAT,      /* a file is damaged or not what it claims to be */
+    PITH_ERROR_UNSUPPORTED, /* valid, but not something this version can do; the message names it */
+    PITH_ERROR_CAPACITY, /* the caller's buffer is too small; the count says how much is needed */
+    PITH_ERROR_CONTEXT,  /* the tokens do not fit in the session's context */
+    PITH_ERROR_TOKEN,    /* a token id outside the vocabulary */
+    PITH_ERROR_TEXT,     /* text is not valid UTF-8 */
+    PITH_ERROR_NUMERIC,  /* the network produced NaN or infinite logits */
+    PITH_ERROR_STOPPED,  /* a callback asked to stop */
+} pith_status;
+
+typedef struct pith_error {
+    pith_status status;
+    char message[500]; /* one sentence without a final newline; NUL-terminated */
+} pith_error;
+
+/* Short lower-case name of a status ("format"); never NULL. */
+PITH_API const char *pith_status_name(pith_status status);
+
+/* The library's version, PITH_VERSION of the build. */
+PITH_API const char *pith_version(void);
+
+/* ---- Options shared by several calls --------------------------------------------------------- */
+
+/* Memory for pith's own objects. All three functions are required and may be called from any
+ * thread. `allocate` returns memory aligned for any type, or NULL; `reallocate` accepts NULL and
+ * leaves the old block alone when it fails; `release` accepts NULL. NULL in place of a
+ * pith_allocator means malloc, realloc and free. jansson keeps its own, process-wide allocator. */
+typedef struct pith_allocator {
+    void *user;
+    void *(*allocate)(void *user, size_t size);
+    void *(*reallocate)(void *user, void *block, size_t size);
+    void (*release)(void *user, void *block);
+} pith_allocator;
+
+typedef enum pith_log_level { PITH_LOG_INFO, PITH_LOG_WARNING } pith_log_level;
+
+/* Receives one message without a newline; may be called from the thread that called the library. */
+typedef void (*pith_log_fn)(void *user, pith_log_level level, const char *message);
+
+/* ---- Model ----------------------------------------------------------------------------------- */
+
+typedef struct pith_model pith_model;
+
+typedef enum pith_blas { PITH_BLAS_AUTO, PITH_BLAS_ON, PITH_BLAS_OFF } pith_blas;
+
+/* Zero-initialised means: all defaults. */
+typedef struct pith_model_options {
+    size_t n_threads; /* threads of one eval, the caller's included; 0: one per usable CPU;
+                         at most 256 */
+    const char *isa;  /* "scalar", "avx2", "avx512", "avx512-vnni"; NULL: the best there is */
+    pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it can be loaded; ON: an error when
+                         it cannot; OFF: bit-identical results in f32 too */
+    bool map;         /* map the file instead of reading it into huge pages. Truncating a mapped
+                         file while it is in use ends the process with SIGBUS */
+    const pith_allocator *allocator; /* borrowed until pith_model_free */
+    pith_log_fn log;                 /* NULL: silent */
+    void *log_user;
+} pith_model_options;
+
+/* Opens a `.pith` file (docs/format.md). Everything in the file is checked before use.
+ * Errors: ARGUMENT, MEMORY, IO, FORMAT, UNSUPPORTED (isa not on this CPU, format version, BLAS). */
+PITH_API pith_status pith_model_open(pith_model **out, const char *path,
+                                     const pith_model_options *options, pith_error *error);
+
+/* Frees the model. All its sessions, samplers and decoders must be gone. */
+PITH_API void pith_model_free(pith_model *model);
+
+typedef struct pith_model_info {
+    const char *architecture;  /* "llama" */
+    const char *type;          /* numeric type of the linear layers: "int4" */
+    const char *isa;           /* kernels in use: "avx512-vnni" */
+    const char *chat_format;   /* "llama2", or NULL when the chat markup is unknown */
+    const char *chat_template; /* the checkpoint's own template text, or NULL */
+    size_t n_vocab;            /* rows of the output head */
+    size_t n_context;          /* positions the model was trained for */
+    size_t n_embd;
+    size_t n_layers;
+    size_t n_params;
+    size_t weight_bytes; /* bytes of all weight tensors */
+    size_t token_bytes;  /* weight bytes read to generate one token (embedding excluded) */
+    size_t n_threads;
+    int32_t bos;        /* -1: none */
+    const int32_t *eos; /* [n_eos] tokens that end a generation */
+    size_t n_eos;
+    bool has_infill; /* the tokenizer has Code Llama's <PRE>, <SUF>, <MID>, <EOT> */
+    bool blas;       /* OpenBLAS is in use */
+} pith_model_info;
+
+/* Facts about an open model. Strings and arrays are owned by the model. */
+PITH_API void pith_model_get_info(const pith_model *model, pith_model_info *out);
+
+/* ---- Text and tokens ------------------------------------------------------------------------- */
+
+enum {
+    PITH_TOKENIZE_BOS = 1,     /* put the beginning-of-sequence token first, if the model has one */
+    PITH_TOKENIZE_SPECIAL = 2, /* read special tokens written in the text ("</s>") as such */
+};
+
+/* Encodes `text` [n_bytes]. Writes at most `capacity` ids to `tokens` and sets *n_tokens to the
+ * number the text has; when that is more than `capacity`, returns CAPACITY (and *n_tokens is set,
+ * the one exception to "untouched"). `tokens` may be NULL when capacity is 0.
+ * Errors: ARGUMENT, CAPACITY, MEMORY, TEXT (invalid UTF-8, with the byte offset). */
+PITH_API pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_bytes,
+                                   unsigned flags, int32_t *tokens, size_t capacity,
+                                   size_t *n_tokens, pith_error *error);
+
+/* Decodes tokens [n_tokens] to text; special tokens give no text, bytes that are not valid UTF-8
+ * become U+FFFD. Capacity works as in pith_tokenize; no NUL is added.
+ * Errors: ARGUMENT, CAPACITY, MEMORY, TOKEN. */
+PITH_API pith_status pith_detokenize(const pith_model *model, const int32_t *tokens,
+                                     size_t n_tokens, char *text, size_t capacity, size_t *n_bytes,
+                                     pith_error *error);
+
+/* The vocabulary's own spelling of one token ("▁the", "<0x0A>"), owned by the model, not
+ * NUL-terminated. Errors: ARGUMENT, TOKEN. */
+PITH_API pith_status pith_token_text(const pith_model *model, int32_t token, const char **text,
+                                     size_t *n_bytes, pith_error *error);
+
+/* A decoder turns tokens into text one at a time and never emits part of a UTF-8 character. */
+typedef struct pith_decoder pith_decoder;
+
+/* Errors: ARGUMENT, MEMORY. */
+PITH_API pith_status pith_decoder_new(pith_decoder **out, const pith_model *model,
+                                      pith_error *error);
+PITH_API void pith_decoder_free(pith_decoder *decoder);
+
+/* Appends one token; *text [*n_bytes] is the text that became complete, possibly empty, borrowed
+ * until the next call. Allocates nothing. Errors: ARGUMENT, TOKEN. */
+PITH_API pith_status pith_decoder_push(pith_decoder *decoder, int32_t token, const char **text,
+                                       size_t *n_bytes, pith_error *error);
+
+/* Ends the text: what is still held back comes out (as U+FFFD for broken bytes), and the decoder
+ * is ready for a new text. */
+PITH_API void pith_decoder_finish(pith_decoder *decoder, const char **text, size_t *n_bytes);
+
+typedef struct pith_message {
+    const char *role; /* "system", "user", "assistant" */
+    const char *content;
+    size_t n_bytes; /* of content */
+} pith_message;
+
+/* Renders a conversation as the model's chat markup. Markup is written as token ids: special
+ * tokens spelled in `content` stay text. The last message is the user's. Capacity works as in
+ * pith_tokenize. Errors: ARGUMENT (roles out of order), CAPACITY, MEMORY, TEXT,
+ * UNSUPPORTED (the model's chat format is not known; named). */
+PITH_API pith_status pith_chat_format(const pith_model *model, const pith_message *messages,
+                                      size_t n_messages, int32_t *tokens, size_t capacity,
+                                      size_t *n_tokens, pith_error *error);
+
+/* Renders a Code Llama infilling prompt (Roziere et al. 2023, section 2.3):
+ * <s> <PRE> prefix <SUF> suffix <MID>, or with `suffix_first` <s> <PRE> <SUF> suffix <MID> prefix.
+ * Errors: ARGUMENT, CAPACITY, MEMORY, TEXT, UNSUPPORTED (no infilling tokens). */
+PITH_API pith_status pith_infill_format(const pith_model *model, const char *prefix,
+                                        size_t n_prefix, const char *suffix, size_t n_suffix,
+                                        bool suffix_first, int32_t *tokens, size_t capacity,
+                                        size_t *n_tokens, pith_error *error);
+
+/* ---- Session: one timeline of tokens with its KV cache --------------------------------------- */
+
+typedef struct pith_session pith_session;
+
+typedef enum pith_kv_type { PITH_KV_AUTO, PITH_KV_F32, PITH_KV_F16, PITH_KV_INT8 } pith_kv_type;
+
+/* Zero-initialised means: all defaults. */
+typedef struct pith_session_options {
+    size_t n_context;     /* positions; 0: the model's n_context. More than the model's is allowed
+                             and logged as a warning */
+    size_t n_batch;       /* most tokens per forward pass (prefill chunk); 0: 512 */
+    pith_kv_type kv_type; /* AUTO: f32 for f32 weights, else f16 */
+    bool all_logits;      /* keep the logits of every token of an eval, not only the last */
+} pith_session_options;
+
+/* Errors: ARGUMENT, MEMORY, UNSUPPORTED (kv_type). The model must outlive the session. */
+PITH_API pith_status pith_session_new(pith_session **out, const pith_model *model,
+                                      const pith_session_options *options, pith_error *error);
+PITH_API void pith_session_free(pith_session *session);
+
+/* Appends tokens [n_tokens >= 1] to the timeline and computes the logits of the last one (of every
+ * one with all_logits). On failure the timeline is as before. Allocates nothing.
+ * Errors: ARGUMENT, CONTEXT, TOKEN, NUMERIC. */
+PITH_API pith_status pith_session_eval(pith_session *session, const int32_t *tokens,
+                                       size_t n_tokens, pith_error *error);
+
+/* Evaluates several sessions of one model in one pass: tokens[i] [n_tokens[i] >= 1] are appended
+ * to sessions[i]. Logits are bit for bit those of separate evals (with BLAS off). On failure every
+ * timeline is as before. Sessions must be distinct. Errors: as pith_session_eval. */
+PITH_API pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
+                                     const int32_t *const *tokens, const size_t *n_tokens,
+                                     pith_error *error);
+
+/* Logits [n_vocab] of the last token, borrowed until the next eval; NULL before the first. */
+PITH_API const float *pith_session_logits(const pith_session *session);
+
+/* With all_logits: logits [n_vocab] of the i-th token of the last eval; NULL when out of range. */
+PITH_API const float *pith_session_logits_at(const pith_session *session, size_t i);
+
+/* Number of tokens in the timeline, and the tokens themselves (borrowed until the next call). */
+PITH_API size_t pith_session_length(const pith_session *session);
+PITH_API const int32_t *pith_session_tokens(const pith_session *session);
+PITH_API size_t pith_session_context(const pith_session *session);
+
+/* Forgets everything after the first n_tokens tokens. Logits become unavailable.
+ * Errors: ARGUMENT (n_tokens beyond the timeline). */
+PITH_API pith_status pith_session_rewind(pith_session *session, size_t n_tokens, pith_error *error);
+
+/* Watches the inside of the network while a session evaluates, for research and calibration. Called
+ * with the rows of one named tensor, data [n_rows, n_cols], valid during the call, on the thread
+ * that called eval:
+ *     "model.embed_tokens"                       [n_tokens, n_embd] token embeddings
+ *     "model.layers.L"                           [n_tokens, n_embd] residual stream after layer L
+ *     "model.norm"                               [n_rows, n_embd] after the final RMSNorm
+ *     "model.layers.L.self_attn.qkv_proj.input"  inputs of the linear layers: [n_tokens, columns];
+ *     ...self_attn.o_proj.input, ...mlp.gate_up_proj.input, ...mlp.down_proj.input, lm_head.input
+ * Inputs are the float values before activation quantisation. NULL stops. Slows evaluation. */
+typedef void (*pith_observe_fn)(void *user, const char *name, const float *data, size_t n_rows,
+                                size_t n_cols);
+PITH_API void pith_session_observe(pith_session *session, pith_observe_fn fn, void *user);
+
+/* ---- Sampling -------------------------------------------------------------------------------- */
+
+/* Zero-initialised means: greedy. Filters apply in this order: penalties, top-k, temperature,
+ * top-p, min-p. */
+typedef struct pith_sampling {
+    float temperature;    /* 0: arg max */
+    size_t top_k;         /* keep the k most likely; 0: all */
+    float top_p;          /* nucleus (Holtzman et al. 2020); 0 or 1: off */
+    float min_p;          /* keep p >= min_p * max p; 0: off */
+    float repeat_penalty; /* Keskar et al. 2019: positive logits / r, negative x r; 0 or 1: off */
+    size_t repeat_last_n; /* window of the three penalties; 0: 64 */
+    float frequency_penalty; /* subtracted once per occurrence in the window */
+    float presence_penalty;  /* subtracted once if the token occurs in the window */
+    uint64_t seed;           /* generator: PCG-XSH-RR 64/32 (O'Neill 2014) */
+} pith_sampling;
+
+typedef struct pith_sampler pith_sampler;
+
+/* Errors: ARGUMENT (a setting out of range, named), MEMORY. */
+PITH_API pith_status pith_sampler_new(pith_sampler **out, const pith_model *model,
+                                      const pith_sampling *settings, pith_error *error);
+PITH_API void pith_sampler_free(pith_sampler *sampler);
+
+/* Records a token in the penalty window (prompt tokens, and each token that pith_sample chose). */
+PITH_API void pith_sampler_accept(pith_sampler *sampler, int32_t token);
+
+/* Chooses a token from logits [n_vocab], which are not changed. Same seed, settings and logits:
+ * same tokens on every machine. Ties go to the lower id. Allocates nothing.
+ * Errors: ARGUMENT, NUMERIC (NaN or infinite logits). */
+PITH_API pith_status pith_sample(pith_sampler *sampler, const float *logits, int32_t *token,
+                                 pith_error *error);
+
+/* ---- Generation ------------------------------------------------------------------------------ */
+
+typedef enum pith_finish {
+    PITH_FINISH_EOS,     /* the model ended the text */
+    PITH_FINISH_STOP,    /* a stop string was found; the text ends before it */
+    PITH_FINISH_LENGTH,  /* max_tokens reached */
+    PITH_FINISH_CONTEXT, /* the context is full */
+    PITH_FINISH_STOPPED, /* the callback asked to stop */
+} pith_finish;
+
+/* Zero-initialised means: greedy, until EOS or the context is full. */
+typedef struct pith_generate_params {
+    pith_sampling sampling;
+    size_t max_tokens;        /* 0: until the context is full */
+    const char *const *stops; /* [n_stops] NUL-terminated stop strings, each 1..256 bytes */
+    size_t n_stops;           /* at most 16 */
+    bool ignore_eos;
+} pith_generate_params;
+
+typedef struct pith_usage {
+    size_t prompt_tokens;
+    size_t generated_tokens; /* the end token excluded */
+    double prompt_seconds;   /* evaluating the prompt: time to the first token */
+    double generate_seconds; /* everything after it */
+    pith_finish finish;
+} pith_usage;
+
+/* Receives text as it becomes complete (whole UTF-8 characters; text that may be the start of a
+ * stop string is held back). Also called with n_bytes 0 after each chunk of a long prompt. Return
+ * false to stop. */
+typedef bool (*pith_text_fn)(void *user, const char *text, size_t n_bytes);
+
+/* Appends the prompt tokens [n_prompt >= 1] to the session, then generates. The session's timeline
+ * afterwards holds the prompt and the generated tokens, except the last one, which nothing has
+ * needed evaluated yet; after an error or a stop within the prompt, the chunks evaluated so far.
+ * `on_text` may be NULL. `usage` may be NULL; it is filled on success. A callback returning false
+ * is success with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY. */
+PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n_prompt,
+                                   const pith_generate_params *params, pith_text_fn on_text,
+                                   void *user, pith_usage *usage, pith_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,43 @@
+#!/bin/sh
+# The layers of pith and what each may include, besides itself and pith.h. Fails on any other
+# project include.
+set -eu
+cd "$(dirname "$0")/.."
+
+allowed() {
+    case $1 in
+    base) echo ;;
+    simd) echo "base" ;;
+    tokenizer) echo "base" ;;
+    weights) echo "base simd tokenizer/vocab.h" ;;
+    engine) echo "base simd weights tokenizer" ;;
+    convert) echo "base simd weights tokenizer" ;;
+    store) echo "base" ;;
+    perf) echo "base simd weights tokenizer engine" ;;
+    server) echo "base store" ;;
+    cli) echo "base simd weights tokenizer convert store perf server/server.h" ;;
+    examples) echo ;;
+    esac
+}
+
+bad=0
+for layer in base simd tokenizer weights engine convert store perf server cli examples; do
+    for line in $(grep -Hno '^#include "[^"]*"' "$layer"/*.[ch] 2>/dev/null |
+        sed 's/#include "\(.*\)"/\1/'); do
+        file=${line%%:*}
+        path=${line##*:}
+        ok=
+        [ "$path" = pith.h ] && ok=1
+        for may in $layer $(allowed "$layer"); do
+            case $path in
+            "$may" | "$may"/*) ok=1 ;;
+            esac
+        done
+        [ "$layer" != examples ] || [ "$path" = pith.h ] || ok=
+        if [ -z "$ok" ]; then
+            echo "$file includes $path, which $layer must not see" >&2
+            bad=1
+        fi
+    done
+done
+exit $bad

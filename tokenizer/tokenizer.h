@@ -1,0 +1,96 @@
+/* Encoding and decoding with a compiled vocabulary. A tokenizer is immutable and shared by threads;
+ * encoding takes O(n log n) time in the length of the text. */
+#ifndef PITH_TOKENIZER_TOKENIZER_H
+#define PITH_TOKENIZER_TOKENIZER_H
+
+#include "tokenizer/vocab.h"
+
+typedef struct pith_tokenizer pith_tokenizer;
+
+/* Builds the look-up tables. The vocabulary's arrays are borrowed and must outlive it; the vocab
+ * must have passed pith_vocab_check. Errors: MEMORY, FORMAT (pattern does not compile; spellings made
+ * to collide), UNSUPPORTED (WordPiece). */
+pith_status pith_tokenizer_new(pith_tokenizer **out, const pith_vocab *vocab,
+                               const pith_allocator *allocator, pith_error *error);
+void pith_tokenizer_free(pith_tokenizer *tokenizer);
+const pith_vocab *pith_tokenizer_vocab(const pith_tokenizer *tokenizer);
+
+/* A growing list of token ids. */
+typedef struct pith_tokens {
+    const pith_allocator *allocator;
+    int32_t *ids; /* [capacity], n in use */
+    size_t n;
+    size_t capacity;
+} pith_tokens;
+
+void pith_tokens_init(pith_tokens *tokens, const pith_allocator *allocator);
+void pith_tokens_release(pith_tokens *tokens);
+bool pith_tokens_push(pith_tokens *tokens, int32_t id); /* false: out of memory */
+
+/* How a piece of text is read. */
+enum {
+    PITH_ENCODE_SPECIAL = 1,   /* match special tokens written in the text */
+    PITH_ENCODE_NO_PREFIX = 2, /* no dummy prefix: the text continues what stands before */
+};
+
+enum { PITH_ENCODE_MAX_BYTES = 1 << 29 }; /* of one text */
+
+/* Appends the ids of `text` [n_bytes]; bos and eos are the caller's business. On failure `out` may
+ * have grown. Errors: TEXT (invalid UTF-8, with byte offset; the split pattern gave up), MEMORY,
+ * ARGUMENT (more than PITH_ENCODE_MAX_BYTES). */
+pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                        unsigned flags, pith_tokens *out, pith_error *error);
+
+/* Id of the token spelled exactly so, or -1. */
+int32_t pith_tokenizer_find(const pith_tokenizer *tokenizer, const char *spelling, size_t n_bytes);
+
+/* Spelling of a token as stored; false when out of range. */
+bool pith_tokenizer_piece(const pith_tokenizer *tokenizer, int32_t id, const char **text,
+                          size_t *n_bytes);
+
+/* Streaming detokenisation. Plain data; initialise with pith_decode_begin. */
+enum { PITH_DECODE_ROOM = 8 };
+
+typedef struct pith_decode_state {
+    unsigned char pending[PITH_DECODE_ROOM]; /* bytes of an unfinished character */
+    size_t n_pending;
+    bool started; /* some text came out: the dummy prefix has been dropped */
+    bool show_special; /* special tokens give their spelling instead of nothing */
+} pith_decode_state;
+
+void pith_decode_begin(pith_decode_state *state, bool show_special);
+
+/* Largest number of bytes one push or finish can produce with this vocabulary. */
+size_t pith_decode_max(const pith_tokenizer *tokenizer);
+
+/* Writes the text that token `id` completes to out [pith_decode_max]; returns its length. Each byte
+ * that cannot be part of valid UTF-8 becomes one U+FFFD, as in SentencePiece. An id out of range
+ * gives nothing (callers check). */
+size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *state, int32_t id,
+                        char *out);
+size_t pith_decode_finish(const pith_tokenizer *tokenizer, pith_decode_state *state, char *out);
+
+/* Validates UTF-8 (RFC 3629: no surrogates, no overlong forms): the offset of the first bad byte,
+ * or n_bytes. */
+size_t pith_utf8_check(const char *text, size_t n_bytes);
+
+/* Renders a conversation; see pith_chat_format. `format` is the name of a chat format ("llama2") or
+ * NULL; a format that is not known is UNSUPPORTED, named. Appends to out. */
+pith_status pith_chat_encode(const pith_tokenizer *tokenizer, const char *format,
+                             const pith_message *messages, size_t n_messages, pith_tokens *out,
+                             pith_error *error);
+
+/* The chat format that a checkpoint's template text is: "llama2", or NULL. */
+const char *pith_chat_recognise(const char *chat_template);
+
+/* Code Llama infilling; see pith_infill_format. Special ids come from the vocabulary, spelled
+ * "▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>" (tokenizer.model) or "<PRE>"... */
+typedef struct pith_infill_ids {
+    int32_t prefix, suffix, middle, end; /* -1: none */
+} pith_infill_ids;
+pith_infill_ids pith_tokenizer_infill(const pith_tokenizer *tokenizer);
+pith_status pith_infill_encode(const pith_tokenizer *tokenizer, const char *prefix,
+                               size_t n_prefix, const char *suffix, size_t n_suffix,
+                               bool suffix_first, pith_tokens *out, pith_error *error);
+
+#endif

@@ -1,0 +1,114 @@
+/* A compiled vocabulary: flat arrays that a .pith file stores as tensors, with the few settings that
+ * go to its metadata. The converter's parsers (tokenizer.model, tokenizer.json) make one; opening a
+ * model points one at the file's bytes and parses no text. */
+#ifndef PITH_TOKENIZER_VOCAB_H
+#define PITH_TOKENIZER_VOCAB_H
+
+#include "base/memory.h"
+
+typedef enum pith_tokenizer_kind {
+    PITH_TOKENIZER_SENTENCEPIECE, /* merge by piece score (tokenizer.model), byte fallback */
+    PITH_TOKENIZER_LLAMA_BPE,     /* merge by rank over characters with byte fallback: a Llama-style
+                                     tokenizer.json (Metaspace, or Prepend and Replace) */
+    PITH_TOKENIZER_BYTE_BPE,      /* merge by rank over bytes: GPT-2, Llama 3, Qwen2 */
+    PITH_TOKENIZER_WORDPIECE,     /* BERT */
+} pith_tokenizer_kind;
+
+/* Per piece. */
+typedef enum pith_piece_type {
+    PITH_PIECE_NORMAL = 1, /* the numbers of sentencepiece_model.proto */
+    PITH_PIECE_UNKNOWN = 2,
+    PITH_PIECE_CONTROL = 3,      /* special: no text when decoded, matched only on request */
+    PITH_PIECE_USER_DEFINED = 4, /* added token with text: always matched whole */
+    PITH_PIECE_UNUSED = 5,
+    PITH_PIECE_BYTE = 6, /* "<0x0A>" */
+} pith_piece_type;
+
+enum {
+    PITH_VOCAB_MAX_PIECES = 1 << 20,
+    PITH_VOCAB_MAX_MERGES = 1 << 21,
+    PITH_VOCAB_MAX_BYTES = 64 << 20,
+    PITH_VOCAB_MAX_ADDED_BYTES = 512, /* of a token that is looked for in the text */
+    PITH_VOCAB_MAX_PATTERN = 4096,    /* bytes of `pattern` */
+};
+
+/* Flags of an added or special token, in `added`. */
+enum {
+    PITH_ADDED_LSTRIP = 1,
+    PITH_ADDED_RSTRIP = 2,
+    PITH_ADDED_SINGLE_WORD = 4,
+    PITH_ADDED_SPECIAL = 8,     /* skipped when decoding, matched only on request */
+    PITH_ADDED_NORMALIZED = 16, /* matched in the normalised text instead of the text as given */
+};
+
+typedef struct pith_vocab {
+    pith_tokenizer_kind kind;
+    size_t n_pieces;         /* ids 0 .. n_pieces - 1 */
+    const char *bytes;       /* [n_bytes] spellings, one after the other; byte-level BPE stores the
+                                real bytes, not the GPT-2 byte alphabet */
+    size_t n_bytes;
+    const uint32_t *offsets; /* [n_pieces + 1] into bytes, ascending, offsets[n_pieces] == n_bytes */
+    const float *scores;     /* [n_pieces]; SentencePiece only, else NULL */
+    const uint8_t *types;    /* [n_pieces], pith_piece_type */
+    const uint8_t *added;    /* [n_pieces] flags of added tokens (PITH_ADDED_*), 0 for others */
+    size_t n_merges;
+    const uint32_t *merges;  /* [n_merges, 3]: left id, right id, merged id; rank is the index.
+                                Both BPE kinds, else NULL */
+
+    int32_t bos, eos, unk; /* -1: none */
+    bool add_bos;          /* what the model expects in front of a text (informative) */
+
+    bool add_dummy_prefix;      /* SentencePiece: put a space in front; LLAMA_BPE: Prepend */
+    bool remove_extra_whitespaces;
+    bool escape_whitespaces;    /* ' ' is U+2581 in pieces */
+    bool prefix_first_only;     /* Metaspace prepend_scheme "first": no prefix when the text already
+                                   begins with a space, and none after a special token */
+    bool byte_fallback;
+    bool fuse_unk;
+    bool ignore_merges;         /* a whole pre-token that is a piece is that piece */
+    bool add_prefix_space;      /* byte-level: ' ' in front unless there is white space */
+    bool nfc;                   /* NFC normalisation first (Qwen2) */
+    bool lowercase, strip_accents, clean_text, split_cjk; /* WordPiece (BertNormalizer) */
+    size_t max_word_chars;      /* WordPiece: 100 */
+    const char *pattern;        /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
+                                   lies between matches is a pre-token too; NUL-terminated. NULL: the
+                                   text is one pre-token */
+} pith_vocab;
+
+/* Checks everything that the encoder relies on: counts within limits, offsets ascending, merges that
+ * join two pieces to a third which is spelled so, scores finite, types and flags known, byte pieces
+ * spelled "<0x0A>", UTF-8 where text is meant. Only a piece of type UNUSED may be empty. `where`
+ * names the source. Errors: FORMAT. */
+pith_status pith_vocab_check(const pith_vocab *vocab, const char *where, pith_error *error);
+
+/* A vocabulary that owns its arrays, as the parsers make it. */
+typedef struct pith_vocab_file {
+    pith_vocab vocab;
+    const pith_allocator *allocator;
+    void *blocks[10]; /* what to release */
+} pith_vocab_file;
+
+void pith_vocab_file_free(pith_vocab_file *file); /* contents only; leaves it zeroed */
+
+/* Parses a SentencePiece model (protobuf wire format; BPE only, unigram is UNSUPPORTED). `name` is
+ * the file's name for messages. Errors: FORMAT, MEMORY, UNSUPPORTED (named). */
+pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data, size_t size,
+                                          const char *name, const pith_allocator *allocator,
+                                          pith_error *error);
+
+/* Parses a Hugging Face tokenizer.json of the supported kinds; any normaliser, pre-tokenizer or
+ * model field that would change ids and is not supported is UNSUPPORTED by name. */
+pith_status pith_vocab_from_json(pith_vocab_file *out, const char *text, size_t size,
+                                 const char *name, const pith_allocator *allocator,
+                                 pith_error *error);
+
+/* Adds the tokens that tokenizer_config.json ("added_tokens_decoder") or added_tokens.json declare
+ * beyond or over those of a tokenizer.model; ids must be contiguous with the vocabulary or already
+ * in it. Where both texts declare an id, the first gives its flags. "add_bos_token" of the first is
+ * read too. Either text may be NULL. On failure the vocabulary is as before.
+ * Errors: FORMAT, MEMORY. */
+pith_status pith_vocab_add_tokens(pith_vocab_file *file, const char *config_text,
+                                  size_t config_size, const char *added_text, size_t added_size,
+                                  const char *name, pith_error *error);
+
+#endif

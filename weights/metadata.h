@@ -1,0 +1,64 @@
+/* The JSON document in a .pith file's metadata: the one place that knows its keys (docs/format.md
+ * lists them). The converter fills this struct and writes it; the reader parses into it. */
+#ifndef PITH_WEIGHTS_METADATA_H
+#define PITH_WEIGHTS_METADATA_H
+
+#include "tokenizer/vocab.h"
+#include "weights/llama.h"
+
+enum {
+    PITH_MAX_EOS = 16,
+    PITH_SHA256_TEXT = 65,       /* 64 hex digits and a NUL */
+    PITH_MAX_METADATA = 8 << 20, /* bytes of the JSON document */
+};
+
+/* A source file the weights came from. */
+typedef struct pith_source {
+    const char *name; /* base name */
+    size_t size;
+    char sha256[PITH_SHA256_TEXT]; /* lower case; "": not recorded */
+} pith_source;
+
+/* One tensor of the file. */
+typedef struct pith_tensor_note {
+    const char *name;
+    bool is_matrix;
+    pith_type type; /* of a matrix */
+    char sha256[PITH_SHA256_TEXT]; /* of its bytes in the file; "": not recorded */
+} pith_tensor_note;
+
+typedef struct pith_metadata {
+    const char *architecture; /* "llama" */
+    const char *generator;    /* "pith 0.1.0" */
+    pith_type type;
+    pith_type head_type;
+    pith_llama_config config;
+    int32_t bos;
+    int32_t eos[PITH_MAX_EOS];
+    size_t n_eos;
+    const char *chat_format;   /* or NULL */
+    const char *chat_template; /* or NULL */
+    pith_vocab vocab;          /* settings and counts only: its array pointers are not used here
+                                  (pattern is); n_pieces 0: no tokenizer */
+    size_t n_sources;
+    const pith_source *sources;
+    size_t n_notes;
+    const pith_tensor_note *notes;
+} pith_metadata;
+
+/* Compact JSON, the same bytes for the same contents; the caller releases *text with
+ * pith_release. Errors: MEMORY, ARGUMENT (a text is not UTF-8, a number not finite, the document
+ * longer than PITH_MAX_METADATA). */
+pith_status pith_metadata_write(const pith_metadata *metadata, const pith_allocator *allocator,
+                                char **text, pith_error *error);
+
+/* Parses and checks a document. *out points into *owner, which the caller frees with
+ * pith_metadata_free. Errors: FORMAT (names the key), UNSUPPORTED (version, architecture), MEMORY.
+ */
+typedef struct pith_metadata_owner pith_metadata_owner;
+pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, const char *text,
+                               const char *where, const pith_allocator *allocator,
+                               pith_error *error);
+void pith_metadata_free(pith_metadata_owner *owner);
+
+#endif
