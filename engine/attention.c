@@ -1,0 +1,305 @@
+/* Causal grouped-query attention: Vaswani et al. 2017, equation 1; Shazeer 2019 (MQA) and Ainslie
+ * et al. 2023 (GQA); the softmax over parts follows Milakov & Gimelshein 2018.
+ *
+ * Keys are cut into chunks of 256 at fixed positions. Each chunk gives, for a query, the largest
+ * score m, the sum l of exp(score - m) and the sum o of exp(score - m) v; chunks merge in ascending
+ * order. Neither threads nor the grouping of rows change these steps, so results are the same bit
+ * for bit however the work is cut: a task is either a block of rows x KV head with all its chunks,
+ * or, when there are too few rows for that, a single chunk. */
+#include "engine/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/checked.h"
+
+enum {
+    CHUNK = 256, /* keys */
+    BLOCK_ROWS =
+        32,         /* query rows (row x head of the group) of one task, unless one group is more */
+    SPLIT_ROWS = 4, /* passes of at most this many rows are cut into single chunks */
+};
+
+/* One thread's buffers for n query rows. */
+typedef struct attend {
+    float *q;                           /* [n, head_dim] scaled queries */
+    float *scores;                      /* [n, CHUNK] */
+    float *o;                           /* [n, head_dim] merged so far */
+    float *m, *l;                       /* [n] */
+    float *chunk_o, *chunk_m, *chunk_l; /* the same of one chunk */
+    float *weights;                     /* [2 n] merge factors */
+} attend;
+
+static size_t group_size(const pith_llama_config *config) {
+    return config->num_attention_heads / config->num_key_value_heads;
+}
+
+static size_t query_rows(const pith_llama_config *config) {
+    return pith_max_size(BLOCK_ROWS, group_size(config));
+}
+
+size_t pith_attention_thread_floats(const pith_llama_config *config) {
+    size_t n = query_rows(config);
+    return pith_round_up(n * (3 * config->head_dim + CHUNK + 6), 16);
+}
+
+/* One chunk's o, m and l for the heads of a group. */
+static size_t partial_floats(const pith_llama_config *config) {
+    return group_size(config) * (config->head_dim + 2);
+}
+
+static size_t max_chunks(size_t n_context) {
+    return (n_context + CHUNK - 1) / CHUNK + 1; /* a sliding window may straddle one more */
+}
+
+size_t pith_attention_partial_floats(const pith_llama_config *config, size_t n_context) {
+    return SPLIT_ROWS * config->num_key_value_heads * max_chunks(n_context) *
+           partial_floats(config);
+}
+
+static attend attend_buffers(const pith_forward *f, size_t thread) {
+    size_t n = query_rows(&f->model->llama.config);
+    size_t head_dim = f->model->llama.config.head_dim;
+    attend b;
+    b.scores = f->scratch->attend + thread * f->scratch->attend_floats;
+    b.q = b.scores + n * CHUNK;
+    b.o = b.q + n * head_dim;
+    b.chunk_o = b.o + n * head_dim;
+    b.m = b.chunk_o + n * head_dim;
+    b.l = b.m + n;
+    b.chunk_m = b.l + n;
+    b.chunk_l = b.chunk_m + n;
+    b.weights = b.chunk_l + n;
+    return b;
+}
+
+/* First key that the query at `position` sees. */
+static size_t first_key(const pith_llama_config *config, size_t position) {
+    size_t window = config->sliding_window;
+    return window != 0 && position >= window ? position - window + 1 : 0;
+}
+
+/* Queries of rows x group heads, scaled: q[(row, head of group)][head_dim]. */
+static void gather_queries(const pith_forward *f, pith_row_block rows, size_t kv_head, float *q) {
+    const pith_llama_config *config = &f->model->llama.config;
+    size_t n = group_size(config) * config->head_dim;
+    float scale = 1.0F / sqrtf((float)config->head_dim);
+    for (size_t r = 0; r < rows.n; r++) {
+        const float *from =
+            f->scratch->qkv + (rows.first + r) * f->scratch->qkv_stride + kv_head * n;
+        for (size_t i = 0; i < n; i++) {
+            q[r * n + i] = from[i] * scale;
+        }
+    }
+}
+
+/* Attention of the block's rows to one chunk: fills chunk_o, chunk_m, chunk_l for the rows that see
+ * some of it, which are returned (relative to the block). */
+static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t kv_head,
+                                   pith_row_block rows, size_t chunk, const attend *b) {
+    const pith_llama_config *config = &f->model->llama.config;
+    const pith_kernels *kernels = f->model->kernels;
+    const pith_kv_cache *kv = f->rows[rows.first].kv;
+    size_t group = group_size(config);
+    size_t head_dim = config->head_dim;
+    size_t start = f->rows[rows.first].position;
+    size_t key = chunk * CHUNK;
+
+    size_t first = key > start ? key - start : 0;
+    size_t end = rows.n;
+    while (end > first && first_key(config, start + end - 1) >= key + CHUNK) {
+        end--;
+    }
+    size_t n_q = (end - first) * group;
+    size_t n_keys = pith_min_size(start + end - key, CHUNK);
+    size_t n_blocks = (n_keys + PITH_KEY_BLOCK - 1) / PITH_KEY_BLOCK;
+    const float *q = b->q + first * group * head_dim;
+    const void *k = pith_kv_keys(kv, layer, kv_head, key / PITH_KEY_BLOCK);
+    const void *v = pith_kv_values(kv, layer, kv_head, key);
+
+    if (kv->type == PITH_KV_F32) {
+        kernels->scores_f32(q, n_q, head_dim, k, n_blocks, b->scores, CHUNK);
+    } else {
+        kernels->scores_f16(q, n_q, head_dim, k, n_blocks, b->scores, CHUNK);
+    }
+    for (size_t i = 0; i < n_q; i++) {
+        size_t position = start + first + i / group;
+        size_t seen = pith_max_size(first_key(config, position), key) - key;
+        kernels->softmax(b->scores + i * CHUNK, seen, pith_min_size(position + 1 - key, CHUNK),
+                         n_blocks * PITH_KEY_BLOCK, &b->chunk_m[i], &b->chunk_l[i]);
+    }
+    if (kv->type == PITH_KV_F32) {
+        kernels->values_f32(b->scores, CHUNK, n_q, n_keys, head_dim, v, b->chunk_o);
+    } else {
+        kernels->values_f16(b->scores, CHUNK, n_q, n_keys, head_dim, v, b->chunk_o);
+    }
+    return (pith_row_block){.first = first, .n = end - first};
+}
+
+/* Merges n chunk results into n query rows:
+ * m' = max(m, m_c); l = l exp(m - m') + l_c exp(m_c - m'); o likewise. */
+static void merge(const pith_kernels *kernels, size_t n, size_t head_dim, float *m, float *l,
+                  float *o, const float *m_c, const float *l_c, const float *o_c, float *weights) {
+    for (size_t i = 0; i < n; i++) {
+        float top = m[i] > m_c[i] ? m[i] : m_c[i];
+        weights[2 * i] = m[i] - top;
+        weights[2 * i + 1] = m_c[i] - top;
+        m[i] = top;
+    }
+    kernels->exp(weights, weights, 2 * n);
+    for (size_t i = 0; i < n; i++) {
+        float old = weights[2 * i];
+        float new = weights[2 * i + 1];
+        l[i] = l[i] * old + l_c[i] * new;
+        for (size_t d = 0; d < head_dim; d++) {
+            o[i * head_dim + d] = o[i * head_dim + d] * old + o_c[i * head_dim + d] * new;
+        }
+    }
+}
+
+static void merge_begin(size_t n, size_t head_dim, float *m, float *l, float *o) {
+    for (size_t i = 0; i < n; i++) {
+        m[i] = -INFINITY;
+        l[i] = 0.0F;
+    }
+    memset(o, 0, n * head_dim * sizeof *o);
+}
+
+/* o / l to the rows of scratch->a. */
+static void store_output(const pith_forward *f, pith_row_block rows, size_t kv_head, const float *o,
+                         const float *l) {
+    const pith_llama_config *config = &f->model->llama.config;
+    size_t group = group_size(config);
+    size_t head_dim = config->head_dim;
+    for (size_t i = 0; i < rows.n * group; i++) {
+        float *to = f->scratch->a + (rows.first + i / group) * f->scratch->a_stride +
+                    (kv_head * group + i % group) * head_dim;
+        float inverse = 1.0F / l[i];
+        for (size_t d = 0; d < head_dim; d++) {
+            to[d] = o[i * head_dim + d] * inverse + 0.0F; /* + 0: no negative zero, whose sign would
+                                                            tell how rows were grouped */
+        }
+    }
+}
+
+typedef struct attention_loop {
+    const pith_forward *f;
+    size_t layer;
+    size_t n_blocks; /* tasks are (KV head, block) */
+    size_t n_chunks; /* tasks are (row, KV head, chunk); chunks of the row that has most */
+} attention_loop;
+
+static void attend_block(const attention_loop *loop, size_t task, size_t thread) {
+    const pith_forward *f = loop->f;
+    const pith_llama_config *config = &f->model->llama.config;
+    pith_row_block rows = f->scratch->blocks[task % loop->n_blocks];
+    size_t kv_head = task / loop->n_blocks;
+    size_t group = group_size(config);
+    size_t head_dim = config->head_dim;
+    attend b = attend_buffers(f, thread);
+
+    gather_queries(f, rows, kv_head, b.q);
+    merge_begin(rows.n * group, head_dim, b.m, b.l, b.o);
+    size_t start = f->rows[rows.first].position;
+    size_t last = (start + rows.n - 1) / CHUNK;
+    for (size_t chunk = first_key(config, start) / CHUNK; chunk <= last; chunk++) {
+        pith_row_block seen = attend_chunk(f, loop->layer, kv_head, rows, chunk, &b);
+        size_t i = seen.first * group;
+        merge(f->model->kernels, seen.n * group, head_dim, b.m + i, b.l + i, b.o + i * head_dim,
+              b.chunk_m, b.chunk_l, b.chunk_o, b.weights);
+    }
+    store_output(f, rows, kv_head, b.o, b.l);
+}
+
+static void attend_blocks(void *argument, size_t begin, size_t end, size_t thread) {
+    for (size_t task = begin; task < end; task++) {
+        attend_block(argument, task, thread);
+    }
+}
+
+static size_t n_chunks_of(const pith_llama_config *config, size_t position) {
+    return position / CHUNK - first_key(config, position) / CHUNK + 1;
+}
+
+/* Where the result of the c-th chunk of a row and KV head is kept: o [group, head_dim], m, l. */
+static float *partial_of(const attention_loop *loop, size_t row, size_t kv_head, size_t c) {
+    const pith_llama_config *config = &loop->f->model->llama.config;
+    size_t index = (row * config->num_key_value_heads + kv_head) * loop->n_chunks + c;
+    return loop->f->scratch->partial + index * partial_floats(config);
+}
+
+static void attend_single_chunks(void *argument, size_t begin, size_t end, size_t thread) {
+    const attention_loop *loop = argument;
+    const pith_forward *f = loop->f;
+    const pith_llama_config *config = &f->model->llama.config;
+    size_t group = group_size(config);
+    for (size_t task = begin; task < end; task++) {
+        size_t c = task % loop->n_chunks;
+        size_t kv_head = task / loop->n_chunks % config->num_key_value_heads;
+        size_t row = task / loop->n_chunks / config->num_key_value_heads;
+        size_t position = f->rows[row].position;
+        if (c >= n_chunks_of(config, position)) {
+            continue;
+        }
+        attend b = attend_buffers(f, thread);
+        pith_row_block rows = {.first = row, .n = 1};
+        float *partial = partial_of(loop, row, kv_head, c);
+        b.chunk_o = partial;
+        b.chunk_m = partial + group * config->head_dim;
+        b.chunk_l = b.chunk_m + group;
+        gather_queries(f, rows, kv_head, b.q);
+        attend_chunk(f, loop->layer, kv_head, rows, first_key(config, position) / CHUNK + c, &b);
+    }
+}
+
+static void merge_single_chunks(void *argument, size_t begin, size_t end, size_t thread) {
+    const attention_loop *loop = argument;
+    const pith_forward *f = loop->f;
+    const pith_llama_config *config = &f->model->llama.config;
+    size_t group = group_size(config);
+    size_t head_dim = config->head_dim;
+    attend b = attend_buffers(f, thread);
+    for (size_t task = begin; task < end; task++) {
+        size_t row = task / config->num_key_value_heads;
+        size_t kv_head = task % config->num_key_value_heads;
+        merge_begin(group, head_dim, b.m, b.l, b.o);
+        for (size_t c = 0; c < n_chunks_of(config, f->rows[row].position); c++) {
+            const float *partial = partial_of(loop, row, kv_head, c);
+            const float *m_c = partial + group * head_dim;
+            merge(f->model->kernels, group, head_dim, b.m, b.l, b.o, m_c, m_c + group, partial,
+                  b.weights);
+        }
+        store_output(f, (pith_row_block){.first = row, .n = 1}, kv_head, b.o, b.l);
+    }
+}
+
+/* Cuts the rows into blocks of one session and consecutive positions; returns how many. */
+static size_t make_blocks(const pith_forward *f, size_t max_rows) {
+    size_t n = 0;
+    for (size_t first = 0; first < f->n_rows;) {
+        size_t end = first + 1;
+        while (end < f->n_rows && end - first < max_rows && f->rows[end].kv == f->rows[first].kv) {
+            end++;
+        }
+        f->scratch->blocks[n++] = (pith_row_block){.first = first, .n = end - first};
+        first = end;
+    }
+    return n;
+}
+
+void pith_attention(const pith_forward *f, size_t layer) {
+    const pith_llama_config *config = &f->model->llama.config;
+    attention_loop loop = {.f = f, .layer = layer, .n_chunks = 1};
+    for (size_t i = 0; i < f->n_rows; i++) {
+        size_t n = n_chunks_of(config, f->rows[i].position);
+        loop.n_chunks = pith_max_size(loop.n_chunks, n);
+    }
+    if (f->n_rows <= SPLIT_ROWS && loop.n_chunks > 1) {
+        size_t n = f->n_rows * config->num_key_value_heads;
+        pith_forward_each(f, n * loop.n_chunks, 1, attend_single_chunks, &loop);
+        pith_forward_each(f, n, 1, merge_single_chunks, &loop);
+        return;
+    }
+    loop.n_blocks = make_blocks(f, query_rows(config) / group_size(config));
+    pith_forward_each(f, loop.n_blocks * config->num_key_value_heads, 1, attend_blocks, &loop);
+}

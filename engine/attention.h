@@ -1,0 +1,16 @@
+/* Causal grouped-query attention over the KV cache. */
+#ifndef PITH_ENGINE_ATTENTION_H
+#define PITH_ENGINE_ATTENTION_H
+
+#include "engine/forward.h"
+
+/* Reads the rotated queries of every row from scratch->qkv [n_rows, q rows ...], the keys and
+ * values of layer `layer` up to and with each row's own position from its cache, and writes
+ * softmax(q k^T / sqrt(head_dim)) v to scratch->a [n_rows, heads x head_dim]. */
+void pith_attention(const pith_forward *f, size_t layer);
+
+/* Floats that one thread's buffers and the chunk results take. */
+size_t pith_attention_thread_floats(const pith_llama_config *config);
+size_t pith_attention_partial_floats(const pith_llama_config *config, size_t n_context);
+
+#endif

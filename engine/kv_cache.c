@@ -1,0 +1,74 @@
+/* Storage of keys and values; see kv_cache.h for the layout. */
+#include "engine/kv_cache.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+
+void pith_kv_cache_take(pith_kv_cache *kv, pith_arena *arena, const pith_llama_config *config,
+                        pith_kv_type type, size_t n_context) {
+    kv->type = type;
+    kv->element = type == PITH_KV_F32 ? sizeof(float) : sizeof(uint16_t);
+    kv->capacity = pith_round_up(n_context, PITH_KEY_BLOCK);
+    kv->n_kv_heads = config->num_key_value_heads;
+    kv->head_dim = config->head_dim;
+    /* Bounded by pith_llama_config_check: below 2^10 layers x 2^24 positions x 2^20 elements. */
+    size_t rows = config->num_hidden_layers * kv->n_kv_heads * kv->capacity;
+    kv->k = pith_arena_take(arena, rows, kv->head_dim * kv->element);
+    kv->v = pith_arena_take(arena, rows, kv->head_dim * kv->element);
+}
+
+/* Index of the first element of a head's keys or values. */
+static size_t head_start(const pith_kv_cache *kv, size_t layer, size_t head) {
+    return (layer * kv->n_kv_heads + head) * kv->capacity * kv->head_dim;
+}
+
+const void *pith_kv_keys(const pith_kv_cache *kv, size_t layer, size_t head, size_t block) {
+    size_t index = head_start(kv, layer, head) + block * PITH_KEY_BLOCK * kv->head_dim;
+    return kv->k + index * kv->element;
+}
+
+const void *pith_kv_values(const pith_kv_cache *kv, size_t layer, size_t head, size_t position) {
+    size_t index = head_start(kv, layer, head) + position * kv->head_dim;
+    return kv->v + index * kv->element;
+}
+
+/* One head's key [head_dim] into lane position % 16 of its block. */
+static void store_key_f32(float *block, size_t lane, const float *k, size_t head_dim) {
+    for (size_t d = 0; d < head_dim; d++) {
+        block[d * PITH_KEY_BLOCK + lane] = k[d];
+    }
+}
+
+static void store_key_f16(uint16_t *block, size_t lane, const float *k, size_t head_dim,
+                          const pith_kernels *kernels) {
+    enum { STEP = 64 };
+    uint16_t half[STEP];
+    for (size_t d = 0; d < head_dim; d += STEP) {
+        size_t n = pith_min_size(STEP, head_dim - d);
+        kernels->f32_to_f16(k + d, half, n);
+        for (size_t i = 0; i < n; i++) {
+            block[(d + i) * PITH_KEY_BLOCK + lane] = half[i];
+        }
+    }
+}
+
+void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t layer,
+                   size_t position, const float *k, const float *v) {
+    size_t lane = position % PITH_KEY_BLOCK;
+    size_t key_in_head = (position - lane) * kv->head_dim; /* start of the block */
+    for (size_t head = 0; head < kv->n_kv_heads; head++) {
+        size_t start = head_start(kv, layer, head);
+        const float *k_head = k + head * kv->head_dim;
+        const float *v_head = v + head * kv->head_dim;
+        unsigned char *keys = kv->k + (start + key_in_head) * kv->element;
+        unsigned char *values = kv->v + (start + position * kv->head_dim) * kv->element;
+        if (kv->type == PITH_KV_F32) {
+            store_key_f32((float *)(void *)keys, lane, k_head, kv->head_dim);
+            memcpy(values, v_head, kv->head_dim * sizeof(float));
+        } else {
+            store_key_f16((uint16_t *)(void *)keys, lane, k_head, kv->head_dim, kernels);
+            kernels->f32_to_f16(v_head, (uint16_t *)(void *)values, kv->head_dim);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+/* Opening and freeing a model, and the facts about it. */
+#include "engine/model.h"
+
+#include <string.h>
+
+#include "engine/rope.h"
+
+pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
+                               pith_error *error) {
+    const pith_allocator *allocator = pith_allocator_or_default(options->allocator);
+    pith_model *model = pith_allocate_zeroed(allocator, 1, sizeof *model);
+    if (model == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
+    }
+    *out = model;
+    model->allocator = *allocator;
+    model->log = (pith_log){.fn = options->log, .user = options->log_user};
+    model->bos = -1;
+    model->infill = (pith_infill_ids){-1, -1, -1, -1};
+    model->kernels = pith_kernels_find(options->isa);
+    if (model->kernels == NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "instruction set \"%s\" is unknown or not available on this machine",
+                         options->isa);
+    }
+    return pith_pool_new(&model->pool, options->n_threads, &model->allocator, error);
+}
+
+static size_t padded_vector(const float *vector, size_t n) {
+    return vector == NULL ? 0 : n * sizeof *vector;
+}
+
+/* Bytes of weights that one generated token reads. */
+static size_t bytes_per_token(const pith_llama *llama) {
+    size_t bytes = llama->head.size;
+    for (size_t i = 0; i < llama->config.num_hidden_layers; i++) {
+        const pith_llama_layer *layer = &llama->layers[i];
+        bytes += layer->qkv.size + layer->o.size + layer->gate_up.size + layer->down.size;
+        bytes += padded_vector(layer->qkv_bias, layer->qkv.rows) +
+                 padded_vector(layer->o_bias, layer->o.rows) +
+                 padded_vector(layer->gate_up_bias, layer->gate_up.rows) +
+                 padded_vector(layer->down_bias, layer->down.rows);
+        bytes += 2 * llama->config.hidden_size * sizeof(float);
+    }
+    return bytes;
+}
+
+pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error) {
+    const pith_llama_config *config = &model->llama.config;
+    if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
+        pith_error reason;
+        if (pith_blas_load(&model->sgemm, pith_pool_threads(model->pool), &reason) != PITH_OK) {
+            if (blas == PITH_BLAS_ON) {
+                return pith_fail(error, reason.status, "%s", reason.message);
+            }
+            pith_log_write(&model->log, PITH_LOG_INFO, "%s; using own kernels", reason.message);
+        }
+    }
+    model->inv_freq =
+        pith_allocate(&model->allocator, config->head_dim / 2, sizeof *model->inv_freq);
+    if (model->inv_freq == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
+    }
+    pith_rope_frequencies(config, model->inv_freq);
+    model->token_bytes = bytes_per_token(&model->llama);
+    return PITH_OK;
+}
+
+/* Takes over what the file says beyond the weights. */
+static pith_status adopt_file(pith_model *model, pith_error *error) {
+    const pith_model_file *file = model->file;
+    model->llama = file->llama;
+    model->type = file->metadata.type;
+    model->bos = file->metadata.bos;
+    model->n_eos = file->metadata.n_eos;
+    memcpy(model->eos, file->metadata.eos, model->n_eos * sizeof *model->eos);
+    model->chat_format = file->metadata.chat_format;
+    model->chat_template = file->metadata.chat_template;
+    model->n_params = file->n_params;
+    model->weight_bytes = file->weight_bytes;
+    if (file->vocab.n_pieces == 0) {
+        return PITH_OK;
+    }
+    pith_status status =
+        pith_tokenizer_new(&model->tokenizer, &file->vocab, &model->allocator, error);
+    if (status == PITH_OK) {
+        model->infill = pith_tokenizer_infill(model->tokenizer);
+        if (model->infill.end >= 0) {
+            model->eos[model->n_eos++] = model->infill.end;
+        }
+    }
+    return status;
+}
+
+pith_status pith_model_open(pith_model **out, const char *path, const pith_model_options *options,
+                            pith_error *error) {
+    static const pith_model_options defaults = {0};
+    if (out == NULL || path == NULL) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_model_open: null argument");
+    }
+    options = options != NULL ? options : &defaults;
+    pith_model *model = NULL;
+    pith_status status = pith_model_prepare(&model, options, error);
+    if (status == PITH_OK) {
+        status = pith_model_file_open(&model->file, path, options->map, model->pool, &model->log,
+                                      &model->allocator, error);
+    }
+    if (status == PITH_OK) {
+        status = adopt_file(model, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_model_complete(model, options->blas, error);
+    }
+    if (status != PITH_OK) {
+        pith_model_free(model);
+        return status;
+    }
+    *out = model;
+    return PITH_OK;
+}
+
+void pith_model_free(pith_model *model) {
+    if (model == NULL) {
+        return;
+    }
+    pith_allocator allocator = model->allocator;
+    pith_release(&allocator, model->inv_freq);
+    pith_tokenizer_free(model->tokenizer);
+    pith_model_file_close(model->file);
+    pith_release(&allocator, model->random_layers);
+    pith_region_release(&model->random);
+    pith_pool_free(model->pool);
+    pith_release(&allocator, model);
+}
+
+void pith_model_get_info(const pith_model *model, pith_model_info *out) {
+    const pith_llama_config *config = &model->llama.config;
+    *out = (pith_model_info){
+        .architecture = "llama",
+        .type = pith_type_name(model->type),
+        .isa = model->kernels->name,
+        .chat_format = model->chat_format,
+        .chat_template = model->chat_template,
+        .n_vocab = config->vocab_size,
+        .n_context = config->max_position_embeddings,
+        .n_embd = config->hidden_size,
+        .n_layers = config->num_hidden_layers,
+        .n_params = model->n_params,
+        .weight_bytes = model->weight_bytes,
+        .token_bytes = model->token_bytes,
+        .n_threads = pith_pool_threads(model->pool),
+        .bos = model->bos,
+        .eos = model->eos,
+        .n_eos = model->n_eos,
+        .has_infill =
+            model->infill.prefix >= 0 && model->infill.suffix >= 0 && model->infill.middle >= 0,
+        .blas = model->sgemm != NULL,
+    };
+}

@@ -1,0 +1,49 @@
+/* An open model: weights, kernels, threads and tokenizer. Immutable once open; sessions borrow it.
+ */
+#ifndef PITH_ENGINE_MODEL_H
+#define PITH_ENGINE_MODEL_H
+
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/status.h"
+#include "engine/blas.h"
+#include "simd/kernels.h"
+#include "tokenizer/tokenizer.h"
+#include "weights/pith_file.h"
+
+struct pith_model {
+    pith_allocator allocator;
+    pith_log log;
+    const pith_kernels *kernels;
+    pith_pool *pool;
+    pith_sgemm_fn sgemm; /* NULL: f32 products on our own kernels too */
+
+    pith_model_file *file; /* NULL for a random model */
+    pith_region random;    /* weights of a random model */
+    pith_llama_layer *random_layers;
+    pith_llama llama;          /* pointers into the file or the random region */
+    pith_tokenizer *tokenizer; /* NULL: the file has none */
+    pith_infill_ids infill;
+
+    pith_type type; /* of the linear layers */
+    int32_t bos;
+    int32_t eos[PITH_MAX_EOS + 1]; /* with room for <EOT> of infilling */
+    size_t n_eos;
+    const char *chat_format;
+    const char *chat_template;
+    size_t n_params;
+    size_t weight_bytes;
+    size_t token_bytes;
+
+    float *inv_freq; /* [head_dim / 2] rotary frequencies (rope.h) */
+};
+
+/* What every way of making a model shares: allocator, log, kernels, pool. On failure the caller
+ * passes the model to pith_model_free all the same. */
+pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
+                               pith_error *error);
+
+/* The rest, once `llama` and `type` are set: BLAS, rotary frequencies, byte counts. */
+pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error);
+
+#endif

@@ -1,0 +1,16 @@
+/* Rotary position embedding: frequencies and tables. Su et al. 2021 (RoFormer), equation 34; the
+ * scalings of Chen et al. 2023 (linear) and of Llama 3.1. */
+#ifndef PITH_ENGINE_ROPE_H
+#define PITH_ENGINE_ROPE_H
+
+#include "weights/llama.h"
+
+/* inv_freq [head_dim / 2]: theta^(-2i / head_dim), scaled as the configuration says; in float, as
+ * the implementations that trained these models compute it. */
+void pith_rope_frequencies(const pith_llama_config *config, float *inv_freq);
+
+/* cos and sin [half] of position x inv_freq [half]. */
+void pith_rope_table(const float *inv_freq, size_t half, size_t position, float *cosines,
+                     float *sines);
+
+#endif

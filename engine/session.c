@@ -1,0 +1,274 @@
+/* Sessions: creation, evaluation of one or several timelines, rewinding. */
+#include "engine/session.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+
+enum {
+    DEFAULT_BATCH = 512,
+    MAX_BATCH = 1 << 16,
+    MAX_CONTEXT = 1 << 24,
+};
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+/* Lays the session out in an arena; run twice, first to measure. */
+static void take(pith_session *s, pith_arena *arena, pith_kv_type kv_type, size_t n_batch) {
+    const pith_llama_config *config = &s->model->llama.config;
+    pith_scratch_take(&s->scratch, arena, s->model, n_batch, s->n_context);
+    s->tokens = pith_arena_take(arena, s->n_context, sizeof *s->tokens);
+    s->logits_stride = pith_round_up(config->vocab_size, PITH_TILE_ROWS);
+    s->logits = pith_arena_take(arena, s->all_logits ? s->n_context : 1,
+                                s->logits_stride * sizeof *s->logits);
+    pith_kv_cache_take(&s->kv, arena, config, kv_type, s->n_context);
+}
+
+static pith_status check_options(const pith_model *model, const pith_session_options *options,
+                                 pith_error *error) {
+    if (options->n_context > MAX_CONTEXT) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "n_context %zu is more than %d",
+                         options->n_context, MAX_CONTEXT);
+    }
+    if (options->n_batch > MAX_BATCH) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "n_batch %zu is more than %d",
+                         options->n_batch, MAX_BATCH);
+    }
+    if (options->kv_type == PITH_KV_INT8) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "KV cache type int8 is not supported");
+    }
+    if ((unsigned)options->kv_type > PITH_KV_INT8) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "unknown KV cache type %d",
+                         (int)options->kv_type);
+    }
+    if (options->n_context > model->llama.config.max_position_embeddings) {
+        pith_log_write(&model->log, PITH_LOG_WARNING,
+                       "a context of %zu is more than the %zu positions the model was trained for",
+                       options->n_context, model->llama.config.max_position_embeddings);
+    }
+    return PITH_OK;
+}
+
+pith_status pith_session_new(pith_session **out, const pith_model *model,
+                             const pith_session_options *options, pith_error *error) {
+    static const pith_session_options defaults = {0};
+    if (out == NULL || model == NULL) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_new: null argument");
+    }
+    options = options != NULL ? options : &defaults;
+    pith_status status = check_options(model, options, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_session *s = pith_allocate_zeroed(&model->allocator, 1, sizeof *s);
+    if (s == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a session");
+    }
+    s->model = model;
+    s->all_logits = options->all_logits;
+    s->n_context =
+        options->n_context != 0 ? options->n_context : model->llama.config.max_position_embeddings;
+    size_t n_batch = options->n_batch != 0 ? options->n_batch : DEFAULT_BATCH;
+    pith_kv_type kv_type = options->kv_type;
+    if (kv_type == PITH_KV_AUTO) {
+        kv_type = model->type == PITH_TYPE_F32 ? PITH_KV_F32 : PITH_KV_F16;
+    }
+
+    pith_arena measure = {0};
+    take(s, &measure, kv_type, pith_min_size(n_batch, s->n_context));
+    if (measure.overflow) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "a context of %zu does not fit in memory",
+                           s->n_context);
+    } else {
+        status = pith_region_allocate(&s->region, measure.used, &model->allocator, error);
+    }
+    if (status != PITH_OK) {
+        pith_release(&model->allocator, s);
+        return status;
+    }
+    pith_arena arena = {.base = s->region.data};
+    take(s, &arena, kv_type, pith_min_size(n_batch, s->n_context));
+    *out = s;
+    return PITH_OK;
+}
+
+void pith_session_free(pith_session *s) {
+    if (s != NULL) {
+        pith_region_release(&s->region);
+        pith_release(&s->model->allocator, s);
+    }
+}
+
+/* ---- Evaluation ------------------------------------------------------------------------------ */
+
+static pith_status check_tokens(const pith_session *s, const int32_t *tokens, size_t n,
+                                pith_error *error) {
+    if (s == NULL || tokens == NULL || n == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "eval needs a session and at least one token");
+    }
+    if (n > s->n_context - s->n_tokens) {
+        return pith_fail(error, PITH_ERROR_CONTEXT,
+                         "%zu tokens after %zu do not fit in the context of %zu", n, s->n_tokens,
+                         s->n_context);
+    }
+    size_t vocab = s->model->llama.config.vocab_size;
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] < 0 || (size_t)tokens[i] >= vocab) {
+            return pith_fail(error, PITH_ERROR_TOKEN,
+                             "token %d at index %zu is outside the vocabulary of %zu",
+                             (int)tokens[i], i, vocab);
+        }
+    }
+    return PITH_OK;
+}
+
+/* True when a value is neither NaN nor infinite, in every row. */
+static bool all_finite(const float *logits, size_t stride, size_t n_rows, size_t n) {
+    for (size_t r = 0; r < n_rows; r++) {
+        uint32_t worst = 0;
+        for (size_t i = 0; i < n; i++) {
+            uint32_t bits;
+            memcpy(&bits, &logits[r * stride + i], sizeof bits);
+            bits &= UINT32_C(0x7fffffff);
+            worst = bits > worst ? bits : worst;
+        }
+        if (worst >= UINT32_C(0x7f800000)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static pith_status check_batch(pith_session *const *sessions, size_t n_sessions,
+                               const int32_t *const *tokens, const size_t *n_tokens,
+                               pith_error *error) {
+    for (size_t i = 0; i < n_sessions; i++) {
+        pith_status status = check_tokens(sessions[i], tokens[i], n_tokens[i], error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        if (sessions[i]->model != sessions[0]->model) {
+            return pith_fail(error, PITH_ERROR_ARGUMENT, "sessions of a batch differ in model");
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (sessions[i] == sessions[j]) {
+                return pith_fail(error, PITH_ERROR_ARGUMENT, "a session is twice in a batch");
+            }
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_row make_row(const pith_session *s, const int32_t *tokens, size_t n_tokens, size_t i) {
+    bool wanted = s->all_logits || i + 1 == n_tokens;
+    return (pith_row){
+        .kv = &s->kv,
+        .position = s->n_tokens + i,
+        .token = tokens[i],
+        .logits = wanted ? s->logits + (s->all_logits ? i * s->logits_stride : 0) : NULL,
+    };
+}
+
+/* All tokens in order, session after session, in passes of at most max_rows rows. */
+static void run_passes(pith_session *const *sessions, size_t n_sessions,
+                       const int32_t *const *tokens, const size_t *n_tokens) {
+    const pith_session *owner = sessions[0]; /* its buffers and its observer are used */
+    pith_forward pass = {.model = owner->model,
+                         .scratch = &owner->scratch,
+                         .rows = owner->scratch.rows,
+                         .observe = owner->observe,
+                         .observe_user = owner->observe_user};
+    for (size_t i = 0; i < n_sessions; i++) {
+        for (size_t t = 0; t < n_tokens[i]; t++) {
+            owner->scratch.rows[pass.n_rows++] = make_row(sessions[i], tokens[i], n_tokens[i], t);
+            if (pass.n_rows == owner->scratch.max_rows) {
+                pith_llama_forward(&pass);
+                pass.n_rows = 0;
+            }
+        }
+    }
+    if (pass.n_rows != 0) {
+        pith_llama_forward(&pass);
+    }
+}
+
+pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
+                            const int32_t *const *tokens, const size_t *n_tokens,
+                            pith_error *error) {
+    if (sessions == NULL || tokens == NULL || n_tokens == NULL || n_sessions == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_batch_eval: null argument");
+    }
+    pith_status status = check_batch(sessions, n_sessions, tokens, n_tokens, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < n_sessions; i++) {
+        sessions[i]->n_logits = 0; /* their memory is about to change */
+    }
+    run_passes(sessions, n_sessions, tokens, n_tokens);
+    for (size_t i = 0; i < n_sessions; i++) {
+        const pith_session *s = sessions[i];
+        if (!all_finite(s->logits, s->logits_stride, s->all_logits ? n_tokens[i] : 1,
+                        s->model->llama.config.vocab_size)) {
+            return pith_fail(error, PITH_ERROR_NUMERIC,
+                             "the network gave NaN or infinite logits at position %zu",
+                             s->n_tokens + n_tokens[i] - 1);
+        }
+    }
+    for (size_t i = 0; i < n_sessions; i++) {
+        pith_session *s = sessions[i];
+        memcpy(s->tokens + s->n_tokens, tokens[i], n_tokens[i] * sizeof *s->tokens);
+        s->n_tokens += n_tokens[i];
+        s->n_logits = s->all_logits ? n_tokens[i] : 1;
+    }
+    return PITH_OK;
+}
+
+pith_status pith_session_eval(pith_session *session, const int32_t *tokens, size_t n_tokens,
+                              pith_error *error) {
+    return pith_batch_eval(&session, 1, &tokens, &n_tokens, error);
+}
+
+/* ---- State ----------------------------------------------------------------------------------- */
+
+const float *pith_session_logits(const pith_session *s) {
+    if (s == NULL || s->n_logits == 0) {
+        return NULL;
+    }
+    return s->logits + (s->n_logits - 1) * s->logits_stride;
+}
+
+const float *pith_session_logits_at(const pith_session *s, size_t i) {
+    if (s == NULL || !s->all_logits || i >= s->n_logits) {
+        return NULL;
+    }
+    return s->logits + i * s->logits_stride;
+}
+
+size_t pith_session_length(const pith_session *s) {
+    return s->n_tokens;
+}
+
+const int32_t *pith_session_tokens(const pith_session *s) {
+    return s->tokens;
+}
+
+size_t pith_session_context(const pith_session *s) {
+    return s->n_context;
+}
+
+pith_status pith_session_rewind(pith_session *s, size_t n_tokens, pith_error *error) {
+    if (s == NULL || n_tokens > s->n_tokens) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "cannot rewind a timeline of %zu tokens to %zu",
+                         s == NULL ? 0 : s->n_tokens, n_tokens);
+    }
+    s->n_tokens = n_tokens;
+    s->n_logits = 0;
+    return PITH_OK;
+}
+
+void pith_session_observe(pith_session *s, pith_observe_fn fn, void *user) {
+    s->observe = fn;
+    s->observe_user = user;
+}
