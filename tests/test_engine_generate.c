@@ -1,0 +1,192 @@
+/* Generation: limits, stop strings across tokens, callbacks, usage. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/session.h"
+#include "tests/fixture.h"
+#include "tests/support.h"
+#include "tests/test.h"
+
+typedef struct text {
+    char bytes[4096];
+    size_t n;
+    size_t calls;
+    size_t stop_after; /* calls; 0: never */
+} text;
+
+static bool collect(void *user, const char *bytes, size_t n) {
+    text *t = user;
+    CHECK(t->n + n < sizeof t->bytes, "too much text");
+    if (n != 0) {
+        memcpy(t->bytes + t->n, bytes, n);
+    }
+    t->n += n;
+    t->bytes[t->n] = '\0';
+    t->calls++;
+    return t->calls != t->stop_after;
+}
+
+static pith_model *open_tiny(const pith_allocator *allocator) {
+    const char *path = test_path("tiny.pith");
+    test_write_tiny_model(path, PITH_TYPE_INT8, 3);
+    pith_model *model = NULL;
+    pith_error error;
+    pith_model_options options = {.allocator = allocator, .n_threads = 2};
+    pith_status status = pith_model_open(&model, path, &options, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    return model;
+}
+
+static const int32_t prompt[4] = {1, 280, 290, 270};
+
+/* A generation on a fresh session of context 128. */
+static pith_usage generate(const pith_model *model, const pith_generate_params *params, text *out) {
+    pith_error error;
+    pith_session *session = NULL;
+    pith_status status = pith_session_new(&session, model, NULL, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    pith_usage usage;
+    size_t stop_after = out->stop_after;
+    *out = (text){.stop_after = stop_after};
+    status = pith_generate(session, prompt, 4, params, collect, out, &usage, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    CHECK(usage.prompt_tokens == 4, "%zu prompt tokens", usage.prompt_tokens);
+    pith_session_free(session);
+    return usage;
+}
+
+TEST(engine_generate, ends_at_max_tokens_and_at_the_context) {
+    pith_model *model = open_tiny(NULL);
+    text out = {0};
+    pith_generate_params params = {.sampling = {.temperature = 1.0F, .seed = 5},
+                                   .max_tokens = 10,
+                                   .ignore_eos = true};
+    pith_usage usage = generate(model, &params, &out);
+    CHECK(usage.finish == PITH_FINISH_LENGTH && usage.generated_tokens == 10, "%zu tokens",
+          usage.generated_tokens);
+    params.max_tokens = 0;
+    usage = generate(model, &params, &out);
+    CHECK(usage.finish == PITH_FINISH_CONTEXT, "finish %d", (int)usage.finish);
+    CHECK(usage.generated_tokens == 125, "%zu tokens", usage.generated_tokens);
+    pith_model_free(model);
+    CHECK_NO_LEAKS();
+}
+
+TEST(engine_generate, an_end_token_is_not_text) {
+    pith_model *model = open_tiny(NULL);
+    text out = {0};
+    pith_generate_params params = {.max_tokens = 5, .ignore_eos = true};
+    generate(model, &params, &out);
+    /* Make the first greedy token an end token: nothing may come out. */
+    pith_session *session = NULL;
+    pith_error error;
+    CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_session_eval(session, prompt, 4, &error) == PITH_OK, "%s", error.message);
+    const float *logits = pith_session_logits(session);
+    int32_t best = 0;
+    for (int32_t i = 1; i < 300; i++) {
+        best = logits[i] > logits[best] ? i : best;
+    }
+    model->eos[0] = best;
+    model->n_eos = 1;
+    params.ignore_eos = false;
+    pith_usage usage = generate(model, &params, &out);
+    CHECK(usage.finish == PITH_FINISH_EOS && usage.generated_tokens == 0 && out.n == 0,
+          "finish %d, %zu tokens, \"%s\"", (int)usage.finish, usage.generated_tokens, out.bytes);
+    pith_session_free(session);
+    pith_model_free(model);
+}
+
+/* Every substring of a generated text as a stop string: the text must end right before its first
+ * occurrence, however tokens and characters fall. */
+TEST(engine_generate, stop_strings_cut_exactly_across_tokens) {
+    pith_model *model = open_tiny(NULL);
+    text whole = {0};
+    pith_generate_params params = {.sampling = {.temperature = 1.2F, .seed = 11},
+                                   .max_tokens = 40,
+                                   .ignore_eos = true};
+    generate(model, &params, &whole);
+    CHECK(whole.n > 20, "only %zu bytes of text", whole.n);
+    for (size_t begin = 0; begin < whole.n; begin += 3) {
+        for (size_t n = 1; n <= 9 && begin + n <= whole.n; n += 4) {
+            char stop[16];
+            memcpy(stop, whole.bytes + begin, n);
+            stop[n] = '\0';
+            if (strlen(stop) != n) {
+                continue; /* holds a NUL */
+            }
+            const char *stops[2] = {"no such text anywhere", stop};
+            params.stops = stops;
+            params.n_stops = 2;
+            text out = {0};
+            pith_usage usage = generate(model, &params, &out);
+            size_t expected = (size_t)((char *)memmem(whole.bytes, whole.n, stop, n) - whole.bytes);
+            CHECK(usage.finish == PITH_FINISH_STOP && out.n == expected &&
+                      memcmp(out.bytes, whole.bytes, out.n) == 0,
+                  "stop at %zu+%zu: finish %d, %zu bytes, expected %zu", begin, n,
+                  (int)usage.finish, out.n, expected);
+        }
+    }
+    const char *absent[1] = {"no such text anywhere"};
+    params.stops = absent;
+    params.n_stops = 1;
+    text out = {0};
+    pith_usage usage = generate(model, &params, &out);
+    CHECK(usage.finish == PITH_FINISH_LENGTH && out.n == whole.n, "held-back text was lost");
+    pith_model_free(model);
+    CHECK_NO_LEAKS();
+}
+
+TEST(engine_generate, the_callback_can_stop_it) {
+    pith_model *model = open_tiny(NULL);
+    pith_generate_params params = {.sampling = {.temperature = 1.0F, .seed = 2},
+                                   .max_tokens = 50,
+                                   .ignore_eos = true};
+    text out = {.stop_after = 3};
+    pith_usage usage = generate(model, &params, &out);
+    CHECK(usage.finish == PITH_FINISH_STOPPED && out.calls == 3, "%zu calls", out.calls);
+    pith_model_free(model);
+}
+
+TEST(engine_generate, bad_parameters_are_refused) {
+    pith_model *model = open_tiny(NULL);
+    pith_session *session = NULL;
+    pith_error error;
+    CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+    const char *empty[1] = {""};
+    pith_generate_params params = {.stops = empty, .n_stops = 1};
+    pith_status status = pith_generate(session, prompt, 4, &params, NULL, NULL, NULL, &error);
+    CHECK(status == PITH_ERROR_ARGUMENT && strstr(error.message, "stop") != NULL, "%s",
+          error.message);
+    params = (pith_generate_params){.sampling = {.temperature = -1.0F}};
+    status = pith_generate(session, prompt, 4, &params, NULL, NULL, NULL, &error);
+    CHECK(status == PITH_ERROR_ARGUMENT, "status %d", (int)status);
+    status = pith_generate(session, prompt, 0, NULL, NULL, NULL, NULL, &error);
+    CHECK(status == PITH_ERROR_ARGUMENT, "empty prompt: %d", (int)status);
+    static int32_t longer[200];
+    status = pith_generate(session, longer, 200, NULL, NULL, NULL, NULL, &error);
+    CHECK(status == PITH_ERROR_CONTEXT && strstr(error.message, "200") != NULL, "%s",
+          error.message);
+    CHECK(pith_session_length(session) == 0, "the timeline changed");
+    pith_session_free(session);
+    pith_model_free(model);
+}
+
+TEST(engine_generate, allocations_do_not_grow_with_tokens) {
+    test_allocator counting;
+    test_allocator_init(&counting);
+    pith_model *model = open_tiny(&counting.allocator);
+    size_t calls[2];
+    for (size_t i = 0; i < 2; i++) {
+        pith_generate_params params = {.sampling = {.temperature = 1.0F, .top_k = 40},
+                                       .max_tokens = i == 0 ? 2 : 60,
+                                       .ignore_eos = true};
+        text out = {0};
+        size_t before = counting.n_calls;
+        generate(model, &params, &out);
+        calls[i] = counting.n_calls - before;
+    }
+    CHECK(calls[0] == calls[1], "%zu allocations for 2 tokens, %zu for 60", calls[0], calls[1]);
+    pith_model_free(model);
+    CHECK(counting.n_live == 0, "%zu blocks leaked", (size_t)counting.n_live);
+}
