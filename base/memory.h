@@ -28,6 +28,7 @@ typedef struct pith_region {
     size_t size;
 } pith_region;
 
+/* `allocator` may be NULL. Errors: MEMORY. */
 pith_status pith_region_allocate(pith_region *out, size_t size, const pith_allocator *allocator,
                                  pith_error *error);
 void pith_region_release(pith_region *region); /* leaves it zeroed */

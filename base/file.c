@@ -1,0 +1,134 @@
+/* Reading and mapping regular files. System calls are repeated when interrupted and split below the
+ * 2 GB that Linux moves in one call. */
+#include "base/file.h"
+
+#include "base/checked.h"
+#include "base/status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MOST_PER_CALL = 1 << 30 };
+
+pith_status pith_fail_io(pith_error *error, const char *path, const char *action, int code) {
+    const char *reason = code == ENOSPC ? "no space left on device" : strerror(code);
+    return pith_fail(error, PITH_ERROR_IO, "%s: cannot %s: %s", path, action, reason);
+}
+
+pith_status pith_file_open(pith_file *out, const char *path, pith_error *error) {
+    int fd;
+    do {
+        /* O_NONBLOCK: opening a FIFO must not wait for a writer; regular files ignore it. */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0) {
+        return pith_fail_io(error, path, "open", errno);
+    }
+    pith_status status = PITH_OK;
+    struct stat facts;
+    if (fstat(fd, &facts) != 0) {
+        status = pith_fail_io(error, path, "read its size", errno);
+    } else if (!S_ISREG(facts.st_mode)) {
+        status = pith_fail(error, PITH_ERROR_FORMAT, "%s: is not a regular file", path);
+    } else if ((uintmax_t)facts.st_size > SIZE_MAX) {
+        status =
+            pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: is too large for this machine", path);
+    }
+    if (status != PITH_OK) {
+        close(fd);
+        return status;
+    }
+    *out = (pith_file){.fd = fd, .size = (size_t)facts.st_size, .path = path};
+    return PITH_OK;
+}
+
+void pith_file_close(pith_file *file) {
+    if (file->fd >= 0) {
+        close(file->fd);
+    }
+    *file = (pith_file){.fd = -1};
+}
+
+static pith_status fail_truncated(const pith_file *file, size_t offset, size_t size,
+                                  pith_error *error) {
+    return pith_fail(error, PITH_ERROR_FORMAT,
+                     "%s: truncated: %zu bytes wanted at offset %zu, the file had %zu when opened",
+                     file->path, size, offset, file->size);
+}
+
+pith_status pith_file_read(const pith_file *file, size_t offset, void *data, size_t size,
+                           pith_error *error) {
+    if (offset > file->size || size > file->size - offset) {
+        return fail_truncated(file, offset, size, error);
+    }
+    unsigned char *to = data;
+    size_t done = 0;
+    while (done < size) {
+        size_t part = pith_min_size(size - done, MOST_PER_CALL);
+        ssize_t n = pread(file->fd, to + done, part, (off_t)(offset + done));
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n == 0) { /* it shrank since it was opened */
+            return fail_truncated(file, offset, size, error);
+        } else if (errno != EINTR) {
+            return pith_fail_io(error, file->path, "read", errno);
+        }
+    }
+    return PITH_OK;
+}
+
+pith_status pith_file_read_all(const char *path, size_t limit, const pith_allocator *allocator,
+                               char **data, size_t *size, pith_error *error) {
+    allocator = pith_allocator_or_default(allocator);
+    pith_file file = {.fd = -1};
+    pith_status status = pith_file_open(&file, path, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    char *text = NULL;
+    size_t with_nul;
+    if (file.size > limit || !pith_add_size(file.size, 1, &with_nul)) {
+        status = pith_fail(error, PITH_ERROR_FORMAT, "%s: has %zu bytes, the limit is %zu", path,
+                           file.size, limit);
+        goto done;
+    }
+    text = pith_allocate(allocator, with_nul, 1);
+    if (text == NULL) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory: cannot allocate %zu bytes",
+                           path, with_nul);
+        goto done;
+    }
+    status = pith_file_read(&file, 0, text, file.size, error);
+    if (status == PITH_OK) {
+        text[file.size] = '\0';
+        *data = text;
+        *size = file.size;
+        text = NULL;
+    }
+done:
+    pith_release(allocator, text);
+    pith_file_close(&file);
+    return status;
+}
+
+pith_status pith_file_map(const pith_file *file, const void **data, pith_error *error) {
+    if (file->size == 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: is empty", file->path);
+    }
+    void *start = mmap(NULL, file->size, PROT_READ, MAP_SHARED, file->fd, 0);
+    if (start == MAP_FAILED) {
+        return pith_fail_io(error, file->path, "map", errno);
+    }
+    *data = start;
+    return PITH_OK;
+}
+
+void pith_file_unmap(const void *data, size_t size) {
+    if (data != NULL) {
+        (void)munmap((void *)(uintptr_t)data, size);
+    }
+}
