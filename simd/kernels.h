@@ -2,11 +2,11 @@
  *
  * The scalar table is complete and is the reference; the others override what they do better.
  * Results are equal bit for bit in every table, because every float operation has a fixed order:
- *  - "lanes": a float sum over i = 0..n-1 keeps 16 partial sums; lane j adds the elements with
- *    i % 16 == j in ascending order, with fused multiply-adds where a product is summed; missing
- *    elements of the last 16 are skipped or added as +0 products (the partial sums start at +0, so
- *    both give the same bits). The lanes then add up as a tree: l[j] += l[j+8] for j < 8, then +4,
- *    +2, +1.
+ *  - "lanes": a float sum over i = 0..n-1 keeps 16 partial sums, +0 at first; lane j adds the
+ *    elements with i % 16 == j in ascending order, with fused multiply-adds where a product is
+ *    summed. Lanes without an element in the last 16 are left alone: adding +0 to them would change
+ *    a sum that underflowed to -0. The lanes then add up as a tree: l[j] += l[j+8] for j < 8, then
+ *    +4, +2, +1.
  *  - integer sums are exact.
  *  - pith_exp below is one polynomial, evaluated with fused multiply-adds in the same order.
  * NaN and infinity: a NaN input gives NaN in every output that depends on it (its bits may differ
@@ -107,8 +107,8 @@ typedef struct pith_kernels {
     /* Scores of n_q query rows against n_blocks blocks of 16 keys: q [n_q, head_dim], k [n_blocks,
      * head_dim, 16] f32 or f16, s[i * s_stride + 16 b + j] = sum over d of q[i][d] * k[b][d][j],
      * one fused multiply-add after the other in ascending d, from +0. k is 64-byte aligned. */
-    void (*scores_f32)(const float *q, size_t n_q, size_t head_dim, const float *k,
-                       size_t n_blocks, float *s, size_t s_stride);
+    void (*scores_f32)(const float *q, size_t n_q, size_t head_dim, const float *k, size_t n_blocks,
+                       float *s, size_t s_stride);
     void (*scores_f16)(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
                        size_t n_blocks, float *s, size_t s_stride);
 
@@ -119,10 +119,10 @@ typedef struct pith_kernels {
 
     /* o[i][d] = sum over j < n_keys of p[i * p_stride + j] * v[j][d] in ascending j by fused
      * multiply-adds from +0: v [n_keys, head_dim] f32 or f16, o [n_q, head_dim]. */
-    void (*values_f32)(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                       size_t head_dim, const float *v, float *o);
-    void (*values_f16)(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                       size_t head_dim, const uint16_t *v, float *o);
+    void (*values_f32)(const float *p, size_t p_stride, size_t n_q, size_t n_keys, size_t head_dim,
+                       const float *v, float *o);
+    void (*values_f16)(const float *p, size_t p_stride, size_t n_q, size_t n_keys, size_t head_dim,
+                       const uint16_t *v, float *o);
 
     /* y[i] = exp(x[i]) as pith_exp; x == y allowed. */
     void (*exp)(const float *x, float *y, size_t n);

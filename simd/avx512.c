@@ -1,0 +1,23 @@
+/* The AVX-512 table: F, BW, VL and DQ; integer products without VNNI. */
+#include "simd/avx512.h"
+
+const pith_kernels pith_kernels_avx512 = {
+    .name = "avx512",
+    .product = {[PITH_TYPE_F32] = pith_product_f32_avx512,
+                [PITH_TYPE_F16] = pith_product_f16_avx512,
+                [PITH_TYPE_BF16] = pith_product_bf16_avx512,
+                [PITH_TYPE_INT8] = pith_product_int8_avx512,
+                [PITH_TYPE_INT4] = pith_product_int4_avx512},
+    .rmsnorm = pith_rmsnorm_avx512,
+    .quantize = pith_quantize_avx512,
+    .rmsnorm_quantize = pith_rmsnorm_quantize_avx512,
+    .rope = pith_rope_avx512,
+    .swiglu = pith_swiglu_avx512,
+    .f32_to_f16 = pith_f32_to_f16_avx512,
+    .scores_f32 = pith_scores_f32_avx512,
+    .scores_f16 = pith_scores_f16_avx512,
+    .softmax = pith_softmax_avx512,
+    .values_f32 = pith_values_f32_avx512,
+    .values_f16 = pith_values_f16_avx512,
+    .exp = pith_exp_avx512,
+};

@@ -1,0 +1,13 @@
+/* The AVX-512 VNNI kernels: what differs from simd/avx512.h. */
+#ifndef PITH_SIMD_VNNI_H
+#define PITH_SIMD_VNNI_H
+
+#include "simd/kernels.h"
+
+extern const pith_kernels pith_kernels_avx512_vnni;
+
+/* vnni_int4.c, vnni_int8.c */
+void pith_product_int4_vnni(const pith_product *product);
+void pith_product_int8_vnni(const pith_product *product);
+
+#endif

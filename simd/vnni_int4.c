@@ -1,0 +1,267 @@
+/* int4 products with AVX-512 VNNI. vpdpbusd multiplies unsigned by signed bytes, so weights are
+ * made unsigned by an offset and each sum starts at minus the offset times the activations' sum.
+ *
+ * Few tokens (decode): memory-bound. Nibbles become code + 10 by a table look-up; a block of 16
+ * gives a sum that fits int16 (16 x 10 x 127), which vpdpwssd multiplies by the block's multiplier
+ * and adds up. Many tokens (prefill): two tiles x up to 512 k are expanded once to
+ * multiplier x code + 128 on the stack and multiplied as plain int8 (vnni_tile.h). Both compute the
+ * same integers, so the same floats. */
+#include "simd/avx512_vector.h"
+#include "simd/blocks.h"
+#include "simd/vnni.h"
+#include "simd/vnni_tile.h"
+
+enum {
+    FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full group */
+    LINES = 4,                                /* lines of a slice */
+    FEW = 12,                                 /* tokens up to which decoding again is cheaper */
+    STEP = 8,                                 /* most tokens that share one decoding */
+    AHEAD = 8 << 10,                          /* prefetch distance in bytes */
+};
+
+PITH_INLINE __m512i table_of_codes(void) {
+    __m128i codes = _mm_loadu_si128((const __m128i *)pith_int4_codes);
+    return _mm512_broadcast_i32x4(_mm_add_epi8(codes, _mm_set1_epi8(PITH_INT4_OFFSET)));
+}
+
+/* Where the parts of a tile lie. */
+typedef struct tile_view {
+    const uint8_t *lines;
+    const uint16_t *scales; /* [n_groups, 16] */
+    size_t n_slices;
+    size_t n_groups;
+    size_t bytes;
+} tile_view;
+
+PITH_INLINE tile_view view_tile(const pith_product *p, size_t row) {
+    tile_view v;
+    v.n_slices = p->k / PITH_INT4_SLICE;
+    v.n_groups = pith_groups(p->k, PITH_INT4_GROUP);
+    v.bytes = pith_int4_tile_bytes(p->k);
+    v.lines = (const uint8_t *)p->weights + row / PITH_TILE_ROWS * v.bytes;
+    v.scales = (const uint16_t *)(const void *)(v.lines + v.bytes - pith_scales_bytes(v.n_groups));
+    return v;
+}
+
+PITH_INLINE size_t group_slices(const tile_view *v, size_t g) {
+    return v->n_slices - g * FULL < FULL ? v->n_slices - g * FULL : FULL;
+}
+
+/* ---- Few tokens ------------------------------------------------------------------------------ */
+
+/* Activations of one group, at the first token of the call. */
+typedef struct few_input {
+    const int8_t *codes;
+    const int32_t *offset;
+    size_t code_stride;
+    size_t block_stride;
+} few_input;
+
+/* Integer sums of one group for `n` tokens (a constant). */
+PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m512i *total,
+                           size_t n) {
+    const __m512i codes = table_of_codes();
+    const __m512i nibble = _mm512_set1_epi8(15);
+    /* 16-bit multipliers in 32-bit lanes with a zero upper half, for vpdpwssd */
+    const __m512i multipliers = _mm512_and_si512(_mm512_cvtepi8_epi32(_mm_loadu_si128(
+                                                     (const __m128i *)pith_int4_multipliers)),
+                                                 _mm512_set1_epi32(0xffff));
+    const uint8_t *packed = group + slices * LINES * PITH_LINE_BYTES;
+    for (size_t s = 0; s < slices; s++) {
+        __m512i first[STEP];
+        __m512i second[STEP];
+        PITH_UNROLL
+        for (size_t t = 0; t < n; t++) {
+            first[t] = _mm512_set1_epi32(x.offset[t * x.block_stride]);
+            second[t] = _mm512_set1_epi32(x.offset[t * x.block_stride + 1]);
+        }
+        PITH_UNROLL
+        for (size_t j = 0; j < LINES; j++) {
+            const uint8_t *line = group + j * PITH_LINE_BYTES;
+            prefetch_ahead(line, AHEAD);
+            __m512i both = _mm512_load_si512(line);
+            __m512i low = _mm512_shuffle_epi8(codes, _mm512_and_si512(both, nibble));
+            __m512i high =
+                _mm512_shuffle_epi8(codes, _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble));
+            PITH_UNROLL
+            for (size_t t = 0; t < n; t++) {
+                const int8_t *c = x.codes + t * x.code_stride + 4 * j;
+                first[t] = _mm512_dpbusd_epi32(first[t], low, broadcast_codes(c));
+                second[t] =
+                    _mm512_dpbusd_epi32(second[t], high, broadcast_codes(c + PITH_INT4_BLOCK));
+            }
+        }
+        __m512i m =
+            _mm512_cvtepu8_epi32(_mm_load_si128((const __m128i *)(packed + s * PITH_TILE_ROWS)));
+        __m512i m_first = _mm512_permutexvar_epi32(m, multipliers);
+        __m512i m_second = _mm512_permutexvar_epi32(_mm512_srli_epi32(m, 4), multipliers);
+        PITH_UNROLL
+        for (size_t t = 0; t < n; t++) {
+            total[t] = _mm512_dpwssd_epi32(total[t], first[t], m_first);
+            total[t] = _mm512_dpwssd_epi32(total[t], second[t], m_second);
+        }
+        group += LINES * PITH_LINE_BYTES;
+        x.codes += PITH_INT4_SLICE;
+        x.offset += 2;
+    }
+    prefetch_ahead(packed, AHEAD);
+    prefetch_ahead(packed + PITH_LINE_BYTES, AHEAD);
+}
+
+/* One tile for `n` tokens (a constant) from token `first` of the product on. */
+PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n) {
+    const pith_activations *x = p->x;
+    size_t token = p->first_token + first;
+    const float *x_scales = x->scales + token * x->scale_stride;
+    float *y = p->y + first * p->y_stride + row;
+    few_input input = {x->codes + token * x->code_stride, x->block_offset + token * x->block_stride,
+                       x->code_stride, x->block_stride};
+    tile_view v = view_tile(p, row);
+    for (size_t g = 0; g < v.n_groups; g++) {
+        const uint16_t *scales = v.scales + g * PITH_TILE_ROWS;
+        prefetch_ahead(scales, AHEAD);
+        prefetch_ahead(scales, v.bytes); /* the next tile's, read before the stream gets there */
+        __m512i total[STEP];
+        PITH_UNROLL
+        for (size_t t = 0; t < n; t++) {
+            total[t] = _mm512_setzero_si512();
+        }
+        few_group(v.lines + g * pith_int4_group_bytes(FULL), group_slices(&v, g), input, total, n);
+        __m512 d = _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)scales));
+        PITH_UNROLL
+        for (size_t t = 0; t < n; t++) {
+            float *out = y + t * p->y_stride;
+            __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(x_scales[t * x->scale_stride + g]));
+            __m512 before = g == 0 ? _mm512_setzero_ps() : _mm512_load_ps(out);
+            _mm512_store_ps(out, _mm512_fmadd_ps(_mm512_cvtepi32_ps(total[t]), scale, before));
+        }
+        input.codes += PITH_INT4_GROUP;
+        input.offset += PITH_INT4_GROUP / PITH_INT4_BLOCK;
+    }
+}
+
+static void few_tile_1(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 1);
+}
+
+static void few_tile_2(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 2);
+}
+
+static void few_tile_3(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 3);
+}
+
+static void few_tile_4(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 4);
+}
+
+static void few_tile_6(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 6);
+}
+
+static void few_tile_8(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 8);
+}
+
+static void few_tokens(const pith_product *p) {
+    static const struct {
+        size_t n;
+        void (*fn)(const pith_product *, size_t, size_t);
+    } sizes[] = {{8, few_tile_8}, {6, few_tile_6}, {4, few_tile_4},
+                 {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
+    for (size_t row = 0; row < p->n_rows; row += PITH_TILE_ROWS) {
+        size_t i = 0;
+        for (size_t t = 0; t < p->n_tokens; t += sizes[i].n) {
+            while (sizes[i].n > p->n_tokens - t) {
+                i++;
+            }
+            sizes[i].fn(p, row, t);
+        }
+    }
+}
+
+/* ---- Many tokens ----------------------------------------------------------------------------- */
+
+/* multiplier x code + 128 for 64 nibbles. The bytes are multiplied in pairs as 16-bit words:
+ * (code + 10) x |multiplier| is at most 190, so nothing carries. A negative multiplier complements
+ * the product, -p = ~p + 1, and `base` holds the rest: 128 -+ 10 |multiplier|. */
+PITH_INLINE __m512i expand_line(__m512i code, __m512i magnitude, __m512i sign, __m512i base) {
+    __m512i product = _mm512_mullo_epi16(code, magnitude);
+    return _mm512_add_epi8(_mm512_xor_si512(product, sign), base);
+}
+
+/* One group of one tile into every `stride`-th line of `out`. */
+static void expand_group(const uint8_t *group, size_t slices, uint8_t *out, size_t stride) {
+    const __m512i codes = table_of_codes();
+    const __m512i nibble = _mm512_set1_epi8(15);
+    const __m512i multipliers =
+        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)pith_int4_multipliers));
+    const uint8_t *packed = group + slices * LINES * PITH_LINE_BYTES;
+    for (size_t s = 0; s < slices; s++) {
+        __m512i m =
+            _mm512_cvtepu8_epi32(_mm_load_si128((const __m128i *)(packed + s * PITH_TILE_ROWS)));
+        for (unsigned half = 0; half < 2; half++) {
+            __m512i value = _mm512_permutexvar_epi32(_mm512_srli_epi32(m, 4 * half), multipliers);
+            __m512i sign = _mm512_srai_epi32(value, 31);
+            __m512i magnitude = _mm512_abs_epi32(value);
+            magnitude = _mm512_or_si512(magnitude, _mm512_slli_epi32(magnitude, 16));
+            __m512i base = _mm512_mullo_epi32(value, _mm512_set1_epi32(-PITH_INT4_OFFSET));
+            base = _mm512_sub_epi32(base, sign);
+            base = _mm512_add_epi32(base, _mm512_set1_epi32(PITH_INT8_OFFSET));
+            base = _mm512_mullo_epi32(base, _mm512_set1_epi32(0x01010101));
+            for (size_t j = 0; j < LINES; j++) {
+                __m512i both = _mm512_load_si512(group + (s * LINES + j) * PITH_LINE_BYTES);
+                both = half == 0 ? both : _mm512_srli_epi16(both, 4);
+                __m512i index = _mm512_and_si512(both, nibble);
+                __m512i line =
+                    expand_line(_mm512_shuffle_epi8(codes, index), magnitude, sign, base);
+                size_t i = (2 * s + half) * LINES + j;
+                _mm512_store_si512(out + i * stride * PITH_LINE_BYTES, line);
+            }
+        }
+    }
+}
+
+static void many_tokens(const pith_product *p) {
+    const size_t group_lines = PITH_INT4_GROUP / 4;
+    const size_t chunk_groups = PITH_CHUNK_LINES / group_lines;
+    _Alignas(64) uint8_t lines[PITH_CHUNK_LINES * 2 * PITH_LINE_BYTES];
+    size_t n_tiles = p->n_rows / PITH_TILE_ROWS;
+    for (size_t tile = 0; tile < n_tiles; tile += 2) {
+        size_t tiles = n_tiles - tile < 2 ? 1 : 2;
+        tile_view v[2];
+        for (size_t i = 0; i < tiles; i++) {
+            v[i] = view_tile(p, (tile + i) * PITH_TILE_ROWS);
+        }
+        for (size_t g = 0; g < v[0].n_groups; g += chunk_groups) {
+            size_t n = v[0].n_groups - g < chunk_groups ? v[0].n_groups - g : chunk_groups;
+            for (size_t i = 0; i < n * tiles; i++) {
+                const uint8_t *group =
+                    v[i % tiles].lines + (g + i / tiles) * pith_int4_group_bytes(FULL);
+                size_t line = i / tiles * group_lines * tiles + i % tiles;
+                expand_group(group, group_slices(v, g + i / tiles), lines + line * PITH_LINE_BYTES,
+                             tiles);
+            }
+            pith_chunk chunk = {.lines = lines,
+                                .n_lines = v[0].n_slices * (PITH_INT4_SLICE / 4) - g * group_lines,
+                                .group_lines = group_lines,
+                                .first_group = g,
+                                .n_groups = n,
+                                .row = tile * PITH_TILE_ROWS,
+                                .tiles = tiles};
+            for (size_t i = 0; i < tiles; i++) {
+                chunk.scales[i] = v[i].scales + g * PITH_TILE_ROWS;
+            }
+            pith_chunk_product_vnni(p, &chunk);
+        }
+    }
+}
+
+void pith_product_int4_vnni(const pith_product *p) {
+    if (p->n_tokens <= FEW) {
+        few_tokens(p);
+    } else {
+        many_tokens(p);
+    }
+}

@@ -1,0 +1,174 @@
+/* int8 products with AVX-512 VNNI: weights are made unsigned by adding 128 (flipping the top bit),
+ * and each group's sum starts at -128 x the activations' sum. Few tokens read the packed lines
+ * directly; many tokens flip two tiles once on the stack and use vnni_tile.h. */
+#include "simd/avx512_vector.h"
+#include "simd/blocks.h"
+#include "simd/vnni.h"
+#include "simd/vnni_tile.h"
+
+enum {
+    GROUP_LINES = PITH_INT8_GROUP / 4,
+    FEW = 12,
+    STEP = 8,
+    AHEAD = 8 << 10, /* prefetch distance in bytes */
+};
+
+typedef struct tile_view {
+    const uint8_t *lines;
+    const uint16_t *scales; /* [n_groups, 16] */
+    size_t n_lines;
+    size_t n_groups;
+    size_t bytes;
+} tile_view;
+
+PITH_INLINE tile_view view_tile(const pith_product *p, size_t row) {
+    tile_view v;
+    v.n_lines = (p->k + 3) / 4;
+    v.n_groups = pith_groups(p->k, PITH_INT8_GROUP);
+    v.bytes = pith_int8_tile_bytes(p->k);
+    v.lines = (const uint8_t *)p->weights + row / PITH_TILE_ROWS * v.bytes;
+    v.scales = (const uint16_t *)(const void *)(v.lines + v.n_lines * PITH_LINE_BYTES);
+    return v;
+}
+
+PITH_INLINE __m512i load_unsigned(const uint8_t *line) {
+    return _mm512_xor_si512(_mm512_load_si512(line), _mm512_set1_epi8(-128));
+}
+
+/* Integer sums of one group for `n` tokens (a constant), each in two halves so that a single token
+ * does not wait for one chain of additions. */
+PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *codes,
+                           size_t code_stride, __m512i *even, __m512i *odd, size_t n) {
+    size_t j = 0;
+#pragma GCC unroll 2
+    for (; j + 2 <= n_lines; j += 2) {
+        const uint8_t *line = lines + j * PITH_LINE_BYTES;
+        prefetch_ahead(line, AHEAD);
+        prefetch_ahead(line + PITH_LINE_BYTES, AHEAD);
+        __m512i a = load_unsigned(line);
+        __m512i b = load_unsigned(line + PITH_LINE_BYTES);
+        PITH_UNROLL
+        for (size_t t = 0; t < n; t++) {
+            const int8_t *c = codes + t * code_stride + 4 * j;
+            even[t] = _mm512_dpbusd_epi32(even[t], a, broadcast_codes(c));
+            odd[t] = _mm512_dpbusd_epi32(odd[t], b, broadcast_codes(c + 4));
+        }
+    }
+    if (j < n_lines) {
+        __m512i a = load_unsigned(lines + j * PITH_LINE_BYTES);
+        PITH_UNROLL
+        for (size_t t = 0; t < n; t++) {
+            const int8_t *c = codes + t * code_stride + 4 * j;
+            even[t] = _mm512_dpbusd_epi32(even[t], a, broadcast_codes(c));
+        }
+    }
+}
+
+/* One tile for `n` tokens (a constant) from token `first` of the product on. */
+PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n) {
+    const pith_activations *x = p->x;
+    size_t token = p->first_token + first;
+    const int8_t *codes = x->codes + token * x->code_stride;
+    const float *x_scales = x->scales + token * x->scale_stride;
+    const int32_t *offset = x->group_offset + token * x->scale_stride;
+    float *y = p->y + first * p->y_stride + row;
+    tile_view v = view_tile(p, row);
+    for (size_t g = 0; g < v.n_groups; g++) {
+        size_t begin = g * GROUP_LINES;
+        size_t n_lines = v.n_lines - begin < GROUP_LINES ? v.n_lines - begin : GROUP_LINES;
+        const uint16_t *scales = v.scales + g * PITH_TILE_ROWS;
+        prefetch_ahead(scales, AHEAD);
+        prefetch_ahead(scales, v.bytes); /* the next tile's, read before the stream gets there */
+        __m512i even[STEP];
+        __m512i odd[STEP];
+        PITH_UNROLL
+        for (size_t t = 0; t < n; t++) {
+            even[t] = _mm512_set1_epi32(offset[t * x->scale_stride + g]);
+            odd[t] = _mm512_setzero_si512();
+        }
+        few_group(v.lines + begin * PITH_LINE_BYTES, n_lines, codes + begin * 4, x->code_stride,
+                  even, odd, n);
+        __m512 d = _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)scales));
+        PITH_UNROLL
+        for (size_t t = 0; t < n; t++) {
+            float *out = y + t * p->y_stride;
+            __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(even[t], odd[t]));
+            __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(x_scales[t * x->scale_stride + g]));
+            __m512 before = g == 0 ? _mm512_setzero_ps() : _mm512_load_ps(out);
+            _mm512_store_ps(out, _mm512_fmadd_ps(sum, scale, before));
+        }
+    }
+}
+
+static void few_tile_1(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 1);
+}
+
+static void few_tile_2(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 2);
+}
+
+static void few_tile_4(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 4);
+}
+
+static void few_tile_8(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 8);
+}
+
+static void few_tokens(const pith_product *p) {
+    static const struct {
+        size_t n;
+        void (*fn)(const pith_product *, size_t, size_t);
+    } sizes[] = {{8, few_tile_8}, {4, few_tile_4}, {2, few_tile_2}, {1, few_tile_1}};
+    for (size_t row = 0; row < p->n_rows; row += PITH_TILE_ROWS) {
+        size_t i = 0;
+        for (size_t t = 0; t < p->n_tokens; t += sizes[i].n) {
+            while (sizes[i].n > p->n_tokens - t) {
+                i++;
+            }
+            sizes[i].fn(p, row, t);
+        }
+    }
+}
+
+static void many_tokens(const pith_product *p) {
+    const size_t chunk_groups = PITH_CHUNK_LINES / GROUP_LINES;
+    _Alignas(64) uint8_t lines[PITH_CHUNK_LINES * 2 * PITH_LINE_BYTES];
+    size_t n_tiles = p->n_rows / PITH_TILE_ROWS;
+    for (size_t tile = 0; tile < n_tiles; tile += 2) {
+        size_t tiles = n_tiles - tile < 2 ? 1 : 2;
+        tile_view v[2];
+        for (size_t i = 0; i < tiles; i++) {
+            v[i] = view_tile(p, (tile + i) * PITH_TILE_ROWS);
+        }
+        for (size_t g = 0; g < v[0].n_groups; g += chunk_groups) {
+            size_t begin = g * GROUP_LINES;
+            size_t left = v[0].n_lines - begin;
+            size_t n_lines = left < PITH_CHUNK_LINES ? left : (size_t)PITH_CHUNK_LINES;
+            for (size_t i = 0; i < n_lines * tiles; i++) {
+                const uint8_t *line = v[i % tiles].lines + (begin + i / tiles) * PITH_LINE_BYTES;
+                _mm512_store_si512(lines + i * PITH_LINE_BYTES, load_unsigned(line));
+            }
+            pith_chunk chunk = {.lines = lines,
+                                .n_lines = left,
+                                .group_lines = GROUP_LINES,
+                                .first_group = g,
+                                .n_groups = pith_groups(n_lines, GROUP_LINES),
+                                .row = tile * PITH_TILE_ROWS,
+                                .tiles = tiles};
+            for (size_t i = 0; i < tiles; i++) {
+                chunk.scales[i] = v[i].scales + g * PITH_TILE_ROWS;
+            }
+            pith_chunk_product_vnni(p, &chunk);
+        }
+    }
+}
+
+void pith_product_int8_vnni(const pith_product *p) {
+    if (p->n_tokens <= FEW) {
+        few_tokens(p);
+    } else {
+        many_tokens(p);
+    }
+}

@@ -1,0 +1,49 @@
+/* The kernel tables themselves: names, order, completeness. */
+#include "tests/simd_data.h"
+#include "tests/test.h"
+
+#include <string.h>
+
+TEST(simd_table, scalar_is_always_there_and_last) {
+    size_t n = 0;
+    while (pith_kernel_names[n] != NULL) {
+        n++;
+    }
+    CHECK(n >= 1, "no kernel names");
+    CHECK(strcmp(pith_kernel_names[n - 1], "scalar") == 0, "the last name is %s",
+          pith_kernel_names[n - 1]);
+    CHECK(pith_kernels_find("scalar") != NULL, "scalar was not found");
+}
+
+TEST(simd_table, find_gives_the_named_table) {
+    for (size_t i = 0; pith_kernel_names[i] != NULL; i++) {
+        const pith_kernels *kernels = pith_kernels_find(pith_kernel_names[i]);
+        CHECK(kernels == NULL || strcmp(kernels->name, pith_kernel_names[i]) == 0,
+              "%s gave the table %s", pith_kernel_names[i], kernels->name);
+    }
+}
+
+TEST(simd_table, without_a_name_the_best_available_is_found) {
+    const pith_kernels *best = pith_kernels_find(NULL);
+    CHECK(best != NULL && best == test_table(0), "found %s", best == NULL ? "none" : best->name);
+}
+
+TEST(simd_table, unknown_names_are_refused) {
+    static const char *const names[] = {"", "avx", "avx512-vnn", "avx512-vnnix", "Scalar"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        CHECK(pith_kernels_find(names[i]) == NULL, "\"%s\" was found", names[i]);
+    }
+}
+
+TEST(simd_table, every_entry_is_filled) {
+    const pith_kernels *k;
+    for (size_t i = 0; (k = test_table(i)) != NULL; i++) {
+        for (size_t type = 0; type < PITH_N_TYPES; type++) {
+            CHECK(k->product[type] != NULL, "%s has no product of type %zu", k->name, type);
+        }
+        CHECK(k->rmsnorm && k->quantize && k->rmsnorm_quantize && k->rope && k->swiglu &&
+                  k->f32_to_f16 && k->scores_f32 && k->scores_f16 && k->softmax && k->values_f32 &&
+                  k->values_f16 && k->exp,
+              "%s has an empty entry", k->name);
+    }
+}
