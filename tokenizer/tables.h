@@ -1,6 +1,7 @@
-/* The two hash tables of a tokenizer: spelling to id, and pair of ids to merge. Open addressing with
- * linear probing at a load of at most one half. A vocabulary may come from a hostile file, so the
- * length of a probe is bounded: one that is made to collide is refused instead of being slow. */
+/* The two hash tables of a tokenizer: spelling to id, and pair of ids to merge. Open addressing
+ * with linear probing at a load of at most one half. A vocabulary may come from a hostile file, so
+ * the length of a probe is bounded: one that is made to collide is refused instead of being slow.
+ */
 #ifndef PITH_TOKENIZER_TABLES_H
 #define PITH_TOKENIZER_TABLES_H
 
@@ -36,9 +37,11 @@ typedef struct pith_merge_table {
 } pith_merge_table;
 
 /* merges [n_merges, 3]; of two with the same pair the later one counts, as in Hugging Face's
- * tokenizers. Errors: MEMORY, FORMAT (pairs made to collide). */
+ * tokenizers. Merges that would make a piece of type CONTROL are left out: special tokens must not
+ * come out of ordinary text. Errors: MEMORY, FORMAT (pairs made to collide). */
 pith_status pith_merge_table_build(pith_merge_table *out, const uint32_t *merges, size_t n_merges,
-                                   const pith_allocator *allocator, pith_error *error);
+                                   const uint8_t *types, const pith_allocator *allocator,
+                                   pith_error *error);
 /* The merge of the pair, or NULL. */
 const pith_merge_slot *pith_merge_table_find(const pith_merge_table *table, uint32_t left,
                                              uint32_t right);

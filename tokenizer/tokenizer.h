@@ -8,8 +8,8 @@
 typedef struct pith_tokenizer pith_tokenizer;
 
 /* Builds the look-up tables. The vocabulary's arrays are borrowed and must outlive it; the vocab
- * must have passed pith_vocab_check. Errors: MEMORY, FORMAT (pattern does not compile; spellings made
- * to collide), UNSUPPORTED (WordPiece). */
+ * must have passed pith_vocab_check. Errors: MEMORY, FORMAT (pattern does not compile; spellings
+ * made to collide), UNSUPPORTED (WordPiece). */
 pith_status pith_tokenizer_new(pith_tokenizer **out, const pith_vocab *vocab,
                                const pith_allocator *allocator, pith_error *error);
 void pith_tokenizer_free(pith_tokenizer *tokenizer);
@@ -54,7 +54,7 @@ enum { PITH_DECODE_ROOM = 8 };
 typedef struct pith_decode_state {
     unsigned char pending[PITH_DECODE_ROOM]; /* bytes of an unfinished character */
     size_t n_pending;
-    bool started; /* some text came out: the dummy prefix has been dropped */
+    bool started;      /* some text came out: the dummy prefix has been dropped */
     bool show_special; /* special tokens give their spelling instead of nothing */
 } pith_decode_state;
 
@@ -89,8 +89,8 @@ typedef struct pith_infill_ids {
     int32_t prefix, suffix, middle, end; /* -1: none */
 } pith_infill_ids;
 pith_infill_ids pith_tokenizer_infill(const pith_tokenizer *tokenizer);
-pith_status pith_infill_encode(const pith_tokenizer *tokenizer, const char *prefix,
-                               size_t n_prefix, const char *suffix, size_t n_suffix,
-                               bool suffix_first, pith_tokens *out, pith_error *error);
+pith_status pith_infill_encode(const pith_tokenizer *tokenizer, const char *prefix, size_t n_prefix,
+                               const char *suffix, size_t n_suffix, bool suffix_first,
+                               pith_tokens *out, pith_error *error);
 
 #endif

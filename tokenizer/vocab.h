@@ -1,6 +1,6 @@
-/* A compiled vocabulary: flat arrays that a .pith file stores as tensors, with the few settings that
- * go to its metadata. The converter's parsers (tokenizer.model, tokenizer.json) make one; opening a
- * model points one at the file's bytes and parses no text. */
+/* A compiled vocabulary: flat arrays that a .pith file stores as tensors, with the few settings
+ * that go to its metadata. The converter's parsers (tokenizer.model, tokenizer.json) make one;
+ * opening a model points one at the file's bytes and parses no text. */
 #ifndef PITH_TOKENIZER_VOCAB_H
 #define PITH_TOKENIZER_VOCAB_H
 
@@ -43,42 +43,43 @@ enum {
 
 typedef struct pith_vocab {
     pith_tokenizer_kind kind;
-    size_t n_pieces;         /* ids 0 .. n_pieces - 1 */
-    const char *bytes;       /* [n_bytes] spellings, one after the other; byte-level BPE stores the
-                                real bytes, not the GPT-2 byte alphabet */
+    size_t n_pieces;   /* ids 0 .. n_pieces - 1 */
+    const char *bytes; /* [n_bytes] spellings, one after the other; byte-level BPE stores the
+                          real bytes, not the GPT-2 byte alphabet */
     size_t n_bytes;
-    const uint32_t *offsets; /* [n_pieces + 1] into bytes, ascending, offsets[n_pieces] == n_bytes */
-    const float *scores;     /* [n_pieces]; SentencePiece only, else NULL */
-    const uint8_t *types;    /* [n_pieces], pith_piece_type */
-    const uint8_t *added;    /* [n_pieces] flags of added tokens (PITH_ADDED_*), 0 for others */
+    const uint32_t
+        *offsets;         /* [n_pieces + 1] into bytes, ascending, offsets[n_pieces] == n_bytes */
+    const float *scores;  /* [n_pieces]; SentencePiece only, else NULL */
+    const uint8_t *types; /* [n_pieces], pith_piece_type */
+    const uint8_t *added; /* [n_pieces] flags of added tokens (PITH_ADDED_*), 0 for others */
     size_t n_merges;
-    const uint32_t *merges;  /* [n_merges, 3]: left id, right id, merged id; rank is the index.
-                                Both BPE kinds, else NULL */
+    const uint32_t *merges; /* [n_merges, 3]: left id, right id, merged id; rank is the index.
+                               Both BPE kinds, else NULL */
 
     int32_t bos, eos, unk; /* -1: none */
     bool add_bos;          /* what the model expects in front of a text (informative) */
 
-    bool add_dummy_prefix;      /* SentencePiece: put a space in front; LLAMA_BPE: Prepend */
+    bool add_dummy_prefix; /* SentencePiece: put a space in front; LLAMA_BPE: Prepend */
     bool remove_extra_whitespaces;
-    bool escape_whitespaces;    /* ' ' is U+2581 in pieces */
-    bool prefix_first_only;     /* Metaspace prepend_scheme "first": no prefix when the text already
-                                   begins with a space, and none after a special token */
+    bool escape_whitespaces; /* ' ' is U+2581 in pieces */
+    bool prefix_first_only;  /* Metaspace prepend_scheme "first": no prefix when the text already
+                                begins with a space, and none after a special token */
     bool byte_fallback;
     bool fuse_unk;
-    bool ignore_merges;         /* a whole pre-token that is a piece is that piece */
-    bool add_prefix_space;      /* byte-level: ' ' in front unless there is white space */
-    bool nfc;                   /* NFC normalisation first (Qwen2) */
+    bool ignore_merges;    /* a whole pre-token that is a piece is that piece */
+    bool add_prefix_space; /* byte-level: ' ' in front unless there is white space */
+    bool nfc;              /* NFC normalisation first (Qwen2) */
     bool lowercase, strip_accents, clean_text, split_cjk; /* WordPiece (BertNormalizer) */
-    size_t max_word_chars;      /* WordPiece: 100 */
-    const char *pattern;        /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
-                                   lies between matches is a pre-token too; NUL-terminated. NULL: the
-                                   text is one pre-token */
+    size_t max_word_chars;                                /* WordPiece: 100 */
+    const char *pattern; /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
+                            lies between matches is a pre-token too; NUL-terminated. NULL: the
+                            text is one pre-token */
 } pith_vocab;
 
-/* Checks everything that the encoder relies on: counts within limits, offsets ascending, merges that
- * join two pieces to a third which is spelled so, scores finite, types and flags known, byte pieces
- * spelled "<0x0A>", UTF-8 where text is meant. Only a piece of type UNUSED may be empty. `where`
- * names the source. Errors: FORMAT. */
+/* Checks everything that the encoder relies on: counts within limits, offsets ascending, merges
+ * that join two pieces to a third which is spelled so, scores finite, types and flags known, byte
+ * pieces spelled "<0x0A>", UTF-8 where text is meant. Only a piece of type UNUSED may be empty.
+ * `where` names the source. Errors: FORMAT. */
 pith_status pith_vocab_check(const pith_vocab *vocab, const char *where, pith_error *error);
 
 /* A vocabulary that owns its arrays, as the parsers make it. */

@@ -1,0 +1,455 @@
+/* Damaged and unsupported tokenizer files: one case per kind of mistake. */
+#include "tests/support.h"
+#include "tests/test.h"
+#include "tests/tokens.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- SentencePiece models, written field by field -------------------------------------------- */
+
+typedef struct writer {
+    unsigned char data[8192];
+    size_t size;
+} writer;
+
+static void put_varint(writer *w, uint64_t value) {
+    for (; value >= 0x80; value >>= 7) {
+        w->data[w->size++] = (unsigned char)(value | 0x80);
+    }
+    w->data[w->size++] = (unsigned char)value;
+}
+
+static void put_number(writer *w, unsigned field, uint64_t value) {
+    put_varint(w, field << 3);
+    put_varint(w, value);
+}
+
+static void put_bytes(writer *w, unsigned field, const void *data, size_t n) {
+    put_varint(w, field << 3 | 2);
+    put_varint(w, n);
+    memcpy(w->data + w->size, data, n);
+    w->size += n;
+}
+
+static void put_message(writer *w, unsigned field, const writer *message) {
+    put_bytes(w, field, message->data, message->size);
+}
+
+static void put_piece(writer *w, const char *text, float score, unsigned type) {
+    writer piece = {.size = 0};
+    put_bytes(&piece, 1, text, strlen(text));
+    put_varint(&piece, 2 << 3 | 5);
+    uint32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    for (unsigned i = 0; i < 4; i++) {
+        piece.data[piece.size++] = (unsigned char)(bits >> 8 * i);
+    }
+    put_number(&piece, 3, type);
+    put_message(w, 1, &piece);
+}
+
+enum { UNKNOWN = 2, CONTROL = 3 };
+
+static void put_pieces(writer *w) {
+    put_piece(w, "<unk>", 0, UNKNOWN);
+    put_piece(w, "<s>", 0, CONTROL);
+    put_piece(w, "</s>", 0, CONTROL);
+    put_piece(w, "a", -1, 1);
+}
+
+static void put_trainer(writer *w, unsigned field, uint64_t value) {
+    writer trainer = {.size = 0};
+    put_number(&trainer, 3, 2); /* BPE */
+    if (field != 0) {
+        put_number(&trainer, field, value);
+    }
+    put_message(w, 2, &trainer);
+}
+
+static void whole(writer *w) {
+    put_pieces(w);
+    put_trainer(w, 0, 0);
+}
+
+/* Each writes a model with one mistake. */
+static void nothing(writer *w) {
+    (void)w;
+}
+static void no_pieces(writer *w) {
+    put_trainer(w, 0, 0);
+}
+static void no_trainer(writer *w) {
+    put_pieces(w);
+}
+static void endless_varint(writer *w) {
+    whole(w);
+    memset(w->data + w->size, 0xFF, 11);
+    w->size += 11;
+}
+static void cut_tag(writer *w) {
+    whole(w);
+    w->data[w->size++] = 0x80;
+}
+static void cut_number(writer *w) {
+    whole(w);
+    put_varint(w, 9 << 3);
+    w->data[w->size++] = 0x80;
+}
+static void cut_bytes(writer *w) {
+    whole(w);
+    put_varint(w, 9 << 3 | 2);
+    put_varint(w, 5);
+}
+static void huge_length(writer *w) {
+    whole(w);
+    put_varint(w, 9 << 3 | 2);
+    put_varint(w, UINT64_MAX);
+}
+static void cut_fixed(writer *w) {
+    whole(w);
+    put_varint(w, 9 << 3 | 5);
+}
+static void group(writer *w) {
+    whole(w);
+    put_varint(w, 9 << 3 | 3);
+}
+static void field_zero(writer *w) {
+    whole(w);
+    put_varint(w, 0);
+    put_varint(w, 0);
+}
+static void numeric_piece(writer *w) {
+    put_number(w, 1, 5);
+    whole(w);
+}
+static void numeric_text(writer *w) {
+    whole(w);
+    writer piece = {.size = 0};
+    put_number(&piece, 1, 5);
+    put_message(w, 1, &piece);
+}
+static void empty_piece(writer *w) {
+    whole(w);
+    put_piece(w, "", 0, 1);
+}
+static void piece_without_text(writer *w) {
+    whole(w);
+    put_bytes(w, 1, "", 0);
+}
+static void unknown_type(writer *w) {
+    whole(w);
+    put_piece(w, "b", 0, 9);
+}
+static void broken_text(writer *w) {
+    whole(w);
+    put_piece(w, "\xE2\x96", 0, 1);
+}
+static void nan_score(writer *w) {
+    whole(w);
+    put_piece(w, "b", (float)strtod("nan", NULL), 1);
+}
+static void two_unknown(writer *w) {
+    whole(w);
+    put_piece(w, "<other>", 0, UNKNOWN);
+}
+static void stray_byte(writer *w) {
+    whole(w);
+    put_piece(w, "<0x0A>", 0, 6);
+}
+static void no_bytes(writer *w) {
+    put_pieces(w);
+    put_trainer(w, 35, 1);
+}
+static void unigram(writer *w) {
+    put_pieces(w);
+    put_trainer(w, 3, 1);
+}
+static void word_model(writer *w) {
+    put_pieces(w);
+    put_trainer(w, 3, 3);
+}
+static void model_type_9(writer *w) {
+    put_pieces(w);
+    put_trainer(w, 3, 9);
+}
+static void suffix(writer *w) {
+    put_pieces(w);
+    put_trainer(w, 24, 1);
+}
+static void charsmap(writer *w) {
+    whole(w);
+    writer normalizer = {.size = 0};
+    put_bytes(&normalizer, 1, "nmt_nfkc", 8);
+    put_bytes(&normalizer, 2, "map", 3);
+    put_message(w, 3, &normalizer);
+}
+static void denormalizer(writer *w) {
+    whole(w);
+    writer spec = {.size = 0};
+    put_bytes(&spec, 2, "map", 3);
+    put_message(w, 5, &spec);
+}
+static void text_for_flag(writer *w) {
+    whole(w);
+    writer normalizer = {.size = 0};
+    put_bytes(&normalizer, 3, "yes", 3);
+    put_message(w, 3, &normalizer);
+}
+
+TEST(tokenizer, a_small_model_is_read) {
+    writer w = {.size = 0};
+    whole(&w);
+    pith_error error = {0};
+    pith_vocab_file file;
+    CHECK(pith_vocab_from_sentencepiece(&file, w.data, w.size, "m", NULL, &error) == PITH_OK, "%s",
+          error.message);
+    const pith_vocab *v = &file.vocab;
+    CHECK(v->n_pieces == 4 && v->bos == 1 && v->eos == 2 && v->unk == 0 && v->add_bos, "%zu pieces",
+          v->n_pieces);
+    /* What the file leaves out has the defaults of sentencepiece_model.proto. */
+    CHECK(v->add_dummy_prefix && v->remove_extra_whitespaces && v->escape_whitespaces &&
+              !v->byte_fallback,
+          "defaults");
+    CHECK(v->scores[3] == -1 && v->types[3] == 1 && v->types[1] == CONTROL, "a piece");
+    pith_vocab_file_free(&file);
+    CHECK_NO_LEAKS();
+}
+
+TEST(tokenizer, damaged_models_are_refused_by_name) {
+    static const struct {
+        void (*write)(writer *w);
+        pith_status status;
+        const char *message;
+    } cases[] = {
+        {nothing, PITH_ERROR_FORMAT, "empty"},
+        {no_pieces, PITH_ERROR_FORMAT, "no pieces"},
+        {no_trainer, PITH_ERROR_UNSUPPORTED, "unigram"},
+        {endless_varint, PITH_ERROR_FORMAT, "tag is cut off or too long"},
+        {cut_tag, PITH_ERROR_FORMAT, "tag is cut off"},
+        {cut_number, PITH_ERROR_FORMAT, "number is cut off"},
+        {cut_bytes, PITH_ERROR_FORMAT, "beyond its message"},
+        {huge_length, PITH_ERROR_FORMAT, "beyond its message"},
+        {cut_fixed, PITH_ERROR_FORMAT, "number is cut off"},
+        {group, PITH_ERROR_FORMAT, "unknown wire type"},
+        {field_zero, PITH_ERROR_FORMAT, "no valid number"},
+        {numeric_piece, PITH_ERROR_FORMAT, "a piece has wire type 0"},
+        {numeric_text, PITH_ERROR_FORMAT, "a piece's text has wire type 0"},
+        {empty_piece, PITH_ERROR_FORMAT, "piece 4 is empty"},
+        {piece_without_text, PITH_ERROR_FORMAT, "piece 4 is empty"},
+        {unknown_type, PITH_ERROR_FORMAT, "piece 4: type 0"},
+        {broken_text, PITH_ERROR_FORMAT, "piece 4 is not UTF-8"},
+        {nan_score, PITH_ERROR_FORMAT, "piece 4: its score"},
+        {two_unknown, PITH_ERROR_FORMAT, "2 unknown pieces"},
+        {stray_byte, PITH_ERROR_FORMAT, "1 byte pieces, byte_fallback is off"},
+        {no_bytes, PITH_ERROR_FORMAT, "0 byte pieces, byte_fallback is on"},
+        {unigram, PITH_ERROR_UNSUPPORTED, "unigram"},
+        {word_model, PITH_ERROR_UNSUPPORTED, "word model"},
+        {model_type_9, PITH_ERROR_FORMAT, "model_type 9"},
+        {suffix, PITH_ERROR_UNSUPPORTED, "treat_whitespace_as_suffix"},
+        {charsmap, PITH_ERROR_UNSUPPORTED, "nmt_nfkc"},
+        {denormalizer, PITH_ERROR_UNSUPPORTED, "denormalizer"},
+        {text_for_flag, PITH_ERROR_FORMAT, "add_dummy_prefix has wire type 2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        writer w = {.size = 0};
+        cases[i].write(&w);
+        pith_error error = {0};
+        pith_vocab_file file;
+        pith_status status =
+            pith_vocab_from_sentencepiece(&file, w.data, w.size, "m.model", NULL, &error);
+        CHECK(status == cases[i].status, "case %zu: status %d (%s)", i, (int)status, error.message);
+        CHECK(strncmp(error.message, "m.model: ", 9) == 0 &&
+                  strstr(error.message, cases[i].message) != NULL,
+              "case %zu: \"%s\", expected \"%s\"", i, error.message, cases[i].message);
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* Cut anywhere, a model is refused or is a whole, shorter model; never read beyond its end. */
+TEST(tokenizer, models_cut_anywhere_are_safe) {
+    writer w = {.size = 0};
+    whole(&w);
+    for (size_t n = 0; n < w.size; n++) {
+        unsigned char *guarded = test_guarded(n);
+        memcpy(guarded, w.data, n);
+        pith_vocab_file file;
+        if (pith_vocab_from_sentencepiece(&file, guarded, n, "m", NULL, NULL) == PITH_OK) {
+            pith_vocab_file_free(&file);
+        }
+        test_guarded_free(guarded, n);
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* ---- tokenizer.json -------------------------------------------------------------------------- */
+
+#define BPE(more) "\"model\":{\"type\":\"BPE\"," more "}"
+#define SMALL "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]"
+#define BYTE_PARTS                                                           \
+    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," \
+    "\"decoder\":{\"type\":\"ByteLevel\"},"
+#define MODEL BPE(SMALL)
+#define STEP(section, list, type) \
+    "\"" section "\":{\"type\":\"Sequence\",\"" list "\":[{\"type\":\"" type "\"}]},"
+
+typedef struct json_case {
+    const char *text;
+    pith_status status;
+    const char *message;
+} json_case;
+
+static void check_json(const json_case *cases, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        pith_error error = {0};
+        pith_vocab_file file;
+        pith_status status = pith_vocab_from_json(&file, cases[i].text, strlen(cases[i].text),
+                                                  "t.json", NULL, &error);
+        CHECK(status == cases[i].status, "case %zu: status %d (%s)", i, (int)status, error.message);
+        if (status == PITH_OK) {
+            pith_vocab_file_free(&file);
+            continue;
+        }
+        CHECK(strncmp(error.message, "t.json: ", 8) == 0 &&
+                  strstr(error.message, cases[i].message) != NULL,
+              "case %zu: \"%s\", expected \"%s\"", i, error.message, cases[i].message);
+    }
+    CHECK_NO_LEAKS();
+}
+
+#define CHECK_JSON(cases) check_json(cases, sizeof(cases) / sizeof((cases)[0]))
+
+TEST(tokenizer, damaged_json_is_refused_by_name) {
+    static const json_case cases[] = {
+        {"{" MODEL "}", PITH_OK, ""},
+        {"{" BYTE_PARTS MODEL "}", PITH_OK, ""},
+        {"", PITH_ERROR_FORMAT, "line 1"},
+        {"{\"model\":", PITH_ERROR_FORMAT, "line 1"},
+        {"{\"a\":1,\"a\":2}", PITH_ERROR_FORMAT, "duplicate"},
+        {"[]", PITH_ERROR_FORMAT, "no \"model\""},
+        {"{" BPE("\"vocab\":[],\"merges\":[]") "}", PITH_ERROR_FORMAT, "\"vocab\""},
+        {"{" BPE("\"vocab\":{\"a\":0}") "}", PITH_ERROR_FORMAT, "\"merges\""},
+        {"{" BPE("\"vocab\":{},\"merges\":[]") "}", PITH_ERROR_FORMAT, "0 pieces"},
+        {"{" BPE("\"vocab\":{\"a\":-1},\"merges\":[]") "}", PITH_ERROR_FORMAT, "\"a\""},
+        {"{" BPE("\"vocab\":{\"a\":1048576},\"merges\":[]") "}", PITH_ERROR_FORMAT, "\"a\""},
+        {"{" BPE("\"vocab\":{\"a\":0.5},\"merges\":[]") "}", PITH_ERROR_FORMAT, "\"a\""},
+        {"{" BPE("\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]") "}", PITH_ERROR_FORMAT,
+         "both have id 0"},
+        {"{" BPE("\"vocab\":{\"a\":0},\"merges\":[\"a\"]") "}", PITH_ERROR_FORMAT, "merges[0]"},
+        {"{" BPE("\"vocab\":{\"a\":0},\"merges\":[\"a a a\"]") "}", PITH_ERROR_FORMAT, "merges[0]"},
+        {"{" BPE("\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]") "}", PITH_ERROR_FORMAT, "merges[0]"},
+        {"{" BPE("\"vocab\":{\"a\":0},\"merges\":[[\"a\",1]]") "}", PITH_ERROR_FORMAT, "merges[0]"},
+        {"{" BPE("\"vocab\":{\"a\":0},\"merges\":[\"a x\"]") "}", PITH_ERROR_FORMAT,
+         "\"x\" is not in the vocabulary"},
+        {"{" BPE("\"vocab\":{\"a\":0},\"merges\":[\"a a\"]") "}", PITH_ERROR_FORMAT,
+         "\"aa\" is not in the vocabulary"},
+        {"{" BPE("\"unk_token\":\"x\"," SMALL) "}", PITH_ERROR_FORMAT, "unk_token"},
+        {"{" BPE("\"byte_fallback\":1," SMALL) "}", PITH_ERROR_FORMAT, "\"byte_fallback\""},
+        {"{\"added_tokens\":{}," MODEL "}", PITH_ERROR_FORMAT, "added_tokens"},
+        {"{\"added_tokens\":[{\"id\":3}]," MODEL "}", PITH_ERROR_FORMAT, "added_tokens[0].content"},
+        {"{\"added_tokens\":[{\"content\":\"x\"}]," MODEL "}", PITH_ERROR_FORMAT, "\"x\""},
+        {"{\"added_tokens\":[{\"id\":3,\"content\":\"\",\"special\":true}]," MODEL "}", PITH_OK,
+         ""},
+        {"{\"added_tokens\":[{\"id\":1,\"content\":\"x\"}]," MODEL "}", PITH_ERROR_FORMAT,
+         "contradicts"},
+        {"{\"added_tokens\":[{\"id\":3,\"content\":\"a\"}]," MODEL "}", PITH_ERROR_FORMAT,
+         "contradicts"},
+        {"{\"added_tokens\":[{\"id\":3,\"content\":\"x\",\"lstrip\":\"no\"}]," MODEL "}",
+         PITH_ERROR_FORMAT, "\"lstrip\""},
+        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":"
+         "{\"id\":\"x\"}},{\"Sequence\":{\"id\":\"A\"}}]}," MODEL "}",
+         PITH_ERROR_FORMAT, "post_processor"},
+        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}," MODEL "}",
+         PITH_ERROR_FORMAT, "without a sequence"},
+    };
+    CHECK_JSON(cases);
+}
+
+TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
+    static const json_case cases[] = {
+        {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", PITH_ERROR_UNSUPPORTED, "WordPiece"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", PITH_ERROR_UNSUPPORTED, "Unigram"},
+        {"{\"model\":{}}", PITH_ERROR_UNSUPPORTED, "no type"},
+        {"{" BPE("\"dropout\":0.1," SMALL) "}", PITH_ERROR_UNSUPPORTED, "dropout"},
+        {"{" BPE("\"dropout\":0.0," SMALL) "}", PITH_OK, ""},
+        {"{" BPE("\"continuing_subword_prefix\":\"##\"," SMALL) "}", PITH_ERROR_UNSUPPORTED,
+         "continuing_subword_prefix"},
+        {"{" BPE("\"end_of_word_suffix\":\"</w>\"," SMALL) "}", PITH_ERROR_UNSUPPORTED,
+         "end_of_word_suffix"},
+        {"{\"normalizer\":{\"type\":\"Lowercase\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "normalizer \"Lowercase\""},
+        {"{" STEP("normalizer", "normalizers", "NFKC") MODEL "}", PITH_ERROR_UNSUPPORTED, "NFKC"},
+        {"{\"normalizer\":{\"type\":\"NFC\"}," MODEL "}", PITH_ERROR_UNSUPPORTED, "NFC"},
+        {"{\"normalizer\":{\"type\":\"NFC\"}," BYTE_PARTS MODEL "}", PITH_OK, ""},
+        {"{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"x\"}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Prepend"},
+        {"{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\\u2581\"}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Prepend without Replace"},
+        {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":"
+         "\"\\u2581\"}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "decoder"},
+        {"{\"pre_tokenizer\":{\"type\":\"Whitespace\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "pre_tokenizer \"Whitespace\""},
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":"
+         "\"first\",\"split\":false}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "replacement"},
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\\u2581\",\"prepend_scheme\""
+         ":\"always\",\"split\":false}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "always"},
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\\u2581\",\"prepend_scheme\""
+         ":\"first\"}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "split"},
+        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Punctuation\"},"
+         "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Punctuation"},
+        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
+         "\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Removed\"},{\"type\":\"ByteLevel\","
+         "\"add_prefix_space\":false,\"use_regex\":false}]}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Isolated"},
+        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
+         "\"pattern\":{\"String\":\"a\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\","
+         "\"add_prefix_space\":false,\"use_regex\":false}]}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Regex"},
+        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
+         "\"pattern\":{\"Regex\":\"\\\\h\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\","
+         "\"add_prefix_space\":false,\"use_regex\":false}]}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "regular expression"},
+        {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "decoder"},
+        {"{\"decoder\":{\"type\":\"BPEDecoder\"}," MODEL "}", PITH_ERROR_UNSUPPORTED, "BPEDecoder"},
+        {"{\"decoder\":{\"type\":\"ByteFallback\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "ByteFallback"},
+        {"{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Strip"},
+        {"{\"post_processor\":{\"type\":\"RobertaProcessing\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "RobertaProcessing"},
+    };
+    CHECK_JSON(cases);
+}
+
+TEST(tokenizer, templates_tell_bos_and_eos) {
+    static const char text[] =
+        "{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},"
+        "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"b\"}},"
+        "{\"Sequence\":{\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"ab\"}}],\"special_tokens\":"
+        "{\"b\":{\"ids\":[1]},\"ab\":{\"ids\":[2]}}}]}," BYTE_PARTS MODEL "}";
+    pith_error error = {0};
+    pith_vocab_file file;
+    CHECK(pith_vocab_from_json(&file, text, strlen(text), "t", NULL, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(file.vocab.bos == 1 && file.vocab.eos == 2 && file.vocab.add_bos, "bos %d, eos %d",
+          file.vocab.bos, file.vocab.eos);
+    pith_vocab_file_free(&file);
+    test_tokenizer t;
+    test_tokenizer_open(&t, "golden/llama3/tokenizer.json");
+    CHECK(t.file.vocab.bos == 756 && t.file.vocab.eos == -1 && t.file.vocab.add_bos &&
+              t.file.vocab.n_pieces == 768,
+          "bos %d of %zu", t.file.vocab.bos, t.file.vocab.n_pieces);
+    test_tokenizer_close(&t);
+    test_tokenizer_open(&t, "golden/tokenizers/gpt2/tokenizer.json");
+    CHECK(t.file.vocab.bos == -1 && !t.file.vocab.add_bos && t.file.vocab.n_pieces == 50257,
+          "bos %d", t.file.vocab.bos);
+    test_tokenizer_close(&t);
+    CHECK_NO_LEAKS();
+}

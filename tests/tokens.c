@@ -1,0 +1,121 @@
+/* See tokens.h. */
+#include "tests/tokens.h"
+
+#include "tests/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Noreturn static void give_up(const char *what, const char *why) {
+    fprintf(stderr, "test tokenizers: %s: %s\n", what, why);
+    exit(3);
+}
+
+static void open_vocab(test_tokenizer *out, const char *what) {
+    pith_error error = {0};
+    if (pith_tokenizer_new(&out->tokenizer, &out->file.vocab, NULL, &error) != PITH_OK) {
+        give_up(what, error.message);
+    }
+}
+
+void test_tokenizer_open(test_tokenizer *out, const char *relative) {
+    pith_error error = {0};
+    size_t size;
+    char *data = test_read_file(test_root(relative), &size);
+    const char *ending = strrchr(relative, '.');
+    pith_status status =
+        ending != NULL && strcmp(ending, ".model") == 0
+            ? pith_vocab_from_sentencepiece(&out->file, data, size, relative, NULL, &error)
+            : pith_vocab_from_json(&out->file, data, size, relative, NULL, &error);
+    free(data);
+    if (status != PITH_OK) {
+        give_up(relative, error.message);
+    }
+    open_vocab(out, relative);
+}
+
+void test_tokenizer_open_json(test_tokenizer *out, const char *text) {
+    pith_error error = {0};
+    if (pith_vocab_from_json(&out->file, text, strlen(text), "text", NULL, &error) != PITH_OK) {
+        give_up(text, error.message);
+    }
+    open_vocab(out, text);
+}
+
+void test_tokenizer_close(test_tokenizer *t) {
+    pith_tokenizer_free(t->tokenizer);
+    pith_vocab_file_free(&t->file);
+}
+
+json_t *test_json_lines(const char *relative) {
+    size_t size;
+    char *data = test_read_file(test_root(relative), &size);
+    json_t *lines = json_array();
+    for (char *line = data; *line != '\0';) {
+        char *end = strchr(line, '\n');
+        size_t n = end != NULL ? (size_t)(end - line) : strlen(line);
+        json_error_t problem;
+        json_t *value = json_loadb(line, n, JSON_ALLOW_NUL, &problem);
+        if (value == NULL) {
+            give_up(relative, problem.text);
+        }
+        json_array_append_new(lines, value);
+        line += n + (end != NULL);
+    }
+    free(data);
+    return lines;
+}
+
+int32_t *test_ids(const json_t *array, size_t *n) {
+    *n = json_array_size(array);
+    int32_t *ids = malloc((*n + 1) * sizeof *ids);
+    if (ids == NULL) {
+        give_up("ids", "no memory");
+    }
+    for (size_t i = 0; i < *n; i++) {
+        ids[i] = (int32_t)json_integer_value(json_array_get(array, i));
+    }
+    return ids;
+}
+
+const char *test_show_ids(const int32_t *ids, size_t n) {
+    enum { N_BUFFERS = 4, SIZE = 1200, ROOM = 16 };
+    static char buffers[N_BUFFERS][SIZE];
+    static size_t next;
+    char *buffer = buffers[next++ % N_BUFFERS];
+    size_t size = 0;
+    buffer[0] = '\0';
+    for (size_t i = 0; i < n && size + ROOM < SIZE; i++) {
+        size += (size_t)snprintf(buffer + size, SIZE - size, "%s%d", i > 0 ? " " : "", ids[i]);
+    }
+    return buffer;
+}
+
+long test_first_other_token(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b) {
+    size_t n = n_a < n_b ? n_a : n_b;
+    for (size_t i = 0; i < n; i++) {
+        if (a[i] != b[i]) {
+            return (long)i;
+        }
+    }
+    return n_a == n_b ? -1 : (long)n;
+}
+
+char *test_decode(const pith_tokenizer *tokenizer, const int32_t *ids, size_t n, bool show_special,
+                  size_t *n_bytes) {
+    char *text = malloc((n + 1) * pith_decode_max(tokenizer) + 1);
+    if (text == NULL) {
+        give_up("decode", "no memory");
+    }
+    pith_decode_state state;
+    pith_decode_begin(&state, show_special);
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++) {
+        size += pith_decode_push(tokenizer, &state, ids[i], text + size);
+    }
+    size += pith_decode_finish(tokenizer, &state, text + size);
+    text[size] = '\0';
+    *n_bytes = size;
+    return text;
+}

@@ -1,0 +1,37 @@
+/* What the tokenizer's tests and fuzz harnesses share: tokenizers read from golden/, the lines of
+ * the reference files, comparison of ids. */
+#ifndef PITH_TESTS_TOKENS_H
+#define PITH_TESTS_TOKENS_H
+
+#include "tokenizer/tokenizer.h"
+
+#include <jansson.h>
+
+typedef struct test_tokenizer {
+    pith_vocab_file file;
+    pith_tokenizer *tokenizer;
+} test_tokenizer;
+
+/* Reads "....model" or "....json" below the project's root; ends the process when it cannot. */
+void test_tokenizer_open(test_tokenizer *out, const char *relative);
+/* The same with a tokenizer.json given as text. */
+void test_tokenizer_open_json(test_tokenizer *out, const char *text);
+void test_tokenizer_close(test_tokenizer *t);
+
+/* The lines of a JSON Lines file below the project's root, as an array for json_decref. */
+json_t *test_json_lines(const char *relative);
+
+/* Ids of an array of integers, malloc'ed. */
+int32_t *test_ids(const json_t *array, size_t *n);
+
+/* "1 2 3", in one of 4 rotating static buffers; long lists are cut. */
+const char *test_show_ids(const int32_t *ids, size_t n);
+
+/* Index of the first difference, or -1 when both lists are the same. */
+long test_first_other_token(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
+
+/* Text of the ids, with a NUL behind it, malloc'ed. */
+char *test_decode(const pith_tokenizer *tokenizer, const int32_t *ids, size_t n, bool show_special,
+                  size_t *n_bytes);
+
+#endif

@@ -1,0 +1,121 @@
+/* Token ids to text, one token at a time. Bytes are held back until they are whole characters; the
+ * rules for broken ones and for the dummy prefix are SentencePiece's (sentencepiece_processor.cc,
+ * Decode): a byte that no valid character contains becomes one U+FFFD, and the first piece loses
+ * one leading U+2581. */
+#include "tokenizer/internal.h"
+
+#include "tokenizer/utf8.h"
+
+#include <string.h>
+
+#define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
+enum { REPLACEMENT_BYTES = 3 };
+
+void pith_decode_begin(pith_decode_state *state, bool show_special) {
+    *state = (pith_decode_state){.show_special = show_special};
+}
+
+size_t pith_decode_max(const pith_tokenizer *tokenizer) {
+    return REPLACEMENT_BYTES * (PITH_DECODE_ROOM + tokenizer->longest);
+}
+
+static size_t write_replacement(char *out) {
+    memcpy(out, REPLACEMENT, REPLACEMENT_BYTES);
+    return REPLACEMENT_BYTES;
+}
+
+/* Takes one more byte; returns the number of bytes written. */
+static size_t push_byte(pith_decode_state *state, unsigned char byte, char *out) {
+    size_t size = 0;
+    state->pending[state->n_pending++] = byte;
+    while (state->n_pending > 0) {
+        int length = pith_utf8_scan(state->pending, state->n_pending);
+        if (length == 0) {
+            break;
+        }
+        size_t used = 1;
+        if (length > 0) {
+            used = (size_t)length;
+            memcpy(out + size, state->pending, used);
+            size += used;
+        } else {
+            size += write_replacement(out + size);
+        }
+        state->n_pending -= used;
+        memmove(state->pending, state->pending + used, state->n_pending);
+    }
+    return size;
+}
+
+static size_t flush(pith_decode_state *state, char *out) {
+    size_t size = 0;
+    for (; state->n_pending > 0; state->n_pending--) {
+        size += write_replacement(out + size);
+    }
+    return size;
+}
+
+static size_t push_bytes(pith_decode_state *state, const char *text, size_t n, char *out) {
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++) {
+        size += push_byte(state, (unsigned char)text[i], out + size);
+    }
+    return size;
+}
+
+/* A piece of text in which U+2581 is a space. */
+static size_t push_piece(const pith_vocab *v, pith_decode_state *state, const char *text, size_t n,
+                         char *out) {
+    bool squeeze = v->kind == PITH_TOKENIZER_SENTENCEPIECE && v->remove_extra_whitespaces;
+    bool drop = !state->started && (v->add_dummy_prefix || squeeze);
+    size_t i = 0;
+    if (drop && v->escape_whitespaces && pith_at_space_mark(text, n)) {
+        i = PITH_SPACE_MARK_BYTES;
+    } else if (drop && !v->escape_whitespaces && text[0] == ' ') {
+        i = 1;
+    }
+    state->started = i < n || !squeeze;
+    size_t size = 0;
+    while (i < n) {
+        if (v->escape_whitespaces && pith_at_space_mark(text + i, n - i)) {
+            size += push_byte(state, ' ', out + size);
+            i += PITH_SPACE_MARK_BYTES;
+        } else {
+            size += push_byte(state, (unsigned char)text[i++], out + size);
+        }
+    }
+    return size;
+}
+
+size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *state, int32_t id,
+                        char *out) {
+    const pith_vocab *v = &tokenizer->vocab;
+    const char *text;
+    size_t n;
+    if (!pith_tokenizer_piece(tokenizer, id, &text, &n) || n == 0) {
+        return 0;
+    }
+    bool bytewise = v->kind == PITH_TOKENIZER_BYTE_BPE;
+    if (v->types[id] == PITH_PIECE_BYTE) {
+        state->started = true;
+        return push_byte(state, pith_byte_value(v, (size_t)id), out);
+    }
+    /* In SentencePiece a character never spans bytes on both sides of another token. */
+    size_t size = bytewise ? 0 : flush(state, out);
+    if (v->types[id] == PITH_PIECE_CONTROL || (v->added[id] & PITH_ADDED_SPECIAL) != 0) {
+        if (!state->show_special) {
+            return size;
+        }
+        state->started = true;
+        return size + push_bytes(state, text, n, out + size);
+    }
+    return size + (bytewise ? push_bytes(state, text, n, out + size)
+                            : push_piece(v, state, text, n, out + size));
+}
+
+size_t pith_decode_finish(const pith_tokenizer *tokenizer, pith_decode_state *state, char *out) {
+    (void)tokenizer;
+    size_t size = flush(state, out);
+    state->started = false;
+    return size;
+}

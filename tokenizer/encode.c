@@ -1,0 +1,159 @@
+/* Text to token ids: the walk through the steps of internal.h. */
+#include "tokenizer/internal.h"
+
+#include "base/status.h"
+#include "tokenizer/utf8.h"
+
+#include <string.h>
+
+/* One call of pith_encode. */
+typedef struct encoding {
+    const pith_tokenizer *tokenizer;
+    unsigned flags;
+    pith_merger merger;
+    pith_split_walk walk;
+    pith_tokens *out;
+    pith_error *error;
+} encoding;
+
+static pith_status push(encoding *e, int32_t id) {
+    return pith_tokens_push(e->out, id)
+               ? PITH_OK
+               : pith_fail(e->error, PITH_ERROR_MEMORY, "no memory for token ids");
+}
+
+/* End of the word that begins at `from`: where U+2581 follows something else. */
+static size_t word_end(const char *text, size_t n, size_t from) {
+    bool after_mark = false;
+    for (size_t i = from; i < n; i += pith_utf8_length(text[i])) {
+        bool mark = pith_at_space_mark(text + i, n - i);
+        if (mark && !after_mark && i > from) {
+            return i;
+        }
+        after_mark = mark;
+    }
+    return n;
+}
+
+static pith_status encode_words(encoding *e, const char *text, size_t n) {
+    pith_status status = PITH_OK;
+    for (size_t from = 0; status == PITH_OK && from < n;) {
+        size_t end = e->tokenizer->words_apart ? word_end(text, n, from) : n;
+        status = pith_merge(&e->merger, text + from, end - from, e->out, e->error);
+        from = end;
+    }
+    return status;
+}
+
+static pith_status encode_pretoken(encoding *e, const char *text, size_t n) {
+    if (n == 0) {
+        return PITH_OK;
+    }
+    if (e->tokenizer->vocab.ignore_merges) {
+        int32_t id = pith_find_plain(e->tokenizer, text, n);
+        if (id >= 0) {
+            return push(e, id);
+        }
+    }
+    return pith_merge(&e->merger, text, n, e->out, e->error);
+}
+
+static pith_status encode_pretokens(encoding *e, const char *text, size_t n) {
+    pith_status status = PITH_OK;
+    for (size_t from = 0; status == PITH_OK && from < n;) {
+        size_t start = n;
+        size_t end = n;
+        status = pith_split_next(&e->walk, text, n, from, &start, &end, e->error);
+        if (status == PITH_OK) {
+            status = encode_pretoken(e, text + from, start - from);
+        }
+        if (status == PITH_OK) {
+            status = encode_pretoken(e, text + start, end - start);
+        }
+        from = end;
+    }
+    return status;
+}
+
+/* Text without added tokens. */
+static pith_status encode_plain(encoding *e, const char *text, size_t n) {
+    if (n == 0) {
+        return PITH_OK;
+    }
+    if (e->tokenizer->splitter != NULL) {
+        return encode_pretokens(e, text, n);
+    }
+    return e->tokenizer->vocab.kind == PITH_TOKENIZER_BYTE_BPE ? encode_pretoken(e, text, n)
+                                                               : encode_words(e, text, n);
+}
+
+/* Text without added tokens that are matched as given. */
+static pith_status encode_stretch(encoding *e, const char *text, size_t n, bool at_start) {
+    pith_normalized normalized;
+    pith_status status =
+        pith_normalize(e->tokenizer, text, n, at_start, e->flags, &normalized, e->error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    bool special = (e->flags & PITH_ENCODE_SPECIAL) != 0;
+    size_t from = 0;
+    pith_match match;
+    while (status == PITH_OK &&
+           pith_matcher_next(e->tokenizer, &e->tokenizer->normalized, normalized.text,
+                             normalized.n_bytes, from, special, &match)) {
+        status = encode_plain(e, normalized.text + from, match.start - from);
+        if (status == PITH_OK) {
+            status = push(e, match.id);
+        }
+        from = match.end;
+    }
+    if (status == PITH_OK) {
+        status = encode_plain(e, normalized.text + from, normalized.n_bytes - from);
+    }
+    pith_release(e->tokenizer->allocator, normalized.owned);
+    return status;
+}
+
+static pith_status encode_text(encoding *e, const char *text, size_t n) {
+    bool special = (e->flags & PITH_ENCODE_SPECIAL) != 0;
+    size_t from = 0;
+    pith_match match;
+    while (
+        pith_matcher_next(e->tokenizer, &e->tokenizer->as_given, text, n, from, special, &match)) {
+        pith_status status = encode_stretch(e, text + from, match.start - from, from == 0);
+        if (status == PITH_OK) {
+            status = push(e, match.id);
+        }
+        if (status != PITH_OK) {
+            return status;
+        }
+        from = match.end;
+    }
+    return encode_stretch(e, text + from, n - from, from == 0);
+}
+
+pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                        unsigned flags, pith_tokens *out, pith_error *error) {
+    if (n_bytes > PITH_ENCODE_MAX_BYTES) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "text of %zu bytes, more than %d", n_bytes,
+                         PITH_ENCODE_MAX_BYTES);
+    }
+    if (n_bytes == 0) {
+        return PITH_OK;
+    }
+    size_t valid = pith_utf8_check(text, n_bytes);
+    if (valid != n_bytes) {
+        return pith_fail(error, PITH_ERROR_TEXT, "invalid UTF-8 at byte %zu", valid);
+    }
+    encoding e = {.tokenizer = tokenizer, .flags = flags, .out = out, .error = error};
+    pith_status status = pith_merger_init(&e.merger, tokenizer, error);
+    if (status == PITH_OK && !pith_split_begin(&e.walk, tokenizer->splitter)) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "no memory to encode text");
+    }
+    if (status == PITH_OK) {
+        status = encode_text(&e, text, n_bytes);
+    }
+    pith_split_end(&e.walk);
+    pith_merger_release(&e.merger);
+    return status;
+}

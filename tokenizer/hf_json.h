@@ -1,0 +1,51 @@
+/* A tokenizer.json while it is being turned into a vocabulary. */
+#ifndef PITH_TOKENIZER_HF_JSON_H
+#define PITH_TOKENIZER_HF_JSON_H
+
+#include "base/bytes.h"
+#include "tokenizer/vocab.h"
+
+#include <jansson.h>
+
+/* One id. */
+typedef struct pith_hf_piece {
+    const char *text; /* owned by the JSON document; NULL: nothing has this id */
+    size_t n_bytes;
+    uint8_t type;
+    uint8_t added;
+    bool literal; /* byte-level BPE: spelled with characters outside GPT-2's byte alphabet, so that
+                     it stands for its own spelling and no text can be merged to it */
+} pith_hf_piece;
+
+typedef struct pith_hf {
+    const char *name; /* of the file */
+    const pith_allocator *allocator;
+    pith_error *error;
+    json_t *root;
+    const json_t *model;
+    pith_vocab settings;   /* kind and settings; arrays come last */
+    bool has_normalizer;   /* so that `normalized` of an added token means something */
+    pith_bytes pattern;    /* empty: none */
+    pith_hf_piece *pieces; /* [n_pieces] */
+    size_t n_pieces;
+} pith_hf;
+
+/* The parts of hf_json_parts.c; each reads one section of the document into hf->settings.
+ * Errors: FORMAT, MEMORY, UNSUPPORTED by name. */
+pith_status pith_hf_read_kind(pith_hf *hf);
+pith_status pith_hf_read_normalizer(pith_hf *hf);
+pith_status pith_hf_read_pre_tokenizer(pith_hf *hf);
+pith_status pith_hf_read_decoder(pith_hf *hf);
+pith_status pith_hf_read_post_processor(pith_hf *hf);
+
+/* Reads a member that is true or false; `fallback` when it is missing or null. */
+pith_status pith_hf_bool(const pith_hf *hf, const json_t *object, const char *key, bool fallback,
+                         bool *out);
+
+/* Writes in PCRE2's language (with UTF, UCP and \n as newline) what a regular expression means in
+ * Oniguruma's, which Hugging Face's tokenizers use. Appends to `out`.
+ * Errors: UNSUPPORTED (constructs that the two read differently, named), FORMAT, MEMORY. */
+pith_status pith_pattern_translate(const char *regex, size_t n_bytes, const char *name,
+                                   pith_bytes *out, pith_error *error);
+
+#endif

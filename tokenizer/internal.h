@@ -1,0 +1,163 @@
+/* What the files of the tokenizer share. Encoding a text runs through these steps:
+ *     added.c      tokens that are matched whole are cut out of the text
+ *     normalize.c  the rest gets its prefix, its U+2581 for spaces, its NFC
+ *     added.c      once more, for tokens that are matched in normalised text
+ *     split.c      byte-level BPE: cut into pre-tokens by the pattern
+ *     merge.c      characters or bytes are joined to pieces
+ * and encode.c walks through them. */
+#ifndef PITH_TOKENIZER_INTERNAL_H
+#define PITH_TOKENIZER_INTERNAL_H
+
+#include "tokenizer/tables.h"
+#include "tokenizer/tokenizer.h"
+
+#include <string.h>
+
+/* U+2581, which stands for a space in SentencePiece vocabularies. */
+#define PITH_SPACE_MARK "\xE2\x96\x81"
+enum { PITH_SPACE_MARK_BYTES = 3 };
+
+static inline bool pith_at_space_mark(const char *text, size_t n_bytes) {
+    return n_bytes >= PITH_SPACE_MARK_BYTES &&
+           memcmp(text, PITH_SPACE_MARK, PITH_SPACE_MARK_BYTES) == 0;
+}
+
+/* ---- added.c: tokens matched whole ----------------------------------------------------------- */
+
+typedef struct pith_added_token {
+    const char *text; /* in the vocabulary, or in the matcher's `normalized` */
+    uint32_t n_bytes;
+    int32_t id;
+} pith_added_token;
+
+/* Tokens sorted by spelling. */
+typedef struct pith_matcher {
+    pith_added_token *tokens; /* [n] */
+    size_t n;
+    uint32_t first[257]; /* tokens that begin with byte b are first[b] .. first[b + 1] - 1 */
+    char *normalized;    /* owned spellings, or NULL */
+} pith_matcher;
+
+/* A token found: it takes the place of text[start .. end). */
+typedef struct pith_match {
+    size_t start, end;
+    int32_t id;
+} pith_match;
+
+/* Collects the added tokens that are matched in text as given, or in normalised text.
+ * Errors: MEMORY. */
+pith_status pith_matcher_build(pith_matcher *out, const pith_tokenizer *tokenizer, bool normalized,
+                               pith_error *error);
+void pith_matcher_release(pith_matcher *matcher, const pith_allocator *allocator);
+
+/* Finds the next token at or after `from`: the leftmost, of those the longest. Special ones count
+ * only with `special`. The match takes in white space at its sides as the token's flags say, but
+ * nothing before `from`. */
+bool pith_matcher_next(const pith_tokenizer *tokenizer, const pith_matcher *matcher,
+                       const char *text, size_t n_bytes, size_t from, bool special,
+                       pith_match *out);
+
+/* ---- normalize.c, nfc.c ---------------------------------------------------------------------- */
+
+typedef struct pith_normalized {
+    const char *text; /* `owned`, or the input when nothing had to change */
+    size_t n_bytes;
+    char *owned; /* for the caller to release; may be NULL */
+} pith_normalized;
+
+/* Normalises one stretch of text. `at_start`: it begins where the whole text begins. `flags` are
+ * those of pith_encode. Errors: MEMORY. */
+pith_status pith_normalize(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                           bool at_start, unsigned flags, pith_normalized *out, pith_error *error);
+
+/* Unicode normalisation form C. `*out` is NULL when the text is in that form already. */
+pith_status pith_nfc(const pith_allocator *allocator, const char *text, size_t n_bytes, char **out,
+                     size_t *n_out, pith_error *error);
+
+/* ---- split.c: pre-tokens of byte-level BPE --------------------------------------------------- */
+
+typedef struct pith_splitter pith_splitter;
+
+/* Errors: FORMAT (the pattern does not compile), MEMORY. */
+pith_status pith_splitter_new(pith_splitter **out, const char *pattern,
+                              const pith_allocator *allocator, pith_error *error);
+void pith_splitter_free(pith_splitter *splitter);
+
+/* One walk over one text. */
+typedef struct pith_split_walk {
+    const pith_splitter *splitter;
+    void *match; /* pcre2_match_data */
+} pith_split_walk;
+
+bool pith_split_begin(pith_split_walk *walk, const pith_splitter *splitter); /* false: no memory */
+void pith_split_end(pith_split_walk *walk);
+
+/* The next match at or after `from`: *start < *end, or both n_bytes when there is none.
+ * Errors: TEXT (the pattern ran into its limits), MEMORY. */
+pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_t n_bytes,
+                            size_t from, size_t *start, size_t *end, pith_error *error);
+
+/* ---- merge.c --------------------------------------------------------------------------------- */
+
+/* A stretch of text that is, or became, one piece. */
+typedef struct pith_symbol {
+    uint32_t previous, next; /* neighbours */
+    uint32_t start;          /* offset in the text */
+    uint32_t n_bytes;        /* 0: was joined to the symbol on its left */
+    int32_t id;              /* -1: not a piece */
+} pith_symbol;
+
+/* Two neighbours that could be joined. */
+typedef struct pith_candidate {
+    uint64_t order;   /* least first: priority in the upper half, left symbol in the lower */
+    uint32_t n_bytes; /* of both together, to notice that one of them has changed since */
+    int32_t id;       /* what they become */
+} pith_candidate;
+
+/* Working memory of one encoding. */
+typedef struct pith_merger {
+    const pith_tokenizer *tokenizer;
+    pith_symbol *symbols; /* [capacity] */
+    pith_candidate *heap; /* [2 * capacity] */
+    size_t capacity;
+    size_t n_symbols;
+    size_t n_heap;
+    uint32_t *halves; /* [n_pieces] bytes of the left half an unused piece was joined from; NULL
+                         when the vocabulary has no unused pieces */
+} pith_merger;
+
+pith_status pith_merger_init(pith_merger *merger, const pith_tokenizer *tokenizer,
+                             pith_error *error);
+void pith_merger_release(pith_merger *merger);
+
+/* Appends the ids of one pre-token, or of text that has none. Errors: MEMORY. */
+pith_status pith_merge(pith_merger *merger, const char *text, size_t n_bytes, pith_tokens *out,
+                       pith_error *error);
+
+/* ---- tokenizer.c ----------------------------------------------------------------------------- */
+
+struct pith_tokenizer {
+    pith_vocab vocab; /* its arrays are borrowed */
+    const pith_allocator *allocator;
+    pith_piece_table pieces;
+    pith_merge_table merges;
+    int32_t byte_ids[256];   /* the piece of each byte (byte-level BPE: of that spelling; else of
+                                type BYTE), -1: none */
+    int32_t ascii_ids[128];  /* the piece of each ASCII character, -1: none */
+    pith_matcher as_given;   /* added tokens matched in the text as given */
+    pith_matcher normalized; /* those matched in normalised text */
+    pith_splitter *splitter; /* NULL: no pattern */
+    bool has_unused;
+    bool words_apart; /* no piece spans the start of a word (U+2581 after something else), so words
+                         can be encoded one by one */
+    size_t longest;   /* bytes of the longest piece */
+};
+
+/* The piece that text merged or split may become: of type NORMAL or UNUSED; or -1. Special tokens
+ * never come out of ordinary text. */
+int32_t pith_find_plain(const pith_tokenizer *t, const char *text, size_t n_bytes);
+
+/* The value of a piece of type BYTE. */
+unsigned char pith_byte_value(const pith_vocab *vocab, size_t id);
+
+#endif
