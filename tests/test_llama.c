@@ -1,0 +1,238 @@
+/* The Llama configuration: its bounds, the joined layouts, and the table of tensors. */
+#include "tests/fixture.h"
+#include "tests/support.h"
+#include "tests/test.h"
+#include "weights/llama.h"
+
+#include <math.h>
+#include <string.h>
+
+static pith_llama_config llama2_7b(void) {
+    return (pith_llama_config){
+        .vocab_size = 32000,
+        .hidden_size = 4096,
+        .intermediate_size = 11008,
+        .num_hidden_layers = 32,
+        .num_attention_heads = 32,
+        .num_key_value_heads = 32,
+        .head_dim = 128,
+        .max_position_embeddings = 4096,
+        .rms_norm_eps = 1e-5F,
+        .rope_theta = 10000,
+    };
+}
+
+static pith_llama_config llama3(void) {
+    pith_llama_config c = llama2_7b();
+    c.rope_scaling = PITH_ROPE_LLAMA3;
+    c.rope_factor = 8;
+    c.rope_low_freq_factor = 1;
+    c.rope_high_freq_factor = 4;
+    c.rope_original_context = 8192;
+    return c;
+}
+
+static void refuse(const pith_llama_config *config, pith_status expected, const char *part) {
+    pith_error error = {0};
+    pith_status status = pith_llama_config_check(config, "config.json", &error);
+    CHECK(status == expected, "%s: status %s, expected %s", part, pith_status_name(status),
+          pith_status_name(expected));
+    CHECK(strstr(error.message, "config.json") != NULL && strstr(error.message, part) != NULL,
+          "message \"%s\" lacks \"%s\"", error.message, part);
+}
+
+TEST(llama, accepts_published_shapes) {
+    pith_error error;
+    pith_llama_config c = llama2_7b();
+    CHECK(pith_llama_config_check(&c, "c", &error) == PITH_OK, "7B: %s", error.message);
+    c = llama3();
+    CHECK(pith_llama_config_check(&c, "c", &error) == PITH_OK, "llama3: %s", error.message);
+    c.hidden_size = 8192;
+    c.num_attention_heads = 64;
+    c.num_key_value_heads = 8;
+    c.intermediate_size = 28672;
+    c.num_hidden_layers = 80;
+    CHECK(pith_llama_config_check(&c, "c", &error) == PITH_OK, "70B: %s", error.message);
+}
+
+TEST(llama, bounds_every_count) {
+    static const struct {
+        size_t offset, most;
+        const char *name;
+    } counts[] = {
+        {offsetof(pith_llama_config, vocab_size), PITH_LLAMA_MAX_VOCAB, "vocab_size"},
+        {offsetof(pith_llama_config, hidden_size), PITH_LLAMA_MAX_WIDTH, "hidden_size"},
+        {offsetof(pith_llama_config, intermediate_size), PITH_LLAMA_MAX_WIDTH, "intermediate_size"},
+        {offsetof(pith_llama_config, num_hidden_layers), PITH_LLAMA_MAX_LAYERS,
+         "num_hidden_layers"},
+        {offsetof(pith_llama_config, num_attention_heads), PITH_LLAMA_MAX_HEADS,
+         "num_attention_heads"},
+        {offsetof(pith_llama_config, num_key_value_heads), PITH_LLAMA_MAX_HEADS,
+         "num_key_value_heads"},
+        {offsetof(pith_llama_config, head_dim), PITH_LLAMA_MAX_HEAD_DIM, "head_dim"},
+        {offsetof(pith_llama_config, max_position_embeddings), PITH_LLAMA_MAX_POSITIONS,
+         "max_position_embeddings"},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const size_t bad[] = {0, counts[i].most + 1, SIZE_MAX};
+        for (size_t j = 0; j < 3; j++) {
+            pith_llama_config c = llama2_7b();
+            memcpy((char *)&c + counts[i].offset, &bad[j], sizeof bad[j]);
+            refuse(&c, PITH_ERROR_FORMAT, counts[i].name);
+        }
+    }
+    pith_llama_config c = llama2_7b();
+    c.sliding_window = PITH_LLAMA_MAX_POSITIONS + 1;
+    refuse(&c, PITH_ERROR_FORMAT, "sliding_window");
+}
+
+TEST(llama, checks_relations) {
+    pith_llama_config c = llama2_7b();
+    c.num_key_value_heads = 5;
+    refuse(&c, PITH_ERROR_FORMAT, "multiple");
+    c.num_key_value_heads = 64;
+    refuse(&c, PITH_ERROR_FORMAT, "multiple");
+    c = llama2_7b();
+    c.head_dim = 127;
+    refuse(&c, PITH_ERROR_FORMAT, "odd");
+    c = llama2_7b();
+    c.num_attention_heads = 4096;
+    c.head_dim = 1024;
+    refuse(&c, PITH_ERROR_FORMAT, "exceeds");
+    c = llama2_7b();
+    c.hidden_size = 4095;
+    refuse(&c, PITH_ERROR_UNSUPPORTED, "odd");
+    c = llama2_7b();
+    c.intermediate_size = 11007;
+    refuse(&c, PITH_ERROR_UNSUPPORTED, "odd");
+}
+
+TEST(llama, checks_numbers) {
+    static const double bad[] = {0, -1, (double)INFINITY, (double)NAN};
+    for (size_t i = 0; i < 4; i++) {
+        pith_llama_config c = llama3();
+        c.rms_norm_eps = (float)bad[i];
+        refuse(&c, PITH_ERROR_FORMAT, "rms_norm_eps");
+        c = llama3();
+        c.rope_theta = bad[i];
+        refuse(&c, PITH_ERROR_FORMAT, "rope_theta");
+        c = llama3();
+        c.rope_factor = bad[i];
+        refuse(&c, PITH_ERROR_FORMAT, "rope_factor");
+        c.rope_scaling = PITH_ROPE_LINEAR;
+        refuse(&c, PITH_ERROR_FORMAT, "rope_factor");
+        c = llama3();
+        c.rope_low_freq_factor = bad[i];
+        refuse(&c, PITH_ERROR_FORMAT, "rope_low_freq_factor");
+        c = llama3();
+        c.rope_high_freq_factor = bad[i];
+        refuse(&c, PITH_ERROR_FORMAT, "rope_high_freq_factor");
+    }
+    pith_llama_config c = llama3();
+    c.rope_high_freq_factor = c.rope_low_freq_factor;
+    refuse(&c, PITH_ERROR_FORMAT, "rope_high_freq_factor");
+    c = llama3();
+    c.rope_original_context = 0;
+    refuse(&c, PITH_ERROR_FORMAT, "rope_original_context");
+    c = llama3();
+    c.rope_scaling = (pith_rope_scaling)9;
+    refuse(&c, PITH_ERROR_UNSUPPORTED, "rope_scaling");
+}
+
+TEST(llama, pads_the_blocks_of_qkv) {
+    pith_llama_config c = {.num_attention_heads = 3, .num_key_value_heads = 1, .head_dim = 6};
+    pith_qkv_layout l = pith_llama_qkv_layout(&c);
+    CHECK(l.q_rows == 18 && l.k_rows == 6 && l.v_rows == 6, "%zu %zu %zu", l.q_rows, l.k_rows,
+          l.v_rows);
+    CHECK(l.k_begin == 32 && l.v_begin == 48 && l.total_rows == 64, "%zu %zu %zu", l.k_begin,
+          l.v_begin, l.total_rows);
+    c.intermediate_size = 18;
+    CHECK(pith_llama_gate_up_rows(&c) == 64, "%zu", pith_llama_gate_up_rows(&c));
+}
+
+TEST(llama, counts_the_weights_of_llama_2_7b) {
+    pith_llama_config c = llama2_7b();
+    CHECK(pith_llama_n_params(&c) == 6738415616, "%zu", pith_llama_n_params(&c));
+    c.tie_word_embeddings = true;
+    CHECK(pith_llama_n_params(&c) == 6738415616 - 32000ULL * 4096, "%zu", pith_llama_n_params(&c));
+}
+
+TEST(llama, names_and_shapes_of_the_tensors) {
+    static const struct {
+        pith_llama_part part;
+        size_t layer;
+        const char *name;
+        bool is_matrix;
+        size_t rows, cols;
+    } cases[] = {
+        {PITH_LLAMA_EMBED, 0, "model.embed_tokens.weight", true, 304, 40},
+        {PITH_LLAMA_HEAD, 0, "lm_head.weight", true, 304, 40},
+        {PITH_LLAMA_NORM, 0, "model.norm.weight", false, 40, 1},
+        {PITH_LLAMA_INPUT_NORM, 1, "model.layers.1.input_layernorm.weight", false, 40, 1},
+        {PITH_LLAMA_QKV, 0, "model.layers.0.self_attn.qkv_proj.weight", true, 64, 40},
+        {PITH_LLAMA_QKV_BIAS, 0, "model.layers.0.self_attn.qkv_proj.bias", false, 64, 1},
+        {PITH_LLAMA_O, 1, "model.layers.1.self_attn.o_proj.weight", true, 48, 32},
+        {PITH_LLAMA_O_BIAS, 1, "model.layers.1.self_attn.o_proj.bias", false, 48, 1},
+        {PITH_LLAMA_POST_ATTN_NORM, 1, "model.layers.1.post_attention_layernorm.weight", false, 40,
+         1},
+        {PITH_LLAMA_GATE_UP, 1, "model.layers.1.mlp.gate_up_proj.weight", true, 224, 40},
+        {PITH_LLAMA_GATE_UP_BIAS, 1, "model.layers.1.mlp.gate_up_proj.bias", false, 224, 1},
+        {PITH_LLAMA_DOWN, 1, "model.layers.1.mlp.down_proj.weight", true, 48, 100},
+        {PITH_LLAMA_DOWN_BIAS, 1, "model.layers.1.mlp.down_proj.bias", false, 48, 1},
+    };
+    test_model m;
+    test_model_default(&m, PITH_TYPE_F32);
+    m.config.hidden_size = 40;
+    m.config.intermediate_size = 100;
+    m.config.qkv_bias = m.config.o_bias = m.config.mlp_bias = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pith_llama_slot slot;
+        CHECK(pith_llama_slot_of(&m.config, cases[i].part, cases[i].layer, &slot), "case %zu", i);
+        CHECK(strcmp(slot.name, cases[i].name) == 0, "case %zu is %s", i, slot.name);
+        CHECK(slot.is_matrix == cases[i].is_matrix && slot.rows == cases[i].rows &&
+                  slot.cols == cases[i].cols,
+              "%s is %zu x %zu", slot.name, slot.rows, slot.cols);
+    }
+}
+
+TEST(llama, absent_tensors_have_no_slot) {
+    static const pith_llama_part biases[] = {PITH_LLAMA_QKV_BIAS, PITH_LLAMA_O_BIAS,
+                                             PITH_LLAMA_GATE_UP_BIAS, PITH_LLAMA_DOWN_BIAS};
+    pith_llama_slot slot;
+    test_model m;
+    test_model_default(&m, PITH_TYPE_F32);
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(!pith_llama_slot_of(&m.config, biases[i], 0, &slot), "bias %zu", i);
+    }
+    CHECK(!pith_llama_slot_of(&m.config, PITH_LLAMA_QKV, 2, &slot), "a third layer");
+    CHECK(!pith_llama_slot_of(&m.config, PITH_LLAMA_EMBED, 1, &slot), "a second embedding");
+    CHECK(!pith_llama_slot_of(&m.config, PITH_LLAMA_N_PARTS, 0, &slot), "no such part");
+    m.config.tie_word_embeddings = true;
+    CHECK(!pith_llama_slot_of(&m.config, PITH_LLAMA_HEAD, 0, &slot), "the head of a tied model");
+}
+
+TEST(llama, every_part_has_one_place) {
+    pith_llama_layer layers[2];
+    pith_llama llama = {.layers = layers};
+    const void *places[2 * PITH_LLAMA_N_PARTS];
+    size_t n = 0;
+    test_model m;
+    test_model_default(&m, PITH_TYPE_F32);
+    m.config.qkv_bias = m.config.o_bias = m.config.mlp_bias = true;
+    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
+        pith_llama_slot slot;
+        for (size_t layer = 0; pith_llama_slot_of(&m.config, (pith_llama_part)part, layer, &slot);
+             layer++) {
+            const void *matrix = pith_llama_matrix(&llama, (pith_llama_part)part, layer);
+            const void *vector = pith_llama_vector(&llama, (pith_llama_part)part, layer);
+            CHECK((matrix != NULL) == slot.is_matrix && (vector != NULL) == !slot.is_matrix,
+                  "%s has the wrong kind of place", slot.name);
+            places[n] = matrix != NULL ? matrix : vector;
+            for (size_t i = 0; i < n; i++) {
+                CHECK(places[i] != places[n], "%s shares its place", slot.name);
+            }
+            n++;
+        }
+    }
+    CHECK(n == 3 + 2 * 10, "%zu places", n);
+}

@@ -1,0 +1,318 @@
+/* Writing a .pith file. The header's size is fixed before the data is written, from the declared
+ * tensors and the bound on the metadata; what stays free of it is padded with spaces. The header is
+ * written last, so even the temporary is no model before it is complete. */
+#include "weights/pith_file.h"
+
+#include "base/checked.h"
+#include "base/file.h"
+#include "weights/json.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+
+typedef struct entry {
+    char *name;
+    pith_dtype dtype;
+    size_t n_dims;
+    size_t shape[PITH_SAFETENSORS_MAX_DIMS];
+    size_t size;
+    size_t begin;              /* in the data */
+    _Atomic size_t n_received; /* bytes put so far */
+} entry;
+
+struct pith_model_writer {
+    const pith_allocator *allocator;
+    pith_output *output;
+    entry *entries; /* [capacity], n_entries in use */
+    size_t n_entries;
+    size_t capacity;
+    json_t *header;     /* made by layout: the metadata's value is empty until the end */
+    size_t data_offset; /* 0 before layout */
+    size_t metadata_limit;
+};
+
+static pith_status no_memory(pith_error *error) {
+    return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the model's header");
+}
+
+/* ---- Declaring ------------------------------------------------------------------------------- */
+
+pith_status pith_model_writer_new(pith_model_writer **out, const char *path,
+                                  const pith_allocator *allocator, pith_error *error) {
+    allocator = pith_allocator_or_default(allocator);
+    pith_model_writer *writer = pith_allocate_zeroed(allocator, 1, sizeof *writer);
+    if (writer == NULL) {
+        return no_memory(error);
+    }
+    writer->allocator = allocator;
+    pith_status status = pith_output_create(&writer->output, path, allocator, error);
+    if (status != PITH_OK) {
+        pith_release(allocator, writer);
+        return status;
+    }
+    *out = writer;
+    return PITH_OK;
+}
+
+static void writer_free(pith_model_writer *writer) {
+    for (size_t i = 0; i < writer->n_entries; i++) {
+        pith_release(writer->allocator, writer->entries[i].name);
+    }
+    pith_release(writer->allocator, writer->entries);
+    json_decref(writer->header);
+    pith_release(writer->allocator, writer);
+}
+
+void pith_model_writer_discard(pith_model_writer *writer) {
+    if (writer != NULL) {
+        pith_output_discard(writer->output);
+        writer_free(writer);
+    }
+}
+
+static bool reserve_entry(pith_model_writer *writer) {
+    if (writer->n_entries < writer->capacity) {
+        return true;
+    }
+    size_t capacity = writer->capacity == 0 ? 64 : writer->capacity * 2;
+    entry *entries = pith_reallocate(writer->allocator, writer->entries, capacity, sizeof *entries);
+    if (entries == NULL) {
+        return false;
+    }
+    writer->entries = entries;
+    writer->capacity = capacity;
+    return true;
+}
+
+static bool declared_size(pith_dtype dtype, size_t n_dims, const size_t *shape, size_t *out) {
+    size_t size = pith_dtype_size(dtype);
+    for (size_t i = 0; i < n_dims; i++) {
+        if (!pith_mul_size(size, shape[i], &size)) {
+            return false;
+        }
+    }
+    *out = size;
+    return true;
+}
+
+/* "__metadata__" is taken by the container. */
+static bool is_declared(const pith_model_writer *writer, const char *name) {
+    for (size_t i = 0; i < writer->n_entries; i++) {
+        if (strcmp(writer->entries[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return strcmp(name, "__metadata__") == 0;
+}
+
+pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, pith_dtype dtype,
+                                  size_t n_dims, const size_t *shape, size_t *index,
+                                  pith_error *error) {
+    size_t size;
+    if (writer->data_offset != 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "tensor \"%s\" declared after the layout",
+                         name);
+    }
+    if ((unsigned)dtype >= PITH_N_DTYPES || n_dims > PITH_SAFETENSORS_MAX_DIMS ||
+        !declared_size(dtype, n_dims, shape, &size)) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "tensor \"%s\": dtype, dimensions or size out of range", name);
+    }
+    if (is_declared(writer, name)) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "tensor \"%s\" declared twice", name);
+    }
+    if (!reserve_entry(writer)) {
+        return no_memory(error);
+    }
+    entry *e = &writer->entries[writer->n_entries];
+    memset(e, 0, sizeof *e);
+    e->name = pith_copy_text(writer->allocator, name, strlen(name));
+    if (e->name == NULL) {
+        return no_memory(error);
+    }
+    e->dtype = dtype;
+    e->n_dims = n_dims;
+    if (n_dims != 0) {
+        memcpy(e->shape, shape, n_dims * sizeof *shape);
+    }
+    e->size = size;
+    atomic_init(&e->n_received, 0);
+    *index = writer->n_entries++;
+    return PITH_OK;
+}
+
+/* ---- Layout ---------------------------------------------------------------------------------- */
+
+/* The place of a tensor in the file: 0 for whole cache lines, then by falling element size, so that
+ * each tensor starts on a multiple of its element size. */
+static unsigned layout_class(const entry *e) {
+    switch (e->size % 64 == 0 ? 0 : pith_dtype_size(e->dtype)) {
+    case 0:
+        return 0;
+    case 8:
+        return 1;
+    case 4:
+        return 2;
+    case 2:
+        return 3;
+    default:
+        return 4;
+    }
+}
+
+static json_t *describe(const entry *e) {
+    json_t *shape = json_array();
+    for (size_t i = 0; i < e->n_dims; i++) {
+        if (json_array_append_new(shape, json_integer((json_int_t)e->shape[i])) != 0) {
+            json_decref(shape);
+            return NULL;
+        }
+    }
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", pith_dtype_name(e->dtype), "shape", shape,
+                     "data_offsets", (json_int_t)e->begin, (json_int_t)(e->begin + e->size));
+}
+
+/* Gives the tensors of one class their offsets and adds them to the header. */
+static pith_status place_class(pith_model_writer *writer, unsigned class, size_t *end,
+                               pith_error *error) {
+    for (size_t i = 0; i < writer->n_entries; i++) {
+        entry *e = &writer->entries[i];
+        if (layout_class(e) != class) {
+            continue;
+        }
+        e->begin = *end;
+        if (!pith_add_size(*end, e->size, end) || *end > LLONG_MAX / 2) {
+            return pith_fail(error, PITH_ERROR_ARGUMENT, "tensor \"%s\": the file is too large",
+                             e->name);
+        }
+        if (json_object_set_new(writer->header, e->name, describe(e)) != 0) {
+            return no_memory(error);
+        }
+    }
+    return PITH_OK;
+}
+
+pith_status pith_model_writer_layout(pith_model_writer *writer, size_t metadata_limit,
+                                     pith_error *error) {
+    if (writer->header != NULL || metadata_limit > PITH_MAX_METADATA) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "layout fixed twice, or metadata limit %zu above %d", metadata_limit,
+                         PITH_MAX_METADATA);
+    }
+    writer->header = json_pack("{s:{s:s}}", "__metadata__", "pith", "");
+    if (writer->header == NULL) {
+        return no_memory(error);
+    }
+    size_t end = 0;
+    for (unsigned class = 0; class < 5; class ++) {
+        pith_status status = place_class(writer, class, &end, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    size_t bare = json_dumpb(writer->header, NULL, 0, JSON_COMPACT);
+    if (bare == 0) {
+        return no_memory(error);
+    }
+    /* Compact JSON has no control characters: as a JSON string at most every byte is escaped. */
+    size_t data_offset = pith_round_up(8 + bare + 2 * metadata_limit, PITH_DATA_ALIGNMENT);
+    if (data_offset > PITH_SAFETENSORS_MAX_HEADER) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "a header of %zu bytes, the limit is %d",
+                         data_offset, PITH_SAFETENSORS_MAX_HEADER);
+    }
+    writer->metadata_limit = metadata_limit;
+    writer->data_offset = data_offset;
+    return PITH_OK;
+}
+
+/* ---- Data and header ------------------------------------------------------------------------- */
+
+pith_status pith_model_writer_put(pith_model_writer *writer, size_t index, size_t offset,
+                                  const void *data, size_t size, pith_error *error) {
+    if (writer->data_offset == 0 || index >= writer->n_entries) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "tensor %zu is not laid out", index);
+    }
+    entry *e = &writer->entries[index];
+    if (offset > e->size || size > e->size - offset) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "tensor \"%s\": bytes %zu + %zu are outside its %zu", e->name, offset,
+                         size, e->size);
+    }
+    pith_status status = pith_output_write(writer->output, writer->data_offset + e->begin + offset,
+                                           data, size, error);
+    if (status == PITH_OK) {
+        atomic_fetch_add(&e->n_received, size);
+    }
+    return status;
+}
+
+static pith_status check_complete(const pith_model_writer *writer, pith_error *error) {
+    if (writer->data_offset == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "a model is finished before its layout");
+    }
+    for (size_t i = 0; i < writer->n_entries; i++) {
+        const entry *e = &writer->entries[i];
+        size_t n = atomic_load(&e->n_received);
+        if (n < e->size) {
+            return pith_fail(error, PITH_ERROR_ARGUMENT,
+                             "tensor \"%s\": %zu of its %zu bytes were written", e->name, n,
+                             e->size);
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status set_metadata(pith_model_writer *writer, const char *metadata,
+                                pith_error *error) {
+    json_t *section = json_object_get(writer->header, "__metadata__");
+    size_t size = strlen(metadata);
+    if (size > writer->metadata_limit) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "metadata of %zu bytes, %zu were announced",
+                         size, writer->metadata_limit);
+    }
+    return pith_json_set_text(section, "pith", metadata, error);
+}
+
+static pith_status write_header(pith_model_writer *writer, pith_error *error) {
+    size_t size = writer->data_offset;
+    char *block = pith_allocate(writer->allocator, size, 1);
+    if (block == NULL) {
+        return no_memory(error);
+    }
+    uint64_t length = size - 8;
+    for (size_t i = 0; i < 8; i++) {
+        block[i] = (char)(unsigned char)(length >> (8 * i));
+    }
+    memset(block + 8, ' ', size - 8);
+    size_t used = json_dumpb(writer->header, block + 8, size - 8, JSON_COMPACT);
+    pith_status status = PITH_OK;
+    if (used == 0) {
+        status = no_memory(error);
+    } else if (used > size - 8) {
+        status = pith_fail(error, PITH_ERROR_ARGUMENT,
+                           "metadata is not compact JSON: it does not fit in the header");
+    } else {
+        status = pith_output_write(writer->output, 0, block, size, error);
+    }
+    pith_release(writer->allocator, block);
+    return status;
+}
+
+pith_status pith_model_writer_finish(pith_model_writer *writer, const char *metadata,
+                                     pith_error *error) {
+    pith_status status = check_complete(writer, error);
+    if (status == PITH_OK) {
+        status = set_metadata(writer, metadata, error);
+    }
+    if (status == PITH_OK) {
+        status = write_header(writer, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_output_commit(writer->output, error);
+    } else {
+        pith_output_discard(writer->output);
+    }
+    writer_free(writer);
+    return status;
+}

@@ -1,0 +1,375 @@
+/* The safetensors container (github.com/huggingface/safetensors, "Format"): parsing and checking of
+ * the header. The parsed JSON is kept, since names and metadata strings live in it. */
+#include "weights/safetensors.h"
+
+#include "base/checked.h"
+#include "base/status.h"
+#include "weights/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t size;
+} dtypes[PITH_N_DTYPES] = {
+    [PITH_DTYPE_BOOL] = {"BOOL", 1},       [PITH_DTYPE_U8] = {"U8", 1},
+    [PITH_DTYPE_I8] = {"I8", 1},           [PITH_DTYPE_F8_E4M3] = {"F8_E4M3", 1},
+    [PITH_DTYPE_F8_E5M2] = {"F8_E5M2", 1}, [PITH_DTYPE_I16] = {"I16", 2},
+    [PITH_DTYPE_U16] = {"U16", 2},         [PITH_DTYPE_F16] = {"F16", 2},
+    [PITH_DTYPE_BF16] = {"BF16", 2},       [PITH_DTYPE_I32] = {"I32", 4},
+    [PITH_DTYPE_U32] = {"U32", 4},         [PITH_DTYPE_F32] = {"F32", 4},
+    [PITH_DTYPE_I64] = {"I64", 8},         [PITH_DTYPE_U64] = {"U64", 8},
+    [PITH_DTYPE_F64] = {"F64", 8},
+};
+
+struct pith_safetensors {
+    const pith_allocator *allocator;
+    json_t *root;
+    const json_t *metadata; /* in root, or NULL */
+    size_t n_tensors;
+    pith_tensor *tensors;        /* [n_tensors] by offset */
+    const pith_tensor **by_name; /* [n_tensors] */
+    size_t data_offset;
+};
+
+/* What the messages and bounds of one header need. */
+typedef struct parse {
+    const char *file;
+    size_t data_offset;
+    size_t data_size;
+    pith_error *error;
+} parse;
+
+const char *pith_dtype_name(pith_dtype dtype) {
+    return (unsigned)dtype < PITH_N_DTYPES ? dtypes[dtype].name : "unknown";
+}
+
+size_t pith_dtype_size(pith_dtype dtype) {
+    return (unsigned)dtype < PITH_N_DTYPES ? dtypes[dtype].size : 0;
+}
+
+/* ---- One tensor ------------------------------------------------------------------------------ */
+
+static pith_status bad_tensor(const parse *p, const char *name, const char *what) {
+    return pith_fail(p->error, PITH_ERROR_FORMAT, "%s: tensor \"%.120s\": %s", p->file, name, what);
+}
+
+static bool is_count(const json_t *value, size_t *out) {
+    if (!json_is_integer(value) || json_integer_value(value) < 0) {
+        return false;
+    }
+    *out = (size_t)json_integer_value(value);
+    return true;
+}
+
+/* Names end up in messages and on terminals. */
+static bool has_control_character(const char *name) {
+    for (const unsigned char *c = (const unsigned char *)name; *c != 0; c++) {
+        if (*c < 0x20 || *c == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static pith_status parse_dtype(const parse *p, const char *name, const json_t *info,
+                               pith_dtype *out) {
+    const char *text = json_string_value(json_object_get(info, "dtype"));
+    if (text == NULL) {
+        return bad_tensor(p, name, "dtype is not a string");
+    }
+    for (unsigned i = 0; i < PITH_N_DTYPES; i++) {
+        if (strcmp(text, dtypes[i].name) == 0) {
+            *out = (pith_dtype)i;
+            return PITH_OK;
+        }
+    }
+    if (has_control_character(text)) {
+        return bad_tensor(p, name, "dtype holds a control character");
+    }
+    return pith_fail(p->error, PITH_ERROR_UNSUPPORTED, "%s: tensor \"%.120s\": unknown dtype %.40s",
+                     p->file, name, text);
+}
+
+/* Fills shape, and *bytes by its product with the size of an element. */
+static pith_status parse_shape(const parse *p, const json_t *info, pith_tensor *tensor,
+                               size_t *bytes) {
+    const json_t *shape = json_object_get(info, "shape");
+    if (!json_is_array(shape)) {
+        return bad_tensor(p, tensor->name, "shape is not an array");
+    }
+    tensor->n_dims = json_array_size(shape);
+    if (tensor->n_dims > PITH_SAFETENSORS_MAX_DIMS) {
+        return pith_fail(p->error, PITH_ERROR_FORMAT,
+                         "%s: tensor \"%.120s\": %zu dimensions, the limit is %d", p->file,
+                         tensor->name, tensor->n_dims, PITH_SAFETENSORS_MAX_DIMS);
+    }
+    *bytes = pith_dtype_size(tensor->dtype);
+    for (size_t i = 0; i < tensor->n_dims; i++) {
+        if (!is_count(json_array_get(shape, i), &tensor->shape[i])) {
+            return bad_tensor(p, tensor->name, "shape holds something other than a count");
+        }
+        if (!pith_mul_size(*bytes, tensor->shape[i], bytes)) {
+            return bad_tensor(p, tensor->name, "shape x dtype overflows");
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status parse_span(const parse *p, const json_t *info, pith_tensor *tensor,
+                              size_t bytes) {
+    const json_t *span = json_object_get(info, "data_offsets");
+    size_t begin;
+    size_t end;
+    if (!json_is_array(span) || json_array_size(span) != 2 ||
+        !is_count(json_array_get(span, 0), &begin) || !is_count(json_array_get(span, 1), &end)) {
+        return bad_tensor(p, tensor->name, "data_offsets is not a pair of counts");
+    }
+    if (begin > end || end > p->data_size) {
+        return pith_fail(p->error, PITH_ERROR_FORMAT,
+                         "%s: tensor \"%.120s\": data_offsets [%zu, %zu] are outside the data, "
+                         "which has %zu bytes",
+                         p->file, tensor->name, begin, end, p->data_size);
+    }
+    if (end - begin != bytes) {
+        return pith_fail(p->error, PITH_ERROR_FORMAT,
+                         "%s: tensor \"%.120s\": shape x dtype is %zu bytes, data_offsets span %zu",
+                         p->file, tensor->name, bytes, end - begin);
+    }
+    tensor->offset = p->data_offset + begin;
+    tensor->size = bytes;
+    return PITH_OK;
+}
+
+static pith_status parse_tensor(const parse *p, const char *name, const json_t *info,
+                                pith_tensor *out) {
+    pith_tensor tensor = {.name = name};
+    size_t bytes = 0;
+    if (has_control_character(name)) {
+        return pith_fail(p->error, PITH_ERROR_FORMAT, "%s: a tensor name holds a control character",
+                         p->file);
+    }
+    if (!json_is_object(info)) {
+        return bad_tensor(p, name, "its description is not an object");
+    }
+    pith_status status = parse_dtype(p, name, info, &tensor.dtype);
+    if (status == PITH_OK) {
+        status = parse_shape(p, info, &tensor, &bytes);
+    }
+    if (status == PITH_OK) {
+        status = parse_span(p, info, &tensor, bytes);
+    }
+    if (status == PITH_OK) {
+        *out = tensor;
+    }
+    return status;
+}
+
+/* ---- The header ------------------------------------------------------------------------------ */
+
+static int compare_offsets(const void *a, const void *b) {
+    const pith_tensor *x = a;
+    const pith_tensor *y = b;
+    if (x->offset != y->offset) {
+        return x->offset < y->offset ? -1 : 1;
+    }
+    /* An empty tensor may share its offset with the next one: it comes first. */
+    if (x->size != y->size) {
+        return x->size < y->size ? -1 : 1;
+    }
+    return strcmp(x->name, y->name);
+}
+
+static int compare_names(const void *a, const void *b) {
+    const pith_tensor *const *x = a;
+    const pith_tensor *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static int compare_name(const void *key, const void *element) {
+    const pith_tensor *const *tensor = element;
+    return strcmp(key, (*tensor)->name);
+}
+
+static pith_status check_tiling(const parse *p, const pith_safetensors *st) {
+    size_t expected = p->data_offset;
+    for (size_t i = 0; i < st->n_tensors; i++) {
+        const pith_tensor *tensor = &st->tensors[i];
+        if (tensor->offset != expected) {
+            return pith_fail(p->error, PITH_ERROR_FORMAT,
+                             "%s: tensor \"%.120s\" starts at data offset %zu, %s %zu", p->file,
+                             tensor->name, tensor->offset - p->data_offset,
+                             tensor->offset > expected ? "leaving a gap from"
+                                                       : "overlapping the one that ends at",
+                             expected - p->data_offset);
+        }
+        expected += tensor->size;
+    }
+    if (expected - p->data_offset != p->data_size) {
+        return pith_fail(p->error, PITH_ERROR_FORMAT,
+                         "%s: the tensors end at data offset %zu, the data has %zu bytes", p->file,
+                         expected - p->data_offset, p->data_size);
+    }
+    return PITH_OK;
+}
+
+static pith_status check_metadata(const parse *p, json_t *metadata) {
+    const char *key;
+    json_t *value;
+    if (!json_is_object(metadata)) {
+        return pith_fail(p->error, PITH_ERROR_FORMAT, "%s: __metadata__ is not an object", p->file);
+    }
+    json_object_foreach(metadata, key, value) {
+        if (!json_is_string(value)) {
+            return pith_fail(p->error, PITH_ERROR_FORMAT,
+                             "%s: __metadata__ holds a value that is not a string", p->file);
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status collect_tensors(const parse *p, pith_safetensors *st) {
+    size_t room = json_object_size(st->root);
+    const char *key;
+    json_t *value;
+    st->tensors = pith_allocate(st->allocator, room, sizeof *st->tensors);
+    st->by_name = pith_allocate(st->allocator, room, sizeof *st->by_name);
+    if (st->tensors == NULL || st->by_name == NULL) {
+        return pith_fail(p->error, PITH_ERROR_MEMORY, "%s: no memory for %zu tensors", p->file,
+                         room);
+    }
+    json_object_foreach(st->root, key, value) {
+        pith_status status;
+        if (strcmp(key, "__metadata__") == 0) {
+            status = check_metadata(p, value);
+            st->metadata = value;
+        } else {
+            status = parse_tensor(p, key, value, &st->tensors[st->n_tensors]);
+            st->n_tensors++;
+        }
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    qsort(st->tensors, st->n_tensors, sizeof *st->tensors, compare_offsets);
+    for (size_t i = 0; i < st->n_tensors; i++) {
+        st->by_name[i] = &st->tensors[i];
+    }
+    qsort(st->by_name, st->n_tensors, sizeof *st->by_name, compare_names);
+    return check_tiling(p, st);
+}
+
+static pith_status check_length(size_t n, size_t file_size, const char *name, pith_error *error) {
+    if (file_size < 8 || n > file_size - 8) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: header length %zu exceeds the file, which has %zu bytes", name, n,
+                         file_size);
+    }
+    if (n > PITH_SAFETENSORS_MAX_HEADER) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: header length %zu exceeds the limit of %d",
+                         name, n, PITH_SAFETENSORS_MAX_HEADER);
+    }
+    return PITH_OK;
+}
+
+pith_status pith_safetensors_parse(pith_safetensors **out, const char *text, size_t n,
+                                   size_t file_size, const char *name,
+                                   const pith_allocator *allocator, pith_error *error) {
+    pith_status status = check_length(n, file_size, name, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (n == 0 || text[0] != '{') {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: the header does not start with '{'", name);
+    }
+    pith_safetensors *st = pith_allocate_zeroed(allocator, 1, sizeof *st);
+    if (st == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the header", name);
+    }
+    parse p = {name, 8 + n, file_size - 8 - n, error};
+    st->allocator = allocator;
+    st->data_offset = p.data_offset;
+    status = pith_json_parse(&st->root, text, n, name, error);
+    if (status == PITH_OK) {
+        status = collect_tensors(&p, st);
+    }
+    if (status != PITH_OK) {
+        pith_safetensors_free(st);
+        return status;
+    }
+    *out = st;
+    return PITH_OK;
+}
+
+/* The length field, little-endian on every machine. */
+static uint64_t load_u64(const unsigned char bytes[8]) {
+    uint64_t value = 0;
+    for (int i = 7; i >= 0; i--) {
+        value = value << 8 | bytes[i];
+    }
+    return value;
+}
+
+pith_status pith_safetensors_read(pith_safetensors **out, const pith_file *file,
+                                  const pith_allocator *allocator, pith_error *error) {
+    unsigned char length[8];
+    if (file->size < sizeof length) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: %zu bytes are too few for a safetensors file", file->path,
+                         file->size);
+    }
+    pith_status status = pith_file_read(file, 0, length, sizeof length, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    size_t n = (size_t)load_u64(length);
+    status = check_length(n, file->size, file->path, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    char *text = pith_allocate(allocator, n, 1);
+    if (text == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for a header of %zu bytes",
+                         file->path, n);
+    }
+    status = pith_file_read(file, sizeof length, text, n, error);
+    if (status == PITH_OK) {
+        status = pith_safetensors_parse(out, text, n, file->size, file->path, allocator, error);
+    }
+    pith_release(allocator, text);
+    return status;
+}
+
+void pith_safetensors_free(pith_safetensors *st) {
+    if (st != NULL) {
+        json_decref(st->root);
+        pith_release(st->allocator, st->tensors);
+        pith_release(st->allocator, st->by_name);
+        pith_release(st->allocator, st);
+    }
+}
+
+/* ---- Look-up --------------------------------------------------------------------------------- */
+
+size_t pith_safetensors_count(const pith_safetensors *st) {
+    return st->n_tensors;
+}
+
+const pith_tensor *pith_safetensors_at(const pith_safetensors *st, size_t i) {
+    return &st->tensors[i];
+}
+
+const pith_tensor *pith_safetensors_find(const pith_safetensors *st, const char *name) {
+    const pith_tensor **found =
+        bsearch(name, st->by_name, st->n_tensors, sizeof *st->by_name, compare_name);
+    return found != NULL ? *found : NULL;
+}
+
+size_t pith_safetensors_data_offset(const pith_safetensors *st) {
+    return st->data_offset;
+}
+
+const char *pith_safetensors_metadata(const pith_safetensors *st, const char *key) {
+    return st->metadata != NULL ? json_string_value(json_object_get(st->metadata, key)) : NULL;
+}
