@@ -8,9 +8,9 @@
 
 /* What became of one matrix. */
 typedef struct pith_convert_row {
-    const char *name; /* tensor in the .pith file */
-    pith_type type;   /* as stored */
-    bool fell_back;   /* int4 was asked for but columns are not a multiple of 32: stored as int8 */
+    const char *name;  /* tensor in the .pith file */
+    pith_type type;    /* as stored */
+    bool fell_back;    /* int4 was asked for but columns are not a multiple of 32: stored as int8 */
     size_t rows, cols; /* without padding */
     double bits_per_weight;
     double relative_error; /* sqrt(sum (w - w')^2 / sum w^2) against the source's values */
@@ -18,7 +18,7 @@ typedef struct pith_convert_row {
 
 typedef struct pith_convert_options {
     pith_type type;
-    pith_type head_type; /* PITH_N_TYPES: int8 when type is int8 or int4, else type */
+    pith_type head_type;         /* PITH_N_TYPES: int8 when type is int8 or int4, else type */
     const char *importance_path; /* file made by `pith importance`, or NULL */
     const char *tokenizer_path;  /* tokenizer.model or tokenizer.json to use; NULL: the directory's
                                     tokenizer.model, else its tokenizer.json */
@@ -29,7 +29,8 @@ typedef struct pith_convert_options {
      * (STOPPED). May be NULL. */
     bool (*progress)(void *user, size_t weights_done, size_t weights_total);
     void *progress_user;
-    void (*report)(void *user, const pith_convert_row *row); /* one call per matrix, in file order */
+    /* One call per matrix, in file order. May be NULL. */
+    void (*report)(void *user, const pith_convert_row *row);
     void *report_user;
 } pith_convert_options;
 

@@ -1,0 +1,354 @@
+/* A conversion from end to end: read the directory, plan, declare the tensors of the new file,
+ * stream the weights through, write the metadata and publish. */
+#include "convert/convert.h"
+
+#include "convert/hash.h"
+#include "convert/hf_config.h"
+#include "convert/hf_tokenizer.h"
+#include "convert/importance.h"
+#include "convert/plan.h"
+#include "convert/stream.h"
+#include "tokenizer/tokenizer.h"
+#include "weights/metadata.h"
+#include "weights/pith_file.h"
+
+#include <string.h>
+
+enum { MAX_CONFIG = 16 << 20, COMPARE = 64 << 10 };
+
+typedef struct conversion {
+    const pith_convert_options *options;
+    const pith_allocator *allocator;
+    pith_type type, head_type;
+    pith_sources sources;
+    pith_hf_config config;
+    pith_hf_shards shards;
+    pith_hf_tokenizer tokenizer;
+    pith_plan plan;
+    pith_importance *importance; /* or NULL */
+    pith_pool *pool;
+    pith_model_writer *writer;
+    pith_tensor_note *notes; /* [n_notes]: the plan's parts, then the tokenizer's */
+    size_t n_notes;
+    pith_source *source_notes; /* [sources.n] */
+    size_t first_index;        /* of the plan's parts in the writer */
+} conversion;
+
+static void release(conversion *c) {
+    pith_model_writer_discard(c->writer);
+    pith_pool_free(c->pool);
+    pith_importance_free(c->importance);
+    pith_release(c->allocator, c->notes);
+    pith_release(c->allocator, c->source_notes);
+    pith_plan_free(&c->plan);
+    pith_hf_tokenizer_free(&c->tokenizer);
+    pith_hf_shards_close(&c->shards);
+    pith_sources_close(&c->sources);
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+static pith_status read_config(conversion *c, pith_error *error) {
+    char *config = NULL;
+    char *generation = NULL;
+    size_t config_size, generation_size;
+    pith_status status = pith_sources_read_optional(&c->sources, "config.json", MAX_CONFIG, &config,
+                                                    &config_size, error);
+    if (status == PITH_OK && config == NULL) {
+        status = pith_fail(error, PITH_ERROR_FORMAT,
+                           "%s: no config.json; the source is a Hugging Face model directory with "
+                           "config.json, safetensors files and a tokenizer",
+                           c->sources.directory);
+    }
+    if (status == PITH_OK) {
+        status = pith_sources_read_optional(&c->sources, "generation_config.json", MAX_CONFIG,
+                                            &generation, &generation_size, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_config_parse(&c->config, config, config_size, generation, generation_size,
+                                      error);
+        if (status != PITH_OK) {
+            pith_fail_in(error, status, "%s", c->sources.directory);
+        }
+    }
+    pith_release(c->allocator, config);
+    pith_release(c->allocator, generation);
+    return status;
+}
+
+static pith_status read_importance(conversion *c, pith_error *error) {
+    const char *path = c->options->importance_path;
+    size_t index;
+    if (path == NULL) {
+        return PITH_OK;
+    }
+    pith_status status = pith_importance_load(&c->importance, path, c->allocator, error);
+    return status == PITH_OK ? pith_sources_add_path(&c->sources, path, &index, error) : status;
+}
+
+/* A tied head that is stored nevertheless should be the embedding. *same is true otherwise too. */
+static pith_status compare_tied_head(const conversion *c, bool *same, pith_error *error) {
+    pith_hf_tensor head, embed;
+    unsigned char a[COMPARE], b[COMPARE];
+    *same = true;
+    if (!c->config.llama.tie_word_embeddings ||
+        !pith_hf_shards_find(&c->shards, "lm_head.weight", &head) ||
+        !pith_hf_shards_find(&c->shards, "model.embed_tokens.weight", &embed)) {
+        return PITH_OK;
+    }
+    size_t size = embed.tensor->size;
+    *same = head.tensor->dtype == embed.tensor->dtype && head.tensor->size == size;
+    for (size_t done = 0; done < size && *same;) {
+        size_t n = size - done < COMPARE ? size - done : COMPARE;
+        pith_status status = pith_file_read(head.file, head.tensor->offset + done, a, n, error);
+        if (status == PITH_OK) {
+            status = pith_file_read(embed.file, embed.tensor->offset + done, b, n, error);
+        }
+        if (status != PITH_OK) {
+            return status;
+        }
+        *same = memcmp(a, b, n) == 0;
+        done += n;
+    }
+    return PITH_OK;
+}
+
+static pith_status make_plan(conversion *c, pith_error *error) {
+    bool same;
+    pith_status status =
+        pith_plan_make(&c->plan, &c->config.llama, c->type, c->head_type, &c->shards, error);
+    if (status == PITH_OK) {
+        status = compare_tied_head(c, &same, error);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (!same) {
+        pith_log_write(&c->options->log, PITH_LOG_WARNING,
+                       "%s: lm_head.weight differs from the embedding, but tie_word_embeddings is "
+                       "true: it was left out",
+                       c->sources.directory);
+    }
+    pith_plan_warn_unused(&c->plan, &c->config.llama, &c->shards, &c->options->log);
+    return PITH_OK;
+}
+
+static pith_status read_all(conversion *c, const char *source, pith_error *error) {
+    pith_status status = pith_sources_open(&c->sources, source, c->allocator, error);
+    if (status == PITH_OK) {
+        status = read_config(c, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_shards_open(&c->shards, &c->sources, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_tokenizer_read(&c->tokenizer, &c->sources, c->options->tokenizer_path,
+                                        c->config.llama.vocab_size, &c->options->log, error);
+    }
+    if (status == PITH_OK) {
+        status = read_importance(c, error);
+    }
+    return status == PITH_OK ? make_plan(c, error) : status;
+}
+
+/* ---- Declaring ------------------------------------------------------------------------------- */
+
+/* As many digits as a hash has, so that the size of the metadata is known before the hashes. */
+static void set_hash_room(char text[PITH_SHA256_TEXT]) {
+    memset(text, '0', PITH_SHA256_TEXT - 1);
+    text[PITH_SHA256_TEXT - 1] = '\0';
+}
+
+static pith_status allocate_notes(conversion *c, pith_error *error) {
+    size_t capacity = c->plan.n + PITH_VOCAB_N_PARTS;
+    c->notes = pith_allocate_zeroed(c->allocator, capacity, sizeof *c->notes);
+    c->source_notes = pith_allocate_zeroed(c->allocator, c->sources.n, sizeof *c->source_notes);
+    if (c->notes == NULL || c->source_notes == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the list of tensors",
+                         c->sources.directory);
+    }
+    for (size_t i = 0; i < c->sources.n; i++) {
+        const pith_source_file *file = &c->sources.files[i];
+        c->source_notes[i] = (pith_source){.name = file->name, .size = file->file.size};
+        set_hash_room(c->source_notes[i].sha256);
+    }
+    return PITH_OK;
+}
+
+static pith_status declare_weights(conversion *c, pith_error *error) {
+    for (size_t i = 0; i < c->plan.n; i++) {
+        const pith_plan_part *part = &c->plan.parts[i];
+        pith_tensor_note *note = &c->notes[c->n_notes++];
+        pith_dtype dtype;
+        size_t n_dims, index, shape[2];
+        *note = (pith_tensor_note){.name = part->slot.name,
+                                   .is_matrix = part->slot.is_matrix,
+                                   .type = part->type};
+        set_hash_room(note->sha256);
+        if (!pith_llama_slot_shape(&part->slot, part->type, &dtype, &n_dims, shape)) {
+            return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: tensor %s is too large",
+                             c->sources.directory, part->slot.name);
+        }
+        pith_status status =
+            pith_model_writer_add(c->writer, part->slot.name, dtype, n_dims, shape, &index, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        c->first_index = i == 0 ? index : c->first_index;
+    }
+    return PITH_OK;
+}
+
+/* The arrays of the tokenizer; their hashes are made here. `indices` [PITH_VOCAB_N_PARTS]. */
+static pith_status declare_tokenizer(conversion *c, size_t *indices, pith_error *error) {
+    for (int i = 0; i < PITH_VOCAB_N_PARTS; i++) {
+        pith_vocab_slot slot;
+        if (!pith_vocab_slot_of(&c->tokenizer.file.vocab, (pith_vocab_part)i, &slot)) {
+            continue;
+        }
+        pith_tensor_note *note = &c->notes[c->n_notes++];
+        crypto_hash_sha256_state hash;
+        size_t size = pith_dtype_size(slot.dtype) * slot.shape[0];
+        size *= slot.n_dims > 1 ? slot.shape[1] : 1;
+        note->name = slot.name;
+        crypto_hash_sha256_init(&hash);
+        crypto_hash_sha256_update(&hash, slot.data, size);
+        pith_hash_finish(&hash, note->sha256);
+        pith_status status = pith_model_writer_add(c->writer, slot.name, slot.dtype, slot.n_dims,
+                                                   slot.shape, &indices[i], error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_error *error) {
+    for (int i = 0; i < PITH_VOCAB_N_PARTS; i++) {
+        pith_vocab_slot slot;
+        if (!pith_vocab_slot_of(&c->tokenizer.file.vocab, (pith_vocab_part)i, &slot)) {
+            continue;
+        }
+        size_t size = pith_dtype_size(slot.dtype) * slot.shape[0];
+        size *= slot.n_dims > 1 ? slot.shape[1] : 1;
+        pith_status status =
+            pith_model_writer_put(c->writer, indices[i], 0, slot.data, size, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    return PITH_OK;
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static pith_status write_metadata(const conversion *c, char **text, pith_error *error) {
+    const char *chat_template = c->tokenizer.chat_template;
+    pith_metadata metadata = {
+        .architecture = "llama",
+        .generator = "pith " PITH_VERSION,
+        .type = c->type,
+        .head_type = c->head_type,
+        .config = c->config.llama,
+        .bos = c->config.bos,
+        .n_eos = c->config.n_eos,
+        .chat_format = chat_template != NULL ? pith_chat_recognise(chat_template) : NULL,
+        .chat_template = chat_template,
+        .vocab = c->tokenizer.file.vocab,
+        .n_sources = c->sources.n,
+        .sources = c->source_notes,
+        .n_notes = c->n_notes,
+        .notes = c->notes,
+    };
+    memcpy(metadata.eos, c->config.eos, sizeof metadata.eos);
+    return pith_metadata_write(&metadata, c->allocator, text, error);
+}
+
+static pith_status lay_out_file(conversion *c, pith_error *error) {
+    char *text;
+    pith_status status = write_metadata(c, &text, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    status = pith_model_writer_layout(c->writer, strlen(text), error);
+    pith_release(c->allocator, text);
+    return status;
+}
+
+static pith_status stream_weights(conversion *c, pith_error *error) {
+    const pith_stream stream = {
+        .plan = &c->plan,
+        .sources = &c->sources,
+        .importance = c->importance,
+        .options = c->options,
+        .pool = c->pool,
+        .writer = c->writer,
+        .first_index = c->first_index,
+        .notes = c->notes,
+        .source_notes = c->source_notes,
+    };
+    return pith_stream_run(&stream, error);
+}
+
+static pith_status publish(conversion *c, pith_error *error) {
+    char *text;
+    pith_status status = write_metadata(c, &text, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_model_writer *writer = c->writer;
+    c->writer = NULL; /* finish frees it in any case */
+    status = pith_model_writer_finish(writer, text, error);
+    pith_release(c->allocator, text);
+    return status;
+}
+
+static pith_status write_all(conversion *c, const char *out_path, pith_error *error) {
+    size_t indices[PITH_VOCAB_N_PARTS];
+    pith_status status = allocate_notes(c, error);
+    if (status == PITH_OK) {
+        status = pith_model_writer_new(&c->writer, out_path, c->allocator, error);
+    }
+    if (status == PITH_OK) {
+        status = declare_weights(c, error);
+    }
+    if (status == PITH_OK) {
+        status = declare_tokenizer(c, indices, error);
+    }
+    if (status == PITH_OK) {
+        status = lay_out_file(c, error);
+    }
+    if (status == PITH_OK) {
+        status = put_tokenizer(c, indices, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_pool_new(&c->pool, c->options->n_threads, c->allocator, error);
+    }
+    if (status == PITH_OK) {
+        status = stream_weights(c, error);
+    }
+    return status == PITH_OK ? publish(c, error) : status;
+}
+
+pith_status pith_convert(const char *source, const char *out_path,
+                         const pith_convert_options *options, pith_error *error) {
+    if (source == NULL || out_path == NULL || options == NULL ||
+        (unsigned)options->type >= PITH_N_TYPES || (unsigned)options->head_type > PITH_N_TYPES) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_convert: a bad argument");
+    }
+    bool packed = options->type == PITH_TYPE_INT4 || options->type == PITH_TYPE_INT8;
+    conversion c = {
+        .options = options,
+        .allocator = pith_allocator_or_default(options->allocator),
+        .type = options->type,
+        .head_type = options->head_type != PITH_N_TYPES ? options->head_type
+                     : packed                           ? PITH_TYPE_INT8
+                                                        : options->type,
+    };
+    pith_status status = read_all(&c, source, error);
+    if (status == PITH_OK) {
+        status = write_all(&c, out_path, error);
+    }
+    release(&c);
+    return status;
+}

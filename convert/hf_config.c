@@ -1,0 +1,509 @@
+/* Hyper-parameters from config.json, with the defaults of transformers' configuration classes. */
+#include "convert/hf_config.h"
+
+#include "base/status.h"
+#include "convert/hf_json.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char config_name[] = "config.json";
+static const char generation_name[] = "generation_config.json";
+
+/* An architecture with what its configuration class assumes for absent keys. Common to all:
+ * rms_norm_eps 1e-6, rope_theta 10000, an untied head, no biases. */
+typedef struct family {
+    const char *architecture;
+    const char *model_type;
+    size_t vocab_size, intermediate_size, num_key_value_heads, max_position_embeddings;
+    int32_t bos, eos;
+} family;
+
+enum { LLAMA, MISTRAL, QWEN2, N_FAMILIES };
+
+static const family families[N_FAMILIES] = {
+    [LLAMA] = {"LlamaForCausalLM", "llama", 32000, 11008, 0, 2048, 1, 2},
+    [MISTRAL] = {"MistralForCausalLM", "mistral", 32000, 14336, 8, 131072, 1, 2},
+    [QWEN2] = {"Qwen2ForCausalLM", "qwen2", 151936, 22016, 32, 32768, -1, -1},
+};
+
+/* ---- What the model is ----------------------------------------------------------------------- */
+
+static pith_status find_family(const json_t *config, const family **out, pith_error *error) {
+    const json_t *list = pith_hf_json_get(config, "architectures");
+    const json_t *type = pith_hf_json_get(config, "model_type");
+    if (type != NULL && !json_is_string(type)) {
+        return pith_hf_json_fail(config_name, "model_type", "a string", type, error);
+    }
+    if (list == NULL && type == NULL) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: neither architectures nor model_type",
+                         config_name);
+    }
+    const json_t *first = list != NULL ? json_array_get(list, 0) : NULL;
+    if (list != NULL && !json_is_string(first)) {
+        return pith_hf_json_fail(config_name, "architectures", "an array of strings", list, error);
+    }
+    const char *architecture = json_string_value(first);
+    const char *model_type = json_string_value(type);
+    for (size_t i = 0; i < N_FAMILIES; i++) {
+        const family *f = &families[i];
+        if ((architecture == NULL || strcmp(architecture, f->architecture) == 0) &&
+            (model_type == NULL || strcmp(model_type, f->model_type) == 0)) {
+            *out = f;
+            return PITH_OK;
+        }
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: architecture %.100s with model_type %.100s is not supported; supported "
+                     "are LlamaForCausalLM, MistralForCausalLM and Qwen2ForCausalLM",
+                     config_name, architecture != NULL ? architecture : "(none)",
+                     model_type != NULL ? model_type : "(none)");
+}
+
+/* Keys that change what the network computes, in a way pith does not follow. */
+static pith_status refuse_unknown_parts(const json_t *config, pith_error *error) {
+    static const char *const objects[] = {"quantization_config", "compression_config"};
+    for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
+        const json_t *value = pith_hf_json_get(config, objects[i]);
+        if (value != NULL) {
+            const char *method = json_string_value(json_object_get(value, "quant_method"));
+            return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                             "%s: %s (%.60s): weights that are already quantised are not "
+                             "supported; convert the original checkpoint",
+                             config_name, objects[i], method != NULL ? method : "no quant_method");
+        }
+    }
+    const json_t *activation = pith_hf_json_get(config, "hidden_act");
+    if (activation != NULL && !json_is_string(activation)) {
+        return pith_hf_json_fail(config_name, "hidden_act", "a string", activation, error);
+    }
+    if (activation != NULL && strcmp(json_string_value(activation), "silu") != 0) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: hidden_act \"%.60s\" is not supported, only \"silu\"", config_name,
+                         json_string_value(activation));
+    }
+    return PITH_OK;
+}
+
+static pith_status refuse_partial_rotation(const json_t *object, pith_error *error) {
+    static const char *const keys[] = {"partial_rotary_factor", "rotary_pct"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        double share = 1.0;
+        if (pith_hf_json_get(object, keys[i]) == NULL) {
+            continue;
+        }
+        pith_status status = pith_hf_json_number(object, keys[i], config_name, &share, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        if (share != 1.0) {
+            return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                             "%s: %s %g is not supported: all of a head must rotate", config_name,
+                             keys[i], share);
+        }
+    }
+    return PITH_OK;
+}
+
+/* ---- Sizes ----------------------------------------------------------------------------------- */
+
+static pith_status read_sizes(const json_t *config, const family *f, pith_llama_config *out,
+                              pith_error *error) {
+    const struct {
+        const char *key;
+        size_t *value;
+        size_t otherwise;
+    } counts[] = {
+        {"vocab_size", &out->vocab_size, f->vocab_size},
+        {"hidden_size", &out->hidden_size, 4096},
+        {"intermediate_size", &out->intermediate_size, f->intermediate_size},
+        {"num_hidden_layers", &out->num_hidden_layers, 32},
+        {"num_attention_heads", &out->num_attention_heads, 32},
+        {"max_position_embeddings", &out->max_position_embeddings, f->max_position_embeddings},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        *counts[i].value = counts[i].otherwise;
+        pith_status status =
+            pith_hf_json_count(config, counts[i].key, config_name, counts[i].value, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    return PITH_OK;
+}
+
+/* num_key_value_heads and head_dim follow from others when they are null. */
+static pith_status read_head_sizes(const json_t *config, const family *f, pith_llama_config *out,
+                                   pith_error *error) {
+    const json_t *kv_heads = json_object_get(config, "num_key_value_heads");
+    out->num_key_value_heads = f->num_key_value_heads;
+    if (json_is_null(kv_heads) || (kv_heads == NULL && f->num_key_value_heads == 0)) {
+        out->num_key_value_heads = out->num_attention_heads;
+    } else {
+        pith_status status = pith_hf_json_count(config, "num_key_value_heads", config_name,
+                                                &out->num_key_value_heads, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    if (pith_hf_json_get(config, "head_dim") != NULL) {
+        return pith_hf_json_count(config, "head_dim", config_name, &out->head_dim, error);
+    }
+    if (out->num_attention_heads == 0 || out->hidden_size % out->num_attention_heads != 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: hidden_size %zu is no multiple of num_attention_heads %zu, and there "
+                         "is no head_dim",
+                         config_name, out->hidden_size, out->num_attention_heads);
+    }
+    out->head_dim = out->hidden_size / out->num_attention_heads;
+    return PITH_OK;
+}
+
+static pith_status read_numbers(const json_t *config, const family *f, pith_llama_config *out,
+                                pith_error *error) {
+    double epsilon = 1e-6;
+    out->rope_theta = 10000.0;
+    pith_status status = pith_hf_json_number(config, "rms_norm_eps", config_name, &epsilon, error);
+    if (status == PITH_OK) {
+        status = pith_hf_json_number(config, "rope_theta", config_name, &out->rope_theta, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_json_flag(config, "tie_word_embeddings", config_name,
+                                   &out->tie_word_embeddings, error);
+    }
+    if (status == PITH_OK && f == &families[LLAMA]) {
+        status = pith_hf_json_flag(config, "attention_bias", config_name, &out->qkv_bias, error);
+        out->o_bias = out->qkv_bias;
+        if (status == PITH_OK) {
+            status = pith_hf_json_flag(config, "mlp_bias", config_name, &out->mlp_bias, error);
+        }
+    }
+    if (f == &families[QWEN2]) {
+        out->qkv_bias = true;
+    }
+    /* Beyond the range of float the cast below would be undefined. */
+    out->rms_norm_eps = fabs(epsilon) < 1e30 ? (float)epsilon : INFINITY;
+    return status;
+}
+
+/* ---- Sliding window -------------------------------------------------------------------------- */
+
+/* What layer_types, where there is one, says of all layers. */
+typedef enum attention { UNSAID, FULL, SLIDING } attention;
+
+static pith_status read_layer_types(const json_t *config, size_t n_layers, attention *out,
+                                    pith_error *error) {
+    const json_t *list = pith_hf_json_get(config, "layer_types");
+    *out = UNSAID;
+    if (list == NULL) {
+        return PITH_OK;
+    }
+    if (!json_is_array(list) || json_array_size(list) != n_layers) {
+        return pith_hf_json_fail(config_name, "layer_types", "one string for each layer", list,
+                                 error);
+    }
+    for (size_t i = 0; i < n_layers; i++) {
+        const char *type = json_string_value(json_array_get(list, i));
+        if (type == NULL) {
+            return pith_hf_json_fail(config_name, "layer_types", "an array of strings", list,
+                                     error);
+        }
+        attention this = strcmp(type, "full_attention") == 0      ? FULL
+                         : strcmp(type, "sliding_attention") == 0 ? SLIDING
+                                                                  : UNSAID;
+        if (this == UNSAID || (i > 0 && this != *out)) {
+            return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                             "%s: layer_types: \"%.60s\" in layer %zu is not supported: all layers "
+                             "must have full_attention, or all sliding_attention",
+                             config_name, type, i);
+        }
+        *out = this;
+    }
+    return PITH_OK;
+}
+
+/* Qwen2 has the window only with use_sliding_window, from layer max_window_layers on. */
+static pith_status read_qwen2_window(const json_t *config, size_t n_layers, attention types,
+                                     bool *used, pith_error *error) {
+    size_t first = 28;
+    *used = false;
+    pith_status status = pith_hf_json_flag(config, "use_sliding_window", config_name, used, error);
+    if (status == PITH_OK) {
+        status = pith_hf_json_count(config, "max_window_layers", config_name, &first, error);
+    }
+    if (status != PITH_OK || !*used || types != UNSAID) {
+        return status;
+    }
+    if (first > 0 && first < n_layers) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: use_sliding_window with max_window_layers %zu of %zu layers is not "
+                         "supported: all layers must have the same window",
+                         config_name, first, n_layers);
+    }
+    *used = first == 0;
+    return PITH_OK;
+}
+
+static pith_status read_window(const json_t *config, const family *f, pith_llama_config *out,
+                               pith_error *error) {
+    attention types;
+    bool used = f == &families[MISTRAL];
+    size_t window = 4096;
+    pith_status status = read_layer_types(config, out->num_hidden_layers, &types, error);
+    if (status == PITH_OK && f == &families[QWEN2]) {
+        status = read_qwen2_window(config, out->num_hidden_layers, types, &used, error);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (f == &families[LLAMA] && types == SLIDING) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: layer_types: sliding_attention is not part of LlamaForCausalLM",
+                         config_name);
+    }
+    if (!used || types == FULL) {
+        return PITH_OK;
+    }
+    if (json_is_null(json_object_get(config, "sliding_window"))) {
+        return PITH_OK;
+    }
+    status = pith_hf_json_count(config, "sliding_window", config_name, &window, error);
+    if (status == PITH_OK && window == 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: sliding_window: expected a positive integer or null, found 0",
+                         config_name);
+    }
+    out->sliding_window = window;
+    return status;
+}
+
+/* ---- Rotary embedding ------------------------------------------------------------------------ */
+
+/* The name under "rope_type" (newer) or "type" (older); both may be there. */
+static pith_status find_rope_type(const json_t *rope, const char *section, const char **out,
+                                  pith_error *error) {
+    const json_t *newer = pith_hf_json_get(rope, "rope_type");
+    const json_t *older = pith_hf_json_get(rope, "type");
+    const json_t *value = newer != NULL ? newer : older;
+    if ((newer != NULL && !json_is_string(newer)) || (older != NULL && !json_is_string(older))) {
+        return pith_hf_json_fail(config_name, section, "a string as its type or rope_type",
+                                 json_is_string(newer) ? older : newer, error);
+    }
+    if (newer != NULL && older != NULL && !json_equal(newer, older)) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: %s: rope_type \"%.60s\" and type \"%.60s\" contradict each other",
+                         config_name, section, json_string_value(newer), json_string_value(older));
+    }
+    *out = value != NULL ? json_string_value(value) : "default";
+    return PITH_OK;
+}
+
+static pith_status require_rope_key(const json_t *rope, const char *section, const char *key,
+                                    pith_error *error) {
+    if (json_object_get(rope, key) == NULL) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s: no %s", config_name, section, key);
+    }
+    return PITH_OK;
+}
+
+static pith_status read_rope_factors(const json_t *rope, const char *section,
+                                     pith_llama_config *out, pith_error *error) {
+    const struct {
+        const char *key;
+        double *value;
+    } numbers[] = {
+        {"factor", &out->rope_factor},
+        {"low_freq_factor", &out->rope_low_freq_factor},
+        {"high_freq_factor", &out->rope_high_freq_factor},
+    };
+    size_t n = out->rope_scaling == PITH_ROPE_LINEAR ? 1 : 3;
+    for (size_t i = 0; i < n; i++) {
+        pith_status status = require_rope_key(rope, section, numbers[i].key, error);
+        if (status == PITH_OK) {
+            status =
+                pith_hf_json_number(rope, numbers[i].key, config_name, numbers[i].value, error);
+        }
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    if (n == 1) {
+        return PITH_OK;
+    }
+    const char *key = "original_max_position_embeddings";
+    pith_status status = require_rope_key(rope, section, key, error);
+    return status == PITH_OK
+               ? pith_hf_json_count(rope, key, config_name, &out->rope_original_context, error)
+               : status;
+}
+
+static pith_status read_rope_section(const json_t *config, const char *section,
+                                     pith_llama_config *out, pith_error *error) {
+    const json_t *rope = pith_hf_json_get(config, section);
+    const char *type = NULL;
+    if (rope == NULL) {
+        return PITH_OK;
+    }
+    if (!json_is_object(rope)) {
+        return pith_hf_json_fail(config_name, section, "an object or null", rope, error);
+    }
+    if (json_is_object(json_object_get(rope, "full_attention")) ||
+        json_is_object(json_object_get(rope, "sliding_attention"))) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s by type of layer is not supported",
+                         config_name, section);
+    }
+    pith_status status = find_rope_type(rope, section, &type, error);
+    if (status == PITH_OK) {
+        status = refuse_partial_rotation(rope, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_json_number(rope, "rope_theta", config_name, &out->rope_theta, error);
+    }
+    if (status != PITH_OK || strcmp(type, "default") == 0) {
+        return status;
+    }
+    if (strcmp(type, "linear") == 0) {
+        out->rope_scaling = PITH_ROPE_LINEAR;
+    } else if (strcmp(type, "llama3") == 0) {
+        out->rope_scaling = PITH_ROPE_LLAMA3;
+    } else {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: %s of type \"%.60s\" is not supported, only linear and llama3",
+                         config_name, section, type);
+    }
+    return read_rope_factors(rope, section, out, error);
+}
+
+/* Newer configurations hold all of it, theta too, in rope_parameters. */
+static pith_status read_rope(const json_t *config, pith_llama_config *out, pith_error *error) {
+    pith_status status = refuse_partial_rotation(config, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    const char *section =
+        pith_hf_json_get(config, "rope_parameters") != NULL ? "rope_parameters" : "rope_scaling";
+    return read_rope_section(config, section, out, error);
+}
+
+/* ---- Special tokens -------------------------------------------------------------------------- */
+
+static pith_status read_id(const json_t *value, const char *where, const char *key,
+                           size_t vocab_size, int32_t *out, pith_error *error) {
+    if (!json_is_integer(value)) {
+        return pith_hf_json_fail(where, key, "a token id", value, error);
+    }
+    json_int_t id = json_integer_value(value);
+    if (id < 0 || (size_t)id >= vocab_size) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: %s: %lld is no token id, not in 0..%zu (vocab_size - 1)", where, key,
+                         (long long)id, vocab_size - 1);
+    }
+    *out = (int32_t)id;
+    return PITH_OK;
+}
+
+static pith_status read_eos(const json_t *value, const char *where, pith_hf_config *out,
+                            pith_error *error) {
+    size_t vocab_size = out->llama.vocab_size;
+    if (!json_is_array(value)) {
+        out->n_eos = 1;
+        return read_id(value, where, "eos_token_id", vocab_size, &out->eos[0], error);
+    }
+    size_t n = json_array_size(value);
+    if (n > PITH_MAX_EOS) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: eos_token_id: %zu ids, more than the limit of %d", where, n,
+                         PITH_MAX_EOS);
+    }
+    out->n_eos = n;
+    for (size_t i = 0; i < n; i++) {
+        pith_status status = read_id(json_array_get(value, i), where, "eos_token_id", vocab_size,
+                                     &out->eos[i], error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    return PITH_OK;
+}
+
+/* generation_config.json goes before config.json, and that before the class's defaults. A key that
+ * is null in config.json means that there is none. */
+static pith_status read_special_ids(const json_t *config, const json_t *generation, const family *f,
+                                    pith_hf_config *out, pith_error *error) {
+    size_t vocab_size = out->llama.vocab_size;
+    const json_t *bos = pith_hf_json_get(generation, "bos_token_id");
+    const json_t *eos = pith_hf_json_get(generation, "eos_token_id");
+    const char *bos_name = bos != NULL ? generation_name : config_name;
+    const char *eos_name = eos != NULL ? generation_name : config_name;
+    pith_status status = PITH_OK;
+    bos = bos != NULL ? bos : json_object_get(config, "bos_token_id");
+    eos = eos != NULL ? eos : json_object_get(config, "eos_token_id");
+    out->bos = -1;
+    if (bos == NULL && f->bos >= 0 && (size_t)f->bos < vocab_size) {
+        out->bos = f->bos;
+    } else if (bos != NULL && !json_is_null(bos)) {
+        status = read_id(bos, bos_name, "bos_token_id", vocab_size, &out->bos, error);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (eos == NULL && f->eos >= 0 && (size_t)f->eos < vocab_size) {
+        out->eos[0] = f->eos;
+        out->n_eos = 1;
+    } else if (eos != NULL && !json_is_null(eos)) {
+        status = read_eos(eos, eos_name, out, error);
+    }
+    return status;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
+static pith_status read_config(const json_t *config, const json_t *generation, pith_hf_config *out,
+                               pith_error *error) {
+    const family *f = NULL;
+    pith_status status = find_family(config, &f, error);
+    if (status == PITH_OK) {
+        status = refuse_unknown_parts(config, error);
+    }
+    if (status == PITH_OK) {
+        status = read_sizes(config, f, &out->llama, error);
+    }
+    if (status == PITH_OK) {
+        status = read_head_sizes(config, f, &out->llama, error);
+    }
+    if (status == PITH_OK) {
+        status = read_numbers(config, f, &out->llama, error);
+    }
+    if (status == PITH_OK) {
+        status = read_window(config, f, &out->llama, error);
+    }
+    if (status == PITH_OK) {
+        status = read_rope(config, &out->llama, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_llama_config_check(&out->llama, config_name, error);
+    }
+    return status == PITH_OK ? read_special_ids(config, generation, f, out, error) : status;
+}
+
+pith_status pith_hf_config_parse(pith_hf_config *out, const char *config, size_t config_size,
+                                 const char *generation, size_t generation_size,
+                                 pith_error *error) {
+    json_t *config_json = NULL;
+    json_t *generation_json = NULL;
+    pith_hf_config parsed = {0};
+    pith_status status = pith_hf_json_object(&config_json, config, config_size, config_name, error);
+    if (status == PITH_OK && generation != NULL) {
+        status = pith_hf_json_object(&generation_json, generation, generation_size, generation_name,
+                                     error);
+    }
+    if (status == PITH_OK) {
+        status = read_config(config_json, generation_json, &parsed, error);
+    }
+    if (status == PITH_OK) {
+        *out = parsed;
+    }
+    json_decref(config_json);
+    json_decref(generation_json);
+    return status;
+}

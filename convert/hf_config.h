@@ -1,0 +1,23 @@
+/* config.json and generation_config.json of a Hugging Face decoder: LlamaForCausalLM,
+ * MistralForCausalLM and Qwen2ForCausalLM. */
+#ifndef PITH_CONVERT_HF_CONFIG_H
+#define PITH_CONVERT_HF_CONFIG_H
+
+#include "weights/llama.h"
+#include "weights/metadata.h"
+
+typedef struct pith_hf_config {
+    pith_llama_config llama;
+    int32_t bos; /* -1: none */
+    int32_t eos[PITH_MAX_EOS];
+    size_t n_eos;
+} pith_hf_config;
+
+/* Reads the text of config.json, and of generation_config.json unless that is NULL, whose token ids
+ * go first. An absent key has the default of the architecture's configuration class in
+ * transformers; a key that asks for something pith does not compute is UNSUPPORTED by its name.
+ * Errors: FORMAT (file, field, what was expected), UNSUPPORTED, MEMORY. */
+pith_status pith_hf_config_parse(pith_hf_config *out, const char *config, size_t config_size,
+                                 const char *generation, size_t generation_size, pith_error *error);
+
+#endif

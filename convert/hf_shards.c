@@ -1,0 +1,218 @@
+/* Finding tensors in a checkpoint of one or many safetensors files. */
+#include "convert/hf_shards.h"
+
+#include "convert/hf_json.h"
+
+#include <dirent.h>
+#include <string.h>
+
+static const char single_name[] = "model.safetensors";
+static const char index_name[] = "model.safetensors.index.json";
+
+/* ---- Index ----------------------------------------------------------------------------------- */
+
+static bool is_plain_name(const char *name) {
+    size_t n = strlen(name);
+    return n > 0 && n <= 255 && strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
+           strstr(name, "..") == NULL;
+}
+
+static pith_status add_shard(pith_hf_index *index, const char *name, const char *where,
+                             pith_error *error) {
+    for (size_t i = index->n_shards; i-- > 0;) { /* most often the last one */
+        if (strcmp(index->shards[i], name) == 0) {
+            return PITH_OK;
+        }
+    }
+    if (!is_plain_name(name)) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: weight_map: \"%.200s\" is no file name in the same directory", where,
+                         name);
+    }
+    if (index->n_shards == PITH_HF_MAX_SHARDS) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: weight_map: more than %d shards", where,
+                         PITH_HF_MAX_SHARDS);
+    }
+    index->shards[index->n_shards++] = name;
+    return PITH_OK;
+}
+
+pith_status pith_hf_index_parse(pith_hf_index *out, const char *text, size_t size,
+                                const char *where, pith_error *error) {
+    pith_hf_index index = {0};
+    pith_status status = pith_hf_json_object(&index.root, text, size, where, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    json_t *map = json_object_get(index.root, "weight_map");
+    if (!json_is_object(map) || json_object_size(map) == 0) {
+        status = pith_hf_json_fail(where, "weight_map", "an object of file names", map, error);
+    }
+    const char *tensor;
+    json_t *shard;
+    json_object_foreach(map, tensor, shard) {
+        if (status == PITH_OK && !json_is_string(shard)) {
+            status = pith_hf_json_fail(where, tensor, "a file name", shard, error);
+        }
+        if (status == PITH_OK) {
+            status = add_shard(&index, json_string_value(shard), where, error);
+        }
+    }
+    if (status != PITH_OK) {
+        json_decref(index.root);
+        return status;
+    }
+    index.weight_map = map;
+    *out = index;
+    return PITH_OK;
+}
+
+void pith_hf_index_free(pith_hf_index *index) {
+    json_decref(index->root);
+    *index = (pith_hf_index){0};
+}
+
+/* ---- Shards ---------------------------------------------------------------------------------- */
+
+static pith_status add_file(pith_hf_shards *shards, pith_sources *sources, const char *name,
+                            pith_error *error) {
+    struct pith_hf_shard *shard = &shards->shards[shards->n];
+    pith_status status = pith_sources_add(sources, name, &shard->source, error);
+    if (status == PITH_OK) {
+        status = pith_safetensors_read(&shard->header, &sources->files[shard->source].file,
+                                       shards->allocator, error);
+    }
+    shards->n += status == PITH_OK;
+    return status;
+}
+
+/* Every tensor of the index is in the shard it names. */
+static pith_status check_index(const pith_hf_shards *shards, const pith_hf_index *index,
+                               pith_error *error) {
+    const char *name;
+    json_t *value;
+    json_object_foreach(index->weight_map, name, value) {
+        size_t i = 0;
+        while (strcmp(index->shards[i], json_string_value(value)) != 0) {
+            i++;
+        }
+        if (pith_safetensors_find(shards->shards[i].header, name) == NULL) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s/%s: tensor %.150s is not in %.150s as the index says",
+                             shards->sources->directory, index_name, name, index->shards[i]);
+        }
+    }
+    return PITH_OK;
+}
+
+/* No tensor is in two shards. */
+static pith_status check_duplicates(const pith_hf_shards *shards, pith_error *error) {
+    for (size_t i = 1; i < shards->n; i++) {
+        const pith_safetensors *header = shards->shards[i].header;
+        for (size_t t = 0; t < pith_safetensors_count(header); t++) {
+            const char *name = pith_safetensors_at(header, t)->name;
+            for (size_t j = 0; j < i; j++) {
+                if (pith_safetensors_find(shards->shards[j].header, name) != NULL) {
+                    const pith_source_file *files = shards->sources->files;
+                    return pith_fail(error, PITH_ERROR_FORMAT,
+                                     "%s: tensor %.150s is both in %.100s and in %.100s",
+                                     shards->sources->directory, name,
+                                     files[shards->shards[j].source].name,
+                                     files[shards->shards[i].source].name);
+                }
+            }
+        }
+    }
+    return PITH_OK;
+}
+
+/* There are no safetensors: says what there is instead. */
+static pith_status fail_without_weights(const pith_sources *sources, pith_error *error) {
+    const char *found = NULL;
+    static const char *const endings[] = {".gguf", ".bin", ".pth", ".pt", ".safetensors"};
+    char example[256] = "";
+    DIR *directory = opendir(sources->directory);
+    for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+        size_t n = strlen(entry->d_name);
+        for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+            size_t m = strlen(endings[i]);
+            if (n > m && n < sizeof example && strcmp(entry->d_name + n - m, endings[i]) == 0 &&
+                (found == NULL || strcmp(entry->d_name, example) < 0)) {
+                memcpy(example, entry->d_name, n + 1);
+                found = example;
+            }
+        }
+    }
+    if (directory != NULL) {
+        closedir(directory);
+    }
+    return pith_fail(error, PITH_ERROR_FORMAT,
+                     "%s: neither %s nor %s%s%.200s; the weights must be in the safetensors format",
+                     sources->directory, single_name, index_name,
+                     found != NULL ? ", but there is " : "", found != NULL ? found : "");
+}
+
+static pith_status open_indexed(pith_hf_shards *shards, pith_sources *sources, pith_error *error) {
+    char *text = NULL;
+    size_t size, place;
+    pith_hf_index index = {0};
+    pith_status status = pith_sources_add(sources, index_name, &place, error);
+    if (status == PITH_OK) {
+        status = pith_sources_read(sources, place, PITH_HF_MAX_INDEX, &text, &size, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_index_parse(&index, text, size, index_name, error);
+    }
+    pith_release(sources->allocator, text);
+    for (size_t i = 0; i < index.n_shards && status == PITH_OK; i++) {
+        status = add_file(shards, sources, index.shards[i], error);
+    }
+    if (status == PITH_OK) {
+        status = check_index(shards, &index, error);
+    }
+    pith_hf_index_free(&index);
+    return status == PITH_OK ? check_duplicates(shards, error) : status;
+}
+
+pith_status pith_hf_shards_open(pith_hf_shards *out, pith_sources *sources, pith_error *error) {
+    pith_hf_shards shards = {.allocator = sources->allocator, .sources = sources};
+    shards.shards = pith_allocate(sources->allocator, PITH_HF_MAX_SHARDS, sizeof *shards.shards);
+    pith_status status;
+    if (shards.shards == NULL) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory", sources->directory);
+    } else if (pith_sources_has(sources, single_name)) {
+        status = add_file(&shards, sources, single_name, error);
+    } else if (pith_sources_has(sources, index_name)) {
+        status = open_indexed(&shards, sources, error);
+    } else {
+        status = fail_without_weights(sources, error);
+    }
+    if (status != PITH_OK) {
+        pith_hf_shards_close(&shards);
+        return status;
+    }
+    *out = shards;
+    return PITH_OK;
+}
+
+void pith_hf_shards_close(pith_hf_shards *shards) {
+    for (size_t i = 0; i < shards->n; i++) {
+        pith_safetensors_free(shards->shards[i].header);
+    }
+    if (shards->shards != NULL) {
+        pith_release(shards->allocator, shards->shards);
+    }
+    *shards = (pith_hf_shards){0};
+}
+
+bool pith_hf_shards_find(const pith_hf_shards *shards, const char *name, pith_hf_tensor *out) {
+    for (size_t i = 0; i < shards->n; i++) {
+        const pith_tensor *tensor = pith_safetensors_find(shards->shards[i].header, name);
+        if (tensor != NULL) {
+            out->file = &shards->sources->files[shards->shards[i].source].file;
+            out->tensor = tensor;
+            return true;
+        }
+    }
+    return false;
+}

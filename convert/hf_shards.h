@@ -1,0 +1,54 @@
+/* The weights of a Hugging Face checkpoint: model.safetensors, or the shards that
+ * model.safetensors.index.json lists, seen as one set of named tensors. */
+#ifndef PITH_CONVERT_HF_SHARDS_H
+#define PITH_CONVERT_HF_SHARDS_H
+
+#include "base/status.h"
+#include "convert/sources.h"
+#include "weights/safetensors.h"
+
+#include <jansson.h>
+
+enum {
+    PITH_HF_MAX_SHARDS = 512,
+    PITH_HF_MAX_INDEX = 64 << 20, /* bytes of the index */
+};
+
+/* The index: which tensor is in which shard. */
+typedef struct pith_hf_index {
+    json_t *root;
+    json_t *weight_map;                     /* in root: tensor name -> shard name */
+    const char *shards[PITH_HF_MAX_SHARDS]; /* names in root, each once, in order of appearance */
+    size_t n_shards;
+} pith_hf_index;
+
+/* Parses an index; shard names must be plain names in the same directory. `where` is its name in
+ * messages. Errors: FORMAT, MEMORY. */
+pith_status pith_hf_index_parse(pith_hf_index *out, const char *text, size_t size,
+                                const char *where, pith_error *error);
+void pith_hf_index_free(pith_hf_index *index);
+
+typedef struct pith_hf_shards {
+    const pith_allocator *allocator;
+    const pith_sources *sources;
+    size_t n;
+    struct pith_hf_shard {
+        size_t source; /* place in sources */
+        pith_safetensors *header;
+    } * shards; /* [n] */
+} pith_hf_shards;
+
+/* A tensor and the file that holds it. */
+typedef struct pith_hf_tensor {
+    const pith_file *file;
+    const pith_tensor *tensor;
+} pith_hf_tensor;
+
+/* Opens all shards and checks the index against them; `sources` must outlive the shards, and its
+ * list must not grow while a pith_hf_tensor is in use. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
+pith_status pith_hf_shards_open(pith_hf_shards *out, pith_sources *sources, pith_error *error);
+void pith_hf_shards_close(pith_hf_shards *shards);
+
+bool pith_hf_shards_find(const pith_hf_shards *shards, const char *name, pith_hf_tensor *out);
+
+#endif

@@ -1,0 +1,281 @@
+/* Which tokenizer a checkpoint has, and what its configuration files add to it. */
+#include "convert/hf_tokenizer.h"
+
+#include "convert/hf_json.h"
+#include "tokenizer/tokenizer.h"
+
+#include <string.h>
+
+enum {
+    MAX_TOKENIZER = 128 << 20, /* bytes of tokenizer.model or tokenizer.json */
+    MAX_CONFIG = 16 << 20,     /* bytes of the small files beside it */
+    MAX_TEMPLATE = 1 << 20,    /* bytes of a chat template */
+};
+
+/* The texts beside the tokenizer, and the objects two of them hold. */
+typedef struct settings {
+    char *config_text, *added_text, *map_text, *template_text;
+    size_t config_size, added_size, map_size, template_size;
+    json_t *config; /* tokenizer_config.json or NULL */
+    json_t *map;    /* special_tokens_map.json or NULL */
+} settings;
+
+static const char config_name[] = "tokenizer_config.json";
+static const char map_name[] = "special_tokens_map.json";
+static const char template_name[] = "chat_template.jinja";
+
+static void release_settings(settings *s, const pith_allocator *allocator) {
+    json_decref(s->config);
+    json_decref(s->map);
+    pith_release(allocator, s->config_text);
+    pith_release(allocator, s->added_text);
+    pith_release(allocator, s->map_text);
+    pith_release(allocator, s->template_text);
+}
+
+static pith_status read_settings(settings *s, pith_sources *sources, pith_error *error) {
+    const struct {
+        const char *name;
+        size_t limit;
+        char **text;
+        size_t *size;
+    } files[] = {
+        {config_name, MAX_CONFIG, &s->config_text, &s->config_size},
+        {"added_tokens.json", MAX_CONFIG, &s->added_text, &s->added_size},
+        {map_name, MAX_CONFIG, &s->map_text, &s->map_size},
+        {template_name, MAX_TEMPLATE, &s->template_text, &s->template_size},
+    };
+    pith_status status = PITH_OK;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && status == PITH_OK; i++) {
+        status = pith_sources_read_optional(sources, files[i].name, files[i].limit, files[i].text,
+                                            files[i].size, error);
+    }
+    if (status == PITH_OK && s->config_text != NULL) {
+        status = pith_hf_json_texts(&s->config, s->config_text, s->config_size, config_name, error);
+    }
+    if (status == PITH_OK && s->map_text != NULL) {
+        status = pith_hf_json_texts(&s->map, s->map_text, s->map_size, map_name, error);
+    }
+    return status;
+}
+
+/* ---- Chat template --------------------------------------------------------------------------- */
+
+/* The template in tokenizer_config.json: a string, or a list of {name, template} of which "default"
+ * counts. *out is NULL when there is none. */
+static pith_status find_template(const json_t *config, const char **out, pith_error *error) {
+    const json_t *value = pith_hf_json_get(config, "chat_template");
+    *out = json_string_value(value);
+    if (value == NULL || json_is_string(value)) {
+        return PITH_OK;
+    }
+    if (!json_is_array(value)) {
+        return pith_hf_json_fail(config_name, "chat_template", "a string or a list of templates",
+                                 value, error);
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *item = json_array_get(value, i);
+        const char *name = json_string_value(json_object_get(item, "name"));
+        const json_t *text = json_object_get(item, "template");
+        if (name != NULL && strcmp(name, "default") == 0) {
+            if (!json_is_string(text)) {
+                return pith_hf_json_fail(config_name, "chat_template: default", "a string", text,
+                                         error);
+            }
+            *out = json_string_value(text);
+        }
+    }
+    return PITH_OK;
+}
+
+/* A file of its own goes before the string in tokenizer_config.json. */
+static pith_status read_template(pith_hf_tokenizer *out, const settings *s, pith_error *error) {
+    const char *text = s->template_text;
+    const char *where = template_name;
+    size_t size = s->template_size;
+    if (text == NULL) {
+        where = config_name;
+        pith_status status = find_template(s->config, &text, error);
+        if (status != PITH_OK || text == NULL) {
+            return status;
+        }
+        size = strlen(text);
+    }
+    if (size > MAX_TEMPLATE) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: a chat template of %zu bytes, more than the limit of %d", where, size,
+                         MAX_TEMPLATE);
+    }
+    if (strlen(text) != size || pith_utf8_check(text, size) != size) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: the chat template is not UTF-8 text",
+                         where);
+    }
+    out->chat_template = pith_copy_text(out->allocator, text, size);
+    if (out->chat_template == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the chat template", where);
+    }
+    return PITH_OK;
+}
+
+/* ---- Special tokens -------------------------------------------------------------------------- */
+
+static int32_t find_piece(const pith_vocab *vocab, const char *text) {
+    size_t n = strlen(text);
+    for (size_t i = 0; i < vocab->n_pieces; i++) {
+        size_t begin = vocab->offsets[i];
+        if (vocab->offsets[i + 1] - begin == n && memcmp(vocab->bytes + begin, text, n) == 0) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
+/* The spelling of a special token: "bos_token" is a string, or an object with its content. */
+static const char *find_spelling(const settings *s, const char *key) {
+    const json_t *const objects[] = {s->config, s->map};
+    for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
+        const json_t *value = pith_hf_json_get(objects[i], key);
+        const char *text =
+            json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+        if (text != NULL) {
+            return text;
+        }
+    }
+    return NULL;
+}
+
+/* A tokenizer.json does not say which of its tokens begins and which ends a text. */
+static void apply_special_tokens(pith_vocab *vocab, const settings *s, const pith_log *log) {
+    const struct {
+        const char *key;
+        int32_t *id;
+    } roles[] = {
+        {"bos_token", &vocab->bos},
+        {"eos_token", &vocab->eos},
+    };
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        const char *text = find_spelling(s, roles[i].key);
+        int32_t id = text != NULL ? find_piece(vocab, text) : -1;
+        if (id >= 0) {
+            *roles[i].id = id;
+        } else if (text != NULL) {
+            pith_log_write(log, PITH_LOG_WARNING, "%s: \"%.60s\" is not in the vocabulary",
+                           roles[i].key, text);
+        }
+    }
+}
+
+static pith_status apply_add_bos(pith_vocab *vocab, const settings *s, pith_error *error) {
+    if (pith_hf_json_get(s->config, "add_bos_token") == NULL) {
+        return PITH_OK;
+    }
+    return pith_hf_json_flag(s->config, "add_bos_token", config_name, &vocab->add_bos, error);
+}
+
+/* ---- The vocabulary -------------------------------------------------------------------------- */
+
+static bool ends_with(const char *text, const char *ending) {
+    size_t n = strlen(text);
+    size_t m = strlen(ending);
+    return n >= m && strcmp(text + n - m, ending) == 0;
+}
+
+/* Opens the file at `path`, or what the directory has; *index is SIZE_MAX when there is nothing. */
+static pith_status open_tokenizer(pith_sources *sources, const char *path, size_t *index,
+                                  pith_error *error) {
+    static const char *const names[] = {"tokenizer.model", "tokenizer.json"};
+    *index = SIZE_MAX;
+    if (path != NULL) {
+        return pith_sources_add_path(sources, path, index, error);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (pith_sources_has(sources, names[i])) {
+            return pith_sources_add(sources, names[i], index, error);
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, const char *text,
+                               size_t size, const char *name, const pith_log *log,
+                               pith_error *error) {
+    pith_vocab *vocab = &out->file.vocab;
+    pith_status status;
+    if (ends_with(name, ".json")) {
+        status = pith_vocab_from_json(&out->file, text, size, name, out->allocator, error);
+        out->present = status == PITH_OK;
+        if (status == PITH_OK) {
+            apply_special_tokens(vocab, s, log);
+        }
+    } else {
+        status = pith_vocab_from_sentencepiece(&out->file, text, size, name, out->allocator, error);
+        out->present = status == PITH_OK;
+        if (status == PITH_OK && (s->config_text != NULL || s->added_text != NULL)) {
+            status = pith_vocab_add_tokens(&out->file, s->config_text, s->config_size,
+                                           s->added_text, s->added_size, config_name, error);
+        }
+    }
+    if (status == PITH_OK) {
+        status = apply_add_bos(vocab, s, error);
+    }
+    return status == PITH_OK ? pith_vocab_check(vocab, name, error) : status;
+}
+
+static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, size_t index,
+                              const settings *s, size_t vocab_size, const pith_log *log,
+                              pith_error *error) {
+    const char *name = sources->files[index].name;
+    char *text;
+    size_t size;
+    pith_status status = pith_sources_read(sources, index, MAX_TOKENIZER, &text, &size, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    status = parse_vocab(out, s, text, size, name, log, error);
+    pith_release(out->allocator, text);
+    if (status == PITH_OK && out->file.vocab.n_pieces > vocab_size) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: %zu tokens, but vocab_size in config.json is %zu", name,
+                         out->file.vocab.n_pieces, vocab_size);
+    }
+    return status;
+}
+
+pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources, const char *path,
+                                   size_t vocab_size, const pith_log *log, pith_error *error) {
+    pith_hf_tokenizer tokenizer = {.allocator = sources->allocator};
+    settings s = {0};
+    size_t index;
+    pith_status status = open_tokenizer(sources, path, &index, error);
+    if (status == PITH_OK) {
+        status = read_settings(&s, sources, error);
+    }
+    if (status == PITH_OK) {
+        status = read_template(&tokenizer, &s, error);
+    }
+    if (status == PITH_OK && index != SIZE_MAX) {
+        status = read_vocab(&tokenizer, sources, index, &s, vocab_size, log, error);
+    } else if (status == PITH_OK) {
+        pith_log_write(log, PITH_LOG_WARNING,
+                       "%s: neither tokenizer.model nor tokenizer.json: the model will have no "
+                       "tokenizer",
+                       sources->directory);
+    }
+    release_settings(&s, sources->allocator);
+    if (status != PITH_OK) {
+        pith_hf_tokenizer_free(&tokenizer);
+        return status;
+    }
+    *out = tokenizer;
+    return PITH_OK;
+}
+
+void pith_hf_tokenizer_free(pith_hf_tokenizer *tokenizer) {
+    if (tokenizer->present) {
+        pith_vocab_file_free(&tokenizer->file);
+    }
+    if (tokenizer->allocator != NULL) {
+        pith_release(tokenizer->allocator, tokenizer->chat_template);
+    }
+    *tokenizer = (pith_hf_tokenizer){0};
+}

@@ -1,0 +1,24 @@
+/* The tokenizer of a Hugging Face checkpoint: tokenizer.model or tokenizer.json, the special tokens
+ * that tokenizer_config.json and special_tokens_map.json name, and the chat template. */
+#ifndef PITH_CONVERT_HF_TOKENIZER_H
+#define PITH_CONVERT_HF_TOKENIZER_H
+
+#include "base/status.h"
+#include "convert/sources.h"
+#include "tokenizer/vocab.h"
+
+typedef struct pith_hf_tokenizer {
+    const pith_allocator *allocator;
+    pith_vocab_file file;
+    bool present;
+    char *chat_template; /* or NULL */
+} pith_hf_tokenizer;
+
+/* Reads the tokenizer at `path`, or the directory's when path is NULL; a directory without one is a
+ * warning and present is false. Opened files join `sources`.
+ * Errors: IO, FORMAT (also more tokens than vocab_size), UNSUPPORTED, MEMORY. */
+pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources, const char *path,
+                                   size_t vocab_size, const pith_log *log, pith_error *error);
+void pith_hf_tokenizer_free(pith_hf_tokenizer *tokenizer);
+
+#endif

@@ -1,0 +1,255 @@
+/* Mean squared inputs of matrices: gathered over a text, kept in a safetensors file. */
+#include "convert/importance.h"
+
+#include "base/bytes.h"
+#include "base/checked.h"
+#include "base/file.h"
+#include "weights/safetensors.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+enum { MAX_COLS = 1 << 24 };
+
+typedef struct entry {
+    char *name;
+    size_t n_cols;
+    size_t n_rows; /* added so far; 0 when it came from a file */
+    double *sums;  /* [n_cols] of squares; NULL when it came from a file */
+    float *means;  /* [n_cols] */
+} entry;
+
+struct pith_importance {
+    const pith_allocator *allocator;
+    entry *entries; /* [n], in order of appearance */
+    size_t n;
+    size_t capacity;
+};
+
+pith_status pith_importance_new(pith_importance **out, const pith_allocator *allocator,
+                                pith_error *error) {
+    allocator = pith_allocator_or_default(allocator);
+    pith_importance *importance = pith_allocate_zeroed(allocator, 1, sizeof *importance);
+    if (importance == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for importance");
+    }
+    importance->allocator = allocator;
+    *out = importance;
+    return PITH_OK;
+}
+
+static void release_entry(const pith_allocator *allocator, entry *e) {
+    pith_release(allocator, e->name);
+    pith_release(allocator, e->sums);
+    pith_release(allocator, e->means);
+}
+
+void pith_importance_free(pith_importance *importance) {
+    if (importance == NULL) {
+        return;
+    }
+    const pith_allocator *allocator = importance->allocator;
+    for (size_t i = 0; i < importance->n; i++) {
+        release_entry(allocator, &importance->entries[i]);
+    }
+    pith_release(allocator, importance->entries);
+    pith_release(allocator, importance);
+}
+
+static entry *find_entry(const pith_importance *importance, const char *name) {
+    for (size_t i = 0; i < importance->n; i++) {
+        if (strcmp(importance->entries[i].name, name) == 0) {
+            return &importance->entries[i];
+        }
+    }
+    return NULL;
+}
+
+/* An entry with its arrays; NULL: out of memory. */
+static entry *add_entry(pith_importance *importance, const char *name, size_t n_cols,
+                        bool with_sums) {
+    const pith_allocator *allocator = importance->allocator;
+    if (importance->n == importance->capacity) {
+        size_t capacity = importance->capacity * 2 + 16;
+        void *entries = pith_reallocate(allocator, importance->entries, capacity, sizeof(entry));
+        if (entries == NULL) {
+            return NULL;
+        }
+        importance->entries = entries;
+        importance->capacity = capacity;
+    }
+    entry e = {
+        .name = pith_copy_text(allocator, name, strlen(name)),
+        .n_cols = n_cols,
+        .sums = with_sums ? pith_allocate_zeroed(allocator, n_cols, sizeof(double)) : NULL,
+        .means = pith_allocate_zeroed(allocator, n_cols, sizeof(float)),
+    };
+    if (e.name == NULL || e.means == NULL || (with_sums && e.sums == NULL)) {
+        release_entry(allocator, &e);
+        return NULL;
+    }
+    importance->entries[importance->n] = e;
+    return &importance->entries[importance->n++];
+}
+
+pith_status pith_importance_add(pith_importance *importance, const char *name, const float *rows,
+                                size_t n_rows, size_t n_cols, pith_error *error) {
+    entry *e = find_entry(importance, name);
+    if (n_cols == 0 || n_cols > MAX_COLS ||
+        (e != NULL && (e->n_cols != n_cols || e->sums == NULL))) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "importance of %.150s: %zu columns cannot be added to %zu", name, n_cols,
+                         e != NULL ? e->n_cols : 0);
+    }
+    if (e == NULL) {
+        e = add_entry(importance, name, n_cols, true);
+        if (e == NULL) {
+            return pith_fail(error, PITH_ERROR_MEMORY, "importance of %.150s: no memory", name);
+        }
+    }
+    for (size_t r = 0; r < n_rows; r++) {
+        for (size_t k = 0; k < n_cols; k++) {
+            double x = (double)rows[r * n_cols + k];
+            e->sums[k] += x * x;
+        }
+    }
+    e->n_rows += n_rows;
+    for (size_t k = 0; k < n_cols && e->n_rows > 0; k++) {
+        e->means[k] = (float)(e->sums[k] / (double)e->n_rows);
+    }
+    return PITH_OK;
+}
+
+const float *pith_importance_find(const pith_importance *importance, const char *name,
+                                  size_t n_cols) {
+    const entry *e = find_entry(importance, name);
+    return e != NULL && e->n_cols == n_cols ? e->means : NULL;
+}
+
+/* ---- The file -------------------------------------------------------------------------------- */
+
+static int append_text(const char *text, size_t n, void *bytes) {
+    return pith_bytes_append(bytes, text, n) ? 0 : -1;
+}
+
+/* Appends the safetensors header; false: out of memory, or a name that is not UTF-8. */
+static bool make_header(const pith_importance *importance, pith_bytes *text) {
+    json_t *header = json_object();
+    size_t begin = 0;
+    int failed = header == NULL;
+    for (size_t i = 0; i < importance->n && failed == 0; i++) {
+        const entry *e = &importance->entries[i];
+        size_t end = begin + e->n_cols * sizeof(float);
+        json_t *tensor =
+            json_pack("{s:s, s:[I], s:[I, I]}", "dtype", "F32", "shape", (json_int_t)e->n_cols,
+                      "data_offsets", (json_int_t)begin, (json_int_t)end);
+        failed = json_object_set_new(header, e->name, tensor); /* fails for NULL too */
+        begin = end;
+    }
+    if (failed == 0) {
+        failed = json_dump_callback(header, append_text, text, JSON_COMPACT);
+    }
+    json_decref(header);
+    return failed == 0;
+}
+
+static pith_status write_file(const pith_importance *importance, pith_output *output,
+                              const pith_bytes *text, pith_error *error) {
+    size_t n = text->size;
+    uint64_t padded = pith_round_up(n, 8);
+    unsigned char length[8];
+    for (size_t i = 0; i < sizeof length; i++) {
+        length[i] = (unsigned char)(padded >> 8 * i);
+    }
+    pith_status status = pith_output_write(output, 0, length, sizeof length, error);
+    if (status == PITH_OK) {
+        status = pith_output_write(output, sizeof length, text->data, n, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_output_write(output, sizeof length + n, "        ", padded - n, error);
+    }
+    size_t offset = sizeof length + padded;
+    for (size_t i = 0; i < importance->n && status == PITH_OK; i++) {
+        size_t size = importance->entries[i].n_cols * sizeof(float);
+        status = pith_output_write(output, offset, importance->entries[i].means, size, error);
+        offset += size;
+    }
+    return status;
+}
+
+pith_status pith_importance_save(const pith_importance *importance, const char *path,
+                                 pith_error *error) {
+    if (importance->n == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: no importance to write", path);
+    }
+    pith_output *output = NULL;
+    pith_bytes text;
+    pith_status status;
+    pith_bytes_init(&text, importance->allocator);
+    if (make_header(importance, &text)) {
+        status = pith_output_create(&output, path, importance->allocator, error);
+    } else {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the header", path);
+    }
+    if (status == PITH_OK) {
+        status = write_file(importance, output, &text, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_output_commit(output, error);
+    } else {
+        pith_output_discard(output);
+    }
+    pith_bytes_release(&text);
+    return status;
+}
+
+static pith_status load_entry(pith_importance *importance, const pith_file *file,
+                              const pith_tensor *tensor, pith_error *error) {
+    if (tensor->dtype != PITH_DTYPE_F32 || tensor->n_dims != 1 || tensor->shape[0] == 0 ||
+        tensor->shape[0] > MAX_COLS) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: tensor %.150s is not one row of up to %d F32 values", file->path,
+                         tensor->name, MAX_COLS);
+    }
+    entry *e = add_entry(importance, tensor->name, tensor->shape[0], false);
+    if (e == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory", file->path);
+    }
+    pith_status status = pith_file_read(file, tensor->offset, e->means, tensor->size, error);
+    for (size_t k = 0; k < e->n_cols && status == PITH_OK; k++) {
+        if (!isfinite(e->means[k]) || e->means[k] < 0.0f) {
+            status = pith_fail(error, PITH_ERROR_FORMAT,
+                               "%s: tensor %.150s: element %zu is %g, not a mean square",
+                               file->path, tensor->name, k, (double)e->means[k]);
+        }
+    }
+    return status;
+}
+
+pith_status pith_importance_load(pith_importance **out, const char *path,
+                                 const pith_allocator *allocator, pith_error *error) {
+    pith_importance *importance = NULL;
+    pith_safetensors *header = NULL;
+    pith_file file;
+    allocator = pith_allocator_or_default(allocator);
+    pith_status status = pith_file_open(&file, path, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    status = pith_safetensors_read(&header, &file, allocator, error);
+    if (status == PITH_OK) {
+        status = pith_importance_new(&importance, allocator, error);
+    }
+    for (size_t i = 0; status == PITH_OK && i < pith_safetensors_count(header); i++) {
+        status = load_entry(importance, &file, pith_safetensors_at(header, i), error);
+    }
+    pith_safetensors_free(header);
+    pith_file_close(&file);
+    if (status != PITH_OK) {
+        pith_importance_free(importance);
+        return status;
+    }
+    *out = importance;
+    return PITH_OK;
+}

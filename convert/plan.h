@@ -1,0 +1,59 @@
+/* What a conversion writes and from where: for every tensor of the .pith file its type, its tiles
+ * of 16 rows, and the rows of the checkpoint's tensors that each tile is made from. Vectors are
+ * treated as matrices of one float column. */
+#ifndef PITH_CONVERT_PLAN_H
+#define PITH_CONVERT_PLAN_H
+
+#include "convert/hf_shards.h"
+#include "weights/llama.h"
+
+enum { PITH_PLAN_MAX_BLOCKS = 3 };
+
+typedef struct pith_plan_part {
+    pith_llama_slot slot; /* name and padded shape in the .pith file */
+    pith_type type;       /* F32 for vectors */
+    bool fell_back;       /* int4 was asked for, its columns are not a multiple of 32 */
+    bool alternating; /* tiles of the two blocks in turn (gate and up), else one after another */
+    size_t n_blocks;
+    struct pith_plan_block {
+        pith_hf_tensor source; /* [rows, cols], or [rows] for a vector */
+        size_t rows;
+        size_t first_tile; /* when not alternating */
+    } blocks[PITH_PLAN_MAX_BLOCKS];
+    size_t n_tiles;
+    size_t tile_bytes; /* of a full tile */
+    size_t size;       /* bytes of the tensor; the last tile of a vector may be cut */
+    size_t n_weights;  /* real ones */
+} pith_plan_part;
+
+typedef struct pith_plan {
+    const pith_allocator *allocator;
+    pith_plan_part *parts; /* [n], in the order of the file */
+    size_t n;
+    size_t n_weights;
+    size_t max_cols;
+    size_t max_tile_bytes;
+} pith_plan;
+
+/* Finds and checks every tensor of the configuration.
+ * Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
+pith_status pith_plan_make(pith_plan *out, const pith_llama_config *config, pith_type type,
+                           pith_type head_type, const pith_hf_shards *shards, pith_error *error);
+void pith_plan_free(pith_plan *plan);
+
+/* Warns about tensors of the checkpoint that no part of the plan reads; stored tables of rotary
+ * frequencies are passed over. */
+void pith_plan_warn_unused(const pith_plan *plan, const pith_llama_config *config,
+                           const pith_hf_shards *shards, const pith_log *log);
+
+/* The real rows of a tile: n_rows (may be 0) rows of block `block` from first_row on. */
+typedef struct pith_plan_tile {
+    size_t block;
+    size_t first_row;
+    size_t n_rows;
+    size_t size; /* bytes at tile x tile_bytes of the tensor */
+} pith_plan_tile;
+
+pith_plan_tile pith_plan_tile_at(const pith_plan_part *part, size_t tile);
+
+#endif

@@ -1,0 +1,146 @@
+/* Opening the files of a checkpoint directory. */
+#include "convert/sources.h"
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+pith_status pith_sources_open(pith_sources *out, const char *directory,
+                              const pith_allocator *allocator, pith_error *error) {
+    struct stat info;
+    if (stat(directory, &info) != 0) {
+        return pith_fail_io(error, directory, "open", errno);
+    }
+    if (!S_ISDIR(info.st_mode)) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: not a directory; the source is a Hugging Face model directory with "
+                         "config.json and safetensors files",
+                         directory);
+    }
+    char *copy = pith_copy_text(allocator, directory, strlen(directory));
+    if (copy == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory", directory);
+    }
+    *out = (pith_sources){.allocator = allocator, .directory = copy};
+    return PITH_OK;
+}
+
+void pith_sources_close(pith_sources *sources) {
+    if (sources->allocator == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < sources->n; i++) {
+        pith_file_close(&sources->files[i].file);
+        pith_release(sources->allocator, sources->files[i].name);
+        pith_release(sources->allocator, sources->files[i].path);
+    }
+    pith_release(sources->allocator, sources->files);
+    pith_release(sources->allocator, sources->directory);
+    *sources = (pith_sources){0};
+}
+
+/* NULL: out of memory. */
+static char *join_path(const pith_sources *sources, const char *name) {
+    pith_bytes path;
+    pith_bytes_init(&path, sources->allocator);
+    if (pith_bytes_append_text(&path, sources->directory) && pith_bytes_append_text(&path, "/") &&
+        pith_bytes_append_text(&path, name)) {
+        return path.data; /* released by whoever asked, as any block of the allocator */
+    }
+    pith_bytes_release(&path);
+    return NULL;
+}
+
+bool pith_sources_has(const pith_sources *sources, const char *name) {
+    char *path = join_path(sources, name);
+    struct stat info;
+    /* Out of memory says yes: opening will report it. */
+    bool has = path == NULL || stat(path, &info) == 0 || errno != ENOENT;
+    pith_release(sources->allocator, path);
+    return has;
+}
+
+/* Takes over `path`, also on failure; NULL stands for memory that was not there. */
+static pith_status add_file(pith_sources *sources, char *path, size_t *index, pith_error *error) {
+    pith_source_file added = {.path = path};
+    pith_status status = PITH_ERROR_MEMORY;
+    if (path == NULL) {
+        goto done;
+    }
+    if (sources->n == sources->capacity) {
+        size_t capacity = sources->capacity * 2 + 8;
+        void *files = pith_reallocate(sources->allocator, sources->files, capacity, sizeof added);
+        if (files == NULL) {
+            goto done;
+        }
+        sources->files = files;
+        sources->capacity = capacity;
+    }
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    added.name = pith_copy_text(sources->allocator, name, strlen(name));
+    if (added.name == NULL) {
+        goto done;
+    }
+    status = pith_file_open(&added.file, path, error);
+    if (status == PITH_OK) {
+        *index = sources->n;
+        sources->files[sources->n++] = added;
+        return PITH_OK;
+    }
+done:
+    if (status == PITH_ERROR_MEMORY) {
+        pith_fail(error, status, "%s: no memory to open a file", sources->directory);
+    }
+    pith_release(sources->allocator, added.name);
+    pith_release(sources->allocator, path);
+    return status;
+}
+
+pith_status pith_sources_add(pith_sources *sources, const char *name, size_t *index,
+                             pith_error *error) {
+    return add_file(sources, join_path(sources, name), index, error);
+}
+
+pith_status pith_sources_add_path(pith_sources *sources, const char *path, size_t *index,
+                                  pith_error *error) {
+    return add_file(sources, pith_copy_text(sources->allocator, path, strlen(path)), index, error);
+}
+
+pith_status pith_sources_read(const pith_sources *sources, size_t index, size_t limit, char **text,
+                              size_t *size, pith_error *error) {
+    const pith_file *file = &sources->files[index].file;
+    if (file->size > limit) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: %zu bytes, more than the limit of %zu",
+                         file->path, file->size, limit);
+    }
+    char *data = pith_allocate(sources->allocator, file->size + 1, 1);
+    if (data == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for %zu bytes", file->path,
+                         file->size);
+    }
+    pith_status status = pith_file_read(file, 0, data, file->size, error);
+    if (status != PITH_OK) {
+        pith_release(sources->allocator, data);
+        return status;
+    }
+    data[file->size] = '\0';
+    *text = data;
+    *size = file->size;
+    return PITH_OK;
+}
+
+pith_status pith_sources_read_optional(pith_sources *sources, const char *name, size_t limit,
+                                       char **text, size_t *size, pith_error *error) {
+    if (!pith_sources_has(sources, name)) {
+        *text = NULL;
+        *size = 0;
+        return PITH_OK;
+    }
+    size_t index;
+    pith_status status = pith_sources_add(sources, name, &index, error);
+    return status == PITH_OK ? pith_sources_read(sources, index, limit, text, size, error) : status;
+}

@@ -1,0 +1,47 @@
+/* The files of a checkpoint directory that a conversion reads. Each is opened once and stays open:
+ * what is hashed for the metadata is what was read. */
+#ifndef PITH_CONVERT_SOURCES_H
+#define PITH_CONVERT_SOURCES_H
+
+#include "base/file.h"
+
+typedef struct pith_source_file {
+    char *name; /* base name */
+    char *path;
+    pith_file file;
+} pith_source_file;
+
+typedef struct pith_sources {
+    const pith_allocator *allocator;
+    char *directory;
+    pith_source_file *files; /* [n], in the order of opening */
+    size_t n;
+    size_t capacity;
+} pith_sources;
+
+/* Errors: IO, FORMAT (not a directory), MEMORY. */
+pith_status pith_sources_open(pith_sources *out, const char *directory,
+                              const pith_allocator *allocator, pith_error *error);
+void pith_sources_close(pith_sources *sources);
+
+/* Whether the directory has something of that name. */
+bool pith_sources_has(const pith_sources *sources, const char *name);
+
+/* Opens directory/name and gives its place in `files`. Errors: IO, FORMAT, MEMORY. */
+pith_status pith_sources_add(pith_sources *sources, const char *name, size_t *index,
+                             pith_error *error);
+
+/* The same for a file anywhere. */
+pith_status pith_sources_add_path(pith_sources *sources, const char *path, size_t *index,
+                                  pith_error *error);
+
+/* Reads a whole file of at most `limit` bytes; *text ends with a NUL after its *size bytes and is
+ * released by the caller. Errors: IO, FORMAT (longer than the limit), MEMORY. */
+pith_status pith_sources_read(const pith_sources *sources, size_t index, size_t limit, char **text,
+                              size_t *size, pith_error *error);
+
+/* Opens and reads directory/name when it is there; *text is NULL when it is not. */
+pith_status pith_sources_read_optional(pith_sources *sources, const char *name, size_t limit,
+                                       char **text, size_t *size, pith_error *error);
+
+#endif

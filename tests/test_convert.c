@@ -1,0 +1,428 @@
+/* Whole conversions: every reference checkpoint in every type against the checkpoint's own values,
+ * and what the file says about where it came from. */
+#include "convert/convert.h"
+#include "convert/importance.h"
+#include "simd/blocks.h"
+#include "tests/checkpoint.h"
+#include "tests/support.h"
+#include "tests/test.h"
+#include "weights/pith_file.h"
+
+#include <math.h>
+#include <sodium/crypto_hash_sha256.h>
+#include <sodium/utils.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const checkpoints[] = {
+    "llama-mha", "llama-gqa", "codellama", "llama-tied", "llama-linear", "llama3", "llama-bias",
+};
+enum { N_CHECKPOINTS = sizeof checkpoints / sizeof checkpoints[0] };
+
+static pith_convert_options options_of(pith_type type) {
+    return (pith_convert_options){.type = type, .head_type = PITH_N_TYPES, .n_threads = 2};
+}
+
+static const char *checkpoint_path(const char *name) {
+    char relative[64];
+    snprintf(relative, sizeof relative, "golden/%s", name);
+    return test_root(relative);
+}
+
+static void convert(const char *source, const char *out, const pith_convert_options *options) {
+    pith_error error = {0};
+    pith_status status = pith_convert(source, out, options, &error);
+    CHECK(status == PITH_OK, "%s: %s", source, error.message);
+}
+
+static pith_model_file *open_model(const char *path) {
+    pith_pool *pool;
+    pith_model_file *file;
+    pith_error error = {0};
+    const pith_log log = {0};
+    CHECK(pith_pool_new(&pool, 1, &pith_malloc_allocator, &error) == PITH_OK, "%s", error.message);
+    pith_status status =
+        pith_model_file_open(&file, path, false, pool, &log, &pith_malloc_allocator, &error);
+    CHECK(status == PITH_OK, "%s: %s", path, error.message);
+    pith_pool_free(pool);
+    return file;
+}
+
+/* ---- The checkpoint's own values ------------------------------------------------------------- */
+
+/* A checkpoint's tensors, read without the converter. */
+static test_tensors load_tensors(const char *source) {
+    static const char *const files[] = {"model.safetensors", "model-00001-of-00002.safetensors",
+                                        "model-00002-of-00002.safetensors"};
+    test_tensors tensors = {0};
+    for (size_t i = 0; i < 3; i++) {
+        pith_file file;
+        pith_safetensors *header;
+        const char *path = test_join(source, files[i]);
+        if (pith_file_open(&file, path, NULL) != PITH_OK) {
+            continue;
+        }
+        pith_status status = pith_safetensors_read(&header, &file, &pith_malloc_allocator, NULL);
+        CHECK(status == PITH_OK, "%s", path);
+        for (size_t t = 0; t < pith_safetensors_count(header); t++) {
+            const pith_tensor *from = pith_safetensors_at(header, t);
+            test_tensor *to = test_tensors_add(&tensors, from->name, from->dtype, from->n_dims,
+                                               from->shape[0], from->shape[1]);
+            status = pith_file_read(&file, from->offset, to->data, to->size, NULL);
+            CHECK(status == PITH_OK, "%s: %s", path, from->name);
+        }
+        pith_safetensors_free(header);
+        pith_file_close(&file);
+    }
+    return tensors;
+}
+
+/* Where row `row` of a joined tensor comes from; false for padding. Written from the layout's
+ * description, not from the converter. */
+static bool source_of_row(const pith_llama_config *c, pith_llama_part part, size_t layer,
+                          size_t row, char name[128], size_t *source_row) {
+    static const char *const plain[PITH_LLAMA_N_PARTS] = {
+        [PITH_LLAMA_INPUT_NORM] = "input_layernorm.weight",
+        [PITH_LLAMA_O] = "self_attn.o_proj.weight",
+        [PITH_LLAMA_O_BIAS] = "self_attn.o_proj.bias",
+        [PITH_LLAMA_POST_ATTN_NORM] = "post_attention_layernorm.weight",
+        [PITH_LLAMA_DOWN] = "mlp.down_proj.weight",
+        [PITH_LLAMA_DOWN_BIAS] = "mlp.down_proj.bias",
+    };
+    *source_row = row;
+    if (part == PITH_LLAMA_EMBED || part == PITH_LLAMA_HEAD) {
+        snprintf(name, 128, "%s",
+                 part == PITH_LLAMA_EMBED ? "model.embed_tokens.weight" : "lm_head.weight");
+        return row < c->vocab_size;
+    }
+    if (part == PITH_LLAMA_NORM) {
+        snprintf(name, 128, "model.norm.weight");
+        return true;
+    }
+    if (part == PITH_LLAMA_QKV || part == PITH_LLAMA_QKV_BIAS) {
+        pith_qkv_layout l = pith_llama_qkv_layout(c);
+        int block = row < l.k_begin ? 0 : row < l.v_begin ? 1 : 2;
+        size_t begin = block == 0 ? 0 : block == 1 ? l.k_begin : l.v_begin;
+        *source_row = row - begin;
+        snprintf(name, 128, "model.layers.%zu.self_attn.%c_proj.%s", layer, "qkv"[block],
+                 part == PITH_LLAMA_QKV ? "weight" : "bias");
+        return *source_row < (block == 0 ? l.q_rows : block == 1 ? l.k_rows : l.v_rows);
+    }
+    if (part == PITH_LLAMA_GATE_UP || part == PITH_LLAMA_GATE_UP_BIAS) {
+        *source_row = row / 32 * 16 + row % 16;
+        snprintf(name, 128, "model.layers.%zu.mlp.%s_proj.%s", layer, row % 32 < 16 ? "gate" : "up",
+                 part == PITH_LLAMA_GATE_UP ? "weight" : "bias");
+        return *source_row < c->intermediate_size;
+    }
+    snprintf(name, 128, "model.layers.%zu.%s", layer, plain[part]);
+    return row < c->hidden_size;
+}
+
+/* Relative error allowed for a matrix: half a unit of the last place for floats, and for the packed
+ * types somewhat more than Gaussian weights give. */
+static double error_limit(pith_type type) {
+    static const double limits[PITH_N_TYPES] = {
+        [PITH_TYPE_F32] = 0.0,   [PITH_TYPE_F16] = 0.0005, [PITH_TYPE_BF16] = 0.004,
+        [PITH_TYPE_INT8] = 0.01, [PITH_TYPE_INT4] = 0.078,
+    };
+    return limits[type];
+}
+
+static void check_matrix(pith_model_file *file, const test_tensors *tensors, pith_llama_part part,
+                         size_t layer, const char *label) {
+    const pith_matrix *m = pith_llama_matrix(&file->llama, part, layer);
+    float *expected = calloc(m->cols, sizeof *expected);
+    float *found = calloc(m->cols, sizeof *found);
+    double error = 0.0;
+    double weight = 0.0;
+    for (size_t row = 0; row < m->rows; row++) {
+        char name[128];
+        size_t source_row;
+        bool real = source_of_row(&file->metadata.config, part, layer, row, name, &source_row);
+        memset(expected, 0, m->cols * sizeof *expected);
+        if (real) {
+            test_tensor_row(test_tensors_find(tensors, name), source_row, m->cols, expected);
+        }
+        pith_matrix_row(m, row, found);
+        for (size_t k = 0; k < m->cols; k++) {
+            double d = (double)expected[k] - (double)found[k];
+            error += d * d;
+            weight += (double)expected[k] * (double)expected[k];
+            CHECK(real || found[k] == 0.0F, "%s part %d layer %zu: padding row %zu holds %g", label,
+                  part, layer, row, (double)found[k]);
+        }
+    }
+    CHECK(sqrt(error) <= error_limit(m->type) * sqrt(weight),
+          "%s part %d layer %zu (%s): relative error %g", label, part, layer,
+          pith_type_name(m->type), sqrt(error / weight));
+    free(expected);
+    free(found);
+}
+
+static void check_vector(pith_model_file *file, const test_tensors *tensors, pith_llama_part part,
+                         size_t layer, size_t rows, const char *label) {
+    const float *values = *pith_llama_vector(&file->llama, part, layer);
+    for (size_t row = 0; row < rows; row++) {
+        char name[128];
+        size_t source_row;
+        float expected = 0.0F;
+        if (source_of_row(&file->metadata.config, part, layer, row, name, &source_row)) {
+            test_tensor_row(test_tensors_find(tensors, name), source_row, 1, &expected);
+        }
+        CHECK(values[row] == expected, "%s part %d layer %zu element %zu: %g, expected %g", label,
+              part, layer, row, (double)values[row], (double)expected);
+    }
+}
+
+static void check_parts(pith_model_file *file, const test_tensors *tensors, const char *label) {
+    const pith_llama_config *c = &file->metadata.config;
+    for (int i = 0; i < PITH_LLAMA_N_PARTS; i++) {
+        for (size_t layer = 0; layer < c->num_hidden_layers; layer++) {
+            pith_llama_slot slot;
+            pith_llama_part part = (pith_llama_part)i;
+            if (!pith_llama_slot_of(c, part, layer, &slot)) {
+                continue;
+            }
+            if (slot.is_matrix) {
+                check_matrix(file, tensors, part, layer, label);
+            } else {
+                check_vector(file, tensors, part, layer, slot.rows, label);
+            }
+        }
+    }
+}
+
+static void check_conversion(const char *name, pith_type type) {
+    char label[64], out_name[80];
+    snprintf(label, sizeof label, "%s-%s", name, pith_type_name(type));
+    snprintf(out_name, sizeof out_name, "%s.pith", label);
+    const pith_convert_options options = options_of(type);
+    const char *out = test_path(out_name);
+    convert(checkpoint_path(name), out, &options);
+    test_tensors tensors = load_tensors(checkpoint_path(name));
+    pith_model_file *file = open_model(out);
+    const pith_metadata *metadata = &file->metadata;
+    bool packed = type == PITH_TYPE_INT4 || type == PITH_TYPE_INT8;
+    CHECK(metadata->type == type, "%s: type", label);
+    CHECK(metadata->head_type == (packed ? PITH_TYPE_INT8 : type), "%s: head type", label);
+    CHECK(file->llama.embed.type == metadata->head_type &&
+              file->llama.head.type == metadata->head_type,
+          "%s: embedding or head type", label);
+    CHECK(metadata->n_eos == 1 && metadata->bos >= 0, "%s: special tokens", label);
+    CHECK(file->vocab.n_pieces > 0 && file->vocab.n_pieces <= metadata->config.vocab_size,
+          "%s: %zu pieces", label, file->vocab.n_pieces);
+    check_parts(file, &tensors, label);
+    pith_model_file_close(file);
+    test_tensors_free(&tensors);
+}
+
+TEST(convert, keeps_every_checkpoint_in_every_type) {
+    for (size_t i = 0; i < N_CHECKPOINTS; i++) {
+        for (int type = 0; type < PITH_N_TYPES; type++) {
+            check_conversion(checkpoints[i], (pith_type)type);
+        }
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* ---- What else is in the file ---------------------------------------------------------------- */
+
+TEST(convert, carries_the_hyper_parameters) {
+    static const struct {
+        const char *name;
+        size_t heads, kv_heads, positions;
+        double theta;
+        pith_rope_scaling scaling;
+        int32_t bos, eos;
+        bool tied, bias;
+    } cases[] = {
+        {"llama-gqa", 8, 2, 4096, 1e4, PITH_ROPE_NONE, 1, 2, false, false},
+        {"codellama", 6, 3, 16384, 1e6, PITH_ROPE_NONE, 1, 2, false, false},
+        {"llama-tied", 4, 2, 2048, 1e4, PITH_ROPE_NONE, 1, 2, true, false},
+        {"llama-linear", 4, 2, 2048, 1e4, PITH_ROPE_LINEAR, 1, 2, false, false},
+        {"llama3", 3, 1, 1024, 5e5, PITH_ROPE_LLAMA3, 756, 757, false, false},
+        {"llama-bias", 3, 1, 2048, 1e4, PITH_ROPE_NONE, 1, 2, false, true},
+    };
+    const pith_convert_options options = options_of(PITH_TYPE_INT8);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *out = test_path("hyper.pith");
+        convert(checkpoint_path(cases[i].name), out, &options);
+        pith_model_file *file = open_model(out);
+        const pith_metadata *m = &file->metadata;
+        const pith_llama_config *c = &m->config;
+        CHECK(c->num_attention_heads == cases[i].heads &&
+                  c->num_key_value_heads == cases[i].kv_heads &&
+                  c->max_position_embeddings == cases[i].positions,
+              "%s: counts", cases[i].name);
+        CHECK(c->rope_theta == cases[i].theta && c->rope_scaling == cases[i].scaling,
+              "%s: theta %g, scaling %d", cases[i].name, c->rope_theta, c->rope_scaling);
+        CHECK(c->tie_word_embeddings == cases[i].tied && c->qkv_bias == cases[i].bias &&
+                  c->o_bias == cases[i].bias && !c->mlp_bias,
+              "%s: flags", cases[i].name);
+        CHECK(m->bos == cases[i].bos && m->n_eos == 1 && m->eos[0] == cases[i].eos,
+              "%s: bos %d, eos %d", cases[i].name, m->bos, m->eos[0]);
+        pith_model_file_close(file);
+    }
+}
+
+static void hash_text(const void *data, size_t size, char text[PITH_SHA256_TEXT]) {
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256(digest, data, size);
+    sodium_bin2hex(text, PITH_SHA256_TEXT, digest, sizeof digest);
+}
+
+TEST(convert, records_hashes_of_sources_and_tensors) {
+    const pith_convert_options options = options_of(PITH_TYPE_INT4);
+    const char *source = checkpoint_path("llama-gqa");
+    const char *out = test_path("hashes.pith");
+    convert(source, out, &options);
+    pith_model_file *file = open_model(out);
+    bool weights = false;
+    bool tokenizer = false;
+    for (size_t i = 0; i < file->metadata.n_sources; i++) {
+        const pith_source *note = &file->metadata.sources[i];
+        char expected[PITH_SHA256_TEXT];
+        size_t size;
+        void *bytes = test_read_file(test_join(source, note->name), &size);
+        hash_text(bytes, size, expected);
+        CHECK(note->size == size && strcmp(note->sha256, expected) == 0, "%s: %zu bytes, %s",
+              note->name, note->size, note->sha256);
+        weights = weights || strcmp(note->name, "model-00002-of-00002.safetensors") == 0;
+        tokenizer = tokenizer || strcmp(note->name, "tokenizer.model") == 0;
+        free(bytes);
+    }
+    CHECK(weights && tokenizer, "sources are missing");
+    size_t size;
+    unsigned char *bytes = test_read_file(out, &size);
+    CHECK(file->metadata.n_notes == pith_safetensors_count(file->header), "%zu notes, %zu tensors",
+          file->metadata.n_notes, pith_safetensors_count(file->header));
+    for (size_t i = 0; i < file->metadata.n_notes; i++) {
+        const pith_tensor_note *note = &file->metadata.notes[i];
+        const pith_tensor *tensor = pith_safetensors_find(file->header, note->name);
+        char expected[PITH_SHA256_TEXT];
+        hash_text(bytes + tensor->offset, tensor->size, expected);
+        CHECK(strcmp(note->sha256, expected) == 0, "%s: %s, expected %s", note->name, note->sha256,
+              expected);
+    }
+    free(bytes);
+    pith_model_file_close(file);
+    CHECK_NO_LEAKS();
+}
+
+TEST(convert, gives_the_same_bytes_for_any_number_of_threads) {
+    static const char *const names[] = {"llama-gqa", "llama-bias"};
+    for (size_t i = 0; i < 2; i++) {
+        void *first = NULL;
+        size_t first_size = 0;
+        for (size_t n = 1; n <= 3; n++) {
+            pith_convert_options options = options_of(PITH_TYPE_INT4);
+            options.n_threads = n;
+            const char *out = test_path("threads.pith");
+            size_t size;
+            convert(checkpoint_path(names[i]), out, &options);
+            void *bytes = test_read_file(out, &size);
+            CHECK(n == 1 || (size == first_size && memcmp(bytes, first, size) == 0),
+                  "%s: %zu threads give another file", names[i], n);
+            if (n == 1) {
+                first = bytes;
+                first_size = size;
+            } else {
+                free(bytes);
+            }
+        }
+        free(first);
+    }
+}
+
+/* ---- Reports --------------------------------------------------------------------------------- */
+
+typedef struct rows {
+    size_t n, n_int4, n_int8, n_fell_back;
+    double worst;
+    size_t weights;
+    char first[96];
+} rows;
+
+static void count_row(void *user, const pith_convert_row *row) {
+    rows *seen = user;
+    if (seen->n++ == 0) {
+        snprintf(seen->first, sizeof seen->first, "%s", row->name);
+    }
+    seen->n_int4 += row->type == PITH_TYPE_INT4;
+    seen->n_int8 += row->type == PITH_TYPE_INT8;
+    seen->n_fell_back += row->fell_back;
+    seen->weights += row->rows * row->cols;
+    seen->worst = fmax(seen->worst, row->relative_error);
+}
+
+TEST(convert, reports_every_matrix) {
+    rows seen = {0};
+    pith_convert_options options = options_of(PITH_TYPE_INT4);
+    options.report = count_row;
+    options.report_user = &seen;
+    convert(checkpoint_path("llama-gqa"), test_path("report.pith"), &options);
+    CHECK(seen.n == 2 + 3 * 4 && seen.n_int4 == 3 * 4 && seen.n_int8 == 2, "%zu rows: %zu %zu",
+          seen.n, seen.n_int4, seen.n_int8);
+    CHECK(strcmp(seen.first, "model.embed_tokens.weight") == 0, "first is %s", seen.first);
+    CHECK(seen.n_fell_back == 0 && seen.worst > 0.06 && seen.worst < 0.075, "%zu fell back, %g",
+          seen.n_fell_back, seen.worst);
+    size_t layer = 128 * (128 + 32 + 32 + 128) + 3 * 128 * 384;
+    CHECK(seen.weights == 2 * 1000 * 128 + 3 * layer, "%zu weights", seen.weights);
+}
+
+/* ffn 172: the down projection of llama-mha cannot be int4. */
+TEST(convert, falls_back_to_int8_where_int4_does_not_fit) {
+    rows seen = {0};
+    pith_convert_options options = options_of(PITH_TYPE_INT4);
+    const char *out = test_path("fallback.pith");
+    options.report = count_row;
+    options.report_user = &seen;
+    options.head_type = PITH_TYPE_INT4;
+    convert(checkpoint_path("llama-mha"), out, &options);
+    CHECK(seen.n_fell_back == 3 && seen.n_int8 == 3 && seen.n_int4 == 2 + 3 * 3,
+          "%zu fell back, %zu int8, %zu int4", seen.n_fell_back, seen.n_int8, seen.n_int4);
+    pith_model_file *file = open_model(out);
+    CHECK(file->llama.layers[1].down.type == PITH_TYPE_INT8, "down");
+    CHECK(file->llama.layers[1].gate_up.type == PITH_TYPE_INT4, "gate_up");
+    CHECK(file->llama.embed.type == PITH_TYPE_INT4, "embed");
+    pith_model_file_close(file);
+}
+
+/* Importance of one matrix changes that matrix and no other, and the importance file is a source.
+ */
+TEST(convert, uses_importance) {
+    pith_importance *importance;
+    pith_error error;
+    float squares[128];
+    static const char name[] = "model.layers.1.self_attn.qkv_proj.weight";
+    for (size_t k = 0; k < 128; k++) {
+        squares[k] = k % 4 == 0 ? 30.0F : 1.0F;
+    }
+    CHECK(pith_importance_new(&importance, NULL, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_importance_add(importance, name, squares, 1, 128, &error) == PITH_OK, "%s",
+          error.message);
+    pith_status status = pith_importance_save(importance, test_path("imp"), &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    pith_importance_free(importance);
+    pith_convert_options options = options_of(PITH_TYPE_INT4);
+    const char *plain_path = test_path("plain.pith");
+    const char *guided_path = test_path("guided.pith");
+    const char *importance_path = test_path("imp");
+    convert(checkpoint_path("llama-gqa"), plain_path, &options);
+    options.importance_path = importance_path;
+    convert(checkpoint_path("llama-gqa"), guided_path, &options);
+    pith_model_file *plain = open_model(plain_path);
+    pith_model_file *guided = open_model(guided_path);
+    for (size_t i = 0; i < plain->metadata.n_notes; i++) {
+        const pith_tensor_note *a = &plain->metadata.notes[i];
+        const pith_tensor_note *b = &guided->metadata.notes[i];
+        bool same = strcmp(a->sha256, b->sha256) == 0;
+        CHECK(same == (strcmp(a->name, name) != 0), "%s: %s", a->name, same ? "same" : "changed");
+    }
+    CHECK(guided->metadata.n_sources == plain->metadata.n_sources + 1, "%zu sources",
+          guided->metadata.n_sources);
+    pith_model_file_close(plain);
+    pith_model_file_close(guided);
+    CHECK_NO_LEAKS();
+}

@@ -1,0 +1,343 @@
+/* config.json and generation_config.json: what is read, what is assumed, and what is refused. */
+#include "convert/hf_config.h"
+#include "tests/checkpoint.h"
+#include "tests/support.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pith_status parse_text(pith_hf_config *out, const char *text, const char *generation,
+                              pith_error *error) {
+    return pith_hf_config_parse(out, text, strlen(text), generation,
+                                generation != NULL ? strlen(generation) : 0, error);
+}
+
+/* The base configuration with edits; it must parse. */
+static pith_hf_config parse_good(const char *edits, const char *generation) {
+    pith_hf_config out;
+    pith_error error;
+    char *text = test_config_text(edits);
+    pith_status status = parse_text(&out, text, generation, &error);
+    CHECK(status == PITH_OK, "%s: %s", edits, error.message);
+    free(text);
+    return out;
+}
+
+static void check_refused(const char *edits, const char *generation, pith_status expected,
+                          const char *words) {
+    pith_hf_config out;
+    pith_error error = {0};
+    char *text = test_config_text(edits);
+    memset(&out, 7, sizeof out);
+    pith_hf_config before;
+    memcpy(&before, &out, sizeof out);
+    pith_status status = parse_text(&out, text, generation, &error);
+    CHECK(status == expected, "%s: status %s, expected %s (%s)", edits, pith_status_name(status),
+          pith_status_name(expected), error.message);
+    CHECK(strstr(error.message, words) != NULL, "%s: no \"%s\" in \"%s\"", edits, words,
+          error.message);
+    CHECK(memcmp(&out, &before, sizeof out) == 0, "%s: the output was touched", edits);
+    free(text);
+}
+
+TEST(convert_config, reads_every_field) {
+    pith_hf_config c = parse_good(
+        "{\"attention_bias\": true, \"mlp_bias\": true, \"head_dim\": 16, \"rope_theta\": 500000,"
+        " \"tie_word_embeddings\": true, \"pretraining_tp\": 2, \"torch_dtype\": \"bfloat16\"}",
+        NULL);
+    const pith_llama_config *l = &c.llama;
+    CHECK(l->vocab_size == 40 && l->hidden_size == 32 && l->intermediate_size == 48, "%zu %zu %zu",
+          l->vocab_size, l->hidden_size, l->intermediate_size);
+    CHECK(l->num_hidden_layers == 2 && l->num_attention_heads == 4 && l->num_key_value_heads == 2,
+          "%zu %zu %zu", l->num_hidden_layers, l->num_attention_heads, l->num_key_value_heads);
+    CHECK(l->head_dim == 16 && l->max_position_embeddings == 64 && l->sliding_window == 0,
+          "%zu %zu %zu", l->head_dim, l->max_position_embeddings, l->sliding_window);
+    CHECK(l->rms_norm_eps == 1e-5F && l->rope_theta == 500000.0, "%g %g", (double)l->rms_norm_eps,
+          l->rope_theta);
+    CHECK(l->qkv_bias && l->o_bias && l->mlp_bias && l->tie_word_embeddings, "a flag is lost");
+    CHECK(l->rope_scaling == PITH_ROPE_NONE, "%d", l->rope_scaling);
+    CHECK(c.bos == 1 && c.n_eos == 1 && c.eos[0] == 2, "%d %zu %d", c.bos, c.n_eos, c.eos[0]);
+    CHECK_NO_LEAKS();
+}
+
+/* Absent keys: LlamaConfig, MistralConfig and Qwen2Config of transformers. */
+TEST(convert_config, assumes_what_the_configuration_classes_do) {
+    static const struct {
+        const char *text;
+        size_t vocab, hidden, inner, layers, heads, kv_heads, head_dim, positions, window;
+        bool qkv_bias;
+        int32_t bos;
+        size_t n_eos;
+    } cases[] = {
+        {"{\"architectures\": [\"LlamaForCausalLM\"]}", 32000, 4096, 11008, 32, 32, 32, 128, 2048,
+         0, false, 1, 1},
+        {"{\"model_type\": \"mistral\"}", 32000, 4096, 14336, 32, 32, 8, 128, 131072, 4096, false,
+         1, 1},
+        {"{\"model_type\": \"qwen2\"}", 151936, 4096, 22016, 32, 32, 32, 128, 32768, 0, true, -1,
+         0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pith_hf_config c;
+        pith_error error;
+        pith_status status = parse_text(&c, cases[i].text, NULL, &error);
+        CHECK(status == PITH_OK, "%s: %s", cases[i].text, error.message);
+        const pith_llama_config *l = &c.llama;
+        CHECK(l->vocab_size == cases[i].vocab && l->hidden_size == cases[i].hidden &&
+                  l->intermediate_size == cases[i].inner &&
+                  l->num_hidden_layers == cases[i].layers &&
+                  l->num_attention_heads == cases[i].heads,
+              "%s: sizes", cases[i].text);
+        CHECK(l->num_key_value_heads == cases[i].kv_heads, "%s: %zu", cases[i].text,
+              l->num_key_value_heads);
+        CHECK(l->head_dim == cases[i].head_dim, "%s: %zu", cases[i].text, l->head_dim);
+        CHECK(l->max_position_embeddings == cases[i].positions, "%s: %zu", cases[i].text,
+              l->max_position_embeddings);
+        CHECK(l->sliding_window == cases[i].window, "%s: %zu", cases[i].text, l->sliding_window);
+        CHECK(l->qkv_bias == cases[i].qkv_bias && !l->o_bias && !l->mlp_bias, "%s: biases",
+              cases[i].text);
+        CHECK(l->rms_norm_eps == 1e-6F && l->rope_theta == 10000.0 && !l->tie_word_embeddings,
+              "%s: %g %g", cases[i].text, (double)l->rms_norm_eps, l->rope_theta);
+        CHECK(c.bos == cases[i].bos && c.n_eos == cases[i].n_eos, "%s: %d %zu", cases[i].text,
+              c.bos, c.n_eos);
+    }
+}
+
+TEST(convert_config, derives_heads_from_null) {
+    pith_hf_config c = parse_good("{\"num_key_value_heads\": null, \"head_dim\": null}", NULL);
+    CHECK(c.llama.num_key_value_heads == 4, "%zu", c.llama.num_key_value_heads);
+    CHECK(c.llama.head_dim == 8, "%zu", c.llama.head_dim);
+    c = parse_good("{\"num_key_value_heads\": \"(absent)\"}", NULL);
+    CHECK(c.llama.num_key_value_heads == 4, "%zu", c.llama.num_key_value_heads);
+}
+
+#define LLAMA3                                                            \
+    "\"factor\": 8, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0," \
+    " \"original_max_position_embeddings\": 32"
+
+TEST(convert_config, reads_all_spellings_of_rope_scaling) {
+    static const struct {
+        const char *edits;
+        pith_rope_scaling scaling;
+        double factor, theta;
+    } cases[] = {
+        {"{\"rope_scaling\": null}", PITH_ROPE_NONE, 0, 1e4},
+        {"{\"rope_scaling\": \"(absent)\"}", PITH_ROPE_NONE, 0, 1e4},
+        {"{\"rope_scaling\": {\"rope_type\": \"default\"}}", PITH_ROPE_NONE, 0, 1e4},
+        {"{\"rope_scaling\": {}}", PITH_ROPE_NONE, 0, 1e4},
+        {"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.0}}", PITH_ROPE_LINEAR, 2, 1e4},
+        {"{\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 4}}", PITH_ROPE_LINEAR, 4,
+         1e4},
+        {"{\"rope_scaling\": {\"type\": \"linear\", \"rope_type\": \"linear\", \"factor\": 3}}",
+         PITH_ROPE_LINEAR, 3, 1e4},
+        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", " LLAMA3 "}}", PITH_ROPE_LLAMA3, 8, 1e4},
+        {"{\"rope_scaling\": {\"type\": \"llama3\", " LLAMA3 "}}", PITH_ROPE_LLAMA3, 8, 1e4},
+        {"{\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}}",
+         PITH_ROPE_NONE, 0, 5e5},
+        {"{\"rope_theta\": \"(absent)\", \"rope_parameters\": {\"rope_type\": \"llama3\","
+         " \"rope_theta\": 500000, " LLAMA3 "}}",
+         PITH_ROPE_LLAMA3, 8, 5e5},
+        {"{\"partial_rotary_factor\": 1.0, \"rope_scaling\": {\"partial_rotary_factor\": 1}}",
+         PITH_ROPE_NONE, 0, 1e4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pith_hf_config c = parse_good(cases[i].edits, NULL);
+        CHECK(c.llama.rope_scaling == cases[i].scaling, "%s: %d", cases[i].edits,
+              c.llama.rope_scaling);
+        CHECK(c.llama.rope_factor == cases[i].factor, "%s: %g", cases[i].edits,
+              c.llama.rope_factor);
+        CHECK(c.llama.rope_theta == cases[i].theta, "%s: %g", cases[i].edits, c.llama.rope_theta);
+        if (cases[i].scaling == PITH_ROPE_LLAMA3) {
+            CHECK(c.llama.rope_low_freq_factor == 1 && c.llama.rope_high_freq_factor == 4 &&
+                      c.llama.rope_original_context == 32,
+                  "%s: %g %g %zu", cases[i].edits, c.llama.rope_low_freq_factor,
+                  c.llama.rope_high_freq_factor, c.llama.rope_original_context);
+        }
+    }
+}
+
+#define MISTRAL "\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"mistral\""
+#define QWEN2 "\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\""
+#define SLIDING "[\"sliding_attention\", \"sliding_attention\"]"
+#define FULL "[\"full_attention\", \"full_attention\"]"
+
+TEST(convert_config, finds_the_sliding_window) {
+    static const struct {
+        const char *edits;
+        size_t window;
+    } cases[] = {
+        {"{" MISTRAL "}", 4096},
+        {"{" MISTRAL ", \"sliding_window\": null}", 0},
+        {"{" MISTRAL ", \"sliding_window\": 17}", 17},
+        {"{" MISTRAL ", \"sliding_window\": 17, \"layer_types\": " SLIDING "}", 17},
+        {"{" MISTRAL ", \"sliding_window\": 17, \"layer_types\": " FULL "}", 0},
+        {"{\"sliding_window\": 17}", 0}, /* LlamaForCausalLM has none */
+        {"{\"layer_types\": " FULL "}", 0},
+        {"{" QWEN2 ", \"sliding_window\": 17}", 0},
+        {"{" QWEN2 ", \"sliding_window\": 17, \"use_sliding_window\": false}", 0},
+        {"{" QWEN2 ", \"sliding_window\": 17, \"use_sliding_window\": true}", 0}, /* from 28 on */
+        {"{" QWEN2 ", \"sliding_window\": 17, \"use_sliding_window\": true,"
+         " \"max_window_layers\": 0}",
+         17},
+        {"{" QWEN2 ", \"sliding_window\": 17, \"use_sliding_window\": true,"
+         " \"max_window_layers\": 2}",
+         0},
+        {"{" QWEN2
+         ", \"sliding_window\": 17, \"use_sliding_window\": true, \"layer_types\": " SLIDING "}",
+         17},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pith_hf_config c = parse_good(cases[i].edits, NULL);
+        CHECK(c.llama.sliding_window == cases[i].window, "%s: %zu, expected %zu", cases[i].edits,
+              c.llama.sliding_window, cases[i].window);
+    }
+}
+
+TEST(convert_config, knows_the_biases_of_each_architecture) {
+    pith_hf_config c = parse_good("{" QWEN2 "}", NULL);
+    CHECK(c.llama.qkv_bias && !c.llama.o_bias && !c.llama.mlp_bias, "qwen2");
+    c = parse_good("{" MISTRAL ", \"attention_bias\": true, \"mlp_bias\": true}", NULL);
+    CHECK(!c.llama.qkv_bias && !c.llama.o_bias && !c.llama.mlp_bias, "mistral");
+    c = parse_good("{\"attention_bias\": true}", NULL);
+    CHECK(c.llama.qkv_bias && c.llama.o_bias && !c.llama.mlp_bias, "llama");
+}
+
+TEST(convert_config, takes_ids_from_generation_config_first) {
+    pith_hf_config c =
+        parse_good(NULL, "{\"bos_token_id\": 7, \"eos_token_id\": [8, 9, 3], \"top_p\": 0.9}");
+    CHECK(c.bos == 7 && c.n_eos == 3 && c.eos[0] == 8 && c.eos[1] == 9 && c.eos[2] == 3,
+          "%d, %zu: %d %d %d", c.bos, c.n_eos, c.eos[0], c.eos[1], c.eos[2]);
+    c = parse_good(NULL, "{\"bos_token_id\": null}");
+    CHECK(c.bos == 1 && c.n_eos == 1 && c.eos[0] == 2, "%d %zu", c.bos, c.n_eos);
+    c = parse_good("{\"bos_token_id\": null, \"eos_token_id\": null}", "{}");
+    CHECK(c.bos == -1 && c.n_eos == 0, "%d %zu", c.bos, c.n_eos);
+    c = parse_good("{\"eos_token_id\": [4, 39]}", NULL);
+    CHECK(c.n_eos == 2 && c.eos[0] == 4 && c.eos[1] == 39, "%zu", c.n_eos);
+}
+
+TEST(convert_config, refuses_what_is_not_supported_by_name) {
+    static const struct {
+        const char *edits, *words;
+    } cases[] = {
+        {"{\"architectures\": [\"BertModel\"], \"model_type\": \"bert\"}", "BertModel"},
+        {"{\"architectures\": [\"GemmaForCausalLM\"]}", "GemmaForCausalLM"},
+        {"{\"architectures\": \"(absent)\", \"model_type\": \"phi\"}", "phi"},
+        {"{\"model_type\": \"mistral\"}", "mistral"}, /* contradicts the architecture */
+        {"{\"quantization_config\": {\"quant_method\": \"gptq\"}}", "quantization_config (gptq)"},
+        {"{\"quantization_config\": {}}", "quantization_config"},
+        {"{\"compression_config\": {}}", "compression_config"},
+        {"{\"hidden_act\": \"gelu\"}", "\"gelu\""},
+        {"{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor 0.5"},
+        {"{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}}", "\"yarn\""},
+        {"{\"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 4}}", "\"dynamic\""},
+        {"{\"rope_scaling\": {\"rope_type\": \"longrope\"}}", "\"longrope\""},
+        {"{\"rope_parameters\": {\"rope_type\": \"proportional\"}}", "\"proportional\""},
+        {"{\"rope_parameters\": {\"full_attention\": {\"rope_theta\": 1e4}}}", "by type of layer"},
+        {"{\"layer_types\": " SLIDING "}", "sliding_attention"},
+        {"{" MISTRAL ", \"layer_types\": [\"full_attention\", \"sliding_attention\"]}",
+         "layer_types"},
+        {"{" MISTRAL ", \"layer_types\": [\"linear_attention\", \"full_attention\"]}",
+         "linear_attention"},
+        {"{" QWEN2 ", \"use_sliding_window\": true, \"max_window_layers\": 1}",
+         "max_window_layers 1"},
+        {"{\"hidden_size\": 33, \"head_dim\": 8}", "hidden_size 33"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_refused(cases[i].edits, NULL, PITH_ERROR_UNSUPPORTED, cases[i].words);
+    }
+}
+
+TEST(convert_config, names_fields_of_the_wrong_type) {
+    static const char *const keys[] = {
+        "vocab_size",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "max_position_embeddings",
+        "head_dim",
+        "rms_norm_eps",
+        "rope_theta",
+        "attention_bias",
+        "mlp_bias",
+        "tie_word_embeddings",
+        "bos_token_id",
+        "eos_token_id",
+        "architectures",
+        "rope_scaling",
+        "layer_types",
+        "partial_rotary_factor",
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        char edits[128], words[128];
+        snprintf(edits, sizeof edits, "{\"%s\": \"many\"}", keys[i]);
+        snprintf(words, sizeof words, "config.json: %s: expected", keys[i]);
+        check_refused(edits, NULL, PITH_ERROR_FORMAT, words);
+    }
+    check_refused("{\"hidden_act\": 3}", NULL, PITH_ERROR_FORMAT, "hidden_act: expected a string");
+    check_refused("{\"hidden_size\": 32.5}", NULL, PITH_ERROR_FORMAT, "found a fractional number");
+    check_refused("{\"model_type\": []}", NULL, PITH_ERROR_FORMAT, "model_type: expected a string");
+}
+
+TEST(convert_config, refuses_broken_values) {
+    static const struct {
+        const char *edits, *generation, *words;
+    } cases[] = {
+        {"{\"architectures\": \"(absent)\", \"model_type\": \"(absent)\"}", NULL, "neither"},
+        {"{\"architectures\": []}", NULL, "architectures"},
+        {"{\"vocab_size\": -1}", NULL, "found a negative integer"},
+        {"{\"vocab_size\": 4294967296}", NULL, "vocab_size"},
+        {"{\"vocab_size\": 0}", NULL, "vocab_size"},
+        {"{\"num_attention_heads\": 0}", NULL, "num_attention_heads"},
+        {"{\"num_attention_heads\": 5}", NULL, "no multiple of num_attention_heads"},
+        {"{\"num_key_value_heads\": 3}", NULL, "num_key_value_heads"},
+        {"{\"rms_norm_eps\": 0}", NULL, "rms_norm_eps"},
+        {"{\"rms_norm_eps\": 1e300}", NULL, "rms_norm_eps"},
+        {"{\"rope_theta\": -1}", NULL, "rope_theta"},
+        {"{\"rope_scaling\": {\"type\": \"linear\"}}", NULL, "rope_scaling: no factor"},
+        {"{\"rope_scaling\": {\"type\": 3}}", NULL, "rope_scaling"},
+        {"{\"rope_scaling\": {\"type\": \"linear\", \"rope_type\": \"llama3\"}}", NULL,
+         "contradict"},
+        {"{\"rope_scaling\": {\"type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1}}", NULL,
+         "no high_freq_factor"},
+        {"{" MISTRAL ", \"sliding_window\": 0}", NULL, "sliding_window"},
+        {"{" MISTRAL ", \"sliding_window\": \"wide\"}", NULL, "sliding_window"},
+        {"{\"layer_types\": [\"full_attention\"]}", NULL, "layer_types"},
+        {"{\"bos_token_id\": 40}", NULL, "config.json: bos_token_id: 40"},
+        {"{\"eos_token_id\": -1}", NULL, "eos_token_id"},
+        {"{}", "{\"eos_token_id\": 40}", "generation_config.json: eos_token_id: 40"},
+        {"{}", "{\"eos_token_id\": [1, \"x\"]}", "generation_config.json: eos_token_id"},
+        {"{}", "{\"eos_token_id\": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}", "limit of 16"},
+        {"{}", "[]", "generation_config.json: expected a JSON object"},
+        {"{}", "{", "generation_config.json"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_refused(cases[i].edits, cases[i].generation, PITH_ERROR_FORMAT, cases[i].words);
+    }
+    CHECK_NO_LEAKS();
+}
+
+TEST(convert_config, reports_running_out_of_memory) {
+    char *text = test_config_text("{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}}");
+    for (size_t fail_at = 1;; fail_at++) {
+        test_allocator t;
+        pith_hf_config out;
+        pith_error error;
+        test_allocator_init(&t);
+        t.fail_at = fail_at;
+        test_allocator_use_for_json(&t);
+        pith_status status = parse_text(&out, text, "{\"eos_token_id\": [3]}", &error);
+        test_allocator_use_for_json(NULL);
+        CHECK(t.n_live == 0, "allocation %zu: %zu blocks leaked", fail_at, (size_t)t.n_live);
+        if (t.n_calls < fail_at) {
+            CHECK(status == PITH_OK, "%s", error.message);
+            break;
+        }
+        /* jansson takes some failed allocations for bad syntax. */
+        CHECK(status == PITH_ERROR_MEMORY || status == PITH_ERROR_FORMAT, "allocation %zu: %s: %s",
+              fail_at, pith_status_name(status), error.message);
+    }
+    free(text);
+}

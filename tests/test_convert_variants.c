@@ -1,0 +1,321 @@
+/* Conversions of checkpoints that differ from the plain kind: other architectures, tied heads that
+ * are stored, odd tensors, tokenizers and chat templates. */
+#include "convert/convert.h"
+#include "tests/checkpoint.h"
+#include "tests/support.h"
+#include "tests/test.h"
+#include "weights/pith_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MISTRAL "\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"mistral\""
+#define QWEN2 "\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\""
+
+/* Warnings as they come, each ended by a newline. */
+static void collect(void *user, pith_log_level level, const char *message) {
+    char *text = user;
+    size_t n = strlen(text);
+    if (level == PITH_LOG_WARNING) {
+        snprintf(text + n, 4096 - n, "%s\n", message);
+    }
+}
+
+static pith_status try_convert(const char *source, const char *out, pith_type type, char *warnings,
+                               pith_error *error) {
+    pith_convert_options options = {.type = type, .head_type = PITH_N_TYPES, .n_threads = 1};
+    if (warnings != NULL) {
+        warnings[0] = '\0';
+        options.log = (pith_log){collect, warnings};
+    }
+    error->message[0] = '\0';
+    return pith_convert(source, out, &options, error);
+}
+
+/* Converts to float32 and opens. */
+static pith_model_file *convert_and_open(const char *source, const char *out, char *warnings) {
+    pith_pool *pool;
+    pith_model_file *file;
+    pith_error error;
+    const pith_log log = {0};
+    pith_status status = try_convert(source, out, PITH_TYPE_F32, warnings, &error);
+    CHECK(status == PITH_OK, "%s: %s", source, error.message);
+    CHECK(pith_pool_new(&pool, 1, &pith_malloc_allocator, &error) == PITH_OK, "%s", error.message);
+    status = pith_model_file_open(&file, out, false, pool, &log, &pith_malloc_allocator, &error);
+    CHECK(status == PITH_OK, "%s: %s", out, error.message);
+    pith_pool_free(pool);
+    return file;
+}
+
+/* Writes model.safetensors; the tensors are freed. */
+static void write_model(const char *directory, test_tensors *tensors) {
+    test_write_tensors(test_join(directory, "model.safetensors"), tensors, 0, tensors->n);
+    test_tensors_free(tensors);
+}
+
+static void check_fails(const char *directory, pith_type type, pith_status expected,
+                        const char *words) {
+    pith_error error;
+    pith_status status = try_convert(directory, test_path("bad.pith"), type, NULL, &error);
+    CHECK(status == expected, "\"%s\": status %s, expected %s: %s", words, pith_status_name(status),
+          pith_status_name(expected), error.message);
+    CHECK(strstr(error.message, words) != NULL, "no \"%s\" in \"%s\"", words, error.message);
+    CHECK(strstr(test_list_directory(test_directory()), "bad.pith") == NULL,
+          "\"%s\": left something behind: %s", words, test_list_directory(test_directory()));
+}
+
+TEST(convert_variants, converts_mistral_and_qwen2) {
+    pith_llama_config config = test_checkpoint_config();
+    const char *mistral = test_make_checkpoint("mistral", "{" MISTRAL ", \"sliding_window\": 17}");
+    pith_model_file *file = convert_and_open(mistral, test_path("mistral.pith"), NULL);
+    CHECK(file->metadata.config.sliding_window == 17, "%zu", file->metadata.config.sliding_window);
+    CHECK(file->llama.layers[0].qkv_bias == NULL, "mistral has biases");
+    pith_model_file_close(file);
+
+    const char *qwen2 = test_make_checkpoint("qwen2", "{" QWEN2 "}");
+    config.qkv_bias = true;
+    test_tensors tensors = test_checkpoint_tensors(&config, 2);
+    float k_bias =
+        ((float *)test_tensors_find(&tensors, "model.layers.1.self_attn.k_proj.bias")->data)[5];
+    write_model(qwen2, &tensors);
+    file = convert_and_open(qwen2, test_path("qwen2.pith"), NULL);
+    const pith_llama_layer *layer = &file->llama.layers[1];
+    CHECK(layer->qkv_bias != NULL && layer->o_bias == NULL && layer->gate_up_bias == NULL,
+          "qwen2 biases");
+    size_t row = pith_llama_qkv_layout(&file->metadata.config).k_begin + 5;
+    CHECK(layer->qkv_bias[row] == k_bias, "%g, expected %g", (double)layer->qkv_bias[row],
+          (double)k_bias);
+    pith_model_file_close(file);
+    CHECK_NO_LEAKS();
+}
+
+/* attention_bias and mlp_bias: the biases of gate and up alternate in sixteens, like their rows. */
+TEST(convert_variants, joins_biases_like_their_matrices) {
+    const char *directory =
+        test_make_checkpoint("biases", "{\"attention_bias\": true, \"mlp_bias\": true}");
+    pith_llama_config config = test_checkpoint_config();
+    config.qkv_bias = config.o_bias = config.mlp_bias = true;
+    test_tensors tensors = test_checkpoint_tensors(&config, 3);
+    test_write_tensors(test_join(directory, "model.safetensors"), &tensors, 0, tensors.n);
+    pith_model_file *file = convert_and_open(directory, test_path("biases.pith"), NULL);
+    const pith_llama_layer *layer = &file->llama.layers[0];
+    const float *gate = test_tensors_find(&tensors, "model.layers.0.mlp.gate_proj.bias")->data;
+    const float *up = test_tensors_find(&tensors, "model.layers.0.mlp.up_proj.bias")->data;
+    const float *down = test_tensors_find(&tensors, "model.layers.0.mlp.down_proj.bias")->data;
+    for (size_t i = 0; i < config.intermediate_size; i++) {
+        size_t row = i / 16 * 32 + i % 16;
+        CHECK(layer->gate_up_bias[row] == gate[i] && layer->gate_up_bias[row + 16] == up[i],
+              "gate or up %zu", i);
+    }
+    for (size_t i = 0; i < config.hidden_size; i++) {
+        CHECK(layer->down_bias[i] == down[i], "down %zu", i);
+    }
+    pith_model_file_close(file);
+    test_tensors_free(&tensors);
+}
+
+TEST(convert_variants, leaves_out_what_is_not_part_of_the_model) {
+    char warnings[4096];
+    const char *directory = test_make_checkpoint("extra", NULL);
+    pith_llama_config config = test_checkpoint_config();
+    test_tensors tensors = test_checkpoint_tensors(&config, 1);
+    test_tensors_add(&tensors, "model.layers.0.self_attn.rotary_emb.inv_freq", PITH_DTYPE_F32, 1, 4,
+                     0);
+    test_tensors_add(&tensors, "model.vision.weight", PITH_DTYPE_I64, 2, 3, 3);
+    write_model(directory, &tensors);
+    pith_model_file *file = convert_and_open(directory, test_path("extra.pith"), warnings);
+    CHECK(strstr(warnings, "model.vision.weight") != NULL, "%s", warnings);
+    CHECK(strstr(warnings, "inv_freq") == NULL, "%s", warnings);
+    CHECK(strstr(warnings, "no tokenizer") != NULL && file->vocab.n_pieces == 0, "%s", warnings);
+    pith_model_file_close(file);
+}
+
+/* tie_word_embeddings with a head in the file: it does not count, but one that differs is odd. */
+TEST(convert_variants, ignores_the_head_of_a_tied_model) {
+    for (int differs = 0; differs < 2; differs++) {
+        char warnings[4096];
+        const char *directory =
+            test_make_checkpoint(differs ? "tied-2" : "tied-1", "{\"tie_word_embeddings\": true}");
+        pith_llama_config config = test_checkpoint_config();
+        test_tensors tensors = test_checkpoint_tensors(&config, 4);
+        test_tensor *embed = test_tensors_find(&tensors, "model.embed_tokens.weight");
+        test_tensor *head = test_tensors_find(&tensors, "lm_head.weight");
+        memcpy(head->data, embed->data, head->size);
+        ((float *)head->data)[99] += (float)differs;
+        write_model(directory, &tensors);
+        pith_model_file *file = convert_and_open(directory, test_path("tied.pith"), warnings);
+        CHECK(file->llama.head.data == file->llama.embed.data, "the pair is stored twice");
+        CHECK(pith_safetensors_find(file->header, "lm_head.weight") == NULL, "there is a head");
+        CHECK((strstr(warnings, "lm_head.weight differs") != NULL) == (differs == 1), "%s",
+              warnings);
+        pith_model_file_close(file);
+    }
+}
+
+TEST(convert_variants, refuses_tensors_that_do_not_fit) {
+    static const struct {
+        const char *name;
+        pith_dtype dtype;
+        size_t n_dims, rows, cols;
+        pith_status status;
+        const char *words;
+    } cases[] = {
+        {"model.layers.1.mlp.up_proj.weight", PITH_DTYPE_F32, 2, 48, 31, PITH_ERROR_FORMAT,
+         "has shape [48, 31], config.json asks for [48, 32]"},
+        {"model.layers.1.self_attn.k_proj.weight", PITH_DTYPE_F32, 2, 32, 32, PITH_ERROR_FORMAT,
+         "has shape [32, 32], config.json asks for [16, 32]"},
+        {"model.embed_tokens.weight", PITH_DTYPE_F32, 1, 1280, 0, PITH_ERROR_FORMAT,
+         "has shape [1280], config.json asks for [40, 32]"},
+        {"model.norm.weight", PITH_DTYPE_F32, 2, 32, 1, PITH_ERROR_FORMAT, "asks for [32]"},
+        {"lm_head.weight", PITH_DTYPE_F64, 2, 40, 32, PITH_ERROR_UNSUPPORTED, "dtype F64"},
+        {"model.layers.0.mlp.gate_proj.weight", PITH_DTYPE_I8, 2, 48, 32, PITH_ERROR_UNSUPPORTED,
+         "dtype I8"},
+    };
+    const char *directory = test_make_checkpoint("misfits", NULL);
+    pith_llama_config config = test_checkpoint_config();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_tensors tensors = test_checkpoint_tensors(&config, 1);
+        test_tensors_remove(&tensors, cases[i].name);
+        test_tensors_add(&tensors, cases[i].name, cases[i].dtype, cases[i].n_dims, cases[i].rows,
+                         cases[i].cols);
+        write_model(directory, &tensors);
+        check_fails(directory, PITH_TYPE_INT8, cases[i].status, cases[i].words);
+        check_fails(directory, PITH_TYPE_INT8, cases[i].status, cases[i].name);
+    }
+    test_tensors tensors = test_checkpoint_tensors(&config, 1);
+    test_tensors_remove(&tensors, "model.layers.1.post_attention_layernorm.weight");
+    write_model(directory, &tensors);
+    check_fails(directory, PITH_TYPE_INT8, PITH_ERROR_FORMAT,
+                "misfits: no tensor model.layers.1.post_attention_layernorm.weight");
+    test_write_text(directory, "model.safetensors", "{}");
+    check_fails(directory, PITH_TYPE_INT8, PITH_ERROR_FORMAT, "model.safetensors");
+    CHECK_NO_LEAKS();
+}
+
+/* Values that are not finite or that the type cannot hold: named by tensor and place. */
+TEST(convert_variants, refuses_values_that_cannot_be_stored) {
+    static const struct {
+        uint32_t bits;
+        pith_type type;
+        const char *words; /* NULL: it converts */
+    } cases[] = {
+        {0x7F800000, PITH_TYPE_F32, "element 777 is not finite"},
+        {0xFF800000, PITH_TYPE_INT4, "element 777 is not finite"},
+        {0x7FC00000, PITH_TYPE_BF16, "element 777 is not finite"},
+        {0xFFC00001, PITH_TYPE_INT8, "element 777 is not finite"},
+        {0x477FF000, PITH_TYPE_F16, "element 777 is 65520: the value exceeds f16"},
+        {0x477FEFFF, PITH_TYPE_F16, NULL}, /* just below: rounds to 65504 */
+        {0x7F7FFFFF, PITH_TYPE_F32, NULL},
+        {0x7F7FFFFF, PITH_TYPE_BF16, "the value exceeds bf16"},
+        {0x7F7F7FFF, PITH_TYPE_BF16, NULL},
+        {0x4B000000, PITH_TYPE_INT8, "the value exceeds int8"},
+        {0x4B000000, PITH_TYPE_INT4, "the value exceeds int4"},
+    };
+    static const char name[] = "model.layers.1.mlp.up_proj.weight";
+    const char *directory = test_make_checkpoint("values", NULL);
+    pith_llama_config config = test_checkpoint_config();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_tensors tensors = test_checkpoint_tensors(&config, 1);
+        memcpy((char *)test_tensors_find(&tensors, name)->data + 777 * 4, &cases[i].bits, 4);
+        write_model(directory, &tensors);
+        if (cases[i].words != NULL) {
+            check_fails(directory, cases[i].type, PITH_ERROR_FORMAT, cases[i].words);
+            check_fails(directory, cases[i].type, PITH_ERROR_FORMAT, name);
+        } else {
+            pith_error error;
+            pith_status status =
+                try_convert(directory, test_path("value.pith"), cases[i].type, NULL, &error);
+            CHECK(status == PITH_OK, "case %zu: %s", i, error.message);
+        }
+    }
+}
+
+/* ---- Tokenizers and templates ---------------------------------------------------------------- */
+
+/* Copies a fixture's file into a checkpoint directory. */
+static void copy_file(const char *relative, const char *directory, const char *name) {
+    size_t size;
+    void *bytes = test_read_file(test_root(relative), &size);
+    test_write_file(test_join(directory, name), bytes, size);
+    free(bytes);
+}
+
+/* A checkpoint whose vocabulary is as large as the fixtures' (512 pieces). */
+static const char *make_wide_checkpoint(const char *name, size_t vocab_size) {
+    char edits[64];
+    snprintf(edits, sizeof edits, "{\"vocab_size\": %zu}", vocab_size);
+    const char *directory = test_make_checkpoint(name, edits);
+    pith_llama_config config = test_checkpoint_config();
+    config.vocab_size = vocab_size;
+    test_tensors tensors = test_checkpoint_tensors(&config, 1);
+    write_model(directory, &tensors);
+    return directory;
+}
+
+TEST(convert_variants, bounds_the_tokenizer_by_the_head) {
+    const char *narrow = make_wide_checkpoint("narrow", 511);
+    copy_file("golden/llama-mha/tokenizer.model", narrow, "tokenizer.model");
+    check_fails(narrow, PITH_TYPE_F32, PITH_ERROR_FORMAT,
+                "tokenizer.model: 512 tokens, but vocab_size in config.json is 511");
+    const char *wide = make_wide_checkpoint("wide", 530);
+    copy_file("golden/llama-mha/tokenizer.model", wide, "tokenizer.model");
+    pith_model_file *file = convert_and_open(wide, test_path("wide.pith"), NULL);
+    CHECK(file->vocab.n_pieces == 512 && file->metadata.config.vocab_size == 530, "%zu, %zu",
+          file->vocab.n_pieces, file->metadata.config.vocab_size);
+    pith_model_file_close(file);
+}
+
+TEST(convert_variants, takes_the_tokenizer_it_is_told_to) {
+    pith_error error;
+    const char *directory = make_wide_checkpoint("told", 512);
+    pith_convert_options options = {.type = PITH_TYPE_INT8, .head_type = PITH_N_TYPES};
+    options.tokenizer_path = test_root("golden/llama-mha/tokenizer.model");
+    pith_status status = pith_convert(directory, test_path("told.pith"), &options, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    options.tokenizer_path = test_join(directory, "nothing.model");
+    status = pith_convert(directory, test_path("told.pith"), &options, &error);
+    CHECK(status == PITH_ERROR_IO, "%s", pith_status_name(status));
+}
+
+static const char llama2_template[] =
+    "{% if messages[0]['role'] == 'system' %}{% endif %}anything that is not known";
+
+TEST(convert_variants, keeps_the_chat_template) {
+    static const struct {
+        const char *config, *file, *expected;
+    } cases[] = {
+        {"{\"chat_template\": \"plain\"}", NULL, "plain"},
+        {"{\"chat_template\": null}", NULL, NULL},
+        {"{\"model_max_length\": 1000000000000000019884624838656}", NULL, NULL},
+        {"{\"chat_template\": [{\"name\": \"tools\", \"template\": \"a\"},"
+         " {\"name\": \"default\", \"template\": \"b\"}]}",
+         NULL, "b"},
+        {"{\"chat_template\": [{\"name\": \"tools\", \"template\": \"a\"}]}", NULL, NULL},
+        {"{\"chat_template\": \"plain\"}", llama2_template, llama2_template},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "template-%zu", i);
+        const char *directory = test_make_checkpoint(name, NULL);
+        test_write_text(directory, "tokenizer_config.json", cases[i].config);
+        if (cases[i].file != NULL) {
+            test_write_text(directory, "chat_template.jinja", cases[i].file);
+        }
+        pith_model_file *file = convert_and_open(directory, test_path("template.pith"), NULL);
+        const char *found = file->metadata.chat_template;
+        CHECK((found == NULL) == (cases[i].expected == NULL) &&
+                  (found == NULL || strcmp(found, cases[i].expected) == 0),
+              "case %zu: \"%s\"", i, found != NULL ? found : "(none)");
+        CHECK(file->metadata.chat_format == NULL, "case %zu: format %s", i,
+              file->metadata.chat_format);
+        pith_model_file_close(file);
+    }
+    const char *directory = test_make_checkpoint("template-bad", NULL);
+    test_write_text(directory, "tokenizer_config.json", "{\"chat_template\": 3}");
+    check_fails(directory, PITH_TYPE_F32, PITH_ERROR_FORMAT, "chat_template: expected a string");
+    test_write_text(directory, "tokenizer_config.json", "{}");
+    test_write_text(directory, "chat_template.jinja", "\xff");
+    check_fails(directory, PITH_TYPE_F32, PITH_ERROR_FORMAT, "chat_template.jinja");
+    CHECK_NO_LEAKS();
+}
