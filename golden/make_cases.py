@@ -1,0 +1,174 @@
+"""Makes golden/extra: random checkpoints for what the reference checkpoints do not cover, with
+expected values by the numpy forward pass in float64 (check_reference.py shows what that is worth).
+
+    python3 golden/make_cases.py [OUT]
+
+The generator is splitmix64 (Steele et al. 2014), so the checkpoints depend on nothing but the seeds;
+running it again gives identical files.
+"""
+
+import json
+import os
+import sys
+
+import numpy as np
+
+import containers
+from pith_reference import Config, Model
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROMPTS = [1, 7, 33, 130]
+GREEDY = 24
+MARGIN = 0.05
+
+COMMON = {"bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu", "max_position_embeddings": 512,
+          "rms_norm_eps": 1e-5, "rope_scaling": None, "rope_theta": 10000.0,
+          "tie_word_embeddings": False}
+
+CASES = {
+    # A window far shorter than the prompts, and no head_dim key, as in the published config.
+    "mistral-window": ("F16", 101, {
+        "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 64,
+        "intermediate_size": 96, "num_attention_heads": 4, "num_hidden_layers": 2,
+        "num_key_value_heads": 2, "sliding_window": 8, "vocab_size": 256}),
+    # Biases on q, k, v but not o, which no key says; a window that use_sliding_window turns off.
+    "qwen2": ("BF16", 202, {
+        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 64,
+        "intermediate_size": 96, "num_attention_heads": 4, "num_hidden_layers": 2,
+        "num_key_value_heads": 2, "max_window_layers": 2, "rms_norm_eps": 1e-6,
+        "rope_theta": 1000000.0, "sliding_window": 8, "tie_word_embeddings": True,
+        "use_sliding_window": False, "vocab_size": 288}),
+    # Biases in the feed-forward network; its width is not a multiple of 16.
+    "mlp-bias": ("F32", 303, {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": False,
+        "hidden_size": 32, "head_dim": 8, "intermediate_size": 72, "mlp_bias": True,
+        "num_attention_heads": 4, "num_hidden_layers": 3, "num_key_value_heads": 2,
+        "vocab_size": 257}),
+    # heads x head_dim is 96, hidden is 48; the vocabulary is not a multiple of 16.
+    "head-dim": ("BF16", 404, {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": False,
+        "hidden_size": 48, "head_dim": 24, "intermediate_size": 128, "mlp_bias": False,
+        "num_attention_heads": 4, "num_hidden_layers": 2, "num_key_value_heads": 2,
+        "vocab_size": 260}),
+    # One key-value head of 8 elements for eight query heads; k and v fill half a tile each.
+    "mqa": ("F16", 505, {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": False,
+        "hidden_size": 64, "head_dim": 8, "intermediate_size": 96, "mlp_bias": False,
+        "num_attention_heads": 8, "num_hidden_layers": 2, "num_key_value_heads": 1,
+        "vocab_size": 272}),
+}
+
+
+class Random:
+    """splitmix64, many numbers at a time."""
+
+    def __init__(self, seed):
+        self.state = np.uint64(seed)
+
+    def raw(self, n):
+        step = np.uint64(0x9E3779B97F4A7C15)
+        with np.errstate(over="ignore"):
+            z = self.state + step * np.arange(1, n + 1, dtype=np.uint64)
+            self.state = z[-1]
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+    def normal(self, *shape):
+        """Nearly normal: the sum of 12 uniform numbers, less 6 (exact, whatever the libm)."""
+        n = int(np.prod(shape))
+        uniform = (self.raw(n * 12) >> np.uint64(40)).astype(np.float64) / 2**24
+        return (uniform.reshape(n, 12).sum(axis=1) - 6).reshape(shape)
+
+    def ids(self, n, vocab):
+        """Token ids from 3 up: the first three are special."""
+        return (self.raw(n) % np.uint64(vocab - 3)).astype(np.int32) + 3
+
+
+def make_tensors(c, random):
+    """Weights scaled so that every block matters and logits have a deviation of about 3."""
+    q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
+    tensors = {"model.embed_tokens.weight": random.normal(c.vocab, c.hidden),
+               "model.norm.weight": 1 + 0.1 * random.normal(c.hidden)}
+    last = 3 / np.sqrt(c.hidden)
+    if c.tied:
+        tensors["model.embed_tokens.weight"] *= last
+    else:
+        tensors["lm_head.weight"] = random.normal(c.vocab, c.hidden) * last
+
+    def linear(name, rows, columns, gain, bias):
+        tensors[name + ".weight"] = random.normal(rows, columns) * (gain / np.sqrt(columns))
+        if bias:
+            tensors[name + ".bias"] = 0.3 * random.normal(rows)
+
+    for layer in range(c.layers):
+        name = f"model.layers.{layer}."
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            tensors[name + norm + ".weight"] = 1 + 0.1 * random.normal(c.hidden)
+        linear(name + "self_attn.q_proj", q, c.hidden, 1.5, c.qkv_bias)
+        linear(name + "self_attn.k_proj", kv, c.hidden, 1.5, c.qkv_bias)
+        linear(name + "self_attn.v_proj", kv, c.hidden, 1.0, c.qkv_bias)
+        linear(name + "self_attn.o_proj", c.hidden, q, 1.0, c.o_bias)
+        linear(name + "mlp.gate_proj", c.ffn, c.hidden, 1.5, c.mlp_bias)
+        linear(name + "mlp.up_proj", c.ffn, c.hidden, 1.0, c.mlp_bias)
+        linear(name + "mlp.down_proj", c.hidden, c.ffn, 1.0, c.mlp_bias)
+    return tensors
+
+
+def stored(array, dtype):
+    if dtype == "BF16":
+        return containers.f32_to_bf16(array.astype(np.float32))
+    return array.astype(containers.DTYPES[dtype])
+
+
+def expected_values(model, random):
+    """Prompts whose greedy continuation never comes near a tie, and what the model makes of them."""
+    values = {}
+    for i, n in enumerate(PROMPTS):
+        for _ in range(200):
+            ids = random.ids(n, model.config.vocab)
+            if n > 1:
+                ids[0] = 1
+            greedy, margins = model.greedy(ids, GREEDY)
+            if min(margins) >= MARGIN and 2 not in greedy:
+                break
+        else:
+            raise RuntimeError(f"no prompt of {n} tokens keeps its margins")
+        logits, hidden = model.forward(ids)
+        values[f"ids_{i}"] = ids
+        values[f"positions_{i}"] = np.arange(n, dtype=np.int32)
+        values[f"logits_{i}"] = logits.astype(np.float32)
+        values[f"greedy_{i}"] = np.array(greedy, np.int32)
+        values[f"greedy_margin_{i}"] = np.array(margins, np.float32)
+        if i == 1:
+            values["hidden_1"] = hidden.astype(np.float32)
+    return values
+
+
+def make(out, name):
+    dtype, seed, config = CASES[name]
+    directory = os.path.join(out, name)
+    os.makedirs(directory, exist_ok=True)
+    torch_dtype = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}[dtype]
+    with open(os.path.join(directory, "config.json"), "w") as file:
+        json.dump(dict(COMMON, **config, torch_dtype=torch_dtype), file, indent=2, sort_keys=True)
+        file.write("\n")
+    random = Random(seed)
+    c = Config.read(directory)
+    tensors = {key: (dtype, stored(value, dtype)) for key, value in make_tensors(c, random).items()}
+    containers.write_safetensors(os.path.join(directory, "model.safetensors"), tensors)
+    values = expected_values(Model.load(directory, np.float64), random)
+    np.savez(os.path.join(directory, "expected.npz"), **values)
+    size = sum(os.path.getsize(os.path.join(directory, f)) for f in os.listdir(directory))
+    print(f"{name:16} {size / 1000:5.0f} KB  logits' deviation {values['logits_3'].std():.2f}"
+          f"  vocab {c.vocab} hidden {c.hidden}")
+
+
+def main():
+    out = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "extra")
+    for name in CASES:
+        make(out, name)
+
+
+if __name__ == "__main__":
+    main()
