@@ -1,0 +1,286 @@
+/* pith chat: a conversation in the model's own chat markup. Every turn the whole conversation is
+ * formatted anew; what the session has evaluated already is kept, the rest is rewound and
+ * evaluated. */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "cli/chat_input.h"
+#include "cli/commands.h"
+#include "cli/model.h"
+
+typedef struct chat_settings {
+    const char *model, *system;
+    pith_sampling_settings sampling;
+    pith_common_settings common;
+    pith_length_settings length;
+} chat_settings;
+
+static const pith_operand operands[] = {
+    {.name = "MODEL.pith", .help = "a chat model", .offset = offsetof(chat_settings, model)},
+    {.name = NULL},
+};
+
+static const pith_option options[] = {
+    {.name = "system",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "TEXT",
+     .help = "the system message: how the model is to behave",
+     .offset = offsetof(chat_settings, system)},
+    {.name = NULL},
+};
+
+static const pith_option_group groups[] = {
+    {"Conversation", options, 0},
+    {"Generation", pith_sampling_options, offsetof(chat_settings, sampling)},
+    {"Model", pith_common_options, offsetof(chat_settings, common)},
+    {"Session", pith_length_options, offsetof(chat_settings, length)},
+    {NULL, NULL, 0},
+};
+
+typedef struct chat {
+    pith_cli *cli;
+    const chat_settings *settings;
+    pith_model *model;
+    pith_session *session;
+    pith_generate_params params;
+    pith_chat_input *input;
+    pith_message *messages; /* [n_messages]; contents are owned here */
+    size_t n_messages, capacity;
+    pith_bytes answer; /* of this turn */
+    bool failed;       /* a turn could not be answered */
+} chat;
+
+/* ---- Messages -------------------------------------------------------------------------------- */
+
+static void drop_messages(chat *c, size_t keep) {
+    while (c->n_messages > keep) {
+        free((void *)c->messages[--c->n_messages].content);
+    }
+}
+
+static pith_status add_message(chat *c, const char *role, const char *text, size_t n_bytes,
+                               pith_error *error) {
+    if (c->n_messages == c->capacity) {
+        size_t capacity = c->capacity == 0 ? 16 : 2 * c->capacity;
+        pith_message *grown = realloc(c->messages, capacity * sizeof *grown);
+        if (grown == NULL) {
+            return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the conversation");
+        }
+        c->messages = grown;
+        c->capacity = capacity;
+    }
+    char *copy = malloc(n_bytes + 1);
+    if (copy == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the conversation");
+    }
+    if (n_bytes > 0) {
+        memcpy(copy, text, n_bytes);
+    }
+    copy[n_bytes] = 0;
+    c->messages[c->n_messages++] =
+        (pith_message){.role = role, .content = copy, .n_bytes = n_bytes};
+    return PITH_OK;
+}
+
+static pith_status reset(chat *c, pith_error *error) {
+    drop_messages(c, 0);
+    if (c->settings->system == NULL) {
+        return PITH_OK;
+    }
+    return add_message(c, "system", c->settings->system, strlen(c->settings->system), error);
+}
+
+/* The conversation as tokens; *tokens is malloc'ed. */
+static pith_status format(const chat *c, int32_t **tokens, size_t *n_tokens, pith_error *error) {
+    pith_status status =
+        pith_chat_format(c->model, c->messages, c->n_messages, NULL, 0, n_tokens, error);
+    if (status != PITH_ERROR_CAPACITY) {
+        return status;
+    }
+    int32_t *ids = calloc(*n_tokens, sizeof *ids);
+    if (ids == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", *n_tokens);
+    }
+    status =
+        pith_chat_format(c->model, c->messages, c->n_messages, ids, *n_tokens, n_tokens, error);
+    if (status != PITH_OK) {
+        free(ids);
+        return status;
+    }
+    *tokens = ids;
+    return PITH_OK;
+}
+
+/* ---- One turn -------------------------------------------------------------------------------- */
+
+static bool on_text(void *user, const char *text, size_t n_bytes) {
+    chat *c = user;
+    return pith_bytes_append(&c->answer, text, n_bytes) && pith_cli_write(c->cli, text, n_bytes) &&
+           pith_cli_flush(c->cli) && !pith_interrupted();
+}
+
+/* Length of the common beginning of the timeline and tokens [n], short of the last token, which
+ * has to be evaluated for its logits. */
+static size_t common_prefix(const pith_session *session, const int32_t *tokens, size_t n) {
+    const int32_t *known = pith_session_tokens(session);
+    size_t n_known = pith_session_length(session);
+    size_t i = 0;
+    while (i < n_known && i + 1 < n && known[i] == tokens[i]) {
+        i++;
+    }
+    return i;
+}
+
+/* Generates the answer to the conversation into c->answer. */
+static pith_status answer(chat *c, pith_usage *usage, pith_error *error) {
+    int32_t *tokens = NULL;
+    size_t n_tokens = 0;
+    pith_status status = format(c, &tokens, &n_tokens, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    size_t context = pith_session_context(c->session);
+    if (n_tokens >= context) {
+        free(tokens);
+        return pith_fail(
+            error, PITH_ERROR_CONTEXT,
+            "the conversation would have %zu tokens and leave no room for an answer in "
+            "the context of %zu: /reset begins a new one",
+            n_tokens, context);
+    }
+    size_t kept = common_prefix(c->session, tokens, n_tokens);
+    c->answer.size = 0;
+    status = pith_session_rewind(c->session, kept, error);
+    if (status == PITH_OK) {
+        pith_interrupt_catch(true);
+        status = pith_generate(c->session, tokens + kept, n_tokens - kept, &c->params, on_text, c,
+                               usage, error);
+    }
+    free(tokens);
+    return status;
+}
+
+static pith_status take_turn(chat *c, const char *line, size_t n_bytes, pith_error *error) {
+    size_t before = c->n_messages;
+    pith_usage usage;
+    pith_status status = add_message(c, "user", line, n_bytes, error);
+    if (status == PITH_OK) {
+        status = answer(c, &usage, error);
+    }
+    if (status == PITH_OK) {
+        status = add_message(c, "assistant", c->answer.data, c->answer.size, error);
+    }
+    if (status != PITH_OK) {
+        drop_messages(c, before);
+        return status;
+    }
+    pith_cli_write(c->cli, "\n", 1);
+    pith_cli_flush(c->cli);
+    if (usage.finish == PITH_FINISH_CONTEXT) {
+        pith_cli_message(c->cli,
+                         "the context of %zu tokens is full: /reset begins a new conversation",
+                         pith_session_context(c->session));
+    }
+    if (c->settings->sampling.stats) {
+        pith_cli_print_usage(c->cli, &usage, c->params.sampling.seed);
+    }
+    return PITH_OK;
+}
+
+/* ---- The loop -------------------------------------------------------------------------------- */
+
+static bool is_command(const char *line, size_t n_bytes, const char *command) {
+    return n_bytes == strlen(command) && memcmp(line, command, n_bytes) == 0;
+}
+
+static pith_status converse(chat *c, pith_error *error) {
+    bool terminal = pith_chat_input_is_terminal(c->input);
+    pith_status status = reset(c, error);
+    while (status == PITH_OK && c->cli->output_error == 0) {
+        const char *line;
+        size_t n_bytes;
+        bool end;
+        status = pith_chat_input_read(c->input, &line, &n_bytes, &end, error);
+        if (status != PITH_OK || end || is_command(line, n_bytes, "/quit")) {
+            break;
+        }
+        if (is_command(line, n_bytes, "/reset")) {
+            status = reset(c, error);
+        } else if (n_bytes > 0 && take_turn(c, line, n_bytes, error) != PITH_OK) {
+            c->failed = true;
+            pith_cli_message(c->cli, "%s", error->message);
+        }
+        if (!terminal && pith_interrupted()) {
+            status = pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
+        }
+    }
+    return status;
+}
+
+static pith_status open_chat(chat *c, pith_error *error) {
+    const chat_settings *settings = c->settings;
+    pith_model_info info;
+    pith_status status =
+        pith_cli_open_model(c->cli, &settings->common, settings->model, false, &c->model, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_model_get_info(c->model, &info);
+    if (info.chat_format == NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s", settings->model,
+                         info.chat_template != NULL
+                             ? "its chat template is not one that pith knows (llama2)"
+                             : "it has no chat template, so it is no chat model; use 'pith run'");
+    }
+    pith_session_options session_options = {
+        .n_context = settings->length.context,
+        .n_batch = settings->length.batch,
+        .kv_type = (pith_kv_type)settings->common.kv,
+    };
+    status = pith_session_new(&c->session, c->model, &session_options, error);
+    if (status == PITH_OK) {
+        status = pith_cli_generation(&settings->sampling, &c->params, error);
+    }
+    return status == PITH_OK ? pith_chat_input_new(&c->input, error) : status;
+}
+
+static int run(pith_cli *cli, const void *arguments) {
+    chat c = {.cli = cli, .settings = arguments};
+    pith_error error;
+    pith_bytes_init(&c.answer, &pith_malloc_allocator);
+    pith_status status = open_chat(&c, &error);
+    if (status == PITH_OK) {
+        status = converse(&c, &error);
+    }
+    int code = status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+    if (code == PITH_EXIT_OK && c.failed && !pith_chat_input_is_terminal(c.input)) {
+        code = PITH_EXIT_FAILURE; /* a script should notice */
+    }
+    pith_chat_input_free(c.input);
+    drop_messages(&c, 0);
+    free(c.messages);
+    pith_bytes_release(&c.answer);
+    pith_session_free(c.session);
+    pith_model_free(c.model);
+    return code;
+}
+
+const pith_command pith_command_chat = {
+    .name = "chat",
+    .summary = "talk with a chat model",
+    .description =
+        "Reads one message per line and writes the answers to standard output, in the markup the "
+        "model was trained with (Llama 2 chat). On a terminal the line can be edited. Lines that "
+        "are commands: /reset begins a new conversation, /quit ends (so does Ctrl-D).\n\n"
+        "Ctrl-C ends an answer, clears a line, and on an empty line ends the command. A "
+        "conversation that no longer fits in the context is refused, never cut.",
+    .example = "pith chat llama2-chat.pith --system 'Answer in one sentence.'",
+    .operands = operands,
+    .groups = groups,
+    .settings_size = sizeof(chat_settings),
+    .run = run,
+};

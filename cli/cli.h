@@ -1,0 +1,105 @@
+/* What every sub-command shares: exit codes, writing to standard output, messages, interrupts, the
+ * progress bar, and reading texts.
+ *
+ * Standard output carries data only. Everything else goes to standard error as one line,
+ * "pith CMD: what was wrong". A command returns an exit code and never exits by itself. */
+#ifndef PITH_CLI_CLI_H
+#define PITH_CLI_CLI_H
+
+#include "base/status.h"
+#include "cli/options.h"
+
+enum {
+    PITH_EXIT_OK = 0,
+    PITH_EXIT_FAILURE = 1,
+    PITH_EXIT_USAGE = 2,
+    PITH_EXIT_INTERRUPTED = 130, /* 128 + SIGINT, as shells count */
+};
+
+/* One run of a command. */
+struct pith_cli {
+    const char *name; /* of the command, for messages; NULL before it is known */
+    int output_error; /* errno of the first failed write to standard output; 0: none */
+    bool bar;         /* a progress bar stands on the terminal's last line */
+    bool verbose;     /* information from the library is shown, not only warnings */
+};
+
+/* ---- Output ---------------------------------------------------------------------------------- */
+
+/* All three return false when standard output has failed, now or before; once it has, nothing more
+ * is written. */
+bool pith_cli_write(pith_cli *cli, const char *text, size_t n_bytes);
+bool pith_cli_print(pith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool pith_cli_flush(pith_cli *cli);
+
+/* As pith_cli_print for strings that came from a file: control characters become '?', so that a
+ * file cannot steer the terminal. */
+bool pith_cli_print_name(pith_cli *cli, const char *text);
+
+/* Writes a JSON document (a json_t *) and a newline. */
+bool pith_cli_print_json(pith_cli *cli, const void *json, size_t flags);
+
+/* Flushes standard output and gives the exit code: `code`, or failure when output has failed. A
+ * reader that went away is no news worth a message. */
+int pith_cli_finish(pith_cli *cli, int code);
+
+/* ---- Messages -------------------------------------------------------------------------------- */
+
+/* One line on standard error, without control characters. */
+void pith_cli_message(pith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Reports an error and gives the exit code: 130 without a message when the user stopped it. */
+int pith_cli_fail(pith_cli *cli, const pith_error *error);
+
+/* Reports wrong usage; returns PITH_EXIT_USAGE. */
+int pith_cli_usage(pith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The log callback; `user` is the pith_cli. */
+void pith_cli_log(void *user, pith_log_level level, const char *message);
+
+/* ---- Interrupts ------------------------------------------------------------------------------ */
+
+/* From now on SIGINT sets a flag (cleared here) and interrupts a blocking read. With `once` a
+ * second SIGINT ends the process. */
+void pith_interrupt_catch(bool once);
+bool pith_interrupted(void);
+
+/* ---- Progress -------------------------------------------------------------------------------- */
+
+typedef struct pith_progress {
+    pith_cli *cli;
+    const char *unit; /* "weights" */
+    bool shown;       /* standard error is a terminal */
+    double start;     /* seconds */
+    double drawn;     /* when the bar was last drawn */
+} pith_progress;
+
+void pith_progress_begin(pith_progress *progress, pith_cli *cli, const char *unit);
+void pith_progress_update(pith_progress *progress, size_t done, size_t total);
+void pith_progress_end(pith_progress *progress); /* removes the bar */
+
+double pith_cli_seconds(void); /* a monotonic clock */
+
+/* A size for people: "4.18 GB" (powers of 1000). */
+typedef struct pith_size_text {
+    char text[24];
+} pith_size_text;
+pith_size_text pith_size_format(double amount, const char *unit);
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* Reads all of a file, pipe or standard input ("-"), at most 256 MB; *text is malloc'ed and has a
+ * NUL after its *n_bytes bytes. Errors: IO, FORMAT (too large), MEMORY, STOPPED. */
+pith_status pith_cli_read(const char *path, char **text, size_t *n_bytes, pith_error *error);
+
+/* Reads a line of standard input, without its newline, into *line [*capacity], which grows
+ * by realloc. *n_bytes is its length; *end is set instead at the end of the input.
+ * Errors: IO, STOPPED. */
+pith_status pith_cli_read_line(char **line, size_t *capacity, size_t *n_bytes, bool *end,
+                               pith_error *error);
+
+/* Refuses an output path that exists and is not a regular file, or that is the same file as
+ * `input` (or one of the files in it, when it is a directory). Errors: IO. */
+pith_status pith_cli_check_output(const char *path, const char *input, pith_error *error);
+
+#endif

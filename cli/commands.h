@@ -1,0 +1,18 @@
+/* The sub-commands, one file each. */
+#ifndef PITH_CLI_COMMANDS_H
+#define PITH_CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+extern const pith_command pith_command_convert;
+extern const pith_command pith_command_importance;
+extern const pith_command pith_command_inspect;
+extern const pith_command pith_command_run;
+extern const pith_command pith_command_chat;
+extern const pith_command pith_command_tokenize;
+extern const pith_command pith_command_detokenize;
+extern const pith_command pith_command_logits;
+extern const pith_command pith_command_eval;
+extern const pith_command pith_command_bench;
+
+#endif

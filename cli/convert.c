@@ -1,0 +1,211 @@
+/* pith convert: a Hugging Face model directory to a .pith file. */
+#include "convert/convert.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/model.h"
+
+typedef struct convert_settings {
+    const char *source, *output;
+    size_t type, head_type; /* 1 + pith_type */
+    const char *importance, *tokenizer;
+    bool report, verbose;
+    size_t threads;
+} convert_settings;
+
+static const char *const types[] = {"f32", "f16", "bf16", "int8", "int4", NULL};
+
+_Static_assert(PITH_TYPE_F32 == 0 && PITH_TYPE_INT4 == 4 && PITH_N_TYPES == 5,
+               "--type is an index of pith_type");
+
+static const pith_operand operands[] = {
+    {.name = "SRC",
+     .help = "directory with config.json, the weights (*.safetensors) and the tokenizer",
+     .offset = offsetof(convert_settings, source)},
+    {.name = "OUT.pith", .help = "file to write", .offset = offsetof(convert_settings, output)},
+    {.name = NULL},
+};
+
+static const pith_option options[] = {
+    {.name = "type",
+     .kind = PITH_OPTION_CHOICE,
+     .argument = "TYPE",
+     .choices = types,
+     .required = true,
+     .help = "numeric type of the linear layers",
+     .offset = offsetof(convert_settings, type)},
+    {.name = "head-type",
+     .kind = PITH_OPTION_CHOICE,
+     .argument = "TYPE",
+     .choices = types,
+     .help = "type of the token embedding and the output head, by default int8 with int4 and int8, "
+             "else --type",
+     .offset = offsetof(convert_settings, head_type)},
+    {.name = "importance",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .help = "weigh quantisation errors by this file of 'pith importance'",
+     .offset = offsetof(convert_settings, importance)},
+    {.name = "tokenizer",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .help = "tokenizer.model or tokenizer.json to use, by default the one in SRC",
+     .offset = offsetof(convert_settings, tokenizer)},
+    {.name = "report",
+     .kind = PITH_OPTION_FLAG,
+     .help = "print every matrix with its type, size and error to standard output",
+     .offset = offsetof(convert_settings, report)},
+    {.name = "verbose",
+     .letter = 'v',
+     .kind = PITH_OPTION_FLAG,
+     .help = "show information messages too",
+     .offset = offsetof(convert_settings, verbose)},
+    {.name = NULL},
+};
+
+static const pith_option_group groups[] = {
+    {"Options", options, 0},
+    {"Threads", pith_threads_options, offsetof(convert_settings, threads)},
+    {NULL, NULL, 0},
+};
+
+/* The rows of the report, kept until the file is published. */
+typedef struct report_list {
+    pith_convert_row *rows; /* names are owned here */
+    size_t n, capacity;
+    bool failed; /* out of memory */
+} report_list;
+
+static void add_row(void *user, const pith_convert_row *row) {
+    report_list *list = user;
+    if (list->n == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+        pith_convert_row *grown = realloc(list->rows, capacity * sizeof *grown);
+        if (grown == NULL) {
+            list->failed = true;
+            return;
+        }
+        list->rows = grown;
+        list->capacity = capacity;
+    }
+    char *name = strdup(row->name);
+    if (name == NULL) {
+        list->failed = true;
+        return;
+    }
+    list->rows[list->n] = *row;
+    list->rows[list->n++].name = name;
+}
+
+static void free_report(report_list *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        free((void *)list->rows[i].name);
+    }
+    free(list->rows);
+}
+
+static void print_report(pith_cli *cli, const report_list *list) {
+    size_t width = strlen("matrix");
+    double weights = 0;
+    double bits = 0;
+    const pith_convert_row *worst = NULL;
+    for (size_t i = 0; i < list->n; i++) {
+        const pith_convert_row *row = &list->rows[i];
+        double count = (double)row->rows * (double)row->cols;
+        width = strlen(row->name) > width ? strlen(row->name) : width;
+        weights += count;
+        bits += count * row->bits_per_weight;
+        worst = worst == NULL || row->relative_error > worst->relative_error ? row : worst;
+    }
+    pith_cli_print(cli, "%-*s  type  %15s  bits/weight  rel. error\n", (int)width, "matrix",
+                   "shape");
+    for (size_t i = 0; i < list->n; i++) {
+        const pith_convert_row *row = &list->rows[i];
+        char shape[48];
+        snprintf(shape, sizeof shape, "%zu x %zu", row->rows, row->cols);
+        pith_cli_print(cli, "%-*s  %-4s  %15s  %11.4f  %10.6f%s\n", (int)width, row->name,
+                       pith_type_name(row->type), shape, row->bits_per_weight, row->relative_error,
+                       row->fell_back ? "  columns are not a multiple of 32: int8, not int4" : "");
+    }
+    if (worst != NULL) {
+        pith_cli_print(cli,
+                       "total: %zu matrices, %.0f weights, %.4f bits/weight; largest relative "
+                       "error %.6f in %s\n",
+                       list->n, weights, bits / weights, worst->relative_error, worst->name);
+    }
+}
+
+static bool on_progress(void *user, size_t done, size_t total) {
+    pith_progress_update(user, done, total);
+    return !pith_interrupted();
+}
+
+static pith_status check_paths(const convert_settings *settings, pith_error *error) {
+    const char *const inputs[] = {settings->source, settings->importance, settings->tokenizer};
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        pith_status status = PITH_OK;
+        if (inputs[i] != NULL) {
+            status = pith_cli_check_output(settings->output, inputs[i], error);
+        }
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    return PITH_OK;
+}
+
+static int run(pith_cli *cli, const void *arguments) {
+    const convert_settings *settings = arguments;
+    report_list report = {.rows = NULL};
+    pith_progress progress;
+    pith_error error;
+    cli->verbose = settings->verbose;
+    pith_convert_options convert = {
+        .type = (pith_type)(settings->type - 1),
+        .head_type = settings->head_type == 0 ? PITH_N_TYPES : (pith_type)(settings->head_type - 1),
+        .importance_path = settings->importance,
+        .tokenizer_path = settings->tokenizer,
+        .n_threads = settings->threads,
+        .log = {.fn = pith_cli_log, .user = cli},
+        .progress = on_progress,
+        .progress_user = &progress,
+        .report = settings->report ? add_row : NULL,
+        .report_user = &report,
+    };
+    pith_status status = check_paths(settings, &error);
+    if (status == PITH_OK) {
+        pith_progress_begin(&progress, cli, "weights");
+        status = pith_convert(settings->source, settings->output, &convert, &error);
+        pith_progress_end(&progress);
+    }
+    if (status == PITH_OK && report.failed) {
+        status = pith_fail(&error, PITH_ERROR_MEMORY,
+                           "%s is written, but there is no memory for "
+                           "the report",
+                           settings->output);
+    }
+    if (status == PITH_OK && settings->report) {
+        print_report(cli, &report);
+    }
+    free_report(&report);
+    return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+}
+
+const pith_command pith_command_convert = {
+    .name = "convert",
+    .summary = "convert a Hugging Face model directory to a .pith file",
+    .description =
+        "Reads config.json, the safetensors shards and the tokenizer of a Llama-family model and "
+        "writes one file that the other commands open. The file appears under its name only when "
+        "it is complete, and depends on nothing but the sources, the types and the importance "
+        "file: any number of threads writes the same bytes.",
+    .example = "pith convert Llama-2-7b-chat-hf llama2.pith --type int4 --report",
+    .operands = operands,
+    .groups = groups,
+    .settings_size = sizeof(convert_settings),
+    .run = run,
+};

@@ -1,0 +1,131 @@
+/* The pith command: finds the sub-command, reads its arguments, runs it. Nothing is done before
+ * what must precede every thread and every file: the setting for OpenBLAS, the signals, and file
+ * descriptors 0 to 2. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "simd/kernels.h"
+
+static const pith_command *const commands[] = {
+    &pith_command_convert, &pith_command_importance, &pith_command_inspect,    &pith_command_run,
+    &pith_command_chat,    &pith_command_tokenize,   &pith_command_detokenize, &pith_command_logits,
+    &pith_command_eval,    &pith_command_bench,
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const pith_command *find_command(const char *name) {
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i]->name, name) == 0) {
+            return commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_command(pith_cli *cli, const char *name) {
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        names[i] = commands[i]->name;
+    }
+    const char *near = pith_nearest(name, names, N_COMMANDS);
+    if (near != NULL) {
+        return pith_cli_usage(cli, "unknown command '%s'; did you mean '%s'?", name, near);
+    }
+    return pith_cli_usage(cli, "unknown command '%s'", name);
+}
+
+/* A closed descriptor 0, 1 or 2 would be given to the next file that is opened, and messages would
+ * end in a model. Each gets a file that fails when used as it should be. */
+static void open_standard_files(void) {
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == 1 ? O_RDONLY : O_WRONLY) != fd) {
+            _exit(PITH_EXIT_FAILURE);
+        }
+    }
+}
+
+/* OpenBLAS reads its environment when it is loaded; its older releases do not know newer x86 CPUs
+ * and would choose AVX2 kernels there. The kernel table knows what CPU and system can run. */
+static void prepare_blas(void) {
+    if (pith_kernels_find("avx512") != NULL) {
+        setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+    }
+}
+
+static int show_help(pith_cli *cli, int argc, char **argv) {
+    if (argc == 0) {
+        pith_help_overview(cli, commands, N_COMMANDS);
+        return PITH_EXIT_OK;
+    }
+    if (argc > 1) {
+        return pith_cli_usage(cli, "unexpected argument '%s'", argv[1]);
+    }
+    if (strcmp(argv[0], "--man") == 0) {
+        pith_help_man(cli, commands, N_COMMANDS);
+        return PITH_EXIT_OK;
+    }
+    const pith_command *command = find_command(argv[0]);
+    if (command == NULL) {
+        return unknown_command(cli, argv[0]);
+    }
+    pith_help_command(cli, command);
+    return PITH_EXIT_OK;
+}
+
+static int run_command(pith_cli *cli, const pith_command *command, int argc, char **argv) {
+    pith_error error;
+    bool help;
+    cli->name = command->name;
+    void *settings = calloc(1, command->settings_size);
+    if (settings == NULL) {
+        pith_cli_message(cli, "out of memory");
+        return PITH_EXIT_FAILURE;
+    }
+    int code = PITH_EXIT_OK;
+    if (pith_options_parse(command, argc, argv, settings, &help, &error) != PITH_OK) {
+        code = pith_cli_usage(cli, "%s", error.message);
+    } else if (help) {
+        pith_help_command(cli, command);
+    } else {
+        pith_interrupt_catch(true);
+        code = command->run(cli, settings);
+    }
+    free(settings);
+    return code;
+}
+
+static int dispatch(pith_cli *cli, int argc, char **argv) {
+    if (argc < 2) {
+        return pith_cli_usage(cli, "a command is missing");
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        pith_cli_print(cli, "pith %s\n", pith_version());
+        return PITH_EXIT_OK;
+    }
+    if (strcmp(argv[1], "help") == 0) {
+        return show_help(cli, argc - 2, argv + 2);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        return show_help(cli, 0, NULL);
+    }
+    const pith_command *command = find_command(argv[1]);
+    if (command == NULL) {
+        return unknown_command(cli, argv[1]);
+    }
+    return run_command(cli, command, argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv) {
+    pith_cli cli = {.name = NULL};
+    open_standard_files();
+    prepare_blas();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, handled like others */
+    return pith_cli_finish(&cli, dispatch(&cli, argc, argv));
+}

@@ -1,0 +1,274 @@
+/* The shared options, and opening a model by them. */
+#include "cli/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/pool.h"
+
+static const char *const kv_types[] = {"f32", "f16", "int8", NULL};
+static const char *const on_off[] = {"on", "off", NULL};
+
+_Static_assert(PITH_KV_F32 == 1 && PITH_KV_F16 == 2 && PITH_KV_INT8 == 3, "--kv is an index");
+_Static_assert(PITH_BLAS_ON == 1 && PITH_BLAS_OFF == 2, "--blas is an index");
+
+const pith_option pith_threads_options[] = {
+    {.name = "threads",
+     .letter = 't',
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = PITH_MAX_THREADS,
+     .help = "threads to use, by default one per usable CPU"},
+    {.name = NULL},
+};
+
+const pith_option pith_common_options[] = {
+    {.name = "threads",
+     .letter = 't',
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = PITH_MAX_THREADS,
+     .help = "threads to use, by default one per usable CPU",
+     .offset = offsetof(pith_common_settings, threads)},
+    {.name = "kv",
+     .kind = PITH_OPTION_CHOICE,
+     .argument = "TYPE",
+     .choices = kv_types,
+     .help = "type of the KV cache, by default f32 for f32 weights and f16 for others",
+     .offset = offsetof(pith_common_settings, kv)},
+    {.name = "blas",
+     .kind = PITH_OPTION_CHOICE,
+     .argument = "WHEN",
+     .choices = on_off,
+     .help = "OpenBLAS for f32 weights, by default when it is installed; off keeps results "
+             "identical for every batch size",
+     .offset = offsetof(pith_common_settings, blas)},
+    {.name = "mmap",
+     .kind = PITH_OPTION_FLAG,
+     .help = "map the model file instead of reading it",
+     .offset = offsetof(pith_common_settings, map)},
+    {.name = "isa",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "NAME",
+     .help = "instruction set: scalar, avx2, avx512, avx512-vnni; by default the best this CPU has",
+     .offset = offsetof(pith_common_settings, isa)},
+    {.name = "verbose",
+     .letter = 'v',
+     .kind = PITH_OPTION_FLAG,
+     .help = "show the library's information messages too",
+     .offset = offsetof(pith_common_settings, verbose)},
+    {.name = NULL},
+};
+
+const pith_option pith_length_options[] = {
+    {.name = "context",
+     .letter = 'c',
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = 1 << 24,
+     .help = "tokens of context, by default the model's",
+     .offset = offsetof(pith_length_settings, context)},
+    {.name = "batch",
+     .letter = 'b',
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = 1 << 16,
+     .initial = "512",
+     .help = "most tokens in one forward pass",
+     .offset = offsetof(pith_length_settings, batch)},
+    {.name = NULL},
+};
+
+const pith_option pith_sampling_options[] = {
+    {.name = "n-predict",
+     .letter = 'n',
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = 1 << 24,
+     .help = "most tokens to generate, by default until the end token or a full "
+             "context",
+     .offset = offsetof(pith_sampling_settings, max_tokens)},
+    {.name = "temp",
+     .kind = PITH_OPTION_REAL,
+     .argument = "T",
+     .low = 0,
+     .high = 100,
+     .initial = "0.8",
+     .help = "temperature; 0 takes the most likely token",
+     .offset = offsetof(pith_sampling_settings, temperature)},
+    {.name = "top-k",
+     .kind = PITH_OPTION_COUNT,
+     .argument = "K",
+     .low = 0,
+     .high = 1 << 24,
+     .initial = "40",
+     .help = "keep the K most likely tokens; 0 keeps all",
+     .offset = offsetof(pith_sampling_settings, top_k)},
+    {.name = "top-p",
+     .kind = PITH_OPTION_REAL,
+     .argument = "P",
+     .low = 0,
+     .high = 1,
+     .initial = "0.9",
+     .help = "keep the likeliest tokens that reach probability P together; 0 or "
+             "1 keeps all",
+     .offset = offsetof(pith_sampling_settings, top_p)},
+    {.name = "min-p",
+     .kind = PITH_OPTION_REAL,
+     .argument = "P",
+     .low = 0,
+     .high = 1,
+     .initial = "0",
+     .help = "keep tokens with at least P of the likeliest one's probability",
+     .offset = offsetof(pith_sampling_settings, min_p)},
+    {.name = "repeat-penalty",
+     .kind = PITH_OPTION_REAL,
+     .argument = "R",
+     .low = 0,
+     .high = 100,
+     .initial = "1.1",
+     .help = "divide the logits of recent tokens by R; 0 or 1 is off",
+     .offset = offsetof(pith_sampling_settings, repeat_penalty)},
+    {.name = "frequency-penalty",
+     .kind = PITH_OPTION_REAL,
+     .argument = "F",
+     .low = -100,
+     .high = 100,
+     .initial = "0",
+     .help = "subtract F for every recent occurrence",
+     .offset = offsetof(pith_sampling_settings, frequency_penalty)},
+    {.name = "presence-penalty",
+     .kind = PITH_OPTION_REAL,
+     .argument = "F",
+     .low = -100,
+     .high = 100,
+     .initial = "0",
+     .help = "subtract F from every recent token",
+     .offset = offsetof(pith_sampling_settings, presence_penalty)},
+    {.name = "repeat-last-n",
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = 1 << 20,
+     .initial = "64",
+     .help = "how many tokens are recent",
+     .offset = offsetof(pith_sampling_settings, repeat_last_n)},
+    {.name = "seed",
+     .letter = 's',
+     .kind = PITH_OPTION_SEED,
+     .argument = "S",
+     .help = "seed of the random numbers, by default a new one each time (see --stats)",
+     .offset = offsetof(pith_sampling_settings, seed)},
+    {.name = "stop",
+     .kind = PITH_OPTION_TEXTS,
+     .argument = "STR",
+     .low = 1,
+     .high = 256,
+     .help = "end before this text; may be given up to 16 times",
+     .offset = offsetof(pith_sampling_settings, stops)},
+    {.name = "stats",
+     .kind = PITH_OPTION_FLAG,
+     .help = "report tokens, time to the first token, tokens/s and the seed on standard error",
+     .offset = offsetof(pith_sampling_settings, stats)},
+    {.name = NULL},
+};
+
+pith_model_options pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings) {
+    cli->verbose = settings->verbose;
+    return (pith_model_options){
+        .n_threads = settings->threads,
+        .isa = settings->isa,
+        .blas = (pith_blas)settings->blas,
+        .map = settings->map,
+        .log = pith_cli_log,
+        .log_user = cli,
+    };
+}
+
+pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *settings,
+                                const char *path, bool tokens_only, pith_model **out,
+                                pith_error *error) {
+    pith_model_options options = pith_cli_model_options(cli, settings);
+    if (tokens_only) {
+        options.n_threads = 1;
+        options.blas = PITH_BLAS_OFF;
+        options.map = true;
+    }
+    return pith_model_open(out, path, &options, error);
+}
+
+pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t n_bytes,
+                              unsigned flags, int32_t **tokens, size_t *n_tokens,
+                              pith_error *error) {
+    size_t capacity = n_bytes / 2 + 16;
+    for (;;) {
+        int32_t *ids = calloc(capacity, sizeof *ids);
+        if (ids == NULL) {
+            return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", capacity);
+        }
+        pith_status status =
+            pith_tokenize(model, text, n_bytes, flags, ids, capacity, n_tokens, error);
+        if (status == PITH_OK) {
+            *tokens = ids;
+            return PITH_OK;
+        }
+        free(ids);
+        if (status != PITH_ERROR_CAPACITY) {
+            return status;
+        }
+        capacity = *n_tokens;
+    }
+}
+
+pith_status pith_cli_generation(const pith_sampling_settings *settings,
+                                pith_generate_params *params, pith_error *error) {
+    uint64_t seed = settings->seed.value;
+    if (!settings->seed.given && getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        return pith_fail(error, PITH_ERROR_IO, "no random seed: %s", strerror(errno));
+    }
+    *params = (pith_generate_params){
+        .sampling =
+            {
+                .temperature = (float)settings->temperature,
+                .top_k = settings->top_k,
+                .top_p = (float)settings->top_p,
+                .min_p = (float)settings->min_p,
+                .repeat_penalty = (float)settings->repeat_penalty,
+                .repeat_last_n = settings->repeat_last_n,
+                .frequency_penalty = (float)settings->frequency_penalty,
+                .presence_penalty = (float)settings->presence_penalty,
+                .seed = seed,
+            },
+        .max_tokens = settings->max_tokens,
+        .stops = settings->stops.items,
+        .n_stops = settings->stops.n,
+    };
+    return PITH_OK;
+}
+
+void pith_cli_print_usage(pith_cli *cli, const pith_usage *usage, uint64_t seed) {
+    static const char *const finishes[] = {
+        [PITH_FINISH_EOS] = "end token",       [PITH_FINISH_STOP] = "stop text",
+        [PITH_FINISH_LENGTH] = "length",       [PITH_FINISH_CONTEXT] = "context full",
+        [PITH_FINISH_STOPPED] = "interrupted",
+    };
+    /* The first token comes with the prompt; the others are what generation is timed on. */
+    double prompt_rate =
+        usage->prompt_seconds > 0 ? (double)usage->prompt_tokens / usage->prompt_seconds : 0;
+    double rate = usage->generated_tokens > 1 && usage->generate_seconds > 0
+                      ? (double)(usage->generated_tokens - 1) / usage->generate_seconds
+                      : 0;
+    pith_cli_message(cli,
+                     "prompt %zu tokens (%.1f tokens/s), first token after %.3f s, generated %zu "
+                     "tokens (%.1f tokens/s), ended by %s, seed %llu",
+                     usage->prompt_tokens, prompt_rate, usage->prompt_seconds,
+                     usage->generated_tokens, rate, finishes[usage->finish],
+                     (unsigned long long)seed);
+}

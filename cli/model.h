@@ -1,0 +1,62 @@
+/* The options that commands share, and opening models and sessions by them. */
+#ifndef PITH_CLI_MODEL_H
+#define PITH_CLI_MODEL_H
+
+#include <stddef.h>
+
+#include "cli/cli.h"
+
+/* --threads, --kv, --blas, --mmap, --isa, --verbose: every command that opens a model. */
+typedef struct pith_common_settings {
+    size_t threads;
+    size_t kv;   /* as pith_kv_type */
+    size_t blas; /* as pith_blas */
+    bool map;
+    bool verbose;
+    const char *isa;
+} pith_common_settings;
+
+/* --context, --batch */
+typedef struct pith_length_settings {
+    size_t context;
+    size_t batch;
+} pith_length_settings;
+
+/* --temp ... --stats: run and chat. */
+typedef struct pith_sampling_settings {
+    double temperature, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty;
+    size_t top_k, repeat_last_n;
+    size_t max_tokens;
+    pith_seed seed;
+    pith_texts stops;
+    bool stats;
+} pith_sampling_settings;
+
+extern const pith_option pith_common_options[];
+extern const pith_option pith_length_options[];
+extern const pith_option pith_sampling_options[];
+extern const pith_option pith_threads_options[]; /* a lone size_t */
+
+/* The options in the library's words; the log goes to standard error. */
+pith_model_options pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings);
+
+/* Opens a model; its log goes to standard error. With `tokens_only` the file is mapped and no
+ * threads are made: enough for the tokenizer. */
+pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *settings,
+                                const char *path, bool tokens_only, pith_model **out,
+                                pith_error *error);
+
+/* Encodes a text; *tokens is malloc'ed. */
+pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t n_bytes,
+                              unsigned flags, int32_t **tokens, size_t *n_tokens,
+                              pith_error *error);
+
+/* Fills generation parameters; draws a seed from the system when none was given. `params` borrows
+ * from `settings`. Errors: IO. */
+pith_status pith_cli_generation(const pith_sampling_settings *settings,
+                                pith_generate_params *params, pith_error *error);
+
+/* One line of figures on standard error. */
+void pith_cli_print_usage(pith_cli *cli, const pith_usage *usage, uint64_t seed);
+
+#endif

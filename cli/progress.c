@@ -1,0 +1,83 @@
+/* The progress bar on standard error, only where that is a terminal, and the interrupt flag. */
+#include "cli/cli.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A signal handler can only reach a variable of static storage. */
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number) {
+    (void)signal_number;
+    interrupted = 1;
+}
+
+void pith_interrupt_catch(bool once) {
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigemptyset(&action.sa_mask);
+    /* Without SA_RESTART a blocked read returns. SA_RESETHAND makes the second one deadly. */
+    action.sa_flags = once ? (int)SA_RESETHAND : 0;
+    interrupted = 0;
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool pith_interrupted(void) {
+    return interrupted != 0;
+}
+
+double pith_cli_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+pith_size_text pith_size_format(double amount, const char *unit) {
+    static const char *const prefixes[] = {"", "k", "M", "G", "T"};
+    pith_size_text out;
+    size_t i = 0;
+    while (amount >= 999.5 && i + 1 < sizeof prefixes / sizeof prefixes[0]) {
+        amount /= 1000;
+        i++;
+    }
+    int decimals = i == 0 || amount >= 99.95 ? 0 : amount >= 9.995 ? 1 : 2;
+    snprintf(out.text, sizeof out.text, "%.*f %s%s", decimals, amount, prefixes[i], unit);
+    return out;
+}
+
+void pith_progress_begin(pith_progress *progress, pith_cli *cli, const char *unit) {
+    double now = pith_cli_seconds();
+    *progress = (pith_progress){
+        .cli = cli, .unit = unit, .shown = isatty(STDERR_FILENO) != 0, .start = now, .drawn = now};
+}
+
+void pith_progress_update(pith_progress *progress, size_t done, size_t total) {
+    enum { WIDTH = 30 };
+    double now = pith_cli_seconds();
+    if (!progress->shown || total == 0 || now - progress->drawn < 0.1) {
+        return;
+    }
+    progress->drawn = now;
+    double share = fmin((double)done / (double)total, 1);
+    double rate = (double)done / (now - progress->start);
+    double left = done > 0 ? (double)(total - done) / rate : 0;
+    char bar[WIDTH + 1];
+    size_t filled = (size_t)(share * WIDTH);
+    memset(bar, '-', WIDTH);
+    memset(bar, '#', filled);
+    bar[WIDTH] = 0;
+    fprintf(stderr, "\r\033[K[%s] %3.0f%%  %s/s  %.0f:%02.0f left", bar, 100 * share,
+            pith_size_format(rate, progress->unit).text, floor(left / 60), floor(fmod(left, 60)));
+    fflush(stderr);
+    progress->cli->bar = true;
+}
+
+void pith_progress_end(pith_progress *progress) {
+    if (progress->cli->bar) {
+        fputs("\r\033[K", stderr);
+        progress->cli->bar = false;
+    }
+}

@@ -1,0 +1,229 @@
+/* pith run: generate text after a prompt, or between a prefix and a suffix. */
+#include "cli/commands.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/model.h"
+
+typedef struct run_settings {
+    const char *model;
+    const char *prompt, *prompt_file, *prefix, *suffix;
+    bool suffix_first, special, ignore_eos;
+    pith_sampling_settings sampling;
+    pith_common_settings common;
+    pith_length_settings length;
+} run_settings;
+
+static const pith_operand operands[] = {
+    {.name = "MODEL.pith", .help = "the model", .offset = offsetof(run_settings, model)},
+    {.name = NULL},
+};
+
+static const pith_option prompt_options[] = {
+    {.name = "prompt",
+     .letter = 'p',
+     .kind = PITH_OPTION_TEXT,
+     .argument = "TEXT",
+     .help = "text to continue",
+     .offset = offsetof(run_settings, prompt)},
+    {.name = "file",
+     .letter = 'f',
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .help = "file with the text to continue, taken as it is; - reads standard input",
+     .offset = offsetof(run_settings, prompt_file)},
+    {.name = "prefix",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .help = "infilling: file with what stands before the text to write",
+     .offset = offsetof(run_settings, prefix)},
+    {.name = "suffix",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .help = "infilling: file with what stands after it",
+     .offset = offsetof(run_settings, suffix)},
+    {.name = "suffix-first",
+     .kind = PITH_OPTION_FLAG,
+     .help = "infilling: show the model the suffix before the prefix",
+     .offset = offsetof(run_settings, suffix_first)},
+    {.name = "special",
+     .kind = PITH_OPTION_FLAG,
+     .help = "read special tokens written in the prompt as such",
+     .offset = offsetof(run_settings, special)},
+    {.name = "ignore-eos",
+     .kind = PITH_OPTION_FLAG,
+     .help = "go on after an end token",
+     .offset = offsetof(run_settings, ignore_eos)},
+    {.name = NULL},
+};
+
+static const pith_option_group groups[] = {
+    {"Prompt", prompt_options, 0},
+    {"Generation", pith_sampling_options, offsetof(run_settings, sampling)},
+    {"Model", pith_common_options, offsetof(run_settings, common)},
+    {"Session", pith_length_options, offsetof(run_settings, length)},
+    {NULL, NULL, 0},
+};
+
+static pith_status read_infill(const pith_model *model, const run_settings *settings,
+                               int32_t **tokens, size_t *n_tokens, pith_error *error) {
+    char *prefix = NULL;
+    char *suffix = NULL;
+    size_t n_prefix = 0;
+    size_t n_suffix = 0;
+    int32_t *ids = NULL;
+    pith_status status = pith_cli_read(settings->prefix, &prefix, &n_prefix, error);
+    if (status == PITH_OK) {
+        status = pith_cli_read(settings->suffix, &suffix, &n_suffix, error);
+    }
+    if (status != PITH_OK) {
+        goto done;
+    }
+    status = pith_infill_format(model, prefix, n_prefix, suffix, n_suffix, settings->suffix_first,
+                                NULL, 0, n_tokens, error);
+    if (status != PITH_OK && status != PITH_ERROR_CAPACITY) {
+        goto done;
+    }
+    ids = calloc(*n_tokens, sizeof *ids);
+    if (ids == NULL) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", *n_tokens);
+        goto done;
+    }
+    status = pith_infill_format(model, prefix, n_prefix, suffix, n_suffix, settings->suffix_first,
+                                ids, *n_tokens, n_tokens, error);
+    if (status == PITH_OK) {
+        *tokens = ids;
+        ids = NULL;
+    }
+done:
+    free(ids);
+    free(prefix);
+    free(suffix);
+    return status;
+}
+
+static pith_status read_prompt(const pith_model *model, const run_settings *settings,
+                               int32_t **tokens, size_t *n_tokens, pith_error *error) {
+    if (settings->prefix != NULL) {
+        return read_infill(model, settings, tokens, n_tokens, error);
+    }
+    const char *text = settings->prompt != NULL ? settings->prompt : "";
+    size_t n_bytes = strlen(text);
+    char *file_text = NULL;
+    pith_status status = PITH_OK;
+    if (settings->prompt_file != NULL) {
+        status = pith_cli_read(settings->prompt_file, &file_text, &n_bytes, error);
+        text = file_text;
+    }
+    if (status == PITH_OK) {
+        unsigned flags =
+            PITH_TOKENIZE_BOS | (settings->special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0);
+        status = pith_cli_tokenize(model, text, n_bytes, flags, tokens, n_tokens, error);
+    }
+    if (status == PITH_OK && *n_tokens == 0) {
+        status = pith_fail(error, PITH_ERROR_ARGUMENT,
+                           "the prompt is empty, and the model has no token to begin a text with");
+    }
+    free(file_text);
+    return status;
+}
+
+typedef struct text_sink {
+    pith_cli *cli;
+    bool line_open; /* the last byte written was not a newline */
+} text_sink;
+
+static bool on_text(void *user, const char *text, size_t n_bytes) {
+    text_sink *sink = user;
+    if (n_bytes > 0) {
+        sink->line_open = text[n_bytes - 1] != '\n';
+    }
+    return pith_cli_write(sink->cli, text, n_bytes) && pith_cli_flush(sink->cli) &&
+           !pith_interrupted();
+}
+
+static pith_status generate(pith_cli *cli, const pith_model *model, const run_settings *settings,
+                            const int32_t *tokens, size_t n_tokens, pith_error *error) {
+    pith_session_options options = {
+        .n_context = settings->length.context,
+        .n_batch = settings->length.batch,
+        .kv_type = (pith_kv_type)settings->common.kv,
+    };
+    pith_session *session = NULL;
+    pith_generate_params params;
+    text_sink sink = {.cli = cli};
+    pith_usage usage;
+    pith_status status = pith_cli_generation(&settings->sampling, &params, error);
+    params.ignore_eos = settings->ignore_eos;
+    if (status == PITH_OK) {
+        status = pith_session_new(&session, model, &options, error);
+    }
+    if (status == PITH_OK && n_tokens > pith_session_context(session)) {
+        status =
+            pith_fail(error, PITH_ERROR_CONTEXT, "the prompt has %zu tokens, the context only %zu",
+                      n_tokens, pith_session_context(session));
+    }
+    if (status == PITH_OK) {
+        status = pith_generate(session, tokens, n_tokens, &params, on_text, &sink, &usage, error);
+        if (sink.line_open && isatty(STDOUT_FILENO)) {
+            pith_cli_write(cli, "\n", 1);
+        }
+    }
+    if (status == PITH_OK && settings->sampling.stats) {
+        pith_cli_flush(cli);
+        pith_cli_print_usage(cli, &usage, params.sampling.seed);
+    }
+    if (status == PITH_OK && pith_interrupted()) {
+        status = pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
+    }
+    pith_session_free(session);
+    return status;
+}
+
+static int run(pith_cli *cli, const void *arguments) {
+    const run_settings *settings = arguments;
+    pith_error error;
+    if ((settings->prefix != NULL) != (settings->suffix != NULL)) {
+        return pith_cli_usage(cli, "--prefix and --suffix go together");
+    }
+    if ((settings->prompt != NULL) + (settings->prompt_file != NULL) + (settings->prefix != NULL) >
+        1) {
+        return pith_cli_usage(cli, "--prompt, --file and --prefix exclude each other");
+    }
+    if (settings->suffix_first && settings->prefix == NULL) {
+        return pith_cli_usage(cli, "--suffix-first needs --prefix and --suffix");
+    }
+    pith_model *model = NULL;
+    int32_t *tokens = NULL;
+    size_t n_tokens = 0;
+    pith_status status =
+        pith_cli_open_model(cli, &settings->common, settings->model, false, &model, &error);
+    if (status == PITH_OK) {
+        status = read_prompt(model, settings, &tokens, &n_tokens, &error);
+    }
+    if (status == PITH_OK) {
+        status = generate(cli, model, settings, tokens, n_tokens, &error);
+    }
+    free(tokens);
+    pith_model_free(model);
+    return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+}
+
+const pith_command pith_command_run = {
+    .name = "run",
+    .summary = "generate text after a prompt",
+    .description =
+        "Writes the generated text to standard output as it comes; the prompt is not repeated. "
+        "The model's beginning-of-text token is put in front, so an empty prompt lets the model "
+        "begin by itself.\n\n"
+        "With --prefix and --suffix a Code Llama model writes what belongs between two files.",
+    .example = "pith run tale.pith -p 'Once upon a time' -n 100\n"
+               "pith run codellama.pith --prefix before.c --suffix after.c --temp 0",
+    .operands = operands,
+    .groups = groups,
+    .settings_size = sizeof(run_settings),
+    .run = run,
+};

@@ -1,0 +1,102 @@
+#!/bin/bash
+# Tests of the command as a user runs it: exit codes, standard output, messages, files, signals.
+# Usage: [PITH=build/pith] tests/cli/run.sh [FILE...]   (default: every tests/cli/test_*.sh)
+# Each assertion is one test. Prints what failed and "N passed, N failed"; non-zero on failure.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+ROOT=$PWD
+PITH=$(realpath "${PITH:-build/pith}")
+export LC_ALL=C.UTF-8
+[ -x "$PITH" ] || {
+    echo "no command at $PITH" >&2
+    exit 1
+}
+
+T=$(mktemp -d "${TMPDIR:-/tmp}/pith-cli.XXXXXX")
+trap 'cd /; chmod -R u+w "$T"; rm -rf "$T"' EXIT
+passed=0
+failed=0
+skipped=0
+what=
+
+ok() { passed=$((passed + 1)); }
+bad() {
+    failed=$((failed + 1))
+    echo "FAILED: $what: $1"
+    tail -5 "$T/err" | sed 's/^/    stderr: /'
+    head -c 300 "$T/out" | sed 's/^/    stdout: /'
+}
+skip() {
+    skipped=$((skipped + 1))
+    echo "skipped: $1"
+}
+
+# expect CODE COMMAND... : runs it with "$T/out" and "$T/err"; standard input is passed on.
+expect() {
+    local want=$1 got
+    shift
+    what="${*//$T\//}"
+    "$@" >"$T/out" 2>"$T/err"
+    got=$?
+    if [ "$got" = "$want" ]; then ok; else bad "exit code $got, not $want"; fi
+}
+
+# Of the last command: standard output or error matches an extended regular expression.
+prints() { if grep -Eq -- "$1" "$T/out"; then ok; else bad "standard output lacks: $1"; fi; }
+says() { if grep -Eiq -- "$1" "$T/err"; then ok; else bad "standard error lacks: $1"; fi; }
+# Standard error is one line that begins as every message does.
+one_line() {
+    if [ "$(wc -l <"$T/err")" = 1 ] && grep -q '^pith' "$T/err"; then ok; else bad "not one line"; fi
+}
+silent() { if [ ! -s "$T/err" ]; then ok; else bad "standard error is not empty"; fi; }
+no_output() { if [ ! -s "$T/out" ]; then ok; else bad "standard output is not empty"; fi; }
+# fails CODE PATTERN COMMAND... : the exit code, one matching line on standard error, no output.
+fails() {
+    local want=$1 pattern=$2
+    shift 2
+    expect "$want" "$@"
+    says "$pattern"
+    one_line
+    no_output
+}
+# is TEXT CONDITION... : a test(1) condition.
+is() {
+    what=$1
+    shift
+    if [ "$@" ]; then ok; else bad "false: $*"; fi
+}
+
+# The models: the one that ships, and what can be made of it.
+SOURCE=$ROOT/weights/models/tale
+TALE=$T/tale.pith
+CHAT=$T/chat.pith
+make_models() {
+    "$PITH" convert "$SOURCE" "$TALE" --type int8 || return 1
+    mkdir "$T/chat-source"
+    cp "$SOURCE"/*.json "$SOURCE"/tokenizer.model "$SOURCE"/model.safetensors "$T/chat-source" || return 1
+    python3 - "$T/chat-source/tokenizer_config.json" <<'END' || return 1
+import json, sys
+config = json.load(open(sys.argv[1]))
+config["chat_template"] = (
+    "{% for message in messages %}{% if message.role == 'system' %}{{ '<<SYS>>\\n' + "
+    "message.content + '\\n<</SYS>>\\n\\n' }}{% elif message.role == 'user' %}{{ bos_token + "
+    "'[INST] ' + message.content + ' [/INST]' }}{% else %}{{ ' ' + message.content + ' ' + "
+    "eos_token }}{% endif %}{% endfor %}")
+json.dump(config, open(sys.argv[1], "w"))
+END
+    "$PITH" convert "$T/chat-source" "$CHAT" --type int8
+}
+: >"$T/out"
+: >"$T/err"
+make_models || {
+    echo "the test models could not be made" >&2
+    exit 1
+}
+
+[ $# -gt 0 ] || set -- tests/cli/test_*.sh
+for file in "$@"; do
+    # shellcheck source=/dev/null
+    . "$file"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,97 @@
+# convert, inspect, importance, logits, eval, bench.
+
+expect 0 "$PITH" convert "$SOURCE" "$T/int4.pith" --type int4 --report
+prints '^model.layers.0.self_attn.qkv_proj.weight +int4 +512 x 256 +4\.[0-9]+ +0\.0[0-9]+'
+prints '^total: 25 matrices, [0-9]+ weights'
+silent
+expect 0 "$PITH" convert "$SOURCE" "$T/int4-t1.pith" --type int4 -t 1
+is "any number of threads converts to the same bytes" \
+    "$(sha256sum <"$T/int4.pith")" = "$(sha256sum <"$T/int4-t1.pith")"
+expect 0 "$PITH" convert "$SOURCE" "$T/f32.pith" --type f32
+expect 0 "$PITH" convert golden/codellama "$T/fallback.pith" --type int4 --report
+prints 'int8 .*columns are not a multiple of 32'
+
+expect 0 "$PITH" inspect "$T/int4.pith" --verify
+prints '^architecture +llama$'
+prints '^types +linear layers int4, embedding and head int8$'
+prints '^tokenizer +SentencePiece BPE, 4096 pieces'
+prints '^all int4 .* 4\.3722$'
+prints '^[0-9a-f]{64} +[0-9]+ +model.safetensors$'
+prints 'all checksums are right'
+expect 0 "$PITH" inspect "$T/int4.pith" --verify --json
+is "inspect --json is JSON and says so" "$(python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+print(d["architecture"], d["type"], round(d["int4_bits_per_weight"], 3), d["verified"], d["config"]["hidden_size"])' \
+    "$T/out")" = "llama int4 4.372 True 256"
+
+head -c 20000 golden/tale-valid.txt >"$T/text"
+expect 0 "$PITH" importance "$T/f32.pith" "$T/text" --out "$T/importance"
+silent
+is "every matrix has an importance" "$(python3 -c '
+import json, struct, sys
+f = open(sys.argv[1], "rb")
+n, = struct.unpack("<Q", f.read(8))
+h = {k: v for k, v in json.loads(f.read(n)).items() if k != "__metadata__"}
+print(len(h), h["model.layers.5.mlp.down_proj.weight"]["shape"], h["lm_head.weight"]["shape"])' \
+    "$T/importance")" = "25 [704] [256]"
+expect 0 "$PITH" convert "$SOURCE" "$T/weighed.pith" --type int4 --importance "$T/importance"
+is "importance changes the quantised weights" \
+    "$(sha256sum <"$T/int4.pith")" != "$(sha256sum <"$T/weighed.pith")"
+fails 1 'text' "$PITH" convert "$SOURCE" "$T/x.pith" --type int4 --importance "$T/text"
+
+expect 0 "$PITH" logits "$TALE" --tokens 1,403,407,3,9,27 --out "$T/a.npy"
+expect 0 "$PITH" logits "$TALE" --tokens 1,403,407,3,9,27 --out "$T/b.npy" --chunk 1 -t 1
+expect 0 "$PITH" logits "$TALE" --tokens 1,403,407,3,9,27 --out "$T/c.npy" --chunk 4
+is "logits do not depend on chunks" \
+    "$(sha256sum <"$T/a.npy")" = "$(sha256sum <"$T/b.npy")" -a \
+    "$(sha256sum <"$T/a.npy")" = "$(sha256sum <"$T/c.npy")"
+is "NumPy reads the file" "$(python3 -c '
+import ast, struct, sys
+d = open(sys.argv[1], "rb").read()
+n, = struct.unpack("<H", d[8:10])
+h = ast.literal_eval(d[10:10 + n].decode())
+v = struct.unpack("<%df" % (6 * 4096), d[10 + n:])
+print(d[:8] == b"\x93NUMPY\x01\x00", (10 + n) % 64, h["descr"], h["fortran_order"], h["shape"],
+      max(range(4096), key=lambda i: v[5 * 4096 + i]) >= 0)' "$T/a.npy")" = \
+    "True 0 <f4 False (6, 4096) True"
+fails 1 'token 4096 .*outside the vocabulary' "$PITH" logits "$TALE" --tokens 1,4096 --out "$T/x.npy"
+fails 1 '600 tokens do not fit the context of 512' "$PITH" logits "$TALE" --out "$T/x.npy" \
+    --tokens "$(seq -s, 1 600)"
+is "a failure writes nothing" ! -e "$T/x.npy"
+
+expect 0 "$PITH" eval "$TALE" "$T/text" --json
+cp "$T/out" "$T/eval"
+expect 0 "$PITH" eval "$TALE" "$T/text"
+prints '^perplexity +[0-9.]+ \+- [0-9.]+$'
+expect 0 "$PITH" eval "$T/int4.pith" "$T/text" --reference "$T/f32.pith" --json --blas off
+is "eval agrees with itself and int4 is near f32" "$(python3 -c '
+import json, math, sys
+a, b = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))
+print(a["bytes"] == 20000, 20 < a["perplexity"] < 60,
+      abs(math.exp(a["nats_per_token"]) - a["perplexity"]) < 1e-9,
+      abs(a["nats_per_token"] * a["tokens"] / math.log(2) / a["bytes"] - a["bits_per_byte"]) < 1e-9,
+      0 < b["kl"] < 0.02, 0.9 < b["top1_agreement"] < 1, a["tokens"] == b["tokens"])' \
+    "$T/eval" "$T/out")" = "True True True True True True True"
+expect 0 "$PITH" eval "$T/f32.pith" "$T/text" --reference "$T/f32.pith" --json -w 2 -c 100
+is "a model is at no distance from itself" "$(python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+print(abs(d["kl"]) < 1e-12, d["top1_agreement"], d["tokens"])' "$T/out")" = "True 1.0 200"
+fails 1 'not comparable' "$PITH" eval "$TALE" "$T/text" --reference "$T/fallback.pith"
+: >"$T/nothing"
+fails 1 'nothing to predict' "$PITH" eval "$TALE" "$T/nothing"
+
+expect 0 "$PITH" bench "$TALE" -p 8,16 -n 4 -r 2 -t 1
+prints '^\| pp8 '
+prints '^\| pp16 '
+prints '^\| tg4 '
+expect 0 "$PITH" bench "$TALE" -p 8 -n 4 -r 2 -t 1 -o json
+is "bench -o json is an array of tests" "$(python3 -c '
+import json, sys
+print([(t["test"], t["threads"], t["tps_min"] <= t["tps"] <= t["tps_max"], t["rss_bytes"] > 1e6)
+       for t in json.load(open(sys.argv[1]))])' "$T/out")" = \
+    "[('pp8', 1, True, True), ('tg4', 1, True, True)]"
+expect 0 "$PITH" bench "$TALE" -p 8 -n 0 -r 1 -o csv
+is "bench -o csv has a header and a row" "$(wc -l <"$T/out")" = 2
+fails 1 'unknown shape "no-such".*llama2-7b' "$PITH" bench --shape no-such --type int4

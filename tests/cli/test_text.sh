@@ -1,0 +1,112 @@
+# tokenize, detokenize, run: the text that goes in and comes out.
+
+printf 'Once upon a time\n\nthe end' >"$T/lines"
+expect 0 "$PITH" tokenize "$TALE" <"$T/lines"
+is "one result per line" "$(wc -l <"$T/out")" = 3
+is "an empty line has no tokens" "$(sed -n 2p "$T/out")" = '{"ids": []}'
+expect 0 "$PITH" tokenize "$TALE" --bos <"$T/lines"
+is "--bos adds the token" "$(sed -n 2p "$T/out")" = '{"ids": [1]}'
+expect 0 "$PITH" tokenize "$TALE" </dev/null
+no_output
+silent
+expect 0 sh -c "echo 'a</s>' | '$PITH' tokenize '$TALE' --special"
+prints ', 2\]'
+expect 0 sh -c "echo 'a</s>' | '$PITH' tokenize '$TALE'"
+is "special tokens in a text are plain by default" -z "$(grep -E ', 2\]' "$T/out")"
+printf '{"text": "Once upon a time"}\n{"text": "\\u00e9\\n\\ud83d\\ude00"}\n{"text": "a\\u0000b"}\n' >"$T/jsonl"
+expect 0 "$PITH" tokenize "$TALE" --json <"$T/jsonl"
+cp "$T/out" "$T/ids"
+expect 0 "$PITH" detokenize "$TALE" <"$T/ids"
+is "text survives the round trip" "$(python3 -c '
+import json, sys
+print([json.loads(l)["text"] for l in open(sys.argv[1])] == [json.loads(l)["text"] for l in open(sys.argv[2])])' \
+    "$T/jsonl" "$T/out")" = True
+
+bad_line() { # PATTERN COMMAND INPUT...
+    printf "$3" >"$T/input"
+    expect 1 "$PITH" $2 <"$T/input"
+    says "$1"
+    one_line
+}
+bad_line 'line 2: not valid JSON' "tokenize $TALE --json" '{"text": "a"}\n{"text": \n'
+bad_line 'line 1: not a JSON object with the key "text"' "tokenize $TALE --json" '{"txt": "a"}\n'
+bad_line 'line 1: not a JSON object' "tokenize $TALE --json" '["text"]\n'
+bad_line 'line 1: "text" is not a string' "tokenize $TALE --json" '{"text": 1}\n'
+bad_line 'line 2: .*byte 1' "tokenize $TALE" 'fine\na\xff\n'
+bad_line 'line 1: not valid JSON' "detokenize $TALE" '1 2 3\n'
+bad_line 'line 1: "ids" is not an array' "detokenize $TALE" '{"ids": 1}\n'
+bad_line 'line 1: "ids"\[1\] is not a token id' "detokenize $TALE" '{"ids": [1, 1.5]}\n'
+bad_line 'line 1: "ids"\[0\] is not a token id' "detokenize $TALE" '{"ids": [2147483648]}\n'
+bad_line 'line 3: .*token 4096' "detokenize $TALE" '{"ids": []}\n{"ids": [3]}\n{"ids": [4096]}\n'
+bad_line 'line 1: .*token -1' "detokenize $TALE" '{"ids": [-1]}\n'
+
+# run
+expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 20 --temp 0
+silent
+is "the prompt is not repeated" -z "$(grep 'Once upon' "$T/out")"
+is "there is text" -s "$T/out"
+cp "$T/out" "$T/greedy"
+printf 'Once upon a time' >"$T/prompt"
+for how in "-f $T/prompt" "-f -" "-f /dev/stdin" "-f $T/prompt -t 1" "-f $T/prompt --mmap" "-f $T/prompt --isa scalar" \
+    "-f $T/prompt -b 1" "-f $T/prompt --top-k 1 --temp 2" "-f $T/prompt --seed 9"; do
+    # shellcheck disable=SC2086
+    expect 0 "$PITH" run "$TALE" $how -n 20 --temp 0 <"$T/prompt"
+    is "run $how gives the same text" "$(cat "$T/greedy")" = "$(cat "$T/out")"
+done
+expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 20 --seed 5 --stats
+says 'prompt 5 tokens .*first token after .* generated 20 tokens .*tokens/s.*seed 5$'
+one_line
+cp "$T/out" "$T/seed5"
+expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 20 --seed 5 -t 1
+is "a seed gives the same text again" "$(cat "$T/seed5")" = "$(cat "$T/out")"
+expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 20 --seed 6
+is "another seed gives another text" "$(cat "$T/seed5")" != "$(cat "$T/out")"
+expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 200 --temp 0 --stop ' the ' --stop nowhere --stats
+is "the text ends before the stop text" -z "$(grep ' the ' "$T/out")"
+says 'ended by stop text'
+expect 0 "$PITH" run "$TALE" -p '' -n 5 --temp 0
+expect 0 "$PITH" run "$TALE" -n 5 --temp 0
+expect 0 "$PITH" run "$TALE" -p x -c 8 --ignore-eos --stats
+says 'ended by context full'
+long=$(printf 'word %.0s' {1..600})
+fails 1 'the prompt has [0-9]+ tokens, the context only 512' "$PITH" run "$TALE" -p "$long"
+fails 1 'the context only 4' "$PITH" run "$TALE" -p "$long" -c 4
+fails 1 'byte 4' "$PITH" run "$TALE" -p "$(printf 'abcd\377')"
+printf 'abc\300\200' >"$T/bad.txt"
+fails 1 'byte 3' "$PITH" run "$TALE" -f "$T/bad.txt"
+fails 1 'bad.txt: .*byte 3' "$PITH" eval "$TALE" "$T/bad.txt"
+fails 1 'infilling' "$PITH" run "$TALE" --prefix "$T/prompt" --suffix "$T/prompt"
+fails 1 'sse9' "$PITH" run "$TALE" --isa sse9
+
+# Infilling, with the tokens that Code Llama's tokenizer has declared for this one.
+cp -r golden/codellama "$T/infill"
+chmod -R u+w "$T/infill"
+if python3 - "$T/infill/tokenizer_config.json" <<'END'; then
+import json, sys
+config = json.load(open(sys.argv[1]))
+for i, name in enumerate(["PRE", "MID", "SUF", "EOT"]):
+    config["added_tokens_decoder"][str(512 + i)] = {
+        "content": f"\u2581<{name}>", "lstrip": False, "normalized": False, "rstrip": False,
+        "single_word": False, "special": True}
+json.dump(config, open(sys.argv[1], "w"))
+END
+    expect 0 "$PITH" convert "$T/infill" "$T/infill.pith" --type f32
+    expect 0 "$PITH" run "$T/infill.pith" --prefix "$T/prompt" --suffix "$T/prompt" -n 4 --temp 0
+    cp "$T/out" "$T/infilled"
+    expect 0 "$PITH" run "$T/infill.pith" --prefix "$T/prompt" --suffix "$T/prompt" -n 4 --temp 0 \
+        --suffix-first
+    is "the order matters" "$(cat "$T/infilled")" != "$(cat "$T/out")"
+fi
+
+# A reader that goes away.
+for command in "run $TALE -p Once --ignore-eos" "inspect $TALE --json" "help run"; do
+    # shellcheck disable=SC2086
+    { "$PITH" $command 2>"$T/err"; echo $? >"$T/code"; } | head -c 1 >"$T/out"
+    what="$command | head -c 1"
+    is "$command: a closed pipe is a quiet failure" "$(cat "$T/code")" = 1 -o "$(cat "$T/code")" = 0
+    silent
+done
+what="run into a closed pipe"
+{ sleep 0.2; "$PITH" run "$TALE" -p Once --ignore-eos 2>"$T/err"; echo $? >"$T/code"; } | true
+is "$what is exit code 1" "$(cat "$T/code")" = 1
+silent
