@@ -41,10 +41,8 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define PITH_API __attribute__((visibility("default")))
-#define PITH_PRINTF(format, first) __attribute__((format(printf, format, first)))
 #else
 #define PITH_API
-#define PITH_PRINTF(format, first)
 #endif
 
 /* ---- Status ---------------------------------------------------------------------------------- */

@@ -3,13 +3,11 @@
 #define PITH_SIMD_AVX2_VECTOR_H
 
 #include "simd/exp.h"
-#include "simd/unroll.h"
+#include "simd/inline.h"
 
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define PITH_INLINE static inline __attribute__((always_inline))
 
 /* All bits set in the first n of 8 lanes; in all of them from 8 on. */
 PITH_INLINE __m256i first_lanes(size_t n) {

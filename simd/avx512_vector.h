@@ -3,13 +3,11 @@
 #define PITH_SIMD_AVX512_VECTOR_H
 
 #include "simd/exp.h"
-#include "simd/unroll.h"
+#include "simd/inline.h"
 
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define PITH_INLINE static inline __attribute__((always_inline))
 
 /* The first n of 16 lanes; all of them from 16 on. */
 PITH_INLINE __mmask16 first_lanes(size_t n) {

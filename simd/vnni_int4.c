@@ -14,9 +14,9 @@
 enum {
     FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full group */
     LINES = 4,                                /* lines of a slice */
-    FEW = 12,                                 /* tokens up to which decoding again is cheaper */
-    STEP = 8,                                 /* most tokens that share one decoding */
-    AHEAD = 8 << 10,                          /* prefetch distance in bytes */
+    FEW = 24,        /* most tokens for which decoding every 8 beats expanding */
+    STEP = 8,        /* most tokens that share one decoding */
+    AHEAD = 8 << 10, /* prefetch distance in bytes */
 };
 
 PITH_INLINE __m512i table_of_codes(void) {

@@ -8,7 +8,7 @@
 
 enum {
     GROUP_LINES = PITH_INT8_GROUP / 4,
-    FEW = 12,
+    FEW = 16, /* most tokens that read the packed lines directly */
     STEP = 8,
     AHEAD = 8 << 10, /* prefetch distance in bytes */
 };
