@@ -26,7 +26,11 @@ CLI_LIBS = $(shell pkg-config --libs libedit libsodium)
 LIB_DIRS := base simd weights tokenizer engine
 CLI_DIRS := convert store server perf cli
 
-sources = $(foreach d,$(1),$(wildcard $(d)/*.c))
+# The vector kernels are for x86 only; simd/detect.c knows.
+ifeq ($(filter x86_64 amd64 i%86,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
+NOT_HERE := simd/avx% simd/vnni%
+endif
+sources = $(filter-out $(NOT_HERE),$(foreach d,$(1),$(wildcard $(d)/*.c)))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJS := $(call objects,$(call sources,$(LIB_DIRS)))
 CLI_OBJS := $(call objects,$(call sources,$(CLI_DIRS)))
@@ -43,8 +47,6 @@ $(BUILD)/simd/avx2%.o: ISA := -mavx2 -mfma -mf16c
 $(BUILD)/simd/avx512%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
 $(BUILD)/simd/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma \
                               -mf16c
-$(BUILD)/convert/%_avx2.o: ISA := -mavx2 -mfma -mf16c
-$(BUILD)/convert/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
 
 .PHONY: all lib examples
 all: lib $(BUILD)/pith $(BUILD)/pith.1 examples ## build the libraries, the command and the examples
@@ -177,7 +179,8 @@ fuzz: ## every fuzz harness for FUZZ_SECONDS
 	  $(FUZZ_BUILD)/found/$$f tests/fuzz/corpus/$$f 2>$(FUZZ_BUILD)/$$f.log \
 	  || { tail -40 $(FUZZ_BUILD)/$$f.log; exit 1; }; \
 	  grep stat::number_of_executed_units $(FUZZ_BUILD)/$$f.log; done
-$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,$(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
+.PRECIOUS: $(BUILD)/tests/fuzz/fuzz_%.o
+$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,tests/support.c tests/tokens.c) $(TOOL_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,10 @@ enum { HISTORY_LINES = 500 };
 struct pith_chat_input {
     EditLine *editor; /* NULL: plain lines */
     History *history;
-    bool cleared; /* an interrupt ended a line that had text */
-    char *line;   /* plain lines */
+    int interrupts;   /* readable after an interrupt; -1 without an editor */
+    bool interrupted; /* an interrupt ended the line */
+    bool had_text;    /* that line was not empty */
+    char *line;       /* plain lines */
     size_t capacity;
 };
 
@@ -28,6 +31,28 @@ static char *prompt(EditLine *editor) {
     static char text[] = "> ";
     (void)editor;
     return text;
+}
+
+static void forget_interrupts(pith_chat_input *input) {
+    char bytes[64];
+    while (read(input->interrupts, bytes, sizeof bytes) > 0) {
+    }
+}
+
+/* Waits for a key; false when an interrupt came first. */
+static bool wait_for_key(pith_chat_input *input) {
+    struct pollfd files[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                             {.fd = input->interrupts, .events = POLLIN}};
+    for (;;) {
+        int n = poll(files, 2, -1);
+        if (n > 0 && files[1].revents != 0) {
+            return false;
+        }
+        if (n >= 0 || errno != EINTR) {
+            return true; /* a failed poll is for read to report */
+        }
+        el_set(input->editor, EL_REFRESH); /* stopped and continued, or the window changed */
+    }
 }
 
 /* Reads one UTF-8 character for libedit: 1, 0 at the end, -1 on an error or an interrupt. */
@@ -38,14 +63,14 @@ static int read_character(EditLine *editor, wchar_t *out) {
     el_get(editor, EL_CLIENTDATA, &input);
     for (;;) {
         char byte;
-        ssize_t n = read(STDIN_FILENO, &byte, 1);
-        if (n < 0 && errno == EINTR && !pith_interrupted()) {
-            el_set(editor, EL_REFRESH); /* stopped and continued, or the window changed */
-            continue;
-        }
-        if (n <= 0) {
+        if (!wait_for_key(input)) {
             const LineInfo *line = el_line(editor);
-            input->cleared = n < 0 && line->lastchar > line->buffer;
+            input->interrupted = true;
+            input->had_text = line->lastchar > line->buffer;
+            return -1;
+        }
+        ssize_t n = read(STDIN_FILENO, &byte, 1);
+        if (n <= 0) {
             return (int)n;
         }
         size_t used = mbrtowc(out, &byte, 1, &state);
@@ -78,10 +103,20 @@ static bool start_editor(pith_chat_input *input) {
 
 pith_status pith_chat_input_new(pith_chat_input **out, pith_error *error) {
     pith_chat_input *input = calloc(1, sizeof *input);
-    bool terminal = isatty(STDIN_FILENO) != 0;
-    if (input == NULL || (terminal && !start_editor(input))) {
-        pith_chat_input_free(input);
+    pith_status status = PITH_OK;
+    if (input == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the line editor");
+    }
+    input->interrupts = -1;
+    if (isatty(STDIN_FILENO) != 0) {
+        status = pith_interrupt_pipe(&input->interrupts, error);
+        if (status == PITH_OK && !start_editor(input)) {
+            status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for the line editor");
+        }
+    }
+    if (status != PITH_OK) {
+        pith_chat_input_free(input);
+        return status;
     }
     *out = input;
     return PITH_OK;
@@ -97,6 +132,9 @@ void pith_chat_input_free(pith_chat_input *input) {
     if (input->history != NULL) {
         history_end(input->history);
     }
+    if (input->interrupts >= 0) {
+        pith_interrupt_pipe_close(input->interrupts);
+    }
     free(input->line);
     free(input);
 }
@@ -111,11 +149,12 @@ static pith_status read_edited(pith_chat_input *input, const char **line, size_t
         int n = 0;
         HistEvent event;
         pith_interrupt_catch(false);
-        input->cleared = false;
+        forget_interrupts(input); /* of an answer */
+        input->interrupted = false;
         const char *text = el_gets(input->editor, &n);
-        if (pith_interrupted()) {
+        if (input->interrupted) {
             fputc('\n', stderr);
-            if (input->cleared) {
+            if (input->had_text) {
                 continue;
             }
             return pith_fail(error, PITH_ERROR_STOPPED, "interrupted");

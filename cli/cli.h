@@ -64,6 +64,11 @@ void pith_cli_log(void *user, pith_log_level level, const char *message);
 void pith_interrupt_catch(bool once);
 bool pith_interrupted(void);
 
+/* A descriptor that becomes readable on every SIGINT caught from now on; at most one at a time.
+ * Errors: IO. */
+pith_status pith_interrupt_pipe(int *read_end, pith_error *error);
+void pith_interrupt_pipe_close(int read_end);
+
 /* ---- Progress -------------------------------------------------------------------------------- */
 
 typedef struct pith_progress {

@@ -1,33 +1,11 @@
-/* The progress bar on standard error, only where that is a terminal, and the interrupt flag. */
+/* The progress bar on standard error, only where that is a terminal. */
 #include "cli/cli.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* A signal handler can only reach a variable of static storage. */
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number) {
-    (void)signal_number;
-    interrupted = 1;
-}
-
-void pith_interrupt_catch(bool once) {
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigemptyset(&action.sa_mask);
-    /* Without SA_RESTART a blocked read returns. SA_RESETHAND makes the second one deadly. */
-    action.sa_flags = once ? (int)SA_RESETHAND : 0;
-    interrupted = 0;
-    sigaction(SIGINT, &action, NULL);
-}
-
-bool pith_interrupted(void) {
-    return interrupted != 0;
-}
 
 double pith_cli_seconds(void) {
     struct timespec now;

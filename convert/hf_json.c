@@ -6,7 +6,8 @@
 
 #include <math.h>
 
-const char *pith_hf_json_kind(const json_t *value) {
+/* "a string", for messages. */
+static const char *kind_of(const json_t *value) {
     if (value == NULL) {
         return "nothing";
     }
@@ -33,7 +34,7 @@ const char *pith_hf_json_kind(const json_t *value) {
 pith_status pith_hf_json_fail(const char *where, const char *key, const char *expected,
                               const json_t *found, pith_error *error) {
     return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s: expected %s, found %s", where, key,
-                     expected, pith_hf_json_kind(found));
+                     expected, kind_of(found));
 }
 
 /* Takes over `root`. */
@@ -42,7 +43,7 @@ static pith_status require_object(json_t *root, json_t **out, const char *where,
     if (!json_is_object(root)) {
         pith_status status =
             pith_fail(error, PITH_ERROR_FORMAT, "%s: expected a JSON object, found %s", where,
-                      pith_hf_json_kind(root));
+                      kind_of(root));
         json_decref(root);
         return status;
     }

@@ -7,9 +7,6 @@
 
 #include <jansson.h>
 
-/* "a string", for messages; NULL gives "nothing". */
-const char *pith_hf_json_kind(const json_t *value);
-
 /* FORMAT: "where: key: expected EXPECTED, found a string". */
 pith_status pith_hf_json_fail(const char *where, const char *key, const char *expected,
                               const json_t *found, pith_error *error);

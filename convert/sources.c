@@ -5,26 +5,28 @@
 #include "base/status.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 pith_status pith_sources_open(pith_sources *out, const char *directory,
                               const pith_allocator *allocator, pith_error *error) {
-    struct stat info;
-    if (stat(directory, &info) != 0) {
-        return pith_fail_io(error, directory, "open", errno);
-    }
-    if (!S_ISDIR(info.st_mode)) {
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOTDIR) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: not a directory; the source is a Hugging Face model directory with "
                          "config.json and safetensors files",
                          directory);
     }
+    if (fd < 0) {
+        return pith_fail_io(error, directory, "open", errno);
+    }
     char *copy = pith_copy_text(allocator, directory, strlen(directory));
     if (copy == NULL) {
+        close(fd);
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory", directory);
     }
-    *out = (pith_sources){.allocator = allocator, .directory = copy};
+    *out = (pith_sources){.allocator = allocator, .directory = copy, .directory_fd = fd};
     return PITH_OK;
 }
 
@@ -39,6 +41,7 @@ void pith_sources_close(pith_sources *sources) {
     }
     pith_release(sources->allocator, sources->files);
     pith_release(sources->allocator, sources->directory);
+    close(sources->directory_fd);
     *sources = (pith_sources){0};
 }
 
@@ -55,12 +58,8 @@ static char *join_path(const pith_sources *sources, const char *name) {
 }
 
 bool pith_sources_has(const pith_sources *sources, const char *name) {
-    char *path = join_path(sources, name);
-    struct stat info;
-    /* Out of memory says yes: opening will report it. */
-    bool has = path == NULL || stat(path, &info) == 0 || errno != ENOENT;
-    pith_release(sources->allocator, path);
-    return has;
+    /* Whatever else is wrong with it, opening will say. */
+    return faccessat(sources->directory_fd, name, F_OK, 0) == 0 || errno != ENOENT;
 }
 
 /* Takes over `path`, also on failure; NULL stands for memory that was not there. */

@@ -14,6 +14,7 @@ typedef struct pith_source_file {
 typedef struct pith_sources {
     const pith_allocator *allocator;
     char *directory;
+    int directory_fd;
     pith_source_file *files; /* [n], in the order of opening */
     size_t n;
     size_t capacity;

@@ -8,7 +8,7 @@ after it, until the two are as far apart as two roundings of the same model. So 
 held to 1e-3 on short sequences, where flips are rare: the prompts of up to 33 tokens, and the long
 one in pieces of 16. The long prompt as a whole (130 tokens) is held to 5e-3.
 
-    python3 golden/check_emulation.py [--pith build/pith] [--types f16,bf16,int8,int4]
+    python3 golden/check_emulation.py [build/pith] [--types f16,bf16,int8,int4]
 """
 
 import argparse
@@ -57,7 +57,7 @@ def check(pith, directory, type_, scratch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--pith", default="build/pith")
+    parser.add_argument("pith", nargs="?", default="build/pith", help="the command (build/pith)")
     parser.add_argument("--types", default="f16,bf16,int8,int4")
     arguments = parser.parse_args()
     pith = Pith(arguments.pith)

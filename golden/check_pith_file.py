@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Checks a .pith file by docs/format.md alone, independently of the C code.
 
-    check_pith_file.py FILE...                 check; prints OK for each file, or fails with status 1
-    check_pith_file.py FILE --dump NAME OUT    also write matrix NAME, dequantised, as float32 .npy
+    check_pith_file.py FILE...                check; prints OK per file, or fails with status 1
+    check_pith_file.py FILE --dump NAME OUT   also write matrix NAME, dequantised, as float32 .npy
 
 Checked: the container (length field, tiling, shape x dtype, alignment), the metadata (keys, ids in
 range), that every tensor the configuration calls for is there with its shape, checksums, and that
@@ -54,7 +54,7 @@ def parse_json(text):
 
 
 def read_header(raw):
-    """The tensors by name as (dtype, shape, first byte, end), the metadata, and the data's offset."""
+    """Tensors by name as (dtype, shape, first byte, end), the metadata, the offset of the data."""
     require(len(raw) >= 8, "shorter than 8 bytes")
     (length,) = struct.unpack("<Q", raw[:8].tobytes())
     require(length <= min(len(raw) - 8, MAX_HEADER), f"header length {length} out of range")

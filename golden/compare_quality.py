@@ -1,7 +1,7 @@
 """What each weight type costs on held-out text: mean KL divergence to f32 and perplexity of the
 model in weights/models/tale on windows of 512 tokens of golden/tale-valid.txt.
 
-    python3 golden/compare_quality.py [--pith build/pith] [--windows N | --quick]
+    python3 golden/compare_quality.py [build/pith] [--windows N | --quick]
 
 f32, f16, bf16, int8 and int4 are pith's own logits. Q4_0, the plain 4-bit format (round to nearest,
 blocks of 32, 4.5 bits), is emulated in numpy with Q8_0 activations, for scale. Where the row says
@@ -72,7 +72,7 @@ class Emulated:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--pith", default="build/pith")
+    parser.add_argument("pith", nargs="?", default="build/pith", help="the command (build/pith)")
     parser.add_argument("--model", default=os.path.join(HERE, "../weights/models/tale"))
     parser.add_argument("--text", default=os.path.join(HERE, "tale-valid.txt"))
     parser.add_argument("--windows", type=int, default=32)
@@ -81,7 +81,8 @@ def main():
     pith = Pith(arguments.pith)
     source = arguments.model
     with tempfile.TemporaryDirectory() as scratch:
-        rows = [Measured(pith, source, scratch, t, t) for t in ("f32", "f16", "bf16", "int8", "int4")]
+        rows = [Measured(pith, source, scratch, type_, type_)
+                for type_ in ("f32", "f16", "bf16", "int8", "int4")]
         rows.append(Measured(pith, source, scratch, "int4, linear layers only", "int4",
                              "--head-type", "bf16"))
         rows.append(Emulated(source, "Q4_0, linear layers only", "q4_0", None))

@@ -3,8 +3,8 @@ expected values by the numpy forward pass in float64 (check_reference.py shows w
 
     python3 golden/make_cases.py [OUT]
 
-The generator is splitmix64 (Steele et al. 2014), so the checkpoints depend on nothing but the seeds;
-running it again gives identical files.
+The generator is splitmix64 (Steele et al. 2014), so the checkpoints depend on nothing but the
+seeds; running it again gives identical files.
 """
 
 import json
@@ -18,11 +18,12 @@ from pith_reference import Config, Model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROMPTS = [1, 7, 33, 130]
+LONG_PROMPTS = [1, 7, 33, 600]
 GREEDY = 24
 MARGIN = 0.05
 
-COMMON = {"bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu", "max_position_embeddings": 512,
-          "rms_norm_eps": 1e-5, "rope_scaling": None, "rope_theta": 10000.0,
+COMMON = {"bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu",
+          "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "rope_scaling": None, "rope_theta": 10000.0,
           "tie_word_embeddings": False}
 
 CASES = {
@@ -56,6 +57,18 @@ CASES = {
         "hidden_size": 64, "head_dim": 8, "intermediate_size": 96, "mlp_bias": False,
         "num_attention_heads": 8, "num_hidden_layers": 2, "num_key_value_heads": 1,
         "vocab_size": 272}),
+    # Enough positions for several parts of an attention that works in parts.
+    "long": ("F16", 606, {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": False,
+        "hidden_size": 64, "head_dim": 16, "intermediate_size": 96, "mlp_bias": False,
+        "max_position_embeddings": 1024, "num_attention_heads": 4, "num_hidden_layers": 2,
+        "num_key_value_heads": 2, "vocab_size": 256}),
+    # A window that covers more than one part and begins inside one.
+    "mistral-long": ("BF16", 707, {
+        "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 64,
+        "head_dim": 16, "intermediate_size": 96, "max_position_embeddings": 1024,
+        "num_attention_heads": 4, "num_hidden_layers": 2, "num_key_value_heads": 2,
+        "sliding_window": 300, "vocab_size": 256}),
 }
 
 
@@ -121,10 +134,18 @@ def stored(array, dtype):
     return array.astype(containers.DTYPES[dtype])
 
 
-def expected_values(model, random):
-    """Prompts whose greedy continuation never comes near a tie, and what the model makes of them."""
+def stored_positions(n):
+    """All of a short prompt; of a long one every 40th, those around multiples of 256, the last."""
+    if n <= 200:
+        return np.arange(n, dtype=np.int32)
+    return np.array([t for t in range(n) if t % 40 == 0 or t % 256 in (0, 1, 2, 254, 255)
+                     or t == n - 1], np.int32)
+
+
+def expected_values(model, prompts, random):
+    """Prompts whose greedy continuation never comes near a tie, and what the model gives them."""
     values = {}
-    for i, n in enumerate(PROMPTS):
+    for i, n in enumerate(prompts):
         for _ in range(200):
             ids = random.ids(n, model.config.vocab)
             if n > 1:
@@ -136,8 +157,8 @@ def expected_values(model, random):
             raise RuntimeError(f"no prompt of {n} tokens keeps its margins")
         logits, hidden = model.forward(ids)
         values[f"ids_{i}"] = ids
-        values[f"positions_{i}"] = np.arange(n, dtype=np.int32)
-        values[f"logits_{i}"] = logits.astype(np.float32)
+        values[f"positions_{i}"] = stored_positions(n)
+        values[f"logits_{i}"] = logits[stored_positions(n)].astype(np.float32)
         values[f"greedy_{i}"] = np.array(greedy, np.int32)
         values[f"greedy_margin_{i}"] = np.array(margins, np.float32)
         if i == 1:
@@ -157,7 +178,8 @@ def make(out, name):
     c = Config.read(directory)
     tensors = {key: (dtype, stored(value, dtype)) for key, value in make_tensors(c, random).items()}
     containers.write_safetensors(os.path.join(directory, "model.safetensors"), tensors)
-    values = expected_values(Model.load(directory, np.float64), random)
+    prompts = LONG_PROMPTS if c.max_positions > 512 else PROMPTS
+    values = expected_values(Model.load(directory, np.float64), prompts, random)
     np.savez(os.path.join(directory, "expected.npz"), **values)
     size = sum(os.path.getsize(os.path.join(directory, f)) for f in os.listdir(directory))
     print(f"{name:16} {size / 1000:5.0f} KB  logits' deviation {values['logits_3'].std():.2f}"

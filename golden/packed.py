@@ -18,7 +18,7 @@ def _round_up(n, unit):
 
 
 def _scales(tiles, k, group):
-    """The f16 scales at the end of every tile, one per row and group, repeated to [tiles, 16, k]."""
+    """The f16 scales at the end of every tile, a row's per group, repeated to [tiles, 16, k]."""
     n = -(-k // group)
     size = _round_up(n * TILE * 2, 64)
     raw = np.ascontiguousarray(tiles[:, -size:][:, : n * TILE * 2]).view("<f2")

@@ -33,6 +33,7 @@ class Config:
     eps: float
     theta: float
     scaling: dict  # {"kind": "none" | "linear" | "llama3", ...}
+    max_positions: int
     window: int  # keys a query sees, itself included; 0: all
     tied: bool
     qkv_bias: bool
@@ -57,6 +58,7 @@ class Config:
             kv_heads=c.get("num_key_value_heads") or heads,
             head_dim=c.get("head_dim") or c["hidden_size"] // heads,
             eps=c["rms_norm_eps"], theta=c.get("rope_theta", 10000.0), scaling=scaling,
+            max_positions=c.get("max_position_embeddings", 2048),
             window=(c.get("sliding_window") or 0) if kind == "mistral" else 0,
             tied=c.get("tie_word_embeddings", False), qkv_bias=bias or kind == "qwen2", o_bias=bias,
             mlp_bias=kind == "llama" and c.get("mlp_bias", False))

@@ -198,7 +198,10 @@ char *test_config_text(const char *edits) {
 }
 
 const char *test_make_directory(const char *name) {
-    const char *path = test_path(name);
+    static char paths[64][1024]; /* many, as tests make many files in between */
+    static unsigned next;
+    char *path = paths[next++ % 64];
+    snprintf(path, sizeof paths[0], "%s", test_path(name));
     if (mkdir(path, 0777) != 0) {
         must(NULL, path);
     }

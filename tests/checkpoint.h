@@ -41,7 +41,7 @@ void test_write_tensors(const char *path, const test_tensors *tensors, size_t be
  * NULL) adds and replaces members, and a member that is "(absent)" there is taken out. */
 char *test_config_text(const char *edits);
 
-/* An empty directory test_path(name), made. */
+/* An empty directory test_path(name), made; its name stays valid for the next 64 of them. */
 const char *test_make_directory(const char *name);
 /* directory/name in one of 16 rotating static buffers. */
 const char *test_join(const char *directory, const char *name);

@@ -23,7 +23,9 @@ const char *const test_golden_names[] = {
     "extra/head-dim",
     "extra/mlp-bias",
     "extra/qwen2",
+    "extra/long",
     "extra/mistral-window",
+    "extra/mistral-long",
     NULL,
 };
 

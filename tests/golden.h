@@ -9,8 +9,7 @@
 
 enum {
     TEST_GOLDEN_PROMPTS = 4,
-    TEST_GOLDEN_GREEDY = 24,
-    TEST_GOLDEN_CONTEXT = 160, /* the longest prompt is 130 tokens */
+    TEST_GOLDEN_CONTEXT = 640, /* the longest prompt is 600 tokens, continued by 24 */
 };
 
 /* Directories under golden/, NULL-terminated. */

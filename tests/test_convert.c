@@ -262,6 +262,9 @@ TEST(convert, carries_the_hyper_parameters) {
               "%s: flags", cases[i].name);
         CHECK(m->bos == cases[i].bos && m->n_eos == 1 && m->eos[0] == cases[i].eos,
               "%s: bos %d, eos %d", cases[i].name, m->bos, m->eos[0]);
+        CHECK(file->vocab.bos == cases[i].bos && file->vocab.eos == cases[i].eos,
+              "%s: the tokenizer's bos %d, eos %d", cases[i].name, file->vocab.bos,
+              file->vocab.eos);
         pith_model_file_close(file);
     }
 }
@@ -272,42 +275,82 @@ static void hash_text(const void *data, size_t size, char text[PITH_SHA256_TEXT]
     sodium_bin2hex(text, PITH_SHA256_TEXT, digest, sizeof digest);
 }
 
-TEST(convert, records_hashes_of_sources_and_tensors) {
-    const pith_convert_options options = options_of(PITH_TYPE_INT4);
-    const char *source = checkpoint_path("llama-gqa");
-    const char *out = test_path("hashes.pith");
-    convert(source, out, &options);
-    pith_model_file *file = open_model(out);
-    bool weights = false;
-    bool tokenizer = false;
-    for (size_t i = 0; i < file->metadata.n_sources; i++) {
-        const pith_source *note = &file->metadata.sources[i];
-        char expected[PITH_SHA256_TEXT];
-        size_t size;
+/* Every hash in the metadata against the bytes in question. */
+static void check_hashes(const char *source, const char *path) {
+    pith_model_file *file = open_model(path);
+    const pith_metadata *metadata = &file->metadata;
+    char expected[PITH_SHA256_TEXT];
+    size_t size;
+    for (size_t i = 0; i < metadata->n_sources; i++) {
+        const pith_source *note = &metadata->sources[i];
         void *bytes = test_read_file(test_join(source, note->name), &size);
         hash_text(bytes, size, expected);
         CHECK(note->size == size && strcmp(note->sha256, expected) == 0, "%s: %zu bytes, %s",
               note->name, note->size, note->sha256);
-        weights = weights || strcmp(note->name, "model-00002-of-00002.safetensors") == 0;
-        tokenizer = tokenizer || strcmp(note->name, "tokenizer.model") == 0;
         free(bytes);
     }
-    CHECK(weights && tokenizer, "sources are missing");
-    size_t size;
-    unsigned char *bytes = test_read_file(out, &size);
-    CHECK(file->metadata.n_notes == pith_safetensors_count(file->header), "%zu notes, %zu tensors",
-          file->metadata.n_notes, pith_safetensors_count(file->header));
-    for (size_t i = 0; i < file->metadata.n_notes; i++) {
-        const pith_tensor_note *note = &file->metadata.notes[i];
+    unsigned char *bytes = test_read_file(path, &size);
+    CHECK(metadata->n_notes == pith_safetensors_count(file->header), "%zu notes, %zu tensors",
+          metadata->n_notes, pith_safetensors_count(file->header));
+    for (size_t i = 0; i < metadata->n_notes; i++) {
+        const pith_tensor_note *note = &metadata->notes[i];
         const pith_tensor *tensor = pith_safetensors_find(file->header, note->name);
-        char expected[PITH_SHA256_TEXT];
         hash_text(bytes + tensor->offset, tensor->size, expected);
         CHECK(strcmp(note->sha256, expected) == 0, "%s: %s, expected %s", note->name, note->sha256,
               expected);
     }
     free(bytes);
     pith_model_file_close(file);
+}
+
+TEST(convert, records_hashes_of_sources_and_tensors) {
+    static const char *const names[] = {
+        "config.json",
+        "generation_config.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json",
+        "special_tokens_map.json",
+        "tokenizer.model",
+        "tokenizer_config.json",
+    };
+    enum { N_NAMES = sizeof names / sizeof names[0] };
+    const pith_convert_options options = options_of(PITH_TYPE_INT4);
+    const char *out = test_path("hashes.pith");
+    convert(checkpoint_path("llama-gqa"), out, &options);
+    check_hashes(checkpoint_path("llama-gqa"), out);
+    pith_model_file *file = open_model(out);
+    CHECK(file->metadata.n_sources == N_NAMES, "%zu sources", file->metadata.n_sources);
+    for (size_t i = 0; i < N_NAMES; i++) {
+        size_t j = 0;
+        while (j < N_NAMES && strcmp(file->metadata.sources[j].name, names[i]) != 0) {
+            j++;
+        }
+        CHECK(j < N_NAMES, "%s is not among the sources", names[i]);
+    }
+    pith_model_file_close(file);
     CHECK_NO_LEAKS();
+}
+
+/* Tensors that take several rounds on one thread (2.3 million weights each), and an odd last tile.
+ */
+TEST(convert, takes_large_tensors_in_bands) {
+    const char *source = test_make_checkpoint("bands", "{\"vocab_size\": 70003}");
+    pith_llama_config config = test_checkpoint_config();
+    config.vocab_size = 70003;
+    test_tensors tensors = test_checkpoint_tensors(&config, 5);
+    test_write_tensors(test_join(source, "model.safetensors"), &tensors, 0, tensors.n);
+    for (size_t n = 1; n <= 2; n++) {
+        pith_convert_options options = options_of(PITH_TYPE_INT8);
+        options.n_threads = n;
+        const char *out = test_path(n == 1 ? "bands-1.pith" : "bands-2.pith");
+        convert(source, out, &options);
+        check_hashes(source, out);
+        pith_model_file *file = open_model(out);
+        check_parts(file, &tensors, "bands");
+        pith_model_file_close(file);
+    }
+    test_tensors_free(&tensors);
 }
 
 TEST(convert, gives_the_same_bytes_for_any_number_of_threads) {

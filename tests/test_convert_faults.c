@@ -74,6 +74,29 @@ TEST(convert_faults, survives_every_failed_allocation) {
     CHECK_NO_LEAKS();
 }
 
+static size_t count_open_files(void) {
+    const char *list = test_list_directory("/proc/self/fd");
+    size_t n = 0;
+    for (const char *c = list; *c != '\0'; c++) {
+        n += *c == ' ';
+    }
+    return n;
+}
+
+TEST(convert_faults, closes_its_files) {
+    const char *source = make_full_checkpoint("files");
+    pith_convert_options options = plain_options();
+    pith_error error = {0};
+    size_t before = count_open_files();
+    CHECK(pith_convert(source, test_path("files.pith"), &options, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(count_open_files() == before, "%zu files open, %zu before", count_open_files(), before);
+    test_write_text(source, "tokenizer_config.json", "[]");
+    CHECK(pith_convert(source, test_path("files.pith"), &options, &error) == PITH_ERROR_FORMAT,
+          "%s", error.message);
+    CHECK(count_open_files() == before, "%zu files open, %zu before", count_open_files(), before);
+}
+
 /* ---- Stopping -------------------------------------------------------------------------------- */
 
 typedef struct stopper {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const NAMES[] = {"llama-gqa", "llama-bias", "extra/mistral-window"};
+static const char *const NAMES[] = {"llama-gqa", "llama-bias", "extra/mistral-long"};
 static const size_t CHUNKS[] = {1, 7, 64, 512};
 
 enum {
@@ -90,7 +90,7 @@ static void check_chunks(const baseline *base, const pith_model *model, const ch
  * one for some and several for others. */
 static void check_batch(const baseline *base, const pith_model *model, const char *isa,
                         size_t n_threads) {
-    static const size_t first[N_BATCH] = {1, 7, 33, 120, 64};
+    const size_t first[N_BATCH] = {1, 7, 33, base->n_tokens - 10, 64};
     static const size_t then[N_BATCH] = {1, 1, 20, 1, 3};
     pith_session *sessions[N_BATCH];
     const int32_t *tokens[N_BATCH];

@@ -485,6 +485,7 @@ TEST(metadata, survives_every_failing_allocation) {
         status = write_with(&t, ++n);
         CHECK(status == PITH_OK || status == PITH_ERROR_MEMORY, "writing, allocation %zu: %s", n,
               pith_status_name(status));
+        CHECK(status == PITH_OK || t.n_calls >= n, "fails without a failing allocation");
         CHECK(t.n_live == 0, "writing, allocation %zu: %zu blocks leaked", n, (size_t)t.n_live);
     }
     CHECK(n > 100, "only %zu allocations", n);
@@ -496,6 +497,7 @@ TEST(metadata, survives_every_failing_allocation) {
         status = read_with(&t, text, ++n);
         CHECK(status == PITH_OK || status == PITH_ERROR_MEMORY || status == PITH_ERROR_FORMAT,
               "reading, allocation %zu: %s", n, pith_status_name(status));
+        CHECK(status == PITH_OK || t.n_calls >= n, "fails without a failing allocation");
         CHECK(t.n_live == 0, "reading, allocation %zu: %zu blocks leaked", n, (size_t)t.n_live);
     }
     CHECK(n > 100, "only %zu allocations", n);

@@ -339,6 +339,7 @@ TEST(model_writer, survives_every_failing_allocation) {
         status = write_with(&t, path);
         CHECK(status == PITH_OK || status == PITH_ERROR_MEMORY, "allocation %zu: %s", n,
               pith_status_name(status));
+        CHECK(status == PITH_OK || t.n_calls >= n, "fails without a failing allocation");
         CHECK(t.n_live == 0, "allocation %zu: %zu blocks leaked", n, (size_t)t.n_live);
     }
     CHECK(n > 20 && files_in(directory) == 1, "%zu allocations, %zu files", n, files_in(directory));

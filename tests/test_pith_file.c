@@ -206,6 +206,7 @@ TEST(pith_file, survives_every_failing_allocation) {
             CHECK(status == PITH_OK || status == PITH_ERROR_MEMORY, "allocation %zu: %s", n,
                   error.message);
             pith_model_file_close(file);
+            CHECK(status == PITH_OK || t.n_calls >= n, "fails without a failing allocation");
             CHECK(t.n_live == 0, "allocation %zu: %zu blocks leaked", n, (size_t)t.n_live);
         }
         CHECK(n > 10, "only %zu allocations", n);
@@ -230,6 +231,7 @@ TEST(pith_file, survives_the_end_of_memory) {
         CHECK(status == PITH_OK || status == PITH_ERROR_MEMORY || status == PITH_ERROR_FORMAT,
               "allocation %zu: %s", n, pith_status_name(status));
         pith_model_file_close(file);
+        CHECK(status == PITH_OK || t.n_calls >= n, "fails without a failing allocation");
         CHECK(t.n_live == 0, "allocation %zu: %zu blocks leaked", n, (size_t)t.n_live);
     }
     CHECK(n > 300, "only %zu allocations", n);

@@ -236,6 +236,23 @@ TEST(quantize, keeps_rows_of_zeros_and_missing_rows_zero) {
     }
 }
 
+/* Zeros have one spelling: scale 0. */
+TEST(quantize, writes_no_scale_for_zeros) {
+    static const pith_type types[] = {PITH_TYPE_INT4, PITH_TYPE_INT8};
+    for (size_t i = 0; i < 2; i++) {
+        float zeros[288] = {0};
+        tile t = quantize(types[i], zeros, 1, 288, NULL);
+        size_t n = pith_scales_bytes(pith_groups(288, i == 0 ? PITH_INT4_GROUP : PITH_INT8_GROUP));
+        for (size_t k = t.size - n; k < t.size; k++) {
+            CHECK(t.bytes[k] == 0, "%s: byte %zu of the scales is %d", pith_type_name(types[i]),
+                  k - (t.size - n), t.bytes[k]);
+        }
+        CHECK(t.error == 0.0 && t.weight == 0.0, "%s: %g %g", pith_type_name(types[i]), t.error,
+              t.weight);
+        tile_free(&t);
+    }
+}
+
 /* The quantisers read the rows and write the tile, and not a byte more; odd sizes included. */
 static void check_extents(pith_type type, size_t cols) {
     size_t size = pith_matrix_tile_bytes(type, cols);

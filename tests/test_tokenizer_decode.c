@@ -207,6 +207,27 @@ TEST(tokenizer, markup_typed_by_a_user_stays_text) {
     test_tokenizer_close(&t);
 }
 
+/* White space is what Python's str.strip takes away, as in the reference code. */
+TEST(tokenizer, contents_are_stripped) {
+    test_tokenizer t;
+    test_tokenizer_open(&t, "golden/tokenizers/llama2/tokenizer.model");
+    static const char *const contents[] = {"a", " \n\x1C\x1F\xC2\x85"
+                                                "a\xE3\x80\x80\t\x0B "};
+    pith_tokens ids[2];
+    for (size_t i = 0; i < 2; i++) {
+        const char *const turn[][2] = {{"user", contents[i]}};
+        pith_tokens_init(&ids[i], NULL);
+        pith_error error = {0};
+        CHECK(chat(t.tokenizer, "llama2", turn, 1, &ids[i], &error) == PITH_OK, "%s",
+              error.message);
+    }
+    CHECK(test_first_other_token(ids[0].ids, ids[0].n, ids[1].ids, ids[1].n) < 0, "%s, expected %s",
+          test_show_ids(ids[1].ids, ids[1].n), test_show_ids(ids[0].ids, ids[0].n));
+    pith_tokens_release(&ids[0]);
+    pith_tokens_release(&ids[1]);
+    test_tokenizer_close(&t);
+}
+
 TEST(tokenizer, the_llama2_template_is_recognised) {
     static const char llama2[] =
         "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}"

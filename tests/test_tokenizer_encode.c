@@ -50,6 +50,14 @@ typedef struct piece {
 } piece;
 
 enum { MAX_PIECES = 64, MAX_BYTES = 512 };
+enum {
+    NORMAL = PITH_PIECE_NORMAL,
+    UNKNOWN = PITH_PIECE_UNKNOWN,
+    USER = PITH_PIECE_USER_DEFINED,
+    UNUSED = PITH_PIECE_UNUSED,
+    SPECIAL = PITH_ADDED_SPECIAL,
+    NORMALIZED = PITH_ADDED_NORMALIZED,
+};
 
 typedef struct hand_made {
     char bytes[MAX_BYTES];
@@ -151,25 +159,29 @@ TEST(tokenizer, invalid_utf8_is_an_error_with_its_offset) {
 /* ---- SentencePiece --------------------------------------------------------------------------- */
 
 TEST(tokenizer, equal_scores_merge_from_the_left) {
-    static const piece pieces[] = {{"<unk>", 0, 2, 8}, {"a", -9, 1, 0},    {"aa", -1, 1, 0},
-                                   {MARK, -9, 1, 0},   {"b", -9, 1, 0},    {"ab", -1, 1, 0},
-                                   {"bb", 0, 1, 0},    {"ba", -0.0F, 1, 0}};
+    static const piece pieces[] = {{"<unk>", 0, UNKNOWN, SPECIAL}, {"a", -9, NORMAL, 0},
+                                   {"aa", -1, NORMAL, 0},          {MARK, -9, NORMAL, 0},
+                                   {"b", -9, NORMAL, 0},           {"ab", -1, NORMAL, 0},
+                                   {"bb", -0.0F, NORMAL, 0},       {"ba", 0, NORMAL, 0}};
     hand_made h;
     make_vocab(&h, pieces, sizeof pieces / sizeof pieces[0]);
     h.vocab.add_dummy_prefix = false;
     open_hand_made(&h);
     static const encode_case cases[] = {
-        {"aaa", 0, "2 1"}, {"aab", 0, "2 4"},    {"aaaaa", 0, "2 2 1"},
-        {"bba", 0, "6 1"}, {"abba", 0, "1 6 1"}, /* the better score wins over the left */
+        {"aaa", 0, "2 1"},     {"aab", 0, "2 4"},
+        {"aaaaa", 0, "2 2 1"}, {"bba", 0, "6 1"}, /* -0 and 0 are equal */
+        {"abba", 0, "1 6 1"},                     /* the better score wins over the left */
     };
     CHECK_CASES(h.tokenizer, cases);
     pith_tokenizer_free(h.tokenizer);
 }
 
 TEST(tokenizer, unused_pieces_are_taken_apart_again) {
-    static const piece pieces[] = {{"<unk>", 0, 2, 8}, {"a", -9, 1, 0},    {"b", -9, 1, 0},
-                                   {"c", -9, 1, 0},    {"ab", -1, 5, 0},   {"abc", -2, 5, 0},
-                                   {"d", -9, 5, 0},    {"abcd", -3, 1, 0}, {MARK, -9, 1, 0}};
+    static const piece pieces[] = {{"<unk>", 0, UNKNOWN, SPECIAL}, {"a", -9, NORMAL, 0},
+                                   {"b", -9, NORMAL, 0},           {"c", -9, NORMAL, 0},
+                                   {"ab", -1, UNUSED, 0},          {"abc", -2, UNUSED, 0},
+                                   {"d", -9, UNUSED, 0},           {"abcd", -3, NORMAL, 0},
+                                   {MARK, -9, NORMAL, 0}};
     hand_made h;
     make_vocab(&h, pieces, sizeof pieces / sizeof pieces[0]);
     h.vocab.add_dummy_prefix = false;
@@ -183,9 +195,15 @@ TEST(tokenizer, unused_pieces_are_taken_apart_again) {
 }
 
 TEST(tokenizer, user_defined_pieces_are_matched_whole_and_longest_first) {
-    static const piece pieces[] = {{"<unk>", 0, 2, 8},  {"x", -9, 1, 0},  {"y", -9, 1, 0},
-                                   {"xy", -1, 1, 0},    {"yx", 0, 4, 16}, {"yxy", 0, 4, 16},
-                                   {MARK "x", 0, 1, 0}, {MARK, 0, 1, 0},  {MARK MARK, 0, 4, 16}};
+    static const piece pieces[] = {{"<unk>", 0, UNKNOWN, SPECIAL},
+                                   {"x", -9, NORMAL, 0},
+                                   {"y", -9, NORMAL, 0},
+                                   {"xy", -1, NORMAL, 0},
+                                   {"yx", 0, USER, NORMALIZED},
+                                   {"yxy", 0, USER, NORMALIZED},
+                                   {MARK "x", 0, NORMAL, 0},
+                                   {MARK, 0, NORMAL, 0},
+                                   {MARK MARK, 0, USER, NORMALIZED}};
     hand_made h;
     make_vocab(&h, pieces, sizeof pieces / sizeof pieces[0]);
     open_hand_made(&h);
@@ -200,7 +218,9 @@ TEST(tokenizer, user_defined_pieces_are_matched_whole_and_longest_first) {
 }
 
 TEST(tokenizer, unknown_characters_without_byte_fallback_are_one_token) {
-    static const piece pieces[] = {{"<unk>", 0, 2, 8}, {"a", -9, 1, 0}, {MARK, -9, 1, 0}};
+    static const piece pieces[] = {{"<unk>", 0, UNKNOWN, SPECIAL},
+                                   {"a", -9, NORMAL, 0},
+                                   {MARK, -9, NORMAL, 0}};
     hand_made h;
     make_vocab(&h, pieces, sizeof pieces / sizeof pieces[0]);
     open_hand_made(&h);
@@ -222,10 +242,10 @@ TEST(tokenizer, unknown_characters_without_byte_fallback_are_one_token) {
 }
 
 TEST(tokenizer, extra_white_space_is_removed_when_the_model_says_so) {
-    static const piece pieces[] = {{"<unk>", 0, 2, 8},
-                                   {"a", -9, 1, 0},
-                                   {MARK, -9, 1, 0},
-                                   {MARK "a", -1, 1, 0}};
+    static const piece pieces[] = {{"<unk>", 0, UNKNOWN, SPECIAL},
+                                   {"a", -9, NORMAL, 0},
+                                   {MARK, -9, NORMAL, 0},
+                                   {MARK "a", -1, NORMAL, 0}};
     hand_made h;
     make_vocab(&h, pieces, sizeof pieces / sizeof pieces[0]);
     h.vocab.remove_extra_whitespaces = true;
@@ -313,6 +333,24 @@ TEST(tokenizer, prepend_gives_every_stretch_a_prefix_and_metaspace_first_only_th
     CHECK_LLAMA(METASPACE_PARTS, TAG(""), metaspace);
 }
 
+TEST(tokenizer, unknown_characters_are_one_token_only_when_the_file_says_so) {
+    static const char *const texts[] = {
+        "{" LEGACY_PARTS LLAMA_MODEL "}",
+        "{" LEGACY_PARTS "\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"fuse_unk\":false,"
+        "\"vocab\":{" LLAMA_VOCAB "},\"merges\":[]}}",
+        "{" LEGACY_PARTS "\"model\":{\"type\":\"BPE\",\"vocab\":{" LLAMA_VOCAB "},\"merges\":[]}}",
+    };
+    static const encode_case cases[] = {{"zyax", 0, "3 0 1 0"},
+                                        {"zyax", 0, "3 0 0 1 0"},
+                                        {"zyax", 0, "3 1"}};
+    for (size_t i = 0; i < 3; i++) {
+        test_tokenizer t;
+        test_tokenizer_open_json(&t, texts[i]);
+        check_cases(t.tokenizer, &cases[i], 1);
+        test_tokenizer_close(&t);
+    }
+}
+
 TEST(tokenizer, added_tokens_obey_their_flags) {
     static const encode_case special[] = {{"a<tag>", PITH_ENCODE_SPECIAL, "4 7"},
                                           {"<t", 0, "3 9 10"},
@@ -356,14 +394,19 @@ TEST(tokenizer, the_longest_of_overlapping_added_tokens_wins) {
     test_tokenizer_close(&t);
 }
 
-/* A merge that spells a special token must not make one out of ordinary text. */
-TEST(tokenizer, merging_never_makes_a_special_token) {
+/* Neither a merge that spells a special token nor a character that is one makes it. */
+TEST(tokenizer, special_tokens_never_come_out_of_ordinary_text) {
     static const char text[] =
-        "{" LEGACY_PARTS
-        "\"added_tokens\":[{\"id\":5,\"content\":\"ab\",\"special\":true}]," LLAMA_MODEL "}";
+        "{" LEGACY_PARTS "\"added_tokens\":[{\"id\":5,\"content\":\"ab\",\"special\":true},"
+        "{\"id\":11,\"content\":\"z\",\"special\":true}]," LLAMA_MODEL "}";
     test_tokenizer t;
     test_tokenizer_open_json(&t, text);
-    static const encode_case cases[] = {{"ab", 0, "4 2"}, {"ab", PITH_ENCODE_SPECIAL, "5"}};
+    static const encode_case cases[] = {
+        {"ab", 0, "4 2"},
+        {"ab", PITH_ENCODE_SPECIAL, "5"},
+        {"az", 0, "4 0"},
+        {"az", PITH_ENCODE_SPECIAL, "4 11"},
+    };
     CHECK_CASES(t.tokenizer, cases);
     test_tokenizer_close(&t);
 }
@@ -389,10 +432,6 @@ static void open_bytes(test_tokenizer *t, const char *parts, const char *extra,
     test_tokenizer_open_json(t, text);
 }
 
-#define SPLIT(regex)                                                                               \
-    "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" \
-    "{\"Regex\":\"" regex "\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\","                \
-    "\"add_prefix_space\":false,\"use_regex\":false}]},"
 #define BYTE_LEVEL(prefix) \
     "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":" prefix "},"
 
@@ -425,6 +464,21 @@ TEST(tokenizer, merges_stay_inside_pre_tokens) {
     /* ... but with ignore_merges a whole pre-token that is a piece is that piece. */
     CHECK(strcmp(ids_of(t.tokenizer, "zzzz", 0), "300") == 0, "ignore_merges");
     CHECK(strcmp(ids_of(t.tokenizer, "zzzzz", 0), "122 122 122 122 122") == 0, "not whole");
+    test_tokenizer_close(&t);
+}
+
+/* In GPT-2's alphabet a space is U+0120, so the added token " " is another one than that piece, and
+ * both are spelled the same once they are bytes. */
+TEST(tokenizer, an_added_token_does_not_hide_the_piece_of_its_spelling) {
+    static const char text[] =
+        "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+        "\"decoder\":{\"type\":\"ByteLevel\"},\"added_tokens\":[{\"id\":0,\"content\":\" \","
+        "\"special\":true}],\"model\":{\"type\":\"BPE\",\"vocab\":{\"\\u0120\":1,\"a\":2},"
+        "\"merges\":[]}}";
+    test_tokenizer t;
+    test_tokenizer_open_json(&t, text);
+    static const encode_case cases[] = {{"a a", 0, "2 1 2"}, {"a a", PITH_ENCODE_SPECIAL, "2 0 2"}};
+    CHECK_CASES(t.tokenizer, cases);
     test_tokenizer_close(&t);
 }
 

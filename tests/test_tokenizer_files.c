@@ -88,6 +88,12 @@ static void endless_varint(writer *w) {
     memset(w->data + w->size, 0xFF, 11);
     w->size += 11;
 }
+static void wide_varint(writer *w) { /* ten bytes, but more than 64 bits */
+    whole(w);
+    memset(w->data + w->size, 0x80, 9);
+    w->data[w->size + 9] = 0x02;
+    w->size += 10;
+}
 static void cut_tag(writer *w) {
     whole(w);
     w->data[w->size++] = 0x80;
@@ -227,6 +233,7 @@ TEST(tokenizer, damaged_models_are_refused_by_name) {
         {no_pieces, PITH_ERROR_FORMAT, "no pieces"},
         {no_trainer, PITH_ERROR_UNSUPPORTED, "unigram"},
         {endless_varint, PITH_ERROR_FORMAT, "tag is cut off or too long"},
+        {wide_varint, PITH_ERROR_FORMAT, "tag is cut off or too long"},
         {cut_tag, PITH_ERROR_FORMAT, "tag is cut off"},
         {cut_number, PITH_ERROR_FORMAT, "number is cut off"},
         {cut_bytes, PITH_ERROR_FORMAT, "beyond its message"},
@@ -415,6 +422,10 @@ TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
          "\"pattern\":{\"Regex\":\"\\\\h\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\","
          "\"add_prefix_space\":false,\"use_regex\":false}]}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "regular expression"},
+        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\"},"
+         "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}]},\"decoder\":{\"type\":"
+         "\"ByteLevel\"}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "add_prefix_space in a sequence"},
         {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "decoder"},
         {"{\"decoder\":{\"type\":\"BPEDecoder\"}," MODEL "}", PITH_ERROR_UNSUPPORTED, "BPEDecoder"},
@@ -426,6 +437,22 @@ TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
          "RobertaProcessing"},
     };
     CHECK_JSON(cases);
+}
+
+/* A token with characters outside the byte alphabet stands for its own spelling; no text reaches
+ * the merges it takes part in. */
+TEST(tokenizer, tokens_outside_the_byte_alphabet_keep_their_spelling) {
+    static const char text[] =
+        "{" BYTE_PARTS BPE("\"vocab\":{\"a\":0,\"\\u0120\":1,\"\\u4e00\":2,\"\\u0120\\u4e00\":3,"
+                           "\"\\u0120a\":4},\"merges\":[\"\\u0120 \\u4e00\",\"\\u0120 a\"]") "}";
+    test_tokenizer t;
+    test_tokenizer_open_json(&t, text);
+    const pith_vocab *v = &t.file.vocab;
+    CHECK(v->n_merges == 1 && v->merges[2] == 4, "%zu merges", v->n_merges);
+    CHECK(pith_tokenizer_find(t.tokenizer, " a", 2) == 4, "a decoded piece");
+    CHECK(pith_tokenizer_find(t.tokenizer, "\xC4\xA0\xE4\xB8\x80", 5) == 3, "a literal piece");
+    test_tokenizer_close(&t);
+    CHECK_NO_LEAKS();
 }
 
 TEST(tokenizer, templates_tell_bos_and_eos) {

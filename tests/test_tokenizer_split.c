@@ -28,7 +28,7 @@ static void split_text(const char *pattern, const char *text, char *out) {
     CHECK(pith_splitter_new(&splitter, pattern, &pith_malloc_allocator, &error) == PITH_OK, "%s",
           error.message);
     pith_split_walk walk;
-    CHECK(pith_split_begin(&walk, splitter), "no memory");
+    CHECK(pith_split_begin(&walk, splitter, 1000), "no memory");
     size_t n = strlen(text);
     size_t size = 0;
     for (size_t from = 0; from < n;) {
@@ -228,7 +228,7 @@ TEST(tokenizer, patterns_that_backtrack_without_end_are_stopped) {
     char text[LENGTH];
     memset(text, 'a', sizeof text);
     pith_split_walk walk;
-    CHECK(pith_split_begin(&walk, splitter), "no memory");
+    CHECK(pith_split_begin(&walk, splitter, 1000), "no memory");
     size_t start;
     size_t end;
     pith_status status = pith_split_next(&walk, text, sizeof text, 0, &start, &end, &error);

@@ -90,28 +90,6 @@ static pith_status declare(laying *l, size_t id, const char *text, size_t n, uin
 
 /* ---- The two documents ----------------------------------------------------------------------- */
 
-static pith_status read_flags(const laying *l, const json_t *token, uint8_t *out) {
-    static const struct {
-        const char *key;
-        uint8_t flag;
-    } flags[] = {
-        {"lstrip", PITH_ADDED_LSTRIP},
-        {"rstrip", PITH_ADDED_RSTRIP},
-        {"single_word", PITH_ADDED_SINGLE_WORD},
-        {"special", PITH_ADDED_SPECIAL},
-    };
-    *out = 0;
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        const json_t *value = json_object_get(token, flags[i].key);
-        if (value != NULL && !json_is_boolean(value)) {
-            return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: \"%s\" is not true or false",
-                             l->name, flags[i].key);
-        }
-        *out |= json_is_true(value) ? flags[i].flag : 0;
-    }
-    return PITH_OK;
-}
-
 static pith_status read_config(laying *l, json_t *config) {
     json_t *decoder = json_object_get(config, "added_tokens_decoder");
     if (decoder != NULL && !json_is_object(decoder)) {
@@ -132,10 +110,10 @@ static pith_status read_config(laying *l, json_t *config) {
                              "%s: added token %s has no content string", l->name, key);
         }
         uint8_t flags;
-        pith_status status = read_flags(l, token, &flags);
+        pith_status status = pith_hf_flags(token, l->name, &flags, l->error);
         if (status == PITH_OK) {
             status = declare(l, strtoul(key, NULL, 10), json_string_value(content),
-                             json_string_length(content), flags);
+                             json_string_length(content), flags & (uint8_t)~PITH_ADDED_NORMALIZED);
         }
         if (status != PITH_OK) {
             return status;

@@ -16,7 +16,7 @@ void pith_decode_begin(pith_decode_state *state, bool show_special) {
 }
 
 size_t pith_decode_max(const pith_tokenizer *tokenizer) {
-    return REPLACEMENT_BYTES * (PITH_DECODE_ROOM + tokenizer->longest);
+    return REPLACEMENT_BYTES * (PITH_DECODE_ROOM + tokenizer->pieces.longest);
 }
 
 static size_t write_replacement(char *out) {

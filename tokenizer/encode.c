@@ -147,7 +147,7 @@ pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_
     }
     encoding e = {.tokenizer = tokenizer, .flags = flags, .out = out, .error = error};
     pith_status status = pith_merger_init(&e.merger, tokenizer, error);
-    if (status == PITH_OK && !pith_split_begin(&e.walk, tokenizer->splitter)) {
+    if (status == PITH_OK && !pith_split_begin(&e.walk, tokenizer->splitter, n_bytes)) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "no memory to encode text");
     }
     if (status == PITH_OK) {

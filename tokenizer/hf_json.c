@@ -270,30 +270,6 @@ static void drop_literal_merges(const pith_hf *hf, merges *m) {
 
 /* ---- Added tokens ---------------------------------------------------------------------------- */
 
-static pith_status read_flags(const pith_hf *hf, const json_t *token, uint8_t *out) {
-    static const struct {
-        const char *key;
-        uint8_t flag;
-    } flags[] = {
-        {"lstrip", PITH_ADDED_LSTRIP},           {"rstrip", PITH_ADDED_RSTRIP},
-        {"single_word", PITH_ADDED_SINGLE_WORD}, {"special", PITH_ADDED_SPECIAL},
-        {"normalized", PITH_ADDED_NORMALIZED},
-    };
-    *out = 0;
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        bool set;
-        pith_status status = pith_hf_bool(hf, token, flags[i].key, false, &set);
-        if (status != PITH_OK) {
-            return status;
-        }
-        *out |= set ? flags[i].flag : 0;
-    }
-    if (!hf->has_normalizer) {
-        *out &= (uint8_t)~PITH_ADDED_NORMALIZED;
-    }
-    return PITH_OK;
-}
-
 static pith_status add_token(pith_hf *hf, const pith_piece_table *table, const json_t *token) {
     const json_t *content = json_object_get(token, "content");
     const char *text = json_string_value(content);
@@ -311,9 +287,12 @@ static pith_status add_token(pith_hf *hf, const pith_piece_table *table, const j
                          hf->name, text, id);
     }
     uint8_t flags;
-    pith_status status = read_flags(hf, token, &flags);
+    pith_status status = pith_hf_flags(token, hf->name, &flags, hf->error);
     if (status != PITH_OK) {
         return status;
+    }
+    if (!hf->has_normalizer) {
+        flags &= (uint8_t)~PITH_ADDED_NORMALIZED;
     }
     piece->text = text;
     piece->n_bytes = n;
@@ -362,13 +341,17 @@ static pith_status check_model(pith_hf *hf) {
         return pith_fail(hf->error, PITH_ERROR_UNSUPPORTED, "%s: dropout is not supported",
                          hf->name);
     }
-    pith_status status =
-        pith_hf_bool(hf, hf->model, "byte_fallback", false, &hf->settings.byte_fallback);
-    if (status == PITH_OK) {
-        status = pith_hf_bool(hf, hf->model, "fuse_unk", false, &hf->settings.fuse_unk);
-    }
-    if (status == PITH_OK) {
-        status = pith_hf_bool(hf, hf->model, "ignore_merges", false, &hf->settings.ignore_merges);
+    const struct {
+        const char *key;
+        bool *flag;
+    } flags[] = {
+        {"byte_fallback", &hf->settings.byte_fallback},
+        {"fuse_unk", &hf->settings.fuse_unk},
+        {"ignore_merges", &hf->settings.ignore_merges},
+    };
+    pith_status status = PITH_OK;
+    for (size_t i = 0; status == PITH_OK && i < sizeof flags / sizeof flags[0]; i++) {
+        status = pith_hf_bool(hf->model, flags[i].key, false, hf->name, flags[i].flag, hf->error);
     }
     return status;
 }

@@ -38,9 +38,12 @@ pith_status pith_hf_read_pre_tokenizer(pith_hf *hf);
 pith_status pith_hf_read_decoder(pith_hf *hf);
 pith_status pith_hf_read_post_processor(pith_hf *hf);
 
-/* Reads a member that is true or false; `fallback` when it is missing or null. */
-pith_status pith_hf_bool(const pith_hf *hf, const json_t *object, const char *key, bool fallback,
-                         bool *out);
+/* Reads a member that is true or false; `fallback` when it is missing or null. Errors: FORMAT. */
+pith_status pith_hf_bool(const json_t *object, const char *key, bool fallback, const char *name,
+                         bool *out, pith_error *error);
+
+/* Reads the flags of an added token (PITH_ADDED_*). Errors: FORMAT. */
+pith_status pith_hf_flags(const json_t *token, const char *name, uint8_t *out, pith_error *error);
 
 /* Writes in PCRE2's language (with UTF, UCP and \n as newline) what a regular expression means in
  * Oniguruma's, which Hugging Face's tokenizers use. Appends to `out`.

@@ -28,15 +28,42 @@ static pith_status malformed(const pith_hf *hf, const char *section, const char 
     return pith_fail(hf->error, PITH_ERROR_FORMAT, "%s: %s: %s", hf->name, section, what);
 }
 
-pith_status pith_hf_bool(const pith_hf *hf, const json_t *object, const char *key, bool fallback,
-                         bool *out) {
+pith_status pith_hf_bool(const json_t *object, const char *key, bool fallback, const char *name,
+                         bool *out, pith_error *error) {
     const json_t *value = json_object_get(object, key);
     if (value != NULL && !json_is_null(value) && !json_is_boolean(value)) {
-        return pith_fail(hf->error, PITH_ERROR_FORMAT, "%s: \"%s\" is not true or false", hf->name,
-                         key);
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: \"%s\" is not true or false", name, key);
     }
     *out = json_is_boolean(value) ? json_is_true(value) : fallback;
     return PITH_OK;
+}
+
+pith_status pith_hf_flags(const json_t *token, const char *name, uint8_t *out, pith_error *error) {
+    static const struct {
+        const char *key;
+        uint8_t flag;
+    } flags[] = {
+        {"lstrip", PITH_ADDED_LSTRIP},           {"rstrip", PITH_ADDED_RSTRIP},
+        {"single_word", PITH_ADDED_SINGLE_WORD}, {"special", PITH_ADDED_SPECIAL},
+        {"normalized", PITH_ADDED_NORMALIZED},
+    };
+    uint8_t all = 0;
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        bool set;
+        pith_status status = pith_hf_bool(token, flags[i].key, false, name, &set, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        all |= set ? flags[i].flag : 0;
+    }
+    *out = all;
+    return PITH_OK;
+}
+
+/* A flag of one step of the pipeline. */
+static pith_status read_bool(const pith_hf *hf, const json_t *step, const char *key, bool fallback,
+                             bool *out) {
+    return pith_hf_bool(step, key, fallback, hf->name, out, hf->error);
 }
 
 static bool is_text(const json_t *value, const char *text) {
@@ -128,9 +155,9 @@ pith_status pith_hf_read_normalizer(pith_hf *hf) {
 static pith_status read_metaspace(pith_hf *hf, const json_t *step) {
     bool prefix;
     bool split;
-    pith_status status = pith_hf_bool(hf, step, "add_prefix_space", true, &prefix);
+    pith_status status = read_bool(hf, step, "add_prefix_space", true, &prefix);
     if (status == PITH_OK) {
-        status = pith_hf_bool(hf, step, "split", true, &split);
+        status = read_bool(hf, step, "split", true, &split);
     }
     if (status != PITH_OK) {
         return status;
@@ -162,7 +189,7 @@ static pith_status add_pattern(pith_hf *hf, const char *regex, size_t n) {
 static pith_status read_split(pith_hf *hf, const json_t *step) {
     const json_t *regex = json_object_get(json_object_get(step, "pattern"), "Regex");
     bool invert;
-    pith_status status = pith_hf_bool(hf, step, "invert", false, &invert);
+    pith_status status = read_bool(hf, step, "invert", false, &invert);
     if (status != PITH_OK) {
         return status;
     }
@@ -179,9 +206,9 @@ static pith_status read_split(pith_hf *hf, const json_t *step) {
 static pith_status read_byte_level(pith_hf *hf, const json_t *step, const json_t *first) {
     bool use_regex;
     bool prefix;
-    pith_status status = pith_hf_bool(hf, step, "use_regex", true, &use_regex);
+    pith_status status = read_bool(hf, step, "use_regex", true, &use_regex);
     if (status == PITH_OK) {
-        status = pith_hf_bool(hf, step, "add_prefix_space", true, &prefix);
+        status = read_bool(hf, step, "add_prefix_space", true, &prefix);
     }
     if (status != PITH_OK) {
         return status;
@@ -200,7 +227,7 @@ static pith_status read_byte_level(pith_hf *hf, const json_t *step, const json_t
         return unsupported(hf, "pre_tokenizer", type_of(first));
     }
     bool individual;
-    status = pith_hf_bool(hf, first, "individual_digits", false, &individual);
+    status = read_bool(hf, first, "individual_digits", false, &individual);
     if (status != PITH_OK) {
         return status;
     }

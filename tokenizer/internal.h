@@ -86,10 +86,12 @@ void pith_splitter_free(pith_splitter *splitter);
 /* One walk over one text. */
 typedef struct pith_split_walk {
     const pith_splitter *splitter;
-    void *match; /* pcre2_match_data */
+    void *match;  /* pcre2_match_data */
+    void *limits; /* pcre2_match_context */
 } pith_split_walk;
 
-bool pith_split_begin(pith_split_walk *walk, const pith_splitter *splitter); /* false: no memory */
+/* For a text of n_bytes; `splitter` may be NULL. False: no memory, and nothing to end. */
+bool pith_split_begin(pith_split_walk *walk, const pith_splitter *splitter, size_t n_bytes);
 void pith_split_end(pith_split_walk *walk);
 
 /* The next match at or after `from`: *start < *end, or both n_bytes when there is none.
@@ -150,7 +152,6 @@ struct pith_tokenizer {
     bool has_unused;
     bool words_apart; /* no piece spans the start of a word (U+2581 after something else), so words
                          can be encoded one by one */
-    size_t longest;   /* bytes of the longest piece */
 };
 
 /* The piece that text merged or split may become: of type NORMAL or UNUSED; or -1. Special tokens

@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "tokenizer/internal.h"
 
+#include "base/checked.h"
 #include "base/status.h"
 
 #include <pcre2.h>
@@ -13,7 +14,9 @@
 
 enum {
     MAX_NESTING = 64,
-    MAX_STEPS = 100 * 1000 * 1000, /* a run of n spaces may take about n of them */
+    /* Steps of one match: a run of n spaces may take a few n of them. */
+    BASE_STEPS = 1000 * 1000,
+    STEPS_PER_BYTE = 16,
     MAX_DEPTH = 10 * 1000,
     MAX_HEAP_KB = 64 * 1024,
 };
@@ -75,7 +78,6 @@ pith_status pith_splitter_new(pith_splitter **out, const char *pattern,
     if (s->limits == NULL) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for the split pattern");
     } else {
-        pcre2_set_match_limit(s->limits, MAX_STEPS);
         pcre2_set_depth_limit(s->limits, MAX_DEPTH);
         pcre2_set_heap_limit(s->limits, MAX_HEAP_KB);
         status = compile(s, pattern, error);
@@ -98,23 +100,32 @@ void pith_splitter_free(pith_splitter *splitter) {
     pith_release(splitter->allocator, splitter);
 }
 
-bool pith_split_begin(pith_split_walk *walk, const pith_splitter *splitter) {
+bool pith_split_begin(pith_split_walk *walk, const pith_splitter *splitter, size_t n_bytes) {
     *walk = (pith_split_walk){.splitter = splitter};
-    if (splitter != NULL) {
-        walk->match = pcre2_match_data_create(1, splitter->general);
+    if (splitter == NULL) {
+        return true;
     }
-    return splitter == NULL || walk->match != NULL;
+    walk->match = pcre2_match_data_create(1, splitter->general);
+    walk->limits = pcre2_match_context_copy(splitter->limits);
+    if (walk->match == NULL || walk->limits == NULL) {
+        pith_split_end(walk);
+        return false;
+    }
+    size_t steps = BASE_STEPS + STEPS_PER_BYTE * pith_min_size(n_bytes, UINT32_MAX / 32);
+    pcre2_set_match_limit(walk->limits, (uint32_t)steps);
+    return true;
 }
 
 void pith_split_end(pith_split_walk *walk) {
     pcre2_match_data_free(walk->match);
+    pcre2_match_context_free(walk->limits);
+    *walk = (pith_split_walk){.splitter = walk->splitter};
 }
 
 pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_t n_bytes,
                             size_t from, size_t *start, size_t *end, pith_error *error) {
-    int found =
-        pcre2_match(walk->splitter->code, (PCRE2_SPTR)text, n_bytes, from,
-                    PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, walk->match, walk->splitter->limits);
+    int found = pcre2_match(walk->splitter->code, (PCRE2_SPTR)text, n_bytes, from,
+                            PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, walk->match, walk->limits);
     if (found == PCRE2_ERROR_NOMATCH) {
         *start = n_bytes;
         *end = n_bytes;

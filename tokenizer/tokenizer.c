@@ -92,7 +92,6 @@ static pith_status build(pith_tokenizer *t, pith_error *error) {
     for (size_t id = 0; id < v->n_pieces; id++) {
         t->has_unused = t->has_unused || v->types[id] == PITH_PIECE_UNUSED;
     }
-    t->longest = t->pieces.longest;
     t->words_apart = words_are_apart(t);
     fill_single_ids(t);
     status = pith_matcher_build(&t->as_given, t, false, error);

@@ -27,7 +27,7 @@ typedef struct pith_llama_config {
     double rope_theta;
     pith_rope_scaling rope_scaling;
     double rope_factor;
-    double rope_low_freq_factor;     /* llama3 only, as the next two */
+    double rope_low_freq_factor; /* llama3 only, as the next two */
     double rope_high_freq_factor;
     size_t rope_original_context;
     bool tie_word_embeddings;
@@ -88,15 +88,24 @@ typedef struct pith_llama {
 
 /* One tensor that a .pith file of this architecture holds, in file-independent order. */
 typedef enum pith_llama_part {
-    PITH_LLAMA_EMBED, PITH_LLAMA_HEAD, PITH_LLAMA_NORM, /* layer is 0 for these */
-    PITH_LLAMA_INPUT_NORM, PITH_LLAMA_QKV, PITH_LLAMA_QKV_BIAS, PITH_LLAMA_O, PITH_LLAMA_O_BIAS,
-    PITH_LLAMA_POST_ATTN_NORM, PITH_LLAMA_GATE_UP, PITH_LLAMA_GATE_UP_BIAS, PITH_LLAMA_DOWN,
+    PITH_LLAMA_EMBED,
+    PITH_LLAMA_HEAD,
+    PITH_LLAMA_NORM, /* layer is 0 for these */
+    PITH_LLAMA_INPUT_NORM,
+    PITH_LLAMA_QKV,
+    PITH_LLAMA_QKV_BIAS,
+    PITH_LLAMA_O,
+    PITH_LLAMA_O_BIAS,
+    PITH_LLAMA_POST_ATTN_NORM,
+    PITH_LLAMA_GATE_UP,
+    PITH_LLAMA_GATE_UP_BIAS,
+    PITH_LLAMA_DOWN,
     PITH_LLAMA_DOWN_BIAS,
     PITH_LLAMA_N_PARTS,
 } pith_llama_part;
 
 typedef struct pith_llama_slot {
-    char name[96]; /* "model.layers.3.self_attn.qkv_proj.weight" */
+    char name[96];  /* "model.layers.3.self_attn.qkv_proj.weight" */
     bool is_matrix; /* else a float vector of `rows` elements (shape [rows], dtype F32) */
     size_t rows;    /* padded to 16 for matrices and biases */
     size_t cols;    /* 1 for vectors */

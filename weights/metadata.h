@@ -23,7 +23,7 @@ typedef struct pith_source {
 typedef struct pith_tensor_note {
     const char *name;
     bool is_matrix;
-    pith_type type; /* of a matrix */
+    pith_type type;                /* of a matrix */
     char sha256[PITH_SHA256_TEXT]; /* of its bytes in the file; "": not recorded */
 } pith_tensor_note;
 

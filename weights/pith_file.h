@@ -22,19 +22,19 @@ typedef struct pith_model_file {
     pith_metadata metadata;    /* architecture, types, config, special tokens, sources, checksums */
     const char *metadata_text; /* the JSON document itself */
     pith_llama llama;
-    pith_vocab vocab;          /* complete, pointing into the data; n_pieces 0: no tokenizer */
-    const void *data;          /* the file's bytes from the start of the data on */
-    size_t weight_bytes;       /* of all weight tensors (tokenizer excluded) */
-    size_t n_params;           /* real weights, padding excluded, a tied pair counted once */
-    void *implementation;      /* regions, arenas, mapping */
+    pith_vocab vocab;     /* complete, pointing into the data; n_pieces 0: no tokenizer */
+    const void *data;     /* the file's bytes from the start of the data on */
+    size_t weight_bytes;  /* of all weight tensors (tokenizer excluded) */
+    size_t n_params;      /* real weights, padding excluded, a tied pair counted once */
+    void *implementation; /* regions, arenas, mapping */
 } pith_model_file;
 
 /* Errors: IO, FORMAT, MEMORY, UNSUPPORTED (format version, architecture; named). With `map` the
  * data is mapped read-only, else read into huge pages in parallel. Tensors that the architecture
  * does not know are reported to `log` as warnings. */
-pith_status pith_model_file_open(pith_model_file **out, const char *path, bool map,
-                                 pith_pool *pool, const pith_log *log,
-                                 const pith_allocator *allocator, pith_error *error);
+pith_status pith_model_file_open(pith_model_file **out, const char *path, bool map, pith_pool *pool,
+                                 const pith_log *log, const pith_allocator *allocator,
+                                 pith_error *error);
 void pith_model_file_close(pith_model_file *file); /* accepts NULL */
 
 /* The same from a whole file in memory, which is borrowed until close and must be 64-byte aligned
@@ -84,17 +84,17 @@ pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, p
                                   size_t n_dims, const size_t *shape, size_t *index,
                                   pith_error *error);
 /* Fixes offsets: tensors whose size is a multiple of 64 first, then the others by falling element
- * size (so that all are aligned), each in order of declaration. `metadata_limit` bounds the bytes of
- * metadata JSON that finish will be given, and decides where the data starts.
- * Errors: MEMORY, ARGUMENT (limits, overflow). */
+ * size (so that all are aligned), each in order of declaration. `metadata_limit` bounds the bytes
+ * of metadata JSON that finish will be given, and decides where the data starts. Errors: MEMORY,
+ * ARGUMENT (limits, overflow). */
 pith_status pith_model_writer_layout(pith_model_writer *writer, size_t metadata_limit,
                                      pith_error *error);
 /* Writes bytes of tensor `index` at `offset` within it. Thread-safe after layout. */
 pith_status pith_model_writer_put(pith_model_writer *writer, size_t index, size_t offset,
                                   const void *data, size_t size, pith_error *error);
 /* Writes the header with the metadata document (compact JSON, stored as the string value of the key
- * "pith") and publishes. Frees the writer, also on failure. Errors: IO, MEMORY, ARGUMENT (bytes of a
- * tensor were never put, metadata longer than the limit or not UTF-8). */
+ * "pith") and publishes. Frees the writer, also on failure. Errors: IO, MEMORY, ARGUMENT (bytes of
+ * a tensor were never put, metadata longer than the limit or not UTF-8). */
 pith_status pith_model_writer_finish(pith_model_writer *writer, const char *metadata,
                                      pith_error *error);
 void pith_model_writer_discard(pith_model_writer *writer); /* accepts NULL */

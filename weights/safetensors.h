@@ -17,9 +17,21 @@ enum {
 };
 
 typedef enum pith_dtype {
-    PITH_DTYPE_BOOL, PITH_DTYPE_U8, PITH_DTYPE_I8, PITH_DTYPE_F8_E4M3, PITH_DTYPE_F8_E5M2,
-    PITH_DTYPE_I16, PITH_DTYPE_U16, PITH_DTYPE_F16, PITH_DTYPE_BF16, PITH_DTYPE_I32,
-    PITH_DTYPE_U32, PITH_DTYPE_F32, PITH_DTYPE_I64, PITH_DTYPE_U64, PITH_DTYPE_F64,
+    PITH_DTYPE_BOOL,
+    PITH_DTYPE_U8,
+    PITH_DTYPE_I8,
+    PITH_DTYPE_F8_E4M3,
+    PITH_DTYPE_F8_E5M2,
+    PITH_DTYPE_I16,
+    PITH_DTYPE_U16,
+    PITH_DTYPE_F16,
+    PITH_DTYPE_BF16,
+    PITH_DTYPE_I32,
+    PITH_DTYPE_U32,
+    PITH_DTYPE_F32,
+    PITH_DTYPE_I64,
+    PITH_DTYPE_U64,
+    PITH_DTYPE_F64,
     PITH_N_DTYPES,
 } pith_dtype;
 
@@ -51,7 +63,8 @@ void pith_safetensors_free(pith_safetensors *st);
 /* Tensors are one array in order of file offset: `find(st, name) - at(st, 0)` is the index. */
 size_t pith_safetensors_count(const pith_safetensors *st);
 const pith_tensor *pith_safetensors_at(const pith_safetensors *st, size_t i); /* by file offset */
-const pith_tensor *pith_safetensors_find(const pith_safetensors *st, const char *name); /* or NULL */
+const pith_tensor *pith_safetensors_find(const pith_safetensors *st,
+                                         const char *name);      /* or NULL */
 size_t pith_safetensors_data_offset(const pith_safetensors *st); /* 8 + header length */
 
 /* A value of "__metadata__", or NULL. */

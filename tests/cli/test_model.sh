@@ -8,7 +8,7 @@ expect 0 "$PITH" convert "$SOURCE" "$T/int4-t1.pith" --type int4 -t 1
 is "any number of threads converts to the same bytes" \
     "$(sha256sum <"$T/int4.pith")" = "$(sha256sum <"$T/int4-t1.pith")"
 expect 0 "$PITH" convert "$SOURCE" "$T/f32.pith" --type f32
-expect 0 "$PITH" convert golden/codellama "$T/fallback.pith" --type int4 --report
+expect 0 "$PITH" convert golden/llama-bias "$T/fallback.pith" --type int4 --report
 prints 'int8 .*columns are not a multiple of 32'
 
 expect 0 "$PITH" inspect "$T/int4.pith" --verify

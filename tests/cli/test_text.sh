@@ -78,25 +78,20 @@ fails 1 'bad.txt: .*byte 3' "$PITH" eval "$TALE" "$T/bad.txt"
 fails 1 'infilling' "$PITH" run "$TALE" --prefix "$T/prompt" --suffix "$T/prompt"
 fails 1 'sse9' "$PITH" run "$TALE" --isa sse9
 
-# Infilling, with the tokens that Code Llama's tokenizer has declared for this one.
-cp -r golden/codellama "$T/infill"
-chmod -R u+w "$T/infill"
-if python3 - "$T/infill/tokenizer_config.json" <<'END'; then
-import json, sys
-config = json.load(open(sys.argv[1]))
-for i, name in enumerate(["PRE", "MID", "SUF", "EOT"]):
-    config["added_tokens_decoder"][str(512 + i)] = {
-        "content": f"\u2581<{name}>", "lstrip": False, "normalized": False, "rstrip": False,
-        "single_word": False, "special": True}
-json.dump(config, open(sys.argv[1], "w"))
-END
-    expect 0 "$PITH" convert "$T/infill" "$T/infill.pith" --type f32
-    expect 0 "$PITH" run "$T/infill.pith" --prefix "$T/prompt" --suffix "$T/prompt" -n 4 --temp 0
-    cp "$T/out" "$T/infilled"
-    expect 0 "$PITH" run "$T/infill.pith" --prefix "$T/prompt" --suffix "$T/prompt" -n 4 --temp 0 \
-        --suffix-first
-    is "the order matters" "$(cat "$T/infilled")" != "$(cat "$T/out")"
-fi
+# Infilling, with the tokens that Code Llama's tokenizer has.
+python3 tests/cli/make_model.py "$SOURCE" "$T/infill" 2 128 256 ▁\<{PRE,MID,SUF,EOT}\>
+expect 0 "$PITH" convert "$T/infill" "$T/infill.pith" --type f32
+printf 'int main(void) {\n' >"$T/prefix"
+printf '}\n' >"$T/suffix"
+infill() {
+    expect 0 "$PITH" run "$T/infill.pith" --prefix "$T/prefix" --suffix "$T/suffix" -n 8 --temp 0 \
+        --stats "$@"
+}
+infill
+cp "$T/out" "$T/infilled"
+infill --suffix-first
+is "the order of prefix and suffix matters" "$(cat "$T/infilled")" != "$(cat "$T/out")"
+fails 1 'No such file' "$PITH" run "$T/infill.pith" --prefix "$T/prefix" --suffix "$T/no-such"
 
 # A reader that goes away.
 for command in "run $TALE -p Once --ignore-eos" "inspect $TALE --json" "help run"; do

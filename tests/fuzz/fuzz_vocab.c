@@ -1,0 +1,132 @@
+/* Arbitrary arrays as a vocabulary, as they might stand in a hostile .pith file: whatever passes
+ * pith_vocab_check must be safe to build, to encode and to decode with. The input is cut into
+ * settings, piece lengths, types, flags, merges, a pattern, spellings and a text. */
+#include "tests/tokens.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MAX_PIECES = 64, MAX_MERGES = 64, MAX_PATTERN = 64 };
+
+typedef struct input {
+    const uint8_t *at;
+    size_t left;
+} input;
+
+/* The next byte, 0 at the end. */
+static uint8_t take(input *in) {
+    if (in->left == 0) {
+        return 0;
+    }
+    in->left--;
+    return *in->at++;
+}
+
+typedef struct arrays {
+    char *bytes;
+    uint32_t offsets[MAX_PIECES + 1];
+    float scores[MAX_PIECES];
+    uint8_t types[MAX_PIECES];
+    uint8_t added[MAX_PIECES];
+    uint32_t merges[3 * MAX_MERGES];
+    char pattern[MAX_PATTERN + 1];
+} arrays;
+
+static void read_settings(input *in, pith_vocab *v) {
+    uint8_t kind = take(in);
+    uint8_t a = take(in);
+    uint8_t b = take(in);
+    v->kind = (pith_tokenizer_kind)(kind % 4);
+    v->add_dummy_prefix = (a & 1) != 0;
+    v->remove_extra_whitespaces = (a & 2) != 0;
+    v->escape_whitespaces = (a & 4) != 0;
+    v->prefix_first_only = (a & 8) != 0;
+    v->byte_fallback = (a & 16) != 0;
+    v->fuse_unk = (a & 32) != 0;
+    v->ignore_merges = (a & 64) != 0;
+    v->add_prefix_space = (a & 128) != 0;
+    v->nfc = (b & 1) != 0;
+    v->unk = (int32_t)(b >> 1 & 7) - 1;
+    v->bos = -1;
+    v->eos = -1;
+}
+
+static void read_arrays(input *in, pith_vocab *v, arrays *a) {
+    v->n_pieces = take(in) % MAX_PIECES + 1U;
+    v->n_merges = v->kind == PITH_TOKENIZER_SENTENCEPIECE ? 0 : take(in) % MAX_MERGES;
+    size_t total = 0;
+    for (size_t i = 0; i < v->n_pieces; i++) {
+        uint8_t head = take(in);
+        a->offsets[i] = (uint32_t)total;
+        total += head % 8;
+        a->types[i] = head / 8 % 8;
+        a->added[i] = take(in) % 32;
+        a->scores[i] = (float)(a->added[i] % 5);
+    }
+    a->offsets[v->n_pieces] = (uint32_t)total;
+    a->bytes = malloc(total + 1);
+    for (size_t i = 0; i < total; i++) {
+        a->bytes[i] = (char)take(in);
+    }
+    for (size_t i = 0; i < v->n_merges; i++) {
+        for (size_t k = 0; k < 3; k++) {
+            a->merges[3 * i + k] = take(in) % MAX_PIECES;
+        }
+    }
+    if (v->kind == PITH_TOKENIZER_BYTE_BPE && take(in) % 2 == 0) {
+        size_t n = take(in) % MAX_PATTERN;
+        for (size_t i = 0; i < n; i++) {
+            a->pattern[i] = (char)take(in);
+        }
+        v->pattern = a->pattern;
+    }
+    v->bytes = a->bytes;
+    v->n_bytes = total;
+    v->offsets = a->offsets;
+    v->scores = a->scores;
+    v->types = a->types;
+    v->added = a->added;
+    v->merges = a->merges;
+}
+
+static void use(const pith_vocab *vocab, const char *text, size_t n_text) {
+    pith_tokenizer *t = NULL;
+    pith_error error;
+    if (pith_tokenizer_new(&t, vocab, NULL, &error) != PITH_OK) {
+        return;
+    }
+    pith_tokens ids;
+    pith_tokens_init(&ids, NULL);
+    for (unsigned flags = 0; flags < 4; flags++) {
+        pith_encode(t, text, n_text, flags, &ids, &error);
+    }
+    for (size_t i = 0; i < ids.n; i++) {
+        if (ids.ids[i] < 0 || (size_t)ids.ids[i] >= vocab->n_pieces) {
+            abort();
+        }
+    }
+    size_t n;
+    char *decoded = test_decode(t, ids.ids, ids.n, true, &n);
+    if (pith_utf8_check(decoded, n) != n) {
+        abort();
+    }
+    free(decoded);
+    pith_tokens_release(&ids);
+    pith_tokenizer_free(t);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    input in = {data, size};
+    pith_vocab vocab = {.n_pieces = 0};
+    arrays a = {.bytes = NULL};
+    read_settings(&in, &vocab);
+    read_arrays(&in, &vocab, &a);
+    if (pith_vocab_check(&vocab, "v", NULL) == PITH_OK) {
+        use(&vocab, (const char *)in.at, in.left);
+    }
+    free(a.bytes);
+    return 0;
+}
