@@ -103,7 +103,7 @@ DEMO_PROMPT := Once upon a time there was a
 demo: deps-build ## install what is missing, build, and generate text with the model that ships
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
 	@echo 'pith run weights/models/tale-int4.pith -p "$(DEMO_PROMPT)"'
-	@printf '%s' '$(DEMO_PROMPT)'; $(BUILD)/pith run weights/models/tale-int4.pith \
+	@printf "%s" "$(DEMO_PROMPT)"; $(BUILD)/pith run weights/models/tale-int4.pith \
 	  -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 --top-p 0.9 --seed 7 --stats; echo
 
 test: deps-test ## install what is missing, build, and run every test
@@ -128,6 +128,7 @@ golden: golden-bin golden-scripts ## the tests against reference outputs
 	$(BUILD)/tests/golden -j$(CRITERION_JOBS)
 golden-scripts: $(BUILD)/pith ## the independent numpy implementation against the same data
 	$(PYTHON) golden/check_reference.py
+	$(PYTHON) golden/check_pith_file.py weights/models/tale-int4.pith
 	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
 cli-test: $(BUILD)/pith examples ## the command and the examples, as a user runs them
 	PITH=$(BUILD)/pith tests/cli/run.sh

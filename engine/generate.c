@@ -153,6 +153,18 @@ static void end(generation *g) {
     pith_release(allocator, g->filter.held);
 }
 
+/* Decoding goes on where the prompt's text ends: it may end within a character, and only a text
+ * that begins the timeline loses the space that the tokenizer put in front. */
+static void continue_text(generation *g, const int32_t *prompt, size_t n) {
+    const pith_model *model = g->session->model;
+    bool begins = g->session->n_tokens == 0;
+    for (size_t i = 0; i < n; i++) {
+        begins = begins && prompt[i] == model->bos;
+        pith_decode_push(model->tokenizer, &g->decode, prompt[i], g->piece);
+    }
+    g->decode.started = !begins;
+}
+
 /* Evaluates the prompt in chunks; *stopped when the callback asked to stop between two. */
 static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, bool *stopped,
                                pith_error *error) {
@@ -162,6 +174,7 @@ static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, b
                          "the prompt's %zu tokens after %zu do not fit in the context of %zu", n,
                          g->session->n_tokens, g->session->n_context);
     }
+    continue_text(g, prompt, n);
     for (size_t done = 0; done < n;) {
         size_t chunk = pith_min_size(n - done, g->session->scratch.max_rows);
         pith_status status = pith_session_eval(g->session, prompt + done, chunk, error);

@@ -23,8 +23,8 @@ GREEDY = 24
 MARGIN = 0.05
 
 COMMON = {"bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu",
-          "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "rope_scaling": None, "rope_theta": 10000.0,
-          "tie_word_embeddings": False}
+          "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "rope_scaling": None,
+          "rope_theta": 10000.0, "tie_word_embeddings": False}
 
 CASES = {
     # A window far shorter than the prompts, and no head_dim key, as in the published config.

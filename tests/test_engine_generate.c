@@ -190,3 +190,40 @@ TEST(engine_generate, allocations_do_not_grow_with_tokens) {
     pith_model_free(model);
     CHECK(counting.n_live == 0, "%zu blocks leaked", (size_t)counting.n_live);
 }
+
+/* The prompt's text and the generated text together are the text of all tokens, spaces included. */
+TEST(engine_generate, text_continues_the_prompt) {
+    pith_model *model = open_tiny(NULL);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        pith_session *session = NULL;
+        pith_error error;
+        CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+        pith_generate_params params = {.sampling = {.temperature = 1.5F, .seed = seed},
+                                       .max_tokens = 12,
+                                       .ignore_eos = true};
+        size_t n_prompt = seed % 4 + 1; /* 1: the beginning token alone */
+        text out = {0};
+        pith_status status =
+            pith_generate(session, prompt, n_prompt, &params, collect, &out, NULL, &error);
+        CHECK(status == PITH_OK, "%s", error.message);
+        char before[256];
+        char after[256];
+        size_t n_before = 0;
+        size_t n_after = 0;
+        const int32_t *tokens = pith_session_tokens(session);
+        status = pith_detokenize(model, tokens, n_prompt, before, sizeof before, &n_before, &error);
+        CHECK(status == PITH_OK, "%s", error.message);
+        status = pith_detokenize(model, tokens, pith_session_length(session), after, sizeof after,
+                                 &n_after, &error);
+        CHECK(status == PITH_OK, "%s", error.message);
+        /* The last token is not in the timeline, and half a character at its end is not text. */
+        size_t n = n_after - n_before < out.n ? n_after - n_before : out.n;
+        while (n > 0 && (unsigned char)after[n_before + n - 1] >= 0x80) {
+            n--;
+        }
+        CHECK(memcmp(after + n_before, out.bytes, n) == 0, "seed %zu: \"%.*s\" and \"%s\"",
+              (size_t)seed, (int)n_after, after, out.bytes);
+        pith_session_free(session);
+    }
+    pith_model_free(model);
+}
