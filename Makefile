@@ -30,6 +30,13 @@ CLI_DIRS := convert store server perf cli
 ifeq ($(filter x86_64 amd64 i%86,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
 NOT_HERE := simd/avx% simd/vnni%
 endif
+# `make V=1` shows whole commands.
+V ?= 0
+ifeq ($(V),0)
+Q := @
+say = @echo '  $(1)	$(patsubst $(BUILD)/%,%,$@)'
+endif
+
 sources = $(filter-out $(NOT_HERE),$(foreach d,$(1),$(wildcard $(d)/*.c)))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJS := $(call objects,$(call sources,$(LIB_DIRS)))
@@ -54,35 +61,40 @@ lib: $(BUILD)/libpith.a $(BUILD)/libpith.so $(BUILD)/pith.pc ## build libpith.a,
 examples: $(EXAMPLES) ## build the programs in examples/
 
 $(BUILD)/%.o: %.c
+	$(call say,CC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ISA) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -MMD -MP -c $< -o $@
 
 $(BUILD)/libpith.a: $(LIB_OBJS)
+	$(call say,AR)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libpith.so.$(SOVERSION): $(LIB_OBJS)
-	$(CC) -shared $(SANITIZE) -Wl,-soname,libpith.so.$(SOVERSION) -o $@ $^ $(LIB_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) -shared $(SANITIZE) -Wl,-soname,libpith.so.$(SOVERSION) -o $@ $^ $(LIB_LIBS)
 
 $(BUILD)/libpith.so: $(BUILD)/libpith.so.$(SOVERSION)
-	ln -sf libpith.so.$(SOVERSION) $@
+	@ln -sf libpith.so.$(SOVERSION) $@
 
 $(BUILD)/pith.pc: Makefile include/pith.h
 	@mkdir -p $(@D)
-	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: pith' 'Description: Llama-family language models on a CPU' 'Version: $(VERSION)' \
 	  'Requires.private: jansson libutf8proc libpcre2-8' 'Libs: -L$${libdir} -lpith' \
 	  'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' > $@
 
 $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
-	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
 $(BUILD)/pith.1: $(BUILD)/pith
-	$(BUILD)/pith help --man > $@.tmp && mv $@.tmp $@
+	@$(BUILD)/pith help --man > $@.tmp && mv $@.tmp $@
 
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
+	$(call say,CC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -Wl,-rpath,'$$ORIGIN/..'
 
 # ---- The two commands of a fresh machine ---------------------------------------------------------
 
@@ -117,9 +129,11 @@ CRITERION_LIBS = $(shell pkg-config --libs criterion)
 CRITERION_JOBS ?= 2
 test_objects = $(call objects,$(1) $(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
 $(BUILD)/tests/unit: $(call test_objects,$(UNIT_SRCS))
-	$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(CLI_LIBS) $(LIB_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(CLI_LIBS) $(LIB_LIBS)
 $(BUILD)/tests/golden: $(call test_objects,$(GOLDEN_SRCS))
-	$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(CLI_LIBS) $(LIB_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(CLI_LIBS) $(LIB_LIBS)
 unit-bin: $(BUILD)/tests/unit
 golden-bin: $(BUILD)/tests/golden
 unit: unit-bin ## the unit tests
@@ -135,12 +149,14 @@ cli-test: $(BUILD)/pith examples ## the command and the examples, as a user runs
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
 $(BUILD)/plain/%.o: %.c
+	$(call say,CC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DPITH_TEST_PLAIN -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -DPITH_TEST_PLAIN -MMD -MP -c $< -o $@
 PLAIN_SRCS := $(UNIT_SRCS) $(GOLDEN_SRCS) $(HELP_SRCS) tests/plain.c
 $(BUILD)/tests/plain: $(patsubst %.c,$(BUILD)/plain/%.o,$(PLAIN_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 plain-bin: $(BUILD)/tests/plain
 plain: plain-bin ## all tests through the plain runner
 	$(BUILD)/tests/plain
@@ -164,7 +180,8 @@ tsan: ## the tests that use threads under ThreadSanitizer
 	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tsan/tests/plain $(TSAN_TESTS)
 $(BUILD)/gates/%: $(BUILD)/tests/gates/%.o
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS)
 gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow
 	@for gate in $^; do if $$gate >/dev/null 2>&1; then echo "$$gate passed: leaks or overflows go \
 	unnoticed"; exit 1; else echo "$$gate fails, as it must"; fi; done
@@ -183,7 +200,8 @@ fuzz: ## every fuzz harness for FUZZ_SECONDS
 .PRECIOUS: $(BUILD)/tests/fuzz/fuzz_%.o
 $(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,tests/support.c tests/tokens.c) $(TOOL_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
 format: ## format every C file
