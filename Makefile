@@ -174,14 +174,15 @@ ubsan: ## the tests under UBSan alone
 	$(MAKE) BUILD=$(BUILD)/ubsan OPT='$(SANITIZE_OPT)' \
 	  SANITIZE='-fsanitize=undefined -fno-sanitize-recover=all' unit golden-bin
 	$(BUILD)/ubsan/tests/golden -j$(CRITERION_JOBS)
-TSAN_TESTS := pool engine golden_identity
+TSAN_TESTS := pool engine golden/int4_is_identical
 tsan: ## the tests that use threads under ThreadSanitizer
 	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread plain-bin
 	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tsan/tests/plain $(TSAN_TESTS)
-$(BUILD)/gates/%: $(BUILD)/tests/gates/%.o
+.PRECIOUS: $(BUILD)/tests/gates/%.o
+$(BUILD)/gates/%: $(BUILD)/tests/gates/%.o $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(LIB_LIBS)
 gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow
 	@for gate in $^; do if $$gate >/dev/null 2>&1; then echo "$$gate passed: leaks or overflows go \
 	unnoticed"; exit 1; else echo "$$gate fails, as it must"; fi; done

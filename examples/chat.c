@@ -39,7 +39,7 @@ static bool add(pith_message *messages, size_t *n, const char *role, const char 
 static bool reply(const pith_model *model, pith_session *session, const pith_message *messages,
                   size_t n_messages, answer_text *answer, pith_error *error) {
     static const pith_generate_params params = {
-        .sampling = {.temperature = 0.8F, .top_p = 0.9F, .seed = 1}};
+        .max_tokens = 200, .sampling = {.temperature = 0.8F, .top_p = 0.9F, .seed = 1}};
     int32_t tokens[MAX_TOKENS];
     size_t n;
     if (pith_chat_format(model, messages, n_messages, tokens, MAX_TOKENS, &n, error) != PITH_OK) {

@@ -336,10 +336,10 @@ typedef bool (*pith_text_fn)(void *user, const char *text, size_t n_bytes);
 
 /* Appends the prompt tokens [n_prompt >= 1] to the session, then generates. The session's timeline
  * afterwards holds the prompt and the generated tokens, except the last one, which nothing has
- * needed evaluated yet; after an error or a stop within the prompt, the chunks evaluated so far. The
- * text continues the prompt's: a word that follows it comes with its space in front.
- * `on_text` may be NULL. `usage` may be NULL; it is filled on success. A callback returning false
- * is success with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY. */
+ * needed evaluated yet; after an error or a stop within the prompt, the chunks evaluated so far.
+ * The text continues the prompt's: a word that follows it comes with its space in front. `on_text`
+ * may be NULL. `usage` may be NULL; it is filled on success. A callback returning false is success
+ * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY. */
 PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n_prompt,
                                    const pith_generate_params *params, pith_text_fn on_text,
                                    void *user, pith_usage *usage, pith_error *error);

@@ -13,7 +13,8 @@ export LC_ALL=C.UTF-8
 }
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/pith-cli.XXXXXX")
-trap 'cd /; chmod -R u+w "$T"; rm -rf "$T"' EXIT
+# shellcheck disable=SC2046
+trap 'kill $(jobs -p) 2>/dev/null; cd /; chmod -R u+w "$T"; rm -rf "$T"' EXIT
 passed=0
 failed=0
 skipped=0
