@@ -119,6 +119,10 @@ static pith_status format(const chat *c, int32_t **tokens, size_t *n_tokens, pit
 
 static bool on_text(void *user, const char *text, size_t n_bytes) {
     chat *c = user;
+    if (c->answer.size == 0 && n_bytes != 0 && *text == ' ') {
+        text++; /* the space between the markup and the first word */
+        n_bytes--;
+    }
     return pith_bytes_append(&c->answer, text, n_bytes) && pith_cli_write(c->cli, text, n_bytes) &&
            pith_cli_flush(c->cli) && !pith_interrupted();
 }
