@@ -77,7 +77,8 @@ $(BUILD)/libpith.so.$(SOVERSION): $(LIB_OBJS)
 $(BUILD)/libpith.so: $(BUILD)/libpith.so.$(SOVERSION)
 	@ln -sf libpith.so.$(SOVERSION) $@
 
-$(BUILD)/pith.pc: Makefile include/pith.h
+.PHONY: always
+$(BUILD)/pith.pc: always # PREFIX may have changed
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: pith' 'Description: Llama-family language models on a CPU' 'Version: $(VERSION)' \
