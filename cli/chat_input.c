@@ -3,10 +3,8 @@
  * editor draws on standard error, so that standard output holds answers only. */
 #include "cli/chat_input.h"
 
-#include <errno.h>
 #include <histedit.h>
 #include <locale.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +18,9 @@ enum { HISTORY_LINES = 500 };
 struct pith_chat_input {
     EditLine *editor; /* NULL: plain lines */
     History *history;
-    int interrupts;   /* readable after an interrupt; -1 without an editor */
     bool interrupted; /* an interrupt ended the line */
     bool had_text;    /* that line was not empty */
-    char *line;       /* plain lines */
-    size_t capacity;
+    pith_lines lines; /* plain lines */
 };
 
 static char *prompt(EditLine *editor) {
@@ -33,26 +29,13 @@ static char *prompt(EditLine *editor) {
     return text;
 }
 
-static void forget_interrupts(pith_chat_input *input) {
-    char bytes[64];
-    while (read(input->interrupts, bytes, sizeof bytes) > 0) {
-    }
-}
-
 /* Waits for a key; false when an interrupt came first. */
-static bool wait_for_key(pith_chat_input *input) {
-    struct pollfd files[] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                             {.fd = input->interrupts, .events = POLLIN}};
-    for (;;) {
-        int n = poll(files, 2, -1);
-        if (n > 0 && files[1].revents != 0) {
-            return false;
-        }
-        if (n >= 0 || errno != EINTR) {
-            return true; /* a failed poll is for read to report */
-        }
-        el_set(input->editor, EL_REFRESH); /* stopped and continued, or the window changed */
+static bool wait_for_key(EditLine *editor) {
+    pith_wait wait;
+    while ((wait = pith_interrupt_wait(STDIN_FILENO)) == PITH_WAIT_SIGNAL) {
+        el_set(editor, EL_REFRESH); /* stopped and continued, or the window changed */
     }
+    return wait == PITH_WAIT_READABLE;
 }
 
 /* Reads one UTF-8 character for libedit: 1, 0 at the end, -1 on an error or an interrupt. */
@@ -63,7 +46,7 @@ static int read_character(EditLine *editor, wchar_t *out) {
     el_get(editor, EL_CLIENTDATA, &input);
     for (;;) {
         char byte;
-        if (!wait_for_key(input)) {
+        if (!wait_for_key(editor)) {
             const LineInfo *line = el_line(editor);
             input->interrupted = true;
             input->had_text = line->lastchar > line->buffer;
@@ -103,20 +86,10 @@ static bool start_editor(pith_chat_input *input) {
 
 pith_status pith_chat_input_new(pith_chat_input **out, pith_error *error) {
     pith_chat_input *input = calloc(1, sizeof *input);
-    pith_status status = PITH_OK;
-    if (input == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the line editor");
-    }
-    input->interrupts = -1;
-    if (isatty(STDIN_FILENO) != 0) {
-        status = pith_interrupt_pipe(&input->interrupts, error);
-        if (status == PITH_OK && !start_editor(input)) {
-            status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for the line editor");
-        }
-    }
-    if (status != PITH_OK) {
+    bool terminal = isatty(STDIN_FILENO) != 0;
+    if (input == NULL || (terminal && !start_editor(input))) {
         pith_chat_input_free(input);
-        return status;
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the line editor");
     }
     *out = input;
     return PITH_OK;
@@ -132,10 +105,7 @@ void pith_chat_input_free(pith_chat_input *input) {
     if (input->history != NULL) {
         history_end(input->history);
     }
-    if (input->interrupts >= 0) {
-        pith_interrupt_pipe_close(input->interrupts);
-    }
-    free(input->line);
+    pith_lines_release(&input->lines);
     free(input);
 }
 
@@ -149,7 +119,6 @@ static pith_status read_edited(pith_chat_input *input, const char **line, size_t
         int n = 0;
         HistEvent event;
         pith_interrupt_catch(false);
-        forget_interrupts(input); /* of an answer */
         input->interrupted = false;
         const char *text = el_gets(input->editor, &n);
         if (input->interrupted) {
@@ -176,7 +145,5 @@ pith_status pith_chat_input_read(pith_chat_input *input, const char **line, size
     if (input->editor != NULL) {
         return read_edited(input, line, n_bytes, end, error);
     }
-    pith_status status = pith_cli_read_line(&input->line, &input->capacity, n_bytes, end, error);
-    *line = input->line;
-    return status;
+    return pith_cli_read_line(&input->lines, line, n_bytes, end, error);
 }

@@ -64,10 +64,14 @@ void pith_cli_log(void *user, pith_log_level level, const char *message);
 void pith_interrupt_catch(bool once);
 bool pith_interrupted(void);
 
-/* A descriptor that becomes readable on every SIGINT caught from now on; at most one at a time.
- * Errors: IO. */
-pith_status pith_interrupt_pipe(int *read_end, pith_error *error);
-void pith_interrupt_pipe_close(int read_end);
+typedef enum pith_wait {
+    PITH_WAIT_READABLE,    /* read will not block; an error is for it to report */
+    PITH_WAIT_INTERRUPTED, /* SIGINT came, now or since pith_interrupt_catch */
+    PITH_WAIT_SIGNAL,      /* another signal was handled */
+} pith_wait;
+
+/* Waits for a descriptor to become readable, missing no SIGINT. */
+pith_wait pith_interrupt_wait(int fd);
 
 /* ---- Progress -------------------------------------------------------------------------------- */
 
@@ -97,11 +101,18 @@ pith_size_text pith_size_format(double amount, const char *unit);
  * NUL after its *n_bytes bytes. Errors: IO, FORMAT (too large), MEMORY, STOPPED. */
 pith_status pith_cli_read(const char *path, char **text, size_t *n_bytes, pith_error *error);
 
-/* Reads a line of standard input, without its newline, into *line [*capacity], which grows
- * by realloc. *n_bytes is its length; *end is set instead at the end of the input.
- * Errors: IO, STOPPED. */
-pith_status pith_cli_read_line(char **line, size_t *capacity, size_t *n_bytes, bool *end,
+/* Standard input line by line; starts zeroed. */
+typedef struct pith_lines {
+    char *data; /* [capacity], of which [begin, end) is not yet given out */
+    size_t begin, end, capacity;
+    bool finished; /* nothing more to read */
+} pith_lines;
+
+/* Gives the next line without its newline, borrowed until the next call; *end is set instead at the
+ * end of the input. Errors: IO, FORMAT (a line longer than 256 MB), MEMORY, STOPPED. */
+pith_status pith_cli_read_line(pith_lines *lines, const char **line, size_t *n_bytes, bool *end,
                                pith_error *error);
+void pith_lines_release(pith_lines *lines);
 
 /* Refuses an output path that exists and is not a regular file, or that is the same file as
  * `input` (or one of the files in it, when it is a directory). Errors: IO. */

@@ -12,51 +12,76 @@
 
 enum { MAX_TEXT = 256 << 20 };
 
-static pith_status read_failed(const char *name, pith_error *error) {
-    if (errno == EINTR && pith_interrupted()) {
-        return pith_fail(error, PITH_ERROR_STOPPED, "%s: interrupted", name);
+/* read() that an interrupt ends. *n is 0 at the end of the file. */
+static pith_status read_some(int fd, const char *name, char *data, size_t capacity, size_t *n,
+                             pith_error *error) {
+    for (;;) {
+        pith_wait wait = pith_interrupt_wait(fd);
+        if (wait == PITH_WAIT_INTERRUPTED) {
+            return pith_fail(error, PITH_ERROR_STOPPED, "%s: interrupted", name);
+        }
+        if (wait == PITH_WAIT_SIGNAL) {
+            continue;
+        }
+        ssize_t got = read(fd, data, capacity);
+        if (got >= 0) {
+            *n = (size_t)got;
+            return PITH_OK;
+        }
+        if (errno != EINTR) {
+            return pith_fail(error, PITH_ERROR_IO, "%s: %s", name, strerror(errno));
+        }
     }
-    return pith_fail(error, PITH_ERROR_IO, "%s: %s", name, strerror(errno));
+}
+
+/* Makes room for at least one byte and a NUL after data[size]. */
+static pith_status make_room(char **data, size_t size, size_t *capacity, const char *name,
+                             pith_error *error) {
+    if (size + 1 < *capacity) {
+        return PITH_OK;
+    }
+    if (size > MAX_TEXT) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: more than the limit of %d bytes", name,
+                         MAX_TEXT);
+    }
+    size_t grown = *capacity == 0 ? 1 << 16 : 2 * *capacity;
+    char *bigger = realloc(*data, grown);
+    if (bigger == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory", name);
+    }
+    *data = bigger;
+    *capacity = grown;
+    return PITH_OK;
 }
 
 /* Reads to the end of `fd`; *text grows by realloc. */
 static pith_status read_to_end(int fd, const char *name, char **text, size_t *n_bytes,
                                pith_error *error) {
     size_t capacity = 0;
-    for (;;) {
-        if (*n_bytes + 1 >= capacity) {
-            capacity = capacity == 0 ? 1 << 16 : 2 * capacity;
-            char *grown = realloc(*text, capacity);
-            if (grown == NULL) {
-                return pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory", name);
-            }
-            *text = grown;
+    size_t n = 1;
+    pith_status status = PITH_OK;
+    while (status == PITH_OK && n > 0) {
+        status = make_room(text, *n_bytes, &capacity, name, error);
+        if (status == PITH_OK) {
+            status = read_some(fd, name, *text + *n_bytes, capacity - 1 - *n_bytes, &n, error);
         }
-        ssize_t n = read(fd, *text + *n_bytes, capacity - 1 - *n_bytes);
-        if (n < 0 && errno == EINTR && !pith_interrupted()) {
-            continue;
-        }
-        if (n < 0) {
-            return read_failed(name, error);
-        }
-        if (n == 0) {
+        if (status == PITH_OK) {
+            *n_bytes += n;
             (*text)[*n_bytes] = 0;
-            return PITH_OK;
-        }
-        *n_bytes += (size_t)n;
-        if (*n_bytes > MAX_TEXT) {
-            return pith_fail(error, PITH_ERROR_FORMAT, "%s: more than the limit of %d bytes", name,
-                             MAX_TEXT);
         }
     }
+    return status;
 }
 
 pith_status pith_cli_read(const char *path, char **text, size_t *n_bytes, pith_error *error) {
     bool standard = strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == EINTR && pith_interrupted()) {
+        return pith_fail(error, PITH_ERROR_STOPPED, "%s: interrupted", name);
+    }
     if (fd < 0) {
-        return read_failed(name, error);
+        return pith_fail(error, PITH_ERROR_IO, "%s: %s", name, strerror(errno));
     }
     char *data = NULL;
     size_t n = 0;
@@ -73,23 +98,59 @@ pith_status pith_cli_read(const char *path, char **text, size_t *n_bytes, pith_e
     return PITH_OK;
 }
 
-pith_status pith_cli_read_line(char **line, size_t *capacity, size_t *n_bytes, bool *end,
+/* Gives out [begin, end of line) and steps over the newline, if there is one. */
+static void give_line(pith_lines *lines, size_t n, const char **line, size_t *n_bytes) {
+    *line = lines->data + lines->begin;
+    *n_bytes = n;
+    lines->begin += n;
+    if (lines->begin < lines->end) {
+        lines->begin++;
+    }
+}
+
+pith_status pith_cli_read_line(pith_lines *lines, const char **line, size_t *n_bytes, bool *end,
                                pith_error *error) {
-    errno = 0;
-    ssize_t n = getline(line, capacity, stdin);
-    if (n < 0) {
-        if (ferror(stdin) != 0 || !feof(stdin)) {
-            return read_failed("standard input", error);
-        }
-        *end = true;
-        return PITH_OK;
-    }
-    if (n > 0 && (*line)[n - 1] == '\n') {
-        (*line)[--n] = 0;
-    }
-    *n_bytes = (size_t)n;
+    static const char name[] = "standard input";
+    size_t searched = 0; /* bytes after begin known to hold no newline */
     *end = false;
-    return PITH_OK;
+    for (;;) {
+        size_t rest = lines->end - lines->begin;
+        const char *newline = NULL;
+        if (rest > searched) {
+            newline = memchr(lines->data + lines->begin + searched, '\n', rest - searched);
+        }
+        if (newline != NULL || (lines->finished && rest > 0)) {
+            size_t n = newline != NULL ? (size_t)(newline - lines->data) - lines->begin : rest;
+            give_line(lines, n, line, n_bytes);
+            return PITH_OK;
+        }
+        if (lines->finished) {
+            *end = true;
+            return PITH_OK;
+        }
+        searched = rest;
+        if (lines->begin > 0) {
+            memmove(lines->data, lines->data + lines->begin, rest);
+            lines->begin = 0;
+            lines->end = rest;
+        }
+        size_t n = 0;
+        pith_status status = make_room(&lines->data, rest, &lines->capacity, name, error);
+        if (status == PITH_OK) {
+            status = read_some(STDIN_FILENO, name, lines->data + rest, lines->capacity - 1 - rest,
+                               &n, error);
+        }
+        if (status != PITH_OK) {
+            return status;
+        }
+        lines->end += n;
+        lines->finished = n == 0;
+    }
+}
+
+void pith_lines_release(pith_lines *lines) {
+    free(lines->data);
+    *lines = (pith_lines){.data = NULL};
 }
 
 static bool same_file(const struct stat *a, const char *path) {

@@ -3,30 +3,39 @@
  * missed (the self-pipe of D. J. Bernstein). */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 
-/* A signal handler can reach nothing but static storage. */
+/* A signal handler can reach nothing but static storage. The pipe is made once and kept; without it
+ * (no descriptors left) waiting only loses its certainty. */
 static volatile sig_atomic_t interrupted;
-static volatile sig_atomic_t wake_end = -1; /* write end of the pipe */
+static int pipe_ends[2] = {-1, -1};
 
 static void on_interrupt(int signal_number) {
     int saved = errno;
     (void)signal_number;
     interrupted = 1;
-    if (wake_end >= 0 && write(wake_end, "", 1) < 0) {
-        /* The pipe is full: it is readable, which is all that is wanted. */
+    if (write(pipe_ends[1], "", 1) < 0) {
+        /* No pipe, or a full one: that is readable, which is all that is wanted. */
     }
     errno = saved;
 }
 
 void pith_interrupt_catch(bool once) {
     struct sigaction action = {.sa_handler = on_interrupt};
+    char bytes[64];
     sigemptyset(&action.sa_mask);
-    /* Without SA_RESTART a blocked read returns. SA_RESETHAND makes the second one deadly. */
+    /* Without SA_RESTART a blocked call returns. SA_RESETHAND makes the second one deadly. */
     action.sa_flags = once ? (int)SA_RESETHAND : 0;
+    if (pipe_ends[0] < 0 && pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        pipe_ends[0] = -1;
+        pipe_ends[1] = -1;
+    }
+    while (read(pipe_ends[0], bytes, sizeof bytes) > 0) {
+    }
     interrupted = 0;
     sigaction(SIGINT, &action, NULL);
 }
@@ -35,21 +44,11 @@ bool pith_interrupted(void) {
     return interrupted != 0;
 }
 
-pith_status pith_interrupt_pipe(int *read_end, pith_error *error) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-        return pith_fail(error, PITH_ERROR_IO, "no pipe: error %d", errno);
+pith_wait pith_interrupt_wait(int fd) {
+    struct pollfd files[] = {{.fd = fd, .events = POLLIN}, {.fd = pipe_ends[0], .events = POLLIN}};
+    int n = poll(files, 2, -1);
+    if (pith_interrupted() || (n > 0 && files[1].revents != 0)) {
+        return PITH_WAIT_INTERRUPTED;
     }
-    wake_end = ends[1];
-    *read_end = ends[0];
-    return PITH_OK;
-}
-
-void pith_interrupt_pipe_close(int read_end) {
-    int end = wake_end;
-    wake_end = -1;
-    if (end >= 0) {
-        close(end);
-    }
-    close(read_end);
+    return n < 0 && errno == EINTR ? PITH_WAIT_SIGNAL : PITH_WAIT_READABLE;
 }

@@ -188,8 +188,8 @@ typedef pith_status (*line_fn)(pith_cli *cli, const pith_model *model,
 static int run_lines(pith_cli *cli, const tokenize_settings *settings, line_fn fn) {
     pith_error error;
     pith_model *model = NULL;
-    char *line = NULL;
-    size_t capacity = 0;
+    pith_lines lines = {.data = NULL};
+    const char *line = NULL;
     size_t n_bytes = 0;
     size_t number = 0;
     bool end = false;
@@ -200,7 +200,7 @@ static int run_lines(pith_cli *cli, const tokenize_settings *settings, line_fn f
             status = pith_fail(&error, PITH_ERROR_STOPPED, "interrupted");
             break;
         }
-        status = pith_cli_read_line(&line, &capacity, &n_bytes, &end, &error);
+        status = pith_cli_read_line(&lines, &line, &n_bytes, &end, &error);
         if (status != PITH_OK || end) {
             break;
         }
@@ -210,7 +210,7 @@ static int run_lines(pith_cli *cli, const tokenize_settings *settings, line_fn f
             pith_fail_in(&error, status, "standard input, line %zu", number);
         }
     }
-    free(line);
+    pith_lines_release(&lines);
     pith_model_free(model);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }

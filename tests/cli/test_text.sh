@@ -6,6 +6,15 @@ is "one result per line" "$(wc -l <"$T/out")" = 3
 is "an empty line has no tokens" "$(sed -n 2p "$T/out")" = '{"ids": []}'
 expect 0 "$PITH" tokenize "$TALE" --bos <"$T/lines"
 is "--bos adds the token" "$(sed -n 2p "$T/out")" = '{"ids": [1]}'
+# Lines longer than any buffer, between short ones, the last without a newline.
+python3 -c 'print("a", "once upon a time " * 20000, "b", sep="\n", end="")' >"$T/long"
+expect 0 "$PITH" tokenize "$TALE" <"$T/long"
+cp "$T/out" "$T/ids"
+expect 0 "$PITH" detokenize "$TALE" <"$T/ids"
+is "long lines survive the round trip" "$(python3 -c '
+import json, sys
+print([json.loads(l)["text"] for l in open(sys.argv[1])] == open(sys.argv[2]).read().split("\n"))' \
+    "$T/out" "$T/long")" = True
 expect 0 "$PITH" tokenize "$TALE" </dev/null
 no_output
 silent
