@@ -165,6 +165,12 @@ static void continue_text(generation *g, const int32_t *prompt, size_t n) {
     g->decode.started = !begins;
 }
 
+static void accept_all(const generation *g, const int32_t *tokens, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        pith_sampler_accept(g->sampler, tokens[i]);
+    }
+}
+
 /* Evaluates the prompt in chunks; *stopped when the callback asked to stop between two. */
 static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, bool *stopped,
                                pith_error *error) {
@@ -174,6 +180,9 @@ static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, b
                          "the prompt's %zu tokens after %zu do not fit in the context of %zu", n,
                          g->session->n_tokens, g->session->n_context);
     }
+    /* Penalties look at the whole timeline, however much of it this call evaluates. */
+    accept_all(g, g->session->tokens, g->session->n_tokens);
+    accept_all(g, prompt, n);
     continue_text(g, prompt, n);
     for (size_t done = 0; done < n;) {
         size_t chunk = pith_min_size(n - done, g->session->scratch.max_rows);
@@ -186,9 +195,6 @@ static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, b
             *stopped = true;
             return PITH_OK;
         }
-    }
-    for (size_t i = 0; i < n; i++) {
-        pith_sampler_accept(g->sampler, prompt[i]);
     }
     return PITH_OK;
 }

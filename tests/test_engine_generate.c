@@ -227,3 +227,30 @@ TEST(engine_generate, text_continues_the_prompt) {
     }
     pith_model_free(model);
 }
+
+/* The same text must come out whether the prompt is evaluated here or stood in the timeline. */
+TEST(engine_generate, penalties_count_what_was_evaluated_before) {
+    pith_model *model = open_tiny(NULL);
+    text outs[2] = {{.n = 0}, {.n = 0}};
+    for (size_t before = 0; before < 2; before++) {
+        pith_session *session = NULL;
+        pith_error error;
+        CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+        pith_generate_params params = {.sampling = {.temperature = 2.0F,
+                                                    .presence_penalty = 100.0F,
+                                                    .repeat_last_n = 300},
+                                       .max_tokens = 120,
+                                       .ignore_eos = true};
+        if (before == 1) {
+            CHECK(pith_session_eval(session, prompt, 3, &error) == PITH_OK, "%s", error.message);
+        }
+        size_t done = pith_session_length(session);
+        pith_status status = pith_generate(session, prompt + done, 4 - done, &params, collect,
+                                           &outs[before], NULL, &error);
+        CHECK(status == PITH_OK, "%s", error.message);
+        pith_session_free(session);
+    }
+    CHECK(outs[0].n == outs[1].n && memcmp(outs[0].bytes, outs[1].bytes, outs[0].n) == 0,
+          "\"%s\" and \"%s\"", outs[0].bytes, outs[1].bytes);
+    pith_model_free(model);
+}

@@ -9,8 +9,8 @@ is "three answers were timed" "$(grep -c 'generated' "$T/err")" = 3
 first=$(sed -n 's/.*prompt \([0-9]*\) tokens.*/\1/p' "$T/err" | sed -n 1p)
 second=$(sed -n 's/.*prompt \([0-9]*\) tokens.*/\1/p' "$T/err" | sed -n 2p)
 is "the first turn is not evaluated again ($first, $second)" "$second" -lt $((first + second / 2))
-echo 'Who are you?' | "$PITH" chat "$CHAT" -n 12 --temp 0 --repeat-penalty 1 >"$T/alone"
-expect 0 "$PITH" chat "$CHAT" -n 12 --temp 0 --repeat-penalty 1 <"$T/input"
+echo 'Who are you?' | "$PITH" chat "$CHAT" -n 12 --temp 0 >"$T/alone"
+expect 0 "$PITH" chat "$CHAT" -n 12 --temp 0 <"$T/input"
 is "the answer after /reset is that of a new conversation" \
     "$(tail -c "$(stat -c %s "$T/alone")" "$T/out")" = "$(cat "$T/alone")"
 expect 0 "$PITH" chat "$CHAT" -n 12 --temp 0 <"$T/input"
