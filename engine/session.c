@@ -286,7 +286,9 @@ pith_status pith_session_eval_ahead(pith_session *s, const int32_t *tokens, size
     pith_llama_forward(&pass);
     size_t vocab = s->model->llama.config.vocab_size;
     if (!pith_session_finite(s->logits, s->logits_stride, 1, vocab)) {
-        return fail_numeric(s->n_tokens, error);
+        /* A NaN of a later token reaches earlier rows through attention, as 0 x NaN. */
+        *n_ahead = 0;
+        return pith_session_eval(s, tokens, 1, error);
     }
     s->tokens[s->n_tokens++] = tokens[0];
     s->n_logits = 1;
