@@ -341,6 +341,28 @@ TEST(engine_state, damaged_files_are_refused_or_harmless) {
     CHECK_NO_LEAKS();
 }
 
+/* The fuzz harness starts from sessions that load. */
+TEST(engine_state, fuzz_seeds_are_sessions) {
+    static const char *const names[] = {"f16", "f32-no-logits", "one"};
+    pith_model *model = open_model(PITH_TYPE_INT8, 1, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char relative[60];
+        snprintf(relative, sizeof relative, "tests/fuzz/corpus/session/%s", names[i]);
+        size_t size = 0;
+        unsigned char *seed = test_read_file(test_root(relative), &size);
+        unsigned char *file = calloc(1, size + 4);
+        CHECK(file != NULL && size > 4, "%s has %zu bytes", names[i], size);
+        memcpy(file, seed, 4); /* the length field has 8 bytes, of the seed 4 */
+        memcpy(file + 8, seed + 4, size - 4);
+        const char *path = test_path("seed.session");
+        test_write_file(path, file, size + 4);
+        pith_session_free(load(model, path, NULL));
+        free(file);
+        free(seed);
+    }
+    pith_model_free(model);
+}
+
 static size_t count_files(const char *directory) {
     DIR *listing = opendir(directory);
     size_t n = 0;
