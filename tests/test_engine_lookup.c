@@ -240,6 +240,60 @@ TEST(engine_lookup, repetitive_text_is_drafted_right) {
     pith_model_free(model);
 }
 
+/* The passes of a generation after a prompt of 24. */
+typedef struct passes {
+    const pith_session *session;
+    size_t max_tokens, most, n;
+} passes;
+
+static void watch(void *user, const char *name, const float *data, size_t n_rows, size_t n_cols) {
+    passes *p = user;
+    (void)data;
+    (void)n_cols;
+    size_t length = pith_session_length(p->session);
+    if (strcmp(name, "model.embed_tokens") != 0 || length < 24) {
+        return;
+    }
+    size_t n_generated = length - 24 + 1;
+    CHECK(n_generated + n_rows <= p->max_tokens, "%zu rows after %zu of %zu tokens", n_rows,
+          n_generated, p->max_tokens);
+    p->most = n_rows > p->most ? n_rows : p->most;
+    p->n++;
+}
+
+/* Nothing is evaluated beyond what can be generated from, and with OpenBLAS no pass is so large
+ * that it would do the products. */
+TEST(engine_lookup, passes_are_no_larger_than_useful) {
+    for (int blas = 0; blas < 2; blas++) {
+        pith_model_options options = {.blas = blas != 0 ? PITH_BLAS_AUTO : PITH_BLAS_OFF};
+        pith_model *model = open_model(PITH_TYPE_F32, 4, &options);
+        for (size_t max_tokens = 2; max_tokens < 60; max_tokens += 3) {
+            int32_t prompt[24];
+            make_prompt(prompt, 24, max_tokens);
+            passes p = {.max_tokens = max_tokens};
+            pith_session *session = NULL;
+            pith_error error;
+            CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+            p.session = session;
+            pith_session_observe(session, watch, &p);
+            pith_generate_params params = {.max_tokens = max_tokens,
+                                           .speculate = 16,
+                                           .ignore_eos = true};
+            pith_usage usage;
+            pith_status status =
+                pith_generate(session, prompt, 24, &params, NULL, NULL, &usage, &error);
+            CHECK(status == PITH_OK, "%s", error.message);
+            CHECK(p.n == max_tokens - 1 - usage.accepted_tokens, "%zu passes, %zu accepted", p.n,
+                  usage.accepted_tokens);
+            bool limited = model->sgemm != NULL;
+            CHECK(p.most <= (limited ? 7 : 17) && (max_tokens < 20 || p.most >= (limited ? 7 : 8)),
+                  "a pass of %zu rows for %zu tokens", p.most, max_tokens);
+            pith_session_free(session);
+        }
+        pith_model_free(model);
+    }
+}
+
 TEST(engine_lookup, allocations_do_not_grow_with_tokens) {
     test_allocator counting;
     test_allocator_init(&counting);
