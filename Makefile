@@ -200,7 +200,7 @@ fuzz: ## every fuzz harness for FUZZ_SECONDS
 	  || { tail -40 $(FUZZ_BUILD)/$$f.log; exit 1; }; \
 	  grep stat::number_of_executed_units $(FUZZ_BUILD)/$$f.log; done
 .PRECIOUS: $(BUILD)/tests/fuzz/fuzz_%.o
-$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,tests/support.c tests/tokens.c) $(TOOL_OBJS) $(BUILD)/libpith.a
+$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,tests/support.c tests/tokens.c tests/fixture.c) $(TOOL_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)

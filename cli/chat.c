@@ -127,18 +127,6 @@ static bool on_text(void *user, const char *text, size_t n_bytes) {
            pith_cli_flush(c->cli) && !pith_interrupted();
 }
 
-/* Length of the common beginning of the timeline and tokens [n], short of the last token, which
- * has to be evaluated for its logits. */
-static size_t common_prefix(const pith_session *session, const int32_t *tokens, size_t n) {
-    const int32_t *known = pith_session_tokens(session);
-    size_t n_known = pith_session_length(session);
-    size_t i = 0;
-    while (i < n_known && i + 1 < n && known[i] == tokens[i]) {
-        i++;
-    }
-    return i;
-}
-
 /* Generates the answer to the conversation into c->answer. */
 static pith_status answer(chat *c, pith_usage *usage, pith_error *error) {
     int32_t *tokens = NULL;
@@ -156,9 +144,9 @@ static pith_status answer(chat *c, pith_usage *usage, pith_error *error) {
             "the context of %zu: /reset begins a new one",
             n_tokens, context);
     }
-    size_t kept = common_prefix(c->session, tokens, n_tokens);
+    size_t kept = 0;
     c->answer.size = 0;
-    status = pith_session_rewind(c->session, kept, error);
+    status = pith_session_reuse(c->session, tokens, n_tokens, &kept, error);
     if (status == PITH_OK) {
         pith_interrupt_catch(true);
         status = pith_generate(c->session, tokens + kept, n_tokens - kept, &c->params, on_text, c,

@@ -173,6 +173,15 @@ const pith_option pith_sampling_options[] = {
      .high = 256,
      .help = "end before this text; may be given up to 16 times",
      .offset = offsetof(pith_sampling_settings, stops)},
+    {.name = "speculate",
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 0,
+     .high = 16,
+     .initial = "0",
+     .help = "guess up to N tokens from what the text said before and evaluate them together: the "
+             "same text, sooner where it repeats",
+     .offset = offsetof(pith_sampling_settings, speculate)},
     {.name = "stats",
      .kind = PITH_OPTION_FLAG,
      .help = "report tokens, time to the first token, tokens/s and the seed on standard error",
@@ -249,6 +258,7 @@ pith_status pith_cli_generation(const pith_sampling_settings *settings,
         .max_tokens = settings->max_tokens,
         .stops = settings->stops.items,
         .n_stops = settings->stops.n,
+        .speculate = settings->speculate,
     };
     return PITH_OK;
 }
@@ -271,4 +281,8 @@ void pith_cli_print_usage(pith_cli *cli, const pith_usage *usage, uint64_t seed)
                      usage->prompt_tokens, prompt_rate, usage->prompt_seconds,
                      usage->generated_tokens, rate, finishes[usage->finish],
                      (unsigned long long)seed);
+    if (usage->drafted_tokens != 0) {
+        pith_cli_message(cli, "guessed %zu tokens ahead, %zu of them right", usage->drafted_tokens,
+                         usage->accepted_tokens);
+    }
 }

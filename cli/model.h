@@ -26,7 +26,7 @@ typedef struct pith_length_settings {
 typedef struct pith_sampling_settings {
     double temperature, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty;
     size_t top_k, repeat_last_n;
-    size_t max_tokens;
+    size_t max_tokens, speculate;
     pith_seed seed;
     pith_texts stops;
     bool stats;

@@ -1,6 +1,7 @@
 /* pith run: generate text after a prompt, or between a prefix and a suffix. */
 #include "cli/commands.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 typedef struct run_settings {
     const char *model;
-    const char *prompt, *prompt_file, *prefix, *suffix;
+    const char *prompt, *prompt_file, *prefix, *suffix, *session;
     bool suffix_first, special, ignore_eos;
     pith_sampling_settings sampling;
     pith_common_settings common;
@@ -60,11 +61,23 @@ static const pith_option prompt_options[] = {
     {.name = NULL},
 };
 
+static const pith_option state_options[] = {
+    {.name = "session",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .low = 1,
+     .help = "go on from the session saved here, if there is one, and save it afterwards: what the "
+             "prompt begins with and was evaluated before costs no time",
+     .offset = offsetof(run_settings, session)},
+    {.name = NULL},
+};
+
 static const pith_option_group groups[] = {
     {"Prompt", prompt_options, 0},
     {"Generation", pith_sampling_options, offsetof(run_settings, sampling)},
     {"Model", pith_common_options, offsetof(run_settings, common)},
     {"Session", pith_length_options, offsetof(run_settings, length)},
+    {"State", state_options, 0},
     {NULL, NULL, 0},
 };
 
@@ -145,21 +158,37 @@ static bool on_text(void *user, const char *text, size_t n_bytes) {
            !pith_interrupted();
 }
 
-static pith_status generate(pith_cli *cli, const pith_model *model, const run_settings *settings,
-                            const int32_t *tokens, size_t n_tokens, pith_error *error) {
-    pith_session_options options = {
+/* A new session, or the saved one with as much of it as the prompt begins with. */
+static pith_status open_session(const pith_model *model, const run_settings *settings,
+                                const int32_t *tokens, size_t n_tokens, pith_session **session,
+                                size_t *n_kept, pith_error *error) {
+    const pith_session_options options = {
         .n_context = settings->length.context,
         .n_batch = settings->length.batch,
         .kv_type = (pith_kv_type)settings->common.kv,
     };
+    *n_kept = 0;
+    if (settings->session == NULL || (access(settings->session, F_OK) != 0 && errno == ENOENT)) {
+        return pith_session_new(session, model, &options, error);
+    }
+    pith_status status = pith_session_load(session, model, settings->session, &options, error);
+    if (status == PITH_OK) {
+        status = pith_session_reuse(*session, tokens, n_tokens, n_kept, error);
+    }
+    return status;
+}
+
+static pith_status generate(pith_cli *cli, const pith_model *model, const run_settings *settings,
+                            const int32_t *tokens, size_t n_tokens, pith_error *error) {
     pith_session *session = NULL;
+    size_t n_kept = 0;
     pith_generate_params params;
     text_sink sink = {.cli = cli};
     pith_usage usage;
     pith_status status = pith_cli_generation(&settings->sampling, &params, error);
     params.ignore_eos = settings->ignore_eos;
     if (status == PITH_OK) {
-        status = pith_session_new(&session, model, &options, error);
+        status = open_session(model, settings, tokens, n_tokens, &session, &n_kept, error);
     }
     if (status == PITH_OK && n_tokens > pith_session_context(session)) {
         status =
@@ -167,10 +196,14 @@ static pith_status generate(pith_cli *cli, const pith_model *model, const run_se
                       n_tokens, pith_session_context(session));
     }
     if (status == PITH_OK) {
-        status = pith_generate(session, tokens, n_tokens, &params, on_text, &sink, &usage, error);
+        status = pith_generate(session, tokens + n_kept, n_tokens - n_kept, &params, on_text, &sink,
+                               &usage, error);
         if (sink.line_open && isatty(STDOUT_FILENO)) {
             pith_cli_write(cli, "\n", 1);
         }
+    }
+    if (status == PITH_OK && settings->session != NULL && pith_session_length(session) > 0) {
+        status = pith_session_save(session, settings->session, error);
     }
     if (status == PITH_OK && settings->sampling.stats) {
         pith_cli_flush(cli);

@@ -1,9 +1,11 @@
 /* Generation: prompt, then sample, decode and evaluate token by token, with stop strings that may
- * run across tokens. */
+ * run across tokens, and with tokens evaluated ahead where the text repeats (lookup.h). */
 #include <string.h>
 #include <time.h>
 
 #include "base/checked.h"
+#include "engine/linear.h"
+#include "engine/lookup.h"
 #include "engine/session.h"
 
 enum {
@@ -20,6 +22,15 @@ typedef struct stop_filter {
     size_t n_held;
 } stop_filter;
 
+/* Tokens evaluated ahead. The session's timeline does not hold them until they are chosen. */
+typedef struct lookahead {
+    pith_lookup_gate gate;
+    size_t max_drafts;                 /* 0: off */
+    int32_t tokens[PITH_MAX_DRAFT];    /* the draft */
+    float *logits;                     /* [max_drafts, logits_stride] after each of its tokens */
+    size_t n_drafted, n_ready, n_used; /* tokens drafted; with good logits; chosen since */
+} lookahead;
+
 /* One generation in progress. */
 typedef struct generation {
     pith_session *session;
@@ -30,6 +41,7 @@ typedef struct generation {
     pith_decode_state decode;
     char *piece; /* [pith_decode_max] */
     stop_filter filter;
+    lookahead ahead;
 } generation;
 
 static double seconds(void) {
@@ -110,6 +122,10 @@ static void flush_text(generation *g, pith_finish *finish) {
 /* ---- The loop -------------------------------------------------------------------------------- */
 
 static pith_status check_params(const pith_generate_params *params, pith_error *error) {
+    if (params->speculate > PITH_MAX_DRAFT) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "speculate is %zu, more than %d",
+                         params->speculate, PITH_MAX_DRAFT);
+    }
     if (params->n_stops > MAX_STOPS || (params->n_stops != 0 && params->stops == NULL)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%zu stop strings, at most %d",
                          params->n_stops, MAX_STOPS);
@@ -119,6 +135,26 @@ static pith_status check_params(const pith_generate_params *params, pith_error *
         if (n == 0 || n > MAX_STOP_BYTES) {
             return pith_fail(error, PITH_ERROR_ARGUMENT,
                              "stop string %zu has %zu bytes, not 1 to %d", i, n, MAX_STOP_BYTES);
+        }
+    }
+    return PITH_OK;
+}
+
+/* Room for the logits of drafts. All tokens of a draft and the one before it go in one pass, and
+ * through our own kernels: OpenBLAS would give them other logits than a pass of their own. */
+static pith_status begin_lookahead(generation *g, pith_error *error) {
+    const pith_session *s = g->session;
+    lookahead *a = &g->ahead;
+    a->max_drafts = pith_min_size(g->params->speculate, s->scratch.max_rows - 1);
+    if (s->model->sgemm != NULL) {
+        a->max_drafts = pith_min_size(a->max_drafts, PITH_BLAS_MIN_ROWS - 2);
+    }
+    a->gate.most = a->max_drafts;
+    if (a->max_drafts != 0) {
+        a->logits = pith_allocate(&s->model->allocator, a->max_drafts * s->logits_stride,
+                                  sizeof *a->logits);
+        if (a->logits == NULL) {
+            return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a generation");
         }
     }
     return PITH_OK;
@@ -143,7 +179,7 @@ static pith_status begin(generation *g, pith_error *error) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a generation");
     }
     pith_decode_begin(&g->decode, false);
-    return PITH_OK;
+    return begin_lookahead(g, error);
 }
 
 static void end(generation *g) {
@@ -151,24 +187,21 @@ static void end(generation *g) {
     pith_sampler_free(g->sampler);
     pith_release(allocator, g->piece);
     pith_release(allocator, g->filter.held);
+    pith_release(allocator, g->ahead.logits);
 }
 
-/* Decoding goes on where the prompt's text ends: it may end within a character, and only a text
- * that begins the timeline loses the space that the tokenizer put in front. */
-static void continue_text(generation *g, const int32_t *prompt, size_t n) {
-    const pith_model *model = g->session->model;
-    bool begins = g->session->n_tokens == 0;
-    for (size_t i = 0; i < n; i++) {
-        begins = begins && prompt[i] == model->bos;
-        pith_decode_push(model->tokenizer, &g->decode, prompt[i], g->piece);
+/* Decoding and penalties go on where the timeline ends, whoever evaluated it: its text may end
+ * within a character, and only a text that begins it loses the space that the tokenizer put in
+ * front. */
+static void continue_text(generation *g) {
+    const pith_session *s = g->session;
+    bool begins = true;
+    for (size_t i = 0; i < s->n_tokens; i++) {
+        begins = begins && s->tokens[i] == s->model->bos;
+        pith_decode_push(s->model->tokenizer, &g->decode, s->tokens[i], g->piece);
+        pith_sampler_accept(g->sampler, s->tokens[i]);
     }
     g->decode.started = !begins;
-}
-
-static void accept_all(const generation *g, const int32_t *tokens, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        pith_sampler_accept(g->sampler, tokens[i]);
-    }
 }
 
 /* Evaluates the prompt in chunks; *stopped when the callback asked to stop between two. */
@@ -180,10 +213,6 @@ static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, b
                          "the prompt's %zu tokens after %zu do not fit in the context of %zu", n,
                          g->session->n_tokens, g->session->n_context);
     }
-    /* Penalties look at the whole timeline, however much of it this call evaluates. */
-    accept_all(g, g->session->tokens, g->session->n_tokens);
-    accept_all(g, prompt, n);
-    continue_text(g, prompt, n);
     for (size_t done = 0; done < n;) {
         size_t chunk = pith_min_size(n - done, g->session->scratch.max_rows);
         pith_status status = pith_session_eval(g->session, prompt + done, chunk, error);
@@ -196,6 +225,7 @@ static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, b
             return PITH_OK;
         }
     }
+    continue_text(g);
     return PITH_OK;
 }
 
@@ -206,6 +236,50 @@ static bool is_end(const pith_model *model, int32_t token) {
         }
     }
     return false;
+}
+
+/* Tokens worth drafting after the one that generation chose last: at most those that can still be
+ * generated from. */
+static size_t draft(generation *g, int32_t token, size_t n_generated) {
+    pith_session *s = g->session;
+    lookahead *a = &g->ahead;
+    size_t most = a->max_drafts == 0 ? 0 : pith_lookup_gate_next(&a->gate);
+    most = pith_min_size(most, s->n_context - s->n_tokens - 1);
+    if (g->params->max_tokens != 0) {
+        most = pith_min_size(most, g->params->max_tokens - n_generated - 1);
+    }
+    if (most == 0) {
+        return 0;
+    }
+    s->tokens[s->n_tokens] = token; /* where the evaluation will put it */
+    return pith_lookup(s->tokens, s->n_tokens + 1, a->tokens, most);
+}
+
+/* Appends the token that was chosen, and so provides the logits for the next one: from the draft if
+ * it guessed the token, else by a pass that takes a new draft along. */
+static pith_status append(generation *g, int32_t token, pith_usage *usage, pith_error *error) {
+    pith_session *s = g->session;
+    lookahead *a = &g->ahead;
+    if (a->n_used < a->n_ready && a->tokens[a->n_used] == token) {
+        pith_session_follow(s, token, a->logits + a->n_used * s->logits_stride);
+        a->n_used++;
+        usage->accepted_tokens++;
+        return PITH_OK;
+    }
+    if (a->n_drafted != 0) {
+        pith_lookup_gate_tell(&a->gate, a->n_drafted, a->n_used);
+    }
+    a->n_drafted = draft(g, token, usage->generated_tokens);
+    a->n_ready = 0;
+    a->n_used = 0;
+    if (a->n_drafted == 0) {
+        return pith_session_eval(s, &token, 1, error);
+    }
+    int32_t pass[1 + PITH_MAX_DRAFT];
+    pass[0] = token;
+    memcpy(pass + 1, a->tokens, a->n_drafted * sizeof *pass);
+    usage->drafted_tokens += a->n_drafted;
+    return pith_session_eval_ahead(s, pass, 1 + a->n_drafted, a->logits, &a->n_ready, error);
 }
 
 /* Samples and evaluates until something ends the text. */
@@ -240,7 +314,7 @@ static pith_status generate_tokens(generation *g, double started, pith_usage *us
             usage->finish = PITH_FINISH_CONTEXT;
             return PITH_OK;
         }
-        status = pith_session_eval(g->session, &token, 1, error);
+        status = append(g, token, usage, error);
         if (status != PITH_OK) {
             return status;
         }

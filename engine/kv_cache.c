@@ -72,3 +72,48 @@ void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t 
         }
     }
 }
+
+void pith_kv_copy(const pith_kv_cache *to, const pith_kv_cache *from, size_t n_layers, size_t n) {
+    size_t keys = pith_round_up(n, PITH_KEY_BLOCK) * from->head_dim * from->element;
+    size_t values = n * from->head_dim * from->element;
+    for (size_t layer = 0; layer < n_layers; layer++) {
+        for (size_t head = 0; head < from->n_kv_heads; head++) {
+            memcpy(to->k + head_start(to, layer, head) * to->element,
+                   from->k + head_start(from, layer, head) * from->element, keys);
+            memcpy(to->v + head_start(to, layer, head) * to->element,
+                   from->v + head_start(from, layer, head) * from->element, values);
+        }
+    }
+}
+
+/* Offset in bytes of element d of the key at `position`, from the head's first key. */
+static size_t key_offset(const pith_kv_cache *kv, size_t position, size_t d) {
+    size_t lane = position % PITH_KEY_BLOCK;
+    return ((position - lane) * kv->head_dim + d * PITH_KEY_BLOCK + lane) * kv->element;
+}
+
+void pith_kv_get_keys(const pith_kv_cache *kv, size_t layer, size_t head, size_t n, void *rows) {
+    const unsigned char *keys = kv->k + head_start(kv, layer, head) * kv->element;
+    unsigned char *row = rows;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t d = 0; d < kv->head_dim; d++, row += kv->element) {
+            memcpy(row, keys + key_offset(kv, i, d), kv->element);
+        }
+    }
+}
+
+void pith_kv_put_keys(const pith_kv_cache *kv, size_t layer, size_t head, size_t n,
+                      const void *rows) {
+    unsigned char *keys = kv->k + head_start(kv, layer, head) * kv->element;
+    const unsigned char *row = rows;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t d = 0; d < kv->head_dim; d++, row += kv->element) {
+            memcpy(keys + key_offset(kv, i, d), row, kv->element);
+        }
+    }
+}
+
+void pith_kv_put_values(const pith_kv_cache *kv, size_t layer, size_t head, size_t n,
+                        const void *rows) {
+    memcpy(kv->v + head_start(kv, layer, head) * kv->element, rows, n * kv->head_dim * kv->element);
+}

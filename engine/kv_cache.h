@@ -33,4 +33,15 @@ const void *pith_kv_values(const pith_kv_cache *kv, size_t layer, size_t head, s
 void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t layer,
                    size_t position, const float *k, const float *v);
 
+/* Copies the first n positions of every layer between caches of one type and shape. */
+void pith_kv_copy(const pith_kv_cache *to, const pith_kv_cache *from, size_t n_layers, size_t n);
+
+/* The first n keys of a layer's KV head as rows [n, head_dim] of elements, out of the cache's
+ * blocks and into them; and values, which pith_kv_values gives as such rows already. */
+void pith_kv_get_keys(const pith_kv_cache *kv, size_t layer, size_t head, size_t n, void *rows);
+void pith_kv_put_keys(const pith_kv_cache *kv, size_t layer, size_t head, size_t n,
+                      const void *rows);
+void pith_kv_put_values(const pith_kv_cache *kv, size_t layer, size_t head, size_t n,
+                        const void *rows);
+
 #endif

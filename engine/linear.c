@@ -7,10 +7,7 @@
 
 #include "base/checked.h"
 
-enum {
-    PAIR_ROWS = 2 * PITH_TILE_ROWS,
-    BLAS_MIN_ROWS = 8, /* fewer rows are memory-bound: our own kernels */
-};
+enum { PAIR_ROWS = 2 * PITH_TILE_ROWS };
 
 size_t pith_activation_group(pith_type type) {
     return type == PITH_TYPE_INT4 ? PITH_INT4_GROUP : type == PITH_TYPE_INT8 ? PITH_INT8_GROUP : 0;
@@ -114,7 +111,7 @@ static void run_blas(const pith_forward *f, const pith_linear *l) {
 }
 
 void pith_linear_run(const pith_forward *f, const pith_linear *l) {
-    if (f->model->sgemm != NULL && l->w->type == PITH_TYPE_F32 && l->n_rows >= BLAS_MIN_ROWS) {
+    if (f->model->sgemm != NULL && l->w->type == PITH_TYPE_F32 && l->n_rows >= PITH_BLAS_MIN_ROWS) {
         run_blas(f, l);
         return;
     }

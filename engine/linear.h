@@ -5,6 +5,8 @@
 
 #include "engine/forward.h"
 
+enum { PITH_BLAS_MIN_ROWS = 8 }; /* fewer rows are memory-bound: our own kernels, BLAS or not */
+
 typedef enum pith_epilogue {
     PITH_STORE,  /* out = y + b */
     PITH_ADD,    /* out += y + b: the residual connection */

@@ -1,6 +1,7 @@
-/* Sessions: creation, evaluation of one or several timelines, rewinding. */
+/* Sessions: creation, evaluation of one or several timelines, rewinding, forking. */
 #include "engine/session.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -60,22 +61,30 @@ pith_status pith_session_new(pith_session **out, const pith_model *model,
     if (status != PITH_OK) {
         return status;
     }
+    pith_session_options full = *options;
+    if (full.n_context == 0) {
+        full.n_context = model->llama.config.max_position_embeddings;
+    }
+    full.n_batch = pith_min_size(full.n_batch != 0 ? full.n_batch : DEFAULT_BATCH, full.n_context);
+    if (full.kv_type == PITH_KV_AUTO) {
+        full.kv_type = model->type == PITH_TYPE_F32 ? PITH_KV_F32 : PITH_KV_F16;
+    }
+    return pith_session_create(out, model, &full, error);
+}
+
+pith_status pith_session_create(pith_session **out, const pith_model *model,
+                                const pith_session_options *options, pith_error *error) {
     pith_session *s = pith_allocate_zeroed(&model->allocator, 1, sizeof *s);
     if (s == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a session");
     }
     s->model = model;
     s->all_logits = options->all_logits;
-    s->n_context =
-        options->n_context != 0 ? options->n_context : model->llama.config.max_position_embeddings;
-    size_t n_batch = options->n_batch != 0 ? options->n_batch : DEFAULT_BATCH;
-    pith_kv_type kv_type = options->kv_type;
-    if (kv_type == PITH_KV_AUTO) {
-        kv_type = model->type == PITH_TYPE_F32 ? PITH_KV_F32 : PITH_KV_F16;
-    }
+    s->n_context = options->n_context;
 
+    pith_status status;
     pith_arena measure = {0};
-    take(s, &measure, kv_type, pith_min_size(n_batch, s->n_context));
+    take(s, &measure, options->kv_type, options->n_batch);
     if (measure.overflow) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "a context of %zu does not fit in memory",
                            s->n_context);
@@ -87,7 +96,29 @@ pith_status pith_session_new(pith_session **out, const pith_model *model,
         return status;
     }
     pith_arena arena = {.base = s->region.data};
-    take(s, &arena, kv_type, pith_min_size(n_batch, s->n_context));
+    take(s, &arena, options->kv_type, options->n_batch);
+    *out = s;
+    return PITH_OK;
+}
+
+pith_status pith_session_fork(pith_session **out, const pith_session *session, pith_error *error) {
+    if (out == NULL || session == NULL) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_fork: null argument");
+    }
+    const pith_session_options options = {.n_context = session->n_context,
+                                          .n_batch = session->scratch.max_rows,
+                                          .kv_type = session->kv.type,
+                                          .all_logits = session->all_logits};
+    pith_session *s = NULL;
+    pith_status status = pith_session_create(&s, session->model, &options, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_kv_copy(&s->kv, &session->kv, s->model->llama.config.num_hidden_layers, session->n_tokens);
+    memcpy(s->tokens, session->tokens, session->n_tokens * sizeof *s->tokens);
+    memcpy(s->logits, session->logits, session->n_logits * s->logits_stride * sizeof *s->logits);
+    s->n_tokens = session->n_tokens;
+    s->n_logits = session->n_logits;
     *out = s;
     return PITH_OK;
 }
@@ -122,8 +153,7 @@ static pith_status check_tokens(const pith_session *s, const int32_t *tokens, si
     return PITH_OK;
 }
 
-/* True when a value is neither NaN nor infinite, in every row. */
-static bool all_finite(const float *logits, size_t stride, size_t n_rows, size_t n) {
+bool pith_session_finite(const float *logits, size_t stride, size_t n_rows, size_t n) {
     for (size_t r = 0; r < n_rows; r++) {
         uint32_t worst = 0;
         for (size_t i = 0; i < n; i++) {
@@ -137,6 +167,11 @@ static bool all_finite(const float *logits, size_t stride, size_t n_rows, size_t
         }
     }
     return true;
+}
+
+static pith_status fail_numeric(size_t position, pith_error *error) {
+    return pith_fail(error, PITH_ERROR_NUMERIC,
+                     "the network gave NaN or infinite logits at position %zu", position);
 }
 
 static pith_status check_batch(pith_session *const *sessions, size_t n_sessions,
@@ -208,11 +243,9 @@ pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
     run_passes(sessions, n_sessions, tokens, n_tokens);
     for (size_t i = 0; i < n_sessions; i++) {
         const pith_session *s = sessions[i];
-        if (!all_finite(s->logits, s->logits_stride, s->all_logits ? n_tokens[i] : 1,
-                        s->model->llama.config.vocab_size)) {
-            return pith_fail(error, PITH_ERROR_NUMERIC,
-                             "the network gave NaN or infinite logits at position %zu",
-                             s->n_tokens + n_tokens[i] - 1);
+        if (!pith_session_finite(s->logits, s->logits_stride, s->all_logits ? n_tokens[i] : 1,
+                                 s->model->llama.config.vocab_size)) {
+            return fail_numeric(s->n_tokens + n_tokens[i] - 1, error);
         }
     }
     for (size_t i = 0; i < n_sessions; i++) {
@@ -227,6 +260,51 @@ pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
 pith_status pith_session_eval(pith_session *session, const int32_t *tokens, size_t n_tokens,
                               pith_error *error) {
     return pith_batch_eval(&session, 1, &tokens, &n_tokens, error);
+}
+
+pith_status pith_session_eval_ahead(pith_session *s, const int32_t *tokens, size_t n, float *ahead,
+                                    size_t *n_ahead, pith_error *error) {
+    pith_status status = check_tokens(s, tokens, n, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    assert(n <= s->scratch.max_rows);
+    for (size_t i = 0; i < n; i++) {
+        s->scratch.rows[i] =
+            (pith_row){.kv = &s->kv,
+                       .position = s->n_tokens + i,
+                       .token = tokens[i],
+                       .logits = i == 0 ? s->logits : ahead + (i - 1) * s->logits_stride};
+    }
+    s->n_logits = 0;
+    pith_forward pass = {.model = s->model,
+                         .scratch = &s->scratch,
+                         .rows = s->scratch.rows,
+                         .n_rows = n,
+                         .observe = s->observe,
+                         .observe_user = s->observe_user};
+    pith_llama_forward(&pass);
+    size_t vocab = s->model->llama.config.vocab_size;
+    if (!pith_session_finite(s->logits, s->logits_stride, 1, vocab)) {
+        /* A NaN of a later token reaches earlier rows through attention, as 0 x NaN. */
+        *n_ahead = 0;
+        return pith_session_eval(s, tokens, 1, error);
+    }
+    s->tokens[s->n_tokens++] = tokens[0];
+    s->n_logits = 1;
+    size_t good = 0;
+    while (good + 1 < n && pith_session_finite(ahead + good * s->logits_stride, 0, 1, vocab)) {
+        good++;
+    }
+    *n_ahead = good;
+    return PITH_OK;
+}
+
+void pith_session_follow(pith_session *s, int32_t token, const float *logits) {
+    assert(s->n_tokens < s->n_context);
+    s->tokens[s->n_tokens++] = token;
+    memcpy(s->logits, logits, s->logits_stride * sizeof *logits);
+    s->n_logits = 1;
 }
 
 /* ---- State ----------------------------------------------------------------------------------- */
@@ -265,6 +343,25 @@ pith_status pith_session_rewind(pith_session *s, size_t n_tokens, pith_error *er
     }
     s->n_tokens = n_tokens;
     s->n_logits = 0;
+    return PITH_OK;
+}
+
+pith_status pith_session_reuse(pith_session *s, const int32_t *tokens, size_t n_tokens,
+                               size_t *n_kept, pith_error *error) {
+    if (s == NULL || tokens == NULL || n_tokens == 0 || n_kept == NULL) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "pith_session_reuse needs a session and at least one token");
+    }
+    size_t most = pith_min_size(s->n_tokens, n_tokens - 1);
+    size_t kept = 0;
+    while (kept < most && s->tokens[kept] == tokens[kept]) {
+        kept++;
+    }
+    if (kept < s->n_tokens) {
+        s->n_tokens = kept;
+        s->n_logits = 0;
+    }
+    *n_kept = kept;
     return PITH_OK;
 }
 

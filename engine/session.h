@@ -20,4 +20,22 @@ struct pith_session {
     void *observe_user;
 };
 
+/* As pith_session_new with every choice made: n_batch and n_context are at least 1, the cache type
+ * is not AUTO. Errors: MEMORY. */
+pith_status pith_session_create(pith_session **out, const pith_model *model,
+                                const pith_session_options *options, pith_error *error);
+
+/* Evaluates tokens [1 <= n <= scratch.max_rows] in one pass, but appends the first alone, as
+ * pith_session_eval does; the logits after each of the others go to ahead [n - 1, logits_stride].
+ * Of these the first *n_ahead are finite, and pith_session_follow may take them over.
+ * Errors: as pith_session_eval. */
+pith_status pith_session_eval_ahead(pith_session *session, const int32_t *tokens, size_t n,
+                                    float *ahead, size_t *n_ahead, pith_error *error);
+
+/* Appends the next token of the last pith_session_eval_ahead, whose logits are given. */
+void pith_session_follow(pith_session *session, int32_t token, const float *logits);
+
+/* True when no value of rows [n_rows, stride] is NaN or infinite in its first n. */
+bool pith_session_finite(const float *rows, size_t stride, size_t n_rows, size_t n);
+
 #endif

@@ -45,13 +45,9 @@ static bool reply(const pith_model *model, pith_session *session, const pith_mes
     if (pith_chat_format(model, messages, n_messages, tokens, MAX_TOKENS, &n, error) != PITH_OK) {
         return false;
     }
-    const int32_t *known = pith_session_tokens(session);
-    size_t kept = 0;
-    while (kept < pith_session_length(session) && kept + 1 < n && known[kept] == tokens[kept]) {
-        kept++;
-    }
+    size_t kept;
     answer->n_bytes = 0;
-    return pith_session_rewind(session, kept, error) == PITH_OK &&
+    return pith_session_reuse(session, tokens, n, &kept, error) == PITH_OK &&
            pith_generate(session, tokens + kept, n - kept, &params, on_text, answer, NULL, error) ==
                PITH_OK;
 }

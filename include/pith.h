@@ -257,6 +257,33 @@ PITH_API size_t pith_session_context(const pith_session *session);
  * Errors: ARGUMENT (n_tokens beyond the timeline). */
 PITH_API pith_status pith_session_rewind(pith_session *session, size_t n_tokens, pith_error *error);
 
+/* Rewinds to the longest beginning that the timeline shares with tokens [n_tokens >= 1], short of
+ * the last of them, whose evaluation gives the logits. *n_kept is the length left: evaluate, or
+ * give to pith_generate, tokens + *n_kept. Errors: ARGUMENT. */
+PITH_API pith_status pith_session_reuse(pith_session *session, const int32_t *tokens,
+                                        size_t n_tokens, size_t *n_kept, pith_error *error);
+
+/* A second session with the same options, timeline, cache and logits; from then on each goes its
+ * own way. Costs the memory of a new session and a copy of the part of the cache that is in use. An
+ * observer stays with the original. Errors: ARGUMENT, MEMORY. */
+PITH_API pith_status pith_session_fork(pith_session **out, const pith_session *session,
+                                       pith_error *error);
+
+/* Writes the timeline, its cache and the logits of its last token, when they are available, to a
+ * file (docs/format.md, "Session files"), which appears whole or not at all and replaces one of the
+ * same name. Errors: ARGUMENT (no tokens), IO, MEMORY, FORMAT (the path is no regular file). */
+PITH_API pith_status pith_session_save(const pith_session *session, const char *path,
+                                       pith_error *error);
+
+/* A new session with what pith_session_save wrote. `options` are those of pith_session_new, except
+ * that kv_type AUTO takes the type in the file. Only a session of the same model is accepted: same
+ * configuration, types and weight checksums. Everything in the file is checked.
+ * Errors: ARGUMENT (also: another kv_type than the file's), CONTEXT (the timeline does not fit in
+ * n_context), MEMORY, IO, FORMAT (damaged, or of another model), UNSUPPORTED (version). */
+PITH_API pith_status pith_session_load(pith_session **out, const pith_model *model,
+                                       const char *path, const pith_session_options *options,
+                                       pith_error *error);
+
 /* Watches the inside of the network while a session evaluates, for research and calibration. Called
  * with the rows of one named tensor, data [n_rows, n_cols], valid during the call, on the thread
  * that called eval:
@@ -319,6 +346,10 @@ typedef struct pith_generate_params {
     const char *const *stops; /* [n_stops] NUL-terminated stop strings, each 1..256 bytes */
     size_t n_stops;           /* at most 16 */
     bool ignore_eos;
+    size_t speculate; /* prompt-lookup decoding: most tokens drafted at a time, at most 16; 0: off.
+                         Tokens that followed the last few before are evaluated together with the
+                         next one; those the sampler chooses too cost nothing more. The text is the
+                         same with any value; only speed differs, most where text repeats */
 } pith_generate_params;
 
 typedef struct pith_usage {
@@ -327,6 +358,8 @@ typedef struct pith_usage {
     double prompt_seconds;   /* evaluating the prompt: time to the first token */
     double generate_seconds; /* everything after it */
     pith_finish finish;
+    size_t drafted_tokens;  /* with speculate: evaluated ahead */
+    size_t accepted_tokens; /* of these: chosen, so that they needed no pass of their own */
 } pith_usage;
 
 /* Receives text as it becomes complete (whole UTF-8 characters; text that may be the start of a
@@ -337,7 +370,8 @@ typedef bool (*pith_text_fn)(void *user, const char *text, size_t n_bytes);
 /* Appends the prompt tokens [n_prompt >= 1] to the session, then generates. The session's timeline
  * afterwards holds the prompt and the generated tokens, except the last one, which nothing has
  * needed evaluated yet; after an error or a stop within the prompt, the chunks evaluated so far.
- * The text continues the prompt's: a word that follows it comes with its space in front. `on_text`
+ * The text continues the timeline's: a word that follows comes with its space in front, and the
+ * penalties' window holds the timeline's last tokens, however they came to be evaluated. `on_text`
  * may be NULL. `usage` may be NULL; it is filled on success. A callback returning false is success
  * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY. */
 PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n_prompt,

@@ -73,6 +73,34 @@ is "another seed gives another text" "$(cat "$T/seed5")" != "$(cat "$T/out")"
 expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 200 --temp 0 --stop ' the ' --stop nowhere --stats
 is "the text ends before the stop text" -z "$(grep ' the ' "$T/out")"
 says 'ended by stop text'
+for how in "--temp 0 --repeat-penalty 1" "--seed 3 --temp 0.6" "--seed 4 --stop she"; do
+    # shellcheck disable=SC2086
+    "$PITH" run "$TALE" -p 'Once upon a time' -n 200 $how >"$T/plain"
+    # shellcheck disable=SC2086
+    expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 200 $how --speculate 8 --stats
+    says 'guessed [0-9]+ tokens ahead, [0-9]+ of them right'
+    is "run $how --speculate 8 gives the same text" "$(cat "$T/plain")" = "$(cat "$T/out")"
+done
+fails 2 'speculate takes a whole number from 0 to 16' "$PITH" run "$TALE" -p x --speculate 17
+
+# A saved session gives the same text and evaluates only what is new.
+once="Once upon a time there was"
+"$PITH" run "$TALE" -p "$once a bear" -n 20 --seed 5 >"$T/plain"
+expect 0 "$PITH" run "$TALE" -p "$once" -n 20 --seed 5 --session "$T/tale.session"
+is "a session is saved" -s "$T/tale.session"
+expect 0 "$PITH" run "$TALE" -p "$once a bear" -n 20 --seed 5 --session "$T/tale.session" --stats
+says 'prompt [12] tokens'
+is "a session changes no text" "$(cat "$T/plain")" = "$(cat "$T/out")"
+"$PITH" run "$TALE" -p "He ran" -n 20 --seed 5 >"$T/plain"
+expect 0 "$PITH" run "$TALE" -p "He ran" -n 20 --seed 5 --session "$T/tale.session"
+is "another prompt gives its own text" "$(cat "$T/plain")" = "$(cat "$T/out")"
+cp "$T/tale.session" "$T/before.session"
+fails 1 'tale.session: was saved with a KV cache of f16' "$PITH" run "$TALE" -p x --kv f32 --session "$T/tale.session"
+fails 1 'not a session file' "$PITH" run "$TALE" -p x --session "$CHAT"
+head -c 5000 "$T/before.session" >"$T/cut.session"
+fails 1 'cut.session' "$PITH" run "$TALE" -p x --session "$T/cut.session"
+is "a refused session is left alone" "$(cmp "$T/before.session" "$T/tale.session" 2>&1)" = ""
+
 expect 0 "$PITH" run "$TALE" -p '' -n 5 --temp 0
 expect 0 "$PITH" run "$TALE" -n 5 --temp 0
 expect 0 "$PITH" run "$TALE" -p x -c 8 --ignore-eos --stats
@@ -100,6 +128,7 @@ infill
 cp "$T/out" "$T/infilled"
 infill --suffix-first
 is "the order of prefix and suffix matters" "$(cat "$T/infilled")" != "$(cat "$T/out")"
+fails 1 'tale.session: was saved with another model' "$PITH" run "$T/infill.pith" -p x --session "$T/tale.session"
 fails 1 'No such file' "$PITH" run "$T/infill.pith" --prefix "$T/prefix" --suffix "$T/no-such"
 
 # A reader that goes away.

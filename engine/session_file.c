@@ -1,0 +1,453 @@
+/* Saving a session and loading it again: a safetensors file with the tokens, the used part of the
+ * cache, the last logits, and a fingerprint of the model (docs/format.md, "Session files"). The
+ * cache is stored as plain rows, so the layout in memory may change without a new version. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "engine/session.h"
+#include "weights/json.h"
+
+enum {
+    SESSION_VERSION = 1,
+    MAX_NOTE = 2048, /* bytes of the metadata document */
+    HEX_TEXT = 17,   /* 16 hex digits and a NUL */
+};
+
+static const uint64_t hash_seed = UINT64_C(0xcbf29ce484222325);
+static const uint64_t hash_prime = UINT64_C(0x100000001b3);
+
+/* FNV-1a's xor and multiply on 32-bit words (the last padded with zeros), with the high half folded
+ * down after each: every step is a bijection, so no single change goes unnoticed. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
+    const unsigned char *at = data;
+    for (size_t i = 0; i < size; i += sizeof(uint32_t)) {
+        uint32_t word = 0;
+        memcpy(&word, at + i, pith_min_size(sizeof word, size - i));
+        hash = (hash ^ word) * hash_prime;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+static void hex_text(uint64_t value, char text[HEX_TEXT]) {
+    snprintf(text, HEX_TEXT, "%016" PRIx64, value);
+}
+
+/* What decides the numbers in a cache: configuration, types, checksums of the weights, and nothing
+ * else of the model's metadata, so that a new chat template does not part a model and its sessions.
+ */
+static pith_status fingerprint(const pith_model *model, char text[HEX_TEXT], pith_error *error) {
+    pith_metadata facts = {.architecture = "llama",
+                           .type = model->type,
+                           .head_type = model->llama.head.type,
+                           .config = model->llama.config,
+                           .bos = -1};
+    if (model->file != NULL) {
+        facts.n_notes = model->file->metadata.n_notes;
+        facts.notes = model->file->metadata.notes;
+    }
+    char *document = NULL;
+    pith_status status = pith_metadata_write(&facts, &model->allocator, &document, error);
+    if (status == PITH_OK) {
+        hex_text(hash_bytes(hash_seed, document, strlen(document)), text);
+    }
+    pith_release(&model->allocator, document);
+    return status;
+}
+
+static const char *kv_name(pith_kv_type type) {
+    return type == PITH_KV_F32 ? "f32" : "f16";
+}
+
+static pith_dtype kv_dtype(pith_kv_type type) {
+    return type == PITH_KV_F32 ? PITH_DTYPE_F32 : PITH_DTYPE_F16;
+}
+
+typedef struct tensor_name {
+    char text[32];
+} tensor_name;
+
+/* "layers.3.k", "layers.3.v" */
+static tensor_name layer_name(size_t layer, bool values) {
+    tensor_name name;
+    snprintf(name.text, sizeof name.text, "layers.%zu.%c", layer, values ? 'v' : 'k');
+    return name;
+}
+
+/* Bytes of one head's keys or values of n positions. */
+static size_t head_bytes(const pith_kv_cache *kv, size_t n) {
+    return n * kv->head_dim * kv->element;
+}
+
+/* ---- Saving ---------------------------------------------------------------------------------- */
+
+/* Everything that a save declares first and writes later, by the writer's indices: tokens, logits
+ * (if any), then k and v of every layer. */
+static pith_status declare(pith_model_writer *writer, const pith_session *s, pith_error *error) {
+    const pith_llama_config *config = &s->model->llama.config;
+    size_t index;
+    pith_status status =
+        pith_model_writer_add(writer, "tokens", PITH_DTYPE_I32, 1, &s->n_tokens, &index, error);
+    if (status == PITH_OK && s->n_logits != 0) {
+        status = pith_model_writer_add(writer, "logits", PITH_DTYPE_F32, 1, &config->vocab_size,
+                                       &index, error);
+    }
+    const size_t shape[3] = {s->kv.n_kv_heads, s->n_tokens, s->kv.head_dim};
+    for (size_t i = 0; i < 2 * config->num_hidden_layers && status == PITH_OK; i++) {
+        status = pith_model_writer_add(writer, layer_name(i / 2, i % 2 != 0).text,
+                                       kv_dtype(s->kv.type), 3, shape, &index, error);
+    }
+    return status == PITH_OK ? pith_model_writer_layout(writer, MAX_NOTE, error) : status;
+}
+
+static pith_status put(pith_model_writer *writer, size_t index, size_t offset, const void *data,
+                       size_t size, uint64_t *hash, pith_error *error) {
+    *hash = hash_bytes(*hash, data, size);
+    return pith_model_writer_put(writer, index, offset, data, size, error);
+}
+
+/* Writes all tensors; `rows` holds one head's keys. */
+static pith_status put_data(pith_model_writer *writer, const pith_session *s, void *rows,
+                            uint64_t *hash, pith_error *error) {
+    const pith_llama_config *config = &s->model->llama.config;
+    size_t index = 0;
+    pith_status status =
+        put(writer, index++, 0, s->tokens, s->n_tokens * sizeof *s->tokens, hash, error);
+    if (status == PITH_OK && s->n_logits != 0) {
+        status = put(writer, index++, 0, pith_session_logits(s), config->vocab_size * sizeof(float),
+                     hash, error);
+    }
+    size_t size = head_bytes(&s->kv, s->n_tokens);
+    for (size_t layer = 0; layer < config->num_hidden_layers; layer++, index += 2) {
+        for (size_t head = 0; head < s->kv.n_kv_heads && status == PITH_OK; head++) {
+            pith_kv_get_keys(&s->kv, layer, head, s->n_tokens, rows);
+            status = put(writer, index, head * size, rows, size, hash, error);
+        }
+        for (size_t head = 0; head < s->kv.n_kv_heads && status == PITH_OK; head++) {
+            status = put(writer, index + 1, head * size, pith_kv_values(&s->kv, layer, head, 0),
+                         size, hash, error);
+        }
+    }
+    return status;
+}
+
+/* The metadata document. */
+static pith_status write_note(const pith_session *s, uint64_t hash, char text[MAX_NOTE],
+                              pith_error *error) {
+    char model[HEX_TEXT];
+    char checksum[HEX_TEXT];
+    pith_status status = fingerprint(s->model, model, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    hex_text(hash, checksum);
+    snprintf(text, MAX_NOTE,
+             "{\"session_version\":%d,\"generator\":\"pith %s\",\"architecture\":\"llama\","
+             "\"type\":\"%s\",\"model\":\"%s\",\"kv_type\":\"%s\",\"checksum\":\"%s\"}",
+             SESSION_VERSION, pith_version(), pith_type_name(s->model->type), model,
+             kv_name(s->kv.type), checksum);
+    return PITH_OK;
+}
+
+pith_status pith_session_save(const pith_session *s, const char *path, pith_error *error) {
+    if (s == NULL || path == NULL) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_save: null argument");
+    }
+    if (s->n_tokens == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: a session without tokens is not saved",
+                         path);
+    }
+    const pith_allocator *allocator = &s->model->allocator;
+    pith_model_writer *writer = NULL;
+    uint64_t hash = hash_seed;
+    char note[MAX_NOTE];
+    pith_status status = PITH_OK;
+    void *rows = pith_allocate(allocator, head_bytes(&s->kv, s->n_tokens), 1);
+    if (rows == NULL) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory to save a session", path);
+        goto done;
+    }
+    status = pith_model_writer_new(&writer, path, allocator, error);
+    if (status == PITH_OK) {
+        status = declare(writer, s, error);
+    }
+    if (status == PITH_OK) {
+        status = put_data(writer, s, rows, &hash, error);
+    }
+    if (status == PITH_OK) {
+        status = write_note(s, hash, note, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_model_writer_finish(writer, note, error);
+        writer = NULL;
+    }
+done:
+    pith_model_writer_discard(writer);
+    pith_release(allocator, rows);
+    return status;
+}
+
+/* ---- Loading --------------------------------------------------------------------------------- */
+
+typedef struct loading {
+    const pith_model *model;
+    pith_file file;
+    pith_safetensors *header;
+    json_t *note;
+    pith_session *session;
+    size_t n_tokens;
+    uint64_t hash;
+    pith_error *error;
+} loading;
+
+/* Compares a text of the note with what it must be. */
+static pith_status expect_text(const loading *l, const char *key, const char *expected,
+                               const char *meaning) {
+    const char *text = json_string_value(json_object_get(l->note, key));
+    if (text == NULL) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: its metadata lacks \"%s\"", l->file.path,
+                         key);
+    }
+    if (strcmp(text, expected) != 0) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: %s: %s is %.40s, not %s", l->file.path,
+                         meaning, key, text, expected);
+    }
+    return PITH_OK;
+}
+
+static pith_status read_note(loading *l) {
+    const char *path = l->file.path;
+    const char *text = pith_safetensors_metadata(l->header, "pith");
+    if (text == NULL) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: is not a session file", path);
+    }
+    pith_status status = pith_json_parse(&l->note, text, strlen(text), path, l->error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    const json_t *version = json_object_get(l->note, "session_version");
+    if (!json_is_integer(version)) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: is not a session file", path);
+    }
+    if (json_integer_value(version) != SESSION_VERSION) {
+        return pith_fail(l->error, PITH_ERROR_UNSUPPORTED,
+                         "%s: session version %" JSON_INTEGER_FORMAT ", this program reads %d",
+                         path, json_integer_value(version), SESSION_VERSION);
+    }
+    static const char other[] = "was saved with another model";
+    char model[HEX_TEXT];
+    status = fingerprint(l->model, model, l->error);
+    if (status == PITH_OK) {
+        status = expect_text(l, "architecture", "llama", other);
+    }
+    if (status == PITH_OK) {
+        status = expect_text(l, "type", pith_type_name(l->model->type), other);
+    }
+    return status == PITH_OK ? expect_text(l, "model", model, other) : status;
+}
+
+/* The cache type to use: that of the file, which the caller may only confirm. */
+static pith_status choose_kv_type(const loading *l, pith_kv_type wanted, pith_kv_type *out) {
+    const char *text = json_string_value(json_object_get(l->note, "kv_type"));
+    pith_kv_type type = PITH_KV_AUTO;
+    for (pith_kv_type t = PITH_KV_F32; t <= PITH_KV_F16 && text != NULL; t++) {
+        type = strcmp(text, kv_name(t)) == 0 ? t : type;
+    }
+    if (type == PITH_KV_AUTO) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: kv_type is not f32 or f16",
+                         l->file.path);
+    }
+    if (wanted != PITH_KV_AUTO && wanted != type) {
+        return pith_fail(l->error, PITH_ERROR_ARGUMENT,
+                         "%s: was saved with a KV cache of %s, another was asked for", l->file.path,
+                         kv_name(type));
+    }
+    *out = type;
+    return PITH_OK;
+}
+
+/* A tensor by its name, type and shape [n_dims]. */
+static pith_status find(const loading *l, const char *name, pith_dtype dtype, size_t n_dims,
+                        const size_t *shape, const pith_tensor **out) {
+    const pith_tensor *tensor = pith_safetensors_find(l->header, name);
+    if (tensor == NULL) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: tensor \"%s\" is missing", l->file.path,
+                         name);
+    }
+    bool good = tensor->dtype == dtype && tensor->n_dims == n_dims;
+    for (size_t i = 0; i < n_dims && good; i++) {
+        good = tensor->shape[i] == shape[i];
+    }
+    if (!good) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT,
+                         "%s: tensor \"%s\" has another type or shape than this model's sessions",
+                         l->file.path, name);
+    }
+    *out = tensor;
+    return PITH_OK;
+}
+
+static pith_status read_part(loading *l, const pith_tensor *tensor, size_t offset, void *data,
+                             size_t size) {
+    pith_status status = pith_file_read(&l->file, tensor->offset + offset, data, size, l->error);
+    if (status == PITH_OK) {
+        l->hash = hash_bytes(l->hash, data, size);
+    }
+    return status;
+}
+
+static pith_status read_tokens(loading *l) {
+    pith_session *s = l->session;
+    const pith_tensor *tensor = NULL;
+    pith_status status = find(l, "tokens", PITH_DTYPE_I32, 1, &l->n_tokens, &tensor);
+    if (status == PITH_OK) {
+        status = read_part(l, tensor, 0, s->tokens, tensor->size);
+    }
+    size_t vocab = l->model->llama.config.vocab_size;
+    for (size_t i = 0; i < l->n_tokens && status == PITH_OK; i++) {
+        if (s->tokens[i] < 0 || (size_t)s->tokens[i] >= vocab) {
+            status = pith_fail(l->error, PITH_ERROR_FORMAT,
+                               "%s: token %d at index %zu is outside the vocabulary of %zu",
+                               l->file.path, (int)s->tokens[i], i, vocab);
+        }
+    }
+    return status;
+}
+
+static pith_status read_logits(loading *l) {
+    pith_session *s = l->session;
+    size_t vocab = l->model->llama.config.vocab_size;
+    const pith_tensor *tensor = NULL;
+    if (pith_safetensors_find(l->header, "logits") == NULL) {
+        return PITH_OK;
+    }
+    pith_status status = find(l, "logits", PITH_DTYPE_F32, 1, &vocab, &tensor);
+    if (status == PITH_OK) {
+        status = read_part(l, tensor, 0, s->logits, tensor->size);
+    }
+    if (status == PITH_OK && !pith_session_finite(s->logits, 0, 1, vocab)) {
+        status =
+            pith_fail(l->error, PITH_ERROR_FORMAT, "%s: logits hold NaN or infinity", l->file.path);
+    }
+    if (status == PITH_OK) {
+        s->n_logits = 1;
+    }
+    return status;
+}
+
+/* No NaN or infinity among elements [n] of the cache. */
+static bool elements_finite(const pith_kv_cache *kv, const void *data, size_t n) {
+    if (kv->type == PITH_KV_F32) {
+        return pith_session_finite(data, 0, 1, n);
+    }
+    const uint16_t *half = data;
+    unsigned worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned bits = half[i] & 0x7fffU;
+        worst = bits > worst ? bits : worst;
+    }
+    return worst < 0x7c00U;
+}
+
+/* Keys or values of one layer; `rows` holds one head's. */
+static pith_status read_layer(loading *l, size_t layer, bool values, void *rows) {
+    const pith_kv_cache *kv = &l->session->kv;
+    const size_t shape[3] = {kv->n_kv_heads, l->n_tokens, kv->head_dim};
+    size_t size = head_bytes(kv, l->n_tokens);
+    tensor_name name = layer_name(layer, values);
+    const pith_tensor *tensor = NULL;
+    pith_status status = find(l, name.text, kv_dtype(kv->type), 3, shape, &tensor);
+    for (size_t head = 0; head < kv->n_kv_heads && status == PITH_OK; head++) {
+        status = read_part(l, tensor, head * size, rows, size);
+        if (status == PITH_OK && !elements_finite(kv, rows, l->n_tokens * kv->head_dim)) {
+            status = pith_fail(l->error, PITH_ERROR_FORMAT,
+                               "%s: tensor \"%s\" holds NaN or infinity", l->file.path, name.text);
+        }
+        if (status == PITH_OK && values) {
+            pith_kv_put_values(kv, layer, head, l->n_tokens, rows);
+        } else if (status == PITH_OK) {
+            pith_kv_put_keys(kv, layer, head, l->n_tokens, rows);
+        }
+    }
+    return status;
+}
+
+static pith_status read_data(loading *l) {
+    const pith_allocator *allocator = &l->model->allocator;
+    pith_status status = read_tokens(l);
+    if (status == PITH_OK) {
+        status = read_logits(l);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    void *rows = pith_allocate(allocator, head_bytes(&l->session->kv, l->n_tokens), 1);
+    if (rows == NULL) {
+        return pith_fail(l->error, PITH_ERROR_MEMORY, "%s: no memory to load a session",
+                         l->file.path);
+    }
+    for (size_t i = 0; i < 2 * l->model->llama.config.num_hidden_layers && status == PITH_OK; i++) {
+        status = read_layer(l, i / 2, i % 2 != 0, rows);
+    }
+    pith_release(allocator, rows);
+    char checksum[HEX_TEXT];
+    hex_text(l->hash, checksum);
+    return status == PITH_OK ? expect_text(l, "checksum", checksum, "is damaged") : status;
+}
+
+/* Makes the session that the file is read into. */
+static pith_status open_session(loading *l, const pith_session_options *options) {
+    const pith_tensor *tokens = pith_safetensors_find(l->header, "tokens");
+    if (tokens == NULL || tokens->n_dims != 1 || tokens->shape[0] == 0) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: has no list of tokens", l->file.path);
+    }
+    l->n_tokens = tokens->shape[0];
+    pith_session_options chosen = *options;
+    pith_status status = choose_kv_type(l, options->kv_type, &chosen.kv_type);
+    if (status != PITH_OK) {
+        return status;
+    }
+    size_t n_context = options->n_context != 0 ? options->n_context
+                                               : l->model->llama.config.max_position_embeddings;
+    if (l->n_tokens > n_context) {
+        return pith_fail(l->error, PITH_ERROR_CONTEXT,
+                         "%s: its %zu tokens do not fit in the context of %zu", l->file.path,
+                         l->n_tokens, n_context);
+    }
+    return pith_session_new(&l->session, l->model, &chosen, l->error);
+}
+
+pith_status pith_session_load(pith_session **out, const pith_model *model, const char *path,
+                              const pith_session_options *options, pith_error *error) {
+    static const pith_session_options defaults = {0};
+    if (out == NULL || model == NULL || path == NULL) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_load: null argument");
+    }
+    loading l = {.model = model, .hash = hash_seed, .error = error};
+    pith_status status = pith_file_open(&l.file, path, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    status = pith_safetensors_read(&l.header, &l.file, &model->allocator, error);
+    if (status == PITH_OK) {
+        status = read_note(&l);
+    }
+    if (status == PITH_OK) {
+        status = open_session(&l, options != NULL ? options : &defaults);
+    }
+    if (status == PITH_OK) {
+        status = read_data(&l);
+    }
+    if (status == PITH_OK) {
+        l.session->n_tokens = l.n_tokens;
+        *out = l.session;
+        l.session = NULL;
+    }
+    pith_session_free(l.session);
+    json_decref(l.note);
+    pith_safetensors_free(l.header);
+    pith_file_close(&l.file);
+    return status;
+}

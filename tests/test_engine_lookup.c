@@ -1,0 +1,410 @@
+/* Prompt-lookup decoding: guesses, the gate, and above all that nothing but speed changes. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/lookup.h"
+#include "engine/session.h"
+#include "tests/fixture.h"
+#include "tests/support.h"
+#include "tests/test.h"
+
+enum { VOCAB = 300, MAX_CALLS = 256 };
+
+static pith_model *open_model(pith_type type, uint64_t seed, const pith_model_options *options) {
+    const char *path = test_path("lookup.pith");
+    test_write_tiny_model(path, type, seed);
+    pith_model *model = NULL;
+    pith_error error;
+    pith_status status = pith_model_open(&model, path, options, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    return model;
+}
+
+TEST(engine_lookup, guesses_what_followed_the_longest_latest_match) {
+    static const struct {
+        int32_t tokens[10];
+        size_t n;
+        int32_t draft[4];
+        size_t n_draft;
+    } cases[] = {
+        {{1, 2, 3, 4}, 4, {0}, 0},
+        {{1}, 1, {0}, 0},
+        {{7, 7}, 2, {7, 7, 7, 7}, 4},                              /* goes on with itself */
+        {{1, 2, 1, 2}, 4, {1, 2, 1, 2}, 4},                        /* two tokens match */
+        {{5, 9, 6, 9, 8, 9}, 6, {8, 9, 8, 9}, 4},                  /* the latest of equals */
+        {{1, 2, 3, 40, 9, 3, 50, 1, 2, 3}, 10, {40, 9, 3, 50}, 4}, /* three beat a later one */
+        {{2, 3, 40, 9, 3, 50, 1, 2, 3}, 9, {40, 9, 3, 50}, 4}, /* so do two, at the very front */
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        int32_t draft[5] = {-7, -7, -7, -7, -7};
+        size_t n = pith_lookup(cases[c].tokens, cases[c].n, draft, 4);
+        CHECK(n == cases[c].n_draft, "case %zu: %zu tokens, expected %zu", c, n, cases[c].n_draft);
+        CHECK(memcmp(draft, cases[c].draft, n * sizeof *draft) == 0 && draft[4] == -7,
+              "case %zu: %d %d %d %d", c, (int)draft[0], (int)draft[1], (int)draft[2],
+              (int)draft[3]);
+    }
+}
+
+TEST(engine_lookup, the_gate_closes_while_guesses_fail) {
+    pith_lookup_gate gate = {.most = 12};
+    CHECK(pith_lookup_gate_next(&gate) == 12, "the first draft is not a whole one");
+    static const size_t pauses[] = {2, 4, 8, 16, 32, 64, 64};
+    for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
+        pith_lookup_gate_tell(&gate, 3, 0);
+        size_t pause = 0;
+        size_t next;
+        while ((next = pith_lookup_gate_next(&gate)) == 0 && pause < 100) {
+            pause++;
+        }
+        CHECK(pause == pauses[i], "miss %zu: a pause of %zu, expected %zu", i, pause, pauses[i]);
+        CHECK(next == 1, "miss %zu: then %zu tokens", i, next);
+    }
+    static const struct {
+        size_t n, accepted, next;
+    } steps[] = {{1, 1, 2}, {2, 2, 4}, {4, 4, 8}, {8, 8, 12}, {12, 5, 6}, {6, 1, 2}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        pith_lookup_gate_tell(&gate, steps[i].n, steps[i].accepted);
+        size_t next = pith_lookup_gate_next(&gate);
+        CHECK(next == steps[i].next, "step %zu: %zu tokens, expected %zu", i, next, steps[i].next);
+    }
+}
+
+/* All that a caller can see of a generation. */
+typedef struct outcome {
+    const pith_session *session;
+    char text[4096];
+    size_t n_text;
+    size_t lengths[MAX_CALLS]; /* of the timeline, at each call */
+    size_t n_calls, stop_after;
+    pith_usage usage;
+    int32_t tokens[256];
+    size_t n_tokens;
+    float logits[VOCAB];
+} outcome;
+
+static bool collect(void *user, const char *text, size_t n) {
+    outcome *o = user;
+    CHECK(o->n_text + n < sizeof o->text && o->n_calls < MAX_CALLS, "too much text");
+    if (n != 0) {
+        memcpy(o->text + o->n_text, text, n);
+    }
+    o->n_text += n;
+    o->lengths[o->n_calls++] = pith_session_length(o->session);
+    return o->n_calls != o->stop_after;
+}
+
+static outcome generate(const pith_model *model, const pith_session_options *options,
+                        const int32_t *prompt, size_t n_prompt, pith_generate_params params,
+                        size_t stop_after) {
+    pith_session *session = NULL;
+    pith_error error;
+    pith_status status = pith_session_new(&session, model, options, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    outcome o = {.session = session, .stop_after = stop_after};
+    status = pith_generate(session, prompt, n_prompt, &params, collect, &o, &o.usage, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    o.n_tokens = pith_session_length(session);
+    memcpy(o.tokens, pith_session_tokens(session), o.n_tokens * sizeof *o.tokens);
+    memcpy(o.logits, pith_session_logits(session), sizeof o.logits);
+    pith_session_free(session);
+    return o;
+}
+
+static void check_same(const outcome *a, const outcome *b, const char *what, uint64_t seed) {
+    CHECK(a->n_text == b->n_text && memcmp(a->text, b->text, a->n_text) == 0,
+          "%s, seed %llu: \"%s\", expected \"%s\"", what, (unsigned long long)seed, b->text,
+          a->text);
+    CHECK(a->usage.finish == b->usage.finish &&
+              a->usage.generated_tokens == b->usage.generated_tokens &&
+              a->usage.prompt_tokens == b->usage.prompt_tokens,
+          "%s, seed %llu: finish %d after %zu tokens, expected %d after %zu", what,
+          (unsigned long long)seed, (int)b->usage.finish, b->usage.generated_tokens,
+          (int)a->usage.finish, a->usage.generated_tokens);
+    CHECK(a->n_tokens == b->n_tokens && memcmp(a->tokens, b->tokens, a->n_tokens * 4) == 0,
+          "%s, seed %llu: timelines of %zu and %zu differ", what, (unsigned long long)seed,
+          b->n_tokens, a->n_tokens);
+    CHECK(memcmp(a->logits, b->logits, sizeof a->logits) == 0, "%s, seed %llu: last logits", what,
+          (unsigned long long)seed);
+    CHECK(a->n_calls == b->n_calls && memcmp(a->lengths, b->lengths, sizeof a->lengths) == 0,
+          "%s, seed %llu: the callback saw other timelines", what, (unsigned long long)seed);
+}
+
+/* A prompt that repeats itself, so that drafts come from the start. */
+static void make_prompt(int32_t *prompt, size_t n, uint64_t seed) {
+    size_t period = 2 + test_random(&seed) % 7;
+    for (size_t i = 0; i < n; i++) {
+        prompt[i] =
+            i < period ? (int32_t)(3 + test_random(&seed) % (VOCAB - 3)) : prompt[i - period];
+    }
+}
+
+static pith_generate_params params_of(uint64_t seed) {
+    static const char *const stops[] = {"he", "zz"};
+    static const float temperatures[] = {0.0F, 0.05F, 0.6F, 1.2F};
+    return (pith_generate_params){
+        .sampling = {.temperature = temperatures[seed % 4],
+                     .top_k = seed % 3 == 0 ? 5 : 0,
+                     .top_p = seed % 5 == 0 ? 0.9F : 0.0F,
+                     .repeat_penalty = seed % 7 == 0 ? 1.1F : 0.0F,
+                     .seed = seed},
+        .max_tokens = seed % 2 == 0 ? 1 + seed * 3 % 90 : 0,
+        .stops = stops,
+        .n_stops = seed % 6 == 1 ? 2 : 0,
+        .ignore_eos = seed % 4 != 3,
+    };
+}
+
+TEST(engine_lookup, the_output_is_the_same_with_and_without) {
+    static const pith_type types[] = {PITH_TYPE_F32, PITH_TYPE_F16, PITH_TYPE_BF16, PITH_TYPE_INT8,
+                                      PITH_TYPE_INT4};
+    static const size_t drafts[] = {1, 2, 5, 16};
+    size_t drafted = 0;
+    size_t accepted = 0;
+    size_t n_finishes[5] = {0};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        pith_model *model = open_model(types[t], 1 + t, NULL); /* f32: with OpenBLAS */
+        for (uint64_t seed = 0; seed < 24; seed++) {
+            int32_t prompt[24];
+            make_prompt(prompt, 24, seed);
+            pith_session_options options = {.n_batch = seed % 8 == 5 ? seed % 3 + 1 : 0,
+                                            .all_logits = seed % 9 == 4,
+                                            .kv_type = seed % 2 == 0 ? PITH_KV_F32 : PITH_KV_F16};
+            size_t stop_after = seed % 8 == 7 ? seed : 0;
+            pith_generate_params params = params_of(seed);
+            outcome plain = generate(model, &options, prompt, 24, params, stop_after);
+            CHECK(plain.usage.drafted_tokens == 0, "drafts unasked");
+            n_finishes[plain.usage.finish]++;
+            params.speculate = drafts[(seed + t) % 4];
+            outcome ahead = generate(model, &options, prompt, 24, params, stop_after);
+            check_same(&plain, &ahead, pith_type_name(types[t]), seed);
+            CHECK(ahead.usage.accepted_tokens <= ahead.usage.drafted_tokens &&
+                      ahead.usage.accepted_tokens <= ahead.usage.generated_tokens,
+                  "seed %llu: %zu of %zu", (unsigned long long)seed, ahead.usage.accepted_tokens,
+                  ahead.usage.drafted_tokens);
+            drafted += ahead.usage.drafted_tokens;
+            accepted += ahead.usage.accepted_tokens;
+        }
+        pith_model_free(model);
+    }
+    CHECK(accepted > 50 && drafted > accepted, "%zu of %zu accepted: not much of a test", accepted,
+          drafted);
+    for (size_t i = 0; i < 5; i++) {
+        CHECK(n_finishes[i] != 0 || i == PITH_FINISH_EOS, "no text finished by %zu", i);
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* An end token within a draft that is right: the text ends there, and the timeline before it. */
+TEST(engine_lookup, an_end_token_in_a_draft_ends_the_text) {
+    pith_model *model = open_model(PITH_TYPE_INT8, 4, NULL);
+    int32_t prompt[24];
+    size_t n_inside = 0;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        make_prompt(prompt, 24, seed);
+        pith_generate_params params = {.max_tokens = 60, .ignore_eos = true};
+        outcome whole = generate(model, NULL, prompt, 24, params, 0);
+        params.ignore_eos = false;
+        for (size_t at = 25; at < whole.n_tokens; at += 7) {
+            model->eos[0] = whole.tokens[at];
+            model->n_eos = 1;
+            params.speculate = 0;
+            outcome plain = generate(model, NULL, prompt, 24, params, 0);
+            params.speculate = 16;
+            outcome ahead = generate(model, NULL, prompt, 24, params, 0);
+            check_same(&plain, &ahead, "eos", seed);
+            CHECK(plain.usage.finish == PITH_FINISH_EOS, "finish %d", (int)plain.usage.finish);
+            n_inside += ahead.usage.accepted_tokens != 0;
+        }
+    }
+    CHECK(n_inside != 0, "no draft was ever right");
+    pith_model_free(model);
+}
+
+TEST(engine_lookup, repetitive_text_is_drafted_right) {
+    pith_model *model = open_model(PITH_TYPE_INT8, 4, NULL);
+    int32_t prompt[8];
+    make_prompt(prompt, 8, 1);
+    /* Greedy text of a tiny model soon runs in circles. */
+    pith_generate_params params = {.speculate = 8, .ignore_eos = true};
+    outcome o = generate(model, NULL, prompt, 8, params, 0);
+    CHECK(o.usage.accepted_tokens > 0, "%zu of %zu", o.usage.accepted_tokens,
+          o.usage.drafted_tokens);
+    params.speculate = PITH_MAX_DRAFT + 1;
+    pith_session *session = NULL;
+    pith_error error;
+    CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+    pith_status status = pith_generate(session, prompt, 8, &params, NULL, NULL, NULL, &error);
+    CHECK(status == PITH_ERROR_ARGUMENT && strstr(error.message, "17") != NULL, "%s",
+          error.message);
+    pith_session_free(session);
+    pith_model_free(model);
+}
+
+/* The passes of a generation after a prompt of 24. */
+typedef struct passes {
+    const pith_session *session;
+    size_t max_tokens, most, n;
+} passes;
+
+static void watch(void *user, const char *name, const float *data, size_t n_rows, size_t n_cols) {
+    passes *p = user;
+    (void)data;
+    (void)n_cols;
+    size_t length = pith_session_length(p->session);
+    if (strcmp(name, "model.embed_tokens") != 0 || length < 24) {
+        return;
+    }
+    size_t n_generated = length - 24 + 1;
+    CHECK(n_generated + n_rows <= p->max_tokens, "%zu rows after %zu of %zu tokens", n_rows,
+          n_generated, p->max_tokens);
+    p->most = n_rows > p->most ? n_rows : p->most;
+    p->n++;
+}
+
+/* Nothing is evaluated beyond what can be generated from, and with OpenBLAS no pass is so large
+ * that it would do the products. */
+TEST(engine_lookup, passes_are_no_larger_than_useful) {
+    for (int blas = 0; blas < 2; blas++) {
+        pith_model_options options = {.blas = blas != 0 ? PITH_BLAS_AUTO : PITH_BLAS_OFF};
+        pith_model *model = open_model(PITH_TYPE_F32, 4, &options);
+        for (size_t max_tokens = 2; max_tokens < 60; max_tokens += 3) {
+            int32_t prompt[24];
+            make_prompt(prompt, 24, max_tokens);
+            passes p = {.max_tokens = max_tokens};
+            pith_session *session = NULL;
+            pith_error error;
+            CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+            p.session = session;
+            pith_session_observe(session, watch, &p);
+            pith_generate_params params = {.max_tokens = max_tokens,
+                                           .speculate = 16,
+                                           .ignore_eos = true};
+            pith_usage usage;
+            pith_status status =
+                pith_generate(session, prompt, 24, &params, NULL, NULL, &usage, &error);
+            CHECK(status == PITH_OK, "%s", error.message);
+            CHECK(p.n == max_tokens - 1 - usage.accepted_tokens, "%zu passes, %zu accepted", p.n,
+                  usage.accepted_tokens);
+            bool limited = model->sgemm != NULL;
+            CHECK(p.most <= (limited ? 7 : 17) && (max_tokens < 20 || p.most >= (limited ? 7 : 8)),
+                  "a pass of %zu rows for %zu tokens", p.most, max_tokens);
+            pith_session_free(session);
+        }
+        pith_model_free(model);
+    }
+}
+
+TEST(engine_lookup, allocations_do_not_grow_with_tokens) {
+    test_allocator counting;
+    test_allocator_init(&counting);
+    pith_model_options options = {.allocator = &counting.allocator, .blas = PITH_BLAS_OFF};
+    pith_model *model = open_model(PITH_TYPE_INT4, 4, &options);
+    int32_t prompt[24];
+    make_prompt(prompt, 24, 1);
+    size_t calls[2];
+    for (size_t i = 0; i < 2; i++) {
+        pith_generate_params params = {.max_tokens = i == 0 ? 2 : 90,
+                                       .speculate = 6,
+                                       .ignore_eos = true};
+        size_t before = counting.n_calls;
+        generate(model, NULL, prompt, 24, params, 0);
+        calls[i] = counting.n_calls - before;
+    }
+    CHECK(calls[0] == calls[1], "%zu allocations for 2 tokens, %zu for 90", calls[0], calls[1]);
+    /* Each of them failing. */
+    size_t live = counting.n_live;
+    for (size_t k = 1; k <= calls[0]; k++) {
+        pith_session *session = NULL;
+        counting.fail_at = counting.n_calls + k;
+        pith_generate_params params = {.max_tokens = 2, .speculate = 6};
+        pith_status status = pith_session_new(&session, model, NULL, NULL);
+        if (status == PITH_OK) {
+            status = pith_generate(session, prompt, 24, &params, NULL, NULL, NULL, NULL);
+        }
+        CHECK(status == PITH_ERROR_MEMORY, "allocation %zu: status %d", k, (int)status);
+        counting.fail_at = 0;
+        pith_session_free(session);
+        CHECK(counting.n_live == live, "allocation %zu: blocks leaked", k);
+    }
+    pith_model_free(model);
+    CHECK(counting.n_live == 0, "%zu blocks leaked", (size_t)counting.n_live);
+}
+
+/* A draft with a token that breaks the network: what comes before it counts, and the error comes
+ * when the token itself does. */
+TEST(engine_lookup, a_draft_that_breaks_the_network_is_cut) {
+    pith_model_options options = {.blas = PITH_BLAS_OFF};
+    pith_model *model = open_model(PITH_TYPE_F32, 1, &options);
+    float *embed = (float *)(uintptr_t)model->llama.embed.data;
+    embed[77 * model->llama.embed.cols] = NAN;
+    pith_session *session = NULL;
+    pith_session *plain = NULL;
+    pith_error error;
+    CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_session_new(&plain, model, NULL, &error) == PITH_OK, "%s", error.message);
+    const int32_t tokens[5] = {5, 6, 77, 8, 9};
+    static float ahead[4 * 304];
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = 99; /* first two good tokens, the second taken over, then one before the bad */
+        pith_status status = i == 0
+                                 ? pith_session_eval_ahead(session, tokens, 2, ahead, &n, &error)
+                                 : pith_session_eval_ahead(session, tokens, 5, ahead, &n, &error);
+        CHECK(status == PITH_OK && n == 1 - i, "pass %zu: status %d, %zu rows", i, (int)status, n);
+        if (i == 0) {
+            pith_session_follow(session, tokens[1], ahead);
+            CHECK(pith_session_eval(plain, tokens, 1, &error) == PITH_OK, "%s", error.message);
+        }
+        CHECK(pith_session_eval(plain, &tokens[1 - i], 1, &error) == PITH_OK, "%s", error.message);
+        CHECK(pith_session_length(session) == 2 + i, "length %zu", pith_session_length(session));
+        CHECK(memcmp(session->tokens, plain->tokens, (2 + i) * sizeof *tokens) == 0, "tokens");
+        CHECK(memcmp(pith_session_logits(session), pith_session_logits(plain),
+                     VOCAB * sizeof(float)) == 0,
+              "logits after pass %zu differ", i);
+    }
+    size_t n = 99;
+    pith_status status = pith_session_eval_ahead(session, tokens + 2, 3, ahead, &n, &error);
+    CHECK(status == PITH_ERROR_NUMERIC && pith_session_length(session) == 3, "status %d",
+          (int)status);
+    const int32_t outside[2] = {5, VOCAB};
+    status = pith_session_eval_ahead(session, outside, 2, ahead, &n, &error);
+    CHECK(status == PITH_ERROR_TOKEN && pith_session_length(session) == 3, "status %d",
+          (int)status);
+    /* The rejected rows leave no trace. */
+    CHECK(pith_session_eval(session, tokens + 3, 2, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_session_eval(plain, tokens + 3, 2, &error) == PITH_OK, "%s", error.message);
+    CHECK(memcmp(pith_session_logits(session), pith_session_logits(plain), VOCAB * sizeof(float)) ==
+              0,
+          "logits after a rejected draft differ");
+    pith_session_free(session);
+    pith_session_free(plain);
+    pith_model_free(model);
+}
+
+/* How the prompt came into the timeline, at once or in two parts, does not matter to the text. */
+TEST(engine_lookup, generation_goes_on_alike_after_a_reused_beginning) {
+    pith_model *model = open_model(PITH_TYPE_INT8, 3, NULL);
+    for (size_t cut = 1; cut < 24; cut += 2) {
+        int32_t prompt[24];
+        make_prompt(prompt, 24, cut);
+        prompt[0] = 1;
+        pith_generate_params params = {.sampling = {.temperature = 1.0F,
+                                                    .repeat_penalty = 1.3F,
+                                                    .seed = cut},
+                                       .max_tokens = 30,
+                                       .ignore_eos = true,
+                                       .speculate = cut % 4};
+        outcome whole = generate(model, NULL, prompt, 24, params, 0);
+        pith_session *session = NULL;
+        pith_error error;
+        CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+        CHECK(pith_session_eval(session, prompt, cut, &error) == PITH_OK, "%s", error.message);
+        outcome parts = {.session = session};
+        pith_status status = pith_generate(session, prompt + cut, 24 - cut, &params, collect,
+                                           &parts, &parts.usage, &error);
+        CHECK(status == PITH_OK, "%s", error.message);
+        CHECK(whole.n_text == parts.n_text && memcmp(whole.text, parts.text, whole.n_text) == 0,
+              "cut at %zu: \"%s\", expected \"%s\"", cut, parts.text, whole.text);
+        pith_session_free(session);
+    }
+    pith_model_free(model);
+}
