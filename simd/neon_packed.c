@@ -26,15 +26,19 @@ PITH_INLINE void group_sums(const uint8_t *lines, size_t n_lines, const int8_t *
     size_t j = 0;
     for (; j + 2 <= n_lines; j += 2) {
         const uint8_t *line = lines + j * PITH_LINE_BYTES;
+        int8x8_t a[TOKENS];
+        int8x8_t b[TOKENS];
         PITH_UNROLL
         for (size_t t = 0; t < tokens; t++) {
-            const int8_t *c = codes + t * code_stride + 4 * j;
-            int8x8_t a = vget_low_s8(broadcast_codes(c));
-            int8x8_t b = vget_low_s8(broadcast_codes(c + 4));
+            a[t] = vget_low_s8(broadcast_codes(codes + t * code_stride + 4 * j));
+            b[t] = vget_low_s8(broadcast_codes(codes + t * code_stride + 4 * j + 4));
+        }
+        PITH_UNROLL
+        for (size_t h = 0; h < HALVES; h++) {
             PITH_UNROLL
-            for (size_t h = 0; h < HALVES; h++) {
-                int16x8_t product = vmull_s8(half_line(line, h), a);
-                product = vmlal_s8(product, half_line(line + PITH_LINE_BYTES, h), b);
+            for (size_t t = 0; t < tokens; t++) {
+                int16x8_t product = vmull_s8(half_line(line, h), a[t]);
+                product = vmlal_s8(product, half_line(line + PITH_LINE_BYTES, h), b[t]);
                 pairs[t * HALVES + h] = vpadalq_s16(pairs[t * HALVES + h], product);
             }
         }
