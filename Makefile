@@ -26,10 +26,10 @@ CLI_LIBS = $(shell pkg-config --libs libedit libsodium)
 LIB_DIRS := base simd weights tokenizer engine
 CLI_DIRS := convert store server perf cli
 
-# The vector kernels are for x86 only; simd/detect.c knows.
-ifeq ($(filter x86_64 amd64 i%86,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
-NOT_HERE := simd/avx% simd/vnni%
-endif
+# The vector kernels of other processors stay out; simd/detect.c knows which are there.
+MACHINE := $(shell $(CC) -dumpmachine | cut -d- -f1)
+NOT_HERE := $(if $(filter x86_64 amd64 i%86,$(MACHINE)),,simd/avx% simd/vnni%) \
+            $(if $(filter aarch64 arm64,$(MACHINE)),,simd/neon% simd/dot% simd/i8mm%)
 # `make V=1` shows whole commands.
 V ?= 0
 ifeq ($(V),0)
@@ -54,6 +54,8 @@ $(BUILD)/simd/avx2%.o: ISA := -mavx2 -mfma -mf16c
 $(BUILD)/simd/avx512%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
 $(BUILD)/simd/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma \
                               -mf16c
+$(BUILD)/simd/dot%.o: ISA := -march=armv8.2-a+dotprod
+$(BUILD)/simd/i8mm%.o: ISA := -march=armv8.2-a+dotprod+i8mm
 
 .PHONY: all lib examples
 all: lib $(BUILD)/pith $(BUILD)/pith.1 examples ## build the libraries, the command and the examples
@@ -162,6 +164,29 @@ plain-bin: $(BUILD)/tests/plain
 plain: plain-bin ## all tests through the plain runner
 	$(BUILD)/tests/plain
 
+# AArch64 by cross-compiler and emulator: what needs no other library, linked statically. cortex-a53
+# has no dot product instructions, neoverse-n1 no matrix ones: there a kernel built with the wrong
+# flags stops on an illegal instruction. jansson's header is the same for every processor.
+.PHONY: arm64-test arm64-bin
+ARM64_PACKAGES := $(BUILD_PACKAGES) gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+ARM64_BUILD := $(BUILD)/arm64
+MASKED := simd_table simd_product simd_attention
+ARM64_SRCS := $(wildcard tests/test_base_*.c tests/test_simd_*.c) tests/simd_data.c \
+              tests/support.c tests/plain.c
+$(BUILD)/tests/arm64: $(patsubst %.c,$(BUILD)/plain/%.o,$(ARM64_SRCS)) \
+                      $(call objects,$(call sources,base simd))
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -static -o $@ $^ -lm -pthread
+arm64-bin: $(BUILD)/tests/arm64
+arm64-test: ## the tests of base and simd for AArch64, under qemu (installs what is missing)
+	@tests/install_packages.sh $(ARM64_PACKAGES)
+	@$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc BUILD=$(ARM64_BUILD) \
+	  CFLAGS='-idirafter /usr/include' arm64-bin
+	PITH_TEST_BEST_ISA=neon-i8mm qemu-aarch64 -cpu max $(ARM64_BUILD)/tests/arm64
+	PITH_TEST_BEST_ISA=neon-dot qemu-aarch64 -cpu neoverse-n1 $(ARM64_BUILD)/tests/arm64 $(MASKED)
+	PITH_TEST_BEST_ISA=neon qemu-aarch64 -cpu cortex-a53 $(ARM64_BUILD)/tests/arm64 $(MASKED)
+
 # ---- Sanitizers, fuzzing, checks -----------------------------------------------------------------
 
 .PHONY: asan ubsan tsan fuzz format check-format check-includes
@@ -232,6 +257,6 @@ clean: ## remove build/
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

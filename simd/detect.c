@@ -1,5 +1,6 @@
-/* Which kernel tables this CPU can run. An instruction set counts when CPUID reports it and the
- * operating system saves its registers (XCR0): Intel SDM volume 1, sections 13.3 and 14.3. */
+/* Which kernel tables this CPU can run. On x86 an instruction set counts when CPUID reports it and
+ * the operating system saves its registers (XCR0): Intel SDM volume 1, sections 13.3 and 14.3. On
+ * AArch64 the kernel's auxiliary vector tells (Linux, Documentation/arm64/elf_hwcaps). */
 #include "simd/kernels.h"
 #include "simd/scalar.h"
 
@@ -81,6 +82,37 @@ static const table_entry tables[] = {
 };
 
 const char *const pith_kernel_names[] = {"avx512-vnni", "avx512", "avx2", "scalar", NULL};
+
+#elif defined(__AARCH64EL__) && defined(__linux__)
+
+#include "simd/dot.h"
+#include "simd/i8mm.h"
+#include "simd/neon.h"
+
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+static bool has_neon(void) {
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0;
+}
+
+static bool has_neon_dot(void) {
+    return has_neon() && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+}
+
+/* Its table also holds dot product kernels. */
+static bool has_neon_i8mm(void) {
+    return has_neon_dot() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+}
+
+static const table_entry tables[] = {
+    {&pith_kernels_neon_i8mm, has_neon_i8mm},
+    {&pith_kernels_neon_dot, has_neon_dot},
+    {&pith_kernels_neon, has_neon},
+    {&pith_kernels_scalar, always},
+};
+
+const char *const pith_kernel_names[] = {"neon-i8mm", "neon-dot", "neon", "scalar", NULL};
 
 #else
 

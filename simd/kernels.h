@@ -64,7 +64,8 @@ typedef struct pith_product {
 } pith_product;
 
 typedef struct pith_kernels {
-    const char *name; /* "scalar", "avx2", "avx512", "avx512-vnni" */
+    const char *name; /* "scalar"; "avx2", "avx512", "avx512-vnni"; "neon", "neon-dot",
+                         "neon-i8mm" */
 
     /* Matrix products by weight type.
      * Floats: y = sum over k of w x by lanes (weights widened to float exactly).
@@ -128,8 +129,8 @@ typedef struct pith_kernels {
     void (*exp)(const float *x, float *y, size_t n);
 } pith_kernels;
 
-/* The kernels of a named instruction set, or the best this CPU and operating system can run (CPUID
- * and XCR0) when name is NULL; NULL when the name is unknown or cannot run here. */
+/* The kernels of a named instruction set, or the best this CPU and operating system can run
+ * (simd/detect.c) when name is NULL; NULL when the name is unknown or cannot run here. */
 const pith_kernels *pith_kernels_find(const char *name);
 
 /* Names known to this build, best first, NULL-terminated: for tests and messages. */

@@ -2,6 +2,7 @@
 #include "tests/simd_data.h"
 #include "tests/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 TEST(simd_table, scalar_is_always_there_and_last) {
@@ -26,6 +27,20 @@ TEST(simd_table, find_gives_the_named_table) {
 TEST(simd_table, without_a_name_the_best_available_is_found) {
     const pith_kernels *best = pith_kernels_find(NULL);
     CHECK(best != NULL && best == test_table(0), "found %s", best == NULL ? "none" : best->name);
+}
+
+/* For emulators told which processor to be: PITH_TEST_BEST_ISA names what must be found there, and
+ * every later name of the list with it. */
+TEST(simd_table, an_expected_instruction_set_is_the_best) {
+    const char *expected = getenv("PITH_TEST_BEST_ISA");
+    bool seen = expected == NULL;
+    for (size_t i = 0; pith_kernel_names[i] != NULL && expected != NULL; i++) {
+        const char *name = pith_kernel_names[i];
+        seen = seen || strcmp(name, expected) == 0;
+        CHECK((pith_kernels_find(name) != NULL) == seen, "%s was %s, the best should be %s", name,
+              seen ? "not found" : "found", expected);
+    }
+    CHECK(seen, "%s is not known to this build", expected);
 }
 
 TEST(simd_table, unknown_names_are_refused) {

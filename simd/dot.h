@@ -1,0 +1,13 @@
+/* The AArch64 dot product kernels: what differs from simd/neon.h. */
+#ifndef PITH_SIMD_DOT_H
+#define PITH_SIMD_DOT_H
+
+#include "simd/kernels.h"
+
+extern const pith_kernels pith_kernels_neon_dot;
+
+/* dot_packed.c */
+void pith_product_int4_dot(const pith_product *product);
+void pith_product_int8_dot(const pith_product *product);
+
+#endif

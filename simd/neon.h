@@ -1,0 +1,42 @@
+/* The NEON kernels (AArch64 baseline), one declaration per entry of the table in simd/kernels.h.
+ */
+#ifndef PITH_SIMD_NEON_H
+#define PITH_SIMD_NEON_H
+
+#include "simd/kernels.h"
+
+extern const pith_kernels pith_kernels_neon;
+
+/* neon_packed.c */
+void pith_product_int8_neon(const pith_product *product);
+void pith_product_int4_neon(const pith_product *product);
+
+/* neon_float.c */
+void pith_product_f32_neon(const pith_product *product);
+void pith_product_f16_neon(const pith_product *product);
+void pith_product_bf16_neon(const pith_product *product);
+
+/* neon_rows.c */
+void pith_rmsnorm_neon(const float *x, const float *w, float eps, size_t n, float *y);
+void pith_quantize_neon(const float *x, size_t n, size_t group, int8_t *codes, float *scales,
+                        int32_t *group_offset, int32_t *block_offset);
+void pith_rmsnorm_quantize_neon(const float *x, const float *w, float eps, size_t n, size_t group,
+                                int8_t *codes, float *scales, int32_t *group_offset,
+                                int32_t *block_offset);
+void pith_rope_neon(float *x, size_t n_heads, size_t head_dim, const float *cos, const float *sin);
+void pith_swiglu_neon(const float *gate_up, float *out, size_t n_tiles);
+void pith_f32_to_f16_neon(const float *x, uint16_t *y, size_t n);
+void pith_exp_neon(const float *x, float *y, size_t n);
+
+/* neon_attention.c */
+void pith_scores_f32_neon(const float *q, size_t n_q, size_t head_dim, const float *k,
+                          size_t n_blocks, float *s, size_t s_stride);
+void pith_scores_f16_neon(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
+                          size_t n_blocks, float *s, size_t s_stride);
+void pith_softmax_neon(float *s, size_t begin, size_t end, size_t n, float *max, float *sum);
+void pith_values_f32_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
+                          size_t head_dim, const float *v, float *o);
+void pith_values_f16_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
+                          size_t head_dim, const uint16_t *v, float *o);
+
+#endif
