@@ -14,9 +14,10 @@
 enum {
     FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full group */
     LINES = 4,                                /* lines of a slice */
-    FEW = 24,        /* most tokens for which decoding every 8 beats expanding */
-    STEP = 8,        /* most tokens that share one decoding */
-    AHEAD = 8 << 10, /* prefetch distance in bytes */
+    FEW = 24,            /* most tokens for which decoding every 8 beats expanding */
+    STEP = 8,            /* most tokens that share one decoding */
+    AHEAD = 8 << 10,     /* prefetch distance in bytes */
+    EXPAND_AHEAD = 4352, /* two groups: what the next chunk expands */
 };
 
 PITH_INLINE __m512i table_of_codes(void) {
@@ -191,71 +192,58 @@ PITH_INLINE __m512i expand_line(__m512i code, __m512i magnitude, __m512i sign, _
     return _mm512_add_epi8(_mm512_xor_si512(product, sign), base);
 }
 
-/* One group of one tile into every `stride`-th line of `out`. */
-static void expand_group(const uint8_t *group, size_t slices, uint8_t *out, size_t stride) {
+/* A group of a tile, for pith_packed_tiles. */
+static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
     const __m512i codes = table_of_codes();
     const __m512i nibble = _mm512_set1_epi8(15);
     const __m512i multipliers =
         _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)pith_int4_multipliers));
-    const uint8_t *packed = group + slices * LINES * PITH_LINE_BYTES;
+    /* the low byte of each lane in all four */
+    const __m512i every_fourth =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
+    const size_t slices = n_lines / (2 * LINES);
+    const uint8_t *lines = tile + group * pith_int4_group_bytes(FULL);
+    const uint8_t *packed = lines + slices * LINES * PITH_LINE_BYTES;
     for (size_t s = 0; s < slices; s++) {
         __m512i m =
             _mm512_cvtepu8_epi32(_mm_load_si128((const __m128i *)(packed + s * PITH_TILE_ROWS)));
+        PITH_UNROLL
         for (unsigned half = 0; half < 2; half++) {
-            __m512i value = _mm512_permutexvar_epi32(_mm512_srli_epi32(m, 4 * half), multipliers);
+            __m512i value =
+                _mm512_permutexvar_epi32(half == 0 ? m : _mm512_srli_epi32(m, 4), multipliers);
             __m512i sign = _mm512_srai_epi32(value, 31);
             __m512i magnitude = _mm512_abs_epi32(value);
             magnitude = _mm512_or_si512(magnitude, _mm512_slli_epi32(magnitude, 16));
-            __m512i base = _mm512_mullo_epi32(value, _mm512_set1_epi32(-PITH_INT4_OFFSET));
+            __m512i base = _mm512_mullo_epi16(value, _mm512_set1_epi32(-PITH_INT4_OFFSET));
             base = _mm512_sub_epi32(base, sign);
             base = _mm512_add_epi32(base, _mm512_set1_epi32(PITH_INT8_OFFSET));
-            base = _mm512_mullo_epi32(base, _mm512_set1_epi32(0x01010101));
+            base = _mm512_shuffle_epi8(base, every_fourth);
+            PITH_UNROLL
             for (size_t j = 0; j < LINES; j++) {
-                __m512i both = _mm512_load_si512(group + (s * LINES + j) * PITH_LINE_BYTES);
+                __m512i both = _mm512_load_si512(lines + (s * LINES + j) * PITH_LINE_BYTES);
+                prefetch_ahead(lines + (s * LINES + j) * PITH_LINE_BYTES, EXPAND_AHEAD);
                 both = half == 0 ? both : _mm512_srli_epi16(both, 4);
                 __m512i index = _mm512_and_si512(both, nibble);
                 __m512i line =
                     expand_line(_mm512_shuffle_epi8(codes, index), magnitude, sign, base);
-                size_t i = (2 * s + half) * LINES + j;
-                _mm512_store_si512(out + i * stride * PITH_LINE_BYTES, line);
+                /* every second line is the other tile's */
+                _mm512_store_si512(out + (half * LINES + j) * 2 * PITH_LINE_BYTES, line);
             }
         }
+        out += 2 * LINES * 2 * PITH_LINE_BYTES;
     }
 }
 
 static void many_tokens(const pith_product *p) {
-    const size_t group_lines = PITH_INT4_GROUP / 4;
-    const size_t chunk_groups = PITH_CHUNK_LINES / group_lines;
-    _Alignas(64) uint8_t lines[PITH_CHUNK_LINES * 2 * PITH_LINE_BYTES];
-    size_t n_tiles = p->n_rows / PITH_TILE_ROWS;
-    for (size_t tile = 0; tile < n_tiles; tile += 2) {
-        size_t tiles = n_tiles - tile < 2 ? 1 : 2;
-        tile_view v[2];
-        for (size_t i = 0; i < tiles; i++) {
-            v[i] = view_tile(p, (tile + i) * PITH_TILE_ROWS);
-        }
-        for (size_t g = 0; g < v[0].n_groups; g += chunk_groups) {
-            size_t n = v[0].n_groups - g < chunk_groups ? v[0].n_groups - g : chunk_groups;
-            for (size_t i = 0; i < n * tiles; i++) {
-                const uint8_t *group =
-                    v[i % tiles].lines + (g + i / tiles) * pith_int4_group_bytes(FULL);
-                size_t line = i / tiles * group_lines * tiles + i % tiles;
-                expand_group(group, group_slices(v, g + i / tiles), lines + line * PITH_LINE_BYTES,
-                             tiles);
-            }
-            pith_chunk chunk = {.lines = lines,
-                                .n_lines = v[0].n_slices * (PITH_INT4_SLICE / 4) - g * group_lines,
-                                .group_lines = group_lines,
-                                .first_group = g,
-                                .n_groups = n,
-                                .row = tile * PITH_TILE_ROWS,
-                                .tiles = tiles};
-            for (size_t i = 0; i < tiles; i++) {
-                chunk.scales[i] = v[i].scales + g * PITH_TILE_ROWS;
-            }
-            pith_chunk_product_vnni(p, &chunk);
-        }
-    }
+    const size_t tile_bytes = pith_int4_tile_bytes(p->k);
+    const pith_packed_tiles packed = {.tile_bytes = tile_bytes,
+                                      .scales_at =
+                                          tile_bytes -
+                                          pith_scales_bytes(pith_groups(p->k, PITH_INT4_GROUP)),
+                                      .n_lines = p->k / 4,
+                                      .group_lines = PITH_INT4_GROUP / 4,
+                                      .expand = expand_group};
+    pith_many_tokens_vnni(p, &packed);
 }
 
 void pith_product_int4_vnni(const pith_product *p) {

@@ -10,7 +10,8 @@ enum {
     GROUP_LINES = PITH_INT8_GROUP / 4,
     FEW = 16, /* most tokens that read the packed lines directly */
     STEP = 8,
-    AHEAD = 8 << 10, /* prefetch distance in bytes */
+    AHEAD = 8 << 10,        /* prefetch distance in bytes */
+    EXPAND_AHEAD = 8 << 10, /* 128 lines: what the next chunk expands */
 };
 
 typedef struct tile_view {
@@ -132,37 +133,25 @@ static void few_tokens(const pith_product *p) {
     }
 }
 
-static void many_tokens(const pith_product *p) {
-    const size_t chunk_groups = PITH_CHUNK_LINES / GROUP_LINES;
-    _Alignas(64) uint8_t lines[PITH_CHUNK_LINES * 2 * PITH_LINE_BYTES];
-    size_t n_tiles = p->n_rows / PITH_TILE_ROWS;
-    for (size_t tile = 0; tile < n_tiles; tile += 2) {
-        size_t tiles = n_tiles - tile < 2 ? 1 : 2;
-        tile_view v[2];
-        for (size_t i = 0; i < tiles; i++) {
-            v[i] = view_tile(p, (tile + i) * PITH_TILE_ROWS);
-        }
-        for (size_t g = 0; g < v[0].n_groups; g += chunk_groups) {
-            size_t begin = g * GROUP_LINES;
-            size_t left = v[0].n_lines - begin;
-            size_t n_lines = left < PITH_CHUNK_LINES ? left : (size_t)PITH_CHUNK_LINES;
-            for (size_t i = 0; i < n_lines * tiles; i++) {
-                const uint8_t *line = v[i % tiles].lines + (begin + i / tiles) * PITH_LINE_BYTES;
-                _mm512_store_si512(lines + i * PITH_LINE_BYTES, load_unsigned(line));
-            }
-            pith_chunk chunk = {.lines = lines,
-                                .n_lines = left,
-                                .group_lines = GROUP_LINES,
-                                .first_group = g,
-                                .n_groups = pith_groups(n_lines, GROUP_LINES),
-                                .row = tile * PITH_TILE_ROWS,
-                                .tiles = tiles};
-            for (size_t i = 0; i < tiles; i++) {
-                chunk.scales[i] = v[i].scales + g * PITH_TILE_ROWS;
-            }
-            pith_chunk_product_vnni(p, &chunk);
-        }
+/* A group of a tile, for pith_packed_tiles. */
+static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
+    const uint8_t *lines = tile + group * GROUP_LINES * PITH_LINE_BYTES;
+    for (size_t j = 0; j < n_lines; j++) {
+        prefetch_ahead(lines + j * PITH_LINE_BYTES, EXPAND_AHEAD);
+        /* every second line is the other tile's */
+        _mm512_store_si512(out + 2 * j * PITH_LINE_BYTES,
+                           load_unsigned(lines + j * PITH_LINE_BYTES));
     }
+}
+
+static void many_tokens(const pith_product *p) {
+    const size_t n_lines = (p->k + 3) / 4;
+    const pith_packed_tiles packed = {.tile_bytes = pith_int8_tile_bytes(p->k),
+                                      .scales_at = n_lines * PITH_LINE_BYTES,
+                                      .n_lines = n_lines,
+                                      .group_lines = GROUP_LINES,
+                                      .expand = expand_group};
+    pith_many_tokens_vnni(p, &packed);
 }
 
 void pith_product_int8_vnni(const pith_product *p) {
