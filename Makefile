@@ -28,7 +28,7 @@ CLI_DIRS := convert store server perf cli
 
 # The vector kernels are for x86 only; simd/detect.c knows.
 ifeq ($(filter x86_64 amd64 i%86,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
-NOT_HERE := simd/avx% simd/vnni%
+NOT_HERE := simd/avx% simd/vnni% perf/probe_avx% perf/probe_vnni% perf/probe_bf16%
 endif
 # `make V=1` shows whole commands.
 V ?= 0
@@ -54,6 +54,12 @@ $(BUILD)/simd/avx2%.o: ISA := -mavx2 -mfma -mf16c
 $(BUILD)/simd/avx512%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
 $(BUILD)/simd/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma \
                               -mf16c
+# The probes of the machine's limits: plain C at its best, and one file per instruction set.
+$(BUILD)/perf/probe_scalar.o: ISA := -O3
+$(BUILD)/perf/probe_avx2.o: ISA := -mavx2 -mfma
+$(BUILD)/perf/probe_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
+$(BUILD)/perf/probe_vnni.o: ISA := -mavx512f -mavx512bw -mavx512vnni
+$(BUILD)/perf/probe_bf16.o: ISA := -mavx512f -mavx512bw -mavx512bf16
 
 .PHONY: all lib examples
 all: lib $(BUILD)/pith $(BUILD)/pith.1 examples ## build the libraries, the command and the examples
