@@ -269,11 +269,11 @@ double pith_limit_dispatch(pith_pool *pool) {
 void pith_limits_measure(const pith_probes *probes, const pith_probe_memory *huge,
                          const pith_probe_memory *small, pith_pool *pool, pith_limits *out) {
     pith_limits limits = {.n_threads = pith_pool_threads(pool)};
-    limits.int8 = pith_limit_compute(&probes->int8, pool, 0.1);
+    limits.int8 = pith_limit_compute(&probes->int8, pool, 0.2);
     limits.read = pith_limit_read(probes, huge, pool, 0.5, &limits.pattern);
     limits.read_small = pith_limit_read(probes, small, pool, 0.3, NULL);
-    limits.f32 = pith_limit_compute(&probes->f32, pool, 0.1);
-    limits.bf16 = pith_limit_compute(&probes->bf16, pool, 0.1);
+    limits.f32 = pith_limit_compute(&probes->f32, pool, 0.2);
+    limits.bf16 = pith_limit_compute(&probes->bf16, pool, 0.2);
     limits.clock = pith_limit_clock();
     limits.dispatch = pith_limit_dispatch(pool);
     *out = limits;

@@ -50,7 +50,7 @@ typedef struct pith_limits {
     double dispatch;        /* seconds */
 } pith_limits;
 
-/* Measures everything in about 1.5 seconds. */
+/* Measures everything in about 1.7 seconds. */
 void pith_limits_measure(const pith_probes *probes, const pith_probe_memory *huge,
                          const pith_probe_memory *small, pith_pool *pool, pith_limits *out);
 
