@@ -108,7 +108,7 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 BUILD_PACKAGES := pkg-config libc6-dev libjansson-dev libutf8proc-dev libpcre2-dev libedit-dev \
                   libsodium-dev libopenblas0-pthread
 TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base
-CI_PACKAGES := $(TEST_PACKAGES) clang clang-format libclang-rt-14-dev
+CI_PACKAGES := $(TEST_PACKAGES) gnuplot-nox clang clang-format libclang-rt-14-dev
 deps-build:
 	@tests/install_packages.sh $(BUILD_PACKAGES)
 deps-test:
