@@ -28,8 +28,10 @@ CLI_DIRS := convert store server perf cli
 
 # The vector kernels of other processors stay out; simd/detect.c knows which are there.
 MACHINE := $(shell $(CC) -dumpmachine | cut -d- -f1)
-NOT_HERE := $(if $(filter x86_64 amd64 i%86,$(MACHINE)),,simd/avx% simd/vnni%) \
+NOT_HERE := $(if $(filter x86_64 amd64 i%86,$(MACHINE)),,simd/avx% simd/vnni% \
+            perf/probe_avx% perf/probe_vnni% perf/probe_bf16%) \
             $(if $(filter aarch64 arm64,$(MACHINE)),,simd/neon% simd/dot% simd/i8mm%)
+
 # `make V=1` shows whole commands.
 V ?= 0
 ifeq ($(V),0)
@@ -56,6 +58,12 @@ $(BUILD)/simd/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx51
                               -mf16c
 $(BUILD)/simd/dot%.o: ISA := -march=armv8.2-a+dotprod
 $(BUILD)/simd/i8mm%.o: ISA := -march=armv8.2-a+dotprod+i8mm
+# The probes of the machine's limits: plain C at its best, and one file per instruction set.
+$(BUILD)/perf/probe_scalar.o: ISA := -O3
+$(BUILD)/perf/probe_avx2.o: ISA := -mavx2 -mfma
+$(BUILD)/perf/probe_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
+$(BUILD)/perf/probe_vnni.o: ISA := -mavx512f -mavx512bw -mavx512vnni
+$(BUILD)/perf/probe_bf16.o: ISA := -mavx512f -mavx512bw -mavx512bf16
 
 .PHONY: all lib examples
 all: lib $(BUILD)/pith $(BUILD)/pith.1 examples ## build the libraries, the command and the examples
@@ -105,7 +113,7 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 BUILD_PACKAGES := pkg-config libc6-dev libjansson-dev libutf8proc-dev libpcre2-dev libedit-dev \
                   libsodium-dev libopenblas0-pthread
 TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base
-CI_PACKAGES := $(TEST_PACKAGES) clang clang-format libclang-rt-14-dev
+CI_PACKAGES := $(TEST_PACKAGES) gnuplot-nox clang clang-format libclang-rt-14-dev
 deps-build:
 	@tests/install_packages.sh $(BUILD_PACKAGES)
 deps-test:
@@ -234,13 +242,27 @@ C_FILES = $(shell git ls-files '*.c' '*.h')
 format: ## format every C file
 	clang-format -i $(C_FILES)
 check-format: ## fail when a C file is not formatted
-	clang-format --dry-run -Werror $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES)
 check-includes: ## fail when a layer includes one it must not see
 	tests/check_includes.sh
 
-.PHONY: bench install clean help
-bench: $(BUILD)/pith ## speed of the TinyLlama shape
-	$(BUILD)/pith bench --shape tinyllama-1b --type int4 -p 512 -n 64 -r 3
+.PHONY: bench deps-bench install clean help
+BENCH_PACKAGES := $(BUILD_PACKAGES) python3 gnuplot-nox
+BENCH_DIR := $(BUILD)/bench
+BENCH_MODEL := --shape tinyllama-1b --type int4
+deps-bench:
+	@tests/install_packages.sh $(BENCH_PACKAGES)
+bench: deps-bench ## the machine's limits, the speed of the TinyLlama shape beside them, plots
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
+	@mkdir -p $(BENCH_DIR)
+	$(BUILD)/pith bench --limits -o jsonl > $(BENCH_DIR)/limits.jsonl
+	$(BUILD)/pith bench $(BENCH_MODEL) -p 128,512 -n 32 -d 0,512,1920 -r 3 -o jsonl \
+	  > $(BENCH_DIR)/all-threads.jsonl
+	$(BUILD)/pith bench $(BENCH_MODEL) -p 0 -n 32 -s 2,4 -r 3 -o jsonl > $(BENCH_DIR)/sessions.jsonl
+	$(BUILD)/pith bench $(BENCH_MODEL) -p 128 -n 32 -r 3 -t 1 -o jsonl > $(BENCH_DIR)/one-thread.jsonl
+	@cd $(BENCH_DIR) && cat all-threads.jsonl sessions.jsonl one-thread.jsonl > tokens.jsonl
+	@perf/compare $(BENCH_DIR)/tokens.jsonl
+	@perf/plot $(BENCH_DIR) $(BENCH_DIR)/tokens.jsonl
 
 install: all ## install under PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \

@@ -1,25 +1,25 @@
-/* pith bench: tokens per second, of a model file or of random weights of a known shape. */
-#include "perf/bench.h"
+/* pith bench: tokens per second, of a model file or of random weights of a known shape, and how
+ * much of the machine's limits that is. */
+#include "cli/bench_report.h"
 
-#include <jansson.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "base/checked.h"
+#include "base/memory.h"
+#include "base/status.h"
 #include "cli/commands.h"
 #include "cli/model.h"
 
 typedef struct bench_settings {
     const char *model, *shape;
     size_t type; /* 1 + pith_type */
-    const char *prompts, *generations;
+    bool limits;
+    const char *prompts, *generations, *depths, *sessions;
     size_t repeats, output, batch;
     pith_common_settings common;
 } bench_settings;
 
-enum { OUTPUT_MD = 1, OUTPUT_CSV, OUTPUT_JSON };
-static const char *const outputs[] = {"md", "csv", "json", NULL};
+static const char *const outputs[] = {"md", "csv", "json", "jsonl", NULL};
 static const char *const types[] = {"f32", "f16", "bf16", "int8", "int4", NULL};
 
 static const pith_operand operands[] = {
@@ -62,6 +62,29 @@ static const pith_option options[] = {
      .initial = "128",
      .help = "time the generation of N tokens; 0 leaves it out",
      .offset = offsetof(bench_settings, generations)},
+    {.name = "depth",
+     .letter = 'd',
+     .kind = PITH_OPTION_COUNTS,
+     .argument = "N[,N...]",
+     .low = 0,
+     .high = 1 << 20,
+     .initial = "0",
+     .help = "generate after a context of N tokens",
+     .offset = offsetof(bench_settings, depths)},
+    {.name = "sessions",
+     .letter = 's',
+     .kind = PITH_OPTION_COUNTS,
+     .argument = "N[,N...]",
+     .low = 1,
+     .high = 256,
+     .initial = "1",
+     .help = "generate in N sessions together",
+     .offset = offsetof(bench_settings, sessions)},
+    {.name = "limits",
+     .kind = PITH_OPTION_FLAG,
+     .help = "measure the machine instead: read stream, int8 and float operations, clock, "
+             "dispatch, at several numbers of threads",
+     .offset = offsetof(bench_settings, limits)},
     {.name = "repeat",
      .letter = 'r',
      .kind = PITH_OPTION_COUNT,
@@ -97,98 +120,23 @@ static const pith_option_group groups[] = {
     {NULL, NULL, 0},
 };
 
-enum { MAX_TESTS = 32 };
-
-typedef struct bench_report {
-    const char *name; /* of the model */
-    pith_model_info info;
-    double load_seconds;
-    size_t n_tests;
-    pith_bench_test tests[MAX_TESTS];
-    pith_bench_result results[MAX_TESTS];
-    size_t rss_peak;
-} bench_report;
-
-typedef struct test_name {
-    char text[32];
-} test_name;
-
-/* "pp512", "tg128" */
-static test_name name_test(const pith_bench_test *test) {
-    test_name name;
-    snprintf(name.text, sizeof name.text, "%s%zu", test->generate ? "tg" : "pp", test->n_tokens);
-    return name;
-}
-
-static bool add_tests(bench_report *report, const char *list, bool generate) {
-    size_t n;
-    while (pith_counts_next(&list, &n)) {
-        if (n == 0) {
-            continue;
+/* Adds every combination of the numbers in three lists; of prompts only the first list counts. */
+static bool add_tests(pith_bench_report *report, const char *list, bool generate,
+                      const bench_settings *settings) {
+    pith_bench_test test = {.generate = generate, .n_sessions = 1};
+    while (pith_counts_next(&list, &test.n_tokens)) {
+        const char *depths = generate ? settings->depths : "0";
+        while (pith_counts_next(&depths, &test.depth)) {
+            const char *sessions = generate ? settings->sessions : "1";
+            while (test.n_tokens != 0 && pith_counts_next(&sessions, &test.n_sessions)) {
+                if (report->n_tests == PITH_BENCH_MAX_TESTS) {
+                    return false;
+                }
+                report->tests[report->n_tests++] = test;
+            }
         }
-        if (report->n_tests == MAX_TESTS) {
-            return false;
-        }
-        report->tests[report->n_tests++] = (pith_bench_test){.generate = generate, .n_tokens = n};
     }
     return true;
-}
-
-static void print_md(pith_cli *cli, const bench_report *report) {
-    const pith_model_info *info = &report->info;
-    pith_cli_print(cli,
-                   "%s, %s, %.2f M parameters, %.1f MB, %s, %zu threads, loaded in %.2f s, "
-                   "peak memory %.1f MB\n\n",
-                   report->name, info->type, 1e-6 * (double)info->n_params,
-                   1e-6 * (double)info->weight_bytes, info->isa, info->n_threads,
-                   report->load_seconds, 1e-6 * (double)report->rss_peak);
-    pith_cli_print(cli, "| test   | threads | tokens/s |      min |      max | memory MB |\n"
-                        "|--------|--------:|---------:|---------:|---------:|----------:|\n");
-    for (size_t i = 0; i < report->n_tests; i++) {
-        const pith_bench_result *r = &report->results[i];
-        pith_cli_print(cli, "| %-6s | %7zu | %8.2f | %8.2f | %8.2f | %9.1f |\n",
-                       name_test(&report->tests[i]).text, info->n_threads, r->tps, r->tps_min,
-                       r->tps_max, 1e-6 * (double)r->rss_bytes);
-    }
-}
-
-static void print_csv(pith_cli *cli, const bench_report *report) {
-    pith_cli_print(cli, "model,type,isa,threads,test,repeats,tps,tps_min,tps_max,rss_bytes,"
-                        "rss_peak_bytes,load_seconds\n");
-    for (size_t i = 0; i < report->n_tests; i++) {
-        const pith_bench_result *r = &report->results[i];
-        pith_cli_write(cli, "\"", 1);
-        for (const char *c = report->name; *c != 0; c++) {
-            pith_cli_write(cli, *c == '"' ? "\"\"" : c, *c == '"' ? 2 : 1);
-        }
-        pith_cli_print(cli, "\",%s,%s,%zu,%s,%zu,%.4f,%.4f,%.4f,%zu,%zu,%.4f\n", report->info.type,
-                       report->info.isa, report->info.n_threads, name_test(&report->tests[i]).text,
-                       r->n_repeats, r->tps, r->tps_min, r->tps_max, r->rss_bytes, report->rss_peak,
-                       report->load_seconds);
-    }
-}
-
-static pith_status print_json(pith_cli *cli, const bench_report *report, pith_error *error) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < report->n_tests; i++) {
-        const pith_bench_result *r = &report->results[i];
-        json_t *row =
-            json_pack("{s:s,s:s,s:s,s:I,s:s,s:I,s:f,s:f,s:f,s:I,s:I,s:f,s:I,s:I}", "model",
-                      report->name, "type", report->info.type, "isa", report->info.isa, "threads",
-                      (json_int_t)report->info.n_threads, "test", name_test(&report->tests[i]).text,
-                      "repeats", (json_int_t)r->n_repeats, "tps", r->tps, "tps_min", r->tps_min,
-                      "tps_max", r->tps_max, "rss_bytes", (json_int_t)r->rss_bytes,
-                      "rss_peak_bytes", (json_int_t)report->rss_peak, "load_seconds",
-                      report->load_seconds, "params", (json_int_t)report->info.n_params,
-                      "weight_bytes", (json_int_t)report->info.weight_bytes);
-        if (row == NULL || json_array_append_new(list, row) != 0) {
-            json_decref(list);
-            return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the result");
-        }
-    }
-    pith_cli_print_json(cli, list, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
-    json_decref(list);
-    return PITH_OK;
 }
 
 static bool go_on(void *user) {
@@ -206,24 +154,25 @@ static pith_status open_model(pith_cli *cli, const bench_settings *settings, pit
                              error);
 }
 
-static pith_status bench(pith_cli *cli, const bench_settings *settings, bench_report *report,
-                         pith_error *error) {
-    pith_model *model = NULL;
+/* All tests, and the memory they took. */
+static pith_status run_tests(pith_cli *cli, const bench_settings *settings, const pith_model *model,
+                             pith_bench_report *report, pith_error *error) {
     size_t now;
+    size_t peak;
     pith_progress progress;
+    pith_bench_probe probe;
+    pith_bench_memory(&now, &report->rss_peak);
+    pith_status status = pith_bench_probe_new(&probe, model, error);
+    if (status != PITH_OK) {
+        return status;
+    }
     pith_bench_options bench_options = {
         .n_repeats = settings->repeats,
         .n_batch = settings->batch,
         .kv_type = (pith_kv_type)settings->common.kv,
         .go_on = go_on,
+        .probe = &probe,
     };
-    double start = pith_cli_seconds();
-    pith_status status = open_model(cli, settings, &model, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    report->load_seconds = pith_cli_seconds() - start;
-    pith_model_get_info(model, &report->info);
     pith_progress_begin(&progress, cli, "tests");
     for (size_t i = 0; status == PITH_OK && i < report->n_tests; i++) {
         status =
@@ -231,35 +180,125 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, bench_re
         pith_progress_update(&progress, i + 1, report->n_tests);
     }
     pith_progress_end(&progress);
-    pith_bench_memory(&now, &report->rss_peak);
+    pith_bench_memory(&now, &peak);
+    peak -= pith_min_size(peak, probe.memory.size); /* it was there from the first test on */
+    report->rss_peak = pith_max_size(report->rss_peak, peak);
     for (size_t i = 0; i < report->n_tests; i++) { /* the kernel's two counts may differ a little */
-        size_t rss = report->results[i].rss_bytes;
-        report->rss_peak = rss > report->rss_peak ? rss : report->rss_peak;
+        report->rss_peak = pith_max_size(report->rss_peak, report->results[i].rss_bytes);
     }
-    if (status == PITH_OK && settings->output == OUTPUT_JSON) {
-        status = print_json(cli, report, error);
-    } else if (status == PITH_OK && settings->output == OUTPUT_CSV) {
-        print_csv(cli, report);
-    } else if (status == PITH_OK) {
-        print_md(cli, report);
+    pith_bench_probe_free(&probe);
+    return status;
+}
+
+/* A measurement that cannot be true is no success. */
+static pith_status check_shares(const pith_bench_report *report, pith_error *error) {
+    for (size_t i = 0; i < report->n_tests; i++) {
+        const pith_bench_result *r = &report->results[i];
+        if (r->failed) {
+            return pith_fail(error, PITH_ERROR_NUMERIC,
+                             "the measurement of %s failed: %.2f of the read stream, %.2f of the "
+                             "int8 limit; more than there is",
+                             pith_bench_test_name(&report->tests[i]).text, r->share_of_stream,
+                             r->share_of_int8);
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_bench_report *report,
+                         pith_error *error) {
+    pith_model *model = NULL;
+    double start = pith_cli_seconds();
+    pith_status status = open_model(cli, settings, &model, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    report->load_seconds = pith_cli_seconds() - start;
+    pith_model_get_info(model, &report->info);
+    status = run_tests(cli, settings, model, report, error);
+    if (status == PITH_OK) {
+        status = pith_bench_print(cli, report, settings->output, error);
+    }
+    if (status == PITH_OK) {
+        status = check_shares(report, error);
     }
     pith_model_free(model);
+    return status;
+}
+
+/* The limits with counts[0, n) threads; the memory is touched by as many as will be used at most.
+ */
+static pith_status measure_limits(const pith_probes *probes, const size_t *counts, size_t n,
+                                  pith_pool *all, pith_limits *out, pith_error *error) {
+    pith_probe_memory huge = {0};
+    pith_probe_memory small = {0};
+    pith_status status = pith_probe_memory_new(&huge, 0, true, all, error);
+    if (status == PITH_OK) {
+        status = pith_probe_memory_new(&small, 0, false, all, error);
+    }
+    for (size_t i = 0; status == PITH_OK && i < n; i++) {
+        pith_pool *pool = NULL;
+        status = pith_pool_new(&pool, counts[i], &pith_malloc_allocator, error);
+        if (status == PITH_OK) {
+            pith_limits_measure(probes, &huge, &small, pool, &out[i]);
+        }
+        pith_pool_free(pool);
+        if (status == PITH_OK && pith_interrupted()) {
+            status = pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
+        }
+    }
+    pith_probe_memory_free(&huge);
+    pith_probe_memory_free(&small);
+    return status;
+}
+
+static pith_status limits(pith_cli *cli, const bench_settings *settings, pith_error *error) {
+    const pith_kernels *kernels = pith_kernels_find(settings->common.isa);
+    pith_limits found[4];
+    size_t counts[4];
+    pith_pool *pool = NULL;
+    if (kernels == NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "no kernels \"%s\" that this CPU can run",
+                         settings->common.isa);
+    }
+    pith_status status =
+        pith_pool_new(&pool, settings->common.threads, &pith_malloc_allocator, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    size_t n = pith_limits_threads(pith_pool_threads(pool), counts);
+    pith_probes probes = pith_probes_find(kernels->name);
+    status = measure_limits(&probes, counts, n, pool, found, error);
+    if (status == PITH_OK) {
+        status = pith_limits_print(cli, kernels->name, found, n, settings->output, error);
+    }
+    pith_pool_free(pool);
     return status;
 }
 
 static int run(pith_cli *cli, const void *arguments) {
     const bench_settings *settings = arguments;
     pith_error error;
-    bench_report report = {.n_tests = 0};
+    pith_bench_report report = {.n_tests = 0};
+    if (settings->limits) {
+        if (settings->model != NULL || settings->shape != NULL) {
+            return pith_cli_usage(cli, "--limits needs no model");
+        }
+        if (settings->output == PITH_BENCH_CSV) {
+            return pith_cli_usage(cli, "--limits is printed as md, json or jsonl");
+        }
+        pith_status status = limits(cli, settings, &error);
+        return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+    }
     if ((settings->model != NULL) == (settings->shape != NULL)) {
         return pith_cli_usage(cli, "give either MODEL.pith or --shape NAME");
     }
     if ((settings->shape != NULL) != (settings->type != 0)) {
         return pith_cli_usage(cli, "--shape and --type go together");
     }
-    if (!add_tests(&report, settings->prompts, false) ||
-        !add_tests(&report, settings->generations, true)) {
-        return pith_cli_usage(cli, "at most %d tests", MAX_TESTS);
+    if (!add_tests(&report, settings->prompts, false, settings) ||
+        !add_tests(&report, settings->generations, true, settings)) {
+        return pith_cli_usage(cli, "at most %d tests", PITH_BENCH_MAX_TESTS);
     }
     if (report.n_tests == 0) {
         return pith_cli_usage(cli, "--prompt 0 and --generate 0 leave nothing to time");
@@ -274,11 +313,20 @@ const pith_command pith_command_bench = {
     .summary = "measure tokens per second",
     .description =
         "Times the forward pass: ppN evaluates a prompt of N tokens from an empty context, tgN "
-        "generates N tokens one by one, without sampling. Prints the median and the extremes of "
-        "the repeats and the resident memory after each test. Random weights of a known shape "
-        "show the speed of a model without downloading it.",
+        "generates N tokens one by one, without sampling; tgN@dD after a context of D tokens, "
+        "tgNxS in S sessions together. Prints the median and the extremes of the repeats, the time "
+        "to the first logits, the latency of a step, and the resident memory after each test. "
+        "Random weights of a known shape show the speed of a model without downloading it."
+        "\n\n"
+        "Right before and right after each test the limits of the machine are measured with the "
+        "same threads and instruction set: how fast memory can be read, and how many int8 "
+        "operations there are in a second. The share of the read stream is what generation is to "
+        "be judged by, the share of the int8 limit what prompts are. A share above 1.02 is a "
+        "failed measurement and an error. The share of the stream is left out for models so small "
+        "that they may stay in the cache.",
     .example = "pith bench tale.pith -p 128,512 -n 64\n"
-               "pith bench --shape llama2-7b --type int4 -r 3 -o json",
+               "pith bench --shape llama2-7b --type int4 -n 32 -d 0,1000,4000 -r 3 -o json\n"
+               "pith bench --limits -t 2",
     .operands = operands,
     .groups = groups,
     .settings_size = sizeof(bench_settings),

@@ -1,21 +1,23 @@
-/* Speed of the forward pass. Every repeat starts from an empty context; the first run, which
+/* Speed of the forward pass. Every repeat starts from the same context; the first run, which
  * touches memory for the first time, is not counted. */
 #include "perf/bench.h"
 
-#include "base/memory.h"
-#include "base/status.h"
-
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
-enum { WARM_UP_TOKENS = 4 };
+#include "base/checked.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "engine/session.h"
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+enum {
+    WARM_UP_TOKENS = 4,
+    DEFAULT_BATCH = 512,
+    MAX_ATTEMPTS = 3,
+    CACHE_MARGIN =
+        4, /* what a pass reads, if less than this many caches, may be found in them again */
+};
 
 void pith_bench_memory(size_t *now, size_t *peak) {
     *now = 0;
@@ -35,6 +37,69 @@ void pith_bench_memory(size_t *now, size_t *peak) {
     }
 }
 
+/* ---- The limits beside a test ---------------------------------------------------------------- */
+
+pith_status pith_bench_probe_new(pith_bench_probe *out, const pith_model *model,
+                                 pith_error *error) {
+    pith_bench_probe probe = {.probes = pith_probes_find(model->kernels->name)};
+    pith_status status = pith_probe_memory_new(&probe.memory, 0, true, model->pool, error);
+    if (status == PITH_OK) {
+        *out = probe;
+    }
+    return status;
+}
+
+void pith_bench_probe_free(pith_bench_probe *probe) {
+    pith_probe_memory_free(&probe->memory);
+}
+
+static void measure_limits(const pith_bench_probe *probe, pith_pool *pool, double *read,
+                           double *int8) {
+    const double seconds = 0.2; /* each */
+    if (probe != NULL) {
+        *int8 = pith_limit_compute(&probe->probes.int8, pool, seconds);
+        *read = pith_limit_read(&probe->probes, &probe->memory, pool, seconds, NULL);
+    }
+}
+
+static double larger(double a, double b) {
+    return a > b ? a : b;
+}
+
+void pith_bench_judge(pith_bench_result *r, const pith_cost *cost, size_t cache_bytes) {
+    double runs_per_second = r->tps / (double)cost->n_tokens;
+    r->read_rate = cost->read_bytes * runs_per_second;
+    r->linear_rate = cost->linear_ops * runs_per_second;
+    r->attention_rate = cost->attention_ops * runs_per_second;
+    double pass_bytes = cost->read_bytes / cost->n_passes;
+    r->share_of_stream = -1;
+    if (pass_bytes >= (double)cache_bytes * CACHE_MARGIN) {
+        r->share_of_stream =
+            pith_share(r->read_rate, larger(r->limits.read_before, r->limits.read_after));
+    }
+    r->share_of_int8 =
+        pith_share(r->linear_rate, larger(r->limits.int8_before, r->limits.int8_after));
+    r->failed = r->share_of_stream > PITH_SHARE_LIMIT || r->share_of_int8 > PITH_SHARE_LIMIT;
+}
+
+/* ---- Runs ------------------------------------------------------------------------------------ */
+
+/* Everything one test needs. Session s evaluates tokens[depth + i + s] as its i-th. */
+typedef struct bench {
+    const pith_bench_test *test;
+    const pith_bench_options *options;
+    size_t n_sessions;
+    size_t max_rows; /* of a forward pass */
+    pith_session **sessions;
+    const int32_t **next; /* [n_sessions] for pith_batch_eval */
+    size_t *ones;         /* [n_sessions] */
+    int32_t *tokens;      /* [depth + n_tokens + n_sessions] */
+    double *times;        /* [n_repeats] */
+    double *firsts;       /* [n_repeats] time of the first step */
+    double *steps;        /* [n_repeats, n_tokens] of a generation */
+    double fill_seconds;  /* filling the first session's context */
+} bench;
+
 /* Token ids below n_vocab; splitmix64 (Steele, Lea & Flood 2014). */
 static void draw_tokens(int32_t *tokens, size_t n, size_t n_vocab) {
     uint64_t state = 1;
@@ -46,25 +111,138 @@ static void draw_tokens(int32_t *tokens, size_t n, size_t n_vocab) {
     }
 }
 
-static bool may_go_on(const pith_bench_options *options) {
-    return options->go_on == NULL || options->go_on(options->go_on_user);
+static pith_status check_go_on(const bench *b, pith_error *error) {
+    if (b->options->go_on != NULL && !b->options->go_on(b->options->go_on_user)) {
+        return pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
+    }
+    return PITH_OK;
 }
 
-/* One run; *elapsed in seconds. */
-static pith_status run_once(pith_session *session, const pith_bench_test *test,
-                            const int32_t *tokens, const pith_bench_options *options,
-                            double *elapsed, pith_error *error) {
-    size_t step = test->generate ? 1 : test->n_tokens;
-    pith_status status = pith_session_rewind(session, 0, error);
-    double start = seconds();
-    for (size_t i = 0; status == PITH_OK && i < test->n_tokens; i += step) {
-        status = pith_session_eval(session, tokens + i, step, error);
-        if (status == PITH_OK && !may_go_on(options)) {
-            status = pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
+static void release(bench *b) {
+    for (size_t s = 0; b->sessions != NULL && s < b->n_sessions; s++) {
+        pith_session_free(b->sessions[s]);
+    }
+    void *blocks[] = {b->sessions, b->next, b->ones, b->tokens, b->times, b->firsts, b->steps};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        pith_release(&pith_malloc_allocator, blocks[i]);
+    }
+}
+
+static pith_status prepare(bench *b, const pith_model *model, pith_error *error) {
+    const pith_allocator *allocator = &pith_malloc_allocator;
+    const pith_bench_test *test = b->test;
+    size_t depth = test->generate ? test->depth : 0;
+    size_t n_context;
+    size_t n_drawn;
+    size_t n_steps;
+    b->n_sessions = test->generate ? pith_max_size(test->n_sessions, 1) : 1;
+    if (!pith_add_size(depth, test->n_tokens, &n_context) ||
+        !pith_add_size(n_context, b->n_sessions, &n_drawn) ||
+        !pith_mul_size(b->options->n_repeats, test->generate ? test->n_tokens : 0, &n_steps)) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "a test of %zu tokens after %zu is too large",
+                         test->n_tokens, depth);
+    }
+    n_context = pith_max_size(n_context, b->n_sessions); /* else it would bound a pass */
+    size_t n_batch = b->options->n_batch != 0 ? b->options->n_batch : DEFAULT_BATCH;
+    b->max_rows = pith_min_size(n_batch, n_context);
+    b->sessions = pith_allocate_zeroed(allocator, b->n_sessions, sizeof(pith_session *));
+    b->next = pith_allocate(allocator, b->n_sessions, sizeof(const int32_t *));
+    b->ones = pith_allocate(allocator, b->n_sessions, sizeof(size_t));
+    b->tokens = pith_allocate(allocator, n_drawn, sizeof(int32_t));
+    b->times = pith_allocate(allocator, b->options->n_repeats, sizeof(double));
+    b->firsts = pith_allocate(allocator, b->options->n_repeats, sizeof(double));
+    b->steps = pith_allocate(allocator, n_steps, sizeof(double));
+    if (b->sessions == NULL || b->next == NULL || b->ones == NULL || b->tokens == NULL ||
+        b->times == NULL || b->firsts == NULL || b->steps == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens and %zu repeats",
+                         n_drawn, b->options->n_repeats);
+    }
+    draw_tokens(b->tokens, n_drawn, model->llama.config.vocab_size);
+    pith_status status = PITH_OK;
+    pith_session_options session_options = {.n_context = n_context,
+                                            .n_batch = n_batch,
+                                            .kv_type = b->options->kv_type};
+    for (size_t s = 0; status == PITH_OK && s < b->n_sessions; s++) {
+        b->ones[s] = 1;
+        status = pith_session_new(&b->sessions[s], model, &session_options, error);
+    }
+    return status;
+}
+
+/* Gives every session its context. */
+static pith_status fill_contexts(bench *b, pith_error *error) {
+    pith_status status = PITH_OK;
+    size_t depth = b->test->generate ? b->test->depth : 0;
+    for (size_t s = 0; status == PITH_OK && s < b->n_sessions; s++) {
+        double start = pith_seconds();
+        for (size_t i = 0; status == PITH_OK && i < depth; i += b->max_rows) {
+            size_t n = pith_min_size(b->max_rows, depth - i);
+            status = pith_session_eval(b->sessions[s], b->tokens + i, n, error);
+            if (status == PITH_OK) {
+                status = check_go_on(b, error);
+            }
+        }
+        if (s == 0) {
+            b->fill_seconds = pith_seconds() - start;
         }
     }
-    *elapsed = seconds() - start;
     return status;
+}
+
+static pith_status run_prompt(bench *b, size_t repeat, pith_error *error) {
+    pith_status status = pith_session_rewind(b->sessions[0], 0, error);
+    double start = pith_seconds();
+    if (status == PITH_OK) {
+        status = pith_session_eval(b->sessions[0], b->tokens, b->test->n_tokens, error);
+    }
+    b->times[repeat] = b->firsts[repeat] = pith_seconds() - start;
+    return status == PITH_OK ? check_go_on(b, error) : status;
+}
+
+static pith_status run_generation(bench *b, size_t repeat, size_t n_tokens, pith_error *error) {
+    pith_status status = PITH_OK;
+    double *steps = b->steps + repeat * b->test->n_tokens;
+    for (size_t s = 0; status == PITH_OK && s < b->n_sessions; s++) {
+        status = pith_session_rewind(b->sessions[s], b->test->depth, error);
+    }
+    double start = pith_seconds();
+    double last = start;
+    for (size_t i = 0; status == PITH_OK && i < n_tokens; i++) {
+        for (size_t s = 0; s < b->n_sessions; s++) {
+            b->next[s] = b->tokens + b->test->depth + i + s;
+        }
+        status = pith_batch_eval(b->sessions, b->n_sessions, b->next, b->ones, error);
+        double now = pith_seconds();
+        steps[i] = now - last;
+        last = now;
+        if (status == PITH_OK) {
+            status = check_go_on(b, error);
+        }
+    }
+    b->times[repeat] = last - start;
+    b->firsts[repeat] = steps[0];
+    return status;
+}
+
+static pith_status run_all(bench *b, pith_error *error) {
+    pith_status status = PITH_OK;
+    for (size_t r = 0; status == PITH_OK && r < b->options->n_repeats; r++) {
+        status = b->test->generate ? run_generation(b, r, b->test->n_tokens, error)
+                                   : run_prompt(b, r, error);
+    }
+    return status;
+}
+
+/* Memory is touched for the first time in an untimed run: all of a prompt, some generation. */
+static pith_status warm_up(bench *b, pith_error *error) {
+    if (!b->test->generate) {
+        return run_prompt(b, 0, error);
+    }
+    pith_status status = fill_contexts(b, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    return run_generation(b, 0, pith_min_size(b->test->n_tokens, WARM_UP_TOKENS), error);
 }
 
 static int compare_doubles(const void *a, const void *b) {
@@ -73,52 +251,58 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* Times become figures; the arrays are sorted here. */
+static void summarise(bench *b, pith_bench_result *result) {
+    size_t n = b->options->n_repeats;
+    double count = (double)(b->test->n_tokens * b->n_sessions);
+    qsort(b->times, n, sizeof *b->times, compare_doubles);
+    qsort(b->firsts, n, sizeof *b->firsts, compare_doubles);
+    result->n_repeats = n;
+    result->tps = count / pith_median(b->times, n);
+    result->tps_min = count / b->times[n - 1];
+    result->tps_max = count / b->times[0];
+    result->first_seconds = pith_median(b->firsts, n);
+    if (b->test->generate) {
+        size_t n_steps = n * b->test->n_tokens;
+        qsort(b->steps, n_steps, sizeof *b->steps, compare_doubles);
+        result->p50 = pith_quantile(b->steps, n_steps, 0.5);
+        result->p90 = pith_quantile(b->steps, n_steps, 0.9);
+        result->p99 = pith_quantile(b->steps, n_steps, 0.99);
+        if (b->test->depth != 0) {
+            result->first_seconds = b->fill_seconds;
+        }
+    }
+}
+
 pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
                            const pith_bench_options *options, pith_bench_result *out,
                            pith_error *error) {
-    pith_session *session = NULL;
-    pith_model_info info;
-    pith_model_get_info(model, &info);
-    int32_t *tokens = pith_allocate(&pith_malloc_allocator, test->n_tokens, sizeof *tokens);
-    double *times = pith_allocate(&pith_malloc_allocator, options->n_repeats, sizeof *times);
-    pith_session_options session_options = {.n_context = test->n_tokens,
-                                            .n_batch = options->n_batch,
-                                            .kv_type = options->kv_type};
-    /* Memory is touched for the first time in an untimed run: all of a prompt, some generation. */
-    pith_bench_test warm_up = *test;
-    double unused;
-    if (test->generate && test->n_tokens > WARM_UP_TOKENS) {
-        warm_up.n_tokens = WARM_UP_TOKENS;
-    }
-    pith_status status = PITH_OK;
-    if (tokens == NULL || times == NULL) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens and %zu times",
-                           test->n_tokens, options->n_repeats);
-        goto done;
-    }
-    draw_tokens(tokens, test->n_tokens, info.n_vocab);
-    status = pith_session_new(&session, model, &session_options, error);
+    bench b = {.test = test, .options = options};
+    pith_bench_result result = {.failed = true};
+    pith_status status = prepare(&b, model, error);
     if (status == PITH_OK) {
-        status = run_once(session, &warm_up, tokens, options, &unused, error);
+        status = warm_up(&b, error);
     }
-    for (size_t r = 0; status == PITH_OK && r < options->n_repeats; r++) {
-        status = run_once(session, test, tokens, options, &times[r], error);
+    for (size_t i = 0; status == PITH_OK && result.failed && i < MAX_ATTEMPTS; i++) {
+        pith_bench_limits *limits = &result.limits;
+        measure_limits(options->probe, model->pool, &limits->read_before, &limits->int8_before);
+        status = run_all(&b, error);
+        if (status != PITH_OK) {
+            break;
+        }
+        measure_limits(options->probe, model->pool, &limits->read_after, &limits->int8_after);
+        summarise(&b, &result);
+        pith_work work = pith_work_of(&model->llama, model->token_bytes, b.sessions[0]->kv.element);
+        pith_cost cost = pith_cost_of(&work, test, b.max_rows);
+        pith_bench_judge(&result, &cost, pith_cache_bytes());
     }
     if (status == PITH_OK) {
-        size_t n = options->n_repeats;
-        double count = (double)test->n_tokens;
         size_t peak;
-        qsort(times, n, sizeof *times, compare_doubles);
-        double median = (times[(n - 1) / 2] + times[n / 2]) / 2;
-        *out = (pith_bench_result){.n_repeats = n,
-                                   .tps = count / median,
-                                   .tps_min = count / times[n - 1],
-                                   .tps_max = count / times[0]};
-        pith_bench_memory(&out->rss_bytes, &peak);
+        size_t probes = options->probe != NULL ? options->probe->memory.size : 0;
+        pith_bench_memory(&result.rss_bytes, &peak);
+        result.rss_bytes -= pith_min_size(result.rss_bytes, probes);
+        *out = result;
     }
-done:
-    pith_session_free(session);
-    pith_release(&pith_malloc_allocator, tokens);
-    pith_release(&pith_malloc_allocator, times);
+    release(&b);
     return status;
 }

@@ -1,21 +1,42 @@
-/* Timing of prompt evaluation and generation on an open model. */
+/* Timing of prompt evaluation and generation on an open model, beside the machine's limits. */
 #ifndef PITH_PERF_BENCH_H
 #define PITH_PERF_BENCH_H
 
 #include "engine/random_model.h"
+#include "perf/limits.h"
+#include "perf/shares.h"
 #include "pith.h"
 
-/* One test: evaluating `n_tokens` from an empty context, in one go (a prompt) or one by one. */
-typedef struct pith_bench_test {
-    bool generate;
-    size_t n_tokens;
-} pith_bench_test;
+/* What a test was compared with: each limit right before and right after it, per second. */
+typedef struct pith_bench_limits {
+    double read_before, read_after; /* bytes */
+    double int8_before, int8_after; /* operations; 0: not known for this instruction set */
+} pith_bench_limits;
 
 typedef struct pith_bench_result {
     size_t n_repeats;
-    double tps, tps_min, tps_max; /* tokens per second: median, slowest, fastest repeat */
-    size_t rss_bytes;             /* resident memory right after the test; 0: unknown */
+    double tps, tps_min, tps_max; /* tokens per second, all sessions together: median, slowest,
+                                     fastest repeat */
+    double first_seconds;         /* until the first logits: of a prompt; of the context of `depth`
+                                     tokens; else of the first token */
+    double p50, p90, p99;         /* seconds per step of a generation, over all repeats; 0 for a
+                                     prompt */
+    size_t rss_bytes;             /* resident memory right after the test, without the memory that
+                                     is only there to measure the stream; 0: unknown */
+
+    double read_rate, linear_rate, attention_rate; /* reached at `tps`: bytes, operations per s */
+    pith_bench_limits limits;
+    double share_of_stream; /* read_rate / the larger of the two limits; -1: not known, or the
+                               weights may stay in the cache */
+    double share_of_int8;   /* likewise of linear_rate */
+    bool failed;            /* a share above PITH_SHARE_LIMIT, in every attempt */
 } pith_bench_result;
+
+/* What measures the limits beside a test: the probes of the model's instruction set. */
+typedef struct pith_bench_probe {
+    pith_probes probes;
+    pith_probe_memory memory;
+} pith_bench_probe;
 
 typedef struct pith_bench_options {
     size_t n_repeats; /* at least 1; one more run goes before them, untimed */
@@ -23,14 +44,22 @@ typedef struct pith_bench_options {
     pith_kv_type kv_type;
     bool (*go_on)(void *user); /* asked after every run and every generated token; may be NULL */
     void *go_on_user;
+    const pith_bench_probe *probe; /* NULL: no limits, no shares */
 } pith_bench_options;
 
-/* Runs one test in a session of its own. Tokens are drawn from the vocabulary with a fixed seed;
- * nothing is sampled. Errors: as pith_session_new and pith_session_eval, STOPPED (go_on said no).
- */
+/* Errors: MEMORY. */
+pith_status pith_bench_probe_new(pith_bench_probe *out, const pith_model *model, pith_error *error);
+void pith_bench_probe_free(pith_bench_probe *probe);
+
+/* Runs one test in sessions of its own. Tokens are drawn from the vocabulary with a fixed seed;
+ * nothing is sampled. A test that comes out above a limit is tried again, three times in all.
+ * Errors: as pith_session_new and pith_batch_eval, STOPPED (go_on said no). */
 pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
                            const pith_bench_options *options, pith_bench_result *out,
                            pith_error *error);
+
+/* Shares and rates from tps, limits and cost; what the two functions above leave to arithmetic. */
+void pith_bench_judge(pith_bench_result *result, const pith_cost *cost, size_t cache_bytes);
 
 /* Resident memory of the process in bytes, now and at its highest; 0 when the system does not say.
  */

@@ -1,4 +1,4 @@
-# convert, inspect, importance, logits, eval, bench.
+# convert, inspect, importance, logits, eval.
 
 expect 0 "$PITH" convert "$SOURCE" "$T/int4.pith" --type int4 --report
 prints '^model.layers.0.self_attn.qkv_proj.weight +int4 +512 x 256 +4\.[0-9]+ +0\.0[0-9]+'
@@ -81,17 +81,3 @@ print(abs(d["kl"]) < 1e-12, d["top1_agreement"], d["tokens"])' "$T/out")" = "Tru
 fails 1 'not comparable' "$PITH" eval "$TALE" "$T/text" --reference "$T/fallback.pith"
 : >"$T/nothing"
 fails 1 'nothing to predict' "$PITH" eval "$TALE" "$T/nothing"
-
-expect 0 "$PITH" bench "$TALE" -p 8,16 -n 4 -r 2 -t 1
-prints '^\| pp8 '
-prints '^\| pp16 '
-prints '^\| tg4 '
-expect 0 "$PITH" bench "$TALE" -p 8 -n 4 -r 2 -t 1 -o json
-is "bench -o json is an array of tests" "$(python3 -c '
-import json, sys
-print([(t["test"], t["threads"], t["tps_min"] <= t["tps"] <= t["tps_max"], t["rss_bytes"] > 1e6)
-       for t in json.load(open(sys.argv[1]))])' "$T/out")" = \
-    "[('pp8', 1, True, True), ('tg4', 1, True, True)]"
-expect 0 "$PITH" bench "$TALE" -p 8 -n 0 -r 1 -o csv
-is "bench -o csv has a header and a row" "$(wc -l <"$T/out")" = 2
-fails 1 'unknown shape "no-such".*llama2-7b' "$PITH" bench --shape no-such --type int4

@@ -58,11 +58,6 @@ fails 2 "not '1,,2'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 1,,2
 fails 2 "not '1,2,'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 1,2,
 fails 2 "not '-1'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens -1
 fails 2 "not '2147483648'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 2147483648
-fails 2 "either MODEL.pith or --shape" "$PITH" bench
-fails 2 "either MODEL.pith or --shape" "$PITH" bench "$TALE" --shape llama2-7b --type int4
-fails 2 "go together" "$PITH" bench --shape llama2-7b
-fails 2 "nothing to time" "$PITH" bench "$TALE" -p 0 -n 0
-fails 2 "not 'xml'" "$PITH" bench "$TALE" -o xml
 
 # Forms of options that mean the same.
 for form in '-t 1 -n 8' '-t1 -n8' '--threads 1 --n-predict 8' '--threads=1 --n-predict=8' \

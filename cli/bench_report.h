@@ -1,0 +1,31 @@
+/* What pith bench prints, in every format. */
+#ifndef PITH_CLI_BENCH_REPORT_H
+#define PITH_CLI_BENCH_REPORT_H
+
+#include "cli/cli.h"
+#include "perf/bench.h"
+
+enum { PITH_BENCH_MAX_TESTS = 64 };
+
+/* Positions in the list of --output, from 1. */
+enum { PITH_BENCH_MD = 1, PITH_BENCH_CSV, PITH_BENCH_JSON, PITH_BENCH_JSONL };
+
+typedef struct pith_bench_report {
+    const char *name; /* of the model */
+    pith_model_info info;
+    double load_seconds;
+    size_t n_tests;
+    pith_bench_test tests[PITH_BENCH_MAX_TESTS];
+    pith_bench_result results[PITH_BENCH_MAX_TESTS];
+    size_t rss_peak;
+} pith_bench_report;
+
+/* Errors: MEMORY. */
+pith_status pith_bench_print(pith_cli *cli, const pith_bench_report *report, size_t output,
+                             pith_error *error);
+
+/* The limits of the machine at several thread counts; `output` is not CSV. Errors: MEMORY. */
+pith_status pith_limits_print(pith_cli *cli, const char *isa, const pith_limits *limits, size_t n,
+                              size_t output, pith_error *error);
+
+#endif

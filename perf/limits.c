@@ -1,0 +1,292 @@
+/* Running the probes of probe.h on the threads of a pool. */
+#include "perf/limits.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/status.h"
+
+enum {
+    HUGE = 2 << 20,
+    SEGMENT = 256 << 20, /* read in one repetition */
+    PIECE = 4 << 20,     /* of a stream: threads that are ahead take over pieces of the others */
+    /* Odd, so that the streams inside a piece do not fall on the same cache sets. */
+    USED = PIECE - PITH_PROBE_BLOCK,
+    MIN_REPEATS = 3,
+};
+
+double pith_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+size_t pith_cache_bytes(void) {
+    /* Not sysconf: inside a virtual machine it may count the caches of the whole host. */
+    size_t kilobytes = 0;
+    FILE *file = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+    if (file != NULL) {
+        if (fscanf(file, "%8zuK", &kilobytes) != 1) {
+            kilobytes = 0;
+        }
+        fclose(file);
+    }
+    return kilobytes != 0 ? kilobytes << 10 : (size_t)32 << 20;
+}
+
+static size_t choose_size(void) {
+    const size_t least = (size_t)1 << 30;
+    const size_t most = (size_t)2 << 30;
+    size_t size = pith_min_size(pith_max_size(16 * pith_cache_bytes(), least), most);
+    long pages = sysconf(_SC_AVPHYS_PAGES);
+    long page = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && page > 0) {
+        size = pith_min_size(size, (size_t)pages / 4 * (size_t)page);
+    }
+    return size < SEGMENT ? pith_max_size(size / PIECE, 1) * PIECE : size / SEGMENT * SEGMENT;
+}
+
+static void touch_pieces(void *argument, size_t begin, size_t end, size_t thread) {
+    const pith_probe_memory *memory = argument;
+    (void)thread;
+    memset(memory->data + begin * PIECE, 1, (end - begin) * PIECE);
+}
+
+pith_status pith_probe_memory_new(pith_probe_memory *out, size_t size, bool huge, pith_pool *pool,
+                                  pith_error *error) {
+    pith_probe_memory memory = {.size = size == 0 ? choose_size()
+                                                  : pith_max_size(size / PIECE, 1) * PIECE};
+    memory.span = memory.size + HUGE;
+    memory.block = mmap(NULL, memory.span, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory.block == MAP_FAILED) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no %zu MB of memory to measure its speed",
+                         memory.size >> 20);
+    }
+    size_t past = (uintptr_t)memory.block % HUGE;
+    memory.data = (unsigned char *)memory.block + (past == 0 ? 0 : HUGE - past);
+    /* Advice only: a system without huge pages shows what it has. */
+    (void)madvise(memory.block, memory.span, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    pith_pool_run(pool, memory.size / PIECE, 1, touch_pieces, &memory);
+    *out = memory;
+    return PITH_OK;
+}
+
+void pith_probe_memory_free(pith_probe_memory *memory) {
+    if (memory->block != NULL) {
+        munmap(memory->block, memory->span);
+    }
+    *memory = (pith_probe_memory){0};
+}
+
+/* ---- All threads at once ----------------------------------------------------------------------
+ */
+
+/* One thread's part, on a line of its own. */
+typedef struct part {
+    _Alignas(64) double begin, end; /* seconds */
+    uint64_t checksum;
+} part;
+
+/* A piece of work that every thread of a pool does at the same time. Threads wait for each other
+ * before they start: on a busy machine one may come late, and then the others must neither do its
+ * part nor be timed while they wait. */
+typedef struct team {
+    atomic_size_t arrived;
+    size_t n_threads;
+    uint64_t (*work)(void *argument);
+    void *argument;
+    part parts[PITH_MAX_THREADS];
+} team;
+
+static void wait_for_all(team *t) {
+    atomic_fetch_add(&t->arrived, 1);
+    for (size_t spins = 1; atomic_load(&t->arrived) < t->n_threads; spins++) {
+        if (spins % 4096 == 0) {
+            sched_yield(); /* there may be fewer CPUs than threads */
+        }
+    }
+}
+
+/* Nobody leaves wait_for_all before all are in it, so every thread has exactly one item. */
+static void work_together(void *argument, size_t begin, size_t end, size_t thread) {
+    team *t = argument;
+    (void)begin;
+    (void)end;
+    wait_for_all(t);
+    if (t->work != NULL) {
+        part *p = &t->parts[thread];
+        p->begin = pith_seconds();
+        p->checksum ^= t->work(t->argument);
+        p->end = pith_seconds();
+    }
+}
+
+/* Seconds from the first start to the last end. */
+static double run_team(team *t, pith_pool *pool) {
+    t->n_threads = pith_pool_threads(pool);
+    atomic_store(&t->arrived, 0);
+    pith_pool_run(pool, t->n_threads, 1, work_together, t);
+    double begin = t->parts[0].begin;
+    double end = t->parts[0].end;
+    for (size_t i = 1; i < t->n_threads; i++) {
+        begin = t->parts[i].begin < begin ? t->parts[i].begin : begin;
+        end = t->parts[i].end > end ? t->parts[i].end : end;
+    }
+    return end - begin;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+typedef struct read_loop {
+    pith_read_probe read;
+    const unsigned char *data;
+    pith_probe_pattern pattern;
+    size_t n_pieces;
+    atomic_size_t next;
+} read_loop;
+
+static uint64_t read_pieces(void *argument) {
+    read_loop *loop = argument;
+    uint64_t checksum = 0;
+    for (size_t i; (i = atomic_fetch_add(&loop->next, 1)) < loop->n_pieces;) {
+        checksum ^= loop->read(loop->data + i * PIECE, USED, loop->pattern);
+    }
+    return checksum;
+}
+
+static const pith_probe_pattern patterns[] = {{0, 1},    {2048, 1}, {6144, 1}, {12288, 1},
+                                              {2048, 2}, {0, 4},    {2048, 4}};
+enum { N_PATTERNS = sizeof patterns / sizeof patterns[0] };
+
+double pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory, pith_pool *pool,
+                       double seconds, pith_probe_pattern *best) {
+    size_t segment = pith_min_size(memory->size, SEGMENT);
+    size_t n_segments = memory->size / segment;
+    read_loop loop = {.read = probes->read, .n_pieces = segment / PIECE};
+    team t = {.work = read_pieces, .argument = &loop};
+    double least = 0;
+    size_t chosen = 0;
+    double start = pith_seconds();
+    for (size_t i = 0; i < N_PATTERNS || pith_seconds() - start < seconds; i++) {
+        /* Every segment is read before the first is read again, every pattern meets all. */
+        size_t pattern = (i + i / n_segments) % N_PATTERNS;
+        loop.pattern = patterns[pattern];
+        loop.data = memory->data + i % n_segments * segment;
+        atomic_store(&loop.next, 0);
+        double elapsed = run_team(&t, pool);
+        if (i == 0 || elapsed < least) {
+            least = elapsed;
+            chosen = pattern;
+        }
+    }
+    if (best != NULL) {
+        *best = patterns[chosen];
+    }
+    return (double)(loop.n_pieces * USED) / least;
+}
+
+/* ---- Computing ------------------------------------------------------------------------------- */
+
+typedef struct compute_loop {
+    pith_compute_probe run;
+    const unsigned char *operands;
+    size_t n_rounds;
+} compute_loop;
+
+static uint64_t compute(void *argument) {
+    const compute_loop *loop = argument;
+    return loop->run(loop->operands, loop->n_rounds);
+}
+
+double pith_limit_compute(const pith_peak *peak, pith_pool *pool, double seconds) {
+    const double repetition = 0.001; /* long beside reading a clock, short beside a time slice */
+    _Alignas(64) unsigned char operands[PITH_PROBE_OPERANDS];
+    compute_loop loop = {peak->run, operands, 64};
+    team t = {.work = compute, .argument = &loop};
+    if (peak->run == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; i < PITH_PROBE_OPERANDS; i++) {
+        operands[i] = (unsigned char)(1 + i * 37 % 100);
+    }
+    double start = pith_seconds();
+    while (run_team(&t, pool) < repetition && pith_seconds() - start < seconds) {
+        loop.n_rounds *= 2;
+    }
+    double least = run_team(&t, pool);
+    for (size_t i = 1; i < MIN_REPEATS || pith_seconds() - start < seconds; i++) {
+        double elapsed = run_team(&t, pool);
+        least = elapsed < least ? elapsed : least;
+    }
+    return peak->ops * (double)loop.n_rounds * (double)t.n_threads / least;
+}
+
+double pith_limit_clock(void) {
+    enum { ROUNDS = 20000, REPEATS = 15 };
+    _Alignas(64) unsigned char operands[PITH_PROBE_OPERANDS] = {1, 3};
+    volatile uint64_t kept;
+    double least = 0;
+    for (size_t i = 0; i < REPEATS; i++) {
+        double before = pith_seconds();
+        kept = pith_probe_clock(operands, ROUNDS);
+        double elapsed = pith_seconds() - before;
+        least = i == 0 || elapsed < least ? elapsed : least;
+    }
+    (void)kept;
+    return (double)ROUNDS * PITH_PROBE_CLOCK_ADDS / least;
+}
+
+double pith_limit_dispatch(pith_pool *pool) {
+    enum { LOOPS = 100, REPEATS = 25 };
+    const double most = 0.2;
+    team t = {.work = NULL, .n_threads = pith_pool_threads(pool)};
+    double least = 0;
+    double start = pith_seconds();
+    for (size_t i = 0; i < REPEATS && (i == 0 || pith_seconds() - start < most); i++) {
+        double before = pith_seconds();
+        for (size_t j = 0; j < LOOPS; j++) {
+            atomic_store(&t.arrived, 0);
+            pith_pool_run(pool, t.n_threads, 1, work_together, &t);
+        }
+        double elapsed = (pith_seconds() - before) / LOOPS;
+        least = i == 0 || elapsed < least ? elapsed : least;
+    }
+    return least;
+}
+
+/* ---- All of them ----------------------------------------------------------------------------- */
+
+void pith_limits_measure(const pith_probes *probes, const pith_probe_memory *huge,
+                         const pith_probe_memory *small, pith_pool *pool, pith_limits *out) {
+    pith_limits limits = {.n_threads = pith_pool_threads(pool)};
+    limits.int8 = pith_limit_compute(&probes->int8, pool, 0.2);
+    limits.read = pith_limit_read(probes, huge, pool, 0.5, &limits.pattern);
+    limits.read_small = pith_limit_read(probes, small, pool, 0.3, NULL);
+    limits.f32 = pith_limit_compute(&probes->f32, pool, 0.2);
+    limits.bf16 = pith_limit_compute(&probes->bf16, pool, 0.2);
+    limits.clock = pith_limit_clock();
+    limits.dispatch = pith_limit_dispatch(pool);
+    *out = limits;
+}
+
+size_t pith_limits_threads(size_t n_threads, size_t counts[4]) {
+    const size_t divisors[4] = {0, 4, 2, 1}; /* 0: one thread */
+    size_t n = 0;
+    for (size_t i = 0; i < 4; i++) {
+        size_t count = divisors[i] == 0 ? 1 : n_threads / divisors[i];
+        if (count >= 1 && (n == 0 || count > counts[n - 1])) {
+            counts[n++] = count;
+        }
+    }
+    return n;
+}

@@ -1,0 +1,61 @@
+/* The limits of this machine, measured on the threads of a pool: how fast memory can be read, how
+ * many operations the multipliers do. Every figure is the best of several short repetitions, an
+ * upper limit rather than an average. A pool that is measured must not be in use elsewhere. */
+#ifndef PITH_PERF_LIMITS_H
+#define PITH_PERF_LIMITS_H
+
+#include "base/pool.h"
+#include "perf/probe.h"
+
+/* Memory to stream: touched, far larger than the caches. */
+typedef struct pith_probe_memory {
+    unsigned char *data; /* [size] 2 MB-aligned */
+    size_t size;
+    void *block; /* what the system gave, of `span` bytes */
+    size_t span;
+} pith_probe_memory;
+
+/* `size` bytes rounded down to 4 MB (at least 4), or with 0 as much as an honest stream needs:
+ * 16 times the last-level cache, within 1 GB to 2 GB, but no more than a quarter of the free
+ * memory. With `huge` asked for as 2 MB pages, else as 4 KB pages. Errors: MEMORY. */
+pith_status pith_probe_memory_new(pith_probe_memory *out, size_t size, bool huge, pith_pool *pool,
+                                  pith_error *error);
+void pith_probe_memory_free(pith_probe_memory *memory);
+
+/* Bytes of the last-level cache as the system reports it, 32 MB when it does not. */
+size_t pith_cache_bytes(void);
+
+double pith_seconds(void); /* a monotonic clock */
+
+/* Best rate of reading the memory in about `seconds`, over all patterns worth trying, in bytes per
+ * second; *best (may be NULL) is the pattern that gave it. */
+double pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory, pith_pool *pool,
+                       double seconds, pith_probe_pattern *best);
+
+/* Best rate of a compute probe in about `seconds`, operations per second; 0 when there is none. */
+double pith_limit_compute(const pith_peak *peak, pith_pool *pool, double seconds);
+
+double pith_limit_clock(void); /* cycles per second of the calling thread */
+double
+pith_limit_dispatch(pith_pool *pool); /* seconds of a loop in which every thread takes part */
+
+/* All limits at one thread count. */
+typedef struct pith_limits {
+    size_t n_threads;
+    double read;       /* bytes per second, 2 MB pages */
+    double read_small; /* 4 KB pages */
+    pith_probe_pattern pattern;
+    double int8, f32, bf16; /* operations per second; 0: not there */
+    double clock;           /* cycles per second */
+    double dispatch;        /* seconds */
+} pith_limits;
+
+/* Measures everything in about 1.7 seconds. */
+void pith_limits_measure(const pith_probes *probes, const pith_probe_memory *huge,
+                         const pith_probe_memory *small, pith_pool *pool, pith_limits *out);
+
+/* Thread counts to measure when `n_threads` are to be used: at most 4, ascending, the last one
+ * n_threads. Returns how many. */
+size_t pith_limits_threads(size_t n_threads, size_t counts[4]);
+
+#endif

@@ -1,0 +1,88 @@
+/* Bytes and operations of a test; see shares.h. */
+#include "perf/shares.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/checked.h"
+
+pith_work pith_work_of(const pith_llama *llama, size_t token_bytes, size_t kv_element) {
+    const pith_llama_config *c = &llama->config;
+    double layers = (double)c->num_hidden_layers;
+    double hidden = (double)c->hidden_size;
+    double q = (double)(c->num_attention_heads * c->head_dim);
+    double kv = (double)(c->num_key_value_heads * c->head_dim);
+    double ffn = (double)c->intermediate_size;
+    return (pith_work){
+        .layer_bytes = token_bytes - pith_min_size(token_bytes, llama->head.size),
+        .head_bytes = llama->head.size,
+        .kv_bytes = 2 * c->num_hidden_layers * c->num_key_value_heads * c->head_dim * kv_element,
+        .window = c->sliding_window,
+        .linear_weights = layers * hidden * (q + 2 * kv + q + 3 * ffn),
+        .head_weights = (double)c->vocab_size * hidden,
+        .attention_ops = layers * 4 * q,
+    };
+}
+
+pith_test_name pith_bench_test_name(const pith_bench_test *test) {
+    pith_test_name name;
+    char depth[32] = "";
+    char sessions[32] = "";
+    if (test->generate && test->depth != 0) {
+        snprintf(depth, sizeof depth, "@d%zu", test->depth);
+    }
+    if (test->generate && test->n_sessions > 1) {
+        snprintf(sessions, sizeof sessions, "x%zu", test->n_sessions);
+    }
+    snprintf(name.text, sizeof name.text, "%s%zu%.24s%.24s", test->generate ? "tg" : "pp",
+             test->n_tokens, depth, sessions);
+    return name;
+}
+
+double pith_attended(size_t depth, size_t n, size_t window) {
+    size_t growing = n; /* tokens whose context is not yet cut by the window */
+    if (window != 0) {
+        growing = depth >= window ? 0 : pith_min_size(n, window - depth);
+    }
+    double g = (double)growing;
+    return g * (double)depth + g * (g + 1) / 2 + (double)(n - growing) * (double)window;
+}
+
+pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_t max_rows) {
+    double n = (double)test->n_tokens;
+    if (!test->generate) {
+        double passes = (double)((test->n_tokens - 1) / max_rows + 1);
+        return (pith_cost){
+            .read_bytes = passes * (double)work->layer_bytes + (double)work->head_bytes,
+            .linear_ops = 2 * (work->linear_weights * n + work->head_weights),
+            .attention_ops = work->attention_ops * pith_attended(0, test->n_tokens, work->window),
+            .n_passes = passes,
+            .n_tokens = test->n_tokens,
+        };
+    }
+    size_t n_sessions = pith_max_size(test->n_sessions, 1);
+    double sessions = (double)n_sessions;
+    double passes = n * (double)((n_sessions - 1) / max_rows + 1);
+    double attended = sessions * pith_attended(test->depth, test->n_tokens, work->window);
+    return (pith_cost){
+        .read_bytes = passes * (double)(work->layer_bytes + work->head_bytes) +
+                      attended * (double)work->kv_bytes,
+        .linear_ops = 2 * n * sessions * (work->linear_weights + work->head_weights),
+        .attention_ops = attended * work->attention_ops,
+        .n_passes = passes,
+        .n_tokens = test->n_tokens * n_sessions,
+    };
+}
+
+double pith_share(double rate, double limit) {
+    return limit > 0 ? rate / limit : -1;
+}
+
+double pith_quantile(const double *ascending, size_t n, double q) {
+    size_t rank = (size_t)ceil(q * (double)n);
+    return ascending[pith_min_size(pith_max_size(rank, 1), n) - 1];
+}
+
+double pith_median(const double *ascending, size_t n) {
+    return (ascending[(n - 1) / 2] + ascending[n / 2]) / 2;
+}

@@ -1,0 +1,68 @@
+/* How much of the machine a test used: the bytes that had to be read and the operations that had to
+ * be done, from the model's shape alone, over the time it took and the limits measured beside it.
+ *
+ * Bytes: weights and scales once per forward pass (the embedding is a lookup and does not count),
+ * keys and values of every position a token attends to. Operations: two per weight of the linear
+ * layers and token, and of the head for every position whose logits were computed. */
+#ifndef PITH_PERF_SHARES_H
+#define PITH_PERF_SHARES_H
+
+#include <stdbool.h>
+
+#include "weights/llama.h"
+
+/* What one token costs. */
+typedef struct pith_work {
+    size_t layer_bytes;    /* weights and scales of all layers */
+    size_t head_bytes;     /* of the head */
+    size_t kv_bytes;       /* keys and values of one position, all layers */
+    size_t window;         /* most positions a token attends to; 0: all */
+    double linear_weights; /* real weights of the linear layers, padding excluded */
+    double head_weights;
+    double attention_ops; /* of one token and one position: q k and p v, all layers and heads */
+} pith_work;
+
+/* `token_bytes` as in pith_model_info, `kv_element` the bytes of one element of the cache. */
+pith_work pith_work_of(const pith_llama *llama, size_t token_bytes, size_t kv_element);
+
+/* One test. Without `generate`: n_tokens at once from an empty context. With it: n_tokens one by
+ * one in each of n_sessions sessions together, all after depth tokens. */
+typedef struct pith_bench_test {
+    bool generate;
+    size_t n_tokens;
+    size_t depth;
+    size_t n_sessions; /* 0 counts as 1 */
+} pith_bench_test;
+
+/* "pp512", "tg64", "tg64@d4032", "tg64x4", "tg64@d512x4" */
+typedef struct pith_test_name {
+    char text[80];
+} pith_test_name;
+pith_test_name pith_bench_test_name(const pith_bench_test *test);
+
+/* What one run of a test costs when a pass holds at most max_rows tokens. */
+typedef struct pith_cost {
+    double read_bytes;
+    double linear_ops;
+    double attention_ops;
+    double n_passes;
+    size_t n_tokens; /* of all sessions */
+} pith_cost;
+pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_t max_rows);
+
+/* Sum over `n` tokens that follow `depth` others of the positions each attends to, itself included,
+ * at most `window` (0: all). */
+double pith_attended(size_t depth, size_t n, size_t window);
+
+/* Largest share that is still believed. */
+#define PITH_SHARE_LIMIT 1.02
+
+/* rate / limit; -1 when the limit is not known (0). */
+double pith_share(double rate, double limit);
+
+/* The q-th quantile (0 < q <= 1) of ascending values [n >= 1] by nearest rank: the least value that
+ * at least q of them do not exceed. */
+double pith_quantile(const double *ascending, size_t n, double q);
+double pith_median(const double *ascending, size_t n); /* the mean of the middle two of an even n */
+
+#endif

@@ -1,0 +1,288 @@
+/* Benchmarks: the arithmetic of bytes, operations, shares and quantiles, and that a run fills its
+ * result. Speeds themselves are not tested. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/model.h"
+#include "perf/bench.h"
+#include "tests/fixture.h"
+#include "tests/support.h"
+#include "tests/test.h"
+
+static bool near(double a, double b) {
+    return fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b));
+}
+
+TEST(bench, names_of_tests) {
+    static const struct {
+        pith_bench_test test;
+        const char *name;
+    } cases[] = {
+        {{.n_tokens = 512}, "pp512"},
+        {{.n_tokens = 512, .depth = 9, .n_sessions = 3}, "pp512"},
+        {{.generate = true, .n_tokens = 64}, "tg64"},
+        {{.generate = true, .n_tokens = 64, .n_sessions = 1}, "tg64"},
+        {{.generate = true, .n_tokens = 64, .depth = 4032, .n_sessions = 1}, "tg64@d4032"},
+        {{.generate = true, .n_tokens = 64, .n_sessions = 4}, "tg64x4"},
+        {{.generate = true, .n_tokens = 64, .depth = 512, .n_sessions = 4}, "tg64@d512x4"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pith_test_name name = pith_bench_test_name(&cases[i].test);
+        CHECK(strcmp(name.text, cases[i].name) == 0, "case %zu: %s, expected %s", i, name.text,
+              cases[i].name);
+    }
+}
+
+TEST(bench, attended_positions_agree_with_counting) {
+    for (size_t depth = 0; depth < 12; depth++) {
+        for (size_t n = 0; n < 12; n++) {
+            for (size_t window = 0; window < 16; window++) {
+                size_t expected = 0;
+                for (size_t i = 0; i < n; i++) {
+                    size_t keys = depth + i + 1;
+                    expected += window != 0 && keys > window ? window : keys;
+                }
+                double actual = pith_attended(depth, n, window);
+                CHECK(near(actual, (double)expected) || expected == 0,
+                      "depth %zu, n %zu, window %zu: %g, expected %zu", depth, n, window, actual,
+                      expected);
+                CHECK(expected != 0 || actual == 0, "no tokens attend to %g positions", actual);
+            }
+        }
+    }
+}
+
+/* A model of round numbers: hidden 64, 2 layers, 4 heads and 2 KV heads of 16, FFN 128, vocab 100.
+ */
+static const pith_llama round_model = {
+    .config = {.vocab_size = 100,
+               .hidden_size = 64,
+               .intermediate_size = 128,
+               .num_hidden_layers = 2,
+               .num_attention_heads = 4,
+               .num_key_value_heads = 2,
+               .head_dim = 16},
+    .head = {.size = 7000},
+};
+
+TEST(bench, work_of_a_model) {
+    pith_work work = pith_work_of(&round_model, 50000, 2);
+    CHECK(work.layer_bytes == 43000, "layer bytes %zu", work.layer_bytes);
+    CHECK(work.head_bytes == 7000, "head bytes %zu", work.head_bytes);
+    /* k and v, 2 layers, 2 heads of 16, 2 bytes */
+    CHECK(work.kv_bytes == 256, "KV bytes %zu", work.kv_bytes);
+    /* per layer q 64 x 64, k and v 32 x 64 each, o 64 x 64, gate, up and down 128 x 64 each */
+    CHECK(near(work.linear_weights, 2 * (4096 + 2 * 2048 + 4096 + 3 * 8192)), "linear weights %g",
+          work.linear_weights);
+    CHECK(near(work.head_weights, 6400), "head weights %g", work.head_weights);
+    /* per layer and head 16 multiply-adds for q k and 16 for p v */
+    CHECK(near(work.attention_ops, 2 * 4 * (32 + 32)), "attention %g", work.attention_ops);
+}
+
+TEST(bench, cost_of_a_prompt) {
+    pith_work work = pith_work_of(&round_model, 50000, 2);
+    pith_bench_test test = {.n_tokens = 10};
+    pith_cost cost = pith_cost_of(&work, &test, 10);
+    CHECK(near(cost.linear_ops, 2 * (10 * work.linear_weights + work.head_weights)), "linear %g",
+          cost.linear_ops);
+    CHECK(near(cost.attention_ops, 55 * work.attention_ops), "attention %g", cost.attention_ops);
+    CHECK(near(cost.read_bytes, 50000), "bytes %g", cost.read_bytes);
+    CHECK(cost.n_tokens == 10 && near(cost.n_passes, 1), "%zu tokens, %g passes", cost.n_tokens,
+          cost.n_passes);
+    cost = pith_cost_of(&work, &test, 4); /* three passes, the head in the last */
+    CHECK(near(cost.read_bytes, 3 * 43000 + 7000), "bytes in three passes %g", cost.read_bytes);
+    CHECK(near(cost.n_passes, 3), "%g passes", cost.n_passes);
+}
+
+TEST(bench, cost_of_a_generation) {
+    pith_work work = pith_work_of(&round_model, 50000, 2);
+    pith_bench_test test = {.generate = true, .n_tokens = 3, .depth = 100};
+    pith_cost cost = pith_cost_of(&work, &test, 512);
+    CHECK(near(cost.read_bytes, 3 * 50000 + (101 + 102 + 103) * 256), "bytes %g", cost.read_bytes);
+    CHECK(near(cost.linear_ops, 3 * 2 * (work.linear_weights + work.head_weights)), "linear %g",
+          cost.linear_ops);
+    CHECK(near(cost.attention_ops, 306 * work.attention_ops), "attention %g", cost.attention_ops);
+    test.n_sessions = 5; /* weights are read once for all, keys and values for each */
+    cost = pith_cost_of(&work, &test, 512);
+    CHECK(near(cost.read_bytes, 3 * 50000 + 5 * 306 * 256), "bytes of 5 %g", cost.read_bytes);
+    CHECK(cost.n_tokens == 15, "%zu tokens", cost.n_tokens);
+    cost = pith_cost_of(&work, &test, 2); /* three passes a step */
+    CHECK(near(cost.read_bytes, 9 * 50000 + 5 * 306 * 256), "bytes of 5 by 2 %g", cost.read_bytes);
+}
+
+TEST(bench, shares) {
+    pith_cost cost = {
+        .read_bytes = 1e9, .linear_ops = 4e9, .attention_ops = 5e8, .n_passes = 10, .n_tokens = 10};
+    pith_bench_result r = {.tps = 200,
+                           .limits = {.read_before = 30e9,
+                                      .read_after = 40e9,
+                                      .int8_before = 160e9,
+                                      .int8_after = 100e9}};
+    pith_bench_judge(&r, &cost, 1000000);
+    CHECK(near(r.read_rate, 20e9) && near(r.linear_rate, 80e9) && near(r.attention_rate, 10e9),
+          "rates %g %g %g", r.read_rate, r.linear_rate, r.attention_rate);
+    CHECK(near(r.share_of_stream, 0.5), "share of the larger stream limit %g", r.share_of_stream);
+    CHECK(near(r.share_of_int8, 0.5), "share of the larger int8 limit %g", r.share_of_int8);
+    CHECK(!r.failed, "half of a limit is no failure");
+    r.tps = 407.9;
+    pith_bench_judge(&r, &cost, 1000000);
+    CHECK(!r.failed, "%g is still believed", r.share_of_stream);
+    r.tps = 408.1;
+    pith_bench_judge(&r, &cost, 1000000);
+    CHECK(r.failed, "%g is believed", r.share_of_stream);
+    pith_bench_judge(&r, &cost, 25000001); /* a pass of 100 MB in caches of 25 MB */
+    CHECK(r.share_of_stream < 0, "a share of what may be cached: %g", r.share_of_stream);
+    CHECK(r.failed, "the share of int8, %g, is believed", r.share_of_int8);
+    r.limits.int8_before = r.limits.int8_after = 0;
+    pith_bench_judge(&r, &cost, 25000001);
+    CHECK(r.share_of_int8 < 0 && !r.failed, "a share of nothing: %g", r.share_of_int8);
+}
+
+TEST(bench, quantiles_by_nearest_rank) {
+    double values[100];
+    for (size_t i = 0; i < 100; i++) {
+        values[i] = (double)(i + 1);
+    }
+    static const struct {
+        size_t n;
+        double q, expected;
+    } cases[] = {{100, 0.5, 50}, {100, 0.9, 90}, {100, 0.99, 99}, {100, 1, 100}, {1, 0.5, 1},
+                 {1, 0.99, 1},   {2, 0.5, 1},    {2, 0.9, 2},     {5, 0.5, 3},   {10, 0.99, 10}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        double actual = pith_quantile(values, cases[i].n, cases[i].q);
+        CHECK(actual == cases[i].expected, "case %zu: %g, expected %g", i, actual,
+              cases[i].expected);
+    }
+    CHECK(pith_median(values, 5) == 3, "median of 5: %g", pith_median(values, 5));
+    CHECK(pith_median(values, 4) == 2.5, "median of 4: %g", pith_median(values, 4));
+}
+
+TEST(bench, thread_counts_of_limits) {
+    static const struct {
+        size_t n_threads, n, counts[4];
+    } cases[] = {{1, 1, {1}},       {2, 2, {1, 2}},       {3, 2, {1, 3}},
+                 {4, 3, {1, 2, 4}}, {8, 4, {1, 2, 4, 8}}, {64, 4, {1, 16, 32, 64}}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t counts[4] = {0};
+        size_t n = pith_limits_threads(cases[i].n_threads, counts);
+        CHECK(n == cases[i].n, "case %zu: %zu counts", i, n);
+        CHECK(memcmp(counts, cases[i].counts, sizeof counts) == 0, "case %zu: %zu %zu %zu %zu", i,
+              counts[0], counts[1], counts[2], counts[3]);
+    }
+}
+
+/* Every probe gives a positive figure, on one thread and on three. */
+TEST(bench, limits_of_every_instruction_set) {
+    for (size_t n_threads = 1; n_threads <= 3; n_threads += 2) {
+        pith_pool *pool = NULL;
+        pith_probe_memory memory = {0};
+        pith_error error = {0};
+        CHECK(pith_pool_new(&pool, n_threads, NULL, &error) == PITH_OK, "%s", error.message);
+        CHECK(pith_probe_memory_new(&memory, (size_t)9 << 20, false, pool, &error) == PITH_OK, "%s",
+              error.message);
+        CHECK(memory.size == (size_t)8 << 20, "%zu bytes", memory.size);
+        for (size_t i = 0; pith_kernel_names[i] != NULL; i++) {
+            const char *isa = pith_kernel_names[i];
+            pith_probes probes = pith_probes_find(isa);
+            CHECK(probes.read != NULL, "%s does not read", isa);
+            double read = pith_limit_read(&probes, &memory, pool, 0, NULL);
+            CHECK(isfinite(read) && read > 0, "%s reads %g", isa, read);
+            double int8 = pith_limit_compute(&probes.int8, pool, 0);
+            CHECK(isfinite(int8) && (int8 > 0) == (probes.int8.run != NULL), "%s int8 %g", isa,
+                  int8);
+            double f32 = pith_limit_compute(&probes.f32, pool, 0);
+            CHECK(isfinite(f32) && (f32 > 0) == (probes.f32.run != NULL), "%s f32 %g", isa, f32);
+            double bf16 = pith_limit_compute(&probes.bf16, pool, 0);
+            CHECK(isfinite(bf16) && (bf16 > 0) == (probes.bf16.run != NULL), "%s bf16 %g", isa,
+                  bf16);
+        }
+        CHECK(pith_limit_dispatch(pool) > 0, "no time passes in a loop");
+        pith_probe_memory_free(&memory);
+        CHECK(memory.data == NULL, "freed memory is still named");
+        pith_pool_free(pool);
+    }
+    CHECK(pith_limit_clock() > 0, "no cycles");
+    CHECK_NO_LEAKS();
+}
+
+/* The reading loops see all of their bytes, whatever the pattern. */
+TEST(bench, read_probes_read_everything) {
+    enum { SIZE = 2 * PITH_PROBE_BLOCK };
+    unsigned char *data = test_guarded(SIZE);
+    static const size_t streams[] = {1, 2, 4};
+    memset(data, 0, SIZE);
+    for (size_t k = 0; pith_kernel_names[k] != NULL; k++) {
+        pith_probes probes = pith_probes_find(pith_kernel_names[k]);
+        for (size_t s = 0; s < 3; s++) {
+            for (size_t ahead = 0; ahead <= 2048; ahead += 2048) {
+                pith_probe_pattern pattern = {ahead, streams[s]};
+                CHECK(probes.read(data, SIZE, pattern) == 0, "%s: something in zeros", probes.isa);
+                /* One lane of the widest vector ends up in the checksum. */
+                for (size_t i = 0; i < SIZE; i += 64) {
+                    data[i] = 1;
+                    CHECK(probes.read(data, SIZE, pattern) != 0,
+                          "%s, %zu streams, ahead %zu: byte %zu is not read", probes.isa,
+                          streams[s], ahead, i);
+                    data[i] = 0;
+                }
+            }
+        }
+    }
+    test_guarded_free(data, SIZE);
+}
+
+static bool refuse(void *user) {
+    size_t *left = user;
+    return (*left)-- > 1;
+}
+
+TEST(bench, runs_fill_their_result) {
+    const char *path = test_path("bench.pith");
+    test_write_tiny_model(path, PITH_TYPE_INT4, 3);
+    pith_model *model = NULL;
+    pith_error error = {0};
+    pith_model_options model_options = {.n_threads = 2};
+    CHECK(pith_model_open(&model, path, &model_options, &error) == PITH_OK, "%s", error.message);
+    pith_bench_probe probe = {.probes = pith_probes_find(model->kernels->name)};
+    CHECK(pith_probe_memory_new(&probe.memory, (size_t)8 << 20, true, model->pool, &error) ==
+              PITH_OK,
+          "%s", error.message);
+    pith_bench_options options = {.n_repeats = 3, .n_batch = 2, .probe = &probe};
+    static const pith_bench_test tests[] = {
+        {.n_tokens = 5, .n_sessions = 1},
+        {.generate = true, .n_tokens = 3, .n_sessions = 1},
+        {.generate = true, .n_tokens = 3, .depth = 7, .n_sessions = 1},
+        {.generate = true, .n_tokens = 2, .depth = 3, .n_sessions = 5},
+        {.generate = true, .n_tokens = 1, .n_sessions = 5},
+    };
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        pith_bench_result r;
+        pith_status status = pith_bench_run(model, &tests[i], &options, &r, &error);
+        CHECK(status == PITH_OK, "test %zu: %s", i, error.message);
+        CHECK(r.n_repeats == 3 && r.tps_min > 0 && r.tps_min <= r.tps && r.tps <= r.tps_max,
+              "test %zu: %g <= %g <= %g", i, r.tps_min, r.tps, r.tps_max);
+        CHECK(r.first_seconds > 0, "test %zu: first %g", i, r.first_seconds);
+        CHECK(tests[i].generate == (r.p50 > 0) && r.p50 <= r.p90 && r.p90 <= r.p99,
+              "test %zu: %g %g %g", i, r.p50, r.p90, r.p99);
+        CHECK(r.limits.read_before > 0 && r.limits.read_after > 0, "test %zu: no stream", i);
+        CHECK(r.read_rate > 0 && r.linear_rate > 0 && r.attention_rate > 0, "test %zu: %g %g %g", i,
+              r.read_rate, r.linear_rate, r.attention_rate);
+        CHECK(r.share_of_stream < 0, "test %zu: %g of the stream from the cache", i,
+              r.share_of_stream);
+        size_t left = 2;
+        pith_bench_options stopped = options;
+        stopped.go_on = refuse;
+        stopped.go_on_user = &left;
+        pith_bench_result untouched = {.n_repeats = 77};
+        status = pith_bench_run(model, &tests[i], &stopped, &untouched, &error);
+        CHECK(status == PITH_ERROR_STOPPED, "test %zu: status %d", i, (int)status);
+        CHECK(untouched.n_repeats == 77, "test %zu: a stopped run wrote its result", i);
+    }
+    pith_bench_test huge = {.generate = true, .n_tokens = SIZE_MAX / 2, .depth = SIZE_MAX / 2 + 9};
+    pith_bench_result r;
+    CHECK(pith_bench_run(model, &huge, &options, &r, &error) == PITH_ERROR_MEMORY,
+          "a test of SIZE_MAX tokens");
+    pith_bench_probe_free(&probe);
+    pith_model_free(model);
+    CHECK_NO_LEAKS();
+}
