@@ -15,10 +15,12 @@
 
 enum {
     HUGE = 2 << 20,
-    SEGMENT = 256 << 20, /* read in one repetition */
-    PIECE = 4 << 20,     /* of a stream: threads that are ahead take over pieces of the others */
+    PIECE = 2 << 20, /* of a stream: threads that are ahead take over pieces of the others */
     /* Odd, so that the streams inside a piece do not fall on the same cache sets. */
     USED = PIECE - PITH_PROBE_BLOCK,
+    /* Read in one repetition: short, so that now and then no thread is interrupted. */
+    SEGMENT = 64 << 20,
+    SEGMENT_OF_THREAD = 16 << 20, /* at least */
     MIN_REPEATS = 3,
 };
 
@@ -52,7 +54,7 @@ static size_t choose_size(void) {
     if (pages > 0 && page > 0) {
         size = pith_min_size(size, (size_t)pages / 4 * (size_t)page);
     }
-    return size < SEGMENT ? pith_max_size(size / PIECE, 1) * PIECE : size / SEGMENT * SEGMENT;
+    return pith_max_size(size / PIECE, 1) * PIECE;
 }
 
 static void touch_pieces(void *argument, size_t begin, size_t end, size_t thread) {
@@ -170,7 +172,8 @@ enum { N_PATTERNS = sizeof patterns / sizeof patterns[0] };
 
 double pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory, pith_pool *pool,
                        double seconds, pith_probe_pattern *best) {
-    size_t segment = pith_min_size(memory->size, SEGMENT);
+    size_t share = pith_pool_threads(pool) * SEGMENT_OF_THREAD;
+    size_t segment = pith_min_size(memory->size, pith_max_size(SEGMENT, share));
     size_t n_segments = memory->size / segment;
     read_loop loop = {.read = probes->read, .n_pieces = segment / PIECE};
     team t = {.work = read_pieces, .argument = &loop};

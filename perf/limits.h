@@ -15,7 +15,7 @@ typedef struct pith_probe_memory {
     size_t span;
 } pith_probe_memory;
 
-/* `size` bytes rounded down to 4 MB (at least 4), or with 0 as much as an honest stream needs:
+/* `size` bytes rounded down to 2 MB (at least 2), or with 0 as much as an honest stream needs:
  * 16 times the last-level cache, within 1 GB to 2 GB, but no more than a quarter of the free
  * memory. With `huge` asked for as 2 MB pages, else as 4 KB pages. Errors: MEMORY. */
 pith_status pith_probe_memory_new(pith_probe_memory *out, size_t size, bool huge, pith_pool *pool,
