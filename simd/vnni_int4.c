@@ -14,10 +14,10 @@
 enum {
     FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full group */
     LINES = 4,                                /* lines of a slice */
-    FEW = 24,            /* most tokens for which decoding every 8 beats expanding */
-    STEP = 8,            /* most tokens that share one decoding */
-    AHEAD = 8 << 10,     /* prefetch distance in bytes */
-    EXPAND_AHEAD = 4352, /* two groups: what the next chunk expands */
+    FEW = PITH_MANY_TOKENS - 1, /* most tokens for which decoding every 8 beats expanding */
+    STEP = 8,                   /* most tokens that share one decoding */
+    AHEAD = 8 << 10,            /* prefetch distance in bytes */
+    EXPAND_AHEAD = 4352,        /* two groups: what the next chunk expands */
 };
 
 PITH_INLINE __m512i table_of_codes(void) {

@@ -157,7 +157,7 @@ static void check_type(pith_type type, size_t n_rows, const size_t *tokens, size
 }
 
 static const size_t few[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12};
-static const size_t many[] = {13, 17, 24, 25, 26, 27, 31};
+static const size_t many[] = {13, 17, 22, 24, 25, 26, 27, 31, 35};
 
 TEST(simd_product, tables_match_scalar_on_floats) {
     for (int type = PITH_TYPE_F32; type <= PITH_TYPE_BF16; type++) {
@@ -181,6 +181,19 @@ TEST(simd_product, float_chunks_of_tokens_match_scalar) {
     problem p = problem_new(PITH_TYPE_F16, 8200, 16, 29, TEST_RANDOM, &seed);
     check_all_tables(&p, 77);
     problem_free(&p);
+}
+
+/* Long prompts go through in blocks of tokens, each with a tail of its own. */
+TEST(simd_product, blocks_of_a_long_prompt_match_scalar) {
+    static const size_t tokens[] = {516, 517, 1043};
+    for (int type = PITH_TYPE_INT8; type <= PITH_TYPE_INT4; type++) {
+        for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+            uint64_t seed = 900 + i;
+            problem p = problem_new((pith_type)type, 544, 48, tokens[i], TEST_RANDOM, &seed);
+            check_all_tables(&p, 900 + i);
+            problem_free(&p);
+        }
+    }
 }
 
 TEST(simd_product, extreme_codes_do_not_saturate) {
