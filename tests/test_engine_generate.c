@@ -248,6 +248,13 @@ TEST(engine_generate, penalties_count_what_was_evaluated_before) {
         pith_status status = pith_generate(session, prompt + done, 4 - done, &params, collect,
                                            &outs[before], NULL, &error);
         CHECK(status == PITH_OK, "%s", error.message);
+        /* So large a penalty forbids every token of the prompt and every repetition. */
+        bool seen[300] = {false};
+        for (size_t i = 0; i < pith_session_length(session); i++) {
+            int32_t token = pith_session_tokens(session)[i];
+            CHECK(!seen[token], "token %d came twice, again at %zu", (int)token, i);
+            seen[token] = true;
+        }
         pith_session_free(session);
     }
     CHECK(outs[0].n == outs[1].n && memcmp(outs[0].bytes, outs[1].bytes, outs[0].n) == 0,
