@@ -121,14 +121,15 @@ PITH_API pith_status pith_model_open(pith_model **out, const char *path,
 PITH_API void pith_model_free(pith_model *model);
 
 typedef struct pith_model_info {
-    const char *architecture;  /* "llama" */
+    const char *architecture;  /* "llama", or "bert": an encoder, for pith_embed only */
     const char *type;          /* numeric type of the linear layers: "int4" */
     const char *isa;           /* kernels in use: "avx512-vnni" */
     const char *chat_format;   /* "llama2", or NULL when the chat markup is unknown */
     const char *chat_template; /* the checkpoint's own template text, or NULL */
     size_t n_vocab;            /* rows of the output head */
-    size_t n_context;          /* positions the model was trained for */
-    size_t n_embd;
+    size_t n_context;          /* positions the model was trained for; of an encoder: the most
+                                  tokens of a text, [CLS] and [SEP] included */
+    size_t n_embd;             /* hidden size; of an encoder: length of an embedding */
     size_t n_layers;
     size_t n_params;
     size_t weight_bytes; /* bytes of all weight tensors */
@@ -378,6 +379,50 @@ typedef bool (*pith_text_fn)(void *user, const char *text, size_t n_bytes);
 PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n_prompt,
                                    const pith_generate_params *params, pith_text_fn on_text,
                                    void *user, pith_usage *usage, pith_error *error);
+
+/* ---- Sentence embeddings --------------------------------------------------------------------- */
+
+/* One text, or a pair of texts that the encoder reads together. */
+typedef struct pith_embed_input {
+    const char *text; /* [n_bytes] UTF-8; may be NULL when n_bytes is 0 */
+    size_t n_bytes;
+    const char *pair; /* the second text [n_pair_bytes], or NULL */
+    size_t n_pair_bytes;
+} pith_embed_input;
+
+/* Zero-initialised means: all defaults. */
+typedef struct pith_embed_options {
+    bool no_truncate; /* a text over the model's limit is an error instead of being cut */
+    /* Called now and then from the thread that called pith_embed; false stops. May be NULL. */
+    bool (*progress)(void *user, size_t n_done, size_t n_inputs);
+    void *user;
+} pith_embed_options;
+
+/* What became of one text. */
+typedef struct pith_embed_result {
+    size_t n_tokens; /* that were encoded, [CLS] and [SEP] included */
+    bool truncated;  /* the text had more: its end was cut off */
+} pith_embed_result;
+
+/* Embeds texts [n_inputs] with an encoder model: out [n_inputs, n_embd], results [n_inputs] or
+ * NULL. Texts are packed by length and spread over the model's threads; a text's embedding does not
+ * depend on its company (bit for bit, with BLAS off). Concurrent calls on one model are allowed and
+ * share its threads. On failure `out` and `results` may be partly written.
+ * Errors: ARGUMENT, MEMORY, TEXT (invalid UTF-8, with the index of the text and the byte offset),
+ * CONTEXT (no_truncate, with the index), STOPPED, UNSUPPORTED (not an encoder), NUMERIC. */
+PITH_API pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs,
+                                size_t n_inputs, const pith_embed_options *options, float *out,
+                                pith_embed_result *results, pith_error *error);
+
+/* Cosine of the angle between two vectors [n]: dot product and squared norms of int8 vectors are
+ * exact integers (n <= 65536), of float vectors sums of exact products in double precision; then
+ * dot / sqrt(norm x norm) in double. 0 when a vector is all zero. Any thread, no state. */
+PITH_API double pith_cosine_f32(const float *a, const float *b, size_t n);
+PITH_API double pith_cosine_int8(const int8_t *a, const int8_t *b, size_t n);
+
+/* The int8 form of a vector [n] for storage: codes = round to even(x * 127 / max |x|). The scale is
+ * not kept: cosines do not need it. A vector with NaN or infinity gives zeros. */
+PITH_API void pith_quantize_vector(const float *x, size_t n, int8_t *codes);
 
 #ifdef __cplusplus
 }

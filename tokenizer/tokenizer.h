@@ -41,6 +41,22 @@ enum { PITH_ENCODE_MAX_BYTES = 1 << 29 }; /* of one text */
 pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                         unsigned flags, pith_tokens *out, pith_error *error);
 
+/* What a WordPiece encoder reads: [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]. */
+typedef struct pith_encoded {
+    size_t n_first; /* ids of token type 0: [CLS], the text, its [SEP]; those after are of type 1 */
+    bool truncated;
+} pith_encoded;
+
+/* Appends the ids of a text [n_bytes] or, with `pair` not NULL, of two texts. Special tokens
+ * written in the text are always read as such. With max_tokens (at least 3 for a text of its own, 4
+ * for a pair; 0: no limit) the end of the text is cut so that all fits; of a pair, one token at a
+ * time from the end of the longer one ("longest first"; of equal ones, from the second).
+ * Errors: as pith_encode; ARGUMENT (not a WordPiece vocabulary, max_tokens too small). */
+pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char *text,
+                                    size_t n_bytes, const char *pair, size_t n_pair_bytes,
+                                    size_t max_tokens, pith_tokens *out, pith_encoded *info,
+                                    pith_error *error);
+
 /* Id of the token spelled exactly so, or -1. */
 int32_t pith_tokenizer_find(const pith_tokenizer *tokenizer, const char *spelling, size_t n_bytes);
 
