@@ -17,7 +17,6 @@ enum {
     FEW = PITH_MANY_TOKENS - 1, /* most tokens for which decoding every 8 beats expanding */
     STEP = 8,                   /* most tokens that share one decoding */
     AHEAD = 8 << 10,            /* prefetch distance in bytes */
-    EXPAND_AHEAD = 4352,        /* two groups: what the next chunk expands */
 };
 
 PITH_INLINE __m512i table_of_codes(void) {
@@ -193,7 +192,8 @@ PITH_INLINE __m512i expand_line(__m512i code, __m512i magnitude, __m512i sign, _
 }
 
 /* A group of a tile, for pith_packed_tiles. */
-static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
+static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out,
+                         uintptr_t ahead) {
     const __m512i codes = table_of_codes();
     const __m512i nibble = _mm512_set1_epi8(15);
     const __m512i multipliers =
@@ -221,7 +221,7 @@ static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint
             PITH_UNROLL
             for (size_t j = 0; j < LINES; j++) {
                 __m512i both = _mm512_load_si512(lines + (s * LINES + j) * PITH_LINE_BYTES);
-                prefetch_ahead(lines + (s * LINES + j) * PITH_LINE_BYTES, EXPAND_AHEAD);
+                prefetch_ahead(lines + (s * LINES + j) * PITH_LINE_BYTES, ahead);
                 both = half == 0 ? both : _mm512_srli_epi16(both, 4);
                 __m512i index = _mm512_and_si512(both, nibble);
                 __m512i line =

@@ -10,8 +10,7 @@ enum {
     GROUP_LINES = PITH_INT8_GROUP / 4,
     FEW = 16, /* most tokens that read the packed lines directly */
     STEP = 8,
-    AHEAD = 8 << 10,        /* prefetch distance in bytes */
-    EXPAND_AHEAD = 8 << 10, /* 128 lines: what the next chunk expands */
+    AHEAD = 8 << 10, /* prefetch distance in bytes */
 };
 
 typedef struct tile_view {
@@ -134,10 +133,11 @@ static void few_tokens(const pith_product *p) {
 }
 
 /* A group of a tile, for pith_packed_tiles. */
-static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
+static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out,
+                         uintptr_t ahead) {
     const uint8_t *lines = tile + group * GROUP_LINES * PITH_LINE_BYTES;
     for (size_t j = 0; j < n_lines; j++) {
-        prefetch_ahead(lines + j * PITH_LINE_BYTES, EXPAND_AHEAD);
+        prefetch_ahead(lines + j * PITH_LINE_BYTES, ahead);
         /* every second line is the other tile's */
         _mm512_store_si512(out + 2 * j * PITH_LINE_BYTES,
                            load_unsigned(lines + j * PITH_LINE_BYTES));

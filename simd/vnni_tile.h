@@ -17,8 +17,9 @@ typedef struct pith_packed_tiles {
     size_t group_lines; /* of a full group; the last may be short */
 
     /* Writes the first n_lines lines of group `group` of a tile as bytes weight + 128 to every
-     * second line of `out`. */
-    void (*expand)(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out);
+     * second line of `out`, and fetches what lies `ahead` bytes after them. */
+    void (*expand)(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out,
+                   uintptr_t ahead);
 } pith_packed_tiles;
 
 void pith_many_tokens_vnni(const pith_product *product, const pith_packed_tiles *packed);
