@@ -57,11 +57,14 @@ while child.poll() is None and seconds() < 1:
     pass
 first = catches()
 child.send_signal(signal.SIGINT)
-while child.poll() is None and catches():
+while child.poll() is None and catches() and seconds() < 10:
     pass
 running = child.poll() is None
 child.send_signal(signal.SIGINT)
-print(first, running, child.wait() == -signal.SIGINT)
+while child.poll() is None and seconds() < 20:
+    pass
+print(first, running, child.poll() == -signal.SIGINT)
+child.kill()
 END
 )" = "1 True True"
 mkfifo "$T/fifo"
