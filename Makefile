@@ -113,7 +113,7 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 BUILD_PACKAGES := pkg-config libc6-dev libjansson-dev libutf8proc-dev libpcre2-dev libedit-dev \
                   libsodium-dev libopenblas0-pthread
 TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base
-CI_PACKAGES := $(TEST_PACKAGES) gnuplot-nox clang clang-format libclang-rt-14-dev
+CI_PACKAGES := $(TEST_PACKAGES) gnuplot-nox binutils clang clang-format libclang-rt-14-dev
 deps-build:
 	@tests/install_packages.sh $(BUILD_PACKAGES)
 deps-test:
@@ -197,7 +197,7 @@ arm64-test: ## the tests of base and simd for AArch64, under qemu (installs what
 
 # ---- Sanitizers, fuzzing, checks -----------------------------------------------------------------
 
-.PHONY: asan ubsan tsan fuzz format check-format check-includes
+.PHONY: asan ubsan tsan fuzz format check-format check-includes check-spills
 SANITIZE_OPT := -O1 -g -fno-omit-frame-pointer
 asan: ## the tests under AddressSanitizer and UBSan, and the gates that prove they go red
 	$(MAKE) BUILD=$(BUILD)/asan OPT='$(SANITIZE_OPT)' \
@@ -245,6 +245,8 @@ check-format: ## fail when a C file is not formatted
 	@clang-format --dry-run -Werror $(C_FILES)
 check-includes: ## fail when a layer includes one it must not see
 	tests/check_includes.sh
+check-spills: $(call objects,$(wildcard simd/vnni_*.c)) ## fail when a hot loop stores vectors to the stack (x86-64)
+	tests/check_spills.sh $(BUILD) $(CC)
 
 .PHONY: bench deps-bench install clean help
 BENCH_PACKAGES := $(BUILD_PACKAGES) python3 gnuplot-nox

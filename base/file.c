@@ -81,6 +81,10 @@ pith_status pith_file_read(const pith_file *file, size_t offset, void *data, siz
     return PITH_OK;
 }
 
+void pith_file_advise_sequential(const pith_file *file) {
+    (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+}
+
 pith_status pith_file_read_all(const char *path, size_t limit, const pith_allocator *allocator,
                                char **data, size_t *size, pith_error *error) {
     allocator = pith_allocator_or_default(allocator);
@@ -123,6 +127,8 @@ pith_status pith_file_map(const pith_file *file, const void **data, pith_error *
     if (start == MAP_FAILED) {
         return pith_fail_io(error, file->path, "map", errno);
     }
+    (void)madvise(start, file->size, MADV_HUGEPAGE);
+    (void)madvise(start, file->size, MADV_WILLNEED);
     *data = start;
     return PITH_OK;
 }

@@ -24,12 +24,17 @@ void pith_file_close(pith_file *file);
 pith_status pith_file_read(const pith_file *file, size_t offset, void *data, size_t size,
                            pith_error *error);
 
+/* Tells the system that the whole file is about to be read from front to back, so that it reads
+ * further ahead. Advice only. */
+void pith_file_advise_sequential(const pith_file *file);
+
 /* Reads a whole text-like file of at most `limit` bytes; *data is released by the caller with
  * pith_release and has a NUL after its *size bytes. */
 pith_status pith_file_read_all(const char *path, size_t limit, const pith_allocator *allocator,
                                char **data, size_t *size, pith_error *error);
 
-/* Maps [size] bytes from the start of the file read-only. An empty file is FORMAT. */
+/* Maps [size] bytes from the start of the file read-only, without waiting for any of them; the
+ * system is asked to begin reading and to use huge pages if it can. An empty file is FORMAT. */
 pith_status pith_file_map(const pith_file *file, const void **data, pith_error *error);
 void pith_file_unmap(const void *data, size_t size);
 

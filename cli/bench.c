@@ -15,7 +15,7 @@ typedef struct bench_settings {
     size_t type; /* 1 + pith_type */
     bool limits;
     const char *prompts, *generations, *depths, *sessions;
-    size_t repeats, output, batch;
+    size_t repeats, output, batch, context;
     pith_common_settings common;
 } bench_settings;
 
@@ -111,6 +111,15 @@ static const pith_option options[] = {
      .initial = "512",
      .help = "most tokens in one forward pass",
      .offset = offsetof(bench_settings, batch)},
+    {.name = "context",
+     .letter = 'c',
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = 1 << 24,
+     .help = "give every session room for N tokens and touch all of it, by default what the test "
+             "needs",
+     .offset = offsetof(bench_settings, context)},
     {.name = NULL},
 };
 
@@ -169,6 +178,7 @@ static pith_status run_tests(pith_cli *cli, const bench_settings *settings, cons
     pith_bench_options bench_options = {
         .n_repeats = settings->repeats,
         .n_batch = settings->batch,
+        .n_context = settings->context,
         .kv_type = (pith_kv_type)settings->common.kv,
         .go_on = go_on,
         .probe = &probe,
@@ -215,6 +225,9 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
     }
     report->load_seconds = pith_cli_seconds() - start;
     pith_model_get_info(model, &report->info);
+    if (settings->model != NULL && !settings->common.map && report->load_seconds > 0) {
+        report->load_gbps = 1e-9 * (double)report->info.weight_bytes / report->load_seconds;
+    }
     status = run_tests(cli, settings, model, report, error);
     if (status == PITH_OK) {
         status = pith_bench_print(cli, report, settings->output, error);

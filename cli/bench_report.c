@@ -40,12 +40,16 @@ static void print_md(pith_cli *cli, const pith_bench_report *report) {
     const pith_model_info *info = &report->info;
     double read = 0;
     double int8 = 0;
+    char load_rate[32] = "";
+    if (report->load_gbps > 0) {
+        snprintf(load_rate, sizeof load_rate, " (%.2f GB/s)", report->load_gbps);
+    }
     pith_cli_print(cli,
-                   "%s, %s, %.2f M parameters, %.1f MB, %s, %zu threads, loaded in %.2f s, "
+                   "%s, %s, %.2f M parameters, %.1f MB, %s, %zu threads, loaded in %.2f s%s, "
                    "peak memory %.1f MB\n\n",
                    report->name, info->type, 1e-6 * (double)info->n_params,
                    1e-6 * (double)info->weight_bytes, info->isa, info->n_threads,
-                   report->load_seconds, 1e-6 * (double)report->rss_peak);
+                   report->load_seconds, load_rate, 1e-6 * (double)report->rss_peak);
     pith_cli_print(
         cli, "| test         | threads | tokens/s |      min |      max | first s |   p50 ms |   "
              "p90 ms |   p99 ms | stream | int8 | memory MB |\n"
@@ -80,7 +84,7 @@ static void print_csv(pith_cli *cli, const pith_bench_report *report) {
     pith_cli_print(cli, "model,type,isa,threads,test,repeats,tps,tps_min,tps_max,first_seconds,"
                         "p50_seconds,p90_seconds,p99_seconds,share_of_stream,share_of_int8,"
                         "stream_gbps,int8_gops,attention_gops,failed,rss_bytes,rss_peak_bytes,"
-                        "load_seconds\n");
+                        "load_seconds,load_gbps\n");
     for (size_t i = 0; i < report->n_tests; i++) {
         const pith_bench_result *r = &report->results[i];
         bool steps = report->tests[i].generate;
@@ -92,7 +96,7 @@ static void print_csv(pith_cli *cli, const pith_bench_report *report) {
                        report->info.isa, report->info.n_threads,
                        pith_bench_test_name(&report->tests[i]).text, r->n_repeats, r->tps,
                        r->tps_min, r->tps_max, r->first_seconds);
-        pith_cli_print(cli, ",%s,%s,%s,%s,%s,%.3f,%.3f,%.3f,%s,%zu,%zu,%.4f\n",
+        pith_cli_print(cli, ",%s,%s,%s,%s,%s,%.3f,%.3f,%.3f,%s,%zu,%zu,%.4f,%s\n",
                        format_cell(r->p50, steps, "", 9).text,
                        format_cell(r->p90, steps, "", 9).text,
                        format_cell(r->p99, steps, "", 9).text,
@@ -100,7 +104,8 @@ static void print_csv(pith_cli *cli, const pith_bench_report *report) {
                        format_cell(r->share_of_int8, r->share_of_int8 >= 0, "", 4).text,
                        1e-9 * stream_limit(r), 1e-9 * int8_limit(r), 1e-9 * r->attention_rate,
                        r->failed ? "true" : "false", r->rss_bytes, report->rss_peak,
-                       report->load_seconds);
+                       report->load_seconds,
+                       format_cell(report->load_gbps, report->load_gbps > 0, "", 3).text);
     }
 }
 
@@ -144,10 +149,13 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
                              "int8_gops_before", 1e-9 * l->int8_before, "int8_gops_after",
                              1e-9 * l->int8_after, "read_gbps", 1e-9 * r->read_rate, "linear_gops",
                              1e-9 * r->linear_rate, "attention_gops", 1e-9 * r->attention_rate));
-    ok = ok && join(row, json_pack("{s:I,s:I,s:f,s:I,s:I}", "rss_bytes", (json_int_t)r->rss_bytes,
-                                   "rss_peak_bytes", (json_int_t)report->rss_peak, "load_seconds",
-                                   report->load_seconds, "params", (json_int_t)info->n_params,
-                                   "weight_bytes", (json_int_t)info->weight_bytes));
+    ok = ok &&
+         join(row, json_pack("{s:I,s:I,s:f,s:o,s:I,s:I}", "rss_bytes", (json_int_t)r->rss_bytes,
+                             "rss_peak_bytes", (json_int_t)report->rss_peak, "load_seconds",
+                             report->load_seconds, "load_gbps",
+                             real_or_null(report->load_gbps, report->load_gbps > 0), "params",
+                             (json_int_t)info->n_params, "weight_bytes",
+                             (json_int_t)info->weight_bytes));
     if (!ok) {
         json_decref(row);
         return NULL;

@@ -14,6 +14,7 @@ typedef struct pith_bench_report {
     const char *name; /* of the model */
     pith_model_info info;
     double load_seconds;
+    double load_gbps; /* bytes of weights / load_seconds / 10^9; 0: not from a file, or mapped */
     size_t n_tests;
     pith_bench_test tests[PITH_BENCH_MAX_TESTS];
     pith_bench_result results[PITH_BENCH_MAX_TESTS];

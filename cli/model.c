@@ -8,6 +8,8 @@
 
 #include "base/pool.h"
 
+#define LOAD_SILENCE 0.5 /* seconds that opening a model may take before a bar appears */
+
 static const char *const kv_types[] = {"f32", "f16", "int8", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 
@@ -202,6 +204,11 @@ pith_model_options pith_cli_model_options(pith_cli *cli, const pith_common_setti
     };
 }
 
+static bool on_load(void *user, size_t done, size_t total) {
+    pith_progress_update(user, done, total);
+    return !pith_interrupted();
+}
+
 pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *settings,
                                 const char *path, bool tokens_only, pith_model **out,
                                 pith_error *error) {
@@ -211,7 +218,14 @@ pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *setti
         options.blas = PITH_BLAS_OFF;
         options.map = true;
     }
-    return pith_model_open(out, path, &options, error);
+    pith_progress progress;
+    pith_progress_begin(&progress, cli, "B");
+    progress.drawn += LOAD_SILENCE;
+    options.load = on_load;
+    options.load_user = &progress;
+    pith_status status = pith_model_open(out, path, &options, error);
+    pith_progress_end(&progress);
+    return status;
 }
 
 pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t n_bytes,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/model.h"
 
 typedef struct run_settings {
@@ -216,6 +217,16 @@ static pith_status generate(pith_cli *cli, const pith_model *model, const run_se
     return status;
 }
 
+/* Learns now, not after the text, that the session cannot be saved: begins to write it and takes
+ * that back. */
+static pith_status check_session_path(const char *path, pith_error *error) {
+    pith_output *output = NULL;
+    pith_status status =
+        path == NULL ? PITH_OK : pith_output_create(&output, path, &pith_malloc_allocator, error);
+    pith_output_discard(output);
+    return status;
+}
+
 static int run(pith_cli *cli, const void *arguments) {
     const run_settings *settings = arguments;
     pith_error error;
@@ -232,8 +243,11 @@ static int run(pith_cli *cli, const void *arguments) {
     pith_model *model = NULL;
     int32_t *tokens = NULL;
     size_t n_tokens = 0;
-    pith_status status =
-        pith_cli_open_model(cli, &settings->common, settings->model, false, &model, &error);
+    pith_status status = check_session_path(settings->session, &error);
+    if (status == PITH_OK) {
+        status =
+            pith_cli_open_model(cli, &settings->common, settings->model, false, &model, &error);
+    }
     if (status == PITH_OK) {
         status = read_prompt(model, settings, &tokens, &n_tokens, &error);
     }

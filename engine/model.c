@@ -102,8 +102,9 @@ pith_status pith_model_open(pith_model **out, const char *path, const pith_model
     pith_model *model = NULL;
     pith_status status = pith_model_prepare(&model, options, error);
     if (status == PITH_OK) {
-        status = pith_model_file_open(&model->file, path, options->map, model->pool, &model->log,
-                                      &model->allocator, error);
+        const pith_load_watch watch = {.fn = options->load, .user = options->load_user};
+        status = pith_model_file_open_watched(&model->file, path, options->map, model->pool, &watch,
+                                              &model->log, &model->allocator, error);
     }
     if (status == PITH_OK) {
         status = adopt_file(model, error);

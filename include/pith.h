@@ -91,6 +91,10 @@ typedef enum pith_log_level { PITH_LOG_INFO, PITH_LOG_WARNING } pith_log_level;
 /* Receives one message without a newline; may be called from the thread that called the library. */
 typedef void (*pith_log_fn)(void *user, pith_log_level level, const char *message);
 
+/* Receives how many bytes of the weights have been read, `done` rising to `total`; false stops.
+ * Called several times a second from the thread that called the library. */
+typedef bool (*pith_load_fn)(void *user, size_t done, size_t total);
+
 /* ---- Model ----------------------------------------------------------------------------------- */
 
 typedef struct pith_model pith_model;
@@ -110,10 +114,13 @@ typedef struct pith_model_options {
     const pith_allocator *allocator; /* borrowed until pith_model_free */
     pith_log_fn log;                 /* NULL: silent */
     void *log_user;
+    pith_load_fn load; /* told how far reading is; NULL: nobody is. Not called with `map` */
+    void *load_user;
 } pith_model_options;
 
 /* Opens a `.pith` file (docs/format.md). Everything in the file is checked before use.
- * Errors: ARGUMENT, MEMORY, IO, FORMAT, UNSUPPORTED (isa not on this CPU, format version, BLAS). */
+ * Errors: ARGUMENT, MEMORY, IO, FORMAT, UNSUPPORTED (isa not on this CPU, format version, BLAS),
+ * STOPPED (options->load said no). */
 PITH_API pith_status pith_model_open(pith_model **out, const char *path,
                                      const pith_model_options *options, pith_error *error);
 

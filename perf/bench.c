@@ -15,6 +15,7 @@ enum {
     WARM_UP_TOKENS = 4,
     DEFAULT_BATCH = 512,
     MAX_ATTEMPTS = 3,
+    PAGE = 4096, /* bytes of the smallest page */
     CACHE_MARGIN =
         4, /* what a pass reads, if less than this many caches, may be found in them again */
 };
@@ -128,6 +129,14 @@ static void release(bench *b) {
     }
 }
 
+/* Makes every page of memory resident without changing what is in it. */
+static void touch(const pith_region *region) {
+    volatile unsigned char *data = region->data;
+    for (size_t i = 0; i < region->size; i += PAGE) {
+        data[i] = data[i];
+    }
+}
+
 static pith_status prepare(bench *b, const pith_model *model, pith_error *error) {
     const pith_allocator *allocator = &pith_malloc_allocator;
     const pith_bench_test *test = b->test;
@@ -144,6 +153,7 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
     }
     n_context = pith_max_size(n_context, b->n_sessions); /* else it would bound a pass */
     size_t n_batch = b->options->n_batch != 0 ? b->options->n_batch : DEFAULT_BATCH;
+    n_context = pith_max_size(n_context, b->options->n_context);
     b->max_rows = pith_min_size(n_batch, n_context);
     b->sessions = pith_allocate_zeroed(allocator, b->n_sessions, sizeof(pith_session *));
     b->next = pith_allocate(allocator, b->n_sessions, sizeof(const int32_t *));
@@ -165,6 +175,9 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
     for (size_t s = 0; status == PITH_OK && s < b->n_sessions; s++) {
         b->ones[s] = 1;
         status = pith_session_new(&b->sessions[s], model, &session_options, error);
+        if (status == PITH_OK && b->options->n_context != 0) {
+            touch(&b->sessions[s]->region);
+        }
     }
     return status;
 }

@@ -41,6 +41,7 @@ typedef struct pith_bench_probe {
 typedef struct pith_bench_options {
     size_t n_repeats; /* at least 1; one more run goes before them, untimed */
     size_t n_batch;   /* most tokens per forward pass; 0: 512 */
+    size_t n_context; /* of every session, all of it touched, if more than the test needs */
     pith_kv_type kv_type;
     bool (*go_on)(void *user); /* asked after every run and every generated token; may be NULL */
     void *go_on_user;

@@ -278,6 +278,13 @@ TEST(bench, runs_fill_their_result) {
         CHECK(status == PITH_ERROR_STOPPED, "test %zu: status %d", i, (int)status);
         CHECK(untouched.n_repeats == 77, "test %zu: a stopped run wrote its result", i);
     }
+    pith_bench_result roomy;
+    pith_bench_options with_context = options;
+    with_context.n_context = 200000; /* 2 layers x k, v x 8 values of f16: 64 bytes a token */
+    CHECK(pith_bench_run(model, &tests[0], &with_context, &roomy, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(roomy.rss_bytes > ((size_t)8 << 20) + (size_t)12000000, "only %zu bytes resident",
+          roomy.rss_bytes);
     pith_bench_test huge = {.generate = true, .n_tokens = SIZE_MAX / 2, .depth = SIZE_MAX / 2 + 9};
     pith_bench_result r;
     CHECK(pith_bench_run(model, &huge, &options, &r, &error) == PITH_ERROR_MEMORY,

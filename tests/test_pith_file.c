@@ -177,6 +177,61 @@ TEST(pith_file, read_mapped_and_in_memory_give_the_same_bytes) {
     CHECK_NO_LEAKS();
 }
 
+/* What a watch saw; it says no after `patience` calls. */
+typedef struct watcher {
+    size_t n_calls, patience, done, total;
+    bool orderly; /* never fewer bytes than before, never more than all */
+} watcher;
+
+static bool watch_load(void *user, size_t done, size_t total) {
+    watcher *w = user;
+    w->orderly = w->orderly && done >= w->done && done <= total && (done > 0 || w->n_calls == 0) &&
+                 (w->n_calls == 0 || total == w->total);
+    w->done = done;
+    w->total = total;
+    return ++w->n_calls < w->patience;
+}
+
+TEST(pith_file, loading_is_watched_and_can_be_stopped) {
+    const char *path = test_path("watched.pith");
+    test_model model;
+    pith_error error;
+    test_model_default(&model, PITH_TYPE_F32);
+    model.config.intermediate_size = 65536; /* 25 MB: several pieces */
+    model.config.num_hidden_layers = 1;
+    test_write_model(path, &model);
+    for (size_t n_threads = 0; n_threads <= 3; n_threads++) {
+        pith_pool *pool = NULL;
+        CHECK(n_threads == 0 || pith_pool_new(&pool, n_threads, NULL, &error) == PITH_OK, "%s",
+              error.message);
+        watcher w = {.patience = SIZE_MAX, .orderly = true};
+        pith_load_watch watch = {.fn = watch_load, .user = &w};
+        pith_model_file *file = NULL;
+        pith_status status =
+            pith_model_file_open_watched(&file, path, false, pool, &watch, NULL, NULL, &error);
+        CHECK(status == PITH_OK, "%zu threads: %s", n_threads, error.message);
+        CHECK(w.orderly && w.total > (20 << 20) && w.done == w.total,
+              "%zu threads: %zu of %zu bytes after %zu calls", n_threads, w.done, w.total,
+              w.n_calls);
+        CHECK(n_threads > 1 || w.n_calls > 3, "%zu threads: %zu calls", n_threads, w.n_calls);
+        pith_model_file_close(file);
+        for (size_t patience = 1; patience <= (n_threads > 1 ? 1U : w.n_calls); patience++) {
+            watcher impatient = {.patience = patience, .orderly = true};
+            watch.user = &impatient;
+            file = NULL;
+            status =
+                pith_model_file_open_watched(&file, path, false, pool, &watch, NULL, NULL, &error);
+            CHECK(status == PITH_ERROR_STOPPED && file == NULL &&
+                      strstr(error.message, "watched.pith") != NULL,
+                  "%zu threads, call %zu: %s", n_threads, patience, pith_status_name(status));
+            CHECK(impatient.n_calls == patience, "%zu threads: %zu calls, not %zu", n_threads,
+                  impatient.n_calls, patience);
+        }
+        pith_pool_free(pool);
+    }
+    CHECK_NO_LEAKS();
+}
+
 TEST(pith_file, memory_must_be_aligned) {
     test_image im = test_image_of_type(PITH_TYPE_INT4);
     pith_model_file *file = NULL;

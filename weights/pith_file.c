@@ -321,27 +321,61 @@ typedef struct reading {
     size_t offset; /* of the data in the file */
     size_t size;
     unsigned char *data;
+    const pith_load_watch *watch; /* may be NULL */
+    atomic_size_t next;           /* piece */
+    atomic_size_t done;           /* bytes */
+    atomic_bool stop;
     atomic_flag failed;
     pith_status status;
     pith_error error;
 } reading;
 
+static void read_failed(reading *r, pith_status status, const pith_error *why) {
+    if (!atomic_flag_test_and_set(&r->failed)) {
+        r->status = status;
+        r->error = *why;
+    }
+    atomic_store(&r->stop, true);
+}
+
+/* Only the calling thread reports. */
+static void report_progress(reading *r, size_t thread) {
+    const pith_load_watch *watch = r->watch;
+    if (thread == 0 && watch != NULL && watch->fn != NULL &&
+        !watch->fn(watch->user, atomic_load(&r->done), r->size)) {
+        pith_error why;
+        read_failed(r, pith_fail(&why, PITH_ERROR_STOPPED, "%s: stopped", r->file->path), &why);
+    }
+}
+
+/* Every thread takes the next piece in file order, for the sake of the system's read-ahead and of
+ * disks that seek, and is the first to touch the piece's memory: huge pages are zeroed in parallel
+ * and filled while they are in the cache. */
 static void read_pieces(void *argument, size_t begin, size_t end, size_t thread) {
     reading *r = argument;
-    (void)thread;
-    for (size_t piece = begin; piece < end; piece++) {
+    const size_t n_pieces = r->size / READ_PIECE + (r->size % READ_PIECE != 0);
+    (void)begin;
+    (void)end;
+    while (!atomic_load(&r->stop)) {
+        size_t piece = atomic_fetch_add(&r->next, 1);
+        if (piece >= n_pieces) {
+            return;
+        }
         size_t at = piece * READ_PIECE;
         size_t n = pith_min_size(r->size - at, READ_PIECE);
         pith_error why;
         pith_status status = pith_file_read(r->file, r->offset + at, r->data + at, n, &why);
-        if (status != PITH_OK && !atomic_flag_test_and_set(&r->failed)) {
-            r->status = status;
-            r->error = why;
+        if (status != PITH_OK) {
+            read_failed(r, status, &why);
+            return;
         }
+        atomic_fetch_add(&r->done, n);
+        report_progress(r, thread);
     }
 }
 
-static pith_status read_data(opened *o, const pith_file *file, pith_pool *pool, pith_error *error) {
+static pith_status read_data(opened *o, const pith_file *file, pith_pool *pool,
+                             const pith_load_watch *watch, pith_error *error) {
     size_t offset = pith_safetensors_data_offset(o->file.header);
     size_t size = file->size - offset;
     pith_status status = pith_region_allocate(&o->region, size, o->allocator, error);
@@ -353,13 +387,17 @@ static pith_status read_data(opened *o, const pith_file *file, pith_pool *pool, 
         .offset = offset,
         .size = size,
         .data = o->region.data,
+        .watch = watch,
         .failed = ATOMIC_FLAG_INIT,
     };
-    size_t n_pieces = size / READ_PIECE + (size % READ_PIECE != 0);
+    pith_file_advise_sequential(file);
     if (pool != NULL) {
-        pith_pool_run(pool, n_pieces, 1, read_pieces, &r);
+        pith_pool_run(pool, pith_pool_threads(pool), 1, read_pieces, &r);
     } else {
-        read_pieces(&r, 0, n_pieces, 0);
+        read_pieces(&r, 0, 1, 0);
+    }
+    if (r.status == PITH_OK) {
+        report_progress(&r, 0); /* pieces that others finished last */
     }
     if (r.status != PITH_OK) {
         return pith_fail(error, r.status, "%s", r.error.message);
@@ -376,13 +414,13 @@ static pith_status map_data(opened *o, const pith_file *file, pith_error *error)
 }
 
 static pith_status open_file(opened *o, const pith_file *file, bool map, pith_pool *pool,
-                             const pith_log *log, pith_error *error) {
+                             const pith_load_watch *watch, const pith_log *log, pith_error *error) {
     pith_status status = pith_safetensors_read(&o->file.header, file, o->allocator, error);
     if (status == PITH_OK) {
         status = check_header(o, log, error);
     }
     if (status == PITH_OK) {
-        status = map ? map_data(o, file, error) : read_data(o, file, pool, error);
+        status = map ? map_data(o, file, error) : read_data(o, file, pool, watch, error);
     }
     if (status != PITH_OK) {
         return status;
@@ -397,6 +435,13 @@ static pith_status open_file(opened *o, const pith_file *file, bool map, pith_po
 pith_status pith_model_file_open(pith_model_file **out, const char *path, bool map, pith_pool *pool,
                                  const pith_log *log, const pith_allocator *allocator,
                                  pith_error *error) {
+    return pith_model_file_open_watched(out, path, map, pool, NULL, log, allocator, error);
+}
+
+pith_status pith_model_file_open_watched(pith_model_file **out, const char *path, bool map,
+                                         pith_pool *pool, const pith_load_watch *watch,
+                                         const pith_log *log, const pith_allocator *allocator,
+                                         pith_error *error) {
     opened *o;
     pith_file file;
     pith_status status = opened_new(&o, path, allocator, error);
@@ -405,7 +450,7 @@ pith_status pith_model_file_open(pith_model_file **out, const char *path, bool m
     }
     status = pith_file_open(&file, o->path, error);
     if (status == PITH_OK) {
-        status = open_file(o, &file, map, pool, log, error);
+        status = open_file(o, &file, map, pool, watch, log, error);
         pith_file_close(&file);
     }
     if (status != PITH_OK) {

@@ -37,6 +37,16 @@ pith_status pith_model_file_open(pith_model_file **out, const char *path, bool m
                                  pith_error *error);
 void pith_model_file_close(pith_model_file *file); /* accepts NULL */
 
+/* The same, telling `watch` (NULL: nobody) how far reading is. Errors: also STOPPED. */
+typedef struct pith_load_watch {
+    pith_load_fn fn; /* may be NULL */
+    void *user;
+} pith_load_watch;
+pith_status pith_model_file_open_watched(pith_model_file **out, const char *path, bool map,
+                                         pith_pool *pool, const pith_load_watch *watch,
+                                         const pith_log *log, const pith_allocator *allocator,
+                                         pith_error *error);
+
 /* The same from a whole file in memory, which is borrowed until close and must be 64-byte aligned
  * (else ARGUMENT). `name` stands for the path. */
 pith_status pith_model_file_open_memory(pith_model_file **out, const void *bytes, size_t size,

@@ -14,13 +14,14 @@ print(*[t["test"] for t in rows])
 keys = """model type isa threads test tokens depth sessions repeats tps tps_min tps_max first_seconds
     p50_seconds p90_seconds p99_seconds share_of_stream share_of_int8 stream_gbps int8_gops
     stream_gbps_before stream_gbps_after int8_gops_before int8_gops_after read_gbps linear_gops
-    attention_gops failed rss_bytes rss_peak_bytes load_seconds params weight_bytes""".split()
+    attention_gops failed rss_bytes rss_peak_bytes load_seconds load_gbps params weight_bytes""".split()
 documented = open("perf/results/README.md").read()
 for t in rows:
     ok = (sorted(t) == sorted(keys) and all("`%s`" % k in documented for k in keys)
           and t["threads"] == 1 and t["tps_min"] <= t["tps"] <= t["tps_max"]
           and (t["p50_seconds"] is None) == (t["test"] == "pp8")
           and t["stream_gbps"] == max(t["stream_gbps_before"], t["stream_gbps_after"]) > 0
+          and abs(t["load_gbps"] * t["load_seconds"] * 1e9 / t["weight_bytes"] - 1) < 1e-4
           and t["share_of_stream"] is None and t["failed"] is False
           and (t["int8_gops"] == 0 or
                abs(t["share_of_int8"] - t["linear_gops"] / t["int8_gops"]) < 1e-5)
@@ -30,6 +31,18 @@ for t in rows:
 END
 is "bench -o json is an array of tests" "$(python3 "$T/check.py" "$T/bench.json")" = \
     'pp8 tg4 tg4x3 tg4@d20 tg4@d20x3'
+# A context of more tokens than the test needs is really in memory.
+resident() {
+    "$PITH" bench "$TALE" -p 8 -n 0 -r 1 -t 1 "$@" -o jsonl | python3 -c '
+import json, sys
+row = json.loads(sys.stdin.readline())
+print(row["rss_bytes"] >> 20, row["load_gbps"])'
+}
+what="bench --context"
+small=$(resident --mmap)
+large=$(resident --mmap -c 100000)
+is "bench --context touches the cache ($small, $large)" "${large% *}" -gt $((${small% *} + 250))
+is "bench --mmap reports no load rate" "${small#* }" = None
 expect 0 "$PITH" bench "$TALE" -p 8 -n 4 -r 1 -o jsonl
 cp "$T/out" "$T/bench.jsonl"
 is "bench -o jsonl is a row per line" "$(python3 -c '

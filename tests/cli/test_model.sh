@@ -35,6 +35,21 @@ n, = struct.unpack("<Q", f.read(8))
 h = {k: v for k, v in json.loads(f.read(n)).items() if k != "__metadata__"}
 print(len(h), h["model.layers.5.mlp.down_proj.weight"]["shape"], h["lm_head.weight"]["shape"])' \
     "$T/importance")" = "25 [704] [256]"
+# Every position feeds the head, not only the last of a window: n x mean is the sum of squares over
+# n positions, which one more position can only raise.
+for n in 15 16; do
+    "$PITH" importance "$T/f32.pith" "$T/text" --out "$T/importance-$n" -c $n -w 1 --blas off
+done
+is "every position of a window feeds the head" "$(python3 -c '
+import json, struct, sys
+def sums(n):
+    data = open("%s-%d" % (sys.argv[1], n), "rb").read()
+    size, = struct.unpack("<Q", data[:8])
+    begin, end = json.loads(data[8:8 + size])["lm_head.weight"]["data_offsets"]
+    return [n * x for x in struct.unpack("<%df" % ((end - begin) // 4), data[8 + size:][begin:end])]
+pairs = list(zip(sums(15), sums(16)))
+print(len(pairs), sum(b < a * (1 - 1e-5) for a, b in pairs), sum(b > a for a, b in pairs) > 200)' \
+    "$T/importance")" = "256 0 True"
 expect 0 "$PITH" convert "$SOURCE" "$T/weighed.pith" --type int4 --importance "$T/importance"
 is "importance changes the quantised weights" \
     "$(sha256sum <"$T/int4.pith")" != "$(sha256sum <"$T/weighed.pith")"

@@ -97,6 +97,12 @@ is "another prompt gives its own text" "$(cat "$T/plain")" = "$(cat "$T/out")"
 cp "$T/tale.session" "$T/before.session"
 fails 1 'tale.session: was saved with a KV cache of f16' "$PITH" run "$TALE" -p x --kv f32 --session "$T/tale.session"
 fails 1 'not a session file' "$PITH" run "$TALE" -p x --session "$CHAT"
+# One that cannot be saved is refused before anything is generated or a model is opened.
+fails 1 'no-such/x.session.*No such file' "$PITH" run "$TALE" -p x -n 4 --session "$T/no-such/x.session"
+fails 1 'no-such/x.session' "$PITH" run "$T/no-such.pith" -p x -n 4 --session "$T/no-such/x.session"
+fails 1 '/proc/x.session' "$PITH" run "$TALE" -p x -n 4 --session /proc/x.session
+fails 1 'not a regular file' "$PITH" run "$TALE" -p x -n 4 --session "$T"
+is "a refused session leaves no temporary" "$(find "$T" -name '*.session.tmp-*' | wc -l)" = 0
 head -c 5000 "$T/before.session" >"$T/cut.session"
 fails 1 'cut.session' "$PITH" run "$TALE" -p x --session "$T/cut.session"
 is "a refused session is left alone" "$(cmp "$T/before.session" "$T/tale.session" 2>&1)" = ""

@@ -1,0 +1,110 @@
+#!/bin/sh
+# Reads the listing of the kernels that live by their registers: the innermost loops that multiply
+# integers must store no vector to the stack. A sum that does not stay in its register costs a store
+# and a load per step, and a third of the speed, while every result stays right.
+# Usage: tests/check_spills.sh BUILD [CC]   (BUILD/simd/*.o exist; CC only names the compiler)
+set -eu
+build=$1
+cc=${2:-cc}
+echo "$("$cc" --version | head -n 1), $(objdump --version | head -n 1)"
+
+# FILE PRODUCT FUNCTION... : in every function, the innermost loops with the instruction PRODUCT.
+check() {
+    file=$build/simd/$1.o
+    product=$2
+    shift 2
+    objdump -d --no-show-raw-insn "$file" | awk -v product="$product" -v wanted="$*" \
+        -v file="${file##*/}" '
+    function hex(text,    i, n) {
+        n = 0
+        for (i = 1; i <= length(text); i++) {
+            n = n * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
+        }
+        return n
+    }
+    # What a loop from instruction `first` to `last` holds; true when no other loop is inside it.
+    function innermost(first, last,    i) {
+        products = stores = loads = 0
+        for (i = first; i <= last; i++) {
+            if (i < last && target[i] >= address[first] && target[i] <= address[i]) {
+                return 0
+            }
+            if (opcode[i] == product) {
+                products++
+            }
+            if (is_store[i]) {
+                stores++
+            }
+            if (is_load[i]) {
+                loads++
+            }
+        }
+        return products > 0
+    }
+    function finish(    i, j, n, loops) {
+        if (name == "" || !(name in want)) {
+            return
+        }
+        n = loops = 0
+        for (i = 1; i <= count; i++) {
+            for (j = 1; target[i] != -1 && j <= i; j++) {
+                if (address[j] == target[i] && innermost(j, i)) {
+                    loops++
+                    n += stores
+                    printf "%-14s %-14s loop of %3d instructions: %3d %s, %2d vector stores to ", \
+                        file, name, i - j + 1, products, product, stores
+                    printf "the stack, %2d loads\n", loads
+                }
+            }
+        }
+        if (loops == 0) {
+            printf "%s: %s has no loop with %s\n", file, name, product
+        }
+        bad += n > 0 || loops == 0
+        delete want[name]
+    }
+    BEGIN {
+        n_wanted = split(wanted, names, " ")
+        for (i = 1; i <= n_wanted; i++) {
+            want[names[i]] = 1
+        }
+    }
+    /^[0-9a-f]+ <.*>:$/ {
+        finish()
+        name = substr($2, 2, length($2) - 3)
+        count = frame = 0
+        next
+    }
+    /^ *[0-9a-f]+:\t/ {
+        i = ++count
+        address[i] = hex(substr($1, 1, length($1) - 1))
+        opcode[i] = $2
+        target[i] = $2 ~ /^j/ && $3 ~ /^[0-9a-f]+$/ ? hex($3) : -1
+        if ($0 ~ /mov +%rsp,%rbp/) {
+            frame = 1 # else rbp is a register like others
+        }
+        vector = $0 ~ /%[xyz]mm/
+        stack = $0 ~ /\(%rsp[,)]/ || (frame && $0 ~ /\(%rbp[,)]/)
+        store = $0 ~ /%[xyz]mm[0-9]+,[^,]*\(%r[sb]p[^)]*\)( *\{[^}]*\})?$/
+        is_store[i] = vector && stack && store
+        is_load[i] = vector && stack && !store
+    }
+    END {
+        finish()
+        for (name in want) {
+            printf "%s: no function %s\n", file, name
+            bad++
+        }
+        exit bad > 0
+    }' || failed=1
+}
+
+failed=0
+check vnni_tile vpdpbusd add_group_4 add_group_8 add_group_12
+check vnni_int4 vpdpbusd few_tile_1 few_tile_2 few_tile_3 few_tile_4 few_tile_6 few_tile_8
+check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_4 few_tile_8
+if [ "$failed" != 0 ]; then
+    echo "check-spills: FAILED"
+    exit 1
+fi
+echo "check-spills: no vector is stored to the stack in these loops"
