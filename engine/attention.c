@@ -16,7 +16,7 @@
 enum {
     CHUNK = 256, /* keys */
     BLOCK_ROWS =
-        32,         /* query rows (row x head of the group) of one task, unless one group is more */
+        48,         /* query rows (row x head of the group) of one task, unless one group is more */
     SPLIT_ROWS = 4, /* passes of at most this many rows are cut into single chunks */
 };
 
@@ -151,9 +151,7 @@ static void merge(const pith_kernels *kernels, size_t n, size_t head_dim, float 
         float old = weights[2 * i];
         float new = weights[2 * i + 1];
         l[i] = l[i] * old + l_c[i] * new;
-        for (size_t d = 0; d < head_dim; d++) {
-            o[i * head_dim + d] = o[i * head_dim + d] * old + o_c[i * head_dim + d] * new;
-        }
+        kernels->blend(o + i * head_dim, old, o_c + i * head_dim, new, head_dim);
     }
 }
 
