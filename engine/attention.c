@@ -97,7 +97,7 @@ static void gather_queries(const pith_forward *f, pith_row_block rows, size_t kv
 typedef struct chunk_part {
     const pith_kv_cache *kv;
     size_t layer, kv_head;
-    size_t key, n_keys; /* first key, a multiple of CHUNK or of a block */
+    size_t key, n_keys; /* first key, a multiple of CHUNK */
     size_t n_q;
 } chunk_part;
 
