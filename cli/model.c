@@ -40,7 +40,8 @@ const pith_option pith_common_options[] = {
      .kind = PITH_OPTION_CHOICE,
      .argument = "TYPE",
      .choices = kv_types,
-     .help = "type of the KV cache, by default f32 for f32 weights and f16 for others",
+     .help = "type of the KV cache, by default f32 for f32 weights and f16 for others; int8 is "
+             "half of f16",
      .offset = offsetof(pith_common_settings, kv)},
     {.name = "blas",
      .kind = PITH_OPTION_CHOICE,

@@ -16,7 +16,7 @@
 enum {
     CHUNK = 256, /* keys */
     BLOCK_ROWS =
-        32,         /* query rows (row x head of the group) of one task, unless one group is more */
+        48,         /* query rows (row x head of the group) of one task, unless one group is more */
     SPLIT_ROWS = 4, /* passes of at most this many rows are cut into single chunks */
 };
 
@@ -93,15 +93,56 @@ static void gather_queries(const pith_forward *f, pith_row_block rows, size_t kv
     }
 }
 
+/* Some queries and the keys of one chunk. */
+typedef struct chunk_part {
+    const pith_kv_cache *kv;
+    size_t layer, kv_head;
+    size_t key, n_keys; /* first key, a multiple of CHUNK */
+    size_t n_q;
+} chunk_part;
+
+static void chunk_scores(const pith_kernels *kernels, const chunk_part *c, const float *q,
+                         float *scores) {
+    const pith_kv_cache *kv = c->kv;
+    const void *k = pith_kv_keys(kv, c->layer, c->kv_head, c->key / PITH_KEY_BLOCK);
+    size_t n_blocks = (c->n_keys + PITH_KEY_BLOCK - 1) / PITH_KEY_BLOCK;
+    if (kv->type == PITH_KV_F32) {
+        kernels->scores_f32(q, c->n_q, kv->head_dim, k, n_blocks, scores, CHUNK);
+    } else if (kv->type == PITH_KV_F16) {
+        kernels->scores_f16(q, c->n_q, kv->head_dim, k, n_blocks, scores, CHUNK);
+    } else {
+        kernels->scores_int8(q, c->n_q, kv->head_dim, k, n_blocks, scores, CHUNK);
+        const float *scales = pith_kv_key_scales(kv, c->layer, c->kv_head, c->key);
+        for (size_t i = 0; i < c->n_q; i++) {
+            kernels->multiply(scores + i * CHUNK, scales, c->n_keys);
+        }
+    }
+}
+
+/* o = p V; p is changed. */
+static void chunk_values(const pith_kernels *kernels, const chunk_part *c, float *p, float *o) {
+    const pith_kv_cache *kv = c->kv;
+    const void *v = pith_kv_values(kv, c->layer, c->kv_head, c->key);
+    if (kv->type == PITH_KV_F32) {
+        kernels->values_f32(p, CHUNK, c->n_q, c->n_keys, kv->head_dim, v, o);
+    } else if (kv->type == PITH_KV_F16) {
+        kernels->values_f16(p, CHUNK, c->n_q, c->n_keys, kv->head_dim, v, o);
+    } else {
+        const float *scales = pith_kv_value_scales(kv, c->layer, c->kv_head, c->key);
+        for (size_t i = 0; i < c->n_q; i++) {
+            kernels->multiply(p + i * CHUNK, scales, c->n_keys);
+        }
+        kernels->values_int8(p, CHUNK, c->n_q, c->n_keys, kv->head_dim, v, o);
+    }
+}
+
 /* Attention of the block's rows to one chunk: fills chunk_o, chunk_m, chunk_l for the rows that see
  * some of it, which are returned (relative to the block). */
 static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t kv_head,
                                    pith_row_block rows, size_t chunk, const attend *b) {
     const pith_llama_config *config = &f->model->llama.config;
     const pith_kernels *kernels = f->model->kernels;
-    const pith_kv_cache *kv = f->rows[rows.first].kv;
     size_t group = group_size(config);
-    size_t head_dim = config->head_dim;
     size_t start = f->rows[rows.first].position;
     size_t key = chunk * CHUNK;
 
@@ -110,29 +151,21 @@ static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t k
     while (end > first && first_key(config, start + end - 1) >= key + CHUNK) {
         end--;
     }
-    size_t n_q = (end - first) * group;
-    size_t n_keys = pith_min_size(start + end - key, CHUNK);
-    size_t n_blocks = (n_keys + PITH_KEY_BLOCK - 1) / PITH_KEY_BLOCK;
-    const float *q = b->q + first * group * head_dim;
-    const void *k = pith_kv_keys(kv, layer, kv_head, key / PITH_KEY_BLOCK);
-    const void *v = pith_kv_values(kv, layer, kv_head, key);
-
-    if (kv->type == PITH_KV_F32) {
-        kernels->scores_f32(q, n_q, head_dim, k, n_blocks, b->scores, CHUNK);
-    } else {
-        kernels->scores_f16(q, n_q, head_dim, k, n_blocks, b->scores, CHUNK);
-    }
-    for (size_t i = 0; i < n_q; i++) {
+    chunk_part part = {.kv = f->rows[rows.first].kv,
+                       .layer = layer,
+                       .kv_head = kv_head,
+                       .key = key,
+                       .n_keys = pith_min_size(start + end - key, CHUNK),
+                       .n_q = (end - first) * group};
+    chunk_scores(kernels, &part, b->q + first * group * config->head_dim, b->scores);
+    for (size_t i = 0; i < part.n_q; i++) {
         size_t position = start + first + i / group;
         size_t seen = pith_max_size(first_key(config, position), key) - key;
         kernels->softmax(b->scores + i * CHUNK, seen, pith_min_size(position + 1 - key, CHUNK),
-                         n_blocks * PITH_KEY_BLOCK, &b->chunk_m[i], &b->chunk_l[i]);
+                         pith_round_up(part.n_keys, PITH_KEY_BLOCK), &b->chunk_m[i],
+                         &b->chunk_l[i]);
     }
-    if (kv->type == PITH_KV_F32) {
-        kernels->values_f32(b->scores, CHUNK, n_q, n_keys, head_dim, v, b->chunk_o);
-    } else {
-        kernels->values_f16(b->scores, CHUNK, n_q, n_keys, head_dim, v, b->chunk_o);
-    }
+    chunk_values(kernels, &part, b->scores, b->chunk_o);
     return (pith_row_block){.first = first, .n = end - first};
 }
 
@@ -151,9 +184,7 @@ static void merge(const pith_kernels *kernels, size_t n, size_t head_dim, float 
         float old = weights[2 * i];
         float new = weights[2 * i + 1];
         l[i] = l[i] * old + l_c[i] * new;
-        for (size_t d = 0; d < head_dim; d++) {
-            o[i * head_dim + d] = o[i * head_dim + d] * old + o_c[i * head_dim + d] * new;
-        }
+        kernels->blend(o + i * head_dim, old, o_c + i * head_dim, new, head_dim);
     }
 }
 

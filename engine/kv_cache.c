@@ -8,7 +8,9 @@
 void pith_kv_cache_take(pith_kv_cache *kv, pith_arena *arena, const pith_llama_config *config,
                         pith_kv_type type, size_t n_context) {
     kv->type = type;
-    kv->element = type == PITH_KV_F32 ? sizeof(float) : sizeof(uint16_t);
+    kv->element = type == PITH_KV_F32   ? sizeof(float)
+                  : type == PITH_KV_F16 ? sizeof(uint16_t)
+                                        : sizeof(int8_t);
     kv->capacity = pith_round_up(n_context, PITH_KEY_BLOCK);
     kv->n_kv_heads = config->num_key_value_heads;
     kv->head_dim = config->head_dim;
@@ -16,6 +18,12 @@ void pith_kv_cache_take(pith_kv_cache *kv, pith_arena *arena, const pith_llama_c
     size_t rows = config->num_hidden_layers * kv->n_kv_heads * kv->capacity;
     kv->k = pith_arena_take(arena, rows, kv->head_dim * kv->element);
     kv->v = pith_arena_take(arena, rows, kv->head_dim * kv->element);
+    kv->k_scales = NULL;
+    kv->v_scales = NULL;
+    if (type == PITH_KV_INT8) {
+        kv->k_scales = pith_arena_take(arena, rows, sizeof *kv->k_scales);
+        kv->v_scales = pith_arena_take(arena, rows, sizeof *kv->v_scales);
+    }
 }
 
 /* Index of the first element of a head's keys or values. */
@@ -31,6 +39,18 @@ const void *pith_kv_keys(const pith_kv_cache *kv, size_t layer, size_t head, siz
 const void *pith_kv_values(const pith_kv_cache *kv, size_t layer, size_t head, size_t position) {
     size_t index = head_start(kv, layer, head) + position * kv->head_dim;
     return kv->v + index * kv->element;
+}
+
+static size_t scale_start(const pith_kv_cache *kv, size_t layer, size_t head) {
+    return (layer * kv->n_kv_heads + head) * kv->capacity;
+}
+
+float *pith_kv_key_scales(const pith_kv_cache *kv, size_t layer, size_t head, size_t position) {
+    return kv->k_scales + scale_start(kv, layer, head) + position;
+}
+
+float *pith_kv_value_scales(const pith_kv_cache *kv, size_t layer, size_t head, size_t position) {
+    return kv->v_scales + scale_start(kv, layer, head) + position;
 }
 
 /* One head's key [head_dim] into lane position % 16 of its block. */
@@ -53,6 +73,30 @@ static void store_key_f16(uint16_t *block, size_t lane, const float *k, size_t h
     }
 }
 
+/* Codes and scale of one head's key or value. */
+static float quantize_head(const float *x, size_t head_dim, int8_t *codes,
+                           const pith_kernels *kernels) {
+    float scale;
+    int32_t offset;
+    kernels->quantize(x, head_dim, PITH_KV_MAX_INT8_DIM, codes, &scale, &offset, NULL);
+    return scale;
+}
+
+static void store_int8(const pith_kv_cache *kv, const pith_kernels *kernels, size_t layer,
+                       size_t head, size_t position, const float *k, const float *v) {
+    size_t lane = position % PITH_KEY_BLOCK;
+    size_t start = head_start(kv, layer, head);
+    int8_t *keys = (int8_t *)kv->k + start + (position - lane) * kv->head_dim + lane;
+    int8_t codes[PITH_KV_MAX_INT8_DIM];
+    *pith_kv_key_scales(kv, layer, head, position) = quantize_head(k, kv->head_dim, codes, kernels);
+    for (size_t d = 0; d < kv->head_dim; d++) {
+        keys[d * PITH_KEY_BLOCK] = codes[d];
+    }
+    *pith_kv_value_scales(kv, layer, head, position) =
+        quantize_head(v, kv->head_dim, codes, kernels);
+    memcpy(kv->v + start + position * kv->head_dim, codes, kv->head_dim);
+}
+
 void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t layer,
                    size_t position, const float *k, const float *v) {
     size_t lane = position % PITH_KEY_BLOCK;
@@ -63,7 +107,9 @@ void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t 
         const float *v_head = v + head * kv->head_dim;
         unsigned char *keys = kv->k + (start + key_in_head) * kv->element;
         unsigned char *values = kv->v + (start + position * kv->head_dim) * kv->element;
-        if (kv->type == PITH_KV_F32) {
+        if (kv->type == PITH_KV_INT8) {
+            store_int8(kv, kernels, layer, head, position, k_head, v_head);
+        } else if (kv->type == PITH_KV_F32) {
             store_key_f32((float *)(void *)keys, lane, k_head, kv->head_dim);
             memcpy(values, v_head, kv->head_dim * sizeof(float));
         } else {
@@ -82,6 +128,12 @@ void pith_kv_copy(const pith_kv_cache *to, const pith_kv_cache *from, size_t n_l
                    from->k + head_start(from, layer, head) * from->element, keys);
             memcpy(to->v + head_start(to, layer, head) * to->element,
                    from->v + head_start(from, layer, head) * from->element, values);
+            if (from->type == PITH_KV_INT8) {
+                memcpy(pith_kv_key_scales(to, layer, head, 0),
+                       pith_kv_key_scales(from, layer, head, 0), n * sizeof(float));
+                memcpy(pith_kv_value_scales(to, layer, head, 0),
+                       pith_kv_value_scales(from, layer, head, 0), n * sizeof(float));
+            }
         }
     }
 }

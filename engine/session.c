@@ -35,8 +35,11 @@ static pith_status check_options(const pith_model *model, const pith_session_opt
         return pith_fail(error, PITH_ERROR_ARGUMENT, "n_batch %zu is more than %d",
                          options->n_batch, MAX_BATCH);
     }
-    if (options->kv_type == PITH_KV_INT8) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "KV cache type int8 is not supported");
+    size_t head_dim = model->llama.config.head_dim;
+    if (options->kv_type == PITH_KV_INT8 && head_dim > PITH_KV_MAX_INT8_DIM) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "KV cache type int8 is for heads of at most %d, not %zu",
+                         PITH_KV_MAX_INT8_DIM, head_dim);
     }
     if ((unsigned)options->kv_type > PITH_KV_INT8) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "unknown KV cache type %d",

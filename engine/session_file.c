@@ -1,6 +1,7 @@
 /* Saving a session and loading it again: a safetensors file with the tokens, the used part of the
  * cache, the last logits, and a fingerprint of the model (docs/format.md, "Session files"). The
  * cache is stored as plain rows, so the layout in memory may change without a new version. */
+#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,22 +59,37 @@ static pith_status fingerprint(const pith_model *model, char text[HEX_TEXT], pit
 }
 
 static const char *kv_name(pith_kv_type type) {
-    return type == PITH_KV_F32 ? "f32" : "f16";
+    return type == PITH_KV_F32 ? "f32" : type == PITH_KV_F16 ? "f16" : "int8";
 }
 
 static pith_dtype kv_dtype(pith_kv_type type) {
-    return type == PITH_KV_F32 ? PITH_DTYPE_F32 : PITH_DTYPE_F16;
+    return type == PITH_KV_F32   ? PITH_DTYPE_F32
+           : type == PITH_KV_F16 ? PITH_DTYPE_F16
+                                 : PITH_DTYPE_I8;
 }
 
 typedef struct tensor_name {
     char text[32];
 } tensor_name;
 
-/* "layers.3.k", "layers.3.v" */
-static tensor_name layer_name(size_t layer, bool values) {
+/* The tensors of one layer, in the order of the file's checksum; scales with int8 only. */
+typedef enum layer_part { KEYS, VALUES, KEY_SCALES, VALUE_SCALES } layer_part;
+
+static size_t n_parts(const pith_kv_cache *kv) {
+    return kv->type == PITH_KV_INT8 ? 4 : 2;
+}
+
+/* "layers.3.k" and so on. */
+static tensor_name layer_name(size_t layer, layer_part part) {
+    static const char *const names[] = {"k", "v", "k_scales", "v_scales"};
     tensor_name name;
-    snprintf(name.text, sizeof name.text, "layers.%zu.%c", layer, values ? 'v' : 'k');
+    snprintf(name.text, sizeof name.text, "layers.%zu.%s", layer, names[part]);
     return name;
+}
+
+static float *head_scales(const pith_kv_cache *kv, size_t layer, layer_part part, size_t head) {
+    return part == KEY_SCALES ? pith_kv_key_scales(kv, layer, head, 0)
+                              : pith_kv_value_scales(kv, layer, head, 0);
 }
 
 /* Bytes of one head's keys or values of n positions. */
@@ -84,7 +100,7 @@ static size_t head_bytes(const pith_kv_cache *kv, size_t n) {
 /* ---- Saving ---------------------------------------------------------------------------------- */
 
 /* Everything that a save declares first and writes later, by the writer's indices: tokens, logits
- * (if any), then k and v of every layer. */
+ * (if any), then the parts of every layer. */
 static pith_status declare(pith_model_writer *writer, const pith_session *s, pith_error *error) {
     const pith_llama_config *config = &s->model->llama.config;
     size_t index;
@@ -95,9 +111,13 @@ static pith_status declare(pith_model_writer *writer, const pith_session *s, pit
                                        &index, error);
     }
     const size_t shape[3] = {s->kv.n_kv_heads, s->n_tokens, s->kv.head_dim};
-    for (size_t i = 0; i < 2 * config->num_hidden_layers && status == PITH_OK; i++) {
-        status = pith_model_writer_add(writer, layer_name(i / 2, i % 2 != 0).text,
-                                       kv_dtype(s->kv.type), 3, shape, &index, error);
+    size_t parts = n_parts(&s->kv);
+    for (size_t i = 0; i < parts * config->num_hidden_layers && status == PITH_OK; i++) {
+        layer_part part = (layer_part)(i % parts);
+        bool scales = part >= KEY_SCALES;
+        status = pith_model_writer_add(writer, layer_name(i / parts, part).text,
+                                       scales ? PITH_DTYPE_F32 : kv_dtype(s->kv.type),
+                                       scales ? 2 : 3, shape, &index, error);
     }
     return status == PITH_OK ? pith_model_writer_layout(writer, MAX_NOTE, error) : status;
 }
@@ -108,7 +128,28 @@ static pith_status put(pith_model_writer *writer, size_t index, size_t offset, c
     return pith_model_writer_put(writer, index, offset, data, size, error);
 }
 
-/* Writes all tensors; `rows` holds one head's keys. */
+/* Writes one part of a layer; `rows` holds one head's keys. */
+static pith_status put_part(pith_model_writer *writer, size_t index, const pith_session *s,
+                            size_t layer, layer_part part, void *rows, uint64_t *hash,
+                            pith_error *error) {
+    size_t size =
+        part >= KEY_SCALES ? s->n_tokens * sizeof(float) : head_bytes(&s->kv, s->n_tokens);
+    pith_status status = PITH_OK;
+    for (size_t head = 0; head < s->kv.n_kv_heads && status == PITH_OK; head++) {
+        const void *data = rows;
+        if (part == KEYS) {
+            pith_kv_get_keys(&s->kv, layer, head, s->n_tokens, rows);
+        } else if (part == VALUES) {
+            data = pith_kv_values(&s->kv, layer, head, 0);
+        } else {
+            data = head_scales(&s->kv, layer, part, head);
+        }
+        status = put(writer, index, head * size, data, size, hash, error);
+    }
+    return status;
+}
+
+/* Writes all tensors. */
 static pith_status put_data(pith_model_writer *writer, const pith_session *s, void *rows,
                             uint64_t *hash, pith_error *error) {
     const pith_llama_config *config = &s->model->llama.config;
@@ -119,16 +160,10 @@ static pith_status put_data(pith_model_writer *writer, const pith_session *s, vo
         status = put(writer, index++, 0, pith_session_logits(s), config->vocab_size * sizeof(float),
                      hash, error);
     }
-    size_t size = head_bytes(&s->kv, s->n_tokens);
-    for (size_t layer = 0; layer < config->num_hidden_layers; layer++, index += 2) {
-        for (size_t head = 0; head < s->kv.n_kv_heads && status == PITH_OK; head++) {
-            pith_kv_get_keys(&s->kv, layer, head, s->n_tokens, rows);
-            status = put(writer, index, head * size, rows, size, hash, error);
-        }
-        for (size_t head = 0; head < s->kv.n_kv_heads && status == PITH_OK; head++) {
-            status = put(writer, index + 1, head * size, pith_kv_values(&s->kv, layer, head, 0),
-                         size, hash, error);
-        }
+    size_t parts = n_parts(&s->kv);
+    for (size_t i = 0; i < parts * config->num_hidden_layers && status == PITH_OK; i++) {
+        status =
+            put_part(writer, index++, s, i / parts, (layer_part)(i % parts), rows, hash, error);
     }
     return status;
 }
@@ -252,11 +287,11 @@ static pith_status read_note(loading *l) {
 static pith_status choose_kv_type(const loading *l, pith_kv_type wanted, pith_kv_type *out) {
     const char *text = json_string_value(json_object_get(l->note, "kv_type"));
     pith_kv_type type = PITH_KV_AUTO;
-    for (pith_kv_type t = PITH_KV_F32; t <= PITH_KV_F16 && text != NULL; t++) {
+    for (pith_kv_type t = PITH_KV_F32; t <= PITH_KV_INT8 && text != NULL; t++) {
         type = strcmp(text, kv_name(t)) == 0 ? t : type;
     }
     if (type == PITH_KV_AUTO) {
-        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: kv_type is not f32 or f16",
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: kv_type is not f32, f16 or int8",
                          l->file.path);
     }
     if (wanted != PITH_KV_AUTO && wanted != type) {
@@ -337,10 +372,15 @@ static pith_status read_logits(loading *l) {
     return status;
 }
 
-/* No NaN or infinity among elements [n] of the cache. */
-static bool elements_finite(const pith_kv_cache *kv, const void *data, size_t n) {
+/* No NaN or infinity, and no code that the quantiser does not give, among elements [n] of the
+ * cache.
+ */
+static bool elements_valid(const pith_kv_cache *kv, const void *data, size_t n) {
     if (kv->type == PITH_KV_F32) {
         return pith_session_finite(data, 0, 1, n);
+    }
+    if (kv->type == PITH_KV_INT8) {
+        return memchr(data, 0x80, n) == NULL;
     }
     const uint16_t *half = data;
     unsigned worst = 0;
@@ -352,23 +392,53 @@ static bool elements_finite(const pith_kv_cache *kv, const void *data, size_t n)
 }
 
 /* Keys or values of one layer; `rows` holds one head's. */
-static pith_status read_layer(loading *l, size_t layer, bool values, void *rows) {
+static pith_status read_elements(loading *l, size_t layer, layer_part part, void *rows) {
     const pith_kv_cache *kv = &l->session->kv;
     const size_t shape[3] = {kv->n_kv_heads, l->n_tokens, kv->head_dim};
     size_t size = head_bytes(kv, l->n_tokens);
-    tensor_name name = layer_name(layer, values);
+    tensor_name name = layer_name(layer, part);
     const pith_tensor *tensor = NULL;
     pith_status status = find(l, name.text, kv_dtype(kv->type), 3, shape, &tensor);
     for (size_t head = 0; head < kv->n_kv_heads && status == PITH_OK; head++) {
         status = read_part(l, tensor, head * size, rows, size);
-        if (status == PITH_OK && !elements_finite(kv, rows, l->n_tokens * kv->head_dim)) {
-            status = pith_fail(l->error, PITH_ERROR_FORMAT,
-                               "%s: tensor \"%s\" holds NaN or infinity", l->file.path, name.text);
+        if (status == PITH_OK && !elements_valid(kv, rows, l->n_tokens * kv->head_dim)) {
+            status =
+                pith_fail(l->error, PITH_ERROR_FORMAT,
+                          kv->type == PITH_KV_INT8 ? "%s: tensor \"%s\" holds a code below -127"
+                                                   : "%s: tensor \"%s\" holds NaN or infinity",
+                          l->file.path, name.text);
         }
-        if (status == PITH_OK && values) {
+        if (status == PITH_OK && part == VALUES) {
             pith_kv_put_values(kv, layer, head, l->n_tokens, rows);
         } else if (status == PITH_OK) {
             pith_kv_put_keys(kv, layer, head, l->n_tokens, rows);
+        }
+    }
+    return status;
+}
+
+static bool scales_valid(const float *scales, size_t n) {
+    bool valid = true;
+    for (size_t i = 0; i < n; i++) {
+        valid = valid && scales[i] >= 0 && scales[i] <= FLT_MAX;
+    }
+    return valid;
+}
+
+static pith_status read_scales(loading *l, size_t layer, layer_part part) {
+    const pith_kv_cache *kv = &l->session->kv;
+    const size_t shape[2] = {kv->n_kv_heads, l->n_tokens};
+    size_t size = l->n_tokens * sizeof(float);
+    tensor_name name = layer_name(layer, part);
+    const pith_tensor *tensor = NULL;
+    pith_status status = find(l, name.text, PITH_DTYPE_F32, 2, shape, &tensor);
+    for (size_t head = 0; head < kv->n_kv_heads && status == PITH_OK; head++) {
+        float *scales = head_scales(kv, layer, part, head);
+        status = read_part(l, tensor, head * size, scales, size);
+        if (status == PITH_OK && !scales_valid(scales, l->n_tokens)) {
+            status = pith_fail(l->error, PITH_ERROR_FORMAT,
+                               "%s: tensor \"%s\" holds a scale that is negative, NaN or infinite",
+                               l->file.path, name.text);
         }
     }
     return status;
@@ -388,8 +458,12 @@ static pith_status read_data(loading *l) {
         return pith_fail(l->error, PITH_ERROR_MEMORY, "%s: no memory to load a session",
                          l->file.path);
     }
-    for (size_t i = 0; i < 2 * l->model->llama.config.num_hidden_layers && status == PITH_OK; i++) {
-        status = read_layer(l, i / 2, i % 2 != 0, rows);
+    size_t parts = n_parts(&l->session->kv);
+    size_t n = parts * l->model->llama.config.num_hidden_layers;
+    for (size_t i = 0; i < n && status == PITH_OK; i++) {
+        layer_part part = (layer_part)(i % parts);
+        status = part >= KEY_SCALES ? read_scales(l, i / parts, part)
+                                    : read_elements(l, i / parts, part, rows);
     }
     pith_release(allocator, rows);
     char checksum[HEX_TEXT];

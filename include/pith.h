@@ -229,11 +229,13 @@ typedef struct pith_session_options {
     size_t n_context;     /* positions; 0: the model's n_context. More than the model's is allowed
                              and logged as a warning */
     size_t n_batch;       /* most tokens per forward pass (prefill chunk); 0: 512 */
-    pith_kv_type kv_type; /* AUTO: f32 for f32 weights, else f16 */
+    pith_kv_type kv_type; /* AUTO: f32 for f32 weights, else f16. INT8: codes with a scale per
+                             position and head, half the memory of f16, slightly less exact */
     bool all_logits;      /* keep the logits of every token of an eval, not only the last */
 } pith_session_options;
 
-/* Errors: ARGUMENT, MEMORY, UNSUPPORTED (kv_type). The model must outlive the session. */
+/* Errors: ARGUMENT, MEMORY, UNSUPPORTED (INT8 with heads of more than 256
+ * elements). The model must outlive the session. */
 PITH_API pith_status pith_session_new(pith_session **out, const pith_model *model,
                                       const pith_session_options *options, pith_error *error);
 PITH_API void pith_session_free(pith_session *session);

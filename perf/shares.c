@@ -13,10 +13,11 @@ pith_work pith_work_of(const pith_llama *llama, size_t token_bytes, size_t kv_el
     double q = (double)(c->num_attention_heads * c->head_dim);
     double kv = (double)(c->num_key_value_heads * c->head_dim);
     double ffn = (double)c->intermediate_size;
+    size_t row_bytes = c->head_dim * kv_element + (kv_element == 1 ? sizeof(float) : 0);
     return (pith_work){
         .layer_bytes = token_bytes - pith_min_size(token_bytes, llama->head.size),
         .head_bytes = llama->head.size,
-        .kv_bytes = 2 * c->num_hidden_layers * c->num_key_value_heads * c->head_dim * kv_element,
+        .kv_bytes = 2 * c->num_hidden_layers * c->num_key_value_heads * row_bytes,
         .window = c->sliding_window,
         .linear_weights = layers * hidden * (q + 2 * kv + q + 3 * ffn),
         .head_weights = (double)c->vocab_size * hidden,

@@ -22,7 +22,8 @@ typedef struct pith_work {
     double attention_ops; /* of one token and one position: q k and p v, all layers and heads */
 } pith_work;
 
-/* `token_bytes` as in pith_model_info, `kv_element` the bytes of one element of the cache. */
+/* `token_bytes` as in pith_model_info, `kv_element` the bytes of one element of the cache: 1 for
+ * int8 codes, with an f32 scale for each head's key and value. */
 pith_work pith_work_of(const pith_llama *llama, size_t token_bytes, size_t kv_element);
 
 /* One test. Without `generate`: n_tokens at once from an empty context. With it: n_tokens one by

@@ -16,8 +16,12 @@ const pith_kernels pith_kernels_avx2 = {
     .f32_to_f16 = pith_f32_to_f16_avx2,
     .scores_f32 = pith_scores_f32_avx2,
     .scores_f16 = pith_scores_f16_avx2,
+    .scores_int8 = pith_scores_int8_avx2,
     .softmax = pith_softmax_avx2,
     .values_f32 = pith_values_f32_avx2,
     .values_f16 = pith_values_f16_avx2,
+    .values_int8 = pith_values_int8_avx2,
+    .multiply = pith_multiply_avx2,
+    .blend = pith_blend_avx2,
     .exp = pith_exp_avx2,
 };

@@ -1,22 +1,53 @@
 /* Attention for AVX2. Scores keep the 16 keys of a block in two registers, values 8 elements of a
  * head in one; both hold a tile of query rows x vectors in registers, so that every key or value
  * loaded serves several queries and enough independent sums are in flight to hide the latency of
- * the fused multiply-add. `half` (f16 or f32) and the tile sizes are constants at every call. */
+ * the fused multiply-add. The
+ * type of the elements and the tile sizes are constants at every call. */
 #include "simd/avx2.h"
 #include "simd/avx2_vector.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 enum {
-    MAX_SUMS = 8, /* query rows x vectors of a tile */
+    TILE_ROWS = 6, /* query rows of a full tile, of two vectors */
+    MAX_SUMS = 12, /* query rows x vectors of a tile */
     MAX_VECTORS = 8,
+    VALUE_AHEAD = 8192, /* bytes; scores fetch ahead by the blocks of a tile */
 };
 
-/* Eight floats from element `i` on of an f32 or f16 array, of which the first n are read. */
-PITH_INLINE __m256 load_8(const void *p, size_t i, bool half, size_t n) {
-    if (half) {
+typedef enum element { F32, F16, INT8 } element;
+
+/* Eight bytes, of which the first n are read; the others are 0. */
+PITH_INLINE __m128i load_bytes(const int8_t *p, size_t n) {
+    if (n >= 8) {
+        return _mm_loadl_epi64((const __m128i *)p);
+    }
+    int8_t bytes[8] = {0};
+    __builtin_memcpy(bytes, p, n);
+    return _mm_loadl_epi64((const __m128i *)bytes);
+}
+
+PITH_INLINE size_t size_of(element type) {
+    return type == F32 ? 4 : type == F16 ? 2 : 1;
+}
+
+/* Starts fetching the lines of `size` bytes that lie `ahead` bytes after element i. */
+PITH_INLINE void fetch_ahead(const void *p, size_t i, element type, size_t size, size_t ahead) {
+    const char *at = (const char *)p + i * size_of(type);
+    PITH_UNROLL
+    for (size_t line = 0; line < (size + 63) / 64; line++) {
+        prefetch_ahead(at, ahead + line * 64);
+    }
+}
+
+/* Eight floats from element `i` on of an array, of which the first n are read. */
+PITH_INLINE __m256 load_8(const void *p, size_t i, element type, size_t n) {
+    if (type == F16) {
         return _mm256_cvtph_ps(load_halves((const uint16_t *)p + i, n));
+    }
+    if (type == INT8) {
+        __m128i codes = load_bytes((const int8_t *)p + i, n);
+        return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
     }
     const float *f = (const float *)p + i;
     return n >= 8 ? _mm256_loadu_ps(f) : _mm256_maskload_ps(f, first_lanes(n));
@@ -26,17 +57,21 @@ PITH_INLINE __m256 load_8(const void *p, size_t i, bool half, size_t n) {
 
 /* n_vectors is two per block of keys. */
 PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const void *k,
-                             size_t first, size_t n_vectors, bool half, float *s, size_t s_stride) {
+                             size_t first, size_t n_vectors, element type, float *s,
+                             size_t s_stride) {
     __m256 sum[MAX_SUMS];
     PITH_UNROLL
     for (size_t i = 0; i < n_q * n_vectors; i++) {
         sum[i] = _mm256_setzero_ps();
     }
+    size_t step = n_vectors * 8; /* elements: the tile's blocks in the order of memory */
     for (size_t d = 0; d < head_dim; d++) {
         __m256 key[MAX_VECTORS];
+        fetch_ahead(k, first * head_dim * 16 + d * step, type, step * size_of(type),
+                    head_dim * step * size_of(type));
         PITH_UNROLL
         for (size_t v = 0; v < n_vectors; v++) {
-            key[v] = load_8(k, ((first + v / 2) * head_dim + d) * 16 + v % 2 * 8, half, 8);
+            key[v] = load_8(k, ((first + v / 2) * head_dim + d) * 16 + v % 2 * 8, type, 8);
         }
         PITH_UNROLL
         for (size_t i = 0; i < n_q; i++) {
@@ -57,32 +92,41 @@ PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const 
 }
 
 PITH_INLINE void scores(const float *q, size_t n_q, size_t head_dim, const void *k, size_t n_blocks,
-                        bool half, float *s, size_t s_stride) {
+                        element type, float *s, size_t s_stride) {
     size_t b = 0;
     for (; n_q < 4 && b + 4 <= n_blocks; b += 4) {
         for (size_t i = 0; i < n_q; i++) {
-            scores_tile(q + i * head_dim, 1, head_dim, k, b, 8, half, s + i * s_stride, s_stride);
+            scores_tile(q + i * head_dim, 1, head_dim, k, b, 8, type, s + i * s_stride, s_stride);
         }
     }
     for (; b < n_blocks; b++) {
         size_t i = 0;
+        for (; i + TILE_ROWS <= n_q; i += TILE_ROWS) {
+            scores_tile(q + i * head_dim, TILE_ROWS, head_dim, k, b, 2, type, s + i * s_stride,
+                        s_stride);
+        }
         for (; i + 4 <= n_q; i += 4) {
-            scores_tile(q + i * head_dim, 4, head_dim, k, b, 2, half, s + i * s_stride, s_stride);
+            scores_tile(q + i * head_dim, 4, head_dim, k, b, 2, type, s + i * s_stride, s_stride);
         }
         for (; i < n_q; i++) {
-            scores_tile(q + i * head_dim, 1, head_dim, k, b, 2, half, s + i * s_stride, s_stride);
+            scores_tile(q + i * head_dim, 1, head_dim, k, b, 2, type, s + i * s_stride, s_stride);
         }
     }
 }
 
 void pith_scores_f32_avx2(const float *q, size_t n_q, size_t head_dim, const float *k,
                           size_t n_blocks, float *s, size_t s_stride) {
-    scores(q, n_q, head_dim, k, n_blocks, false, s, s_stride);
+    scores(q, n_q, head_dim, k, n_blocks, F32, s, s_stride);
 }
 
 void pith_scores_f16_avx2(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
                           size_t n_blocks, float *s, size_t s_stride) {
-    scores(q, n_q, head_dim, k, n_blocks, true, s, s_stride);
+    scores(q, n_q, head_dim, k, n_blocks, F16, s, s_stride);
+}
+
+void pith_scores_int8_avx2(const float *q, size_t n_q, size_t head_dim, const int8_t *k,
+                           size_t n_blocks, float *s, size_t s_stride) {
+    scores(q, n_q, head_dim, k, n_blocks, INT8, s, s_stride);
 }
 
 /* ---- Softmax --------------------------------------------------------------------------------- */
@@ -138,7 +182,7 @@ void pith_softmax_avx2(float *s, size_t begin, size_t end, size_t n, float *max,
 /* Of the last of n_vectors vectors only `n` elements exist. */
 PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                              size_t head_dim, const void *v, size_t first, size_t n_vectors,
-                             size_t n, bool half, float *o) {
+                             size_t n, element type, float *o) {
     __m256 sum[MAX_SUMS];
     PITH_UNROLL
     for (size_t i = 0; i < n_q * n_vectors; i++) {
@@ -146,9 +190,10 @@ PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t
     }
     for (size_t j = 0; j < n_keys; j++) {
         __m256 value[MAX_VECTORS];
+        fetch_ahead(v, j * head_dim + first, type, n_vectors * 8 * size_of(type), VALUE_AHEAD);
         PITH_UNROLL
         for (size_t d = 0; d < n_vectors; d++) {
-            value[d] = load_8(v, j * head_dim + first + d * 8, half, n);
+            value[d] = load_8(v, j * head_dim + first + d * 8, type, n);
         }
         PITH_UNROLL
         for (size_t i = 0; i < n_q; i++) {
@@ -172,38 +217,69 @@ PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t
 /* All query rows for the vectors from element `first` on. */
 PITH_INLINE void values_columns(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                                 size_t head_dim, const void *v, size_t first, size_t n_vectors,
-                                size_t n, bool half, float *o) {
+                                size_t n, element type, float *o) {
     size_t i = 0;
+    for (; n_vectors <= 2 && i + TILE_ROWS <= n_q; i += TILE_ROWS) {
+        values_tile(p + i * p_stride, p_stride, TILE_ROWS, n_keys, head_dim, v, first, n_vectors, n,
+                    type, o + i * head_dim);
+    }
     for (; n_vectors <= 2 && i + 4 <= n_q; i += 4) {
-        values_tile(p + i * p_stride, p_stride, 4, n_keys, head_dim, v, first, n_vectors, n, half,
+        values_tile(p + i * p_stride, p_stride, 4, n_keys, head_dim, v, first, n_vectors, n, type,
                     o + i * head_dim);
     }
     for (; i < n_q; i++) {
-        values_tile(p + i * p_stride, p_stride, 1, n_keys, head_dim, v, first, n_vectors, n, half,
+        values_tile(p + i * p_stride, p_stride, 1, n_keys, head_dim, v, first, n_vectors, n, type,
                     o + i * head_dim);
     }
 }
 
 PITH_INLINE void values(const float *p, size_t p_stride, size_t n_q, size_t n_keys, size_t head_dim,
-                        const void *v, bool half, float *o) {
+                        const void *v, element type, float *o) {
     size_t d = 0;
     for (; n_q < 4 && d + 64 <= head_dim; d += 64) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 8, 8, half, o);
+        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 8, 8, type, o);
     }
     for (; d + 16 <= head_dim; d += 16) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 2, 8, half, o);
+        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 2, 8, type, o);
     }
     for (; d < head_dim; d += 8) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 1, head_dim - d, half, o);
+        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 1, head_dim - d, type, o);
     }
 }
 
 void pith_values_f32_avx2(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                           size_t head_dim, const float *v, float *o) {
-    values(p, p_stride, n_q, n_keys, head_dim, v, false, o);
+    values(p, p_stride, n_q, n_keys, head_dim, v, F32, o);
 }
 
 void pith_values_f16_avx2(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                           size_t head_dim, const uint16_t *v, float *o) {
-    values(p, p_stride, n_q, n_keys, head_dim, v, true, o);
+    values(p, p_stride, n_q, n_keys, head_dim, v, F16, o);
+}
+
+void pith_values_int8_avx2(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
+                           size_t head_dim, const int8_t *v, float *o) {
+    values(p, p_stride, n_q, n_keys, head_dim, v, INT8, o);
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+void pith_multiply_avx2(float *x, const float *factors, size_t n) {
+    for (size_t i = 0; i < n; i += 8) {
+        __m256i m = first_lanes(n - i);
+        __m256 product =
+            _mm256_mul_ps(_mm256_maskload_ps(x + i, m), _mm256_maskload_ps(factors + i, m));
+        _mm256_maskstore_ps(x + i, m, product);
+    }
+}
+
+void pith_blend_avx2(float *x, float a, const float *y, float b, size_t n) {
+    const __m256 factor_x = _mm256_set1_ps(a);
+    const __m256 factor_y = _mm256_set1_ps(b);
+    for (size_t i = 0; i < n; i += 8) {
+        __m256i m = first_lanes(n - i);
+        __m256 old = _mm256_mul_ps(_mm256_maskload_ps(x + i, m), factor_x);
+        __m256 new = _mm256_mul_ps(_mm256_maskload_ps(y + i, m), factor_y);
+        _mm256_maskstore_ps(x + i, m, _mm256_add_ps(old, new));
+    }
 }

@@ -16,8 +16,12 @@ const pith_kernels pith_kernels_avx512 = {
     .f32_to_f16 = pith_f32_to_f16_avx512,
     .scores_f32 = pith_scores_f32_avx512,
     .scores_f16 = pith_scores_f16_avx512,
+    .scores_int8 = pith_scores_int8_avx512,
     .softmax = pith_softmax_avx512,
     .values_f32 = pith_values_f32_avx512,
     .values_f16 = pith_values_f16_avx512,
+    .values_int8 = pith_values_int8_avx512,
+    .multiply = pith_multiply_avx512,
+    .blend = pith_blend_avx512,
     .exp = pith_exp_avx512,
 };

@@ -1,40 +1,78 @@
 /* Attention for AVX-512. Scores keep the 16 keys of a block in the lanes, values 16 elements of a
  * head; both hold a tile of query rows x vectors in registers, so that every key or value loaded
- * serves several queries and enough independent sums are in flight to hide the latency of the
- * fused multiply-add. `half` (f16 or f32) and the tile sizes are constants at every call. */
+ * and widened serves several queries and enough independent sums are in flight to hide the latency
+ * of the fused multiply-add. Few rows (decoding) stream instead, one row over many vectors. The
+ * type of the elements and the tile sizes are constants at every call. */
 #include "simd/avx512.h"
 #include "simd/avx512_vector.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 enum {
-    MAX_SUMS = 16, /* query rows x vectors of a tile */
+    TILE_ROWS = 12, /* query rows of a full tile, of two vectors */
+    MAX_SUMS = 24,  /* query rows x vectors of a tile */
     MAX_VECTORS = 8,
+    SCORE_BLOCKS = 4,   /* of a tile with one query row */
+    VALUE_AHEAD = 8192, /* bytes; scores fetch ahead by the blocks of a tile */
 };
 
-/* 16 floats from element `i` on of an f32 or f16 array. */
-PITH_INLINE __m512 load_16(const void *p, size_t i, bool half, __mmask16 mask) {
-    if (half) {
+typedef enum element { F32, F16, INT8 } element;
+
+PITH_INLINE size_t size_of(element type) {
+    return type == F32 ? 4 : type == F16 ? 2 : 1;
+}
+
+/* 16 elements from `i` on as floats. */
+PITH_INLINE __m512 load_16(const void *p, size_t i, element type) {
+    if (type == F16) {
+        return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)((const uint16_t *)p + i)));
+    }
+    if (type == INT8) {
+        __m128i codes = _mm_loadu_si128((const __m128i *)((const int8_t *)p + i));
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes));
+    }
+    return _mm512_loadu_ps((const float *)p + i);
+}
+
+/* The same of the lanes in the mask only; the others are 0. */
+PITH_INLINE __m512 load_part(const void *p, size_t i, element type, __mmask16 mask) {
+    if (type == F16) {
         return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)p + i));
     }
+    if (type == INT8) {
+        __m128i codes = _mm_maskz_loadu_epi8(mask, (const int8_t *)p + i);
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes));
+    }
     return _mm512_maskz_loadu_ps(mask, (const float *)p + i);
+}
+
+/* Starts fetching the lines of `size` bytes that lie `ahead` bytes after element i. */
+PITH_INLINE void fetch_ahead(const void *p, size_t i, element type, size_t size, size_t ahead) {
+    const char *at = (const char *)p + i * size_of(type);
+    PITH_UNROLL
+    for (size_t line = 0; line < (size + 63) / 64; line++) {
+        prefetch_ahead(at, ahead + line * 64);
+    }
 }
 
 /* ---- Scores ---------------------------------------------------------------------------------- */
 
 PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const void *k,
-                             size_t first, size_t n_blocks, bool half, float *s, size_t s_stride) {
+                             size_t first, size_t n_blocks, element type, float *s,
+                             size_t s_stride) {
     __m512 sum[MAX_SUMS];
     PITH_UNROLL
     for (size_t i = 0; i < n_q * n_blocks; i++) {
         sum[i] = _mm512_setzero_ps();
     }
+    size_t step = n_blocks * 16; /* elements: the tile's blocks in the order of memory */
     for (size_t d = 0; d < head_dim; d++) {
         __m512 key[MAX_VECTORS];
+        fetch_ahead(k, first * head_dim * 16 + d * step, type, step * size_of(type),
+                    head_dim * step * size_of(type));
         PITH_UNROLL
         for (size_t b = 0; b < n_blocks; b++) {
-            key[b] = load_16(k, ((first + b) * head_dim + d) * 16, half, 0xffff);
+            key[b] = load_16(k, ((first + b) * head_dim + d) * 16, type);
         }
         PITH_UNROLL
         for (size_t i = 0; i < n_q; i++) {
@@ -56,41 +94,54 @@ PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const 
 
 /* All query rows against `n_blocks` blocks from `first` on. */
 PITH_INLINE void scores_blocks(const float *q, size_t n_q, size_t head_dim, const void *k,
-                               size_t first, size_t n_blocks, bool half, float *s,
+                               size_t first, size_t n_blocks, element type, float *s,
                                size_t s_stride) {
     size_t i = 0;
-    for (; n_blocks <= 4 && i + 4 <= n_q; i += 4) {
-        scores_tile(q + i * head_dim, 4, head_dim, k, first, n_blocks, half, s + i * s_stride,
+    for (; n_blocks <= 2 && i + TILE_ROWS <= n_q; i += TILE_ROWS) {
+        scores_tile(q + i * head_dim, TILE_ROWS, head_dim, k, first, n_blocks, type,
+                    s + i * s_stride, s_stride);
+    }
+    for (; n_blocks <= 2 && i + 8 <= n_q; i += 8) {
+        scores_tile(q + i * head_dim, 8, head_dim, k, first, n_blocks, type, s + i * s_stride,
+                    s_stride);
+    }
+    for (; n_blocks <= 2 && i + 4 <= n_q; i += 4) {
+        scores_tile(q + i * head_dim, 4, head_dim, k, first, n_blocks, type, s + i * s_stride,
                     s_stride);
     }
     for (; i < n_q; i++) {
-        scores_tile(q + i * head_dim, 1, head_dim, k, first, n_blocks, half, s + i * s_stride,
+        scores_tile(q + i * head_dim, 1, head_dim, k, first, n_blocks, type, s + i * s_stride,
                     s_stride);
     }
 }
 
 PITH_INLINE void scores(const float *q, size_t n_q, size_t head_dim, const void *k, size_t n_blocks,
-                        bool half, float *s, size_t s_stride) {
+                        element type, float *s, size_t s_stride) {
     size_t b = 0;
-    for (; n_q < 4 && b + 8 <= n_blocks; b += 8) {
-        scores_blocks(q, n_q, head_dim, k, b, 8, half, s, s_stride);
+    for (; n_q < 4 && b + SCORE_BLOCKS <= n_blocks; b += SCORE_BLOCKS) {
+        scores_blocks(q, n_q, head_dim, k, b, SCORE_BLOCKS, type, s, s_stride);
     }
-    for (; b + 4 <= n_blocks; b += 4) {
-        scores_blocks(q, n_q, head_dim, k, b, 4, half, s, s_stride);
+    for (; b + 2 <= n_blocks; b += 2) {
+        scores_blocks(q, n_q, head_dim, k, b, 2, type, s, s_stride);
     }
     for (; b < n_blocks; b++) {
-        scores_blocks(q, n_q, head_dim, k, b, 1, half, s, s_stride);
+        scores_blocks(q, n_q, head_dim, k, b, 1, type, s, s_stride);
     }
 }
 
 void pith_scores_f32_avx512(const float *q, size_t n_q, size_t head_dim, const float *k,
                             size_t n_blocks, float *s, size_t s_stride) {
-    scores(q, n_q, head_dim, k, n_blocks, false, s, s_stride);
+    scores(q, n_q, head_dim, k, n_blocks, F32, s, s_stride);
 }
 
 void pith_scores_f16_avx512(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
                             size_t n_blocks, float *s, size_t s_stride) {
-    scores(q, n_q, head_dim, k, n_blocks, true, s, s_stride);
+    scores(q, n_q, head_dim, k, n_blocks, F16, s, s_stride);
+}
+
+void pith_scores_int8_avx512(const float *q, size_t n_q, size_t head_dim, const int8_t *k,
+                             size_t n_blocks, float *s, size_t s_stride) {
+    scores(q, n_q, head_dim, k, n_blocks, INT8, s, s_stride);
 }
 
 /* ---- Softmax --------------------------------------------------------------------------------- */
@@ -119,8 +170,14 @@ void pith_softmax_avx512(float *s, size_t begin, size_t end, size_t n, float *ma
     const __m512 shift = _mm512_set1_ps(largest);
     __m512 total = _mm512_setzero_ps();
     for (size_t j = 0; j < n; j += 16) {
+        if (j >= end || j + 16 <= begin) {
+            _mm512_storeu_ps(s + j, _mm512_setzero_ps());
+            continue;
+        }
         __m512 e = exp_16(_mm512_sub_ps(_mm512_loadu_ps(s + j), shift));
-        e = _mm512_maskz_mov_ps(valid_lanes(j, begin, end), e);
+        if (j < begin || j + 16 > end) {
+            e = _mm512_maskz_mov_ps(valid_lanes(j, begin, end), e);
+        }
         _mm512_storeu_ps(s + j, e);
         total = _mm512_add_ps(total, e);
     }
@@ -130,10 +187,11 @@ void pith_softmax_avx512(float *s, size_t begin, size_t end, size_t n, float *ma
 
 /* ---- Values ---------------------------------------------------------------------------------- */
 
-/* `mask` cuts the last of n_vectors vectors. */
+/* The last of n_vectors vectors has n elements; only a tile of one vector may have less than 16. */
 PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                              size_t head_dim, const void *v, size_t first, size_t n_vectors,
-                             __mmask16 mask, bool half, float *o) {
+                             size_t n, element type, float *o) {
+    __mmask16 mask = first_lanes(n);
     __m512 sum[MAX_SUMS];
     PITH_UNROLL
     for (size_t i = 0; i < n_q * n_vectors; i++) {
@@ -141,9 +199,11 @@ PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t
     }
     for (size_t j = 0; j < n_keys; j++) {
         __m512 value[MAX_VECTORS];
+        fetch_ahead(v, j * head_dim + first, type, n_vectors * 16 * size_of(type), VALUE_AHEAD);
         PITH_UNROLL
         for (size_t d = 0; d < n_vectors; d++) {
-            value[d] = load_16(v, j * head_dim + first + d * 16, half, mask);
+            size_t at = j * head_dim + first + d * 16;
+            value[d] = n_vectors == 1 ? load_part(v, at, type, mask) : load_16(v, at, type);
         }
         PITH_UNROLL
         for (size_t i = 0; i < n_q; i++) {
@@ -166,39 +226,76 @@ PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t
 /* All query rows for the vectors from element `first` on. */
 PITH_INLINE void values_columns(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                                 size_t head_dim, const void *v, size_t first, size_t n_vectors,
-                                __mmask16 mask, bool half, float *o) {
+                                size_t n, element type, float *o) {
     size_t i = 0;
-    for (; n_vectors <= 4 && i + 4 <= n_q; i += 4) {
-        values_tile(p + i * p_stride, p_stride, 4, n_keys, head_dim, v, first, n_vectors, mask,
-                    half, o + i * head_dim);
+    for (; n_vectors <= 2 && i + TILE_ROWS <= n_q; i += TILE_ROWS) {
+        values_tile(p + i * p_stride, p_stride, TILE_ROWS, n_keys, head_dim, v, first, n_vectors, n,
+                    type, o + i * head_dim);
+    }
+    for (; n_vectors <= 2 && i + 8 <= n_q; i += 8) {
+        values_tile(p + i * p_stride, p_stride, 8, n_keys, head_dim, v, first, n_vectors, n, type,
+                    o + i * head_dim);
+    }
+    for (; n_vectors <= 2 && i + 4 <= n_q; i += 4) {
+        values_tile(p + i * p_stride, p_stride, 4, n_keys, head_dim, v, first, n_vectors, n, type,
+                    o + i * head_dim);
     }
     for (; i < n_q; i++) {
-        values_tile(p + i * p_stride, p_stride, 1, n_keys, head_dim, v, first, n_vectors, mask,
-                    half, o + i * head_dim);
+        values_tile(p + i * p_stride, p_stride, 1, n_keys, head_dim, v, first, n_vectors, n, type,
+                    o + i * head_dim);
     }
 }
 
 PITH_INLINE void values(const float *p, size_t p_stride, size_t n_q, size_t n_keys, size_t head_dim,
-                        const void *v, bool half, float *o) {
+                        const void *v, element type, float *o) {
     size_t d = 0;
     for (; n_q < 4 && d + 128 <= head_dim; d += 128) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 8, 0xffff, half, o);
+        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 8, 16, type, o);
     }
-    for (; d + 64 <= head_dim; d += 64) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 4, 0xffff, half, o);
+    for (; n_q < 4 && d + 64 <= head_dim; d += 64) {
+        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 4, 16, type, o);
+    }
+    for (; d + 32 <= head_dim; d += 32) {
+        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 2, 16, type, o);
     }
     for (; d < head_dim; d += 16) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 1, first_lanes(head_dim - d), half,
-                       o);
+        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 1, head_dim - d, type, o);
     }
 }
 
 void pith_values_f32_avx512(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                             size_t head_dim, const float *v, float *o) {
-    values(p, p_stride, n_q, n_keys, head_dim, v, false, o);
+    values(p, p_stride, n_q, n_keys, head_dim, v, F32, o);
 }
 
 void pith_values_f16_avx512(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                             size_t head_dim, const uint16_t *v, float *o) {
-    values(p, p_stride, n_q, n_keys, head_dim, v, true, o);
+    values(p, p_stride, n_q, n_keys, head_dim, v, F16, o);
+}
+
+void pith_values_int8_avx512(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
+                             size_t head_dim, const int8_t *v, float *o) {
+    values(p, p_stride, n_q, n_keys, head_dim, v, INT8, o);
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+void pith_multiply_avx512(float *x, const float *factors, size_t n) {
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 m = first_lanes(n - i);
+        __m512 product =
+            _mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + i), _mm512_maskz_loadu_ps(m, factors + i));
+        _mm512_mask_storeu_ps(x + i, m, product);
+    }
+}
+
+void pith_blend_avx512(float *x, float a, const float *y, float b, size_t n) {
+    const __m512 factor_x = _mm512_set1_ps(a);
+    const __m512 factor_y = _mm512_set1_ps(b);
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 m = first_lanes(n - i);
+        __m512 old = _mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + i), factor_x);
+        __m512 new = _mm512_mul_ps(_mm512_maskz_loadu_ps(m, y + i), factor_y);
+        _mm512_mask_storeu_ps(x + i, m, _mm512_add_ps(old, new));
+    }
 }

@@ -113,6 +113,11 @@ typedef struct pith_kernels {
     void (*scores_f16)(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
                        size_t n_blocks, float *s, size_t s_stride);
 
+    /* The same for int8 codes, converted exactly; a key's scale multiplies its score later. k is
+     * aligned for its type only. */
+    void (*scores_int8)(const float *q, size_t n_q, size_t head_dim, const int8_t *k,
+                        size_t n_blocks, float *s, size_t s_stride);
+
     /* One row of scores s [n, multiple of 16] of which [begin, end) are valid (begin < end): sets
      * *max to the largest valid score, s[j] to pith_exp(s[j] - *max) where valid and to +0
      * elsewhere, *sum to the sum over s by lanes. */
@@ -124,6 +129,16 @@ typedef struct pith_kernels {
                        const float *v, float *o);
     void (*values_f16)(const float *p, size_t p_stride, size_t n_q, size_t n_keys, size_t head_dim,
                        const uint16_t *v, float *o);
+
+    /* The same for int8 codes, converted exactly; p was multiplied by the values' scales. */
+    void (*values_int8)(const float *p, size_t p_stride, size_t n_q, size_t n_keys, size_t head_dim,
+                        const int8_t *v, float *o);
+
+    /* x[i] = x[i] * factors[i]. */
+    void (*multiply)(float *x, const float *factors, size_t n);
+
+    /* x[i] = (x[i] * a) + (y[i] * b), three roundings. */
+    void (*blend)(float *x, float a, const float *y, float b, size_t n);
 
     /* y[i] = exp(x[i]) as pith_exp; x == y allowed. */
     void (*exp)(const float *x, float *y, size_t n);

@@ -16,8 +16,12 @@ const pith_kernels pith_kernels_neon = {
     .f32_to_f16 = pith_f32_to_f16_neon,
     .scores_f32 = pith_scores_f32_neon,
     .scores_f16 = pith_scores_f16_neon,
+    .scores_int8 = pith_scores_int8_neon,
     .softmax = pith_softmax_neon,
     .values_f32 = pith_values_f32_neon,
     .values_f16 = pith_values_f16_neon,
+    .values_int8 = pith_values_int8_neon,
+    .multiply = pith_multiply_neon,
+    .blend = pith_blend_neon,
     .exp = pith_exp_neon,
 };

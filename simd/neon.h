@@ -33,10 +33,16 @@ void pith_scores_f32_neon(const float *q, size_t n_q, size_t head_dim, const flo
                           size_t n_blocks, float *s, size_t s_stride);
 void pith_scores_f16_neon(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
                           size_t n_blocks, float *s, size_t s_stride);
+void pith_scores_int8_neon(const float *q, size_t n_q, size_t head_dim, const int8_t *k,
+                           size_t n_blocks, float *s, size_t s_stride);
 void pith_softmax_neon(float *s, size_t begin, size_t end, size_t n, float *max, float *sum);
 void pith_values_f32_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                           size_t head_dim, const float *v, float *o);
 void pith_values_f16_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                           size_t head_dim, const uint16_t *v, float *o);
+void pith_values_int8_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
+                           size_t head_dim, const int8_t *v, float *o);
+void pith_multiply_neon(float *x, const float *factors, size_t n);
+void pith_blend_neon(float *x, float a, const float *y, float b, size_t n);
 
 #endif

@@ -16,8 +16,12 @@ const pith_kernels pith_kernels_scalar = {
     .f32_to_f16 = pith_f32_to_f16_scalar,
     .scores_f32 = pith_scores_f32_scalar,
     .scores_f16 = pith_scores_f16_scalar,
+    .scores_int8 = pith_scores_int8_scalar,
     .softmax = pith_softmax_scalar,
     .values_f32 = pith_values_f32_scalar,
     .values_f16 = pith_values_f16_scalar,
+    .values_int8 = pith_values_int8_scalar,
+    .multiply = pith_multiply_scalar,
+    .blend = pith_blend_scalar,
     .exp = pith_exp_scalar,
 };

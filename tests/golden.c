@@ -69,10 +69,16 @@ pith_model *test_golden_open(const char *name, pith_type type, const char *isa, 
 }
 
 pith_session *test_golden_session(const pith_model *model, size_t n_batch) {
+    return test_golden_session_kv(model, n_batch, PITH_KV_AUTO);
+}
+
+pith_session *test_golden_session_kv(const pith_model *model, size_t n_batch,
+                                     pith_kv_type kv_type) {
     pith_error error = {0};
     pith_session *session = NULL;
     pith_session_options options = {.n_context = TEST_GOLDEN_CONTEXT,
                                     .n_batch = n_batch,
+                                    .kv_type = kv_type,
                                     .all_logits = true};
     pith_status status = pith_session_new(&session, model, &options, &error);
     CHECK(status == PITH_OK, "session: %s", error.message);

@@ -71,6 +71,9 @@ TEST(bench, work_of_a_model) {
     CHECK(work.head_bytes == 7000, "head bytes %zu", work.head_bytes);
     /* k and v, 2 layers, 2 heads of 16, 2 bytes */
     CHECK(work.kv_bytes == 256, "KV bytes %zu", work.kv_bytes);
+    /* 16 codes of a byte and a scale of four */
+    CHECK(pith_work_of(&round_model, 50000, 1).kv_bytes == 2 * 2 * 2 * 20, "KV bytes %zu in int8",
+          pith_work_of(&round_model, 50000, 1).kv_bytes);
     /* per layer q 64 x 64, k and v 32 x 64 each, o 64 x 64, gate, up and down 128 x 64 each */
     CHECK(near(work.linear_weights, 2 * (4096 + 2 * 2048 + 4096 + 3 * 8192)), "linear weights %g",
           work.linear_weights);

@@ -220,7 +220,10 @@ TEST(engine_session, bad_arguments_are_refused_and_change_nothing) {
 
     pith_session *refused = NULL;
     pith_session_options options = {.kv_type = PITH_KV_INT8};
+    size_t head_dim = model->llama.config.head_dim;
+    model->llama.config.head_dim = 258;
     status = pith_session_new(&refused, model, &options, &error);
+    model->llama.config.head_dim = head_dim;
     CHECK(status == PITH_ERROR_UNSUPPORTED && refused == NULL, "int8 cache: %d", (int)status);
     options = (pith_session_options){.n_context = (size_t)1 << 40};
     status = pith_session_new(&refused, model, &options, &error);

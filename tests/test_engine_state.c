@@ -16,7 +16,7 @@ enum { VOCAB = 300, N = 37 };
 
 static const pith_type all_types[] = {PITH_TYPE_F32, PITH_TYPE_F16, PITH_TYPE_BF16, PITH_TYPE_INT8,
                                       PITH_TYPE_INT4};
-static const pith_kv_type kv_types[] = {PITH_KV_F32, PITH_KV_F16};
+static const pith_kv_type kv_types[] = {PITH_KV_F32, PITH_KV_F16, PITH_KV_INT8};
 
 static pith_model *open_model(pith_type type, uint64_t seed, const pith_allocator *allocator) {
     const char *path = test_path("state.pith");
@@ -284,6 +284,8 @@ TEST(engine_state, impossible_values_are_refused) {
                               (float *)(uintptr_t)pith_kv_values(&session->kv, 0, 0, 19)};
             if (i == 0 || kv_types[k] == PITH_KV_F32) {
                 *place[i] = k == 0 ? NAN : INFINITY;
+            } else if (kv_types[k] == PITH_KV_INT8) {
+                *(int8_t *)(void *)place[i] = INT8_MIN;
             } else {
                 *(uint16_t *)(void *)place[i] = 0xfc00;
             }
@@ -291,6 +293,25 @@ TEST(engine_state, impossible_values_are_refused) {
             check_refused(model, path, NULL, PITH_ERROR_FORMAT, names[i]);
             pith_session_free(session);
         }
+    }
+    pith_model_free(model);
+    CHECK_NO_LEAKS();
+}
+
+TEST(engine_state, impossible_scales_are_refused) {
+    static const float bad[] = {NAN, INFINITY, -1.0F, -INFINITY};
+    const char *path = test_path("saved.session");
+    pith_model *model = open_model(PITH_TYPE_F16, 1, NULL);
+    const pith_session_options options = {.kv_type = PITH_KV_INT8};
+    for (size_t i = 0; i < 2 * sizeof bad / sizeof *bad; i++) {
+        pith_session *session = session_of(model, &options, 6, 20);
+        float *scale = i % 2 == 0 ? pith_kv_key_scales(&session->kv, 0, 0, 19)
+                                  : pith_kv_value_scales(&session->kv, 1, 0, 3);
+        *scale = bad[i / 2];
+        save(session, path);
+        check_refused(model, path, NULL, PITH_ERROR_FORMAT,
+                      i % 2 == 0 ? "layers.0.k_scales" : "layers.1.v_scales");
+        pith_session_free(session);
     }
     pith_model_free(model);
     CHECK_NO_LEAKS();
@@ -343,7 +364,7 @@ TEST(engine_state, damaged_files_are_refused_or_harmless) {
 
 /* The fuzz harness starts from sessions that load. */
 TEST(engine_state, fuzz_seeds_are_sessions) {
-    static const char *const names[] = {"f16", "f32-no-logits", "one"};
+    static const char *const names[] = {"f16", "f32-no-logits", "int8", "one"};
     pith_model *model = open_model(PITH_TYPE_INT8, 1, NULL);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char relative[60];

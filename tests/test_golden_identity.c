@@ -1,7 +1,8 @@
 /* Bit identity: a token's logits do not depend on the instruction set, the number of threads, how
  * the prompt was cut into chunks, or what else was in the batch (BLAS off). All five weight types
  * on three checkpoints that between them have grouped heads, two shards and wide rows (llama-gqa),
- * odd sizes, biases and int8 fallback (llama-bias), and a sliding window (mistral-window). */
+ * odd sizes, biases and int8 fallback (llama-bias), and a sliding window (mistral-window); one type
+ * again with an int8 cache. */
 #include "tests/golden.h"
 #include "tests/test.h"
 
@@ -22,6 +23,7 @@ enum {
 typedef struct baseline {
     const char *name;
     pith_type type;
+    pith_kv_type kv_type;
     const int32_t *ids; /* [n_tokens] */
     size_t n_tokens;
     size_t n_vocab;
@@ -50,7 +52,7 @@ static void check_same(const baseline *base, const pith_session *session, size_t
 
 static void compute_baseline(baseline *base) {
     pith_model *model = test_golden_open(base->name, base->type, "scalar", 1, PITH_BLAS_OFF);
-    pith_session *session = test_golden_session(model, 512);
+    pith_session *session = test_golden_session_kv(model, 512, base->kv_type);
     pith_model_info info;
     pith_model_get_info(model, &info);
     base->n_vocab = info.n_vocab;
@@ -71,7 +73,7 @@ static void compute_baseline(baseline *base) {
 static void check_chunks(const baseline *base, const pith_model *model, const char *isa,
                          size_t n_threads, size_t first, size_t end) {
     for (size_t c = first; c < end; c++) {
-        pith_session *session = test_golden_session(model, CHUNKS[c]);
+        pith_session *session = test_golden_session_kv(model, CHUNKS[c], base->kv_type);
         test_golden_eval(session, base->ids, base->n_tokens);
         check_same(base, session, 0, base->n_tokens, isa, n_threads, "n_batch", CHUNKS[c]);
         size_t kept = base->n_tokens / 3;
@@ -96,7 +98,7 @@ static void check_batch(const baseline *base, const pith_model *model, const cha
     const int32_t *tokens[N_BATCH];
     pith_error error = {0};
     for (size_t s = 0; s < N_BATCH; s++) {
-        sessions[s] = test_golden_session(model, 64);
+        sessions[s] = test_golden_session_kv(model, 64, base->kv_type);
         tokens[s] = base->ids;
     }
     pith_status status = pith_batch_eval(sessions, N_BATCH, tokens, first, &error);
@@ -130,12 +132,13 @@ static void check_checkpoint(const baseline *base) {
     }
 }
 
-static void check_identity(pith_type type) {
+static void check_identity(pith_type type, pith_kv_type kv_type) {
     for (size_t c = 0; c < N_NAMES; c++) {
         test_npz *expected = test_golden_expected(NAMES[c]);
         const test_array *ids = test_npz_ints(expected, "ids", TEST_GOLDEN_PROMPTS - 1);
         baseline base = {.name = NAMES[c],
                          .type = type,
+                         .kv_type = kv_type,
                          .ids = ids->data.ints,
                          .n_tokens = ids->count};
         compute_baseline(&base);
@@ -147,21 +150,25 @@ static void check_identity(pith_type type) {
 }
 
 TEST(golden, f32_is_identical_however_it_is_computed) {
-    check_identity(PITH_TYPE_F32);
+    check_identity(PITH_TYPE_F32, PITH_KV_AUTO);
 }
 
 TEST(golden, f16_is_identical_however_it_is_computed) {
-    check_identity(PITH_TYPE_F16);
+    check_identity(PITH_TYPE_F16, PITH_KV_AUTO);
 }
 
 TEST(golden, bf16_is_identical_however_it_is_computed) {
-    check_identity(PITH_TYPE_BF16);
+    check_identity(PITH_TYPE_BF16, PITH_KV_AUTO);
 }
 
 TEST(golden, int8_is_identical_however_it_is_computed) {
-    check_identity(PITH_TYPE_INT8);
+    check_identity(PITH_TYPE_INT8, PITH_KV_AUTO);
 }
 
 TEST(golden, int4_is_identical_however_it_is_computed) {
-    check_identity(PITH_TYPE_INT4);
+    check_identity(PITH_TYPE_INT4, PITH_KV_AUTO);
+}
+
+TEST(golden, int8_cache_is_identical_however_it_is_computed) {
+    check_identity(PITH_TYPE_INT8, PITH_KV_INT8);
 }

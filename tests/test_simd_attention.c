@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const size_t head_dims[] = {1, 4, 12, 24, 48, 64, 80, 128, 200};
-static const size_t query_counts[] = {1, 2, 3, 4, 5, 8, 9};
+static const size_t query_counts[] = {1, 2, 3, 4, 5, 8, 9, 12, 27};
 static const size_t block_counts[] = {1, 2, 3, 4, 5, 8, 13};
 static const size_t key_counts[] = {1, 2, 15, 16, 33};
 
@@ -26,6 +26,17 @@ static test_buffer halves_of(test_buffer *x) {
         uint16_t half = pith_f32_to_f16(((float *)x->data)[i]);
         ((uint16_t *)out.data)[i] = half;
         ((float *)x->data)[i] = pith_f16_to_f32(half);
+    }
+    return out;
+}
+
+/* n codes, and what they are as floats. */
+static test_buffer random_codes(size_t n, float *floats, uint64_t *seed) {
+    test_buffer out = test_buffer_new(n);
+    for (size_t i = 0; i < n; i++) {
+        int8_t code = (int8_t)((int)(test_random(seed) % 255) - 127);
+        ((int8_t *)out.data)[i] = code;
+        floats[i] = (float)code;
     }
     return out;
 }
@@ -96,6 +107,40 @@ TEST(simd_attention, scores_match_double_and_scalar) {
     }
 }
 
+static void check_scores_int8(size_t head_dim, size_t n_q, size_t n_blocks, uint64_t start) {
+    uint64_t seed = start;
+    size_t stride = n_blocks * 16 + 16;
+    size_t n = (n_q - 1) * stride + n_blocks * 16;
+    test_buffer q = test_buffer_normal(n_q * head_dim, &seed);
+    test_buffer k = test_buffer_new(n_blocks * head_dim * 16 * sizeof(float));
+    test_buffer codes = random_codes(n_blocks * head_dim * 16, k.data, &seed);
+    test_buffer expected = test_buffer_new(n * sizeof(float));
+    scalar()->scores_f32(q.data, n_q, head_dim, k.data, n_blocks, expected.data, stride);
+    const pith_kernels *kernels;
+    for (size_t t = 0; (kernels = test_table(t)) != NULL; t++) {
+        test_buffer s = test_buffer_new(n * sizeof(float));
+        kernels->scores_int8(q.data, n_q, head_dim, codes.data, n_blocks, s.data, stride);
+        check_same("scores_int8", kernels->name, expected.data, s.data, n, head_dim, n_q, start);
+        test_buffer_free(&s);
+    }
+    test_buffer_free(&q);
+    test_buffer_free(&k);
+    test_buffer_free(&codes);
+    test_buffer_free(&expected);
+}
+
+/* Codes are converted exactly: the same bits as the f32 kernel on their values. */
+TEST(simd_attention, scores_of_codes_match_those_of_their_values) {
+    uint64_t seed = 5000;
+    for (size_t d = 0; d < N_DIMS; d++) {
+        for (size_t i = 0; i < sizeof query_counts / sizeof *query_counts; i++) {
+            for (size_t b = 0; b < sizeof block_counts / sizeof *block_counts; b++) {
+                check_scores_int8(head_dims[d], query_counts[i], block_counts[b], seed++);
+            }
+        }
+    }
+}
+
 /* ---- Values ---------------------------------------------------------------------------------- */
 
 static void check_values(size_t head_dim, size_t n_q, size_t n_keys, uint64_t start) {
@@ -142,6 +187,74 @@ TEST(simd_attention, values_match_double_and_scalar) {
                 check_values(head_dims[d], query_counts[i], key_counts[j], seed++);
             }
         }
+    }
+}
+
+static void check_values_int8(size_t head_dim, size_t n_q, size_t n_keys, uint64_t start) {
+    uint64_t seed = start;
+    size_t stride = n_keys + 3;
+    size_t n = n_q * head_dim;
+    test_buffer p = test_buffer_normal((n_q - 1) * stride + n_keys, &seed);
+    test_buffer v = test_buffer_new(n_keys * head_dim * sizeof(float));
+    test_buffer codes = random_codes(n_keys * head_dim, v.data, &seed);
+    test_buffer expected = test_buffer_new(n * sizeof(float));
+    scalar()->values_f32(p.data, stride, n_q, n_keys, head_dim, v.data, expected.data);
+    const pith_kernels *kernels;
+    for (size_t t = 0; (kernels = test_table(t)) != NULL; t++) {
+        test_buffer o = test_buffer_new(n * sizeof(float));
+        kernels->values_int8(p.data, stride, n_q, n_keys, head_dim, codes.data, o.data);
+        check_same("values_int8", kernels->name, expected.data, o.data, n, head_dim, n_q, start);
+        test_buffer_free(&o);
+    }
+    test_buffer_free(&p);
+    test_buffer_free(&v);
+    test_buffer_free(&codes);
+    test_buffer_free(&expected);
+}
+
+TEST(simd_attention, values_of_codes_match_those_of_their_values) {
+    uint64_t seed = 6000;
+    for (size_t d = 0; d < N_DIMS; d++) {
+        for (size_t i = 0; i < sizeof query_counts / sizeof *query_counts; i++) {
+            for (size_t j = 0; j < sizeof key_counts / sizeof *key_counts; j++) {
+                check_values_int8(head_dims[d], query_counts[i], key_counts[j], seed++);
+            }
+        }
+    }
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+TEST(simd_attention, multiply_and_blend_match_plain_arithmetic) {
+    for (size_t n = 1; n < 70; n++) {
+        uint64_t seed = 7000 + n;
+        test_buffer x = test_buffer_normal(n, &seed);
+        test_buffer y = test_buffer_normal(n, &seed);
+        float a = test_random_normal(&seed);
+        float b = test_random_normal(&seed);
+        float products[70];
+        float blended[70];
+        for (size_t i = 0; i < n; i++) {
+            float old = ((float *)x.data)[i];
+            float other = ((float *)y.data)[i];
+            products[i] = old * other;
+            float left = old * a;
+            float right = other * b;
+            blended[i] = left + right;
+        }
+        const pith_kernels *kernels;
+        for (size_t t = 0; (kernels = test_table(t)) != NULL; t++) {
+            test_buffer out = test_buffer_new(n * sizeof(float));
+            memcpy(out.data, x.data, n * sizeof(float));
+            kernels->multiply(out.data, y.data, n);
+            check_same("multiply", kernels->name, products, out.data, n, 0, 0, 7000 + n);
+            memcpy(out.data, x.data, n * sizeof(float));
+            kernels->blend(out.data, a, y.data, b, n);
+            check_same("blend", kernels->name, blended, out.data, n, 0, 0, 7000 + n);
+            test_buffer_free(&out);
+        }
+        test_buffer_free(&x);
+        test_buffer_free(&y);
     }
 }
 
