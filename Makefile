@@ -53,6 +53,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 # One file per instruction set, each with its own flags; nothing else is built for one.
 $(BUILD)/simd/avx2%.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/simd/avxvnni%.o: ISA := -mavxvnni -mavx2 -mfma -mf16c
 $(BUILD)/simd/avx512%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
 $(BUILD)/simd/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma \
                               -mf16c
@@ -61,6 +62,7 @@ $(BUILD)/simd/i8mm%.o: ISA := -march=armv8.2-a+dotprod+i8mm
 # The probes of the machine's limits: plain C at its best, and one file per instruction set.
 $(BUILD)/perf/probe_scalar.o: ISA := -O3
 $(BUILD)/perf/probe_avx2.o: ISA := -mavx2 -mfma
+$(BUILD)/perf/probe_avxvnni.o: ISA := -mavxvnni -mavx2
 $(BUILD)/perf/probe_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
 $(BUILD)/perf/probe_vnni.o: ISA := -mavx512f -mavx512bw -mavx512vnni
 $(BUILD)/perf/probe_bf16.o: ISA := -mavx512f -mavx512bw -mavx512bf16

@@ -105,8 +105,8 @@ typedef enum pith_blas { PITH_BLAS_AUTO, PITH_BLAS_ON, PITH_BLAS_OFF } pith_blas
 typedef struct pith_model_options {
     size_t n_threads; /* threads of one eval, the caller's included; 0: one per usable CPU;
                          at most 256 */
-    const char *isa;  /* "scalar"; "avx2", "avx512", "avx512-vnni" (x86-64); "neon", "neon-dot",
-                         "neon-i8mm" (AArch64); NULL: the best there is */
+    const char *isa;  /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni" (x86-64); "neon",
+                         "neon-dot", "neon-i8mm" (AArch64); NULL: the best there is */
     pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it can be loaded; ON: an error when
                          it cannot; OFF: bit-identical results in f32 too */
     bool map;         /* map the file instead of reading it into huge pages. Truncating a mapped

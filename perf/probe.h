@@ -63,6 +63,8 @@ uint64_t pith_probe_read_avx2(const unsigned char *data, size_t n_bytes,
 uint64_t pith_probe_int8_avx2(const unsigned char *operands, size_t n_rounds);
 uint64_t pith_probe_f32_avx2(const unsigned char *operands, size_t n_rounds);
 
+uint64_t pith_probe_int8_avxvnni(const unsigned char *operands, size_t n_rounds);
+
 uint64_t pith_probe_read_avx512(const unsigned char *data, size_t n_bytes,
                                 pith_probe_pattern pattern);
 uint64_t pith_probe_int8_avx512(const unsigned char *operands, size_t n_rounds);

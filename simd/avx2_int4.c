@@ -1,223 +1,160 @@
-/* int4 products with AVX2. Codes become bytes code + 10; vpmaddubsw and 16-bit additions give the
- * sum of a block of 16 in two halves of a 32-bit lane, at most 20320 in magnitude with the block's
- * offset in it; vpmaddwd multiplies both halves by the block's multiplier and joins them. A tile is
- * two registers of 8 rows. One token uses the codes as they are decoded; several tokens share a
- * group that is decoded once to the stack (5 KB, L1). */
+/* int4 products with AVX2 (simd/avx2_packed.h). Few tokens use the codes as they are decoded. Many
+ * tokens meet groups expanded to bytes code + 10 with 16-bit multipliers beside them: vpmaddubsw
+ * and 16-bit additions give the sum of a block of 16 in two halves of a 32-bit lane, at most 20320
+ * in magnitude with the block's offset in it; vpmaddwd multiplies both halves by the block's
+ * multiplier and joins them. Plain bytes multiplier x code would need vpmaddwd for every pair. */
 #include "simd/avx2.h"
-#include "simd/avx2_vector.h"
-#include "simd/blocks.h"
+#include "simd/avx2_packed.h"
+#include "simd/avx2_tile.h"
 
 enum {
-    FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full group */
-    LINES = 4,                                /* lines of a slice, and of a block */
-    BLOCKS = 2 * FULL,
-    TOKENS = 3,
-    AHEAD = 8 << 10, /* prefetch distance in bytes */
+    FEW = 4, /* most tokens that use codes as they are decoded */
+    MULTIPLIERS_AT = LINES * PITH_LINE_BYTES,
+    BLOCK_BYTES = MULTIPLIERS_AT + PITH_LINE_BYTES, /* of an expanded block */
 };
 
-/* One group of one packed tile. */
-typedef struct group_view {
-    const uint8_t *lines;
-    const uint8_t *multipliers;
-    const uint16_t *scales; /* [16] */
-    size_t slices;
-    size_t index; /* of the group */
-} group_view;
+/* ---- Few tokens ------------------------------------------------------------------------------ */
 
-/* ---- Decoding -------------------------------------------------------------------------------- */
-
-PITH_INLINE __m256i table_of_codes(void) {
-    __m128i codes = _mm_loadu_si128((const __m128i *)pith_int4_codes);
-    return _mm256_broadcastsi128_si256(_mm_add_epi8(codes, _mm_set1_epi8(PITH_INT4_OFFSET)));
+static void few_tile_1(const pith_product *p, size_t row, size_t token) {
+    few_tile(p, row, token, 1, PITH_TYPE_INT4, false);
 }
 
-/* Half a line: code + 10 of the first block (low nibbles) and the second. */
-PITH_INLINE void decode_half(const uint8_t *half, __m256i table, __m256i *first, __m256i *second) {
-    const __m256i nibble = _mm256_set1_epi8(15);
-    prefetch_ahead(half, AHEAD);
-    __m256i both = _mm256_load_si256((const __m256i *)(const void *)half);
-    __m256i high = _mm256_srli_epi16(both, 4);
-    *first = _mm256_shuffle_epi8(table, _mm256_and_si256(both, nibble));
-    *second = _mm256_shuffle_epi8(table, _mm256_and_si256(high, nibble));
+static void few_tile_2(const pith_product *p, size_t row, size_t token) {
+    few_tile(p, row, token, 2, PITH_TYPE_INT4, false);
 }
 
-/* 16-bit multipliers, each row's twice, from the low nibbles of bytes that repeat a row's four
- * times. */
-PITH_INLINE __m256i widen_multipliers(__m256i bytes) {
-    const __m256i table =
-        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)pith_int4_multipliers));
-    __m256i index = _mm256_and_si256(bytes, _mm256_set1_epi8(15));
-    return _mm256_srai_epi16(_mm256_shuffle_epi8(table, index), 8);
+static void few_tile_3(const pith_product *p, size_t row, size_t token) {
+    few_tile(p, row, token, 3, PITH_TYPE_INT4, false);
 }
 
-/* The multipliers of a slice's two blocks, [2] registers of 8 rows each. */
-PITH_INLINE void decode_multipliers(const uint8_t *packed, __m256i *first, __m256i *second) {
-    const __m256i row_bytes = _mm256_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4,
-                                               4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);
-    __m256i rows = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)packed));
-    PITH_UNROLL
-    for (size_t h = 0; h < 2; h++) {
-        __m256i bytes = _mm256_shuffle_epi8(h == 0 ? rows : _mm256_srli_si256(rows, 8), row_bytes);
-        first[h] = widen_multipliers(bytes);
-        second[h] = widen_multipliers(_mm256_srli_epi16(bytes, 4));
-    }
+static void few_tile_4(const pith_product *p, size_t row, size_t token) {
+    few_tile(p, row, token, 4, PITH_TYPE_INT4, false);
 }
 
-/* A block's offset in the lower half of every 32-bit lane: both halves are added up later. */
-PITH_INLINE __m256i start_sum(int32_t offset) {
-    return _mm256_blend_epi16(_mm256_set1_epi32(offset), _mm256_setzero_si256(), 0xaa);
-}
+/* ---- Many tokens ----------------------------------------------------------------------------- */
 
-/* Adds the group's integer sums [2 * tokens] to the outputs of `tokens` tokens from token `first`
- * of the product on; y points at the tile's rows. */
-PITH_INLINE void add_sums(const pith_product *p, const __m256i *total, const group_view *group,
-                          size_t first, float *y, size_t tokens) {
-    const pith_activations *x = p->x;
-    size_t g = group->index;
-    const float *x_scales = x->scales + (p->first_token + first) * x->scale_stride + g;
-    PITH_UNROLL
-    for (size_t i = 0; i < 2 * tokens; i++) {
-        __m256 d = _mm256_cvtph_ps(_mm_load_si128((const __m128i *)(group->scales + i % 2 * 8)));
-        __m256 s = _mm256_set1_ps(x_scales[i / 2 * x->scale_stride]);
-        float *out = y + (first + i / 2) * p->y_stride + i % 2 * 8;
-        __m256 before = g == 0 ? _mm256_setzero_ps() : _mm256_load_ps(out);
-        _mm256_store_ps(out,
-                        _mm256_fmadd_ps(_mm256_cvtepi32_ps(total[i]), _mm256_mul_ps(d, s), before));
-    }
-}
-
-/* ---- One token ------------------------------------------------------------------------------- */
-
-static void add_group_single(const pith_product *p, const group_view *group, float *y) {
-    const pith_activations *x = p->x;
-    const int8_t *codes =
-        x->codes + p->first_token * x->code_stride + group->index * PITH_INT4_GROUP;
-    const int32_t *offset =
-        x->block_offset + p->first_token * x->block_stride + group->index * BLOCKS;
+/* Per block: 4 lines of code + 10, one line of multipliers. */
+static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
     const __m256i table = table_of_codes();
-    __m256i total[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (size_t s = 0; s < group->slices; s++) {
-        __m256i m_first[2];
-        __m256i m_second[2];
-        decode_multipliers(group->multipliers + s * PITH_TILE_ROWS, m_first, m_second);
+    const size_t slices = n_lines / (2 * LINES);
+    const uint8_t *lines = tile + group * pith_int4_group_bytes(FULL);
+    const uint8_t *packed = lines + slices * LINES * PITH_LINE_BYTES;
+    for (size_t s = 0; s < slices; s++) {
+        __m256i m[2 * HALVES];
+        decode_multipliers(packed + s * PITH_TILE_ROWS, m);
         PITH_UNROLL
-        for (size_t h = 0; h < 2; h++) {
-            __m256i first = start_sum(offset[2 * s]);
-            __m256i second = start_sum(offset[2 * s + 1]);
+        for (size_t block = 0; block < 2; block++) {
             PITH_UNROLL
-            for (size_t j = 0; j < LINES; j++) {
-                const int8_t *c = codes + s * PITH_INT4_SLICE + 4 * j;
-                __m256i low;
-                __m256i high;
-                decode_half(group->lines + (s * LINES + j) * PITH_LINE_BYTES + 32 * h, table, &low,
-                            &high);
-                low = _mm256_maddubs_epi16(low, broadcast_codes(c));
-                high = _mm256_maddubs_epi16(high, broadcast_codes(c + PITH_INT4_BLOCK));
-                first = _mm256_add_epi16(first, low);
-                second = _mm256_add_epi16(second, high);
+            for (size_t i = 0; i < LINES * HALVES; i++) {
+                const uint8_t *half = lines + i * HALF_BYTES;
+                prefetch_ahead(half, AHEAD);
+                _mm256_store_si256((__m256i *)(void *)(out + i * HALF_BYTES),
+                                   decode_half(load_256(half), table, block));
             }
-            total[h] = _mm256_add_epi32(total[h], _mm256_madd_epi16(first, m_first[h]));
-            total[h] = _mm256_add_epi32(total[h], _mm256_madd_epi16(second, m_second[h]));
+            PITH_UNROLL
+            for (size_t h = 0; h < HALVES; h++) {
+                _mm256_store_si256((__m256i *)(void *)(out + MULTIPLIERS_AT + h * HALF_BYTES),
+                                   m[block * HALVES + h]);
+            }
+            out += BLOCK_BYTES;
         }
-    }
-    add_sums(p, total, group, 0, y, 1);
-}
-
-/* ---- Several tokens -------------------------------------------------------------------------- */
-
-/* One decoded group of one tile in ascending k. */
-typedef struct decoded {
-    __m256i codes[BLOCKS][LINES][2]; /* code + 10 */
-    __m256i multipliers[BLOCKS][2];
-} decoded;
-
-static void decode_group(const group_view *group, decoded *out) {
-    const __m256i table = table_of_codes();
-    for (size_t s = 0; s < group->slices; s++) {
-        PITH_UNROLL
-        for (size_t i = 0; i < 2 * LINES; i++) {
-            decode_half(group->lines + s * LINES * PITH_LINE_BYTES + 32 * i, table,
-                        &out->codes[2 * s][i / 2][i % 2], &out->codes[2 * s + 1][i / 2][i % 2]);
-        }
-        decode_multipliers(group->multipliers + s * PITH_TILE_ROWS, out->multipliers[2 * s],
-                           out->multipliers[2 * s + 1]);
+        lines += LINES * PITH_LINE_BYTES;
     }
 }
 
-/* `tokens` tokens (a constant) from token `first` of the product on. */
-PITH_INLINE void add_group_tokens(const pith_product *p, const group_view *group, const decoded *w,
-                                  size_t first, float *y, size_t tokens) {
-    const pith_activations *x = p->x;
-    size_t token = p->first_token + first;
-    const int8_t *codes = x->codes + token * x->code_stride + group->index * PITH_INT4_GROUP;
-    const int32_t *offset = x->block_offset + token * x->block_stride + group->index * BLOCKS;
-    __m256i total[2 * TOKENS];
+/* One tile of a step for `n` tokens (a constant). `codes` and `offset` point at every third token's
+ * activations, so that all addresses are one of few registers plus 0, 1 or 2 strides; the empty
+ * statements keep GCC from making a pointer for every token. */
+PITH_INLINE void multiply_tile(const pith_tile_step *step, size_t i_tile, size_t n) {
+    const uint8_t *w = step->weights + i_tile * step->tile_stride;
+    const size_t third = n > 3 ? 3 : 0;
+    const int8_t *codes[2] = {step->codes, step->codes + third * step->code_stride};
+    const int32_t *offset[2] = {step->block_offset,
+                                step->block_offset + third * step->block_stride};
+    __m256i total[HALVES * PITH_TILE_TOKENS];
     PITH_UNROLL
-    for (size_t i = 0; i < 2 * tokens; i++) {
+    for (size_t i = 0; i < HALVES * n; i++) {
         total[i] = _mm256_setzero_si256();
     }
-    for (size_t b = 0; b < 2 * group->slices; b++) {
-        __m256i sum[2 * TOKENS];
+    for (size_t b = 0; b < step->n_lines / LINES; b++) {
+        __m256i sum[HALVES * PITH_TILE_TOKENS];
         PITH_UNROLL
-        for (size_t t = 0; t < tokens; t++) {
-            sum[2 * t] = start_sum(offset[t * x->block_stride + b]);
-            sum[2 * t + 1] = sum[2 * t];
+        for (size_t i = 0; i < HALVES * n; i++) {
+            size_t t = i / HALVES;
+            sum[i] = start_block(offset[t / 3] + t % 3 * step->block_stride, false);
         }
-        /* not unrolled: GCC would then reorder the additions and run out of registers */
+        PITH_UNROLL
         for (size_t j = 0; j < LINES; j++) {
             PITH_UNROLL
-            for (size_t t = 0; t < tokens; t++) {
-                __m256i c = broadcast_codes(codes + t * x->code_stride + 16 * b + 4 * j);
-                PITH_UNROLL
-                for (size_t h = 0; h < 2; h++) {
-                    sum[2 * t + h] = _mm256_add_epi16(sum[2 * t + h],
-                                                      _mm256_maddubs_epi16(w->codes[b][j][h], c));
-                }
+            for (size_t i = 0; i < HALVES * n; i++) {
+                size_t t = i / HALVES;
+                __m256i x = broadcast_codes(codes[t / 3] + t % 3 * step->code_stride + 4 * j);
+                __m256i half = load_256(w + j * PITH_LINE_BYTES + i % HALVES * HALF_BYTES);
+                sum[i] = add_codes(sum[i], half, x, false);
             }
         }
         PITH_UNROLL
-        for (size_t i = 0; i < 2 * tokens; i++) {
-            __m256i product = _mm256_madd_epi16(sum[i], w->multipliers[b][i % 2]);
-            total[i] = _mm256_add_epi32(total[i], product);
+        for (size_t i = 0; i < HALVES * n; i++) {
+            __m256i m = load_256(w + MULTIPLIERS_AT + i % HALVES * HALF_BYTES);
+            add_to_memory(&total[i], _mm256_madd_epi16(sum[i], m));
+        }
+        w += BLOCK_BYTES;
+        PITH_UNROLL
+        for (size_t i = 0; i < 2; i++) {
+            codes[i] += PITH_INT4_BLOCK;
+            offset[i]++;
+            __asm__("" : "+r"(codes[i]), "+r"(offset[i]));
         }
     }
-    add_sums(p, total, group, first, y, tokens);
+    add_tile(step->y + i_tile * PITH_TILE_ROWS, (size_t)PITH_TILE_SET * PITH_TILE_ROWS, total,
+             step->scales[i_tile], step->x_scales, step->scale_stride, n);
 }
 
-static void add_group(const pith_product *p, const group_view *group, float *y) {
-    decoded w;
-    decode_group(group, &w);
-    size_t t = 0;
-    for (; t + TOKENS <= p->n_tokens; t += TOKENS) {
-        add_group_tokens(p, group, &w, t, y, TOKENS);
-    }
-    for (; t < p->n_tokens; t++) {
-        add_group_tokens(p, group, &w, t, y, 1);
+static void multiply_6(const pith_tile_step *step) {
+    for (size_t i = 0; i < step->n_tiles; i++) {
+        multiply_tile(step, i, 6);
     }
 }
 
-/* ---- Product --------------------------------------------------------------------------------- */
+static void multiply_4(const pith_tile_step *step) {
+    for (size_t i = 0; i < step->n_tiles; i++) {
+        multiply_tile(step, i, 4);
+    }
+}
+
+static void multiply_2(const pith_tile_step *step) {
+    for (size_t i = 0; i < step->n_tiles; i++) {
+        multiply_tile(step, i, 2);
+    }
+}
+
+static void multiply_1(const pith_tile_step *step) {
+    for (size_t i = 0; i < step->n_tiles; i++) {
+        multiply_tile(step, i, 1);
+    }
+}
 
 void pith_product_int4_avx2(const pith_product *p) {
-    size_t n_slices = p->k / PITH_INT4_SLICE;
-    size_t n_groups = pith_groups(p->k, PITH_INT4_GROUP);
-    size_t tile_bytes = pith_int4_tile_bytes(p->k);
-    for (size_t row = 0; row < p->n_rows; row += PITH_TILE_ROWS) {
-        const uint8_t *tile = (const uint8_t *)p->weights + row / PITH_TILE_ROWS * tile_bytes;
-        const uint8_t *scales = tile + tile_bytes - pith_scales_bytes(n_groups);
-        for (size_t g = 0; g < n_groups; g++) {
-            group_view group = {.lines = tile + g * pith_int4_group_bytes(FULL), .index = g};
-            group.slices = n_slices - g * FULL < FULL ? n_slices - g * FULL : FULL;
-            group.multipliers = group.lines + group.slices * LINES * PITH_LINE_BYTES;
-            group.scales = (const uint16_t *)(const void *)(scales + g * PITH_TILE_ROWS * 2);
-            prefetch_ahead(group.multipliers, AHEAD);
-            prefetch_ahead(group.multipliers + PITH_LINE_BYTES, AHEAD);
-            prefetch_ahead(group.scales, tile_bytes); /* the next tile's */
-            if (p->n_tokens == 1) {
-                add_group_single(p, &group, p->y + row);
-            } else {
-                add_group(p, &group, p->y + row);
-            }
-        }
+    static const few_size sizes[] = {{4, few_tile_4},
+                                     {3, few_tile_3},
+                                     {2, few_tile_2},
+                                     {1, few_tile_1}};
+    if (p->n_tokens <= FEW) {
+        few_tokens(p, sizes);
+        return;
     }
+    const size_t tile_bytes = pith_int4_tile_bytes(p->k);
+    const pith_tile_format format = {.tile_bytes = tile_bytes,
+                                     .scales_at =
+                                         tile_bytes -
+                                         pith_scales_bytes(pith_groups(p->k, PITH_INT4_GROUP)),
+                                     .n_lines = p->k / 4,
+                                     .group_lines = PITH_INT4_GROUP / 4,
+                                     .expanded_bytes = (size_t)2 * FULL * BLOCK_BYTES,
+                                     .expand = expand_group,
+                                     .multiply_6 = multiply_6,
+                                     .multiply_4 = multiply_4,
+                                     .multiply_2 = multiply_2,
+                                     .multiply_1 = multiply_1};
+    pith_many_tokens_avx2(p, &format);
 }

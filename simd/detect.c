@@ -20,13 +20,15 @@ static bool always(void) {
 
 #include "simd/avx2.h"
 #include "simd/avx512.h"
+#include "simd/avxvnni.h"
 #include "simd/vnni.h"
 
 #include <cpuid.h>
 
 enum {
-    XCR0_AVX = 0x06,    /* XMM and YMM state */
-    XCR0_AVX512 = 0xe6, /* and opmask, the upper halves and ZMM16-31 */
+    XCR0_AVX = 0x06,           /* XMM and YMM state */
+    LEAF7_1_AVX_VNNI = 1 << 4, /* in EAX of subleaf 1; not in every <cpuid.h> */
+    XCR0_AVX512 = 0xe6,        /* and opmask, the upper halves and ZMM16-31 */
 };
 
 static uint64_t read_xcr0(void) {
@@ -38,11 +40,11 @@ static uint64_t read_xcr0(void) {
 
 /* CPUID leaf 1 and leaf 7, with what XCR0 allows. */
 typedef struct cpu_features {
-    bool avx2, avx512, avx512_vnni;
+    bool avx2, avx_vnni, avx512, avx512_vnni;
 } cpu_features;
 
 static cpu_features detect_features(void) {
-    cpu_features f = {false, false, false};
+    cpu_features f = {false, false, false, false};
     unsigned a;
     unsigned b;
     unsigned c;
@@ -59,11 +61,16 @@ static cpu_features detect_features(void) {
     f.avx2 = (b & bit_AVX2) != 0;
     f.avx512 = f.avx2 && (b & avx512) == avx512 && (xcr0 & XCR0_AVX512) == XCR0_AVX512;
     f.avx512_vnni = f.avx512 && (c & bit_AVX512VNNI) != 0;
+    f.avx_vnni = f.avx2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_AVX_VNNI) != 0;
     return f;
 }
 
 static bool has_avx2(void) {
     return detect_features().avx2;
+}
+
+static bool has_avx_vnni(void) {
+    return detect_features().avx_vnni;
 }
 
 static bool has_avx512(void) {
@@ -77,11 +84,13 @@ static bool has_avx512_vnni(void) {
 static const table_entry tables[] = {
     {&pith_kernels_avx512_vnni, has_avx512_vnni},
     {&pith_kernels_avx512, has_avx512},
+    {&pith_kernels_avx_vnni, has_avx_vnni},
     {&pith_kernels_avx2, has_avx2},
     {&pith_kernels_scalar, always},
 };
 
-const char *const pith_kernel_names[] = {"avx512-vnni", "avx512", "avx2", "scalar", NULL};
+const char *const pith_kernel_names[] = {"avx512-vnni", "avx512", "avx-vnni",
+                                         "avx2",        "scalar", NULL};
 
 #elif defined(__AARCH64EL__) && defined(__linux__)
 

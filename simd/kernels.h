@@ -64,8 +64,8 @@ typedef struct pith_product {
 } pith_product;
 
 typedef struct pith_kernels {
-    const char *name; /* "scalar"; "avx2", "avx512", "avx512-vnni"; "neon", "neon-dot",
-                         "neon-i8mm" */
+    const char *name; /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni"; "neon",
+                         "neon-dot", "neon-i8mm" */
 
     /* Matrix products by weight type.
      * Floats: y = sum over k of w x by lanes (weights widened to float exactly).

@@ -176,6 +176,18 @@ TEST(simd_product, tables_match_scalar_on_int4) {
     check_type(PITH_TYPE_INT4, 48, many, sizeof many / sizeof *many);
 }
 
+/* Tiles are expanded in sets: whole ones, and a rest of any size. */
+TEST(simd_product, any_number_of_tiles_matches_scalar) {
+    for (int type = PITH_TYPE_INT8; type <= PITH_TYPE_INT4; type++) {
+        for (size_t n_tiles = 1; n_tiles <= 9; n_tiles++) {
+            uint64_t seed = 700 + n_tiles;
+            problem p = problem_new((pith_type)type, 800, n_tiles * 16, 19, TEST_RANDOM, &seed);
+            check_all_tables(&p, 700 + n_tiles);
+            problem_free(&p);
+        }
+    }
+}
+
 TEST(simd_product, float_chunks_of_tokens_match_scalar) {
     uint64_t seed = 77;
     problem p = problem_new(PITH_TYPE_F16, 8200, 16, 29, TEST_RANDOM, &seed);
@@ -197,7 +209,7 @@ TEST(simd_product, blocks_of_a_long_prompt_match_scalar) {
 }
 
 TEST(simd_product, extreme_codes_do_not_saturate) {
-    static const size_t tokens[] = {1, 2, 8, 12, 30};
+    static const size_t tokens[] = {1, 2, 3, 4, 8, 12, 30};
     for (int type = PITH_TYPE_INT8; type <= PITH_TYPE_INT4; type++) {
         for (int extreme = TEST_LARGEST; extreme <= TEST_MIXED; extreme++) {
             for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {

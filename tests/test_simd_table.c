@@ -30,12 +30,15 @@ TEST(simd_table, without_a_name_the_best_available_is_found) {
 }
 
 /* For emulators told which processor to be: PITH_TEST_BEST_ISA names what must be found there, and
- * every later name of the list with it. */
+ * every later name of the list with it; but AVX-512 does not imply AVX-VNNI. */
 TEST(simd_table, an_expected_instruction_set_is_the_best) {
     const char *expected = getenv("PITH_TEST_BEST_ISA");
     bool seen = expected == NULL;
     for (size_t i = 0; pith_kernel_names[i] != NULL && expected != NULL; i++) {
         const char *name = pith_kernel_names[i];
+        if (strcmp(name, "avx-vnni") == 0 && strcmp(name, expected) != 0) {
+            continue;
+        }
         seen = seen || strcmp(name, expected) == 0;
         CHECK((pith_kernels_find(name) != NULL) == seen, "%s was %s, the best should be %s", name,
               seen ? "not found" : "found", expected);
@@ -44,7 +47,8 @@ TEST(simd_table, an_expected_instruction_set_is_the_best) {
 }
 
 TEST(simd_table, unknown_names_are_refused) {
-    static const char *const names[] = {"", "avx", "avx512-vnn", "avx512-vnnix", "Scalar"};
+    static const char *const names[] = {"",           "avx",          "avx-vnn", "avx2-vnni",
+                                        "avx512-vnn", "avx512-vnnix", "Scalar"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         CHECK(pith_kernels_find(names[i]) == NULL, "\"%s\" was found", names[i]);
     }
