@@ -9,7 +9,7 @@
 
 enum {
     ADDED_FLAGS = PITH_ADDED_LSTRIP | PITH_ADDED_RSTRIP | PITH_ADDED_SINGLE_WORD |
-                  PITH_ADDED_SPECIAL | PITH_ADDED_NORMALIZED | PITH_ADDED_BEYOND,
+                  PITH_ADDED_SPECIAL | PITH_ADDED_NORMALIZED,
     BYTE_SPELLING = 6, /* "<0x0A>" */
 };
 
@@ -81,7 +81,9 @@ static pith_status check_piece(const pith_vocab *vocab, size_t i, const char *wh
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: piece %zu: type %u is not known", where, i,
                          type);
     }
-    if ((vocab->added[i] & ~ADDED_FLAGS) != 0) {
+    int known =
+        vocab->kind == PITH_TOKENIZER_WORDPIECE ? ADDED_FLAGS | PITH_ADDED_BEYOND : ADDED_FLAGS;
+    if ((vocab->added[i] & ~known) != 0) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: piece %zu: added-token flags %u", where, i,
                          vocab->added[i]);
     }
