@@ -122,6 +122,25 @@ TEST(wordpiece, json_that_would_change_ids_or_text_is_refused_by_name) {
     CHECK_NO_LEAKS();
 }
 
+/* An added token that the model's vocabulary lacks is no piece of words, and one that is normalised
+ * to nothing is never found. */
+TEST(wordpiece, added_tokens_of_a_json_are_matched_but_make_no_words) {
+    static const char text[] =
+        "{\"added_tokens\":[{\"id\":5,\"content\":\"ab\"},{\"id\":6,\"content\":\"\\u0301\","
+        "\"normalized\":true}]," NORMALIZER SPLITTER DECODER BERT MODEL("") "}";
+    static const int32_t expected[] = {5, 3, 4};
+    test_tokenizer t;
+    test_tokenizer_open_json(&t, text);
+    pith_tokens ids;
+    pith_tokens_init(&ids, NULL);
+    CHECK(pith_encode(t.tokenizer, "ab AB", 5, 0, &ids, NULL) == PITH_OK, "encode");
+    CHECK(test_first_other_token(expected, 3, ids.ids, ids.n) < 0, "%s",
+          test_show_ids(ids.ids, ids.n));
+    pith_tokens_release(&ids);
+    test_tokenizer_close(&t);
+    CHECK_NO_LEAKS();
+}
+
 TEST(wordpiece, vocab_txt_is_checked_with_what_stands_beside_it) {
     static const struct {
         const char *lines, *config, *map;
