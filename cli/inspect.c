@@ -84,7 +84,7 @@ static void add_kind(summary *sum, matrix_kind *kind, pith_llama *llama) {
     bool per_layer = kind->part != PITH_LLAMA_EMBED && kind->part != PITH_LLAMA_HEAD;
     size_t n_layers = per_layer ? llama->config.num_hidden_layers : 1;
     for (size_t layer = 0; layer < n_layers; layer++) {
-        pith_llama_slot slot;
+        pith_slot slot;
         if (!pith_llama_slot_of(&llama->config, kind->part, layer, &slot)) {
             continue; /* the head of a tied model */
         }
