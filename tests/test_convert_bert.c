@@ -396,6 +396,43 @@ TEST(convert_bert, refuses_an_importance_file) {
           error.message);
 }
 
+/* sentence-transformers lower-cases before it tokenizes; pith does it in the tokenizer or not at
+ * all.
+ */
+TEST(convert_bert, wants_a_lower_casing_tokenizer_for_lower_cased_texts) {
+    static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n";
+    static const struct {
+        const char *settings;
+        pith_status status;
+    } cases[] = {
+        {"{\"do_lower_case\": true}", PITH_OK},
+        {"{\"do_lower_case\": false}", PITH_ERROR_UNSUPPORTED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static const char sentence[] = "{\"max_seq_length\": 12, \"do_lower_case\": true}";
+        char name[16];
+        pith_error error = {0};
+        snprintf(name, sizeof name, "case-%zu", i);
+        const char *source = test_make_encoder(name, &(test_encoder){.sentence = sentence});
+        test_write_text(source, "vocab.txt", vocab);
+        test_write_text(source, "tokenizer_config.json", cases[i].settings);
+        pith_status status = convert(source, test_path("case.pith"), PITH_TYPE_F32, NULL, &error);
+        CHECK(status == cases[i].status, "%s: %s: %s", cases[i].settings, pith_status_name(status),
+              error.message);
+        CHECK(status == PITH_OK || strstr(error.message, "do_lower_case") != NULL, "%s",
+              error.message);
+    }
+}
+
+/* With its tokenizer, from the directory as it is. */
+TEST(convert_bert, takes_the_tokenizer_along) {
+    pith_model_file *file = converted(test_root("golden/minilm"), PITH_TYPE_INT8, NULL);
+    CHECK(file->vocab.kind == PITH_TOKENIZER_WORDPIECE && file->vocab.n_pieces == 30522 &&
+              file->vocab.bos == 101 && file->vocab.eos == 102 && file->vocab.lowercase,
+          "kind %d, %zu pieces", (int)file->vocab.kind, file->vocab.n_pieces);
+    pith_model_file_close(file);
+}
+
 /* ---- No config.json -------------------------------------------------------------------------- */
 
 static const char *make_unconfigured(const char *name, const pith_bert_config *shape) {
