@@ -66,19 +66,13 @@ pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_by
     return status;
 }
 
-/* The ids that a text may have: the rows of the head, or all pieces of an encoder. */
-static size_t vocabulary_size(const pith_model *model) {
-    return is_encoder(model) ? pith_tokenizer_vocab(model->tokenizer)->n_pieces
-                             : model->llama.config.vocab_size;
-}
-
 static bool in_vocabulary(const pith_model *model, int32_t token) {
-    return token >= 0 && (size_t)token < vocabulary_size(model);
+    return token >= 0 && (size_t)token < pith_model_vocab_size(model);
 }
 
 static pith_status bad_token(const pith_model *model, int32_t token, pith_error *error) {
     return pith_fail(error, PITH_ERROR_TOKEN, "token %d is outside the vocabulary of %zu",
-                     (int)token, vocabulary_size(model));
+                     (int)token, pith_model_vocab_size(model));
 }
 
 /* Adds [n] bytes to a caller's buffer as far as they fit; returns the new length. */

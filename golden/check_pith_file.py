@@ -94,7 +94,7 @@ def tile_bytes(kind, cols):
     return cols // 256 * (2048 + 128) + last + round_up(-(-cols // 256) * 32, 64)
 
 
-def expected_tensors(config):
+def llama_tensors(config):
     """(name, rows, cols, real rows); cols None: a vector."""
     hidden, inter = config["hidden_size"], config["intermediate_size"]
     q = config["num_attention_heads"] * config["head_dim"]
@@ -126,6 +126,43 @@ def expected_tensors(config):
             yield f"{prefix}{part}.weight", rows, cols, real
             if bias:
                 yield f"{prefix}{part}.bias", rows, None, real
+
+
+def bert_tensors(config):
+    hidden, inter = config["hidden_size"], config["intermediate_size"]
+    padded = round_up(hidden, 16)
+    qkv = [block * padded + row for block in range(3) for row in range(hidden)]
+    for name, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"),
+                       ("token_type", "type_vocab_size")):
+        rows = config[rows]
+        yield f"embeddings.{name}_embeddings.weight", round_up(rows, 16), hidden, range(rows)
+    norms = ["embeddings."]
+    for layer in range(config["num_hidden_layers"]):
+        prefix = f"encoder.layer.{layer}."
+        norms += [prefix + "attention.output.", prefix + "output."]
+        for part, rows, cols, real in (
+                ("attention.self.qkv", 3 * padded, hidden, qkv),
+                ("attention.output.dense", padded, hidden, range(hidden)),
+                ("intermediate.dense", round_up(inter, 16), hidden, range(inter)),
+                ("output.dense", padded, inter, range(hidden))):
+            yield f"{prefix}{part}.weight", rows, cols, real
+            yield f"{prefix}{part}.bias", rows, None, real
+    for norm in norms:
+        yield norm + "LayerNorm.weight", hidden, None, range(hidden)
+        yield norm + "LayerNorm.bias", hidden, None, range(hidden)
+
+
+EXPECTED = {"llama": llama_tensors, "bert": bert_tensors}
+TABLES = ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight")
+
+
+def check_bert_config(config):
+    require(config["pooling"] in ("mean", "cls", "max"), f"pooling {config['pooling']}")
+    require(isinstance(config["normalize"], bool), "normalize")
+    require(4 <= config["max_seq_length"] <= config["max_position_embeddings"],
+            f"max_seq_length {config['max_seq_length']}")
+    require(config["hidden_size"] % config["num_attention_heads"] == 0, "num_attention_heads")
+    require(config["layer_norm_eps"] > 0, "layer_norm_eps")
 
 
 def check_shape(name, tensor, rows, cols, kind):
@@ -226,10 +263,11 @@ def check_checksums(raw, tensors, notes):
 
 def check_weights(raw, tensors, document, dump):
     known = set()
-    for name, rows, cols, real in expected_tensors(document["config"]):
+    for name, rows, cols, real in EXPECTED[document["architecture"]](document["config"]):
         require(name in tensors, f"{name} is missing")
         kind = document["tensors"].get(name, {}).get("type")
         require((kind is None) == (cols is None), f"{name}: type {kind}")
+        require(name not in TABLES or kind == "f32", f"{name}: type {kind}, not f32")
         check_shape(name, tensors[name], rows, cols, kind)
         if cols is None:
             values = widen(raw[tensors[name][2]:tensors[name][3]], "f32")
@@ -252,7 +290,9 @@ def check_file(path, dump):
     require(start % 4096 == 0, f"the data starts at byte {start}")
     document = parse_json(metadata["pith"])
     require(document["format_version"] == 1, f"format version {document['format_version']}")
-    require(document["architecture"] == "llama", f"architecture {document['architecture']}")
+    require(document["architecture"] in EXPECTED, f"architecture {document['architecture']}")
+    if document["architecture"] == "bert":
+        check_bert_config(document["config"])
     vocab_size = document["config"]["vocab_size"]
     tokens = document["tokens"]
     require(-1 <= tokens["bos"] < vocab_size, f"bos {tokens['bos']}")

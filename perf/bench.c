@@ -167,7 +167,7 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens and %zu repeats",
                          n_drawn, b->options->n_repeats);
     }
-    draw_tokens(b->tokens, n_drawn, model->llama.config.vocab_size);
+    draw_tokens(b->tokens, n_drawn, pith_model_vocab_size(model));
     pith_status status = PITH_OK;
     pith_session_options session_options = {.n_context = n_context,
                                             .n_batch = n_batch,

@@ -101,6 +101,34 @@ test_tensors test_checkpoint_tensors(const pith_llama_config *config, uint64_t s
     return tensors;
 }
 
+test_tensors test_tensors_load(const char *directory) {
+    static const char *const files[] = {"model.safetensors", "model-00001-of-00002.safetensors",
+                                        "model-00002-of-00002.safetensors"};
+    test_tensors tensors = {0};
+    for (size_t i = 0; i < 3; i++) {
+        pith_file file;
+        pith_safetensors *header;
+        const char *path = test_join(directory, files[i]);
+        if (pith_file_open(&file, path, NULL) != PITH_OK) {
+            continue;
+        }
+        if (pith_safetensors_read(&header, &file, &pith_malloc_allocator, NULL) != PITH_OK) {
+            must(NULL, path);
+        }
+        for (size_t t = 0; t < pith_safetensors_count(header); t++) {
+            const pith_tensor *from = pith_safetensors_at(header, t);
+            test_tensor *to = test_tensors_add(&tensors, from->name, from->dtype, from->n_dims,
+                                               from->shape[0], from->shape[1]);
+            if (pith_file_read(&file, from->offset, to->data, to->size, NULL) != PITH_OK) {
+                must(NULL, from->name);
+            }
+        }
+        pith_safetensors_free(header);
+        pith_file_close(&file);
+    }
+    return tensors;
+}
+
 void test_tensors_free(test_tensors *tensors) {
     for (size_t i = 0; i < tensors->n; i++) {
         free(tensors->items[i].data);
@@ -171,16 +199,9 @@ void test_write_tensors(const char *path, const test_tensors *tensors, size_t be
     json_decref(header);
 }
 
-char *test_config_text(const char *edits) {
-    static const char base[] =
-        "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\","
-        " \"vocab_size\": 40, \"hidden_size\": 32, \"intermediate_size\": 48,"
-        " \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2,"
-        " \"max_position_embeddings\": 64, \"rms_norm_eps\": 1e-05, \"rope_theta\": 10000.0,"
-        " \"hidden_act\": \"silu\", \"tie_word_embeddings\": false, \"rope_scaling\": null,"
-        " \"bos_token_id\": 1, \"eos_token_id\": 2}";
+char *test_edit_json(const char *base, const char *edits) {
     json_error_t why;
-    json_t *config = must(json_loads(base, 0, &why), "the base configuration");
+    json_t *config = must(json_loads(base, 0, &why), base);
     json_t *changes = must(json_loads(edits != NULL ? edits : "{}", 0, &why), edits);
     const char *key;
     json_t *value;
@@ -195,6 +216,17 @@ char *test_config_text(const char *edits) {
     json_decref(config);
     json_decref(changes);
     return text;
+}
+
+char *test_config_text(const char *edits) {
+    static const char base[] =
+        "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\","
+        " \"vocab_size\": 40, \"hidden_size\": 32, \"intermediate_size\": 48,"
+        " \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2,"
+        " \"max_position_embeddings\": 64, \"rms_norm_eps\": 1e-05, \"rope_theta\": 10000.0,"
+        " \"hidden_act\": \"silu\", \"tie_word_embeddings\": false, \"rope_scaling\": null,"
+        " \"bos_token_id\": 1, \"eos_token_id\": 2}";
+    return test_edit_json(base, edits);
 }
 
 const char *test_make_directory(const char *name) {

@@ -26,6 +26,8 @@ pith_llama_config test_checkpoint_config(void);
 
 /* All tensors of a configuration in F32, normally distributed with deviation 0.05. */
 test_tensors test_checkpoint_tensors(const pith_llama_config *config, uint64_t seed);
+/* Those of a checkpoint in one file or two shards, read without the converter. */
+test_tensors test_tensors_load(const char *directory);
 void test_tensors_free(test_tensors *tensors);
 /* The one of that name; ends the process when there is none. */
 test_tensor *test_tensors_find(const test_tensors *tensors, const char *name);
@@ -40,6 +42,9 @@ void test_write_tensors(const char *path, const test_tensors *tensors, size_t be
 /* The text of a config.json of test_checkpoint_config, to be freed: `edits` (JSON object text or
  * NULL) adds and replaces members, and a member that is "(absent)" there is taken out. */
 char *test_config_text(const char *edits);
+
+/* The same of any JSON object text. */
+char *test_edit_json(const char *base, const char *edits);
 
 /* An empty directory test_path(name), made; its name stays valid for the next 64 of them. */
 const char *test_make_directory(const char *name);

@@ -51,33 +51,6 @@ static pith_model_file *open_model(const char *path) {
 
 /* ---- The checkpoint's own values ------------------------------------------------------------- */
 
-/* A checkpoint's tensors, read without the converter. */
-static test_tensors load_tensors(const char *source) {
-    static const char *const files[] = {"model.safetensors", "model-00001-of-00002.safetensors",
-                                        "model-00002-of-00002.safetensors"};
-    test_tensors tensors = {0};
-    for (size_t i = 0; i < 3; i++) {
-        pith_file file;
-        pith_safetensors *header;
-        const char *path = test_join(source, files[i]);
-        if (pith_file_open(&file, path, NULL) != PITH_OK) {
-            continue;
-        }
-        pith_status status = pith_safetensors_read(&header, &file, &pith_malloc_allocator, NULL);
-        CHECK(status == PITH_OK, "%s", path);
-        for (size_t t = 0; t < pith_safetensors_count(header); t++) {
-            const pith_tensor *from = pith_safetensors_at(header, t);
-            test_tensor *to = test_tensors_add(&tensors, from->name, from->dtype, from->n_dims,
-                                               from->shape[0], from->shape[1]);
-            status = pith_file_read(&file, from->offset, to->data, to->size, NULL);
-            CHECK(status == PITH_OK, "%s: %s", path, from->name);
-        }
-        pith_safetensors_free(header);
-        pith_file_close(&file);
-    }
-    return tensors;
-}
-
 /* Where row `row` of a joined tensor comes from; false for padding. Written from the layout's
  * description, not from the converter. */
 static bool source_of_row(const pith_llama_config *c, pith_llama_part part, size_t layer,
@@ -179,7 +152,7 @@ static void check_parts(pith_model_file *file, const test_tensors *tensors, cons
     const pith_llama_config *c = &file->metadata.config;
     for (int i = 0; i < PITH_LLAMA_N_PARTS; i++) {
         for (size_t layer = 0; layer < c->num_hidden_layers; layer++) {
-            pith_llama_slot slot;
+            pith_slot slot;
             pith_llama_part part = (pith_llama_part)i;
             if (!pith_llama_slot_of(c, part, layer, &slot)) {
                 continue;
@@ -200,7 +173,7 @@ static void check_conversion(const char *name, pith_type type) {
     const pith_convert_options options = options_of(type);
     const char *out = test_path(out_name);
     convert(checkpoint_path(name), out, &options);
-    test_tensors tensors = load_tensors(checkpoint_path(name));
+    test_tensors tensors = test_tensors_load(checkpoint_path(name));
     pith_model_file *file = open_model(out);
     const pith_metadata *metadata = &file->metadata;
     bool packed = type == PITH_TYPE_INT4 || type == PITH_TYPE_INT8;

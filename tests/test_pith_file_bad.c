@@ -132,16 +132,14 @@ TEST(pith_file, refuses_truncated_files_on_disk) {
 static void use(pith_model_file *file) {
     float row[256];
     volatile float sink = 0;
-    pith_llama *llama = &file->llama;
-    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_llama_slot slot;
-        for (size_t layer = 0;
-             pith_llama_slot_of(&llama->config, (pith_llama_part)part, layer, &slot); layer++) {
+    pith_slot slot;
+    pith_slot_place place;
+    for (unsigned part = 0; part < pith_model_file_parts(file); part++) {
+        for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             if (!slot.is_matrix) {
-                sink += (*pith_llama_vector(llama, (pith_llama_part)part, layer))[slot.rows - 1];
+                sink += (*place.vector)[slot.rows - 1];
             } else if (slot.cols <= 256) {
-                pith_matrix_row(pith_llama_matrix(llama, (pith_llama_part)part, layer),
-                                slot.rows - 1, row);
+                pith_matrix_row(place.matrix, slot.rows - 1, row);
                 sink += row[0];
             }
         }

@@ -1,6 +1,8 @@
-/* config.json and generation_config.json. Input: the text of the first, then optionally a NUL byte
- * and the text of the second. What is accepted must satisfy what the rest of the converter, and the
- * shapes derived from it, rely on. */
+/* config.json with generation_config.json, and the module files of an encoder. Input: the text of
+ * the first, then optionally a NUL byte and another text, which is read as generation_config.json
+ * and as each of the module files. What is accepted must satisfy what the rest of the converter,
+ * and the shapes derived from it, rely on. */
+#include "convert/hf_bert.h"
 #include "convert/hf_config.h"
 
 #include <stdlib.h>
@@ -14,7 +16,23 @@ static void require(bool condition) {
     }
 }
 
-static void check(const pith_hf_config *config) {
+static void check_size(const pith_slot *slot) {
+    size_t bytes;
+    require(!slot->is_matrix || pith_matrix_size(PITH_TYPE_F32, slot->rows, slot->cols, &bytes));
+    require(slot->real_rows <= slot->rows && strlen(slot->name) < sizeof slot->name - 1);
+}
+
+static void check_bert(const pith_bert_config *c) {
+    pith_error error;
+    require(pith_bert_config_check(c, "config.json", &error) == PITH_OK);
+    for (int part = 0; part < PITH_BERT_N_PARTS; part++) {
+        pith_slot slot;
+        require(pith_bert_slot_of(c, (pith_bert_part)part, 0, &slot));
+        check_size(&slot);
+    }
+}
+
+static void check_llama(const pith_hf_config *config) {
     const pith_llama_config *c = &config->llama;
     pith_error error;
     require(pith_llama_config_check(c, "config.json", &error) == PITH_OK);
@@ -24,11 +42,32 @@ static void check(const pith_hf_config *config) {
         require(config->eos[i] >= 0 && (size_t)config->eos[i] < c->vocab_size);
     }
     for (int part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_llama_slot slot;
-        if (pith_llama_slot_of(c, (pith_llama_part)part, 0, &slot) && slot.is_matrix) {
-            size_t bytes;
-            require(pith_matrix_size(PITH_TYPE_F32, slot.rows, slot.cols, &bytes));
+        pith_slot slot;
+        if (pith_llama_slot_of(c, (pith_llama_part)part, 0, &slot)) {
+            check_size(&slot);
         }
+    }
+}
+
+static void check_modules(const char *text, size_t size, size_t hidden_size) {
+    pith_error error;
+    pith_hf_modules modules;
+    pith_pooling pooling;
+    pith_hf_sentence sentence;
+    size_t length;
+    if (pith_hf_modules_parse(&modules, text, size, &error) == PITH_OK) {
+        require(strlen(modules.pooling) < sizeof modules.pooling && modules.pooling[0] != '/' &&
+                strstr(modules.pooling, "..") == NULL);
+    }
+    if (pith_hf_pooling_parse(&pooling, hidden_size, text, size, "pooling", &error) == PITH_OK) {
+        require((unsigned)pooling < PITH_N_POOLINGS);
+    }
+    if (pith_hf_sentence_parse(&sentence, text, size, &error) == PITH_OK) {
+        require(sentence.max_seq_length == 0 || sentence.max_seq_length >= PITH_BERT_LEAST_TOKENS);
+    }
+    if (pith_hf_model_max_length(&length, text, size, &error) == PITH_OK) {
+        require(length == 0 ||
+                (length >= PITH_BERT_LEAST_TOKENS && length <= PITH_BERT_MAX_POSITIONS));
     }
 }
 
@@ -40,10 +79,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pith_error error = {0};
     pith_status status = pith_hf_config_parse(&config, text, n, end != NULL ? end + 1 : NULL,
                                               end != NULL ? size - n - 1 : 0, &error);
-    if (status == PITH_OK) {
-        check(&config);
-    } else {
+    if (status != PITH_OK) {
         require(error.status == status && error.message[0] != '\0');
+    } else if (config.architecture == PITH_ARCHITECTURE_BERT) {
+        check_bert(&config.bert);
+    } else {
+        check_llama(&config);
+    }
+    if (end != NULL) {
+        check_modules(end + 1, size - n - 1, status == PITH_OK ? config.bert.hidden_size : 48);
     }
     return 0;
 }

@@ -12,20 +12,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { LINE = 64, MAX_COLS = 4096 };
 
-static void use_weights(pith_llama *llama) {
+static void use_weights(pith_model_file *file) {
     static float row[MAX_COLS];
     volatile float sink = 0;
-    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_llama_slot slot;
-        for (size_t layer = 0;
-             pith_llama_slot_of(&llama->config, (pith_llama_part)part, layer, &slot); layer++) {
+    pith_slot slot;
+    pith_slot_place place;
+    for (unsigned part = 0; part < pith_model_file_parts(file); part++) {
+        for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             if (!slot.is_matrix) {
-                const float *vector = *pith_llama_vector(llama, (pith_llama_part)part, layer);
-                sink += vector[0] + vector[slot.rows - 1];
+                sink += (*place.vector)[0] + (*place.vector)[slot.rows - 1];
             } else if (slot.cols <= MAX_COLS) {
-                const pith_matrix *matrix = pith_llama_matrix(llama, (pith_llama_part)part, layer);
-                pith_matrix_row(matrix, 0, row);
-                pith_matrix_row(matrix, slot.rows - 1, row);
+                pith_matrix_row(place.matrix, 0, row);
+                pith_matrix_row(place.matrix, slot.rows - 1, row);
                 sink += row[slot.cols - 1];
             }
         }
@@ -75,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pith_error error;
     if (pith_model_file_open_memory(&file, bytes, file_size, "fuzz", NULL, NULL, &error) ==
         PITH_OK) {
-        use_weights(&file->llama);
+        use_weights(file);
         use_vocab(&file->vocab);
     }
     pith_model_file_close(file);

@@ -1,0 +1,32 @@
+# Encoders: convert, inspect, and what decoders' commands say to them.
+
+expect 0 "$PITH" convert golden/minilm "$T/encoder.pith" --type int8 --report
+prints '^embeddings.position_embeddings.weight +f32 +512 x 48'
+prints '^encoder.layer.2.attention.self.qkv.weight +int8 +144 x 48'
+silent
+expect 0 "$PITH" convert golden/minilm "$T/encoder-t1.pith" --type int8 -t 1
+is "any number of threads converts an encoder to the same bytes" \
+    "$(sha256sum <"$T/encoder.pith")" = "$(sha256sum <"$T/encoder-t1.pith")"
+
+expect 0 "$PITH" inspect "$T/encoder.pith" --verify
+prints '^architecture +bert$'
+prints '^types +linear layers int8, word embedding int8$'
+prints '^longest text +256 tokens, of 512 positions$'
+prints '^embedding +mean of all tokens, normalised$'
+prints '^tokenizer +WordPiece, 30522 pieces'
+prints '^word embedding +1 +int8 +30522 x 48'
+prints ' 1_Pooling/config.json$'
+prints 'all checksums are right'
+expect 0 "$PITH" inspect "$T/encoder.pith" --json
+is "inspect --json shows an encoder's configuration" "$(python3 -c '
+import json, sys
+c = json.load(open(sys.argv[1]))
+print(c["architecture"], c["config"]["pooling"], c["config"]["normalize"], c["config"]["max_seq_length"])' \
+    "$T/out")" = "bert mean True 256"
+
+head -c 2000 golden/tale-valid.txt >"$T/encoder-text"
+fails 1 'importance' "$PITH" convert golden/minilm "$T/x.pith" --type int4 --importance "$T/encoder-text"
+fails 1 'encoder' "$PITH" run "$T/encoder.pith" -p hello -n 3
+fails 1 'encoder' "$PITH" importance "$T/encoder.pith" "$T/encoder-text" --out "$T/x"
+fails 1 'encoder' "$PITH" eval "$T/encoder.pith" "$T/encoder-text"
+fails 1 'encoder' "$PITH" logits "$T/encoder.pith" --tokens 1,2 --out "$T/x.npy"
