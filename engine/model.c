@@ -26,6 +26,16 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
     return pith_pool_new(&model->pool, options->n_threads, &model->allocator, error);
 }
 
+const pith_bert *pith_model_bert(const pith_model *model) {
+    bool encoder = model->file != NULL && model->file->architecture == PITH_ARCHITECTURE_BERT;
+    return encoder ? &model->file->bert : NULL;
+}
+
+size_t pith_model_vocab_size(const pith_model *model) {
+    const pith_bert *bert = pith_model_bert(model);
+    return bert != NULL ? bert->config.vocab_size : model->llama.config.vocab_size;
+}
+
 static size_t padded_vector(const float *vector, size_t n) {
     return vector == NULL ? 0 : n * sizeof *vector;
 }
@@ -55,6 +65,9 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
             }
             pith_log_write(&model->log, PITH_LOG_INFO, "%s; using own kernels", reason.message);
         }
+    }
+    if (pith_model_bert(model) != NULL) {
+        return PITH_OK; /* no rotary embedding, no generation */
     }
     model->inv_freq =
         pith_allocate(&model->allocator, config->head_dim / 2, sizeof *model->inv_freq);
@@ -135,6 +148,7 @@ void pith_model_free(pith_model *model) {
 
 void pith_model_get_info(const pith_model *model, pith_model_info *out) {
     const pith_llama_config *config = &model->llama.config;
+    const pith_bert *bert = pith_model_bert(model);
     *out = (pith_model_info){
         .architecture = "llama",
         .type = pith_type_name(model->type),
@@ -156,4 +170,11 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
             model->infill.prefix >= 0 && model->infill.suffix >= 0 && model->infill.middle >= 0,
         .blas = model->sgemm != NULL,
     };
+    if (bert != NULL) {
+        out->architecture = "bert";
+        out->n_vocab = bert->config.vocab_size;
+        out->n_context = bert->config.max_seq_length;
+        out->n_embd = bert->config.hidden_size;
+        out->n_layers = bert->config.num_hidden_layers;
+    }
 }

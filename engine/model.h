@@ -38,6 +38,12 @@ struct pith_model {
     float *inv_freq; /* [head_dim / 2] rotary frequencies (rope.h) */
 };
 
+/* The weights of an encoder; NULL for a decoder. */
+const pith_bert *pith_model_bert(const pith_model *model);
+
+/* Rows of the token embedding. */
+size_t pith_model_vocab_size(const pith_model *model);
+
 /* What every way of making a model shares: allocator, log, kernels, pool. On failure the caller
  * passes the model to pith_model_free all the same. */
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,

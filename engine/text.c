@@ -55,12 +55,12 @@ pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_by
 }
 
 static bool in_vocabulary(const pith_model *model, int32_t token) {
-    return token >= 0 && (size_t)token < model->llama.config.vocab_size;
+    return token >= 0 && (size_t)token < pith_model_vocab_size(model);
 }
 
 static pith_status bad_token(const pith_model *model, int32_t token, pith_error *error) {
     return pith_fail(error, PITH_ERROR_TOKEN, "token %d is outside the vocabulary of %zu",
-                     (int)token, model->llama.config.vocab_size);
+                     (int)token, pith_model_vocab_size(model));
 }
 
 /* Adds [n] bytes to a caller's buffer as far as they fit; returns the new length. */
