@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/model.h"
+#include "cli/npy.h"
 
 typedef struct logits_settings {
     const char *model, *tokens, *output;
@@ -78,33 +79,12 @@ static pith_status read_tokens(const char *list, int32_t **tokens, size_t *n_tok
     return PITH_OK;
 }
 
-/* Magic, version 1.0, the header's length, and a Python dictionary padded so that the data starts
- * on a multiple of 64. */
-static pith_status write_npy_header(pith_output *output, size_t rows, size_t cols, size_t *offset,
-                                    pith_error *error) {
-    enum { SIZE = 128, PREFIX = 10 };
-    const uint16_t one = 1;
-    bool little = *(const unsigned char *)&one == 1;
-    char header[SIZE + 1];
-    memset(header, ' ', SIZE);
-    memcpy(header, "\x93NUMPY\x01\x00", 8);
-    header[8] = (char)(SIZE - PREFIX);
-    header[9] = 0;
-    int n = snprintf(header + PREFIX, SIZE - PREFIX,
-                     "{'descr': '%cf4', 'fortran_order': False, 'shape': (%zu, %zu), }",
-                     little ? '<' : '>', rows, cols);
-    header[PREFIX + n] = ' ';
-    header[SIZE - 1] = '\n';
-    *offset = SIZE;
-    return pith_output_write(output, 0, header, SIZE, error);
-}
-
 static pith_status write_logits(pith_cli *cli, pith_session *session, const int32_t *tokens,
                                 size_t n_tokens, size_t n_vocab, size_t chunk, pith_output *output,
                                 pith_error *error) {
-    size_t offset;
+    size_t offset = PITH_NPY_HEADER;
     pith_progress progress;
-    pith_status status = write_npy_header(output, n_tokens, n_vocab, &offset, error);
+    pith_status status = pith_npy_write_header(output, n_tokens, n_vocab, error);
     pith_progress_begin(&progress, cli, "tokens");
     for (size_t done = 0; status == PITH_OK && done < n_tokens;) {
         size_t n = n_tokens - done < chunk ? n_tokens - done : chunk;

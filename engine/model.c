@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/embed.h"
 #include "engine/rope.h"
 
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
@@ -27,8 +28,7 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
 }
 
 const pith_bert *pith_model_bert(const pith_model *model) {
-    bool encoder = model->file != NULL && model->file->architecture == PITH_ARCHITECTURE_BERT;
-    return encoder ? &model->file->bert : NULL;
+    return model->bert;
 }
 
 size_t pith_model_vocab_size(const pith_model *model) {
@@ -59,15 +59,17 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     const pith_llama_config *config = &model->llama.config;
     if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
         pith_error reason;
-        if (pith_blas_load(&model->sgemm, pith_pool_threads(model->pool), &reason) != PITH_OK) {
+        /* A decoder calls it from one thread, an encoder from every thread at once. */
+        size_t n_threads = model->bert != NULL ? 1 : pith_pool_threads(model->pool);
+        if (pith_blas_load(&model->sgemm, n_threads, &reason) != PITH_OK) {
             if (blas == PITH_BLAS_ON) {
                 return pith_fail(error, reason.status, "%s", reason.message);
             }
             pith_log_write(&model->log, PITH_LOG_INFO, "%s; using own kernels", reason.message);
         }
     }
-    if (pith_model_bert(model) != NULL) {
-        return PITH_OK; /* no rotary embedding, no generation */
+    if (model->bert != NULL) {
+        return pith_embed_cache_new(&model->embed_cache, &model->allocator, error);
     }
     model->inv_freq =
         pith_allocate(&model->allocator, config->head_dim / 2, sizeof *model->inv_freq);
@@ -83,6 +85,7 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
 static pith_status adopt_file(pith_model *model, pith_error *error) {
     const pith_model_file *file = model->file;
     model->llama = file->llama;
+    model->bert = file->architecture == PITH_ARCHITECTURE_BERT ? &file->bert : NULL;
     model->type = file->metadata.type;
     model->bos = file->metadata.bos;
     model->n_eos = file->metadata.n_eos;
@@ -138,10 +141,12 @@ void pith_model_free(pith_model *model) {
         return;
     }
     pith_allocator allocator = model->allocator;
+    pith_embed_cache_free(model->embed_cache);
     pith_release(&allocator, model->inv_freq);
     pith_tokenizer_free(model->tokenizer);
     pith_model_file_close(model->file);
     pith_release(&allocator, model->random_layers);
+    pith_release(&allocator, model->random_bert.layers);
     pith_region_release(&model->random);
     pith_pool_free(model->pool);
     pith_release(&allocator, model);

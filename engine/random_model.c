@@ -29,6 +29,21 @@ const pith_model_shape pith_model_shapes[] = {
     {NULL, {0}},
 };
 
+#define ENCODER(layers, hidden, ffn, heads, length)                                     \
+    {                                                                                   \
+        .vocab_size = 30522, .hidden_size = (hidden), .intermediate_size = (ffn),       \
+        .num_hidden_layers = (layers), .num_attention_heads = (heads),                  \
+        .max_position_embeddings = 512, .type_vocab_size = 2, .layer_norm_eps = 1e-12F, \
+        .max_seq_length = (length), .pooling = PITH_POOLING_MEAN, .normalize = true     \
+    }
+
+const pith_encoder_shape pith_encoder_shapes[] = {
+    {"minilm-l6", ENCODER(6, 384, 1536, 12, 256)},
+    {"minilm-l12", ENCODER(12, 384, 1536, 12, 128)},
+    {"bert-base", ENCODER(12, 768, 3072, 12, 512)},
+    {NULL, {0}},
+};
+
 /* Filling in parallel: units of one tile (16 rows) of a matrix. */
 typedef struct fill_loop {
     const pith_matrix *matrix;
@@ -90,88 +105,141 @@ static void fill_tiles(void *argument, size_t begin, size_t end, size_t thread) 
     }
 }
 
-/* Takes the memory of every tensor, binds it, and fills it unless the arena only measures. */
-static pith_status make_weights(pith_model *model, pith_arena *arena, pith_type type,
-                                pith_type head_type, pith_error *error) {
-    pith_llama *llama = &model->llama;
-    model->weight_bytes = 0;
-    model->n_params = 0;
-    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        bool per_layer = part >= PITH_LLAMA_INPUT_NORM;
-        for (size_t i = 0; i < (per_layer ? llama->config.num_hidden_layers : 1); i++) {
-            pith_slot slot;
-            if (!pith_llama_slot_of(&llama->config, (pith_llama_part)part, i, &slot)) {
-                continue;
-            }
-            model->n_params += slot.rows * slot.cols;
-            if (!slot.is_matrix) {
-                float *vector = pith_arena_take(arena, slot.rows, sizeof *vector);
-                for (size_t r = 0; vector != NULL && r < slot.rows; r++) {
-                    vector[r] = 1.0F;
-                }
-                *pith_llama_vector(llama, (pith_llama_part)part, i) = vector;
-                model->weight_bytes += slot.rows * sizeof *vector;
-                continue;
-            }
-            pith_matrix *m = pith_llama_matrix(llama, (pith_llama_part)part, i);
-            *m = (pith_matrix){.type = per_layer ? type : head_type,
-                               .rows = slot.rows,
-                               .cols = slot.cols};
-            if (!pith_matrix_size(m->type, m->rows, m->cols, &m->size)) {
-                return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %zu columns do not fit %s",
-                                 slot.name, m->cols, pith_type_name(m->type));
-            }
-            unsigned char *data = pith_arena_take(arena, m->size, 1);
-            m->data = data;
-            model->weight_bytes += m->size;
-            if (data != NULL) {
-                fill_loop loop = {.matrix = m, .data = data, .seed = (uint64_t)part << 32 | i};
-                pith_pool_run(model->pool, m->rows / PITH_TILE_ROWS, 4, fill_tiles, &loop);
-            }
+/* Takes the memory of one tensor, binds it at `place`, and fills it unless the arena only measures:
+ * vectors with `value`. */
+static pith_status make_tensor(pith_model *model, pith_arena *arena, const pith_slot *slot,
+                               pith_slot_place place, pith_type type, uint64_t seed, float value,
+                               pith_error *error) {
+    model->n_params += slot->real_rows * slot->cols;
+    if (!slot->is_matrix) {
+        float *vector = pith_arena_take(arena, slot->rows, sizeof *vector);
+        for (size_t r = 0; vector != NULL && r < slot->rows; r++) {
+            vector[r] = value;
         }
+        *place.vector = vector;
+        model->weight_bytes += slot->rows * sizeof *vector;
+        return PITH_OK;
+    }
+    pith_matrix *m = place.matrix;
+    *m = (pith_matrix){.type = type, .rows = slot->rows, .cols = slot->cols};
+    if (!pith_matrix_size(m->type, m->rows, m->cols, &m->size)) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %zu columns do not fit %s", slot->name,
+                         m->cols, pith_type_name(m->type));
+    }
+    unsigned char *data = pith_arena_take(arena, m->size, 1);
+    m->data = data;
+    model->weight_bytes += m->size;
+    if (data != NULL) {
+        fill_loop loop = {.matrix = m, .data = data, .seed = seed};
+        pith_pool_run(model->pool, m->rows / PITH_TILE_ROWS, 4, fill_tiles, &loop);
     }
     return PITH_OK;
 }
 
-static const pith_model_shape *find_shape(const char *name, pith_error *error) {
-    const pith_model_shape *shape = pith_model_shapes;
-    while (shape->name != NULL && strcmp(shape->name, name) != 0) {
-        shape++;
+static pith_status make_decoder(pith_model *model, pith_arena *arena, pith_type type,
+                                pith_type head_type, pith_error *error) {
+    pith_llama *llama = &model->llama;
+    pith_status status = PITH_OK;
+    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
+        bool per_layer = part >= PITH_LLAMA_INPUT_NORM;
+        size_t n = per_layer ? llama->config.num_hidden_layers : 1;
+        for (size_t i = 0; status == PITH_OK && i < n; i++) {
+            pith_slot slot;
+            pith_slot_place place = {.matrix = pith_llama_matrix(llama, (pith_llama_part)part, i),
+                                     .vector = pith_llama_vector(llama, (pith_llama_part)part, i)};
+            if (pith_llama_slot_of(&llama->config, (pith_llama_part)part, i, &slot)) {
+                status = make_tensor(model, arena, &slot, place, per_layer ? type : head_type,
+                                     (uint64_t)part << 32 | i, 1.0F, error);
+            }
+        }
     }
-    if (shape->name != NULL) {
-        return shape;
+    return status;
+}
+
+/* Norm weights are 1, biases 0. */
+static pith_status make_encoder(pith_model *model, pith_arena *arena, pith_type type,
+                                pith_type head_type, pith_error *error) {
+    pith_bert *bert = &model->random_bert;
+    pith_status status = PITH_OK;
+    for (unsigned part = 0; part < PITH_BERT_N_PARTS; part++) {
+        bool per_layer = part > PITH_BERT_NORM_BIAS;
+        bool weight = part == PITH_BERT_NORM_WEIGHT || part == PITH_BERT_ATTENTION_NORM_WEIGHT ||
+                      part == PITH_BERT_OUTPUT_NORM_WEIGHT;
+        size_t n = per_layer ? bert->config.num_hidden_layers : 1;
+        for (size_t i = 0; status == PITH_OK && i < n; i++) {
+            pith_slot slot;
+            if (pith_bert_slot_of(&bert->config, (pith_bert_part)part, i, &slot)) {
+                pith_type of_slot = slot.kind == PITH_SLOT_TABLE  ? PITH_TYPE_F32
+                                    : slot.kind == PITH_SLOT_HEAD ? head_type
+                                                                  : type;
+                status =
+                    make_tensor(model, arena, &slot, pith_bert_place(bert, (pith_bert_part)part, i),
+                                of_slot, (uint64_t)part << 32 | i, weight ? 1.0F : 0.0F, error);
+            }
+        }
     }
+    return status;
+}
+
+static pith_status make_weights(pith_model *model, pith_arena *arena, pith_type type,
+                                pith_type head_type, pith_error *error) {
+    model->weight_bytes = 0;
+    model->n_params = 0;
+    return model->bert != NULL ? make_encoder(model, arena, type, head_type, error)
+                               : make_decoder(model, arena, type, head_type, error);
+}
+
+static void add_name(char *names, size_t size, const char *name) {
+    strncat(names, names[0] != '\0' ? ", " : "", size - strlen(names) - 1);
+    strncat(names, name, size - strlen(names) - 1);
+}
+
+/* Sets the configuration and makes the array of layers. */
+static pith_status shape_model(pith_model *model, const char *name, pith_error *error) {
     char names[300] = "";
-    for (shape = pith_model_shapes; shape->name != NULL; shape++) {
-        strncat(names, names[0] != '\0' ? ", " : "", sizeof names - strlen(names) - 1);
-        strncat(names, shape->name, sizeof names - strlen(names) - 1);
+    const pith_allocator *allocator = &model->allocator;
+    for (const pith_model_shape *shape = pith_model_shapes; shape->name != NULL; shape++) {
+        if (strcmp(shape->name, name) == 0) {
+            model->llama.config = shape->config;
+            model->random_layers = pith_allocate_zeroed(allocator, shape->config.num_hidden_layers,
+                                                        sizeof *model->random_layers);
+            model->llama.layers = model->random_layers;
+            return model->random_layers != NULL
+                       ? PITH_OK
+                       : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
+        }
+        add_name(names, sizeof names, shape->name);
     }
-    pith_fail(error, PITH_ERROR_ARGUMENT, "unknown shape \"%s\"; known: %s", name, names);
-    return NULL;
+    for (const pith_encoder_shape *shape = pith_encoder_shapes; shape->name != NULL; shape++) {
+        if (strcmp(shape->name, name) == 0) {
+            pith_bert *bert = &model->random_bert;
+            bert->config = shape->config;
+            bert->layers = pith_allocate_zeroed(allocator, shape->config.num_hidden_layers,
+                                                sizeof *bert->layers);
+            model->bert = bert;
+            return bert->layers != NULL
+                       ? PITH_OK
+                       : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
+        }
+        add_name(names, sizeof names, shape->name);
+    }
+    return pith_fail(error, PITH_ERROR_ARGUMENT, "unknown shape \"%s\"; known: %s", name, names);
 }
 
 pith_status pith_model_random(pith_model **out, const char *shape_name, pith_type type,
                               const pith_model_options *options, pith_error *error) {
     static const pith_model_options defaults = {0};
-    const pith_model_shape *shape = find_shape(shape_name, error);
-    if (shape == NULL) {
-        return PITH_ERROR_ARGUMENT;
-    }
     options = options != NULL ? options : &defaults;
     pith_model *model = NULL;
     pith_status status = pith_model_prepare(&model, options, error);
     if (status != PITH_OK) {
         goto done;
     }
-    model->llama.config = shape->config;
     model->type = type;
-    model->random_layers = pith_allocate_zeroed(&model->allocator, shape->config.num_hidden_layers,
-                                                sizeof *model->random_layers);
-    if (model->random_layers == NULL) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
+    status = shape_model(model, shape_name, error);
+    if (status != PITH_OK) {
         goto done;
     }
-    model->llama.layers = model->random_layers;
     bool packed = type == PITH_TYPE_INT4 || type == PITH_TYPE_INT8;
     pith_type head_type = packed ? PITH_TYPE_INT8 : type;
     pith_arena measure = {0};

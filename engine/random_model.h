@@ -4,6 +4,7 @@
 #define PITH_ENGINE_RANDOM_MODEL_H
 
 #include "simd/kernels.h"
+#include "weights/bert.h"
 #include "weights/llama.h"
 
 typedef struct pith_model_shape {
@@ -13,6 +14,13 @@ typedef struct pith_model_shape {
 
 /* Known shapes, ended by one whose name is NULL. */
 extern const pith_model_shape pith_model_shapes[];
+
+typedef struct pith_encoder_shape {
+    const char *name; /* "minilm-l6" */
+    pith_bert_config config;
+} pith_encoder_shape;
+
+extern const pith_encoder_shape pith_encoder_shapes[]; /* likewise */
 
 /* A model of a known shape: linear layers of `type`, embedding and head int8 when type is int8 or
  * int4, else of `type`. Weights are seeded by their place, about normal in size, logits finite. The

@@ -292,6 +292,10 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
                            pith_error *error) {
     bench b = {.test = test, .options = options};
     pith_bench_result result = {.failed = true};
+    if (model->bert != NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "the model is an encoder: there are no prompts to time");
+    }
     pith_status status = prepare(&b, model, error);
     if (status == PITH_OK) {
         status = warm_up(&b, error);

@@ -24,4 +24,8 @@ const pith_kernels pith_kernels_avx512 = {
     .multiply = pith_multiply_avx512,
     .blend = pith_blend_avx512,
     .exp = pith_exp_avx512,
+    .add_layernorm = pith_add_layernorm_avx512,
+    .bias_gelu = pith_bias_gelu_avx512,
+    .key_blocks = pith_key_blocks_avx512,
+    .affine = pith_affine_avx512,
 };

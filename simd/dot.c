@@ -25,4 +25,8 @@ const pith_kernels pith_kernels_neon_dot = {
     .multiply = pith_multiply_neon,
     .blend = pith_blend_neon,
     .exp = pith_exp_neon,
+    .add_layernorm = pith_add_layernorm_neon,
+    .bias_gelu = pith_bias_gelu_neon,
+    .key_blocks = pith_key_blocks_neon,
+    .affine = pith_affine_neon,
 };

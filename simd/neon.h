@@ -45,4 +45,11 @@ void pith_values_int8_neon(const float *p, size_t p_stride, size_t n_q, size_t n
 void pith_multiply_neon(float *x, const float *factors, size_t n);
 void pith_blend_neon(float *x, float a, const float *y, float b, size_t n);
 
+/* neon_encoder.c */
+void pith_add_layernorm_neon(float *x, const float *y, const float *bias, const float *w,
+                             const float *b, float eps, size_t n);
+void pith_bias_gelu_neon(float *x, const float *bias, size_t n);
+void pith_key_blocks_neon(const float *x, size_t stride, size_t n_keys, size_t head_dim, float *k);
+void pith_affine_neon(const float *x, float scale, const float *shift, size_t n, float *y);
+
 #endif

@@ -24,4 +24,8 @@ const pith_kernels pith_kernels_scalar = {
     .multiply = pith_multiply_scalar,
     .blend = pith_blend_scalar,
     .exp = pith_exp_scalar,
+    .add_layernorm = pith_add_layernorm_scalar,
+    .bias_gelu = pith_bias_gelu_scalar,
+    .key_blocks = pith_key_blocks_scalar,
+    .affine = pith_affine_scalar,
 };

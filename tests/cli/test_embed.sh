@@ -1,0 +1,34 @@
+# embed: texts to vectors, as JSON Lines and as a NumPy file.
+
+expect 0 "$PITH" convert "$ROOT/golden/minilm" "$T/minilm.pith" --type f32
+M="$T/minilm.pith"
+printf 'a stone\n\nthe wolf' >"$T/texts"
+expect 0 "$PITH" embed "$M" <"$T/texts"
+silent
+is "one result per line" "$(wc -l <"$T/out")" = 3
+is "an empty text has two tokens" "$(sed -n 2p "$T/out" | grep -c '"tokens": 2, "truncated": false')" = 1
+cp "$T/out" "$T/vectors"
+expect 0 "$PITH" embed "$M" --out "$T/v.npy" <"$T/texts"
+no_output
+is "both outputs hold the same floats" "$(python3 -c '
+import json, struct, sys
+data = open(sys.argv[2], "rb").read()[128:]
+rows = [json.loads(line)["embedding"] for line in open(sys.argv[1])]
+print(struct.pack("<%df" % sum(map(len, rows)), *sum(rows, [])) == data and len(data) == 3 * 48 * 4)' \
+    "$T/vectors" "$T/v.npy")" = True
+printf '{"text": "a"}\n{"text": "a", "pair": "b"}\n' >"$T/jsonl"
+expect 0 "$PITH" embed "$M" --json <"$T/jsonl"
+prints '"tokens": 5, "truncated": false'
+expect 0 "$PITH" embed "$M" </dev/null
+no_output
+silent
+python3 -c 'print("short"); print("word " * 400)' >"$T/long"
+expect 0 "$PITH" embed "$M" <"$T/long"
+prints '"tokens": 256, "truncated": true'
+says '1 of 2 texts were longer than 256 tokens'
+fails 1 'text 1 has more than 256 tokens' "$PITH" embed "$M" --no-truncate <"$T/long"
+printf 'a\n\377\n' >"$T/bad"
+fails 1 'text 1: .*UTF-8' "$PITH" embed "$M" <"$T/bad"
+printf '{"text": "a"}\n{"txt": "a"}\n' >"$T/jsonl"
+fails 1 'line 2: not a JSON object with a string "text"' "$PITH" embed "$M" --json <"$T/jsonl"
+fails 1 'no encoder' "$PITH" embed "$TALE" <"$T/texts"
