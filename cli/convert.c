@@ -199,8 +199,10 @@ const pith_command pith_command_convert = {
     .name = "convert",
     .summary = "convert a Hugging Face model directory to a .pith file",
     .description =
-        "Reads config.json, the safetensors shards and the tokenizer of a Llama-family model and "
-        "writes one file that the other commands open. The file appears under its name only when "
+        "Reads config.json, the safetensors shards and the tokenizer of a Llama-family model, or "
+        "of "
+        "a BERT sentence encoder with its modules.json, and writes one file that the other "
+        "commands open. The file appears under its name only when "
         "it is complete, and depends on nothing but the sources, the types and the importance "
         "file: any number of threads writes the same bytes.",
     .example = "pith convert Llama-2-7b-chat-hf llama2.pith --type int4 --report",

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/model.h"
 #include "cli/verify.h"
+#include "weights/config.h"
 #include "weights/pith_file.h"
 
 typedef struct inspect_settings {
@@ -42,7 +43,7 @@ static const pith_option_group groups[] = {
 /* All matrices of one kind together. */
 typedef struct matrix_kind {
     const char *name;
-    pith_llama_part part;
+    unsigned part; /* pith_llama_part or pith_bert_part */
     size_t count;
     pith_type type; /* of the first; `mixed` when another differs */
     bool mixed;
@@ -51,10 +52,11 @@ typedef struct matrix_kind {
     double bytes;
 } matrix_kind;
 
-enum { N_KINDS = 6 };
+enum { MAX_KINDS = 7 };
 
 typedef struct summary {
-    matrix_kind kinds[N_KINDS];
+    matrix_kind kinds[MAX_KINDS];
+    size_t n_kinds;
     double weights, bytes;           /* of all matrices */
     double int4_weights, int4_bytes; /* of the int4 ones */
 } summary;
@@ -63,37 +65,18 @@ static double bits(double bytes, double weights) {
     return weights > 0 ? 8 * bytes / weights : 0;
 }
 
-/* Rows of a matrix without padding. */
-static size_t real_rows(const pith_llama_config *config, pith_llama_part part) {
-    pith_qkv_layout qkv;
-    switch (part) {
-    case PITH_LLAMA_QKV:
-        qkv = pith_llama_qkv_layout(config);
-        return qkv.q_rows + qkv.k_rows + qkv.v_rows;
-    case PITH_LLAMA_GATE_UP:
-        return 2 * config->intermediate_size;
-    case PITH_LLAMA_O:
-    case PITH_LLAMA_DOWN:
-        return config->hidden_size;
-    default:
-        return config->vocab_size;
-    }
-}
-
-static void add_kind(summary *sum, matrix_kind *kind, pith_llama *llama) {
-    bool per_layer = kind->part != PITH_LLAMA_EMBED && kind->part != PITH_LLAMA_HEAD;
-    size_t n_layers = per_layer ? llama->config.num_hidden_layers : 1;
-    for (size_t layer = 0; layer < n_layers; layer++) {
-        pith_llama_slot slot;
-        if (!pith_llama_slot_of(&llama->config, kind->part, layer, &slot)) {
-            continue; /* the head of a tied model */
-        }
-        const pith_matrix *matrix = pith_llama_matrix(llama, kind->part, layer);
+static void add_kind(summary *sum, const char *name, unsigned part, pith_model_file *file) {
+    matrix_kind *kind = &sum->kinds[sum->n_kinds];
+    pith_slot slot;
+    pith_slot_place place;
+    *kind = (matrix_kind){.name = name, .part = part};
+    for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
+        const pith_matrix *matrix = place.matrix;
         kind->mixed = kind->mixed || (kind->count > 0 && matrix->type != kind->type);
         kind->type = kind->count == 0 ? matrix->type : kind->type;
         kind->count++;
-        kind->rows = real_rows(&llama->config, kind->part);
-        kind->cols = matrix->cols;
+        kind->rows = slot.real_rows;
+        kind->cols = slot.cols;
         double weights = (double)kind->rows * (double)kind->cols;
         kind->weights += weights;
         kind->bytes += (double)matrix->size;
@@ -104,21 +87,35 @@ static void add_kind(summary *sum, matrix_kind *kind, pith_llama *llama) {
     }
     sum->weights += kind->weights;
     sum->bytes += kind->bytes;
+    sum->n_kinds += kind->count > 0; /* a tied model has no head of its own */
 }
 
-static summary summarise(const pith_model_file *file) {
-    pith_llama llama = file->llama;
-    summary sum = {
-        .kinds = {{.name = llama.config.tie_word_embeddings ? "embedding and head" : "embedding",
-                   .part = PITH_LLAMA_EMBED},
-                  {.name = "head", .part = PITH_LLAMA_HEAD},
-                  {.name = "qkv", .part = PITH_LLAMA_QKV},
-                  {.name = "o", .part = PITH_LLAMA_O},
-                  {.name = "gate_up", .part = PITH_LLAMA_GATE_UP},
-                  {.name = "down", .part = PITH_LLAMA_DOWN}},
-    };
-    for (size_t i = 0; i < N_KINDS; i++) {
-        add_kind(&sum, &sum.kinds[i], &llama);
+static summary summarise(pith_model_file *file) {
+    static const struct {
+        const char *name;
+        unsigned part;
+    } llama[] = {{"embedding", PITH_LLAMA_EMBED}, {"head", PITH_LLAMA_HEAD},
+                 {"qkv", PITH_LLAMA_QKV},         {"o", PITH_LLAMA_O},
+                 {"gate_up", PITH_LLAMA_GATE_UP}, {"down", PITH_LLAMA_DOWN}},
+      bert[] = {{"word embedding", PITH_BERT_WORD_EMBED},
+                {"position embedding", PITH_BERT_POSITION_EMBED},
+                {"type embedding", PITH_BERT_TYPE_EMBED},
+                {"qkv", PITH_BERT_QKV},
+                {"attention output", PITH_BERT_ATTENTION},
+                {"up", PITH_BERT_UP},
+                {"down", PITH_BERT_DOWN}};
+    summary sum = {.n_kinds = 0};
+    if (file->architecture == PITH_ARCHITECTURE_BERT) {
+        for (size_t i = 0; i < sizeof bert / sizeof bert[0]; i++) {
+            add_kind(&sum, bert[i].name, bert[i].part, file);
+        }
+        return sum;
+    }
+    for (size_t i = 0; i < sizeof llama / sizeof llama[0]; i++) {
+        add_kind(&sum, llama[i].name, llama[i].part, file);
+    }
+    if (file->llama.config.tie_word_embeddings) {
+        sum.kinds[0].name = "embedding and head";
     }
     return sum;
 }
@@ -157,14 +154,7 @@ static void print_rope(pith_cli *cli, const pith_llama_config *config) {
     pith_cli_print(cli, "\n");
 }
 
-static void print_model(pith_cli *cli, const pith_model_file *file) {
-    const pith_metadata *metadata = &file->metadata;
-    const pith_llama_config *config = &metadata->config;
-    print_string(cli, "architecture", metadata->architecture);
-    print_string(cli, "written by", metadata->generator);
-    pith_cli_print(cli, "types           linear layers %s, embedding and head %s\n",
-                   pith_type_name(metadata->type), pith_type_name(metadata->head_type));
-    pith_cli_print(cli, "parameters      %zu\n", file->n_params);
+static void print_llama(pith_cli *cli, const pith_llama_config *config) {
     pith_cli_print(cli, "context         %zu", config->max_position_embeddings);
     if (config->sliding_window != 0) {
         pith_cli_print(cli, ", sliding window of %zu", config->sliding_window);
@@ -179,8 +169,28 @@ static void print_model(pith_cli *cli, const pith_model_file *file) {
     pith_cli_print(cli, "biases          %s%s%s%s\n", config->qkv_bias ? "qkv " : "",
                    config->o_bias ? "o " : "", config->mlp_bias ? "mlp" : "",
                    config->qkv_bias || config->o_bias || config->mlp_bias ? "" : "none");
-    pith_cli_print(cli, "tokenizer       %s, %zu pieces, %zu merges\n",
-                   tokenizer_kind(&file->vocab), file->vocab.n_pieces, file->vocab.n_merges);
+}
+
+static void print_bert(pith_cli *cli, const pith_bert_config *config) {
+    static const char *const pooling_texts[PITH_N_POOLINGS] = {
+        [PITH_POOLING_MEAN] = "mean of all tokens",
+        [PITH_POOLING_CLS] = "the vector of [CLS]",
+        [PITH_POOLING_MAX] = "largest values of all tokens",
+    };
+    pith_cli_print(cli, "longest text    %zu tokens, of %zu positions\n", config->max_seq_length,
+                   config->max_position_embeddings);
+    pith_cli_print(cli, "layers          %zu\n", config->num_hidden_layers);
+    pith_cli_print(cli, "width           %zu, feed-forward %zu\n", config->hidden_size,
+                   config->intermediate_size);
+    pith_cli_print(cli, "heads           %zu of %zu\n", config->num_attention_heads,
+                   config->hidden_size / config->num_attention_heads);
+    pith_cli_print(cli, "layer norm eps  %g\n", (double)config->layer_norm_eps);
+    pith_cli_print(cli, "embedding       %s%s\n", pooling_texts[config->pooling],
+                   config->normalize ? ", normalised" : "");
+}
+
+/* What is said and asked of decoders. */
+static void print_generation(pith_cli *cli, const pith_metadata *metadata) {
     pith_cli_print(cli, "special tokens  beginning %d, end", metadata->bos);
     for (size_t i = 0; i < metadata->n_eos; i++) {
         pith_cli_print(cli, " %d", metadata->eos[i]);
@@ -192,14 +202,32 @@ static void print_model(pith_cli *cli, const pith_model_file *file) {
                                                    : "none");
 }
 
+static void print_model(pith_cli *cli, const pith_model_file *file) {
+    const pith_metadata *metadata = &file->metadata;
+    bool encoder = file->architecture == PITH_ARCHITECTURE_BERT;
+    print_string(cli, "architecture", metadata->architecture);
+    print_string(cli, "written by", metadata->generator);
+    pith_cli_print(cli, "types           linear layers %s, %s %s\n", pith_type_name(metadata->type),
+                   encoder ? "word embedding" : "embedding and head",
+                   pith_type_name(metadata->head_type));
+    pith_cli_print(cli, "parameters      %zu\n", file->n_params);
+    if (encoder) {
+        print_bert(cli, &metadata->bert);
+    } else {
+        print_llama(cli, &metadata->config);
+    }
+    pith_cli_print(cli, "tokenizer       %s, %zu pieces, %zu merges\n",
+                   tokenizer_kind(&file->vocab), file->vocab.n_pieces, file->vocab.n_merges);
+    if (!encoder) {
+        print_generation(cli, metadata);
+    }
+}
+
 static void print_matrices(pith_cli *cli, const summary *sum) {
     pith_cli_print(cli, "\n%-18s  count  type   %15s  %13s  bits/weight\n", "matrices", "shape",
                    "bytes");
-    for (size_t i = 0; i < N_KINDS; i++) {
+    for (size_t i = 0; i < sum->n_kinds; i++) {
         const matrix_kind *kind = &sum->kinds[i];
-        if (kind->count == 0) {
-            continue;
-        }
         char shape[48];
         snprintf(shape, sizeof shape, "%zu x %zu", kind->rows, kind->cols);
         pith_cli_print(cli, "%-18s  %5zu  %-5s  %15s  %13.0f  %11.4f\n", kind->name, kind->count,
@@ -213,7 +241,7 @@ static void print_matrices(pith_cli *cli, const summary *sum) {
                    bits(sum->bytes, sum->weights));
 }
 
-static void print_text(pith_cli *cli, const pith_model_file *file) {
+static void print_text(pith_cli *cli, pith_model_file *file) {
     summary sum = summarise(file);
     print_model(cli, file);
     print_matrices(cli, &sum);
@@ -230,31 +258,20 @@ static void print_text(pith_cli *cli, const pith_model_file *file) {
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static json_t *config_json(const pith_llama_config *config) {
-    static const char *const scalings[] = {"none", "linear", "llama3"};
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:s,s:f,s:b,s:b,s:b,s:b}",
-                     "vocab_size", (json_int_t)config->vocab_size, "hidden_size",
-                     (json_int_t)config->hidden_size, "intermediate_size",
-                     (json_int_t)config->intermediate_size, "num_hidden_layers",
-                     (json_int_t)config->num_hidden_layers, "num_attention_heads",
-                     (json_int_t)config->num_attention_heads, "num_key_value_heads",
-                     (json_int_t)config->num_key_value_heads, "head_dim",
-                     (json_int_t)config->head_dim, "max_position_embeddings",
-                     (json_int_t)config->max_position_embeddings, "sliding_window",
-                     (json_int_t)config->sliding_window, "rms_norm_eps",
-                     (double)config->rms_norm_eps, "rope_theta", config->rope_theta, "rope_scaling",
-                     scalings[config->rope_scaling], "rope_factor", config->rope_factor,
-                     "tie_word_embeddings", config->tie_word_embeddings, "qkv_bias",
-                     config->qkv_bias, "o_bias", config->o_bias, "mlp_bias", config->mlp_bias);
+/* The hyper-parameters as in the file; NULL: out of memory. */
+static json_t *config_json(const pith_metadata *metadata) {
+    json_t *object = json_object();
+    if (object != NULL && pith_config_write(metadata, object, NULL) != PITH_OK) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 static json_t *matrices_json(const summary *sum) {
     json_t *list = json_array();
-    for (size_t i = 0; i < N_KINDS; i++) {
+    for (size_t i = 0; i < sum->n_kinds; i++) {
         const matrix_kind *kind = &sum->kinds[i];
-        if (kind->count == 0) {
-            continue;
-        }
         json_array_append_new(list,
                               json_pack("{s:s,s:I,s:s,s:I,s:I,s:I,s:f}", "kind", kind->name,
                                         "count", (json_int_t)kind->count, "type", kind_type(kind),
@@ -298,7 +315,7 @@ static json_t *eos_json(const pith_metadata *metadata) {
     return list;
 }
 
-static pith_status print_json(pith_cli *cli, const pith_model_file *file, bool verified,
+static pith_status print_json(pith_cli *cli, pith_model_file *file, bool verified,
                               pith_error *error) {
     const pith_metadata *metadata = &file->metadata;
     summary sum = summarise(file);
@@ -308,7 +325,7 @@ static pith_status print_json(pith_cli *cli, const pith_model_file *file, bool v
                   pith_type_name(metadata->type), "head_type", pith_type_name(metadata->head_type),
                   "params", (json_int_t)file->n_params, "weight_bytes",
                   (json_int_t)file->weight_bytes, "bits_per_weight", bits(sum.bytes, sum.weights),
-                  "config", config_json(&metadata->config), "tokenizer", "kind",
+                  "config", config_json(metadata), "tokenizer", "kind",
                   tokenizer_kind(&file->vocab), "pieces", (json_int_t)file->vocab.n_pieces,
                   "merges", (json_int_t)file->vocab.n_merges, "bos", (int)metadata->bos, "eos",
                   eos_json(metadata), "chat_format", metadata->chat_format, "chat_template",

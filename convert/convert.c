@@ -3,6 +3,7 @@
 #include "convert/convert.h"
 
 #include "convert/hash.h"
+#include "convert/hf_bert.h"
 #include "convert/hf_config.h"
 #include "convert/hf_tokenizer.h"
 #include "convert/importance.h"
@@ -12,6 +13,7 @@
 #include "weights/metadata.h"
 #include "weights/pith_file.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_CONFIG = 16 << 20, COMPARE = 64 << 10 };
@@ -22,6 +24,8 @@ typedef struct conversion {
     pith_type type, head_type;
     pith_sources sources;
     pith_hf_config config;
+    bool assumed_config; /* there is no config.json */
+    bool lowercase;      /* an encoder's texts are lower-cased before they are tokenized */
     pith_hf_shards shards;
     pith_hf_tokenizer tokenizer;
     pith_plan plan;
@@ -48,6 +52,13 @@ static void release(conversion *c) {
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
+static pith_status fail_without_config(const conversion *c, pith_error *error) {
+    return pith_fail(error, PITH_ERROR_FORMAT,
+                     "%s: no config.json; the source is a Hugging Face model directory with "
+                     "config.json, safetensors files and a tokenizer",
+                     c->sources.directory);
+}
+
 static pith_status read_config(conversion *c, pith_error *error) {
     char *config = NULL;
     char *generation = NULL;
@@ -55,10 +66,8 @@ static pith_status read_config(conversion *c, pith_error *error) {
     pith_status status = pith_sources_read_optional(&c->sources, "config.json", MAX_CONFIG, &config,
                                                     &config_size, error);
     if (status == PITH_OK && config == NULL) {
-        status = pith_fail(error, PITH_ERROR_FORMAT,
-                           "%s: no config.json; the source is a Hugging Face model directory with "
-                           "config.json, safetensors files and a tokenizer",
-                           c->sources.directory);
+        c->assumed_config = true;
+        return PITH_OK;
     }
     if (status == PITH_OK) {
         status = pith_sources_read_optional(&c->sources, "generation_config.json", MAX_CONFIG,
@@ -74,6 +83,65 @@ static pith_status read_config(conversion *c, pith_error *error) {
     pith_release(c->allocator, config);
     pith_release(c->allocator, generation);
     return status;
+}
+
+/* Without config.json: copies of all-MiniLM-L6-v2 go about like that. What the tensors do not say
+ * is the number of heads. */
+static pith_status assume_config(conversion *c, pith_error *error) {
+    static const char *const prefixes[] = {"", "bert."};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        char name[96];
+        pith_hf_tensor found;
+        snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", prefixes[i]);
+        if (!pith_hf_shards_find(&c->shards, name, &found)) {
+            continue;
+        }
+        c->config = (pith_hf_config){.architecture = PITH_ARCHITECTURE_BERT,
+                                     .bert = pith_hf_bert_minilm(),
+                                     .bos = -1};
+        snprintf(name, sizeof name, "%sencoder.layer.%zu.output.dense.weight", prefixes[i],
+                 c->config.bert.num_hidden_layers);
+        if (pith_hf_shards_find(&c->shards, name, &found)) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s: no config.json, and more layers than the %zu of all-MiniLM-L6-v2",
+                             c->sources.directory, c->config.bert.num_hidden_layers);
+        }
+        pith_log_write(&c->options->log, PITH_LOG_WARNING,
+                       "%s: no config.json: the shape of all-MiniLM-L6-v2 is assumed",
+                       c->sources.directory);
+        return PITH_OK;
+    }
+    return fail_without_config(c, error);
+}
+
+static size_t vocab_size(const conversion *c) {
+    return c->config.architecture == PITH_ARCHITECTURE_BERT ? c->config.bert.vocab_size
+                                                            : c->config.llama.vocab_size;
+}
+
+/* What an encoder has besides its shape. */
+static pith_status read_encoder(conversion *c, pith_error *error) {
+    if (c->config.architecture != PITH_ARCHITECTURE_BERT) {
+        return PITH_OK;
+    }
+    if (c->options->importance_path != NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: an encoder is converted without an importance file; 'pith "
+                         "importance' measures decoders only",
+                         c->sources.directory);
+    }
+    return pith_hf_bert_read_modules(&c->config.bert, &c->lowercase, &c->sources, &c->options->log,
+                                     error);
+}
+
+static pith_status check_lowercase(const conversion *c, pith_error *error) {
+    if (c->lowercase && c->tokenizer.present && !c->tokenizer.file.vocab.lowercase) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: do_lower_case in sentence_bert_config.json is not supported for a "
+                         "tokenizer that keeps upper case",
+                         c->sources.directory);
+    }
+    return PITH_OK;
 }
 
 static pith_status read_importance(conversion *c, pith_error *error) {
@@ -116,7 +184,7 @@ static pith_status compare_tied_head(const conversion *c, bool *same, pith_error
 static pith_status make_plan(conversion *c, pith_error *error) {
     bool same;
     pith_status status =
-        pith_plan_make(&c->plan, &c->config.llama, c->type, c->head_type, &c->shards, error);
+        pith_plan_make(&c->plan, &c->config, c->type, c->head_type, &c->shards, error);
     if (status == PITH_OK) {
         status = compare_tied_head(c, &same, error);
     }
@@ -129,7 +197,7 @@ static pith_status make_plan(conversion *c, pith_error *error) {
                        "true: it was left out",
                        c->sources.directory);
     }
-    pith_plan_warn_unused(&c->plan, &c->config.llama, &c->shards, &c->options->log);
+    pith_plan_warn_unused(&c->plan, &c->config, &c->shards, &c->options->log);
     return PITH_OK;
 }
 
@@ -139,11 +207,24 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
         status = read_config(c, error);
     }
     if (status == PITH_OK) {
+        if (c->assumed_config && !pith_sources_has(&c->sources, "model.safetensors") &&
+            !pith_sources_has(&c->sources, "model.safetensors.index.json")) {
+            return fail_without_config(c, error);
+        }
         status = pith_hf_shards_open(&c->shards, &c->sources, error);
+    }
+    if (status == PITH_OK && c->assumed_config) {
+        status = assume_config(c, error);
+    }
+    if (status == PITH_OK) {
+        status = read_encoder(c, error);
     }
     if (status == PITH_OK) {
         status = pith_hf_tokenizer_read(&c->tokenizer, &c->sources, c->options->tokenizer_path,
-                                        c->config.llama.vocab_size, &c->options->log, error);
+                                        vocab_size(c), &c->options->log, error);
+    }
+    if (status == PITH_OK) {
+        status = check_lowercase(c, error);
     }
     if (status == PITH_OK) {
         status = read_importance(c, error);
@@ -185,7 +266,7 @@ static pith_status declare_weights(conversion *c, pith_error *error) {
                                    .is_matrix = part->slot.is_matrix,
                                    .type = part->type};
         set_hash_room(note->sha256);
-        if (!pith_llama_slot_shape(&part->slot, part->type, &dtype, &n_dims, shape)) {
+        if (!pith_slot_shape(&part->slot, part->type, &dtype, &n_dims, shape)) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: tensor %s is too large",
                              c->sources.directory, part->slot.name);
         }
@@ -245,11 +326,12 @@ static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_erro
 static pith_status write_metadata(const conversion *c, char **text, pith_error *error) {
     const char *chat_template = c->tokenizer.chat_template;
     pith_metadata metadata = {
-        .architecture = "llama",
+        .architecture = pith_architecture_name(c->config.architecture),
         .generator = "pith " PITH_VERSION,
         .type = c->type,
         .head_type = c->head_type,
         .config = c->config.llama,
+        .bert = c->config.bert,
         .bos = c->config.bos,
         .n_eos = c->config.n_eos,
         .chat_format = chat_template != NULL ? pith_chat_recognise(chat_template) : NULL,

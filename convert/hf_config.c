@@ -2,6 +2,7 @@
 #include "convert/hf_config.h"
 
 #include "base/status.h"
+#include "convert/hf_bert.h"
 #include "convert/hf_json.h"
 
 #include <math.h>
@@ -55,13 +56,12 @@ static pith_status find_family(const json_t *config, const family **out, pith_er
     }
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                      "%s: architecture %.100s with model_type %.100s is not supported; supported "
-                     "are LlamaForCausalLM, MistralForCausalLM and Qwen2ForCausalLM",
+                     "are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and BertModel",
                      config_name, architecture != NULL ? architecture : "(none)",
                      model_type != NULL ? model_type : "(none)");
 }
 
-/* Keys that change what the network computes, in a way pith does not follow. */
-static pith_status refuse_unknown_parts(const json_t *config, pith_error *error) {
+static pith_status refuse_quantised(const json_t *config, pith_error *error) {
     static const char *const objects[] = {"quantization_config", "compression_config"};
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
         const json_t *value = pith_hf_json_get(config, objects[i]);
@@ -73,6 +73,11 @@ static pith_status refuse_unknown_parts(const json_t *config, pith_error *error)
                              config_name, objects[i], method != NULL ? method : "no quant_method");
         }
     }
+    return PITH_OK;
+}
+
+/* Keys that change what the network computes, in a way pith does not follow. */
+static pith_status refuse_unknown_parts(const json_t *config, pith_error *error) {
     const json_t *activation = pith_hf_json_get(config, "hidden_act");
     if (activation != NULL && !json_is_string(activation)) {
         return pith_hf_json_fail(config_name, "hidden_act", "a string", activation, error);
@@ -461,7 +466,15 @@ static pith_status read_special_ids(const json_t *config, const json_t *generati
 static pith_status read_config(const json_t *config, const json_t *generation, pith_hf_config *out,
                                pith_error *error) {
     const family *f = NULL;
-    pith_status status = find_family(config, &f, error);
+    pith_status status = refuse_quantised(config, error);
+    if (status == PITH_OK && pith_hf_is_bert(config)) {
+        out->architecture = PITH_ARCHITECTURE_BERT;
+        out->bos = -1;
+        return pith_hf_bert_config(&out->bert, config, error);
+    }
+    if (status == PITH_OK) {
+        status = find_family(config, &f, error);
+    }
     if (status == PITH_OK) {
         status = refuse_unknown_parts(config, error);
     }

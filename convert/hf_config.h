@@ -1,14 +1,17 @@
 /* config.json and generation_config.json of a Hugging Face decoder: LlamaForCausalLM,
- * MistralForCausalLM and Qwen2ForCausalLM. */
+ * MistralForCausalLM and Qwen2ForCausalLM; config.json of a BERT encoder. */
 #ifndef PITH_CONVERT_HF_CONFIG_H
 #define PITH_CONVERT_HF_CONFIG_H
 
+#include "weights/bert.h"
 #include "weights/llama.h"
 #include "weights/metadata.h"
 
 typedef struct pith_hf_config {
-    pith_llama_config llama;
-    int32_t bos; /* -1: none */
+    pith_architecture architecture;
+    pith_llama_config llama; /* of a llama */
+    pith_bert_config bert;   /* of a bert; what its module files say is not here yet (hf_bert.h) */
+    int32_t bos;             /* -1: none */
     int32_t eos[PITH_MAX_EOS];
     size_t n_eos;
 } pith_hf_config;

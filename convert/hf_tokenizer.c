@@ -183,7 +183,7 @@ static bool ends_with(const char *text, const char *ending) {
 /* Opens the file at `path`, or what the directory has; *index is SIZE_MAX when there is nothing. */
 static pith_status open_tokenizer(pith_sources *sources, const char *path, size_t *index,
                                   pith_error *error) {
-    static const char *const names[] = {"tokenizer.model", "tokenizer.json"};
+    static const char *const names[] = {"tokenizer.model", "tokenizer.json", "vocab.txt"};
     *index = SIZE_MAX;
     if (path != NULL) {
         return pith_sources_add_path(sources, path, index, error);
@@ -196,26 +196,40 @@ static pith_status open_tokenizer(pith_sources *sources, const char *path, size_
     return PITH_OK;
 }
 
+/* The tokens that the configuration declares beyond those of the vocabulary's own file. */
+static pith_status add_tokens(pith_hf_tokenizer *out, const settings *s, pith_error *error) {
+    if (s->config_text == NULL && s->added_text == NULL) {
+        return PITH_OK;
+    }
+    return pith_vocab_add_tokens(&out->file, s->config_text, s->config_size, s->added_text,
+                                 s->added_size, config_name, error);
+}
+
 static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, const char *text,
                                size_t size, const char *name, const pith_log *log,
                                pith_error *error) {
     pith_vocab *vocab = &out->file.vocab;
+    bool json = ends_with(name, ".json");
     pith_status status;
-    if (ends_with(name, ".json")) {
+    if (json) {
         status = pith_vocab_from_json(&out->file, text, size, name, out->allocator, error);
-        out->present = status == PITH_OK;
-        if (status == PITH_OK) {
-            apply_special_tokens(vocab, s, log);
-        }
+    } else if (ends_with(name, ".txt")) {
+        status =
+            pith_vocab_from_wordpiece(&out->file, text, size, name, s->config_text, s->config_size,
+                                      s->map_text, s->map_size, out->allocator, error);
     } else {
         status = pith_vocab_from_sentencepiece(&out->file, text, size, name, out->allocator, error);
-        out->present = status == PITH_OK;
-        if (status == PITH_OK && (s->config_text != NULL || s->added_text != NULL)) {
-            status = pith_vocab_add_tokens(&out->file, s->config_text, s->config_size,
-                                           s->added_text, s->added_size, config_name, error);
-        }
     }
-    if (status == PITH_OK) {
+    out->present = status == PITH_OK;
+    if (status == PITH_OK && !json) {
+        status = add_tokens(out, s, error);
+    }
+    /* WordPiece has its [CLS] and [SEP] already. */
+    bool wordpiece = status == PITH_OK && vocab->kind == PITH_TOKENIZER_WORDPIECE;
+    if (status == PITH_OK && json && !wordpiece) {
+        apply_special_tokens(vocab, s, log);
+    }
+    if (status == PITH_OK && !wordpiece) {
         status = apply_add_bos(vocab, s, error);
     }
     return status == PITH_OK ? pith_vocab_check(vocab, name, error) : status;
@@ -256,10 +270,11 @@ pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources
     if (status == PITH_OK && index != SIZE_MAX) {
         status = read_vocab(&tokenizer, sources, index, &s, vocab_size, log, error);
     } else if (status == PITH_OK) {
-        pith_log_write(log, PITH_LOG_WARNING,
-                       "%s: neither tokenizer.model nor tokenizer.json: the model will have no "
-                       "tokenizer",
-                       sources->directory);
+        pith_log_write(
+            log, PITH_LOG_WARNING,
+            "%s: no tokenizer.model, tokenizer.json or vocab.txt: the model will have no "
+            "tokenizer",
+            sources->directory);
     }
     release_settings(&s, sources->allocator);
     if (status != PITH_OK) {

@@ -10,12 +10,14 @@
 
 enum { MAX_NAME = 128, MAX_WARNINGS = 8 };
 
-/* Names of the tensors that a part joins, after "model.layers.N." where the part belongs to a
- * layer; the same in all supported architectures. */
-static const struct {
+/* Names of the tensors that a part joins, after "model.layers.N." or "encoder.layer.N." where the
+ * part belongs to a layer. */
+typedef struct part_source {
     const char *names[PITH_PLAN_MAX_BLOCKS];
     bool in_layer;
-} table[PITH_LLAMA_N_PARTS] = {
+} part_source;
+
+static const part_source llama_sources[PITH_LLAMA_N_PARTS] = {
     [PITH_LLAMA_EMBED] = {{"model.embed_tokens.weight"}, false},
     [PITH_LLAMA_HEAD] = {{"lm_head.weight"}, false},
     [PITH_LLAMA_NORM] = {{"model.norm.weight"}, false},
@@ -35,30 +37,88 @@ static const struct {
     [PITH_LLAMA_DOWN_BIAS] = {{"mlp.down_proj.bias"}, true},
 };
 
-static void source_name(char name[MAX_NAME], pith_llama_part part, size_t layer, size_t block) {
-    if (table[part].in_layer) {
-        snprintf(name, MAX_NAME, "model.layers.%zu.%s", layer, table[part].names[block]);
+static const part_source bert_sources[PITH_BERT_N_PARTS] = {
+    [PITH_BERT_WORD_EMBED] = {{"embeddings.word_embeddings.weight"}, false},
+    [PITH_BERT_POSITION_EMBED] = {{"embeddings.position_embeddings.weight"}, false},
+    [PITH_BERT_TYPE_EMBED] = {{"embeddings.token_type_embeddings.weight"}, false},
+    [PITH_BERT_NORM_WEIGHT] = {{"embeddings.LayerNorm.weight"}, false},
+    [PITH_BERT_NORM_BIAS] = {{"embeddings.LayerNorm.bias"}, false},
+    [PITH_BERT_QKV] = {{"attention.self.query.weight", "attention.self.key.weight",
+                        "attention.self.value.weight"},
+                       true},
+    [PITH_BERT_QKV_BIAS] = {{"attention.self.query.bias", "attention.self.key.bias",
+                             "attention.self.value.bias"},
+                            true},
+    [PITH_BERT_ATTENTION] = {{"attention.output.dense.weight"}, true},
+    [PITH_BERT_ATTENTION_BIAS] = {{"attention.output.dense.bias"}, true},
+    [PITH_BERT_ATTENTION_NORM_WEIGHT] = {{"attention.output.LayerNorm.weight"}, true},
+    [PITH_BERT_ATTENTION_NORM_BIAS] = {{"attention.output.LayerNorm.bias"}, true},
+    [PITH_BERT_UP] = {{"intermediate.dense.weight"}, true},
+    [PITH_BERT_UP_BIAS] = {{"intermediate.dense.bias"}, true},
+    [PITH_BERT_DOWN] = {{"output.dense.weight"}, true},
+    [PITH_BERT_DOWN_BIAS] = {{"output.dense.bias"}, true},
+    [PITH_BERT_OUTPUT_NORM_WEIGHT] = {{"output.LayerNorm.weight"}, true},
+    [PITH_BERT_OUTPUT_NORM_BIAS] = {{"output.LayerNorm.bias"}, true},
+};
+
+static const struct {
+    const part_source *sources; /* [n_parts] */
+    unsigned n_parts;
+    const char *layers;
+} families[PITH_N_ARCHITECTURES] = {
+    [PITH_ARCHITECTURE_LLAMA] = {llama_sources, PITH_LLAMA_N_PARTS, "model.layers."},
+    [PITH_ARCHITECTURE_BERT] = {bert_sources, PITH_BERT_N_PARTS, "encoder.layer."},
+};
+
+/* What BertForMaskedLM and its like put before the names of BertModel. */
+static const char bert_prefix[] = "bert.";
+
+/* What a plan is made from. */
+typedef struct request {
+    const pith_hf_config *config;
+    pith_type type, head_type;
+    const pith_hf_shards *shards;
+    const char *prefix; /* of all names */
+} request;
+
+static const part_source *source_of(const request *from, unsigned part) {
+    return &families[from->config->architecture].sources[part];
+}
+
+static bool slot_of(const request *from, unsigned part, size_t layer, pith_slot *out) {
+    const pith_hf_config *config = from->config;
+    return config->architecture == PITH_ARCHITECTURE_BERT
+               ? pith_bert_slot_of(&config->bert, (pith_bert_part)part, layer, out)
+               : pith_llama_slot_of(&config->llama, (pith_llama_part)part, layer, out);
+}
+
+static size_t n_layers(const pith_hf_config *config) {
+    return config->architecture == PITH_ARCHITECTURE_BERT ? config->bert.num_hidden_layers
+                                                          : config->llama.num_hidden_layers;
+}
+
+static void source_name(char name[MAX_NAME], const request *from, unsigned part, size_t layer,
+                        size_t block) {
+    const part_source *source = source_of(from, part);
+    if (source->in_layer) {
+        snprintf(name, MAX_NAME, "%s%s%zu.%s", from->prefix,
+                 families[from->config->architecture].layers, layer, source->names[block]);
     } else {
-        snprintf(name, MAX_NAME, "%s", table[part].names[block]);
+        snprintf(name, MAX_NAME, "%s%s", from->prefix, source->names[block]);
     }
 }
 
-/* Rows of one block of a part: what the padded slot does not tell. */
-static size_t block_rows(const pith_llama_config *config, pith_llama_part part, size_t block) {
-    pith_qkv_layout qkv = pith_llama_qkv_layout(config);
-    switch (part) {
-    case PITH_LLAMA_EMBED:
-    case PITH_LLAMA_HEAD:
-        return config->vocab_size;
-    case PITH_LLAMA_QKV:
-    case PITH_LLAMA_QKV_BIAS:
-        return block == 0 ? qkv.q_rows : block == 1 ? qkv.k_rows : qkv.v_rows;
-    case PITH_LLAMA_GATE_UP:
-    case PITH_LLAMA_GATE_UP_BIAS:
-        return config->intermediate_size;
-    default:
-        return config->hidden_size;
+/* Rows of one block of a part: all blocks are alike, but for grouped query attention. */
+static size_t block_rows(const request *from, unsigned part, const pith_slot *slot, size_t block) {
+    size_t n_blocks = 1;
+    while (n_blocks < PITH_PLAN_MAX_BLOCKS && source_of(from, part)->names[n_blocks] != NULL) {
+        n_blocks++;
     }
+    if (from->config->architecture == PITH_ARCHITECTURE_LLAMA && n_blocks == 3) {
+        pith_qkv_layout qkv = pith_llama_qkv_layout(&from->config->llama);
+        return block == 0 ? qkv.q_rows : block == 1 ? qkv.k_rows : qkv.v_rows;
+    }
+    return slot->real_rows / n_blocks;
 }
 
 /* ---- Finding tensors ------------------------------------------------------------------------- */
@@ -71,11 +131,29 @@ static void format_shape(char text[64], size_t n_dims, const size_t *shape) {
     }
 }
 
+/* Checkpoints older than PyTorch's names call a LayerNorm's weight gamma and its bias beta. */
+static bool find_old_name(const pith_hf_shards *shards, const char *name, pith_hf_tensor *out) {
+    static const char *const names[][2] = {
+        {".LayerNorm.weight", ".LayerNorm.gamma"},
+        {".LayerNorm.bias", ".LayerNorm.beta"},
+    };
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t m = strlen(names[i][0]);
+        if (n > m && strcmp(name + n - m, names[i][0]) == 0) {
+            char old[MAX_NAME];
+            snprintf(old, sizeof old, "%.*s%s", (int)(n - m), name, names[i][1]);
+            return pith_hf_shards_find(shards, old, out);
+        }
+    }
+    return false;
+}
+
 static pith_status find_source(const pith_hf_shards *shards, const char *name, bool is_matrix,
                                size_t rows, size_t cols, pith_hf_tensor *out, pith_error *error) {
     const size_t expected[2] = {rows, cols};
     size_t n_dims = is_matrix ? 2 : 1;
-    if (!pith_hf_shards_find(shards, name, out)) {
+    if (!pith_hf_shards_find(shards, name, out) && !find_old_name(shards, name, out)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: no tensor %s in the checkpoint",
                          shards->sources->directory, name);
     }
@@ -98,18 +176,17 @@ static pith_status find_source(const pith_hf_shards *shards, const char *name, b
     return PITH_OK;
 }
 
-static pith_status find_blocks(pith_plan_part *out, const pith_llama_config *config,
-                               pith_llama_part part, size_t layer, const pith_hf_shards *shards,
-                               pith_error *error) {
+static pith_status find_blocks(pith_plan_part *out, const request *from, unsigned part,
+                               size_t layer, pith_error *error) {
     size_t first_tile = 0;
-    for (size_t b = 0; b < PITH_PLAN_MAX_BLOCKS && table[part].names[b] != NULL; b++) {
+    for (size_t b = 0; b < PITH_PLAN_MAX_BLOCKS && source_of(from, part)->names[b] != NULL; b++) {
         struct pith_plan_block *block = &out->blocks[b];
         char name[MAX_NAME];
-        source_name(name, part, layer, b);
-        block->rows = block_rows(config, part, b);
+        source_name(name, from, part, layer, b);
+        block->rows = block_rows(from, part, &out->slot, b);
         block->first_tile = first_tile;
         first_tile += pith_groups(block->rows, PITH_TILE_ROWS);
-        pith_status status = find_source(shards, name, out->slot.is_matrix, block->rows,
+        pith_status status = find_source(from->shards, name, out->slot.is_matrix, block->rows,
                                          out->slot.cols, &block->source, error);
         if (status != PITH_OK) {
             return status;
@@ -120,39 +197,44 @@ static pith_status find_blocks(pith_plan_part *out, const pith_llama_config *con
     return PITH_OK;
 }
 
-/* What a plan is made from. */
-typedef struct request {
-    const pith_llama_config *config;
-    pith_type type, head_type;
-    const pith_hf_shards *shards;
-} request;
+static pith_type part_type(const request *from, const pith_slot *slot) {
+    switch (slot->kind) {
+    case PITH_SLOT_LINEAR:
+        return from->type;
+    case PITH_SLOT_HEAD:
+        return from->head_type;
+    case PITH_SLOT_VECTOR:
+    case PITH_SLOT_TABLE:
+        break;
+    }
+    return PITH_TYPE_F32;
+}
 
 /* `out` has its slot already. */
-static pith_status make_part(pith_plan_part *out, const request *from, pith_llama_part part,
-                             size_t layer, pith_error *error) {
-    bool head = part == PITH_LLAMA_EMBED || part == PITH_LLAMA_HEAD;
+static pith_status make_part(pith_plan_part *out, const request *from, unsigned part, size_t layer,
+                             pith_error *error) {
     size_t cols = out->slot.cols;
-    out->type = !out->slot.is_matrix ? PITH_TYPE_F32 : head ? from->head_type : from->type;
+    out->type = part_type(from, &out->slot);
     if (out->type == PITH_TYPE_INT4 && cols % PITH_INT4_SLICE != 0) {
         out->type = PITH_TYPE_INT8;
         out->fell_back = true;
     }
-    out->alternating = part == PITH_LLAMA_GATE_UP || part == PITH_LLAMA_GATE_UP_BIAS;
+    out->alternating = from->config->architecture == PITH_ARCHITECTURE_LLAMA &&
+                       (part == PITH_LLAMA_GATE_UP || part == PITH_LLAMA_GATE_UP_BIAS);
     out->n_tiles = pith_groups(out->slot.rows, PITH_TILE_ROWS);
     out->tile_bytes = pith_matrix_tile_bytes(out->type, cols);
     out->size = out->slot.is_matrix ? out->n_tiles * out->tile_bytes : out->slot.rows * 4;
-    return find_blocks(out, from->config, part, layer, from->shards, error);
+    return find_blocks(out, from, part, layer, error);
 }
 
 /* Adds the parts that a layer has, or those outside the layers. */
 static pith_status add_parts(pith_plan *plan, const request *from, size_t layer, bool in_layer,
                              pith_error *error) {
-    for (int i = 0; i < PITH_LLAMA_N_PARTS; i++) {
-        pith_llama_part part = (pith_llama_part)i;
+    for (unsigned part = 0; part < families[from->config->architecture].n_parts; part++) {
         pith_plan_part *out = &plan->parts[plan->n];
         memset(out, 0, sizeof *out);
-        if (table[part].in_layer != in_layer ||
-            !pith_llama_slot_of(from->config, part, layer, &out->slot)) {
+        if (source_of(from, part)->in_layer != in_layer ||
+            !slot_of(from, part, layer, &out->slot)) {
             continue;
         }
         pith_status status = make_part(out, from, part, layer, error);
@@ -167,19 +249,34 @@ static pith_status add_parts(pith_plan *plan, const request *from, size_t layer,
     return PITH_OK;
 }
 
-pith_status pith_plan_make(pith_plan *out, const pith_llama_config *config, pith_type type,
+/* Whether the checkpoint's names begin with "bert.". */
+static bool has_bert_prefix(const pith_hf_config *config, const pith_hf_shards *shards) {
+    char name[MAX_NAME];
+    pith_hf_tensor found;
+    snprintf(name, sizeof name, "%s%s", bert_prefix, bert_sources[PITH_BERT_WORD_EMBED].names[0]);
+    return config->architecture == PITH_ARCHITECTURE_BERT &&
+           pith_hf_shards_find(shards, name, &found);
+}
+
+pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
                            pith_type head_type, const pith_hf_shards *shards, pith_error *error) {
-    const request from = {config, type, head_type, shards};
+    const request from = {
+        .config = config,
+        .type = type,
+        .head_type = head_type,
+        .shards = shards,
+        .prefix = has_bert_prefix(config, shards) ? bert_prefix : "",
+    };
     pith_plan plan = {.allocator = shards->allocator};
     /* One to spare: add_parts tries each part in the place after the last one. */
-    size_t capacity = (config->num_hidden_layers + 1) * PITH_LLAMA_N_PARTS + 1;
+    size_t capacity = (n_layers(config) + 1) * families[config->architecture].n_parts + 1;
     plan.parts = pith_allocate(plan.allocator, capacity, sizeof *plan.parts);
     if (plan.parts == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the list of tensors",
                          shards->sources->directory);
     }
     pith_status status = add_parts(&plan, &from, 0, false, error);
-    for (size_t i = 0; i < config->num_hidden_layers && status == PITH_OK; i++) {
+    for (size_t i = 0; i < n_layers(config) && status == PITH_OK; i++) {
         status = add_parts(&plan, &from, i, true, error);
     }
     if (status != PITH_OK) {
@@ -210,12 +307,28 @@ static bool is_used(const pith_plan *plan, const pith_tensor *tensor) {
     return false;
 }
 
-static bool is_harmless(const pith_llama_config *config, const char *name) {
-    return strstr(name, "rotary_emb.inv_freq") != NULL ||
-           (config->tie_word_embeddings && strcmp(name, table[PITH_LLAMA_HEAD].names[0]) == 0);
+static bool is_harmless(const pith_hf_config *config, const char *name) {
+    static const char *const of_bert[] = {
+        "embeddings.position_ids",
+        "embeddings.token_type_ids",
+        "pooler.dense.weight",
+        "pooler.dense.bias",
+    };
+    if (config->architecture == PITH_ARCHITECTURE_LLAMA) {
+        return strstr(name, "rotary_emb.inv_freq") != NULL ||
+               (config->llama.tie_word_embeddings &&
+                strcmp(name, llama_sources[PITH_LLAMA_HEAD].names[0]) == 0);
+    }
+    name += strncmp(name, bert_prefix, strlen(bert_prefix)) == 0 ? strlen(bert_prefix) : 0;
+    for (size_t i = 0; i < sizeof of_bert / sizeof of_bert[0]; i++) {
+        if (strcmp(name, of_bert[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
-void pith_plan_warn_unused(const pith_plan *plan, const pith_llama_config *config,
+void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
                            const pith_hf_shards *shards, const pith_log *log) {
     size_t n = 0;
     for (size_t i = 0; i < shards->n; i++) {

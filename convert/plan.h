@@ -4,15 +4,15 @@
 #ifndef PITH_CONVERT_PLAN_H
 #define PITH_CONVERT_PLAN_H
 
+#include "convert/hf_config.h"
 #include "convert/hf_shards.h"
-#include "weights/llama.h"
 
 enum { PITH_PLAN_MAX_BLOCKS = 3 };
 
 typedef struct pith_plan_part {
-    pith_llama_slot slot; /* name and padded shape in the .pith file */
-    pith_type type;       /* F32 for vectors */
-    bool fell_back;       /* int4 was asked for, its columns are not a multiple of 32 */
+    pith_slot slot;   /* name and padded shape in the .pith file */
+    pith_type type;   /* F32 for vectors */
+    bool fell_back;   /* int4 was asked for, its columns are not a multiple of 32 */
     bool alternating; /* tiles of the two blocks in turn (gate and up), else one after another */
     size_t n_blocks;
     struct pith_plan_block {
@@ -35,15 +35,15 @@ typedef struct pith_plan {
     size_t max_tile_bytes;
 } pith_plan;
 
-/* Finds and checks every tensor of the configuration.
- * Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
-pith_status pith_plan_make(pith_plan *out, const pith_llama_config *config, pith_type type,
+/* Finds and checks every tensor of the configuration; those of a BERT model may have the prefix
+ * "bert.". Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
+pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
                            pith_type head_type, const pith_hf_shards *shards, pith_error *error);
 void pith_plan_free(pith_plan *plan);
 
-/* Warns about tensors of the checkpoint that no part of the plan reads; stored tables of rotary
- * frequencies are passed over. */
-void pith_plan_warn_unused(const pith_plan *plan, const pith_llama_config *config,
+/* Warns about tensors of the checkpoint that no part of the plan reads; what is known to be of no
+ * use is passed over: tables of rotary frequencies, and BERT's position ids and pooler. */
+void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
                            const pith_hf_shards *shards, const pith_log *log);
 
 /* The real rows of a tile: n_rows (may be 0) rows of block `block` from first_row on. */

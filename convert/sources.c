@@ -63,7 +63,8 @@ bool pith_sources_has(const pith_sources *sources, const char *name) {
 }
 
 /* Takes over `path`, also on failure; NULL stands for memory that was not there. */
-static pith_status add_file(pith_sources *sources, char *path, size_t *index, pith_error *error) {
+static pith_status add_file(pith_sources *sources, char *path, const char *name, size_t *index,
+                            pith_error *error) {
     pith_source_file added = {.path = path};
     pith_status status = PITH_ERROR_MEMORY;
     if (path == NULL) {
@@ -78,8 +79,6 @@ static pith_status add_file(pith_sources *sources, char *path, size_t *index, pi
         sources->files = files;
         sources->capacity = capacity;
     }
-    const char *slash = strrchr(path, '/');
-    const char *name = slash != NULL ? slash + 1 : path;
     added.name = pith_copy_text(sources->allocator, name, strlen(name));
     if (added.name == NULL) {
         goto done;
@@ -101,12 +100,24 @@ done:
 
 pith_status pith_sources_add(pith_sources *sources, const char *name, size_t *index,
                              pith_error *error) {
-    return add_file(sources, join_path(sources, name), index, error);
+    for (size_t i = 0; i < sources->n; i++) {
+        if (sources->files[i].inside && strcmp(sources->files[i].name, name) == 0) {
+            *index = i;
+            return PITH_OK;
+        }
+    }
+    pith_status status = add_file(sources, join_path(sources, name), name, index, error);
+    if (status == PITH_OK) {
+        sources->files[*index].inside = true;
+    }
+    return status;
 }
 
 pith_status pith_sources_add_path(pith_sources *sources, const char *path, size_t *index,
                                   pith_error *error) {
-    return add_file(sources, pith_copy_text(sources->allocator, path, strlen(path)), index, error);
+    const char *slash = strrchr(path, '/');
+    return add_file(sources, pith_copy_text(sources->allocator, path, strlen(path)),
+                    slash != NULL ? slash + 1 : path, index, error);
 }
 
 pith_status pith_sources_read(const pith_sources *sources, size_t index, size_t limit, char **text,

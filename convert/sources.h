@@ -6,9 +6,10 @@
 #include "base/file.h"
 
 typedef struct pith_source_file {
-    char *name; /* base name */
+    char *name; /* as asked for; of a file elsewhere its base name */
     char *path;
     pith_file file;
+    bool inside; /* the directory */
 } pith_source_file;
 
 typedef struct pith_sources {
@@ -28,7 +29,8 @@ void pith_sources_close(pith_sources *sources);
 /* Whether the directory has something of that name. */
 bool pith_sources_has(const pith_sources *sources, const char *name);
 
-/* Opens directory/name and gives its place in `files`. Errors: IO, FORMAT, MEMORY. */
+/* Opens directory/name, or finds it among those opened, and gives its place in `files`. Errors: IO,
+ * FORMAT, MEMORY. */
 pith_status pith_sources_add(pith_sources *sources, const char *name, size_t *index,
                              pith_error *error);
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/embed.h"
 #include "engine/rope.h"
 
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
@@ -24,6 +25,15 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
                          options->isa);
     }
     return pith_pool_new(&model->pool, options->n_threads, &model->allocator, error);
+}
+
+const pith_bert *pith_model_bert(const pith_model *model) {
+    return model->bert;
+}
+
+size_t pith_model_vocab_size(const pith_model *model) {
+    const pith_bert *bert = pith_model_bert(model);
+    return bert != NULL ? bert->config.vocab_size : model->llama.config.vocab_size;
 }
 
 static size_t padded_vector(const float *vector, size_t n) {
@@ -49,12 +59,17 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     const pith_llama_config *config = &model->llama.config;
     if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
         pith_error reason;
-        if (pith_blas_load(&model->sgemm, pith_pool_threads(model->pool), &reason) != PITH_OK) {
+        /* A decoder calls it from one thread, an encoder from every thread at once. */
+        size_t n_threads = model->bert != NULL ? 1 : pith_pool_threads(model->pool);
+        if (pith_blas_load(&model->sgemm, n_threads, &reason) != PITH_OK) {
             if (blas == PITH_BLAS_ON) {
                 return pith_fail(error, reason.status, "%s", reason.message);
             }
             pith_log_write(&model->log, PITH_LOG_INFO, "%s; using own kernels", reason.message);
         }
+    }
+    if (model->bert != NULL) {
+        return pith_embed_cache_new(&model->embed_cache, &model->allocator, error);
     }
     model->inv_freq =
         pith_allocate(&model->allocator, config->head_dim / 2, sizeof *model->inv_freq);
@@ -70,6 +85,7 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
 static pith_status adopt_file(pith_model *model, pith_error *error) {
     const pith_model_file *file = model->file;
     model->llama = file->llama;
+    model->bert = file->architecture == PITH_ARCHITECTURE_BERT ? &file->bert : NULL;
     model->type = file->metadata.type;
     model->bos = file->metadata.bos;
     model->n_eos = file->metadata.n_eos;
@@ -124,10 +140,12 @@ void pith_model_free(pith_model *model) {
         return;
     }
     pith_allocator allocator = model->allocator;
+    pith_embed_cache_free(model->embed_cache);
     pith_release(&allocator, model->inv_freq);
     pith_tokenizer_free(model->tokenizer);
     pith_model_file_close(model->file);
     pith_release(&allocator, model->random_layers);
+    pith_release(&allocator, model->random_bert.layers);
     pith_region_release(&model->random);
     pith_pool_free(model->pool);
     pith_release(&allocator, model);
@@ -135,6 +153,7 @@ void pith_model_free(pith_model *model) {
 
 void pith_model_get_info(const pith_model *model, pith_model_info *out) {
     const pith_llama_config *config = &model->llama.config;
+    const pith_bert *bert = pith_model_bert(model);
     *out = (pith_model_info){
         .architecture = "llama",
         .type = pith_type_name(model->type),
@@ -156,4 +175,11 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
             model->infill.prefix >= 0 && model->infill.suffix >= 0 && model->infill.middle >= 0,
         .blas = model->sgemm != NULL,
     };
+    if (bert != NULL) {
+        out->architecture = "bert";
+        out->n_vocab = bert->config.vocab_size;
+        out->n_context = bert->config.max_seq_length;
+        out->n_embd = bert->config.hidden_size;
+        out->n_layers = bert->config.num_hidden_layers;
+    }
 }

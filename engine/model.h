@@ -25,6 +25,10 @@ struct pith_model {
     pith_tokenizer *tokenizer; /* NULL: the file has none */
     pith_infill_ids infill;
 
+    const pith_bert *bert; /* an encoder's weights, in the file or random_bert; NULL: a decoder */
+    pith_bert random_bert;
+    struct pith_embed_cache *embed_cache; /* an encoder's buffers between calls (embed.h) */
+
     pith_type type; /* of the linear layers */
     int32_t bos;
     int32_t eos[PITH_MAX_EOS + 1]; /* with room for <EOT> of infilling */
@@ -38,12 +42,19 @@ struct pith_model {
     float *inv_freq; /* [head_dim / 2] rotary frequencies (rope.h) */
 };
 
+/* The weights of an encoder; NULL for a decoder. */
+const pith_bert *pith_model_bert(const pith_model *model);
+
+/* Rows of the token embedding. */
+size_t pith_model_vocab_size(const pith_model *model);
+
 /* What every way of making a model shares: allocator, log, kernels, pool. On failure the caller
  * passes the model to pith_model_free all the same. */
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
                                pith_error *error);
 
-/* The rest, once `llama` and `type` are set: BLAS, rotary frequencies, byte counts. */
+/* The rest, once the weights and `type` are set: BLAS, and of a decoder rotary frequencies and byte
+ * counts, of an encoder its buffers. */
 pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error);
 
 #endif

@@ -99,7 +99,7 @@ static pith_status make_weights(pith_model *model, pith_arena *arena, pith_type 
     for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
         bool per_layer = part >= PITH_LLAMA_INPUT_NORM;
         for (size_t i = 0; i < (per_layer ? llama->config.num_hidden_layers : 1); i++) {
-            pith_llama_slot slot;
+            pith_slot slot;
             if (!pith_llama_slot_of(&llama->config, (pith_llama_part)part, i, &slot)) {
                 continue;
             }

@@ -97,7 +97,7 @@ pith_status pith_sampler_new(pith_sampler **out, const pith_model *model,
     }
     s->allocator = *allocator;
     s->settings = *settings;
-    s->n_vocab = model->llama.config.vocab_size;
+    s->n_vocab = pith_model_vocab_size(model);
     s->window_size =
         settings->repeat_last_n != 0 ? settings->repeat_last_n : PITH_DEFAULT_PENALTY_WINDOW;
     pith_pcg_seed(&s->pcg, settings->seed);

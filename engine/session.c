@@ -56,6 +56,10 @@ pith_status pith_session_new(pith_session **out, const pith_model *model,
     if (out == NULL || model == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_new: null argument");
     }
+    if (pith_model_bert(model) != NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "the model is an encoder: it has no session, use pith_embed");
+    }
     options = options != NULL ? options : &defaults;
     pith_status status = check_options(model, options, error);
     if (status != PITH_OK) {

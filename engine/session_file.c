@@ -425,6 +425,10 @@ pith_status pith_session_load(pith_session **out, const pith_model *model, const
     if (out == NULL || model == NULL || path == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_load: null argument");
     }
+    if (pith_model_bert(model) != NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "the model is an encoder: it has no session, use pith_embed");
+    }
     loading l = {.model = model, .hash = hash_seed, .error = error};
     pith_status status = pith_file_open(&l.file, path, error);
     if (status != PITH_OK) {

@@ -28,6 +28,20 @@ static pith_status give_tokens(const pith_tokens *from, int32_t *tokens, size_t 
     return PITH_OK;
 }
 
+/* Encoders are the models that read WordPiece. */
+static bool is_encoder(const pith_model *model) {
+    return pith_tokenizer_vocab(model->tokenizer)->kind == PITH_TOKENIZER_WORDPIECE;
+}
+
+static pith_status encode_for_decoder(const pith_model *model, const char *text, size_t n_bytes,
+                                      unsigned flags, pith_tokens *out, pith_error *error) {
+    if ((flags & PITH_TOKENIZE_BOS) != 0 && model->bos >= 0 && !pith_tokens_push(out, model->bos)) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
+    }
+    unsigned how = (flags & PITH_TOKENIZE_SPECIAL) != 0 ? PITH_ENCODE_SPECIAL : 0;
+    return pith_encode(model->tokenizer, text, n_bytes, how, out, error);
+}
+
 pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_bytes, unsigned flags,
                           int32_t *tokens, size_t capacity, size_t *n_tokens, pith_error *error) {
     pith_status status = need_tokenizer(model, error);
@@ -39,13 +53,11 @@ pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_by
     }
     pith_tokens found;
     pith_tokens_init(&found, &model->allocator);
-    if ((flags & PITH_TOKENIZE_BOS) != 0 && model->bos >= 0 &&
-        !pith_tokens_push(&found, model->bos)) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
-    }
-    if (status == PITH_OK) {
-        unsigned how = (flags & PITH_TOKENIZE_SPECIAL) != 0 ? PITH_ENCODE_SPECIAL : 0;
-        status = pith_encode(model->tokenizer, text, n_bytes, how, &found, error);
+    if (is_encoder(model)) {
+        status = pith_encode_for_encoder(model->tokenizer, text, n_bytes, NULL, 0, 0, &found, NULL,
+                                         error);
+    } else {
+        status = encode_for_decoder(model, text, n_bytes, flags, &found, error);
     }
     if (status == PITH_OK) {
         status = give_tokens(&found, tokens, capacity, n_tokens, error);
@@ -55,12 +67,12 @@ pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_by
 }
 
 static bool in_vocabulary(const pith_model *model, int32_t token) {
-    return token >= 0 && (size_t)token < model->llama.config.vocab_size;
+    return token >= 0 && (size_t)token < pith_model_vocab_size(model);
 }
 
 static pith_status bad_token(const pith_model *model, int32_t token, pith_error *error) {
     return pith_fail(error, PITH_ERROR_TOKEN, "token %d is outside the vocabulary of %zu",
-                     (int)token, model->llama.config.vocab_size);
+                     (int)token, pith_model_vocab_size(model));
 }
 
 /* Adds [n] bytes to a caller's buffer as far as they fit; returns the new length. */

@@ -152,17 +152,21 @@ enum {
     PITH_TOKENIZE_SPECIAL = 2, /* read special tokens written in the text ("</s>") as such */
 };
 
-/* Encodes `text` [n_bytes]. Writes at most `capacity` ids to `tokens` and sets *n_tokens to the
- * number the text has; when that is more than `capacity`, returns CAPACITY (and *n_tokens is set,
- * the one exception to "untouched"). `tokens` may be NULL when capacity is 0.
- * Errors: ARGUMENT, CAPACITY, MEMORY, TEXT (invalid UTF-8, with the byte offset). */
+/* Encodes `text` [n_bytes]. For an encoder the flags do not matter: [CLS] and [SEP] are always put
+ * around the text and special tokens written in it are read as such; nothing is cut off here.
+ * Writes at most `capacity` ids to `tokens` and sets *n_tokens to the number the text has; when
+ * that is more than `capacity`, returns CAPACITY (and *n_tokens is set, the one exception to
+ * "untouched"). `tokens` may be NULL when capacity is 0. Errors: ARGUMENT, CAPACITY, MEMORY, TEXT
+ * (invalid UTF-8, with the byte offset). */
 PITH_API pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_bytes,
                                    unsigned flags, int32_t *tokens, size_t capacity,
                                    size_t *n_tokens, pith_error *error);
 
 /* Decodes tokens [n_tokens] to text; special tokens give no text, bytes that are not valid UTF-8
- * become U+FFFD. Capacity works as in pith_tokenize; no NUL is added.
- * Errors: ARGUMENT, CAPACITY, MEMORY, TOKEN. */
+ * become U+FFFD. An encoder's pieces are joined as words with a space between them and none before
+ * most punctuation: what the tokenizer has taken from the text (case, accents, white space) is
+ * lost. Capacity works as in pith_tokenize; no NUL is added. Errors: ARGUMENT, CAPACITY, MEMORY,
+ * TOKEN. */
 PITH_API pith_status pith_detokenize(const pith_model *model, const int32_t *tokens,
                                      size_t n_tokens, char *text, size_t capacity, size_t *n_bytes,
                                      pith_error *error);

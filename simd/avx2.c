@@ -22,4 +22,8 @@ const pith_kernels pith_kernels_avx2 = {
     .values_f32 = pith_values_f32_avx2,
     .values_f16 = pith_values_f16_avx2,
     .exp = pith_exp_avx2,
+    .add_layernorm = pith_add_layernorm_avx2,
+    .bias_gelu = pith_bias_gelu_avx2,
+    .key_blocks = pith_key_blocks_avx2,
+    .affine = pith_affine_avx2,
 };

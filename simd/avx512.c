@@ -22,4 +22,8 @@ const pith_kernels pith_kernels_avx512 = {
     .values_f32 = pith_values_f32_avx512,
     .values_f16 = pith_values_f16_avx512,
     .exp = pith_exp_avx512,
+    .add_layernorm = pith_add_layernorm_avx512,
+    .bias_gelu = pith_bias_gelu_avx512,
+    .key_blocks = pith_key_blocks_avx512,
+    .affine = pith_affine_avx512,
 };

@@ -43,4 +43,12 @@ void pith_values_f32_avx512(const float *p, size_t p_stride, size_t n_q, size_t 
 void pith_values_f16_avx512(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                             size_t head_dim, const uint16_t *v, float *o);
 
+/* avx512_encoder.c */
+void pith_add_layernorm_avx512(float *x, const float *y, const float *bias, const float *w,
+                               const float *b, float eps, size_t n);
+void pith_bias_gelu_avx512(float *x, const float *bias, size_t n);
+void pith_key_blocks_avx512(const float *x, size_t stride, size_t n_keys, size_t head_dim,
+                            float *k);
+void pith_affine_avx512(const float *x, float scale, const float *shift, size_t n, float *y);
+
 #endif

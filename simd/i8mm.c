@@ -24,4 +24,8 @@ const pith_kernels pith_kernels_neon_i8mm = {
     .values_f32 = pith_values_f32_neon,
     .values_f16 = pith_values_f16_neon,
     .exp = pith_exp_neon,
+    .add_layernorm = pith_add_layernorm_neon,
+    .bias_gelu = pith_bias_gelu_neon,
+    .key_blocks = pith_key_blocks_neon,
+    .affine = pith_affine_neon,
 };

@@ -132,6 +132,28 @@ typedef struct pith_kernels {
 
     /* y[i] = exp(x[i]) as pith_exp; x == y allowed. */
     void (*exp)(const float *x, float *y, size_t n);
+
+    /* The end of an encoder's block, in place: x[i] = x[i] + (y[i] + bias[i]), then LayerNorm:
+     * x[i] = fma((x[i] - mean) * r, w[i], b[i]), mean = sum / (float)n,
+     * r = 1 / sqrt(squares / (float)n + eps); sum of x and sum of (x - mean)^2 by lanes. y does not
+     * overlap x. Ba et al. 2016, equation 4. */
+    void (*add_layernorm)(float *x, const float *y, const float *bias, const float *w,
+                          const float *b, float eps, size_t n);
+
+    /* In place: v = x[i] + bias[i], x[i] = v * (0.5 + h), h = erf(v / sqrt 2) / 2 clamped to
+     * [-0.5, 0.5] from the rational function of simd/gelu.h: (v P(v^2)) / Q(v^2) for v clamped to
+     * +-PITH_GELU_BOUND, both by Horner with fused multiply-adds. At most 8e-7 x max(1, |gelu|)
+     * off. */
+    void (*bias_gelu)(float *x, const float *bias, size_t n);
+
+    /* Keys of one head as scores_f32 wants them: x [n_keys, stride] of which head_dim columns are
+     * read, k [ceil(n_keys / 16), head_dim, 16]: k[j / 16][d][j % 16] = x[j][d], +0 for j >=
+     * n_keys.
+     */
+    void (*key_blocks)(const float *x, size_t stride, size_t n_keys, size_t head_dim, float *k);
+
+    /* y[i] = fma(x[i], scale, shift[i]); x == y allowed. */
+    void (*affine)(const float *x, float scale, const float *shift, size_t n, float *y);
 } pith_kernels;
 
 /* The kernels of a named instruction set, or the best this CPU and operating system can run

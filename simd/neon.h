@@ -43,4 +43,11 @@ void pith_values_f32_neon(const float *p, size_t p_stride, size_t n_q, size_t n_
 void pith_values_f16_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                           size_t head_dim, const uint16_t *v, float *o);
 
+/* neon_encoder.c */
+void pith_add_layernorm_neon(float *x, const float *y, const float *bias, const float *w,
+                             const float *b, float eps, size_t n);
+void pith_bias_gelu_neon(float *x, const float *bias, size_t n);
+void pith_key_blocks_neon(const float *x, size_t stride, size_t n_keys, size_t head_dim, float *k);
+void pith_affine_neon(const float *x, float scale, const float *shift, size_t n, float *y);
+
 #endif

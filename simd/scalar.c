@@ -22,4 +22,8 @@ const pith_kernels pith_kernels_scalar = {
     .values_f32 = pith_values_f32_scalar,
     .values_f16 = pith_values_f16_scalar,
     .exp = pith_exp_scalar,
+    .add_layernorm = pith_add_layernorm_scalar,
+    .bias_gelu = pith_bias_gelu_scalar,
+    .key_blocks = pith_key_blocks_scalar,
+    .affine = pith_affine_scalar,
 };

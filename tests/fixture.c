@@ -175,7 +175,7 @@ static void fill_float(uint64_t *random, bool real, pith_type type, size_t cols,
 }
 
 static void fill_matrix(uint64_t *random, const pith_llama_config *config, pith_llama_part part,
-                        const pith_llama_slot *slot, pith_type type, unsigned char *data) {
+                        const pith_slot *slot, pith_type type, unsigned char *data) {
     size_t tile_bytes = pith_matrix_tile_bytes(type, slot->cols);
     for (size_t row = 0; row < slot->rows; row++) {
         bool real = test_is_real_row(config, part, row);
@@ -192,7 +192,7 @@ static void fill_matrix(uint64_t *random, const pith_llama_config *config, pith_
 }
 
 static void fill_vector(uint64_t *random, const pith_llama_config *config, pith_llama_part part,
-                        const pith_llama_slot *slot, float *data) {
+                        const pith_slot *slot, float *data) {
     bool norm = part == PITH_LLAMA_NORM || part == PITH_LLAMA_INPUT_NORM ||
                 part == PITH_LLAMA_POST_ATTN_NORM;
     for (size_t row = 0; row < slot->rows; row++) {
@@ -234,7 +234,7 @@ void test_model_default(test_model *model, pith_type type) {
 typedef struct build {
     pith_model_writer *writer;
     pith_tensor_note notes[MAX_TENSORS];
-    char names[MAX_TENSORS][sizeof(((pith_llama_slot *)0)->name)];
+    char names[MAX_TENSORS][sizeof(((pith_slot *)0)->name)];
     void *data[MAX_TENSORS];
     size_t sizes[MAX_TENSORS];
     size_t n;
@@ -264,7 +264,7 @@ static void add_tensor(build *b, const char *name, bool is_matrix, pith_type typ
 static void add_weights(build *b, const test_model *model) {
     uint64_t random = model->seed;
     for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_llama_slot slot;
+        pith_slot slot;
         bool ends = part == PITH_LLAMA_EMBED || part == PITH_LLAMA_HEAD;
         pith_type type = ends ? model->head_type : model->type;
         for (size_t layer = 0;
@@ -273,7 +273,7 @@ static void add_weights(build *b, const test_model *model) {
             size_t n_dims;
             size_t shape[2];
             size_t size = slot.rows * sizeof(float);
-            if (!pith_llama_slot_shape(&slot, type, &dtype, &n_dims, shape) ||
+            if (!pith_slot_shape(&slot, type, &dtype, &n_dims, shape) ||
                 (slot.is_matrix && !pith_matrix_size(type, slot.rows, slot.cols, &size))) {
                 fprintf(stderr, "fixture: %s cannot hold %s\n", pith_type_name(type), slot.name);
                 abort();

@@ -179,7 +179,7 @@ static void check_parts(pith_model_file *file, const test_tensors *tensors, cons
     const pith_llama_config *c = &file->metadata.config;
     for (int i = 0; i < PITH_LLAMA_N_PARTS; i++) {
         for (size_t layer = 0; layer < c->num_hidden_layers; layer++) {
-            pith_llama_slot slot;
+            pith_slot slot;
             pith_llama_part part = (pith_llama_part)i;
             if (!pith_llama_slot_of(c, part, layer, &slot)) {
                 continue;

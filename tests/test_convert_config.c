@@ -220,7 +220,7 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
     static const struct {
         const char *edits, *words;
     } cases[] = {
-        {"{\"architectures\": [\"BertModel\"], \"model_type\": \"bert\"}", "BertModel"},
+        {"{\"architectures\": [\"T5EncoderModel\"], \"model_type\": \"t5\"}", "T5EncoderModel"},
         {"{\"architectures\": [\"GemmaForCausalLM\"]}", "GemmaForCausalLM"},
         {"{\"architectures\": \"(absent)\", \"model_type\": \"phi\"}", "phi"},
         {"{\"model_type\": \"mistral\"}", "mistral"}, /* contradicts the architecture */

@@ -186,7 +186,7 @@ TEST(llama, names_and_shapes_of_the_tensors) {
     m.config.intermediate_size = 100;
     m.config.qkv_bias = m.config.o_bias = m.config.mlp_bias = true;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        pith_llama_slot slot;
+        pith_slot slot;
         CHECK(pith_llama_slot_of(&m.config, cases[i].part, cases[i].layer, &slot), "case %zu", i);
         CHECK(strcmp(slot.name, cases[i].name) == 0, "case %zu is %s", i, slot.name);
         CHECK(slot.is_matrix == cases[i].is_matrix && slot.rows == cases[i].rows &&
@@ -198,7 +198,7 @@ TEST(llama, names_and_shapes_of_the_tensors) {
 TEST(llama, absent_tensors_have_no_slot) {
     static const pith_llama_part biases[] = {PITH_LLAMA_QKV_BIAS, PITH_LLAMA_O_BIAS,
                                              PITH_LLAMA_GATE_UP_BIAS, PITH_LLAMA_DOWN_BIAS};
-    pith_llama_slot slot;
+    pith_slot slot;
     test_model m;
     test_model_default(&m, PITH_TYPE_F32);
     for (size_t i = 0; i < 4; i++) {
@@ -220,7 +220,7 @@ TEST(llama, every_part_has_one_place) {
     test_model_default(&m, PITH_TYPE_F32);
     m.config.qkv_bias = m.config.o_bias = m.config.mlp_bias = true;
     for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_llama_slot slot;
+        pith_slot slot;
         for (size_t layer = 0; pith_llama_slot_of(&m.config, (pith_llama_part)part, layer, &slot);
              layer++) {
             const void *matrix = pith_llama_matrix(&llama, (pith_llama_part)part, layer);

@@ -11,7 +11,7 @@
 /* ---- Good files ------------------------------------------------------------------------------ */
 
 static void check_matrix(const pith_llama_config *config, pith_llama_part part,
-                         const pith_matrix *matrix, const pith_llama_slot *slot) {
+                         const pith_matrix *matrix, const pith_slot *slot) {
     float row[128];
     CHECK((uintptr_t)matrix->data % 64 == 0, "%s is not aligned", slot->name);
     CHECK(matrix->rows == slot->rows && matrix->cols == slot->cols && slot->cols <= 128,
@@ -34,7 +34,7 @@ static void check_matrix(const pith_llama_config *config, pith_llama_part part,
 static void check_weights(pith_llama *llama) {
     size_t n = 0;
     for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_llama_slot slot;
+        pith_slot slot;
         for (size_t layer = 0;
              pith_llama_slot_of(&llama->config, (pith_llama_part)part, layer, &slot); layer++) {
             if (slot.is_matrix) {

@@ -134,7 +134,7 @@ static void use(pith_model_file *file) {
     volatile float sink = 0;
     pith_llama *llama = &file->llama;
     for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_llama_slot slot;
+        pith_slot slot;
         for (size_t layer = 0;
              pith_llama_slot_of(&llama->config, (pith_llama_part)part, layer, &slot); layer++) {
             if (!slot.is_matrix) {

@@ -63,7 +63,8 @@ TEST(simd_table, every_entry_is_filled) {
         }
         CHECK(k->rmsnorm && k->quantize && k->rmsnorm_quantize && k->rope && k->swiglu &&
                   k->f32_to_f16 && k->scores_f32 && k->scores_f16 && k->softmax && k->values_f32 &&
-                  k->values_f16 && k->exp && k->dot_int8 && k->dot_f32,
+                  k->values_f16 && k->exp && k->dot_int8 && k->dot_f32 && k->add_layernorm &&
+                  k->bias_gelu && k->key_blocks && k->affine,
               "%s has an empty entry", k->name);
     }
 }

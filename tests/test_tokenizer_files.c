@@ -375,7 +375,6 @@ TEST(tokenizer, damaged_json_is_refused_by_name) {
 
 TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
     static const json_case cases[] = {
-        {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", PITH_ERROR_UNSUPPORTED, "WordPiece"},
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", PITH_ERROR_UNSUPPORTED, "Unigram"},
         {"{\"model\":{}}", PITH_ERROR_UNSUPPORTED, "no type"},
         {"{" BPE("\"dropout\":0.1," SMALL) "}", PITH_ERROR_UNSUPPORTED, "dropout"},

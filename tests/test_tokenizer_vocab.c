@@ -229,17 +229,6 @@ TEST(tokenizer, long_added_tokens_fail_the_check) {
     CHECK(pith_vocab_check(&vocab, "f", NULL) == PITH_OK, "one byte shorter");
 }
 
-TEST(tokenizer, wordpiece_is_not_supported) {
-    small_vocab s;
-    make_small(&s, PITH_TOKENIZER_LLAMA_BPE);
-    s.vocab.kind = PITH_TOKENIZER_WORDPIECE;
-    pith_error error = {0};
-    pith_tokenizer *t = NULL;
-    CHECK(pith_tokenizer_new(&t, &s.vocab, NULL, &error) == PITH_ERROR_UNSUPPORTED && t == NULL,
-          "accepted");
-    CHECK(strstr(error.message, "WordPiece") != NULL, "%s", error.message);
-}
-
 /* ---- Added tokens ---------------------------------------------------------------------------- */
 
 static void open_small_model(pith_vocab_file *file) {

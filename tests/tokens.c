@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 _Noreturn static void give_up(const char *what, const char *why) {
     fprintf(stderr, "test tokenizers: %s: %s\n", what, why);
@@ -19,15 +20,44 @@ static void open_vocab(test_tokenizer *out, const char *what) {
     }
 }
 
+/* The text of the file beside another, or NULL. */
+static char *read_beside(const char *path, const char *name, size_t *size) {
+    char beside[4096];
+    int n_directory = (int)(strrchr(path, '/') - path) + 1;
+    snprintf(beside, sizeof beside, "%.*s%s", n_directory, path, name);
+    return access(beside, R_OK) == 0 ? test_read_file(beside, size) : NULL;
+}
+
+static pith_status read_wordpiece(test_tokenizer *out, const char *relative, const char *data,
+                                  size_t size, pith_error *error) {
+    size_t config_size = 0;
+    size_t map_size = 0;
+    const char *path = test_root(relative);
+    char *config = read_beside(path, "tokenizer_config.json", &config_size);
+    char *map = read_beside(path, "special_tokens_map.json", &map_size);
+    pith_status status = pith_vocab_from_wordpiece(&out->file, data, size, relative, config,
+                                                   config_size, map, map_size, NULL, error);
+    if (status == PITH_OK) {
+        status = pith_vocab_add_tokens(&out->file, config, config_size, NULL, 0, relative, error);
+    }
+    free(config);
+    free(map);
+    return status;
+}
+
 void test_tokenizer_open(test_tokenizer *out, const char *relative) {
     pith_error error = {0};
     size_t size;
     char *data = test_read_file(test_root(relative), &size);
     const char *ending = strrchr(relative, '.');
-    pith_status status =
-        ending != NULL && strcmp(ending, ".model") == 0
-            ? pith_vocab_from_sentencepiece(&out->file, data, size, relative, NULL, &error)
-            : pith_vocab_from_json(&out->file, data, size, relative, NULL, &error);
+    pith_status status;
+    if (ending != NULL && strcmp(ending, ".model") == 0) {
+        status = pith_vocab_from_sentencepiece(&out->file, data, size, relative, NULL, &error);
+    } else if (ending != NULL && strcmp(ending, ".txt") == 0) {
+        status = read_wordpiece(out, relative, data, size, &error);
+    } else {
+        status = pith_vocab_from_json(&out->file, data, size, relative, NULL, &error);
+    }
     free(data);
     if (status != PITH_OK) {
         give_up(relative, error.message);

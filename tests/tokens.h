@@ -12,7 +12,8 @@ typedef struct test_tokenizer {
     pith_tokenizer *tokenizer;
 } test_tokenizer;
 
-/* Reads "....model" or "....json" below the project's root; ends the process when it cannot. */
+/* Reads "....model", "....json" or "....txt" (with the configuration beside it) below the project's
+ * root; ends the process when it cannot. */
 void test_tokenizer_open(test_tokenizer *out, const char *relative);
 /* The same with a tokenizer.json given as text. */
 void test_tokenizer_open_json(test_tokenizer *out, const char *text);

@@ -1,6 +1,6 @@
-/* Tokens declared beside a tokenizer.model: the slow tokenizers of Hugging Face keep them in
- * tokenizer_config.json ("added_tokens_decoder": id to token with flags) or, before 2023, in
- * added_tokens.json (token to id). They are laid over the vocabulary: the ones it has get their
+/* Tokens declared beside a tokenizer.model or vocab.txt: the slow tokenizers of Hugging Face keep
+ * them in tokenizer_config.json ("added_tokens_decoder": id to token with flags) or, before 2023,
+ * in added_tokens.json (token to id). They are laid over the vocabulary: the ones it has get their
  * flags, the ones behind its end are appended. */
 #include "tokenizer/hf_json.h"
 
@@ -71,6 +71,11 @@ static pith_status reserve(laying *l, size_t id) {
 
 static pith_status declare(laying *l, size_t id, const char *text, size_t n, uint8_t flags) {
     pith_status status = reserve(l, id);
+    if (l->vocab->kind != PITH_TOKENIZER_WORDPIECE) {
+        flags &= (uint8_t)~PITH_ADDED_NORMALIZED; /* nothing normalises there */
+    } else if (id >= l->vocab->n_pieces) {
+        flags |= PITH_ADDED_BEYOND;
+    }
     if (status != PITH_OK) {
         return status;
     }
@@ -113,7 +118,7 @@ static pith_status read_config(laying *l, json_t *config) {
         pith_status status = pith_hf_flags(token, l->name, &flags, l->error);
         if (status == PITH_OK) {
             status = declare(l, strtoul(key, NULL, 10), json_string_value(content),
-                             json_string_length(content), flags & (uint8_t)~PITH_ADDED_NORMALIZED);
+                             json_string_length(content), flags);
         }
         if (status != PITH_OK) {
             return status;
@@ -130,7 +135,8 @@ static pith_status read_added(laying *l, json_t *added) {
             return pith_fail(l->error, PITH_ERROR_FORMAT,
                              "%s: the id of added token \"%.60s\" is not a number", l->name, text);
         }
-        pith_status status = declare(l, (size_t)json_integer_value(id), text, strlen(text), 0);
+        pith_status status =
+            declare(l, (size_t)json_integer_value(id), text, strlen(text), PITH_ADDED_NORMALIZED);
         if (status != PITH_OK) {
             return status;
         }

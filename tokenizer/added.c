@@ -45,7 +45,7 @@ static pith_status normalize_spellings(pith_matcher *matcher, const pith_tokeniz
         pith_status status =
             pith_normalize(t, token->text, token->n_bytes, true, 0, &spelling, error);
         char *more = status == PITH_OK
-                         ? pith_reallocate(t->allocator, all, size + spelling.n_bytes, 1)
+                         ? pith_reallocate(t->allocator, all, size + spelling.n_bytes + 1, 1)
                          : NULL;
         if (more != NULL) {
             all = more;
@@ -70,8 +70,20 @@ static pith_status normalize_spellings(pith_matcher *matcher, const pith_tokeniz
     return PITH_OK;
 }
 
+/* A spelling may be normalised to nothing; such a token is never found. */
+static void drop_empty(pith_matcher *matcher) {
+    size_t n = 0;
+    for (size_t i = 0; i < matcher->n; i++) {
+        if (matcher->tokens[i].n_bytes > 0) {
+            matcher->tokens[n++] = matcher->tokens[i];
+        }
+    }
+    matcher->n = n;
+}
+
 /* Sorts the tokens and finds the range of each first byte. */
 static void index_tokens(pith_matcher *matcher) {
+    drop_empty(matcher);
     qsort(matcher->tokens, matcher->n, sizeof *matcher->tokens, compare_tokens);
     size_t at = 0;
     for (size_t byte = 0; byte < 256; byte++) {

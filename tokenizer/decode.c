@@ -1,7 +1,8 @@
 /* Token ids to text, one token at a time. Bytes are held back until they are whole characters; the
  * rules for broken ones and for the dummy prefix are SentencePiece's (sentencepiece_processor.cc,
  * Decode): a byte that no valid character contains becomes one U+FFFD, and the first piece loses
- * one leading U+2581. */
+ * one leading U+2581. WordPiece pieces are whole characters and joined as Hugging Face's decoder
+ * does. */
 #include "tokenizer/internal.h"
 
 #include "tokenizer/utf8.h"
@@ -63,6 +64,50 @@ static size_t push_bytes(pith_decode_state *state, const char *text, size_t n, c
     return size;
 }
 
+/* What Hugging Face's WordPiece decoder does to each piece with the space in front of it. */
+static const struct {
+    const char *from, *to;
+} clean_ups[] = {
+    {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+    {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+    {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+};
+
+/* Replaces in text [n] from left to right; no replacement is longer than what it replaces. */
+static size_t replace_all(char *text, size_t n, const char *from, const char *to) {
+    size_t n_from = strlen(from);
+    size_t n_to = strlen(to);
+    size_t size = 0;
+    for (size_t i = 0; i < n;) {
+        if (n - i >= n_from && memcmp(text + i, from, n_from) == 0) {
+            memcpy(text + size, to, n_to);
+            size += n_to;
+            i += n_from;
+        } else {
+            text[size++] = text[i++];
+        }
+    }
+    return size;
+}
+
+/* A piece of WordPiece: "##" joins it to the text, anything else is a new word. */
+static size_t push_wordpiece(pith_decode_state *state, const char *text, size_t n, char *out) {
+    size_t size = 0;
+    if (state->started && n >= 2 && memcmp(text, "##", 2) == 0) {
+        text += 2;
+        n -= 2;
+    } else if (state->started) {
+        out[size++] = ' ';
+    }
+    state->started = true;
+    memcpy(out + size, text, n);
+    size += n;
+    for (size_t i = 0; i < sizeof clean_ups / sizeof clean_ups[0]; i++) {
+        size = replace_all(out, size, clean_ups[i].from, clean_ups[i].to);
+    }
+    return size;
+}
+
 /* A piece of text in which U+2581 is a space. */
 static size_t push_piece(const pith_vocab *v, pith_decode_state *state, const char *text, size_t n,
                          char *out) {
@@ -95,6 +140,10 @@ size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *stat
     if (!pith_tokenizer_piece(tokenizer, id, &text, &n) || n == 0) {
         return 0;
     }
+    bool special = v->types[id] == PITH_PIECE_CONTROL || (v->added[id] & PITH_ADDED_SPECIAL) != 0;
+    if (v->kind == PITH_TOKENIZER_WORDPIECE) {
+        return special && !state->show_special ? 0 : push_wordpiece(state, text, n, out);
+    }
     bool bytewise = v->kind == PITH_TOKENIZER_BYTE_BPE;
     if (v->types[id] == PITH_PIECE_BYTE) {
         state->started = true;
@@ -102,7 +151,7 @@ size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *stat
     }
     /* In SentencePiece a character never spans bytes on both sides of another token. */
     size_t size = bytewise ? 0 : flush(state, out);
-    if (v->types[id] == PITH_PIECE_CONTROL || (v->added[id] & PITH_ADDED_SPECIAL) != 0) {
+    if (special) {
         if (!state->show_special) {
             return size;
         }

@@ -80,6 +80,9 @@ static pith_status encode_plain(encoding *e, const char *text, size_t n) {
     if (n == 0) {
         return PITH_OK;
     }
+    if (e->tokenizer->vocab.kind == PITH_TOKENIZER_WORDPIECE) {
+        return pith_wordpiece_encode(e->tokenizer, text, n, e->out, e->error);
+    }
     if (e->tokenizer->splitter != NULL) {
         return encode_pretokens(e, text, n);
     }
@@ -144,6 +147,9 @@ pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_
     size_t valid = pith_utf8_check(text, n_bytes);
     if (valid != n_bytes) {
         return pith_fail(error, PITH_ERROR_TEXT, "invalid UTF-8 at byte %zu", valid);
+    }
+    if (tokenizer->vocab.kind == PITH_TOKENIZER_WORDPIECE) {
+        flags |= PITH_ENCODE_SPECIAL;
     }
     encoding e = {.tokenizer = tokenizer, .flags = flags, .out = out, .error = error};
     pith_status status = pith_merger_init(&e.merger, tokenizer, error);

@@ -1,7 +1,7 @@
-/* Turns a Hugging Face tokenizer.json into a vocabulary: the BPE model (vocabulary and merges) and
- * the added tokens; the pipeline around them is read by hf_json_parts.c. Byte-level vocabularies
- * are spelled in GPT-2's byte alphabet, where every byte is a printable character; here they become
- * the bytes they mean. */
+/* Turns a Hugging Face tokenizer.json into a vocabulary: the model (pieces and merges) and the
+ * added tokens; the pipeline around them is read by hf_json_parts.c and hf_json_bert.c. Byte-level
+ * vocabularies are spelled in GPT-2's byte alphabet, where every byte is a printable character;
+ * here they become the bytes they mean. */
 #include "tokenizer/hf_json.h"
 
 #include "base/checked.h"
@@ -31,6 +31,10 @@ typedef struct merges {
 
 static pith_status no_memory(const pith_hf *hf) {
     return pith_fail(hf->error, PITH_ERROR_MEMORY, "%s: no memory for the vocabulary", hf->name);
+}
+
+static bool is_absent(const json_t *value) {
+    return value == NULL || json_is_null(value);
 }
 
 /* ---- Vocabulary ------------------------------------------------------------------------------ */
@@ -294,6 +298,9 @@ static pith_status add_token(pith_hf *hf, const pith_piece_table *table, const j
     if (!hf->has_normalizer) {
         flags &= (uint8_t)~PITH_ADDED_NORMALIZED;
     }
+    if (known < 0 && hf->settings.kind == PITH_TOKENIZER_WORDPIECE) {
+        flags |= PITH_ADDED_BEYOND;
+    }
     piece->text = text;
     piece->n_bytes = n;
     piece->added = flags;
@@ -306,7 +313,7 @@ static pith_status add_token(pith_hf *hf, const pith_piece_table *table, const j
 
 static pith_status find_unknown(pith_hf *hf, const pith_piece_table *table) {
     const json_t *unk = json_object_get(hf->model, "unk_token");
-    if (unk == NULL || json_is_null(unk)) {
+    if (is_absent(unk)) {
         return PITH_OK;
     }
     int32_t id = json_is_string(unk)
@@ -322,10 +329,6 @@ static pith_status find_unknown(pith_hf *hf, const pith_piece_table *table) {
 }
 
 /* ---- The document ---------------------------------------------------------------------------- */
-
-static bool is_absent(const json_t *value) {
-    return value == NULL || json_is_null(value);
-}
 
 static pith_status check_model(pith_hf *hf) {
     static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
@@ -378,7 +381,7 @@ static pith_status read_pieces(pith_hf *hf, spellings *stored, merges *m) {
         status = pith_piece_table_build(&table, written.bytes, written.offsets, NULL, hf->n_pieces,
                                         hf->allocator, hf->error);
     }
-    if (status == PITH_OK) {
+    if (status == PITH_OK && hf->settings.kind != PITH_TOKENIZER_WORDPIECE) {
         status = read_merges(hf, &table, m);
     }
     for (size_t i = 0; status == PITH_OK && i < json_array_size(added); i++) {
@@ -422,6 +425,17 @@ static pith_status finish(pith_hf *hf, pith_vocab_file *file) {
     return pith_vocab_check(&file->vocab, hf->name, hf->error);
 }
 
+/* Of the BPE kinds. */
+static pith_status read_pipeline(pith_hf *hf) {
+    pith_status (*const parts[])(pith_hf *) = {check_model, pith_hf_read_normalizer,
+                                               pith_hf_read_pre_tokenizer, pith_hf_read_decoder};
+    pith_status status = PITH_OK;
+    for (size_t i = 0; status == PITH_OK && i < sizeof parts / sizeof parts[0]; i++) {
+        status = parts[i](hf);
+    }
+    return status;
+}
+
 static pith_status read_document(pith_hf *hf, pith_vocab_file *file) {
     hf->model = json_object_get(hf->root, "model");
     if (!json_is_object(hf->model)) {
@@ -429,18 +443,16 @@ static pith_status read_document(pith_hf *hf, pith_vocab_file *file) {
     }
     spellings stored = {0};
     merges m = {0};
-    pith_status (*const parts[])(pith_hf *) = {pith_hf_read_kind, check_model,
-                                               pith_hf_read_normalizer, pith_hf_read_pre_tokenizer,
-                                               pith_hf_read_decoder};
-    pith_status status = PITH_OK;
-    for (size_t i = 0; status == PITH_OK && i < sizeof parts / sizeof parts[0]; i++) {
-        status = parts[i](hf);
+    pith_status status = pith_hf_read_kind(hf);
+    bool wordpiece = hf->settings.kind == PITH_TOKENIZER_WORDPIECE;
+    if (status == PITH_OK) {
+        status = wordpiece ? pith_hf_read_bert(hf) : read_pipeline(hf);
     }
     if (status == PITH_OK) {
         status = read_pieces(hf, &stored, &m);
     }
     if (status == PITH_OK) {
-        status = pith_hf_read_post_processor(hf);
+        status = wordpiece ? pith_hf_read_bert_post_processor(hf) : pith_hf_read_post_processor(hf);
     }
     *file = (pith_vocab_file){
         .vocab = hf->settings,

@@ -38,6 +38,25 @@ pith_status pith_hf_read_pre_tokenizer(pith_hf *hf);
 pith_status pith_hf_read_decoder(pith_hf *hf);
 pith_status pith_hf_read_post_processor(pith_hf *hf);
 
+/* The same for WordPiece (hf_json_bert.c): everything but the vocabulary and the post-processor,
+ * and the post-processor, which needs to know the number of pieces. */
+pith_status pith_hf_read_bert(pith_hf *hf);
+pith_status pith_hf_read_bert_post_processor(pith_hf *hf);
+
+/* What both share. */
+pith_status pith_hf_unsupported(const pith_hf *hf, const char *section, const char *what);
+pith_status pith_hf_malformed(const pith_hf *hf, const char *section, const char *what);
+bool pith_hf_is_text(const json_t *value, const char *text);
+bool pith_hf_is_number(const json_t *value, json_int_t number);
+const char *pith_hf_type_of(const json_t *component); /* its "type", never NULL */
+bool pith_hf_has_type(const json_t *component, const char *type);
+/* The i-th step of a section: of the list `list_key` of a Sequence, or the section itself; NULL
+ * after the last one. */
+const json_t *pith_hf_step_of(const json_t *section, const char *list_key, size_t i);
+/* The id of a token that a TemplateProcessing names. Errors: FORMAT. */
+pith_status pith_hf_template_id(const pith_hf *hf, const json_t *template, const json_t *token,
+                                int32_t *out);
+
 /* Reads a member that is true or false; `fallback` when it is missing or null. Errors: FORMAT. */
 pith_status pith_hf_bool(const json_t *object, const char *key, bool fallback, const char *name,
                          bool *out, pith_error *error);

@@ -19,12 +19,12 @@
 #define GPT2_BESIDE_DIGITS \
     "|'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?![^\\s\\p{N}])|\\s+"
 
-static pith_status unsupported(const pith_hf *hf, const char *section, const char *what) {
+pith_status pith_hf_unsupported(const pith_hf *hf, const char *section, const char *what) {
     return pith_fail(hf->error, PITH_ERROR_UNSUPPORTED, "%s: %s \"%.60s\" is not supported",
                      hf->name, section, what);
 }
 
-static pith_status malformed(const pith_hf *hf, const char *section, const char *what) {
+pith_status pith_hf_malformed(const pith_hf *hf, const char *section, const char *what) {
     return pith_fail(hf->error, PITH_ERROR_FORMAT, "%s: %s: %s", hf->name, section, what);
 }
 
@@ -66,32 +66,32 @@ static pith_status read_bool(const pith_hf *hf, const json_t *step, const char *
     return pith_hf_bool(step, key, fallback, hf->name, out, hf->error);
 }
 
-static bool is_text(const json_t *value, const char *text) {
+bool pith_hf_is_text(const json_t *value, const char *text) {
     return json_is_string(value) && json_string_length(value) == strlen(text) &&
            memcmp(json_string_value(value), text, strlen(text)) == 0;
 }
 
-static bool is_number(const json_t *value, json_int_t number) {
+bool pith_hf_is_number(const json_t *value, json_int_t number) {
     return json_is_integer(value) && json_integer_value(value) == number;
 }
 
 /* The "type" of a component, never NULL. */
-static const char *type_of(const json_t *component) {
+const char *pith_hf_type_of(const json_t *component) {
     const char *type = json_string_value(json_object_get(component, "type"));
     return type != NULL ? type : "(no type)";
 }
 
-static bool has_type(const json_t *component, const char *type) {
-    return strcmp(type_of(component), type) == 0;
+bool pith_hf_has_type(const json_t *component, const char *type) {
+    return strcmp(pith_hf_type_of(component), type) == 0;
 }
 
 /* The i-th step of a section: of the list `list_key` of a Sequence, or the section itself; NULL
  * after the last one. */
-static const json_t *step_of(const json_t *section, const char *list_key, size_t i) {
+const json_t *pith_hf_step_of(const json_t *section, const char *list_key, size_t i) {
     if (section == NULL || json_is_null(section)) {
         return NULL;
     }
-    if (has_type(section, "Sequence")) {
+    if (pith_hf_has_type(section, "Sequence")) {
         return json_array_get(json_object_get(section, list_key), i);
     }
     return i == 0 ? section : NULL;
@@ -101,16 +101,24 @@ static const json_t *step_of(const json_t *section, const char *list_key, size_t
 
 pith_status pith_hf_read_kind(pith_hf *hf) {
     const json_t *type = json_object_get(hf->model, "type");
-    /* Files older than tokenizers 0.9 do not name the type of a BPE model. */
-    bool bpe = type == NULL ? json_object_get(hf->model, "merges") != NULL : is_text(type, "BPE");
+    /* Files older than tokenizers 0.9 do not name the type of the model. */
+    bool bpe =
+        type == NULL ? json_object_get(hf->model, "merges") != NULL : pith_hf_is_text(type, "BPE");
+    bool wordpiece = type == NULL
+                         ? !bpe && json_object_get(hf->model, "max_input_chars_per_word") != NULL
+                         : pith_hf_is_text(type, "WordPiece");
+    if (wordpiece) {
+        hf->settings.kind = PITH_TOKENIZER_WORDPIECE;
+        return PITH_OK;
+    }
     if (!bpe) {
-        return unsupported(hf, "model", type_of(hf->model));
+        return pith_hf_unsupported(hf, "model", pith_hf_type_of(hf->model));
     }
     hf->settings.kind = PITH_TOKENIZER_LLAMA_BPE;
     const json_t *section = json_object_get(hf->root, "pre_tokenizer");
     const json_t *step;
-    for (size_t i = 0; (step = step_of(section, "pretokenizers", i)) != NULL; i++) {
-        if (has_type(step, "ByteLevel")) {
+    for (size_t i = 0; (step = pith_hf_step_of(section, "pretokenizers", i)) != NULL; i++) {
+        if (pith_hf_has_type(step, "ByteLevel")) {
             hf->settings.kind = PITH_TOKENIZER_BYTE_BPE;
         }
     }
@@ -122,30 +130,30 @@ pith_status pith_hf_read_kind(pith_hf *hf) {
 /* Replace " " by U+2581, or with `back` the other way round. */
 static bool is_space_replacement(const json_t *step, bool back) {
     const json_t *pattern = json_object_get(json_object_get(step, "pattern"), "String");
-    return has_type(step, "Replace") && is_text(pattern, back ? MARK : " ") &&
-           is_text(json_object_get(step, "content"), back ? " " : MARK);
+    return pith_hf_has_type(step, "Replace") && pith_hf_is_text(pattern, back ? MARK : " ") &&
+           pith_hf_is_text(json_object_get(step, "content"), back ? " " : MARK);
 }
 
 pith_status pith_hf_read_normalizer(pith_hf *hf) {
     bool bytewise = hf->settings.kind == PITH_TOKENIZER_BYTE_BPE;
     const json_t *section = json_object_get(hf->root, "normalizer");
     const json_t *step;
-    for (size_t i = 0; (step = step_of(section, "normalizers", i)) != NULL; i++) {
+    for (size_t i = 0; (step = pith_hf_step_of(section, "normalizers", i)) != NULL; i++) {
         hf->has_normalizer = true;
-        if (bytewise && has_type(step, "NFC")) {
+        if (bytewise && pith_hf_has_type(step, "NFC")) {
             hf->settings.nfc = true;
-        } else if (!bytewise && has_type(step, "Prepend") &&
-                   is_text(json_object_get(step, "prepend"), MARK) &&
+        } else if (!bytewise && pith_hf_has_type(step, "Prepend") &&
+                   pith_hf_is_text(json_object_get(step, "prepend"), MARK) &&
                    !hf->settings.add_dummy_prefix) {
             hf->settings.add_dummy_prefix = true;
         } else if (!bytewise && is_space_replacement(step, false)) {
             hf->settings.escape_whitespaces = true;
         } else {
-            return unsupported(hf, "normalizer", type_of(step));
+            return pith_hf_unsupported(hf, "normalizer", pith_hf_type_of(step));
         }
     }
     if (hf->settings.add_dummy_prefix && !hf->settings.escape_whitespaces) {
-        return unsupported(hf, "normalizer", "Prepend without Replace");
+        return pith_hf_unsupported(hf, "normalizer", "Prepend without Replace");
     }
     return PITH_OK;
 }
@@ -163,18 +171,18 @@ static pith_status read_metaspace(pith_hf *hf, const json_t *step) {
         return status;
     }
     const json_t *scheme = json_object_get(step, "prepend_scheme");
-    bool never = is_text(scheme, "never") || !prefix;
-    if (!is_text(json_object_get(step, "replacement"), MARK)) {
-        return unsupported(hf, "pre_tokenizer", "Metaspace with another replacement");
+    bool never = pith_hf_is_text(scheme, "never") || !prefix;
+    if (!pith_hf_is_text(json_object_get(step, "replacement"), MARK)) {
+        return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace with another replacement");
     }
-    if (!never && !is_text(scheme, "first")) {
-        return unsupported(hf, "pre_tokenizer", "Metaspace with prepend_scheme always");
+    if (!never && !pith_hf_is_text(scheme, "first")) {
+        return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace with prepend_scheme always");
     }
     if (split) {
-        return unsupported(hf, "pre_tokenizer", "Metaspace with split");
+        return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace with split");
     }
     if (hf->has_normalizer) {
-        return unsupported(hf, "pre_tokenizer", "Metaspace after a normalizer");
+        return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace after a normalizer");
     }
     hf->settings.escape_whitespaces = true;
     hf->settings.add_dummy_prefix = !never;
@@ -194,10 +202,11 @@ static pith_status read_split(pith_hf *hf, const json_t *step) {
         return status;
     }
     if (!json_is_string(regex)) {
-        return unsupported(hf, "pre_tokenizer", "Split by something else than a Regex");
+        return pith_hf_unsupported(hf, "pre_tokenizer", "Split by something else than a Regex");
     }
-    if (invert || !is_text(json_object_get(step, "behavior"), "Isolated")) {
-        return unsupported(hf, "pre_tokenizer", "Split with a behavior other than Isolated");
+    if (invert || !pith_hf_is_text(json_object_get(step, "behavior"), "Isolated")) {
+        return pith_hf_unsupported(hf, "pre_tokenizer",
+                                   "Split with a behavior other than Isolated");
     }
     return add_pattern(hf, json_string_value(regex), json_string_length(regex));
 }
@@ -214,17 +223,18 @@ static pith_status read_byte_level(pith_hf *hf, const json_t *step, const json_t
         return status;
     }
     if (prefix && (first != NULL || hf->has_normalizer)) {
-        return unsupported(hf, "pre_tokenizer", "ByteLevel with add_prefix_space in a sequence");
+        return pith_hf_unsupported(hf, "pre_tokenizer",
+                                   "ByteLevel with add_prefix_space in a sequence");
     }
     hf->settings.add_prefix_space = prefix;
     if (first == NULL) {
         return use_regex ? add_pattern(hf, GPT2_PATTERN, strlen(GPT2_PATTERN)) : PITH_OK;
     }
-    if (has_type(first, "Split") && !use_regex) {
+    if (pith_hf_has_type(first, "Split") && !use_regex) {
         return read_split(hf, first);
     }
-    if (!has_type(first, "Digits") || !use_regex) {
-        return unsupported(hf, "pre_tokenizer", type_of(first));
+    if (!pith_hf_has_type(first, "Digits") || !use_regex) {
+        return pith_hf_unsupported(hf, "pre_tokenizer", pith_hf_type_of(first));
     }
     bool individual;
     status = read_bool(hf, first, "individual_digits", false, &individual);
@@ -241,24 +251,24 @@ pith_status pith_hf_read_pre_tokenizer(pith_hf *hf) {
     const json_t *section = json_object_get(hf->root, "pre_tokenizer");
     const json_t *steps[3] = {NULL};
     size_t n = 0;
-    while (n < 3 && (steps[n] = step_of(section, "pretokenizers", n)) != NULL) {
+    while (n < 3 && (steps[n] = pith_hf_step_of(section, "pretokenizers", n)) != NULL) {
         n++;
     }
     if (n == 3) {
-        return unsupported(hf, "pre_tokenizer", "Sequence of more than two");
+        return pith_hf_unsupported(hf, "pre_tokenizer", "Sequence of more than two");
     }
     if (n == 0) {
         return PITH_OK;
     }
     const json_t *last = steps[n - 1];
     const json_t *first = n == 2 ? steps[0] : NULL;
-    if (has_type(last, "ByteLevel")) {
+    if (pith_hf_has_type(last, "ByteLevel")) {
         return read_byte_level(hf, last, first);
     }
-    if (first == NULL && has_type(last, "Metaspace")) {
+    if (first == NULL && pith_hf_has_type(last, "Metaspace")) {
         return read_metaspace(hf, last);
     }
-    return unsupported(hf, "pre_tokenizer", type_of(first != NULL ? first : last));
+    return pith_hf_unsupported(hf, "pre_tokenizer", pith_hf_type_of(first != NULL ? first : last));
 }
 
 /* ---- Decoder --------------------------------------------------------------------------------- */
@@ -266,13 +276,14 @@ pith_status pith_hf_read_pre_tokenizer(pith_hf *hf) {
 /* The decoder has to undo exactly what the encoder did, for that is what pith's decoder does. */
 static pith_status check_llama_decoder(pith_hf *hf, bool replace, bool bytes, bool strip) {
     if (replace != hf->settings.escape_whitespaces) {
-        return unsupported(hf, "decoder", "without Replace of U+2581, or with it for nothing");
+        return pith_hf_unsupported(hf, "decoder",
+                                   "without Replace of U+2581, or with it for nothing");
     }
     if (bytes != hf->settings.byte_fallback) {
-        return unsupported(hf, "decoder", "ByteFallback unlike the model's byte_fallback");
+        return pith_hf_unsupported(hf, "decoder", "ByteFallback unlike the model's byte_fallback");
     }
     if (strip != hf->settings.add_dummy_prefix) {
-        return unsupported(hf, "decoder", "Strip unlike the prefix");
+        return pith_hf_unsupported(hf, "decoder", "Strip unlike the prefix");
     }
     return PITH_OK;
 }
@@ -285,24 +296,24 @@ pith_status pith_hf_read_decoder(pith_hf *hf) {
     bool byte_level = false;
     const json_t *section = json_object_get(hf->root, "decoder");
     const json_t *step;
-    for (size_t i = 0; (step = step_of(section, "decoders", i)) != NULL; i++) {
-        if (bytewise && has_type(step, "ByteLevel")) {
+    for (size_t i = 0; (step = pith_hf_step_of(section, "decoders", i)) != NULL; i++) {
+        if (bytewise && pith_hf_has_type(step, "ByteLevel")) {
             byte_level = true;
         } else if (!bytewise && is_space_replacement(step, true)) {
             replace = true;
-        } else if (!bytewise && has_type(step, "ByteFallback")) {
+        } else if (!bytewise && pith_hf_has_type(step, "ByteFallback")) {
             bytes = true;
-        } else if (!bytewise && has_type(step, "Strip") &&
-                   is_text(json_object_get(step, "content"), " ") &&
-                   is_number(json_object_get(step, "start"), 1) &&
-                   is_number(json_object_get(step, "stop"), 0)) {
+        } else if (!bytewise && pith_hf_has_type(step, "Strip") &&
+                   pith_hf_is_text(json_object_get(step, "content"), " ") &&
+                   pith_hf_is_number(json_object_get(step, "start"), 1) &&
+                   pith_hf_is_number(json_object_get(step, "stop"), 0)) {
             strip = true;
-        } else if (!has_type(step, "Fuse")) {
-            return unsupported(hf, "decoder", type_of(step));
+        } else if (!pith_hf_has_type(step, "Fuse")) {
+            return pith_hf_unsupported(hf, "decoder", pith_hf_type_of(step));
         }
     }
     if (bytewise) {
-        return byte_level ? PITH_OK : unsupported(hf, "decoder", "none for byte-level BPE");
+        return byte_level ? PITH_OK : pith_hf_unsupported(hf, "decoder", "none for byte-level BPE");
     }
     return check_llama_decoder(hf, replace, bytes, strip);
 }
@@ -310,8 +321,8 @@ pith_status pith_hf_read_decoder(pith_hf *hf) {
 /* ---- Post-processor -------------------------------------------------------------------------- */
 
 /* The id of a token that a TemplateProcessing names. */
-static pith_status template_id(const pith_hf *hf, const json_t *template, const json_t *token,
-                               int32_t *out) {
+pith_status pith_hf_template_id(const pith_hf *hf, const json_t *template, const json_t *token,
+                                int32_t *out) {
     const char *name = json_string_value(json_object_get(token, "id"));
     const json_t *entry =
         name != NULL ? json_object_get(json_object_get(template, "special_tokens"), name) : NULL;
@@ -319,7 +330,8 @@ static pith_status template_id(const pith_hf *hf, const json_t *template, const 
     const json_t *id = json_array_get(ids, 0);
     if (json_array_size(ids) != 1 || !json_is_integer(id) || json_integer_value(id) < 0 ||
         json_integer_value(id) >= (json_int_t)hf->n_pieces) {
-        return malformed(hf, "post_processor", "a special token has no id in the vocabulary");
+        return pith_hf_malformed(hf, "post_processor",
+                                 "a special token has no id in the vocabulary");
     }
     *out = (int32_t)json_integer_value(id);
     return PITH_OK;
@@ -339,7 +351,7 @@ static pith_status read_template(pith_hf *hf, const json_t *template) {
             continue;
         }
         int32_t id = -1;
-        pith_status status = template_id(hf, template, token, &id);
+        pith_status status = pith_hf_template_id(hf, template, token, &id);
         if (status != PITH_OK) {
             return status;
         }
@@ -347,10 +359,11 @@ static pith_status read_template(pith_hf *hf, const json_t *template) {
         *(text_seen ? &hf->settings.eos : &hf->settings.bos) = id;
     }
     if (!text_seen) {
-        return malformed(hf, "post_processor", "a template without a sequence");
+        return pith_hf_malformed(hf, "post_processor", "a template without a sequence");
     }
     if (n_before > 1 || n_after > 1) {
-        return unsupported(hf, "post_processor", "TemplateProcessing with several tokens a side");
+        return pith_hf_unsupported(hf, "post_processor",
+                                   "TemplateProcessing with several tokens a side");
     }
     hf->settings.add_bos = n_before == 1;
     return PITH_OK;
@@ -359,14 +372,14 @@ static pith_status read_template(pith_hf *hf, const json_t *template) {
 pith_status pith_hf_read_post_processor(pith_hf *hf) {
     const json_t *section = json_object_get(hf->root, "post_processor");
     const json_t *step;
-    for (size_t i = 0; (step = step_of(section, "processors", i)) != NULL; i++) {
-        if (has_type(step, "TemplateProcessing")) {
+    for (size_t i = 0; (step = pith_hf_step_of(section, "processors", i)) != NULL; i++) {
+        if (pith_hf_has_type(step, "TemplateProcessing")) {
             pith_status status = read_template(hf, step);
             if (status != PITH_OK) {
                 return status;
             }
-        } else if (!has_type(step, "ByteLevel")) { /* which only moves offsets */
-            return unsupported(hf, "post_processor", type_of(step));
+        } else if (!pith_hf_has_type(step, "ByteLevel")) { /* which only moves offsets */
+            return pith_hf_unsupported(hf, "post_processor", pith_hf_type_of(step));
         }
     }
     return PITH_OK;

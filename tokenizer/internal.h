@@ -4,7 +4,8 @@
  *     added.c      once more, for tokens that are matched in normalised text
  *     split.c      byte-level BPE: cut into pre-tokens by the pattern
  *     merge.c      characters or bytes are joined to pieces
- * and encode.c walks through them. */
+ * and encode.c walks through them. For WordPiece the second step is bert_normalize.c, and the last
+ * two are wordpiece.c. */
 #ifndef PITH_TOKENIZER_INTERNAL_H
 #define PITH_TOKENIZER_INTERNAL_H
 
@@ -136,6 +137,55 @@ void pith_merger_release(pith_merger *merger);
 pith_status pith_merge(pith_merger *merger, const char *text, size_t n_bytes, pith_tokens *out,
                        pith_error *error);
 
+/* ---- bert_unicode.c, bert_normalize.c: what BERT does to text ---------------------------------
+ */
+
+typedef enum pith_bert_class {
+    PITH_BERT_OTHER,
+    PITH_BERT_MARK,        /* nonspacing: an accent */
+    PITH_BERT_PUNCTUATION, /* in ASCII symbols, too */
+    PITH_BERT_CONTROL,     /* control and format characters, private use */
+} pith_bert_class;
+
+pith_bert_class pith_bert_class_of(uint32_t code);
+bool pith_bert_is_ideograph(uint32_t code); /* gets spaces around it */
+
+/* Form D of one character, without the canonical ordering: number of code points in out. */
+enum { PITH_BERT_MAX_DECOMPOSED = 4 };
+size_t pith_bert_decompose(uint32_t code, int32_t *out /* [PITH_BERT_MAX_DECOMPOSED] */);
+unsigned pith_bert_combining_class(uint32_t code); /* 0 to 255 */
+
+/* Lower case of one character, whatever stands beside it: number of code points in out. */
+size_t pith_bert_lower(uint32_t code, int32_t *out /* [2] */);
+
+/* Normalises as the WordPiece vocabulary asks for. Errors: MEMORY. */
+pith_status pith_bert_normalize(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                                pith_normalized *out, pith_error *error);
+
+/* ---- wordpiece.c ----------------------------------------------------------------------------- */
+
+/* All pieces as a tree of bytes: the children of node i are the nodes first .. first of i + 1. */
+typedef struct pith_trie_node {
+    uint32_t first;
+    int32_t id; /* of the piece that ends here, -1: none */
+} pith_trie_node;
+
+typedef struct pith_trie {
+    pith_trie_node *nodes;   /* [n + 1]; 0 is the root */
+    uint8_t *bytes;          /* [n] last byte of what a node stands for */
+    uint32_t roots[2][256];  /* node of each first byte of a word, and after "##"; 0: none */
+    uint8_t characters[128]; /* what each ASCII character is in text to be split */
+} pith_trie;
+
+/* Errors: MEMORY. */
+pith_status pith_trie_build(pith_trie *out, const pith_vocab *vocab,
+                            const pith_allocator *allocator, pith_error *error);
+void pith_trie_release(pith_trie *trie, const pith_allocator *allocator);
+
+/* Appends the ids of normalised text. Errors: MEMORY. */
+pith_status pith_wordpiece_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                                  pith_tokens *out, pith_error *error);
+
 /* ---- tokenizer.c ----------------------------------------------------------------------------- */
 
 struct pith_tokenizer {
@@ -143,6 +193,7 @@ struct pith_tokenizer {
     const pith_allocator *allocator;
     pith_piece_table pieces;
     pith_merge_table merges;
+    pith_trie trie;          /* WordPiece only */
     int32_t byte_ids[256];   /* the piece of each byte (byte-level BPE: of that spelling; else of
                                 type BYTE), -1: none */
     int32_t ascii_ids[128];  /* the piece of each ASCII character, -1: none */

@@ -105,6 +105,9 @@ pith_status pith_normalize(const pith_tokenizer *tokenizer, const char *text, si
         *out = (pith_normalized){.text = text};
         return PITH_OK;
     }
+    if (v->kind == PITH_TOKENIZER_WORDPIECE) {
+        return pith_bert_normalize(tokenizer, text, n_bytes, out, error);
+    }
     if (v->kind == PITH_TOKENIZER_BYTE_BPE) {
         return normalize_bytewise(tokenizer, text, n_bytes, at_start, flags, out, error);
     }

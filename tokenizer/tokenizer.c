@@ -86,13 +86,17 @@ static pith_status build(pith_tokenizer *t, pith_error *error) {
         status = pith_merge_table_build(&t->merges, v->merges, v->n_merges, v->types, t->allocator,
                                         error);
     }
+    bool wordpiece = v->kind == PITH_TOKENIZER_WORDPIECE;
+    if (status == PITH_OK && wordpiece) {
+        status = pith_trie_build(&t->trie, v, t->allocator, error);
+    }
     if (status != PITH_OK) {
         return status;
     }
-    for (size_t id = 0; id < v->n_pieces; id++) {
+    for (size_t id = 0; id < v->n_pieces && !wordpiece; id++) {
         t->has_unused = t->has_unused || v->types[id] == PITH_PIECE_UNUSED;
     }
-    t->words_apart = words_are_apart(t);
+    t->words_apart = !wordpiece && words_are_apart(t);
     fill_single_ids(t);
     status = pith_matcher_build(&t->as_given, t, false, error);
     if (status == PITH_OK) {
@@ -106,9 +110,6 @@ static pith_status build(pith_tokenizer *t, pith_error *error) {
 
 pith_status pith_tokenizer_new(pith_tokenizer **out, const pith_vocab *vocab,
                                const pith_allocator *allocator, pith_error *error) {
-    if (vocab->kind == PITH_TOKENIZER_WORDPIECE) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "WordPiece tokenizers are not supported");
-    }
     allocator = pith_allocator_or_default(allocator);
     pith_tokenizer *t = pith_allocate_zeroed(allocator, 1, sizeof *t);
     if (t == NULL) {
@@ -135,6 +136,7 @@ void pith_tokenizer_free(pith_tokenizer *tokenizer) {
     pith_matcher_release(&tokenizer->normalized, allocator);
     pith_release(allocator, tokenizer->pieces.slots);
     pith_release(allocator, tokenizer->merges.slots);
+    pith_trie_release(&tokenizer->trie, allocator);
     pith_release(allocator, tokenizer);
 }
 

@@ -9,7 +9,7 @@ typedef struct pith_tokenizer pith_tokenizer;
 
 /* Builds the look-up tables. The vocabulary's arrays are borrowed and must outlive it; the vocab
  * must have passed pith_vocab_check. Errors: MEMORY, FORMAT (pattern does not compile; spellings
- * made to collide), UNSUPPORTED (WordPiece). */
+ * made to collide). */
 pith_status pith_tokenizer_new(pith_tokenizer **out, const pith_vocab *vocab,
                                const pith_allocator *allocator, pith_error *error);
 void pith_tokenizer_free(pith_tokenizer *tokenizer);
@@ -29,7 +29,7 @@ bool pith_tokens_push(pith_tokens *tokens, int32_t id); /* false: out of memory 
 
 /* How a piece of text is read. */
 enum {
-    PITH_ENCODE_SPECIAL = 1,   /* match special tokens written in the text */
+    PITH_ENCODE_SPECIAL = 1,   /* match special tokens written in the text; WordPiece always does */
     PITH_ENCODE_NO_PREFIX = 2, /* no dummy prefix: the text continues what stands before */
 };
 
@@ -51,6 +51,7 @@ typedef struct pith_encoded {
  * written in the text are always read as such. With max_tokens (at least 3 for a text of its own, 4
  * for a pair; 0: no limit) the end of the text is cut so that all fits; of a pair, one token at a
  * time from the end of the longer one ("longest first"; of equal ones, from the second).
+ * `info` may be NULL; it is filled on success. On failure `out` may have grown.
  * Errors: as pith_encode; ARGUMENT (not a WordPiece vocabulary, max_tokens too small). */
 pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char *text,
                                     size_t n_bytes, const char *pair, size_t n_pair_bytes,

@@ -9,7 +9,7 @@
 
 enum {
     ADDED_FLAGS = PITH_ADDED_LSTRIP | PITH_ADDED_RSTRIP | PITH_ADDED_SINGLE_WORD |
-                  PITH_ADDED_SPECIAL | PITH_ADDED_NORMALIZED,
+                  PITH_ADDED_SPECIAL | PITH_ADDED_NORMALIZED | PITH_ADDED_BEYOND,
     BYTE_SPELLING = 6, /* "<0x0A>" */
 };
 
@@ -136,6 +136,18 @@ static pith_status check_settings(const pith_vocab *vocab, const char *where, pi
         if (ids[i] < -1 || (ids[i] >= 0 && (size_t)ids[i] >= vocab->n_pieces)) {
             return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s is %d of %zu pieces", where,
                              names[i], ids[i], vocab->n_pieces);
+        }
+    }
+    if (vocab->kind == PITH_TOKENIZER_WORDPIECE) {
+        if (vocab->bos < 0 || vocab->eos < 0 || vocab->unk < 0) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s: WordPiece needs [CLS], [SEP] and [UNK], they are %d, %d and %d",
+                             where, vocab->bos, vocab->eos, vocab->unk);
+        }
+        if (vocab->max_word_chars == 0 || vocab->max_word_chars > PITH_VOCAB_MAX_WORD_CHARS) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s: words of at most %zu characters, not 1 to %d", where,
+                             vocab->max_word_chars, PITH_VOCAB_MAX_WORD_CHARS);
         }
     }
     if (vocab->pattern == NULL) {

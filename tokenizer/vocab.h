@@ -30,6 +30,7 @@ enum {
     PITH_VOCAB_MAX_BYTES = 64 << 20,
     PITH_VOCAB_MAX_ADDED_BYTES = 512, /* of a token that is looked for in the text */
     PITH_VOCAB_MAX_PATTERN = 4096,    /* bytes of `pattern` */
+    PITH_VOCAB_MAX_WORD_CHARS = 1024, /* of max_word_chars */
 };
 
 /* Flags of an added or special token, in `added`. */
@@ -39,6 +40,8 @@ enum {
     PITH_ADDED_SINGLE_WORD = 4,
     PITH_ADDED_SPECIAL = 8,     /* skipped when decoding, matched only on request */
     PITH_ADDED_NORMALIZED = 16, /* matched in the normalised text instead of the text as given */
+    PITH_ADDED_BEYOND = 32,     /* WordPiece: not in the model's own vocabulary, so that no word is
+                                   ever made of it */
 };
 
 typedef struct pith_vocab {
@@ -56,7 +59,7 @@ typedef struct pith_vocab {
     const uint32_t *merges; /* [n_merges, 3]: left id, right id, merged id; rank is the index.
                                Both BPE kinds, else NULL */
 
-    int32_t bos, eos, unk; /* -1: none */
+    int32_t bos, eos, unk; /* -1: none. WordPiece has all three: [CLS], [SEP], [UNK] */
     bool add_bos;          /* what the model expects in front of a text (informative) */
 
     bool add_dummy_prefix; /* SentencePiece: put a space in front; LLAMA_BPE: Prepend */
@@ -70,7 +73,7 @@ typedef struct pith_vocab {
     bool add_prefix_space; /* byte-level: ' ' in front unless there is white space */
     bool nfc;              /* NFC normalisation first (Qwen2) */
     bool lowercase, strip_accents, clean_text, split_cjk; /* WordPiece (BertNormalizer) */
-    size_t max_word_chars;                                /* WordPiece: 100 */
+    size_t max_word_chars;                                /* WordPiece: 100; longer is unk */
     const char *pattern; /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
                             lies between matches is a pre-token too; NUL-terminated. NULL: the
                             text is one pre-token */
@@ -103,11 +106,20 @@ pith_status pith_vocab_from_json(pith_vocab_file *out, const char *text, size_t 
                                  const char *name, const pith_allocator *allocator,
                                  pith_error *error);
 
+/* Parses BERT's vocab.txt, one piece a line. The texts of tokenizer_config.json (do_lower_case,
+ * strip_accents, tokenize_chinese_chars, names of special tokens) and special_tokens_map.json may
+ * be NULL: then all is as in BERT's own uncased model. Errors: FORMAT, MEMORY, UNSUPPORTED
+ * (tokenizer classes that split words in other ways, named). */
+pith_status pith_vocab_from_wordpiece(pith_vocab_file *out, const char *text, size_t size,
+                                      const char *name, const char *config_text, size_t config_size,
+                                      const char *map_text, size_t map_size,
+                                      const pith_allocator *allocator, pith_error *error);
+
 /* Adds the tokens that tokenizer_config.json ("added_tokens_decoder") or added_tokens.json declare
- * beyond or over those of a tokenizer.model; ids must be contiguous with the vocabulary or already
- * in it. Where both texts declare an id, the first gives its flags. "add_bos_token" of the first is
- * read too. Either text may be NULL. On failure the vocabulary is as before.
- * Errors: FORMAT, MEMORY. */
+ * beyond or over those of a tokenizer.model or vocab.txt; ids must be contiguous with the
+ * vocabulary or already in it. Where both texts declare an id, the first gives its flags.
+ * "add_bos_token" of the first is read too. Either text may be NULL. On failure the vocabulary is
+ * as before. Errors: FORMAT, MEMORY. */
 pith_status pith_vocab_add_tokens(pith_vocab_file *file, const char *config_text,
                                   size_t config_size, const char *added_text, size_t added_size,
                                   const char *name, pith_error *error);

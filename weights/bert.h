@@ -3,14 +3,18 @@
 #ifndef PITH_WEIGHTS_BERT_H
 #define PITH_WEIGHTS_BERT_H
 
-#include "weights/matrix.h"
+#include "weights/slots.h"
 
 /* How the vectors of a text's tokens become one. */
 typedef enum pith_pooling {
     PITH_POOLING_MEAN, /* mean over all tokens, [CLS] and [SEP] included */
     PITH_POOLING_CLS,  /* the first token's */
     PITH_POOLING_MAX,  /* largest value of each element */
+    PITH_N_POOLINGS,
 } pith_pooling;
+
+const char *pith_pooling_name(pith_pooling pooling); /* "mean" */
+bool pith_pooling_find(const char *name, pith_pooling *out);
 
 /* Named as in config.json, then what sentence-transformers' module files say. */
 typedef struct pith_bert_config {
@@ -26,6 +30,24 @@ typedef struct pith_bert_config {
     pith_pooling pooling;
     bool normalize; /* the embedding is divided by its L2 norm */
 } pith_bert_config;
+
+/* Limits of a configuration, as of a decoder: no product of them overflows 64 bits. */
+enum {
+    PITH_BERT_MAX_VOCAB = 1 << 20,
+    PITH_BERT_MAX_WIDTH = 1 << 20, /* hidden, intermediate */
+    PITH_BERT_MAX_LAYERS = 1024,
+    PITH_BERT_MAX_HEADS = 4096,
+    PITH_BERT_MAX_HEAD_DIM = 1024,
+    PITH_BERT_MAX_POSITIONS = 1 << 24,
+    PITH_BERT_MAX_TYPES = 1024,
+    PITH_BERT_LEAST_TOKENS = 4, /* of max_seq_length: a pair of texts needs three special tokens */
+};
+
+/* Bounds and relations of a configuration. hidden and intermediate must be even, so that 16 rows of
+ * any type are a multiple of 64 bytes. `where` names the source in messages. Errors: FORMAT,
+ * UNSUPPORTED. */
+pith_status pith_bert_config_check(const pith_bert_config *config, const char *where,
+                                   pith_error *error);
 
 typedef struct pith_bert_layer {
     pith_matrix qkv; /* [qkv rows, hidden]: the blocks of q, k and v, each padded to 16 rows */
@@ -58,5 +80,38 @@ typedef struct pith_bert_qkv_layout {
 } pith_bert_qkv_layout;
 
 pith_bert_qkv_layout pith_bert_qkv_layout_of(const pith_bert_config *config);
+
+/* One tensor that a .pith file of this architecture holds, in file-independent order. */
+typedef enum pith_bert_part {
+    PITH_BERT_WORD_EMBED,
+    PITH_BERT_POSITION_EMBED,
+    PITH_BERT_TYPE_EMBED,
+    PITH_BERT_NORM_WEIGHT,
+    PITH_BERT_NORM_BIAS, /* layer is 0 up to here */
+    PITH_BERT_QKV,
+    PITH_BERT_QKV_BIAS,
+    PITH_BERT_ATTENTION,
+    PITH_BERT_ATTENTION_BIAS,
+    PITH_BERT_ATTENTION_NORM_WEIGHT,
+    PITH_BERT_ATTENTION_NORM_BIAS,
+    PITH_BERT_UP,
+    PITH_BERT_UP_BIAS,
+    PITH_BERT_DOWN,
+    PITH_BERT_DOWN_BIAS,
+    PITH_BERT_OUTPUT_NORM_WEIGHT,
+    PITH_BERT_OUTPUT_NORM_BIAS,
+    PITH_BERT_N_PARTS,
+} pith_bert_part;
+
+/* Fills *out for a part and layer; false when a model of this configuration has no such tensor. The
+ * single place that knows names and shapes. */
+bool pith_bert_slot_of(const pith_bert_config *config, pith_bert_part part, size_t layer,
+                       pith_slot *out);
+
+/* Where the bound pointer of a part lives in the struct. */
+pith_slot_place pith_bert_place(pith_bert *bert, pith_bert_part part, size_t layer);
+
+/* Real weights of a model, padding excluded. */
+size_t pith_bert_n_params(const pith_bert_config *config);
 
 #endif

@@ -175,53 +175,48 @@ static bool in_layer(pith_llama_part part) {
     return part >= PITH_LLAMA_INPUT_NORM;
 }
 
-/* Rows and columns of a part; 0 columns: a vector; false: the model has no such tensor. */
-static bool part_shape(const pith_llama_config *c, pith_llama_part part, size_t *rows,
-                       size_t *cols) {
+/* Rows, real and padded, and columns of a part; 0 columns: a vector; false: the model has no such
+ * tensor. */
+static bool part_shape(const pith_llama_config *c, pith_llama_part part, pith_slot *out) {
     size_t hidden = c->hidden_size;
-    *cols = 0;
+    pith_qkv_layout qkv = pith_llama_qkv_layout(c);
+    out->cols = 0;
     switch (part) {
     case PITH_LLAMA_EMBED:
-        *rows = padded(c->vocab_size);
-        *cols = hidden;
-        return true;
     case PITH_LLAMA_HEAD:
-        *rows = padded(c->vocab_size);
-        *cols = hidden;
-        return !c->tie_word_embeddings;
+        out->real_rows = c->vocab_size;
+        out->rows = padded(c->vocab_size);
+        out->cols = hidden;
+        return part == PITH_LLAMA_EMBED || !c->tie_word_embeddings;
     case PITH_LLAMA_NORM:
     case PITH_LLAMA_INPUT_NORM:
     case PITH_LLAMA_POST_ATTN_NORM:
-        *rows = hidden;
+        out->rows = out->real_rows = hidden;
         return true;
     case PITH_LLAMA_QKV:
-        *rows = pith_llama_qkv_layout(c).total_rows;
-        *cols = hidden;
-        return true;
     case PITH_LLAMA_QKV_BIAS:
-        *rows = pith_llama_qkv_layout(c).total_rows;
-        return c->qkv_bias;
+        out->real_rows = qkv.q_rows + qkv.k_rows + qkv.v_rows;
+        out->rows = qkv.total_rows;
+        out->cols = part == PITH_LLAMA_QKV ? hidden : 0;
+        return part == PITH_LLAMA_QKV || c->qkv_bias;
     case PITH_LLAMA_O:
-        *rows = padded(hidden);
-        *cols = c->num_attention_heads * c->head_dim;
-        return true;
     case PITH_LLAMA_O_BIAS:
-        *rows = padded(hidden);
-        return c->o_bias;
+        out->real_rows = hidden;
+        out->rows = padded(hidden);
+        out->cols = part == PITH_LLAMA_O ? c->num_attention_heads * c->head_dim : 0;
+        return part == PITH_LLAMA_O || c->o_bias;
     case PITH_LLAMA_GATE_UP:
-        *rows = pith_llama_gate_up_rows(c);
-        *cols = hidden;
-        return true;
     case PITH_LLAMA_GATE_UP_BIAS:
-        *rows = pith_llama_gate_up_rows(c);
-        return c->mlp_bias;
+        out->real_rows = 2 * c->intermediate_size;
+        out->rows = pith_llama_gate_up_rows(c);
+        out->cols = part == PITH_LLAMA_GATE_UP ? hidden : 0;
+        return part == PITH_LLAMA_GATE_UP || c->mlp_bias;
     case PITH_LLAMA_DOWN:
-        *rows = padded(hidden);
-        *cols = c->intermediate_size;
-        return true;
     case PITH_LLAMA_DOWN_BIAS:
-        *rows = padded(hidden);
-        return c->mlp_bias;
+        out->real_rows = hidden;
+        out->rows = padded(hidden);
+        out->cols = part == PITH_LLAMA_DOWN ? c->intermediate_size : 0;
+        return part == PITH_LLAMA_DOWN || c->mlp_bias;
     case PITH_LLAMA_N_PARTS:
         break;
     }
@@ -229,22 +224,24 @@ static bool part_shape(const pith_llama_config *c, pith_llama_part part, size_t 
 }
 
 bool pith_llama_slot_of(const pith_llama_config *config, pith_llama_part part, size_t layer,
-                        pith_llama_slot *out) {
-    size_t rows;
-    size_t cols;
+                        pith_slot *out) {
+    pith_slot slot;
     if ((unsigned)part >= PITH_LLAMA_N_PARTS ||
         layer >= (in_layer(part) ? config->num_hidden_layers : 1) ||
-        !part_shape(config, part, &rows, &cols)) {
+        !part_shape(config, part, &slot)) {
         return false;
     }
     if (in_layer(part)) {
-        snprintf(out->name, sizeof out->name, "model.layers.%zu.%s", layer, part_names[part]);
+        snprintf(slot.name, sizeof slot.name, "model.layers.%zu.%s", layer, part_names[part]);
     } else {
-        snprintf(out->name, sizeof out->name, "%s", part_names[part]);
+        snprintf(slot.name, sizeof slot.name, "%s", part_names[part]);
     }
-    out->is_matrix = cols != 0;
-    out->rows = rows;
-    out->cols = cols != 0 ? cols : 1;
+    slot.is_matrix = slot.cols != 0;
+    slot.kind = !slot.is_matrix                                       ? PITH_SLOT_VECTOR
+                : part == PITH_LLAMA_EMBED || part == PITH_LLAMA_HEAD ? PITH_SLOT_HEAD
+                                                                      : PITH_SLOT_LINEAR;
+    slot.cols = slot.is_matrix ? slot.cols : 1;
+    *out = slot;
     return true;
 }
 

@@ -4,7 +4,7 @@
 #ifndef PITH_WEIGHTS_LLAMA_H
 #define PITH_WEIGHTS_LLAMA_H
 
-#include "weights/matrix.h"
+#include "weights/slots.h"
 
 typedef enum pith_rope_scaling {
     PITH_ROPE_NONE,
@@ -104,18 +104,11 @@ typedef enum pith_llama_part {
     PITH_LLAMA_N_PARTS,
 } pith_llama_part;
 
-typedef struct pith_llama_slot {
-    char name[96];  /* "model.layers.3.self_attn.qkv_proj.weight" */
-    bool is_matrix; /* else a float vector of `rows` elements (shape [rows], dtype F32) */
-    size_t rows;    /* padded to 16 for matrices and biases */
-    size_t cols;    /* 1 for vectors */
-} pith_llama_slot;
-
 /* Fills *out for a part and layer; false when a model of this configuration has no such tensor
  * (head of a tied model, absent biases). The single place that knows names and shapes: reader,
  * converter and random models all use it. */
 bool pith_llama_slot_of(const pith_llama_config *config, pith_llama_part part, size_t layer,
-                        pith_llama_slot *out);
+                        pith_slot *out);
 
 /* Real weights of a model: padding excluded, a tied pair counted once. */
 size_t pith_llama_n_params(const pith_llama_config *config);

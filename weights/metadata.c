@@ -3,43 +3,12 @@
 #include "weights/metadata.h"
 
 #include "base/status.h"
+#include "weights/config.h"
 #include "weights/fields.h"
 #include "weights/json.h"
 #include "weights/pith_file.h"
 
 #include <string.h>
-
-static const pith_field config_fields[] = {
-    {"vocab_size", PITH_FIELD_COUNT, offsetof(pith_llama_config, vocab_size), PITH_LLAMA_MAX_VOCAB},
-    {"hidden_size", PITH_FIELD_COUNT, offsetof(pith_llama_config, hidden_size),
-     PITH_LLAMA_MAX_WIDTH},
-    {"intermediate_size", PITH_FIELD_COUNT, offsetof(pith_llama_config, intermediate_size),
-     PITH_LLAMA_MAX_WIDTH},
-    {"num_hidden_layers", PITH_FIELD_COUNT, offsetof(pith_llama_config, num_hidden_layers),
-     PITH_LLAMA_MAX_LAYERS},
-    {"num_attention_heads", PITH_FIELD_COUNT, offsetof(pith_llama_config, num_attention_heads),
-     PITH_LLAMA_MAX_HEADS},
-    {"num_key_value_heads", PITH_FIELD_COUNT, offsetof(pith_llama_config, num_key_value_heads),
-     PITH_LLAMA_MAX_HEADS},
-    {"head_dim", PITH_FIELD_COUNT, offsetof(pith_llama_config, head_dim), PITH_LLAMA_MAX_HEAD_DIM},
-    {"max_position_embeddings", PITH_FIELD_COUNT,
-     offsetof(pith_llama_config, max_position_embeddings), PITH_LLAMA_MAX_POSITIONS},
-    {"sliding_window", PITH_FIELD_COUNT, offsetof(pith_llama_config, sliding_window),
-     PITH_LLAMA_MAX_POSITIONS},
-    {"rms_norm_eps", PITH_FIELD_FLOAT, offsetof(pith_llama_config, rms_norm_eps), 0},
-    {"rope_theta", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_theta), 0},
-    {"rope_factor", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_factor), 0},
-    {"rope_low_freq_factor", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_low_freq_factor),
-     0},
-    {"rope_high_freq_factor", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_high_freq_factor),
-     0},
-    {"rope_original_context", PITH_FIELD_COUNT, offsetof(pith_llama_config, rope_original_context),
-     PITH_LLAMA_MAX_POSITIONS},
-    {"tie_word_embeddings", PITH_FIELD_FLAG, offsetof(pith_llama_config, tie_word_embeddings), 0},
-    {"qkv_bias", PITH_FIELD_FLAG, offsetof(pith_llama_config, qkv_bias), 0},
-    {"o_bias", PITH_FIELD_FLAG, offsetof(pith_llama_config, o_bias), 0},
-    {"mlp_bias", PITH_FIELD_FLAG, offsetof(pith_llama_config, mlp_bias), 0},
-};
 
 static const pith_field vocab_fields[] = {
     {"n_pieces", PITH_FIELD_COUNT, offsetof(pith_vocab, n_pieces), PITH_VOCAB_MAX_PIECES},
@@ -67,12 +36,6 @@ static const pith_field vocab_fields[] = {
      PITH_VOCAB_MAX_BYTES},
 };
 
-static const char *const rope_names[] = {
-    [PITH_ROPE_NONE] = "none",
-    [PITH_ROPE_LINEAR] = "linear",
-    [PITH_ROPE_LLAMA3] = "llama3",
-};
-
 static const char *const kind_names[] = {
     [PITH_TOKENIZER_SENTENCEPIECE] = "sentencepiece",
     [PITH_TOKENIZER_LLAMA_BPE] = "llama_bpe",
@@ -81,9 +44,7 @@ static const char *const kind_names[] = {
 };
 
 enum {
-    N_CONFIG_FIELDS = sizeof config_fields / sizeof *config_fields,
     N_VOCAB_FIELDS = sizeof vocab_fields / sizeof *vocab_fields,
-    N_ROPE_NAMES = sizeof rope_names / sizeof *rope_names,
     N_KIND_NAMES = sizeof kind_names / sizeof *kind_names,
 };
 
@@ -122,17 +83,9 @@ static pith_status write_head(const pith_metadata *m, json_t *root, pith_error *
     return status;
 }
 
-static pith_status write_config(const pith_llama_config *config, json_t *root, pith_error *error) {
+static pith_status write_config(const pith_metadata *m, json_t *root, pith_error *error) {
     json_t *object = set_container(root, "config", json_object());
-    if (object == NULL) {
-        return no_memory(error);
-    }
-    pith_status status = pith_fields_write(config_fields, N_CONFIG_FIELDS, config, object, error);
-    if (status == PITH_OK) {
-        status =
-            pith_json_set_text(object, "rope_scaling", rope_names[config->rope_scaling], error);
-    }
-    return status;
+    return object != NULL ? pith_config_write(m, object, error) : no_memory(error);
 }
 
 static pith_status write_tokens(const pith_metadata *m, json_t *root, pith_error *error) {
@@ -237,7 +190,7 @@ pith_status pith_metadata_write(const pith_metadata *metadata, const pith_alloca
     }
     pith_status status = write_head(metadata, root, error);
     if (status == PITH_OK) {
-        status = write_config(&metadata->config, root, error);
+        status = write_config(metadata, root, error);
     }
     if (status == PITH_OK) {
         status = write_tokens(metadata, root, error);
@@ -335,7 +288,8 @@ static pith_status read_head(reader *r) {
     if (m->architecture == NULL) {
         return bad_key(r, "architecture", "a string");
     }
-    if (strcmp(m->architecture, "llama") != 0) {
+    pith_architecture architecture;
+    if (!pith_architecture_find(m->architecture, &architecture)) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: architecture \"%.40s\" is unknown",
                          r->where, m->architecture);
     }
@@ -357,19 +311,8 @@ static pith_status read_head(reader *r) {
 }
 
 static pith_status read_config(reader *r) {
-    pith_llama_config *config = &r->metadata.config;
-    const json_t *object = json_object_get(r->owner->root, "config");
-    pith_status status = pith_fields_read(config_fields, N_CONFIG_FIELDS, config, object, r->where,
-                                          "config", r->error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    size_t scaling = find_name(object, "rope_scaling", rope_names, N_ROPE_NAMES);
-    if (scaling == N_ROPE_NAMES) {
-        return bad_key(r, "config.rope_scaling", "none, linear or llama3");
-    }
-    config->rope_scaling = (pith_rope_scaling)scaling;
-    return pith_llama_config_check(config, r->where, r->error);
+    return pith_config_read(&r->metadata, json_object_get(r->owner->root, "config"), r->where,
+                            r->error);
 }
 
 static bool read_token(const json_t *value, json_int_t least, size_t vocab_size, int32_t *out) {
@@ -385,7 +328,8 @@ static pith_status read_tokens(reader *r) {
     pith_metadata *m = &r->metadata;
     const json_t *object = json_object_get(r->owner->root, "tokens");
     const json_t *eos = json_object_get(object, "eos");
-    if (!read_token(json_object_get(object, "bos"), -1, m->config.vocab_size, &m->bos)) {
+    size_t vocab_size = pith_config_vocab_size(m);
+    if (!read_token(json_object_get(object, "bos"), -1, vocab_size, &m->bos)) {
         return bad_key(r, "tokens.bos", "-1 or a token of the vocabulary");
     }
     if (!json_is_array(eos) || json_array_size(eos) > PITH_MAX_EOS) {
@@ -393,7 +337,7 @@ static pith_status read_tokens(reader *r) {
     }
     m->n_eos = json_array_size(eos);
     for (size_t i = 0; i < m->n_eos; i++) {
-        if (!read_token(json_array_get(eos, i), 0, m->config.vocab_size, &m->eos[i])) {
+        if (!read_token(json_array_get(eos, i), 0, vocab_size, &m->eos[i])) {
             return bad_key(r, "tokens.eos", "an array of tokens of the vocabulary");
         }
     }

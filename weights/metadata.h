@@ -4,6 +4,7 @@
 #define PITH_WEIGHTS_METADATA_H
 
 #include "tokenizer/vocab.h"
+#include "weights/bert.h"
 #include "weights/llama.h"
 
 enum {
@@ -14,7 +15,7 @@ enum {
 
 /* A source file the weights came from. */
 typedef struct pith_source {
-    const char *name; /* base name */
+    const char *name; /* base name, or path within the directory of the checkpoint */
     size_t size;
     char sha256[PITH_SHA256_TEXT]; /* lower case; "": not recorded */
 } pith_source;
@@ -28,11 +29,12 @@ typedef struct pith_tensor_note {
 } pith_tensor_note;
 
 typedef struct pith_metadata {
-    const char *architecture; /* "llama" */
+    const char *architecture; /* "llama", "bert" */
     const char *generator;    /* "pith 0.1.0" */
     pith_type type;
     pith_type head_type;
-    pith_llama_config config;
+    pith_llama_config config; /* of a llama */
+    pith_bert_config bert;    /* of a bert */
     int32_t bos;
     int32_t eos[PITH_MAX_EOS];
     size_t n_eos;

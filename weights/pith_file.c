@@ -53,6 +53,7 @@ static void opened_free(opened *o) {
     }
     pith_region_release(&o->region);
     pith_release(o->allocator, o->file.llama.layers);
+    pith_release(o->allocator, o->file.bert.layers);
     pith_release(o->allocator, o->notes);
     pith_release(o->allocator, o->known);
     pith_metadata_free(o->metadata_owner);
@@ -147,10 +148,10 @@ static pith_status matrix_type(const opened *o, const char *name, pith_type *out
     return PITH_OK;
 }
 
-static pith_status bind_slot(opened *o, pith_llama_part part, size_t layer, pith_error *error) {
-    pith_llama *llama = &o->file.llama;
-    pith_llama_slot slot;
-    if (!pith_llama_slot_of(&llama->config, part, layer, &slot)) {
+static pith_status bind_slot(opened *o, unsigned part, size_t layer, pith_error *error) {
+    pith_slot slot;
+    pith_slot_place place;
+    if (!pith_model_file_slot(&o->file, part, layer, &slot, &place)) {
         return PITH_OK;
     }
     pith_type type = PITH_TYPE_F32;
@@ -158,10 +159,14 @@ static pith_status bind_slot(opened *o, pith_llama_part part, size_t layer, pith
     if (status != PITH_OK) {
         return status;
     }
+    if (slot.kind == PITH_SLOT_TABLE && type != PITH_TYPE_F32) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: tensor \"%s\" has type %s, not f32",
+                         o->path, slot.name, pith_type_name(type));
+    }
     pith_dtype dtype;
     size_t n_dims;
     size_t shape[2];
-    if (!pith_llama_slot_shape(&slot, type, &dtype, &n_dims, shape)) {
+    if (!pith_slot_shape(&slot, type, &dtype, &n_dims, shape)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: tensor \"%s\": %s cannot hold %zu columns",
                          o->path, slot.name, pith_type_name(type), slot.cols);
     }
@@ -172,7 +177,7 @@ static pith_status bind_slot(opened *o, pith_llama_part part, size_t layer, pith
         return status;
     }
     if (slot.is_matrix) {
-        *pith_llama_matrix(llama, part, layer) = (pith_matrix){
+        *place.matrix = (pith_matrix){
             .type = type,
             .rows = slot.rows,
             .cols = slot.cols,
@@ -180,7 +185,7 @@ static pith_status bind_slot(opened *o, pith_llama_part part, size_t layer, pith
             .data = tensor_data(o, tensor),
         };
     } else {
-        *pith_llama_vector(llama, part, layer) = tensor_data(o, tensor);
+        *place.vector = tensor_data(o, tensor);
     }
     o->file.weight_bytes += tensor->size;
     return PITH_OK;
@@ -231,12 +236,13 @@ static pith_status bind_vocab(opened *o, pith_error *error) {
  * Runs once before the data is there, for the checks, and once after. */
 static pith_status bind_all(opened *o, pith_error *error) {
     pith_llama *llama = &o->file.llama;
+    unsigned n_parts = pith_model_file_parts(&o->file);
+    size_t n_layers = pith_model_file_layers(&o->file);
     o->file.weight_bytes = 0;
     pith_status status = PITH_OK;
-    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS && status == PITH_OK; part++) {
-        for (size_t layer = 0; layer < llama->config.num_hidden_layers && status == PITH_OK;
-             layer++) {
-            status = bind_slot(o, (pith_llama_part)part, layer, error);
+    for (unsigned part = 0; part < n_parts && status == PITH_OK; part++) {
+        for (size_t layer = 0; layer < n_layers && status == PITH_OK; layer++) {
+            status = bind_slot(o, part, layer, error);
         }
     }
     if (status != PITH_OK) {
@@ -265,6 +271,28 @@ static void warn_of_strangers(const opened *o, const pith_log *log) {
     }
 }
 
+/* Takes over the configuration and makes room for the layers. */
+static pith_status prepare_layers(opened *o, pith_error *error) {
+    pith_model_file *file = &o->file;
+    pith_architecture_find(file->metadata.architecture, &file->architecture);
+    size_t n_layers;
+    void *layers;
+    if (file->architecture == PITH_ARCHITECTURE_BERT) {
+        file->bert.config = file->metadata.bert;
+        file->n_params = pith_bert_n_params(&file->bert.config);
+        n_layers = file->bert.config.num_hidden_layers;
+        layers = pith_allocate_zeroed(o->allocator, n_layers, sizeof *file->bert.layers);
+        file->bert.layers = layers;
+    } else {
+        file->llama.config = file->metadata.config;
+        file->n_params = pith_llama_n_params(&file->llama.config);
+        n_layers = file->llama.config.num_hidden_layers;
+        layers = pith_allocate_zeroed(o->allocator, n_layers, sizeof *file->llama.layers);
+        file->llama.layers = layers;
+    }
+    return layers != NULL ? PITH_OK : no_memory(o, error);
+}
+
 /* Everything that the header alone decides. */
 static pith_status check_header(opened *o, const pith_log *log, pith_error *error) {
     pith_model_file *file = &o->file;
@@ -284,17 +312,12 @@ static pith_status check_header(opened *o, const pith_log *log, pith_error *erro
     if (status == PITH_OK) {
         status = assign_notes(o, error);
     }
-    if (status != PITH_OK) {
-        return status;
+    if (status == PITH_OK) {
+        status = prepare_layers(o, error);
     }
-    file->llama.config = file->metadata.config;
-    file->n_params = pith_llama_n_params(&file->llama.config);
-    size_t n_layers = file->llama.config.num_hidden_layers;
-    file->llama.layers = pith_allocate_zeroed(o->allocator, n_layers, sizeof *file->llama.layers);
-    if (file->llama.layers == NULL) {
-        return no_memory(o, error);
+    if (status == PITH_OK) {
+        status = bind_all(o, error);
     }
-    status = bind_all(o, error);
     if (status == PITH_OK) {
         warn_of_strangers(o, log);
     }

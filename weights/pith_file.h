@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "base/status.h"
 #include "tokenizer/vocab.h"
+#include "weights/bert.h"
 #include "weights/llama.h"
 #include "weights/metadata.h"
 #include "weights/safetensors.h"
@@ -21,7 +22,9 @@ typedef struct pith_model_file {
     pith_safetensors *header;
     pith_metadata metadata;    /* architecture, types, config, special tokens, sources, checksums */
     const char *metadata_text; /* the JSON document itself */
-    pith_llama llama;
+    pith_architecture architecture;
+    pith_llama llama;     /* of a llama; zeros of a bert */
+    pith_bert bert;       /* of a bert; zeros of a llama */
     pith_vocab vocab;     /* complete, pointing into the data; n_pieces 0: no tokenizer */
     const void *data;     /* the file's bytes from the start of the data on */
     size_t weight_bytes;  /* of all weight tensors (tokenizer excluded) */
@@ -43,10 +46,14 @@ pith_status pith_model_file_open_memory(pith_model_file **out, const void *bytes
                                         const char *name, const pith_log *log,
                                         const pith_allocator *allocator, pith_error *error);
 
-/* How a slot is declared in the file when its matrix has `type` (ignored for vectors): dtype and
- * shape. False when the type cannot hold the columns (pith_matrix_size). */
-bool pith_llama_slot_shape(const pith_llama_slot *slot, pith_type type, pith_dtype *dtype,
-                           size_t *n_dims, size_t shape[2]);
+/* The slot `part` (a pith_llama_part or pith_bert_part, by the file's architecture) of a layer, and
+ * where its bound pointer lives in *file. False when the model has no such tensor. */
+bool pith_model_file_slot(pith_model_file *file, unsigned part, size_t layer, pith_slot *slot,
+                          pith_slot_place *place);
+
+/* Bounds of the two numbers above. */
+unsigned pith_model_file_parts(const pith_model_file *file);
+size_t pith_model_file_layers(const pith_model_file *file);
 
 /* The tokenizer's tensors: names, types and where their arrays sit in a pith_vocab. Tensors of a
  * kind without them (scores, merges) are absent. */

@@ -24,7 +24,7 @@ static void check(const pith_hf_config *config) {
         require(config->eos[i] >= 0 && (size_t)config->eos[i] < c->vocab_size);
     }
     for (int part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_llama_slot slot;
+        pith_slot slot;
         if (pith_llama_slot_of(c, (pith_llama_part)part, 0, &slot) && slot.is_matrix) {
             size_t bytes;
             require(pith_matrix_size(PITH_TYPE_F32, slot.rows, slot.cols, &bytes));

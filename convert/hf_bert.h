@@ -1,0 +1,60 @@
+/* A BERT encoder as sentence-transformers lays it out: config.json, and the module files that say
+ * how the vectors of a text's tokens become its embedding (modules.json, 1_Pooling/config.json,
+ * sentence_bert_config.json). */
+#ifndef PITH_CONVERT_HF_BERT_H
+#define PITH_CONVERT_HF_BERT_H
+
+#include "base/status.h"
+#include "convert/sources.h"
+#include "weights/bert.h"
+
+#include <jansson.h>
+
+enum { PITH_HF_MAX_MODULE_PATH = 128 };
+
+/* Whether a config.json is of a BERT model, supported or not. */
+bool pith_hf_is_bert(const json_t *config);
+
+/* Reads config.json; absent keys have the defaults of transformers' BertConfig. The embedding is
+ * that of a bare model: max_position_embeddings tokens, mean pooling, not normalised.
+ * Errors: FORMAT, UNSUPPORTED. */
+pith_status pith_hf_bert_config(pith_bert_config *out, const json_t *config, pith_error *error);
+
+/* The same of a checkpoint without config.json: the shape of all-MiniLM-L6-v2. */
+pith_bert_config pith_hf_bert_minilm(void);
+
+/* modules.json. */
+typedef struct pith_hf_modules {
+    char pooling[PITH_HF_MAX_MODULE_PATH]; /* directory of the pooling module: "1_Pooling" */
+    bool normalize;
+} pith_hf_modules;
+
+/* Errors: FORMAT, UNSUPPORTED (another module, another order), MEMORY. */
+pith_status pith_hf_modules_parse(pith_hf_modules *out, const char *text, size_t size,
+                                  pith_error *error);
+
+/* The configuration of a pooling module; `where` is its name in messages. `hidden_size` is what the
+ * module must take. Errors: FORMAT, UNSUPPORTED, MEMORY. */
+pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, const char *text,
+                                  size_t size, const char *where, pith_error *error);
+
+/* sentence_bert_config.json. */
+typedef struct pith_hf_sentence {
+    size_t max_seq_length; /* 0: not said */
+    bool lowercase;        /* texts are lower-cased before they are tokenized */
+} pith_hf_sentence;
+
+pith_status pith_hf_sentence_parse(pith_hf_sentence *out, const char *text, size_t size,
+                                   pith_error *error);
+
+/* model_max_length of tokenizer_config.json; 0 when it is absent or no length a text could have.
+ * Errors: FORMAT, MEMORY. */
+pith_status pith_hf_model_max_length(size_t *out, const char *text, size_t size, pith_error *error);
+
+/* Reads the module files of a directory into a configuration that has its shape already; *lowercase
+ * is that of pith_hf_sentence. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
+pith_status pith_hf_bert_read_modules(pith_bert_config *config, bool *lowercase,
+                                      pith_sources *sources, const pith_log *log,
+                                      pith_error *error);
+
+#endif

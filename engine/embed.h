@@ -1,0 +1,41 @@
+/* Sentence embeddings: texts sorted by length into packs, one pack per thread; and the buffers of
+ * packs that a model keeps from call to call. */
+#ifndef PITH_ENGINE_EMBED_H
+#define PITH_ENGINE_EMBED_H
+
+#include "engine/bert.h"
+
+/* Buffers not in use, for any thread to take; a call that finds none makes its own. */
+typedef struct pith_embed_cache pith_embed_cache;
+
+/* Errors: MEMORY. */
+pith_status pith_embed_cache_new(pith_embed_cache **out, const pith_allocator *allocator,
+                                 pith_error *error);
+void pith_embed_cache_free(pith_embed_cache *cache); /* accepts NULL */
+
+/* Told as pith_embed_options says: false stops. */
+typedef bool (*pith_embed_progress_fn)(void *user, size_t n_done, size_t n_inputs);
+
+/* Texts of a call that go through together; windows bound the memory of a call. */
+enum { PITH_EMBED_WINDOW = 2048 };
+
+typedef struct pith_embed_window {
+    const pith_bert_text *texts; /* [n_texts] */
+    size_t n_texts;
+    float *out; /* [n_texts, hidden] */
+    pith_embed_progress_fn progress;
+    void *user;
+    size_t first, n_total; /* index of texts[0] in the call, and the call's texts */
+} pith_embed_window;
+
+/* Errors: as pith_embed_tokens. */
+pith_status pith_embed_run(const pith_model *model, const pith_embed_window *window,
+                           pith_error *error);
+
+/* Embeds token ids, in windows: out [n_texts, hidden].
+ * Errors: MEMORY, STOPPED, NUMERIC (with the index), TOKEN and CONTEXT (likewise). */
+pith_status pith_embed_tokens(const pith_model *model, const pith_bert_text *texts, size_t n_texts,
+                              pith_embed_progress_fn progress, void *user, float *out,
+                              pith_error *error);
+
+#endif

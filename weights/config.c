@@ -1,0 +1,143 @@
+/* Hyper-parameters to JSON and back; docs/format.md lists the keys. */
+#include "weights/config.h"
+
+#include "base/status.h"
+#include "weights/fields.h"
+#include "weights/json.h"
+
+#include <string.h>
+
+static const pith_field llama_fields[] = {
+    {"vocab_size", PITH_FIELD_COUNT, offsetof(pith_llama_config, vocab_size), PITH_LLAMA_MAX_VOCAB},
+    {"hidden_size", PITH_FIELD_COUNT, offsetof(pith_llama_config, hidden_size),
+     PITH_LLAMA_MAX_WIDTH},
+    {"intermediate_size", PITH_FIELD_COUNT, offsetof(pith_llama_config, intermediate_size),
+     PITH_LLAMA_MAX_WIDTH},
+    {"num_hidden_layers", PITH_FIELD_COUNT, offsetof(pith_llama_config, num_hidden_layers),
+     PITH_LLAMA_MAX_LAYERS},
+    {"num_attention_heads", PITH_FIELD_COUNT, offsetof(pith_llama_config, num_attention_heads),
+     PITH_LLAMA_MAX_HEADS},
+    {"num_key_value_heads", PITH_FIELD_COUNT, offsetof(pith_llama_config, num_key_value_heads),
+     PITH_LLAMA_MAX_HEADS},
+    {"head_dim", PITH_FIELD_COUNT, offsetof(pith_llama_config, head_dim), PITH_LLAMA_MAX_HEAD_DIM},
+    {"max_position_embeddings", PITH_FIELD_COUNT,
+     offsetof(pith_llama_config, max_position_embeddings), PITH_LLAMA_MAX_POSITIONS},
+    {"sliding_window", PITH_FIELD_COUNT, offsetof(pith_llama_config, sliding_window),
+     PITH_LLAMA_MAX_POSITIONS},
+    {"rms_norm_eps", PITH_FIELD_FLOAT, offsetof(pith_llama_config, rms_norm_eps), 0},
+    {"rope_theta", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_theta), 0},
+    {"rope_factor", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_factor), 0},
+    {"rope_low_freq_factor", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_low_freq_factor),
+     0},
+    {"rope_high_freq_factor", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_high_freq_factor),
+     0},
+    {"rope_original_context", PITH_FIELD_COUNT, offsetof(pith_llama_config, rope_original_context),
+     PITH_LLAMA_MAX_POSITIONS},
+    {"tie_word_embeddings", PITH_FIELD_FLAG, offsetof(pith_llama_config, tie_word_embeddings), 0},
+    {"qkv_bias", PITH_FIELD_FLAG, offsetof(pith_llama_config, qkv_bias), 0},
+    {"o_bias", PITH_FIELD_FLAG, offsetof(pith_llama_config, o_bias), 0},
+    {"mlp_bias", PITH_FIELD_FLAG, offsetof(pith_llama_config, mlp_bias), 0},
+};
+
+static const char *const rope_names[] = {
+    [PITH_ROPE_NONE] = "none",
+    [PITH_ROPE_LINEAR] = "linear",
+    [PITH_ROPE_LLAMA3] = "llama3",
+};
+
+static const pith_field bert_fields[] = {
+    {"vocab_size", PITH_FIELD_COUNT, offsetof(pith_bert_config, vocab_size), PITH_BERT_MAX_VOCAB},
+    {"hidden_size", PITH_FIELD_COUNT, offsetof(pith_bert_config, hidden_size), PITH_BERT_MAX_WIDTH},
+    {"intermediate_size", PITH_FIELD_COUNT, offsetof(pith_bert_config, intermediate_size),
+     PITH_BERT_MAX_WIDTH},
+    {"num_hidden_layers", PITH_FIELD_COUNT, offsetof(pith_bert_config, num_hidden_layers),
+     PITH_BERT_MAX_LAYERS},
+    {"num_attention_heads", PITH_FIELD_COUNT, offsetof(pith_bert_config, num_attention_heads),
+     PITH_BERT_MAX_HEADS},
+    {"max_position_embeddings", PITH_FIELD_COUNT,
+     offsetof(pith_bert_config, max_position_embeddings), PITH_BERT_MAX_POSITIONS},
+    {"type_vocab_size", PITH_FIELD_COUNT, offsetof(pith_bert_config, type_vocab_size),
+     PITH_BERT_MAX_TYPES},
+    {"layer_norm_eps", PITH_FIELD_FLOAT, offsetof(pith_bert_config, layer_norm_eps), 0},
+    {"max_seq_length", PITH_FIELD_COUNT, offsetof(pith_bert_config, max_seq_length),
+     PITH_BERT_MAX_POSITIONS},
+    {"normalize", PITH_FIELD_FLAG, offsetof(pith_bert_config, normalize), 0},
+};
+
+enum {
+    N_LLAMA_FIELDS = sizeof llama_fields / sizeof *llama_fields,
+    N_ROPE_NAMES = sizeof rope_names / sizeof *rope_names,
+    N_BERT_FIELDS = sizeof bert_fields / sizeof *bert_fields,
+};
+
+static bool is_bert(const pith_metadata *metadata) {
+    return strcmp(metadata->architecture, pith_architecture_name(PITH_ARCHITECTURE_BERT)) == 0;
+}
+
+size_t pith_config_vocab_size(const pith_metadata *metadata) {
+    return is_bert(metadata) ? metadata->bert.vocab_size : metadata->config.vocab_size;
+}
+
+static pith_status write_llama(const pith_llama_config *config, json_t *object, pith_error *error) {
+    pith_status status = pith_fields_write(llama_fields, N_LLAMA_FIELDS, config, object, error);
+    return status == PITH_OK
+               ? pith_json_set_text(object, "rope_scaling", rope_names[config->rope_scaling], error)
+               : status;
+}
+
+static pith_status write_bert(const pith_bert_config *config, json_t *object, pith_error *error) {
+    pith_status status = pith_fields_write(bert_fields, N_BERT_FIELDS, config, object, error);
+    return status == PITH_OK
+               ? pith_json_set_text(object, "pooling", pith_pooling_name(config->pooling), error)
+               : status;
+}
+
+pith_status pith_config_write(const pith_metadata *metadata, json_t *object, pith_error *error) {
+    return is_bert(metadata) ? write_bert(&metadata->bert, object, error)
+                             : write_llama(&metadata->config, object, error);
+}
+
+static pith_status bad_key(const char *key, const char *what, const char *where,
+                           pith_error *error) {
+    return pith_fail(error, PITH_ERROR_FORMAT, "%s: metadata %s is missing or not %s", where, key,
+                     what);
+}
+
+static pith_status read_llama(pith_llama_config *config, const json_t *object, const char *where,
+                              pith_error *error) {
+    pith_status status =
+        pith_fields_read(llama_fields, N_LLAMA_FIELDS, config, object, where, "config", error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    const char *name = json_string_value(json_object_get(object, "rope_scaling"));
+    size_t scaling = 0;
+    while (scaling < N_ROPE_NAMES && (name == NULL || strcmp(name, rope_names[scaling]) != 0)) {
+        scaling++;
+    }
+    if (scaling == N_ROPE_NAMES) {
+        return bad_key("config.rope_scaling", "none, linear or llama3", where, error);
+    }
+    config->rope_scaling = (pith_rope_scaling)scaling;
+    return pith_llama_config_check(config, where, error);
+}
+
+static pith_status read_bert(pith_bert_config *config, const json_t *object, const char *where,
+                             pith_error *error) {
+    pith_status status =
+        pith_fields_read(bert_fields, N_BERT_FIELDS, config, object, where, "config", error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    const char *pooling = json_string_value(json_object_get(object, "pooling"));
+    if (pooling == NULL || !pith_pooling_find(pooling, &config->pooling)) {
+        return bad_key("config.pooling", "mean, cls or max", where, error);
+    }
+    return pith_bert_config_check(config, where, error);
+}
+
+pith_status pith_config_read(pith_metadata *metadata, const json_t *object, const char *where,
+                             pith_error *error) {
+    return is_bert(metadata) ? read_bert(&metadata->bert, object, where, error)
+                             : read_llama(&metadata->config, object, where, error);
+}
