@@ -168,7 +168,7 @@ golden-scripts: $(BUILD)/pith ## the independent numpy implementation against th
 	$(PYTHON) golden/check_reference.py
 	$(PYTHON) golden/check_pith_file.py weights/models/tale-int4.pith
 	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
-cli-test: $(BUILD)/pith examples ## the command and the examples, as a user runs them
+cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
 	PITH=$(BUILD)/pith tests/cli/run.sh
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
