@@ -20,7 +20,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fPIC -fvisibility=hidden 
 
 # Looked up when used, so that `make deps` works before pkg-config is there.
 LIB_LIBS = $(shell pkg-config --libs jansson libutf8proc libpcre2-8) -lm -ldl -pthread
-CLI_LIBS = $(shell pkg-config --libs libedit libsodium)
+CLI_LIBS = $(shell pkg-config --libs libedit libsodium sqlite3)
 
 # Layers, lowest first; tests/check_includes.sh holds which may include which.
 LIB_DIRS := base simd weights tokenizer engine
@@ -42,8 +42,8 @@ endif
 sources = $(filter-out $(NOT_HERE),$(foreach d,$(1),$(wildcard $(d)/*.c)))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJS := $(call objects,$(call sources,$(LIB_DIRS)))
-CLI_OBJS := $(call objects,$(call sources,$(CLI_DIRS)))
-TOOL_OBJS := $(call objects,$(call sources,$(filter-out cli,$(CLI_DIRS))))
+CLI_OBJS := $(call objects,$(filter-out store/extension.c,$(call sources,$(CLI_DIRS))))
+TOOL_OBJS := $(filter-out $(BUILD)/cli/%,$(CLI_OBJS))
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 
 GOLDEN_SRCS := $(wildcard tests/test_golden*.c)
@@ -67,8 +67,12 @@ $(BUILD)/perf/probe_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq 
 $(BUILD)/perf/probe_vnni.o: ISA := -mavx512f -mavx512bw -mavx512vnni
 $(BUILD)/perf/probe_bf16.o: ISA := -mavx512f -mavx512bw -mavx512bf16
 
+# Linked with SQLite here; the loadable extension is compiled again without.
+$(BUILD)/store/%.o: ISA := -DSQLITE_CORE
+EXTENSION_OBJS := $(patsubst %,$(BUILD)/extension/store/%.o,extension functions)
+
 .PHONY: all lib examples
-all: lib $(BUILD)/pith $(BUILD)/pith.1 examples ## build the libraries, the command and the examples
+all: lib $(BUILD)/pith $(BUILD)/pith.1 $(BUILD)/pith_sqlite.so examples ## build all of it
 lib: $(BUILD)/libpith.a $(BUILD)/libpith.so $(BUILD)/pith.pc ## build libpith.a, libpith.so, pith.pc
 examples: $(EXAMPLES) ## build the programs in examples/
 
@@ -101,6 +105,15 @@ $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
+$(BUILD)/extension/%.o: %.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/pith_sqlite.so: $(EXTENSION_OBJS) $(BUILD)/libpith.a
+	$(call say,LD)
+	$(Q)$(CC) -shared $(SANITIZE) -o $@ $^ $(LIB_LIBS)
+
 $(BUILD)/pith.1: $(BUILD)/pith
 	@$(BUILD)/pith help --man > $@.tmp && mv $@.tmp $@
 
@@ -113,8 +126,8 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 
 .PHONY: deps deps-build deps-test deps-ci demo test
 BUILD_PACKAGES := pkg-config libc6-dev libjansson-dev libutf8proc-dev libpcre2-dev libedit-dev \
-                  libsodium-dev libopenblas0-pthread
-TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base
+                  libsodium-dev libsqlite3-dev libopenblas0-pthread
+TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base sqlite3
 CI_PACKAGES := $(TEST_PACKAGES) gnuplot-nox binutils clang clang-format libclang-rt-14-dev
 deps-build:
 	@tests/install_packages.sh $(BUILD_PACKAGES)
@@ -157,7 +170,7 @@ golden-scripts: $(BUILD)/pith ## the independent numpy implementation against th
 	$(PYTHON) golden/check_reference.py
 	$(PYTHON) golden/check_pith_file.py weights/models/tale-int4.pith
 	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
-cli-test: $(BUILD)/pith examples ## the command and the examples, as a user runs them
+cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
 	PITH=$(BUILD)/pith tests/cli/run.sh
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
@@ -273,6 +286,7 @@ install: all ## install under PREFIX
 	  $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(BUILD)/pith $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libpith.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(BUILD)/pith_sqlite.so $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(BUILD)/libpith.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/
 	ln -sf libpith.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libpith.so
 	install -m 644 include/pith.h $(DESTDIR)$(PREFIX)/include/

@@ -15,5 +15,7 @@ extern const pith_command pith_command_logits;
 extern const pith_command pith_command_embed;
 extern const pith_command pith_command_eval;
 extern const pith_command pith_command_bench;
+extern const pith_command pith_command_index;
+extern const pith_command pith_command_search;
 
 #endif

@@ -74,7 +74,8 @@ static void write_synopsis(pith_cli *cli, const pith_command *command, const cha
                            const char *plain) {
     pith_cli_print(cli, "%spith %s%s", bold, command->name, plain);
     for (const pith_operand *operand = command->operands; operand->name != NULL; operand++) {
-        pith_cli_print(cli, operand->optional ? " [%s]" : " %s", operand->name);
+        const char *format = operand->many ? " [%s...]" : operand->optional ? " [%s]" : " %s";
+        pith_cli_print(cli, format, operand->name);
     }
     bool more = false;
     for (const pith_option_group *group = command->groups; group->title != NULL; group++) {

@@ -287,9 +287,9 @@ static pith_status take_short(parse_state *state, const char *argument, pith_err
     return take_option(state, option, offset, argument[1] != 0 ? argument + 1 : NULL, error);
 }
 
-static pith_status take_operand(parse_state *state, const char *argument, pith_error *error) {
+static pith_status take_operand(parse_state *state, char *argument, pith_error *error) {
     const pith_operand *operand = state->command->operands;
-    for (size_t i = 0; i < state->n_operands && operand->name != NULL; i++) {
+    for (size_t i = 0; i < state->n_operands && operand->name != NULL && !operand->many; i++) {
         operand++;
     }
     if (operand->name == NULL) {
@@ -298,7 +298,15 @@ static pith_status take_operand(parse_state *state, const char *argument, pith_e
     if (*argument == 0) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%s is an empty name", operand->name);
     }
-    memcpy(state->settings + operand->offset, &argument, sizeof argument);
+    if (operand->many) {
+        /* They gather at the beginning of argv, where all has been read. */
+        pith_arguments *arguments = (pith_arguments *)(void *)(state->settings + operand->offset);
+        arguments->items = state->argv;
+        arguments->items[arguments->n++] = argument;
+        return PITH_OK;
+    }
+    const char *text = argument;
+    memcpy(state->settings + operand->offset, &text, sizeof text);
     state->n_operands++;
     return PITH_OK;
 }
@@ -322,7 +330,7 @@ static pith_status set_defaults(parse_state *state, pith_error *error) {
 static pith_status check_required(const parse_state *state, pith_error *error) {
     size_t i = 0;
     for (const pith_operand *operand = state->command->operands; operand->name != NULL; operand++) {
-        if (i++ >= state->n_operands && !operand->optional) {
+        if (i++ >= state->n_operands && !operand->optional && !operand->many) {
             return pith_fail(error, PITH_ERROR_ARGUMENT, "%s is missing", operand->name);
         }
     }
@@ -348,7 +356,7 @@ pith_status pith_options_parse(const pith_command *command, int argc, char **arg
     pith_status status = set_defaults(&state, error);
     *help = false;
     while (status == PITH_OK && state.next < argc) {
-        const char *argument = argv[state.next++];
+        char *argument = argv[state.next++];
         if (options_end || argument[0] != '-' || argument[1] == 0) {
             status = take_operand(&state, argument, error);
         } else if (strcmp(argument, "--") == 0) {

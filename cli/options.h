@@ -50,10 +50,17 @@ typedef struct pith_option_group {
     size_t offset;
 } pith_option_group;
 
+/* Arguments [n] in a row, in argv. */
+typedef struct pith_arguments {
+    char **items;
+    size_t n;
+} pith_arguments;
+
 /* An argument without a dash: a const char * field. Required ones come first. */
 typedef struct pith_operand {
     const char *name; /* "MODEL.pith"; NULL ends a table */
     bool optional;
+    bool many; /* the last one only: any number of them, optional; a pith_arguments field */
     const char *help;
     size_t offset;
 } pith_operand;
@@ -74,7 +81,8 @@ typedef struct pith_command {
 /* Reads the arguments after the command's name into `settings`, which must be zeroed. Forms:
  * --name VALUE, --name=VALUE, -xVALUE, -x VALUE, and -- before arguments that start with a dash.
  * Options and operands may come in any order; the last of a repeated option counts. Sets *help and
- * stops when --help or -h is met. Strings point into argv. Errors: ARGUMENT. */
+ * stops when --help or -h is met. Strings point into argv, whose order may change. Errors:
+ * ARGUMENT. */
 pith_status pith_options_parse(const pith_command *command, int argc, char **argv, void *settings,
                                bool *help, pith_error *error);
 

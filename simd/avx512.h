@@ -28,6 +28,10 @@ void pith_swiglu_avx512(const float *gate_up, float *out, size_t n_tiles);
 void pith_f32_to_f16_avx512(const float *x, uint16_t *y, size_t n);
 void pith_exp_avx512(const float *x, float *y, size_t n);
 
+/* avx512_similarity.c */
+int32_t pith_dot_int8_avx512(const int8_t *a, const int8_t *b, size_t n);
+double pith_dot_f32_avx512(const float *a, const float *b, size_t n);
+
 /* avx512_attention.c */
 void pith_scores_f32_avx512(const float *q, size_t n_q, size_t head_dim, const float *k,
                             size_t n_blocks, float *s, size_t s_stride);

@@ -25,4 +25,10 @@ const pith_kernels pith_kernels_avx_vnni = {
     .multiply = pith_multiply_avx2,
     .blend = pith_blend_avx2,
     .exp = pith_exp_avx2,
+    .add_layernorm = pith_add_layernorm_avx2,
+    .bias_gelu = pith_bias_gelu_avx2,
+    .key_blocks = pith_key_blocks_avx2,
+    .affine = pith_affine_avx2,
+    .dot_int8 = pith_dot_int8_avx2,
+    .dot_f32 = pith_dot_f32_avx2,
 };

@@ -92,6 +92,19 @@ static const table_entry tables[] = {
 const char *const pith_kernel_names[] = {"avx512-vnni", "avx512", "avx-vnni",
                                          "avx2",        "scalar", NULL};
 
+/* The compiler's run-time library has asked CPUID and XCR0 when the program was loaded. */
+const pith_kernels *pith_kernels_best(void) {
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+        return &pith_kernels_scalar;
+    }
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq")) {
+        return &pith_kernels_avx2;
+    }
+    return __builtin_cpu_supports("avx512vnni") ? &pith_kernels_avx512_vnni : &pith_kernels_avx512;
+}
+
 #elif defined(__AARCH64EL__) && defined(__linux__)
 
 #include "simd/dot.h"
@@ -140,3 +153,10 @@ const pith_kernels *pith_kernels_find(const char *name) {
     }
     return NULL;
 }
+
+#if !defined(__x86_64__)
+/* Elsewhere finding is cheap: the auxiliary vector is in memory. */
+const pith_kernels *pith_kernels_best(void) {
+    return pith_kernels_find(NULL);
+}
+#endif

@@ -1,5 +1,6 @@
 /* The NEON table with the int8 matrix instructions for the integer products. */
 #include "simd/i8mm.h"
+#include "simd/dot.h"
 #include "simd/neon.h"
 
 const pith_kernels pith_kernels_neon_i8mm = {
@@ -15,6 +16,8 @@ const pith_kernels pith_kernels_neon_i8mm = {
     .rope = pith_rope_neon,
     .swiglu = pith_swiglu_neon,
     .f32_to_f16 = pith_f32_to_f16_neon,
+    .dot_int8 = pith_dot_int8_dot,
+    .dot_f32 = pith_dot_f32_neon,
     .scores_f32 = pith_scores_f32_neon,
     .scores_f16 = pith_scores_f16_neon,
     .scores_int8 = pith_scores_int8_neon,

@@ -105,6 +105,11 @@ typedef struct pith_kernels {
     /* Float to f16, nearest even, saturating at +-65504; NaN stays NaN. */
     void (*f32_to_f16)(const float *x, uint16_t *y, size_t n);
 
+    /* Dot products of vectors [n]: of int8, the exact sum (n <= 65536, any codes); of floats, exact
+     * products summed in double by lanes. */
+    int32_t (*dot_int8)(const int8_t *a, const int8_t *b, size_t n);
+    double (*dot_f32)(const float *a, const float *b, size_t n);
+
     /* Scores of n_q query rows against n_blocks blocks of 16 keys: q [n_q, head_dim], k [n_blocks,
      * head_dim, 16] f32 or f16, s[i * s_stride + 16 b + j] = sum over d of q[i][d] * k[b][d][j],
      * one fused multiply-add after the other in ascending d, from +0. k is 64-byte aligned. */
@@ -169,6 +174,10 @@ typedef struct pith_kernels {
 /* The kernels of a named instruction set, or the best this CPU and operating system can run
  * (simd/detect.c) when name is NULL; NULL when the name is unknown or cannot run here. */
 const pith_kernels *pith_kernels_find(const char *name);
+
+/* pith_kernels_find(NULL) in a few nanoseconds, for callers that have nowhere to keep a table: it
+ * asks no CPUID, which a virtual machine answers in microseconds. */
+const pith_kernels *pith_kernels_best(void);
 
 /* Names known to this build, best first, NULL-terminated: for tests and messages. */
 extern const char *const pith_kernel_names[];

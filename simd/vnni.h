@@ -10,4 +10,7 @@ extern const pith_kernels pith_kernels_avx512_vnni;
 void pith_product_int4_vnni(const pith_product *product);
 void pith_product_int8_vnni(const pith_product *product);
 
+/* vnni_similarity.c */
+int32_t pith_dot_int8_vnni(const int8_t *a, const int8_t *b, size_t n);
+
 #endif

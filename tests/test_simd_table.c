@@ -29,6 +29,11 @@ TEST(simd_table, without_a_name_the_best_available_is_found) {
     CHECK(best != NULL && best == test_table(0), "found %s", best == NULL ? "none" : best->name);
 }
 
+TEST(simd_table, best_is_what_find_gives_without_a_name) {
+    CHECK(pith_kernels_best() == pith_kernels_find(NULL), "best is %s, find gave %s",
+          pith_kernels_best()->name, pith_kernels_find(NULL)->name);
+}
+
 /* For emulators told which processor to be: PITH_TEST_BEST_ISA names what must be found there, and
  * every later name of the list with it; but AVX-512 does not imply AVX-VNNI. */
 TEST(simd_table, an_expected_instruction_set_is_the_best) {
@@ -63,7 +68,8 @@ TEST(simd_table, every_entry_is_filled) {
         CHECK(k->rmsnorm && k->quantize && k->rmsnorm_quantize && k->rope && k->swiglu &&
                   k->f32_to_f16 && k->scores_f32 && k->scores_f16 && k->softmax && k->values_f32 &&
                   k->values_f16 && k->scores_int8 && k->values_int8 && k->multiply && k->blend &&
-                  k->exp && k->add_layernorm && k->bias_gelu && k->key_blocks && k->affine,
+                  k->exp && k->add_layernorm && k->bias_gelu && k->key_blocks && k->affine &&
+                  k->dot_int8 && k->dot_f32,
               "%s has an empty entry", k->name);
     }
 }

@@ -1,0 +1,137 @@
+/* JSON Lines for pith index, and what both sources share. */
+#include "cli/index_run.h"
+
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+pith_status pith_index_embed(void *user, const pith_embed_input *inputs, size_t n, float *out,
+                             pith_error *error) {
+    pith_index *run = user;
+    return pith_encoder_embed(&run->encoder, inputs, n, out, error);
+}
+
+pith_status pith_index_count(void *user, const char *text, size_t n_bytes, size_t *n_tokens,
+                             pith_error *error) {
+    pith_index *run = user;
+    return pith_encoder_count(&run->encoder, text, n_bytes, n_tokens, error);
+}
+
+void pith_index_committed(void *user, const pith_store_document *document, size_t n_chunks) {
+    pith_index *run = user;
+    run->n_indexed++;
+    run->n_chunks += n_chunks;
+    if (!run->settings->json) {
+        return;
+    }
+    json_t *line = json_object();
+    json_t *id = json_stringn(document->key, document->n_key);
+    /* A path that is not UTF-8 has no spelling in JSON. */
+    json_object_set_new(line, "id", id != NULL ? id : json_null());
+    json_object_set_new(line, "chunks", json_integer((json_int_t)n_chunks));
+    pith_cli_print_json(run->cli, line, 0);
+    pith_cli_flush(run->cli);
+    json_decref(line);
+}
+
+/* Lengths keep texts and metadata apart. */
+static void hash_document(pith_store_document *document) {
+    crypto_hash_sha256_state hash;
+    uint64_t n = document->n_bytes;
+    crypto_hash_sha256_init(&hash);
+    crypto_hash_sha256_update(&hash, (const unsigned char *)&n, sizeof n);
+    crypto_hash_sha256_update(&hash, (const unsigned char *)document->text, n);
+    if (document->metadata != NULL) {
+        crypto_hash_sha256_update(&hash, (const unsigned char *)document->metadata,
+                                  strlen(document->metadata));
+    }
+    crypto_hash_sha256_final(&hash, document->hash);
+}
+
+pith_status pith_index_document(pith_index *run, pith_store_document *document, pith_error *error) {
+    pith_store_state state;
+    hash_document(document);
+    pith_status status = pith_store_find(run->store, &run->collection, document->key,
+                                         document->n_key, &state, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (!state.found || memcmp(state.hash, document->hash, sizeof state.hash) != 0) {
+        return pith_indexer_add(run->indexer, document, error);
+    }
+    run->n_unchanged++;
+    if (document->is_file && (state.size != document->size || state.mtime != document->mtime)) {
+        return pith_store_touch(run->store, &run->collection, document->key, document->n_key,
+                                document->size, document->mtime, error);
+    }
+    return PITH_OK;
+}
+
+static pith_status index_line(pith_index *run, const char *line, size_t n_bytes,
+                              pith_error *error) {
+    json_error_t problem;
+    char number[32];
+    char *metadata = NULL;
+    pith_status status = PITH_OK;
+    json_t *root = json_loadb(line, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
+    if (root == NULL) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "not valid JSON: %s (byte %d)", problem.text,
+                         problem.position);
+    }
+    const json_t *id = json_object_get(root, "id");
+    const json_t *text = json_object_get(root, "text");
+    const json_t *facts = json_object_get(root, "metadata");
+    pith_store_document document = {.text = json_string_value(text),
+                                    .n_bytes = json_string_length(text)};
+    if (json_is_integer(id)) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(id));
+        document.key = number;
+        document.n_key = strlen(number);
+    } else {
+        document.key = json_string_value(id);
+        document.n_key = json_string_length(id);
+    }
+    if (document.text == NULL || document.key == NULL || document.n_key == 0) {
+        status = pith_fail(error, PITH_ERROR_FORMAT,
+                           "not an object with \"id\" (a string or a whole number) and \"text\" "
+                           "(a string)");
+        goto done;
+    }
+    if (facts != NULL && !json_is_null(facts)) {
+        metadata = json_dumps(facts, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
+        if (metadata == NULL) {
+            status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the metadata");
+            goto done;
+        }
+    }
+    document.metadata = metadata;
+    status = pith_index_document(run, &document, error);
+done:
+    free(metadata);
+    json_decref(root);
+    return status;
+}
+
+pith_status pith_index_lines(pith_index *run, pith_error *error) {
+    pith_lines lines = {.data = NULL};
+    const char *line = NULL;
+    size_t n_bytes = 0;
+    size_t number = 0;
+    bool end = false;
+    pith_status status = PITH_OK;
+    while (status == PITH_OK && run->cli->output_error == 0) {
+        status = pith_cli_read_line(&lines, &line, &n_bytes, &end, error);
+        if (status != PITH_OK || end) {
+            break;
+        }
+        number++;
+        status = index_line(run, line, n_bytes, error);
+        if (status == PITH_ERROR_FORMAT) {
+            pith_fail_in(error, status, "standard input, line %zu", number);
+        }
+    }
+    pith_lines_release(&lines);
+    return status;
+}

@@ -1,0 +1,46 @@
+/* What the files of store/ share: the connection and how its errors are told. */
+#ifndef PITH_STORE_INTERNAL_H
+#define PITH_STORE_INTERNAL_H
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "store/store.h"
+
+#include <sqlite3.h>
+
+struct pith_store {
+    sqlite3 *db;
+    char *path;
+    const pith_allocator *allocator;
+    int busy_milliseconds;
+    bool in_transaction; /* of the caller */
+};
+
+/* Fills `error` for the result code of SQLite's last call: "PATH: cannot ACTION: REASON". */
+pith_status pith_store_fail(const pith_store *store, int code, const char *action,
+                            pith_error *error);
+
+/* Runs statements that give no rows. */
+pith_status pith_store_run(pith_store *store, const char *sql, const char *action,
+                           pith_error *error);
+
+/* NULL on failure, with `error` filled. */
+sqlite3_stmt *pith_store_prepare(pith_store *store, const char *sql, const char *action,
+                                 pith_error *error);
+
+/* Steps a statement that gives no rows, and resets it. */
+pith_status pith_store_step(pith_store *store, sqlite3_stmt *statement, const char *action,
+                            pith_error *error);
+
+/* A transaction around one change, unless the caller has one: end commits when `status` is PITH_OK,
+ * else rolls back, and returns what came of it. */
+pith_status pith_store_enter(pith_store *store, pith_error *error);
+pith_status pith_store_leave(pith_store *store, pith_status status, pith_error *error);
+
+/* Ids of chunks: the collection's id, then 32 bits counted up, so that the vectors of a collection
+ * are one range of their table. */
+enum { PITH_CHUNK_BITS = 32, PITH_MAX_COLLECTION = 1 << 30 };
+int64_t pith_chunk_first(const pith_store_collection *collection);
+int64_t pith_chunk_last(const pith_store_collection *collection);
+
+#endif

@@ -1,0 +1,277 @@
+/* The store: collections and what binds them, documents, search against a plain double ranking. */
+#include "tests/store_data.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OK(call) CHECK((call) == PITH_OK, "%s", error.message)
+
+static pith_error error;
+
+static bool count_collection(void *user, const pith_store_collection *collection) {
+    (void)collection;
+    ++*(size_t *)user;
+    return true;
+}
+
+TEST(store, a_document_is_found_read_and_replaced) {
+    pith_store_collection notes;
+    pith_store_state state;
+    pith_store_text text;
+    pith_store_hit hits[10];
+    size_t n;
+    float query[TEST_STORE_DIMENSION];
+    char expected[100];
+    pith_store *store = test_store_open(test_path("a.db"), 0, &notes);
+    CHECK(notes.type == PITH_VECTOR_INT8 && notes.dimension == TEST_STORE_DIMENSION, "defaults");
+    for (size_t revision = 1; revision <= 2; revision++) {
+        OK(test_store_put(store, &notes, 4, revision, &error));
+        OK(test_store_put(store, &notes, 5, 1, &error));
+        OK(pith_store_find(store, &notes, "doc-4", 5, &state, &error));
+        CHECK(state.found && state.mtime == (int64_t)revision, "revision %zu", revision);
+        test_store_vector(4, revision, 1, query);
+        OK(pith_store_search(store, &notes, query, 10, hits, &n, &error));
+        CHECK(n == 6 && hits[0].score > 0.99999, "%zu hits, the best %g", n, hits[0].score);
+        OK(pith_store_read(store, hits[0].chunk, &text, &error));
+        test_store_text(4, revision, expected, sizeof expected);
+        CHECK(strcmp(text.text, expected + strlen(expected) / 3) == 0, "text is '%s'", text.text);
+        CHECK(strcmp(text.key, "doc-4") == 0 && strcmp(text.metadata, "{\"even\": true}") == 0,
+              "key '%s'", text.key);
+        CHECK(text.begin == strlen(expected) / 3 && text.end == strlen(expected), "place");
+        pith_store_text_release(store, &text);
+    }
+    OK(pith_store_find(store, &notes, "doc-6", 5, &state, &error));
+    CHECK(!state.found, "a document that was never written");
+    CHECK(pith_store_read(store, 12345, &text, &error) == PITH_ERROR_ARGUMENT, "no such chunk");
+    pith_store_close(store);
+    CHECK_NO_LEAKS();
+}
+
+TEST(store, documents_stay_removed_and_touched) {
+    pith_store_collection notes;
+    pith_store_state state;
+    bool removed;
+    const char *path = test_path("b.db");
+    pith_store *store = test_store_open(path, PITH_VECTOR_F32, &notes);
+    for (size_t i = 0; i < 3; i++) {
+        OK(test_store_put(store, &notes, i, 1, &error));
+    }
+    OK(pith_store_remove(store, &notes, "doc-1", 5, &removed, &error));
+    CHECK(removed, "not removed");
+    OK(pith_store_remove(store, &notes, "doc-1", 5, &removed, &error));
+    CHECK(!removed, "removed twice");
+    OK(pith_store_touch(store, &notes, "doc-2", 5, 77, 88, &error));
+    pith_store_close(store);
+    store = test_store_open(path, 0, &notes);
+    CHECK(notes.type == PITH_VECTOR_F32, "the type changed");
+    CHECK(notes.n_documents == 2 && notes.n_chunks == 6, "%zu documents, %zu chunks",
+          notes.n_documents, notes.n_chunks);
+    OK(pith_store_find(store, &notes, "doc-2", 5, &state, &error));
+    CHECK(state.found && state.size == 77 && state.mtime == 88, "not touched");
+    pith_store_close(store);
+}
+
+static bool keep_odd(void *user, const char *key, size_t n_key) {
+    (void)user;
+    return (key[n_key - 1] - '0') % 2 == 1;
+}
+
+TEST(store, vanished_files_are_removed_under_their_root_only) {
+    static const char *const keys[] = {"d/1", "d/2", "d/e/4", "dd/2", "d", "2"};
+    pith_store_collection notes;
+    size_t n_removed;
+    pith_store_state state;
+    pith_store *store = test_store_open(test_path("c.db"), 0, &notes);
+    for (size_t i = 0; i < 6; i++) {
+        pith_store_document document = {.key = keys[i],
+                                        .n_key = strlen(keys[i]),
+                                        .text = "",
+                                        .is_file = i != 4};
+        OK(pith_store_put(store, &notes, &document, NULL, 0, NULL, &error));
+    }
+    OK(pith_store_remove_files(store, &notes, "d", keep_odd, NULL, &n_removed, &error));
+    CHECK(n_removed == 2, "%zu removed", n_removed);
+    for (size_t i = 0; i < 6; i++) {
+        OK(pith_store_find(store, &notes, keys[i], strlen(keys[i]), &state, &error));
+        CHECK(state.found == (i != 1 && i != 2), "%s", keys[i]);
+    }
+    pith_store_close(store);
+}
+
+TEST(store, a_collection_belongs_to_one_model) {
+    static const pith_store_collection good = {.name = "notes",
+                                               .model = "m.pith",
+                                               .model_hash = "00ff",
+                                               .dimension = 24};
+    pith_store_collection notes;
+    pith_store *store = test_store_open(test_path("d.db"), PITH_VECTOR_INT8, &notes);
+    pith_store_collection wanted = good;
+    OK(pith_store_collection_use(store, &wanted, false, &notes, &error));
+    wanted.dimension = 25;
+    pith_status status = pith_store_collection_use(store, &wanted, true, &notes, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "24") != NULL &&
+              strstr(error.message, "25") != NULL && strstr(error.message, "d.db") != NULL,
+          "%s", error.message);
+    wanted = good;
+    strcpy(wanted.model, "other.pith");
+    strcpy(wanted.model_hash, "1234");
+    status = pith_store_collection_use(store, &wanted, true, &notes, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "m.pith") != NULL &&
+              strstr(error.message, "other.pith") != NULL,
+          "%s", error.message);
+    wanted = good;
+    wanted.type = PITH_VECTOR_F32;
+    CHECK(pith_store_collection_use(store, &wanted, true, &notes, &error) == PITH_ERROR_UNSUPPORTED,
+          "another type");
+    wanted = good;
+    wanted.chunk_tokens = 5;
+    CHECK(pith_store_collection_use(store, &wanted, true, &notes, &error) == PITH_ERROR_UNSUPPORTED,
+          "other chunks");
+    wanted = good;
+    strcpy(wanted.name, "absent");
+    CHECK(pith_store_collection_use(store, &wanted, false, &notes, &error) == PITH_ERROR_ARGUMENT &&
+              strstr(error.message, "absent") != NULL,
+          "%s", error.message);
+    pith_store_close(store);
+}
+
+TEST(store, collections_are_listed_and_deleted_apart) {
+    pith_store_collection notes;
+    pith_store_collection more;
+    pith_store_hit hits[8];
+    size_t n = 0;
+    float query[TEST_STORE_DIMENSION];
+    pith_store *store = test_store_open(test_path("e.db"), 0, &notes);
+    pith_store_collection wanted = notes;
+    strcpy(wanted.name, "more");
+    OK(pith_store_collection_use(store, &wanted, true, &more, &error));
+    OK(test_store_put(store, &notes, 1, 1, &error));
+    OK(test_store_put(store, &more, 1, 1, &error));
+    OK(test_store_put(store, &more, 2, 1, &error));
+    OK(pith_store_collections(store, count_collection, &n, &error));
+    CHECK(n == 2, "%zu collections", n);
+    test_store_vector(1, 1, 0, query);
+    OK(pith_store_search(store, &notes, query, 8, hits, &n, &error));
+    CHECK(n == 3, "%zu hits", n);
+    OK(pith_store_collection_delete(store, "notes", &error));
+    CHECK(pith_store_collection_delete(store, "notes", &error) == PITH_ERROR_ARGUMENT, "twice");
+    CHECK(test_store_put(store, &notes, 9, 1, &error) == PITH_ERROR_ARGUMENT,
+          "a document without a collection");
+    OK(pith_store_search(store, &notes, query, 8, hits, &n, &error));
+    CHECK(n == 0, "%zu hits", n);
+    OK(pith_store_search(store, &more, query, 8, hits, &n, &error));
+    CHECK(n == 6, "%zu hits", n);
+    pith_store_close(store);
+}
+
+typedef struct ranked {
+    double score;
+    size_t i;
+} ranked;
+
+static int by_rank(const void *a, const void *b) {
+    const ranked *x = a;
+    const ranked *y = b;
+    return x->score != y->score ? (x->score < y->score ? 1 : -1) : (x->i > y->i) - (x->i < y->i);
+}
+
+/* Few distinct vectors, so that there are ties. */
+static void check_ranking(pith_vector_type type, uint64_t seed) {
+    enum { DOCUMENTS = 200, K = 50 };
+    static float vectors[DOCUMENTS * TEST_STORE_CHUNKS][TEST_STORE_DIMENSION];
+    pith_store_collection notes;
+    pith_store_hit hits[K];
+    size_t n;
+    int8_t query_codes[TEST_STORE_DIMENSION];
+    int8_t codes[TEST_STORE_DIMENSION];
+    pith_store *store = test_store_open(test_path("rank.db"), type, &notes);
+    OK(pith_store_begin(store, &error));
+    for (size_t i = 0; i < DOCUMENTS; i++) {
+        OK(test_store_put(store, &notes, i, i % 40, &error));
+        for (size_t c = 0; c < TEST_STORE_CHUNKS; c++) {
+            test_store_vector(i, i % 40, c, vectors[i * TEST_STORE_CHUNKS + c]);
+        }
+    }
+    for (size_t i = 0; i < 30; i++) { /* the same vectors again under other numbers */
+        pith_store_document document = {.text = ""};
+        char key[16];
+        snprintf(key, sizeof key, "copy-%zu", i);
+        document.key = key;
+        document.n_key = strlen(key);
+        pith_store_chunk chunk = {0, 0};
+        OK(pith_store_put(store, &notes, &document, &chunk, 1, vectors[i % 3], &error));
+    }
+    OK(pith_store_commit(store, &error));
+    float query[TEST_STORE_DIMENSION];
+    for (size_t d = 0; d < TEST_STORE_DIMENSION; d++) {
+        query[d] = vectors[0][d] + 0.3f * test_random_normal(&seed);
+    }
+    pith_quantize_vector(query, TEST_STORE_DIMENSION, query_codes);
+    size_t n_all = DOCUMENTS * TEST_STORE_CHUNKS + 30;
+    ranked *all = calloc(n_all, sizeof *all);
+    CHECK(all != NULL, "out of memory");
+    for (size_t i = 0; i < n_all; i++) {
+        const float *v =
+            vectors[i < DOCUMENTS * TEST_STORE_CHUNKS ? i
+                                                      : (i - DOCUMENTS * TEST_STORE_CHUNKS) % 3];
+        pith_quantize_vector(v, TEST_STORE_DIMENSION, codes);
+        all[i].i = i;
+        all[i].score = type == PITH_VECTOR_F32
+                           ? pith_cosine_f32(v, query, TEST_STORE_DIMENSION)
+                           : pith_cosine_int8(codes, query_codes, TEST_STORE_DIMENSION);
+    }
+    qsort(all, n_all, sizeof *all, by_rank);
+    OK(pith_store_search(store, &notes, query, K, hits, &n, &error));
+    CHECK(n == K, "%zu hits", n);
+    for (size_t i = 0; i < K; i++) {
+        size_t chunk = (size_t)(hits[i].chunk - (notes.id << 32)) - 1;
+        CHECK(chunk == all[i].i && hits[i].score == all[i].score,
+              "type %d rank %zu: chunk %zu with %a, expected %zu with %a", (int)type, i, chunk,
+              hits[i].score, all[i].i, all[i].score);
+    }
+    free(all);
+    pith_store_close(store);
+    remove(test_path("rank.db"));
+}
+
+TEST(store, ranking_of_int8_vectors_is_exact) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        check_ranking(PITH_VECTOR_INT8, seed);
+    }
+}
+
+TEST(store, ranking_of_f32_vectors_is_exact) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        check_ranking(PITH_VECTOR_F32, seed);
+    }
+}
+
+TEST(store, bad_arguments_are_refused) {
+    pith_store_collection notes;
+    pith_store_hit hit;
+    size_t n = 7;
+    pith_store *store = test_store_open(test_path("f.db"), 0, &notes);
+    float vector[TEST_STORE_DIMENSION] = {0};
+    pith_store_document document = {.key = "k", .n_key = 1, .text = "abc", .n_bytes = 3};
+    pith_store_chunk chunk = {2, 4};
+    CHECK(pith_store_put(store, &notes, &document, &chunk, 1, vector, &error) ==
+              PITH_ERROR_ARGUMENT,
+          "a chunk outside of the text");
+    chunk.end = 3;
+    OK(pith_store_put(store, &notes, &document, &chunk, 1, vector, &error));
+    vector[5] = 0.0f / vector[0];
+    CHECK(pith_store_put(store, &notes, &document, &chunk, 1, vector, &error) ==
+              PITH_ERROR_ARGUMENT,
+          "NaN in a vector");
+    CHECK(pith_store_search(store, &notes, vector, 1, &hit, &n, &error) == PITH_ERROR_NUMERIC &&
+              n == 7,
+          "NaN in a query");
+    document.n_key = 0;
+    CHECK(pith_store_put(store, &notes, &document, NULL, 0, NULL, &error) == PITH_ERROR_ARGUMENT,
+          "an empty key");
+    pith_store_close(store);
+    CHECK(pith_store_open(&store, "", NULL, &error) == PITH_ERROR_ARGUMENT, "an empty path");
+    CHECK(pith_store_open(&store, ":memory:", NULL, &error) == PITH_ERROR_ARGUMENT, ":memory:");
+}
