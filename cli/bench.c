@@ -331,7 +331,7 @@ const pith_command pith_command_bench = {
         "to the first logits, the latency of a step, and the resident memory after each test. "
         "Random weights of a known shape show the speed of a model without downloading it."
         "\n\n"
-        "Right before and right after each test the limits of the machine are measured with the "
+        "Right before and right after each repeat the limits of the machine are measured with the "
         "same threads and instruction set: how fast memory can be read, and how many int8 "
         "operations there are in a second. The share of the read stream is what generation is to "
         "be judged by, the share of the int8 limit what prompts are. A share above 1.02 is a "

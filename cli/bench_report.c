@@ -26,14 +26,6 @@ static double larger(double a, double b) {
     return a > b ? a : b;
 }
 
-static double stream_limit(const pith_bench_result *r) {
-    return larger(r->limits.read_before, r->limits.read_after);
-}
-
-static double int8_limit(const pith_bench_result *r) {
-    return larger(r->limits.int8_before, r->limits.int8_after);
-}
-
 /* ---- Table ----------------------------------------------------------------------------------- */
 
 static void print_md(pith_cli *cli, const pith_bench_report *report) {
@@ -69,8 +61,8 @@ static void print_md(pith_cli *cli, const pith_bench_report *report) {
             format_cell(r->share_of_stream, r->share_of_stream >= 0, "-", 2).text,
             format_cell(r->share_of_int8, r->share_of_int8 >= 0, "-", 2).text,
             1e-6 * (double)r->rss_bytes, r->failed ? " failed" : "");
-        read = larger(read, stream_limit(r));
-        int8 = larger(int8, int8_limit(r));
+        read = larger(read, r->read_limit);
+        int8 = larger(int8, r->int8_limit);
     }
     pith_cli_print(cli,
                    "\nstream, int8: share of the limits measured right before and after each test; "
@@ -102,7 +94,7 @@ static void print_csv(pith_cli *cli, const pith_bench_report *report) {
                        format_cell(r->p99, steps, "", 9).text,
                        format_cell(r->share_of_stream, r->share_of_stream >= 0, "", 4).text,
                        format_cell(r->share_of_int8, r->share_of_int8 >= 0, "", 4).text,
-                       1e-9 * stream_limit(r), 1e-9 * int8_limit(r), 1e-9 * r->attention_rate,
+                       1e-9 * r->read_limit, 1e-9 * r->int8_limit, 1e-9 * r->attention_rate,
                        r->failed ? "true" : "false", r->rss_bytes, report->rss_peak,
                        report->load_seconds,
                        format_cell(report->load_gbps, report->load_gbps > 0, "", 3).text);
@@ -141,8 +133,8 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
                             "p99_seconds", real_or_null(r->p99, steps), "share_of_stream",
                             real_or_null(r->share_of_stream, r->share_of_stream >= 0),
                             "share_of_int8", real_or_null(r->share_of_int8, r->share_of_int8 >= 0),
-                            "stream_gbps", 1e-9 * stream_limit(r), "int8_gops",
-                            1e-9 * int8_limit(r), "failed", (int)r->failed));
+                            "stream_gbps", 1e-9 * r->read_limit, "int8_gops", 1e-9 * r->int8_limit,
+                            "failed", (int)r->failed));
     ok = ok &&
          join(row, json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "stream_gbps_before",
                              1e-9 * l->read_before, "stream_gbps_after", 1e-9 * l->read_after,

@@ -73,13 +73,13 @@ void pith_bench_judge(pith_bench_result *r, const pith_cost *cost, size_t cache_
     r->linear_rate = cost->linear_ops * runs_per_second;
     r->attention_rate = cost->attention_ops * runs_per_second;
     double pass_bytes = cost->read_bytes / cost->n_passes;
+    r->read_limit = larger(r->limits.read_before, r->limits.read_after);
+    r->int8_limit = larger(r->limits.int8_before, r->limits.int8_after);
     r->share_of_stream = -1;
     if (pass_bytes >= (double)cache_bytes * CACHE_MARGIN) {
-        r->share_of_stream =
-            pith_share(r->read_rate, larger(r->limits.read_before, r->limits.read_after));
+        r->share_of_stream = pith_share(r->read_rate, r->read_limit);
     }
-    r->share_of_int8 =
-        pith_share(r->linear_rate, larger(r->limits.int8_before, r->limits.int8_after));
+    r->share_of_int8 = pith_share(r->linear_rate, r->int8_limit);
     r->failed = r->share_of_stream > PITH_SHARE_LIMIT || r->share_of_int8 > PITH_SHARE_LIMIT;
 }
 
@@ -98,6 +98,9 @@ typedef struct bench {
     double *times;        /* [n_repeats] */
     double *firsts;       /* [n_repeats] time of the first step */
     double *steps;        /* [n_repeats, n_tokens] of a generation */
+    double *reads;        /* [n_repeats + 1] limits before, between and after the repeats */
+    double *int8s;        /* likewise */
+    double *shares;       /* [4, n_repeats] see judge_repeats */
     double fill_seconds;  /* filling the first session's context */
 } bench;
 
@@ -123,7 +126,8 @@ static void release(bench *b) {
     for (size_t s = 0; b->sessions != NULL && s < b->n_sessions; s++) {
         pith_session_free(b->sessions[s]);
     }
-    void *blocks[] = {b->sessions, b->next, b->ones, b->tokens, b->times, b->firsts, b->steps};
+    void *blocks[] = {b->sessions, b->next,  b->ones,  b->tokens, b->times,
+                      b->firsts,   b->steps, b->reads, b->int8s,  b->shares};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         pith_release(&pith_malloc_allocator, blocks[i]);
     }
@@ -162,8 +166,12 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
     b->times = pith_allocate(allocator, b->options->n_repeats, sizeof(double));
     b->firsts = pith_allocate(allocator, b->options->n_repeats, sizeof(double));
     b->steps = pith_allocate(allocator, n_steps, sizeof(double));
+    b->reads = pith_allocate_zeroed(allocator, b->options->n_repeats + 1, sizeof(double));
+    b->int8s = pith_allocate_zeroed(allocator, b->options->n_repeats + 1, sizeof(double));
+    b->shares = pith_allocate_zeroed(allocator, b->options->n_repeats, 4 * sizeof(double));
     if (b->sessions == NULL || b->next == NULL || b->ones == NULL || b->tokens == NULL ||
-        b->times == NULL || b->firsts == NULL || b->steps == NULL) {
+        b->times == NULL || b->firsts == NULL || b->steps == NULL || b->reads == NULL ||
+        b->int8s == NULL || b->shares == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens and %zu repeats",
                          n_drawn, b->options->n_repeats);
     }
@@ -237,11 +245,16 @@ static pith_status run_generation(bench *b, size_t repeat, size_t n_tokens, pith
     return status;
 }
 
-static pith_status run_all(bench *b, pith_error *error) {
+/* The limits are measured between the repeats too: on a shared machine they change within seconds,
+ * and each repeat is to be compared with what held beside it. */
+static pith_status run_all(bench *b, pith_pool *pool, pith_error *error) {
+    const pith_bench_probe *probe = b->options->probe;
     pith_status status = PITH_OK;
+    measure_limits(probe, pool, &b->reads[0], &b->int8s[0]);
     for (size_t r = 0; status == PITH_OK && r < b->options->n_repeats; r++) {
         status = b->test->generate ? run_generation(b, r, b->test->n_tokens, error)
                                    : run_prompt(b, r, error);
+        measure_limits(probe, pool, &b->reads[r + 1], &b->int8s[r + 1]);
     }
     return status;
 }
@@ -287,6 +300,40 @@ static void summarise(bench *b, pith_bench_result *result) {
     }
 }
 
+/* Compares each repeat with the limits beside it, then summarises: speed, limits and shares are
+ * medians over the repeats. */
+static void judge_repeats(bench *b, const pith_cost *cost, pith_bench_result *result) {
+    const size_t n = b->options->n_repeats;
+    const size_t cache_bytes = pith_cache_bytes();
+    double *figures[4] = {b->shares, b->shares + n, b->shares + 2 * n, b->shares + 3 * n};
+    for (size_t i = 0; i < n; i++) {
+        pith_bench_result one = {.tps = (double)cost->n_tokens / b->times[i],
+                                 .limits = {.read_before = b->reads[i],
+                                            .read_after = b->reads[i + 1],
+                                            .int8_before = b->int8s[i],
+                                            .int8_after = b->int8s[i + 1]}};
+        pith_bench_judge(&one, cost, cache_bytes);
+        figures[0][i] = one.read_limit;
+        figures[1][i] = one.int8_limit;
+        figures[2][i] = one.share_of_stream;
+        figures[3][i] = one.share_of_int8;
+    }
+    summarise(b, result);
+    result->limits = (pith_bench_limits){.read_before = b->reads[0],
+                                         .read_after = b->reads[n],
+                                         .int8_before = b->int8s[0],
+                                         .int8_after = b->int8s[n]};
+    pith_bench_judge(result, cost, cache_bytes); /* the rates */
+    double *medians[4] = {&result->read_limit, &result->int8_limit, &result->share_of_stream,
+                          &result->share_of_int8};
+    for (size_t i = 0; i < 4; i++) {
+        qsort(figures[i], n, sizeof(double), compare_doubles);
+        *medians[i] = pith_median(figures[i], n);
+    }
+    result->failed =
+        result->share_of_stream > PITH_SHARE_LIMIT || result->share_of_int8 > PITH_SHARE_LIMIT;
+}
+
 pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
                            const pith_bench_options *options, pith_bench_result *out,
                            pith_error *error) {
@@ -301,17 +348,13 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
         status = warm_up(&b, error);
     }
     for (size_t i = 0; status == PITH_OK && result.failed && i < MAX_ATTEMPTS; i++) {
-        pith_bench_limits *limits = &result.limits;
-        measure_limits(options->probe, model->pool, &limits->read_before, &limits->int8_before);
-        status = run_all(&b, error);
-        if (status != PITH_OK) {
-            break;
+        status = run_all(&b, model->pool, error);
+        if (status == PITH_OK) {
+            pith_work work =
+                pith_work_of(&model->llama, model->token_bytes, b.sessions[0]->kv.element);
+            pith_cost cost = pith_cost_of(&work, test, b.max_rows);
+            judge_repeats(&b, &cost, &result);
         }
-        measure_limits(options->probe, model->pool, &limits->read_after, &limits->int8_after);
-        summarise(&b, &result);
-        pith_work work = pith_work_of(&model->llama, model->token_bytes, b.sessions[0]->kv.element);
-        pith_cost cost = pith_cost_of(&work, test, b.max_rows);
-        pith_bench_judge(&result, &cost, pith_cache_bytes());
     }
     if (status == PITH_OK) {
         size_t peak;

@@ -7,7 +7,7 @@
 #include "perf/shares.h"
 #include "pith.h"
 
-/* What a test was compared with: each limit right before and right after it, per second. */
+/* What a run was compared with: each limit right before and right after it, per second. */
 typedef struct pith_bench_limits {
     double read_before, read_after; /* bytes */
     double int8_before, int8_after; /* operations; 0: not known for this instruction set */
@@ -25,10 +25,12 @@ typedef struct pith_bench_result {
                                      is only there to measure the stream; 0: unknown */
 
     double read_rate, linear_rate, attention_rate; /* reached at `tps`: bytes, operations per s */
-    pith_bench_limits limits;
-    double share_of_stream; /* read_rate / the larger of the two limits; -1: not known, or the
-                               weights may stay in the cache */
-    double share_of_int8;   /* likewise of linear_rate */
+    pith_bench_limits limits;                      /* before the first repeat and after the last */
+    double read_limit, int8_limit; /* medians of what each repeat was compared with: the larger of
+                                      the limits right before and right after it */
+    double share_of_stream; /* median of the repeats' read rates over their limits; -1: not known,
+                               or the weights may stay in the cache */
+    double share_of_int8;   /* likewise of the linear rates */
     bool failed;            /* a share above PITH_SHARE_LIMIT, in every attempt */
 } pith_bench_result;
 
@@ -59,7 +61,7 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
                            const pith_bench_options *options, pith_bench_result *out,
                            pith_error *error);
 
-/* Shares and rates from tps, limits and cost; what the two functions above leave to arithmetic. */
+/* Shares and rates of a single run from its tps, limits and cost. */
 void pith_bench_judge(pith_bench_result *result, const pith_cost *cost, size_t cache_bytes);
 
 /* Resident memory of the process in bytes, now and at its highest; 0 when the system does not say.

@@ -268,6 +268,7 @@ TEST(bench, runs_fill_their_result) {
         CHECK(tests[i].generate == (r.p50 > 0) && r.p50 <= r.p90 && r.p90 <= r.p99,
               "test %zu: %g %g %g", i, r.p50, r.p90, r.p99);
         CHECK(r.limits.read_before > 0 && r.limits.read_after > 0, "test %zu: no stream", i);
+        CHECK(r.read_limit > 0 && r.int8_limit > 0, "test %zu: compared with nothing", i);
         CHECK(r.read_rate > 0 && r.linear_rate > 0 && r.attention_rate > 0, "test %zu: %g %g %g", i,
               r.read_rate, r.linear_rate, r.attention_rate);
         CHECK(r.share_of_stream < 0, "test %zu: %g of the stream from the cache", i,
