@@ -334,7 +334,9 @@ const pith_command pith_command_bench = {
         "Right before and right after each repeat the limits of the machine are measured with the "
         "same threads and instruction set: how fast memory can be read, and how many int8 "
         "operations there are in a second. The share of the read stream is what generation is to "
-        "be judged by, the share of the int8 limit what prompts are. A share above 1.02 is a "
+        "be judged by, the share of the int8 limit what prompts are. Limits are the best of many "
+        "short stretches; JSON gives the share of the stream as it was sustained too. A share "
+        "above 1.02 is a "
         "failed measurement and an error. The share of the stream is left out for models so small "
         "that they may stay in the cache.",
     .example = "pith bench tale.pith -p 128,512 -n 64\n"

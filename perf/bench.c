@@ -15,7 +15,8 @@ enum {
     WARM_UP_TOKENS = 4,
     DEFAULT_BATCH = 512,
     MAX_ATTEMPTS = 3,
-    PAGE = 4096, /* bytes of the smallest page */
+    N_FIGURES = 6, /* of a repeat: three limits and the shares of them */
+    PAGE = 4096,   /* bytes of the smallest page */
     CACHE_MARGIN =
         4, /* what a pass reads, if less than this many caches, may be found in them again */
 };
@@ -54,13 +55,28 @@ void pith_bench_probe_free(pith_bench_probe *probe) {
     pith_probe_memory_free(&probe->memory);
 }
 
-static void measure_limits(const pith_bench_probe *probe, pith_pool *pool, double *read,
-                           double *int8) {
+/* The limits at one moment; all 0 without a probe. */
+typedef struct limits_now {
+    double read, sustained, int8;
+} limits_now;
+
+static limits_now measure_limits(const pith_bench_probe *probe, pith_pool *pool) {
     const double seconds = 0.2; /* each */
-    if (probe != NULL) {
-        *int8 = pith_limit_compute(&probe->probes.int8, pool, seconds);
-        *read = pith_limit_read(&probe->probes, &probe->memory, pool, seconds, NULL);
+    if (probe == NULL) {
+        return (limits_now){0};
     }
+    double int8 = pith_limit_compute(&probe->probes.int8, pool, seconds);
+    pith_read_limit read = pith_limit_read(&probe->probes, &probe->memory, pool, seconds);
+    return (limits_now){read.best, read.sustained, int8};
+}
+
+static pith_bench_limits around(const limits_now *before, const limits_now *after) {
+    return (pith_bench_limits){.read_before = before->read,
+                               .read_after = after->read,
+                               .sustained_before = before->sustained,
+                               .sustained_after = after->sustained,
+                               .int8_before = before->int8,
+                               .int8_after = after->int8};
 }
 
 static double larger(double a, double b) {
@@ -79,6 +95,9 @@ void pith_bench_judge(pith_bench_result *r, const pith_cost *cost, size_t cache_
     if (pass_bytes >= (double)cache_bytes * CACHE_MARGIN) {
         r->share_of_stream = pith_share(r->read_rate, r->read_limit);
     }
+    r->sustained_limit = larger(r->limits.sustained_before, r->limits.sustained_after);
+    r->share_of_sustained =
+        r->share_of_stream < 0 ? -1 : pith_share(r->read_rate, r->sustained_limit);
     r->share_of_int8 = pith_share(r->linear_rate, r->int8_limit);
     r->failed = r->share_of_stream > PITH_SHARE_LIMIT || r->share_of_int8 > PITH_SHARE_LIMIT;
 }
@@ -98,9 +117,8 @@ typedef struct bench {
     double *times;        /* [n_repeats] */
     double *firsts;       /* [n_repeats] time of the first step */
     double *steps;        /* [n_repeats, n_tokens] of a generation */
-    double *reads;        /* [n_repeats + 1] limits before, between and after the repeats */
-    double *int8s;        /* likewise */
-    double *shares;       /* [4, n_repeats] see judge_repeats */
+    limits_now *limits;   /* [n_repeats + 1] before, between and after the repeats */
+    double *shares;       /* [N_FIGURES, n_repeats] see judge_repeats */
     double fill_seconds;  /* filling the first session's context */
 } bench;
 
@@ -126,8 +144,8 @@ static void release(bench *b) {
     for (size_t s = 0; b->sessions != NULL && s < b->n_sessions; s++) {
         pith_session_free(b->sessions[s]);
     }
-    void *blocks[] = {b->sessions, b->next,  b->ones,  b->tokens, b->times,
-                      b->firsts,   b->steps, b->reads, b->int8s,  b->shares};
+    void *blocks[] = {b->sessions, b->next,  b->ones,   b->tokens, b->times,
+                      b->firsts,   b->steps, b->limits, b->shares};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         pith_release(&pith_malloc_allocator, blocks[i]);
     }
@@ -166,12 +184,11 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
     b->times = pith_allocate(allocator, b->options->n_repeats, sizeof(double));
     b->firsts = pith_allocate(allocator, b->options->n_repeats, sizeof(double));
     b->steps = pith_allocate(allocator, n_steps, sizeof(double));
-    b->reads = pith_allocate_zeroed(allocator, b->options->n_repeats + 1, sizeof(double));
-    b->int8s = pith_allocate_zeroed(allocator, b->options->n_repeats + 1, sizeof(double));
-    b->shares = pith_allocate_zeroed(allocator, b->options->n_repeats, 4 * sizeof(double));
+    b->limits = pith_allocate(allocator, b->options->n_repeats + 1, sizeof *b->limits);
+    b->shares = pith_allocate(allocator, b->options->n_repeats, N_FIGURES * sizeof(double));
     if (b->sessions == NULL || b->next == NULL || b->ones == NULL || b->tokens == NULL ||
-        b->times == NULL || b->firsts == NULL || b->steps == NULL || b->reads == NULL ||
-        b->int8s == NULL || b->shares == NULL) {
+        b->times == NULL || b->firsts == NULL || b->steps == NULL || b->limits == NULL ||
+        b->shares == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens and %zu repeats",
                          n_drawn, b->options->n_repeats);
     }
@@ -250,11 +267,11 @@ static pith_status run_generation(bench *b, size_t repeat, size_t n_tokens, pith
 static pith_status run_all(bench *b, pith_pool *pool, pith_error *error) {
     const pith_bench_probe *probe = b->options->probe;
     pith_status status = PITH_OK;
-    measure_limits(probe, pool, &b->reads[0], &b->int8s[0]);
+    b->limits[0] = measure_limits(probe, pool);
     for (size_t r = 0; status == PITH_OK && r < b->options->n_repeats; r++) {
         status = b->test->generate ? run_generation(b, r, b->test->n_tokens, error)
                                    : run_prompt(b, r, error);
-        measure_limits(probe, pool, &b->reads[r + 1], &b->int8s[r + 1]);
+        b->limits[r + 1] = measure_limits(probe, pool);
     }
     return status;
 }
@@ -305,28 +322,28 @@ static void summarise(bench *b, pith_bench_result *result) {
 static void judge_repeats(bench *b, const pith_cost *cost, pith_bench_result *result) {
     const size_t n = b->options->n_repeats;
     const size_t cache_bytes = pith_cache_bytes();
-    double *figures[4] = {b->shares, b->shares + n, b->shares + 2 * n, b->shares + 3 * n};
+    double *figures[N_FIGURES];
+    for (size_t i = 0; i < N_FIGURES; i++) {
+        figures[i] = b->shares + i * n;
+    }
     for (size_t i = 0; i < n; i++) {
         pith_bench_result one = {.tps = (double)cost->n_tokens / b->times[i],
-                                 .limits = {.read_before = b->reads[i],
-                                            .read_after = b->reads[i + 1],
-                                            .int8_before = b->int8s[i],
-                                            .int8_after = b->int8s[i + 1]}};
+                                 .limits = around(&b->limits[i], &b->limits[i + 1])};
         pith_bench_judge(&one, cost, cache_bytes);
         figures[0][i] = one.read_limit;
-        figures[1][i] = one.int8_limit;
-        figures[2][i] = one.share_of_stream;
-        figures[3][i] = one.share_of_int8;
+        figures[1][i] = one.share_of_stream;
+        figures[2][i] = one.sustained_limit;
+        figures[3][i] = one.share_of_sustained;
+        figures[4][i] = one.int8_limit;
+        figures[5][i] = one.share_of_int8;
     }
     summarise(b, result);
-    result->limits = (pith_bench_limits){.read_before = b->reads[0],
-                                         .read_after = b->reads[n],
-                                         .int8_before = b->int8s[0],
-                                         .int8_after = b->int8s[n]};
+    result->limits = around(&b->limits[0], &b->limits[n]);
     pith_bench_judge(result, cost, cache_bytes); /* the rates */
-    double *medians[4] = {&result->read_limit, &result->int8_limit, &result->share_of_stream,
-                          &result->share_of_int8};
-    for (size_t i = 0; i < 4; i++) {
+    double *medians[N_FIGURES] = {&result->read_limit,      &result->share_of_stream,
+                                  &result->sustained_limit, &result->share_of_sustained,
+                                  &result->int8_limit,      &result->share_of_int8};
+    for (size_t i = 0; i < N_FIGURES; i++) {
         qsort(figures[i], n, sizeof(double), compare_doubles);
         *medians[i] = pith_median(figures[i], n);
     }

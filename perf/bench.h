@@ -9,7 +9,8 @@
 
 /* What a run was compared with: each limit right before and right after it, per second. */
 typedef struct pith_bench_limits {
-    double read_before, read_after; /* bytes */
+    double read_before, read_after; /* bytes, at best */
+    double sustained_before, sustained_after;
     double int8_before, int8_after; /* operations; 0: not known for this instruction set */
 } pith_bench_limits;
 
@@ -31,7 +32,8 @@ typedef struct pith_bench_result {
     double share_of_stream; /* median of the repeats' read rates over their limits; -1: not known,
                                or the weights may stay in the cache */
     double share_of_int8;   /* likewise of the linear rates */
-    bool failed;            /* a share above PITH_SHARE_LIMIT, in every attempt */
+    double sustained_limit, share_of_sustained; /* likewise, with pith_read_limit.sustained */
+    bool failed; /* a share above PITH_SHARE_LIMIT, in every attempt */
 } pith_bench_result;
 
 /* What measures the limits beside a test: the probes of the model's instruction set. */

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -170,15 +171,22 @@ static const pith_probe_pattern patterns[] = {{0, 1},    {2048, 1}, {6144, 1}, {
                                               {2048, 2}, {0, 4},    {2048, 4}};
 enum { N_PATTERNS = sizeof patterns / sizeof patterns[0] };
 
-double pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory, pith_pool *pool,
-                       double seconds, pith_probe_pattern *best) {
+static int compare_seconds(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory,
+                                pith_pool *pool, double seconds) {
+    enum { KEPT = 128 }; /* times of a pattern; later ones replace the first */
+    double times[N_PATTERNS][KEPT];
+    size_t n_times[N_PATTERNS] = {0};
     size_t share = pith_pool_threads(pool) * SEGMENT_OF_THREAD;
     size_t segment = pith_min_size(memory->size, pith_max_size(SEGMENT, share));
     size_t n_segments = memory->size / segment;
     read_loop loop = {.read = probes->read, .n_pieces = segment / PIECE};
     team t = {.work = read_pieces, .argument = &loop};
-    double least = 0;
-    size_t chosen = 0;
     double start = pith_seconds();
     for (size_t i = 0; i < N_PATTERNS || pith_seconds() - start < seconds; i++) {
         /* Every segment is read before the first is read again, every pattern meets all. */
@@ -186,16 +194,24 @@ double pith_limit_read(const pith_probes *probes, const pith_probe_memory *memor
         loop.pattern = patterns[pattern];
         loop.data = memory->data + i % n_segments * segment;
         atomic_store(&loop.next, 0);
-        double elapsed = run_team(&t, pool);
-        if (i == 0 || elapsed < least) {
-            least = elapsed;
-            chosen = pattern;
+        times[pattern][n_times[pattern]++ % KEPT] = run_team(&t, pool);
+    }
+    double bytes = (double)(loop.n_pieces * USED);
+    pith_read_limit limit = {0};
+    for (size_t i = 0; i < N_PATTERNS; i++) {
+        size_t n = pith_min_size(n_times[i], KEPT);
+        if (n == 0) {
+            continue;
         }
+        qsort(times[i], n, sizeof(double), compare_seconds);
+        if (bytes / times[i][0] > limit.best) {
+            limit.best = bytes / times[i][0];
+            limit.pattern = patterns[i];
+        }
+        double middle = bytes / times[i][n / 2];
+        limit.sustained = middle > limit.sustained ? middle : limit.sustained;
     }
-    if (best != NULL) {
-        *best = patterns[chosen];
-    }
-    return (double)(loop.n_pieces * USED) / least;
+    return limit;
 }
 
 /* ---- Computing ------------------------------------------------------------------------------- */
@@ -273,8 +289,8 @@ void pith_limits_measure(const pith_probes *probes, const pith_probe_memory *hug
                          const pith_probe_memory *small, pith_pool *pool, pith_limits *out) {
     pith_limits limits = {.n_threads = pith_pool_threads(pool)};
     limits.int8 = pith_limit_compute(&probes->int8, pool, 0.2);
-    limits.read = pith_limit_read(probes, huge, pool, 0.5, &limits.pattern);
-    limits.read_small = pith_limit_read(probes, small, pool, 0.3, NULL);
+    limits.read = pith_limit_read(probes, huge, pool, 0.5);
+    limits.read_small = pith_limit_read(probes, small, pool, 0.3).best;
     limits.f32 = pith_limit_compute(&probes->f32, pool, 0.2);
     limits.bf16 = pith_limit_compute(&probes->bf16, pool, 0.2);
     limits.clock = pith_limit_clock();

@@ -27,10 +27,18 @@ size_t pith_cache_bytes(void);
 
 double pith_seconds(void); /* a monotonic clock */
 
-/* Best rate of reading the memory in about `seconds`, over all patterns worth trying, in bytes per
- * second; *best (may be NULL) is the pattern that gave it. */
-double pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory, pith_pool *pool,
-                       double seconds, pith_probe_pattern *best);
+/* How fast memory was read, in bytes per second. On a machine whose memory is shared with others
+ * the two differ: one is what it can do for a millisecond, the other what it does for longer. */
+typedef struct pith_read_limit {
+    double best;      /* in one stretch of some 64 MB, with any pattern */
+    double sustained; /* in the middle one of all stretches read with the pattern whose middle one
+                         was fastest */
+    pith_probe_pattern pattern; /* that gave the best */
+} pith_read_limit;
+
+/* Reads the memory for about `seconds` with all patterns worth trying. */
+pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory,
+                                pith_pool *pool, double seconds);
 
 /* Best rate of a compute probe in about `seconds`, operations per second; 0 when there is none. */
 double pith_limit_compute(const pith_peak *peak, pith_pool *pool, double seconds);
@@ -42,9 +50,8 @@ pith_limit_dispatch(pith_pool *pool); /* seconds of a loop in which every thread
 /* All limits at one thread count. */
 typedef struct pith_limits {
     size_t n_threads;
-    double read;       /* bytes per second, 2 MB pages */
-    double read_small; /* 4 KB pages */
-    pith_probe_pattern pattern;
+    pith_read_limit read;   /* 2 MB pages */
+    double read_small;      /* bytes per second, at best, 4 KB pages */
     double int8, f32, bf16; /* operations per second; 0: not there */
     double clock;           /* cycles per second */
     double dispatch;        /* seconds */
