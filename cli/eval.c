@@ -19,6 +19,7 @@
 typedef struct eval_settings {
     const char *model, *text, *reference;
     size_t context, windows;
+    size_t reference_kv; /* as pith_kv_type; 0: that of the model */
     bool json;
     pith_common_settings common;
 } eval_settings;
@@ -38,6 +39,12 @@ static const pith_option options[] = {
      .argument = "OTHER.pith",
      .help = "compare with this model: mean KL divergence and agreement of the likeliest token",
      .offset = offsetof(eval_settings, reference)},
+    {.name = "reference-kv",
+     .kind = PITH_OPTION_CHOICE,
+     .argument = "TYPE",
+     .choices = pith_kv_types,
+     .help = "type of the reference's KV cache, by default as --kv",
+     .offset = offsetof(eval_settings, reference_kv)},
     {.name = "context",
      .letter = 'c',
      .kind = PITH_OPTION_COUNT,
@@ -294,12 +301,12 @@ static pith_status check_reference(const eval_settings *settings, const pith_win
     return PITH_OK;
 }
 
-static pith_status new_session(const eval_settings *settings, const pith_model *model,
-                               size_t length, pith_session **out, pith_error *error) {
+static pith_status new_session(const pith_model *model, size_t kv_type, size_t length,
+                               pith_session **out, pith_error *error) {
     pith_session_options session_options = {
         .n_context = length,
         .n_batch = BATCH,
-        .kv_type = (pith_kv_type)settings->common.kv,
+        .kv_type = (pith_kv_type)kv_type,
         .all_logits = true,
     };
     return pith_session_new(out, model, &session_options, error);
@@ -316,6 +323,8 @@ static pith_status evaluate(pith_cli *cli, const eval_settings *settings, const 
     }
     pith_model_get_info(model, &info);
     state->n_vocab = info.n_vocab;
+    size_t reference_kv =
+        settings->reference_kv != 0 ? settings->reference_kv : settings->common.kv;
     size_t length = settings->context < info.n_context ? settings->context : info.n_context;
     pith_status status =
         pith_windows_load(&windows, model, settings->text, length, settings->windows, error);
@@ -323,10 +332,10 @@ static pith_status evaluate(pith_cli *cli, const eval_settings *settings, const 
         status = check_reference(settings, &windows, model, reference, error);
     }
     if (status == PITH_OK) {
-        status = new_session(settings, model, length, &state->session, error);
+        status = new_session(model, settings->common.kv, length, &state->session, error);
     }
     if (status == PITH_OK && reference != NULL) {
-        status = new_session(settings, reference, length, &state->reference, error);
+        status = new_session(reference, reference_kv, length, &state->reference, error);
     }
     if (status == PITH_OK) {
         status =
@@ -353,6 +362,9 @@ static pith_status evaluate(pith_cli *cli, const eval_settings *settings, const 
 
 static int run(pith_cli *cli, const void *arguments) {
     const eval_settings *settings = arguments;
+    if (settings->reference_kv != 0 && settings->reference == NULL) {
+        return pith_cli_usage(cli, "--reference-kv needs --reference OTHER.pith");
+    }
     pith_error error;
     pith_model *model = NULL;
     pith_model *reference = NULL;
@@ -381,7 +393,9 @@ const pith_command pith_command_eval = {
         "nats/token is the mean of -ln p, perplexity its exponential, bits/byte the sum divided by "
         "the bytes of the text. With --reference also the mean Kullback-Leibler divergence "
         "KL(reference || model) per token and how often both rank the same token first. Standard "
-        "errors treat positions as independent.",
+        "errors treat positions as independent. With the model itself as the reference, --kv int8 "
+        "and "
+        "--reference-kv f16 tell what a smaller cache costs.",
     .example = "pith eval llama2-int4.pith text.txt --reference llama2-bf16.pith",
     .operands = operands,
     .groups = groups,

@@ -10,7 +10,7 @@
 
 #define LOAD_SILENCE 0.5 /* seconds that opening a model may take before a bar appears */
 
-static const char *const kv_types[] = {"f32", "f16", "int8", NULL};
+const char *const pith_kv_types[] = {"f32", "f16", "int8", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 
 _Static_assert(PITH_KV_F32 == 1 && PITH_KV_F16 == 2 && PITH_KV_INT8 == 3, "--kv is an index");
@@ -39,7 +39,7 @@ const pith_option pith_common_options[] = {
     {.name = "kv",
      .kind = PITH_OPTION_CHOICE,
      .argument = "TYPE",
-     .choices = kv_types,
+     .choices = pith_kv_types,
      .help = "type of the KV cache, by default f32 for f32 weights and f16 for others; int8 is "
              "half of f16",
      .offset = offsetof(pith_common_settings, kv)},

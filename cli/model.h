@@ -32,6 +32,8 @@ typedef struct pith_sampling_settings {
     bool stats;
 } pith_sampling_settings;
 
+extern const char *const pith_kv_types[]; /* choices of --kv */
+
 extern const pith_option pith_common_options[];
 extern const pith_option pith_length_options[];
 extern const pith_option pith_sampling_options[];

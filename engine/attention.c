@@ -17,6 +17,7 @@ enum {
     CHUNK = 256, /* keys */
     BLOCK_ROWS =
         48,         /* query rows (row x head of the group) of one task, unless one group is more */
+    FINE_ROWS = 12, /* positions that skip later keys together, a full tile of the kernels */
     SPLIT_ROWS = 4, /* passes of at most this many rows are cut into single chunks */
 };
 
@@ -136,12 +137,29 @@ static void chunk_values(const pith_kernels *kernels, const chunk_part *c, float
     }
 }
 
+/* Attention of some consecutive rows, the first at `position`, to one chunk: o, m and l of each row
+ * and head of the group. Keys that only later rows see are left out. */
+static void attend_rows(const pith_forward *f, const chunk_part *part, size_t position,
+                        const float *q, float *scores, float *o, float *m, float *l) {
+    const pith_llama_config *config = &f->model->llama.config;
+    const pith_kernels *kernels = f->model->kernels;
+    size_t group = group_size(config);
+    size_t key = part->key;
+    chunk_scores(kernels, part, q, scores);
+    for (size_t i = 0; i < part->n_q; i++) {
+        size_t at = position + i / group;
+        size_t seen = pith_max_size(first_key(config, at), key) - key;
+        kernels->softmax(scores + i * CHUNK, seen, pith_min_size(at + 1 - key, CHUNK),
+                         pith_round_up(part->n_keys, PITH_KEY_BLOCK), &m[i], &l[i]);
+    }
+    chunk_values(kernels, part, scores, o);
+}
+
 /* Attention of the block's rows to one chunk: fills chunk_o, chunk_m, chunk_l for the rows that see
  * some of it, which are returned (relative to the block). */
 static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t kv_head,
                                    pith_row_block rows, size_t chunk, const attend *b) {
     const pith_llama_config *config = &f->model->llama.config;
-    const pith_kernels *kernels = f->model->kernels;
     size_t group = group_size(config);
     size_t start = f->rows[rows.first].position;
     size_t key = chunk * CHUNK;
@@ -151,21 +169,20 @@ static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t k
     while (end > first && first_key(config, start + end - 1) >= key + CHUNK) {
         end--;
     }
-    chunk_part part = {.kv = f->rows[rows.first].kv,
-                       .layer = layer,
-                       .kv_head = kv_head,
-                       .key = key,
-                       .n_keys = pith_min_size(start + end - key, CHUNK),
-                       .n_q = (end - first) * group};
-    chunk_scores(kernels, &part, b->q + first * group * config->head_dim, b->scores);
-    for (size_t i = 0; i < part.n_q; i++) {
-        size_t position = start + first + i / group;
-        size_t seen = pith_max_size(first_key(config, position), key) - key;
-        kernels->softmax(b->scores + i * CHUNK, seen, pith_min_size(position + 1 - key, CHUNK),
-                         pith_round_up(part.n_keys, PITH_KEY_BLOCK), &b->chunk_m[i],
-                         &b->chunk_l[i]);
+    /* Where the diagonal crosses the chunk, a few rows at a time. */
+    size_t step = start + first + 1 < key + CHUNK ? FINE_ROWS : end - first;
+    for (size_t row = first; row < end; row += step) {
+        size_t n = pith_min_size(step, end - row);
+        chunk_part part = {.kv = f->rows[rows.first].kv,
+                           .layer = layer,
+                           .kv_head = kv_head,
+                           .key = key,
+                           .n_keys = pith_min_size(start + row + n - key, CHUNK),
+                           .n_q = n * group};
+        size_t at = (row - first) * group;
+        attend_rows(f, &part, start + row, b->q + row * group * config->head_dim, b->scores,
+                    b->chunk_o + at * config->head_dim, b->chunk_m + at, b->chunk_l + at);
     }
-    chunk_values(kernels, &part, b->scores, b->chunk_o);
     return (pith_row_block){.first = first, .n = end - first};
 }
 

@@ -12,7 +12,8 @@ enum {
     TILE_ROWS = 12, /* query rows of a full tile, of two vectors */
     MAX_SUMS = 24,  /* query rows x vectors of a tile */
     MAX_VECTORS = 8,
-    SCORE_BLOCKS = 4,   /* of a tile with one query row */
+    SCORE_BLOCKS = 4,   /* of a tile with one query row; twice as many of codes, which are half
+                           the bytes */
     VALUE_AHEAD = 8192, /* bytes; scores fetch ahead by the blocks of a tile */
 };
 
@@ -118,6 +119,9 @@ PITH_INLINE void scores_blocks(const float *q, size_t n_q, size_t head_dim, cons
 PITH_INLINE void scores(const float *q, size_t n_q, size_t head_dim, const void *k, size_t n_blocks,
                         element type, float *s, size_t s_stride) {
     size_t b = 0;
+    for (; n_q < 4 && type == INT8 && b + 2 * SCORE_BLOCKS <= n_blocks; b += 2 * SCORE_BLOCKS) {
+        scores_blocks(q, n_q, head_dim, k, b, 2 * SCORE_BLOCKS, type, s, s_stride);
+    }
     for (; n_q < 4 && b + SCORE_BLOCKS <= n_blocks; b += SCORE_BLOCKS) {
         scores_blocks(q, n_q, head_dim, k, b, SCORE_BLOCKS, type, s, s_stride);
     }
@@ -154,9 +158,25 @@ PITH_INLINE __mmask16 valid_lanes(size_t j, size_t begin, size_t end) {
 }
 
 static float largest_score(const float *s, size_t begin, size_t end) {
-    __m512 largest = _mm512_set1_ps(-INFINITY);
+    __m512 tops[4];
     __mmask16 nan = 0;
-    for (size_t j = begin; j < end; j += 16) {
+    size_t j = begin;
+    for (size_t i = 0; i < 4; i++) {
+        tops[i] = _mm512_set1_ps(-INFINITY);
+    }
+    for (; j + 64 <= end; j += 64) { /* four chains, one comparison for two vectors */
+        PITH_UNROLL
+        for (size_t i = 0; i < 4; i += 2) {
+            __m512 a = _mm512_loadu_ps(s + j + i * 16);
+            __m512 b = _mm512_loadu_ps(s + j + i * 16 + 16);
+            nan |= _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
+            tops[i] = _mm512_max_ps(a, tops[i]);
+            tops[i + 1] = _mm512_max_ps(b, tops[i + 1]);
+        }
+    }
+    __m512 largest =
+        _mm512_max_ps(_mm512_max_ps(tops[0], tops[1]), _mm512_max_ps(tops[2], tops[3]));
+    for (; j < end; j += 16) {
         __mmask16 m = first_lanes(end - j);
         __m512 v = _mm512_mask_loadu_ps(largest, m, s + j);
         nan |= _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);

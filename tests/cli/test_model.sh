@@ -93,6 +93,16 @@ is "a model is at no distance from itself" "$(python3 -c '
 import json, sys
 d = json.load(open(sys.argv[1]))
 print(abs(d["kl"]) < 1e-12, d["top1_agreement"], d["tokens"])' "$T/out")" = "True 1.0 200"
+expect 0 "$PITH" eval "$T/int4.pith" "$T/text" --reference "$T/int4.pith" --json -w 2 --kv int8 \
+    --reference-kv f16
+cp "$T/out" "$T/eval"
+expect 0 "$PITH" eval "$T/int4.pith" "$T/text" --reference "$T/int4.pith" --json -w 2 --kv int8
+is "the reference has a cache of its own type" "$(python3 -c '
+import json, sys
+a, b = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))
+print(1e-9 < a["kl"] < 0.01, abs(b["kl"]) < 1e-12,
+      a["perplexity"] == b["perplexity"])' "$T/eval" "$T/out")" = "True True True"
+fails 2 'reference-kv needs --reference' "$PITH" eval "$TALE" "$T/text" --reference-kv f32
 fails 1 'not comparable' "$PITH" eval "$TALE" "$T/text" --reference "$T/fallback.pith"
 : >"$T/nothing"
 fails 1 'nothing to predict' "$PITH" eval "$TALE" "$T/nothing"
