@@ -1,6 +1,7 @@
 /* pith bench: tokens per second, of a model file or of random weights of a known shape, and how
  * much of the machine's limits that is. */
 #include "cli/bench_report.h"
+#include "cli/bench_search.h"
 
 #include <stddef.h>
 
@@ -14,6 +15,7 @@ typedef struct bench_settings {
     const char *model, *shape;
     size_t type; /* 1 + pith_type */
     bool limits;
+    size_t search;
     const char *prompts, *generations, *depths, *sessions;
     size_t repeats, output, batch, context;
     pith_common_settings common;
@@ -85,6 +87,13 @@ static const pith_option options[] = {
      .help = "measure the machine instead: read stream, int8 and float operations, clock, "
              "dispatch, at several numbers of threads",
      .offset = offsetof(bench_settings, limits)},
+    {.name = "search",
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = 10000000,
+     .help = "time searches of N random int8 vectors of 384 elements in a database instead",
+     .offset = offsetof(bench_settings, search)},
     {.name = "repeat",
      .letter = 'r',
      .kind = PITH_OPTION_COUNT,
@@ -293,6 +302,17 @@ static int run(pith_cli *cli, const void *arguments) {
     const bench_settings *settings = arguments;
     pith_error error;
     pith_bench_report report = {.n_tests = 0};
+    if (settings->search != 0) {
+        if (settings->model != NULL || settings->shape != NULL || settings->limits) {
+            return pith_cli_usage(cli, "--search stands alone");
+        }
+        if (settings->output == PITH_BENCH_CSV) {
+            return pith_cli_usage(cli, "--search is printed as md, json or jsonl");
+        }
+        pith_status status =
+            pith_bench_search(cli, settings->search, settings->repeats, settings->output, &error);
+        return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+    }
     if (settings->limits) {
         if (settings->model != NULL || settings->shape != NULL) {
             return pith_cli_usage(cli, "--limits needs no model");
@@ -341,7 +361,8 @@ const pith_command pith_command_bench = {
         "that they may stay in the cache.",
     .example = "pith bench tale.pith -p 128,512 -n 64\n"
                "pith bench --shape llama2-7b --type int4 -n 32 -d 0,1000,4000 -r 3 -o json\n"
-               "pith bench --limits -t 2",
+               "pith bench --limits -t 2\n"
+               "pith bench --search 100000 -r 20",
     .operands = operands,
     .groups = groups,
     .settings_size = sizeof(bench_settings),

@@ -133,5 +133,10 @@ pith_status pith_index_lines(pith_index *run, pith_error *error) {
         }
     }
     pith_lines_release(&lines);
+    if (status == PITH_ERROR_FORMAT) { /* the documents before the bad line are good */
+        pith_error other;
+        pith_status flushed = pith_indexer_flush(run->indexer, &other);
+        return flushed == PITH_OK ? status : pith_fail(error, flushed, "%s", other.message);
+    }
     return status;
 }

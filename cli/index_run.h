@@ -35,7 +35,7 @@ void pith_index_committed(void *user, const pith_store_document *document, size_
 /* Gives a document to the indexer unless the collection holds the same. */
 pith_status pith_index_document(pith_index *run, pith_store_document *document, pith_error *error);
 
-/* JSON Lines from standard input. */
+/* JSON Lines from standard input, up to the first bad line; those before it are committed. */
 pith_status pith_index_lines(pith_index *run, pith_error *error);
 
 /* A file, or every text file below a directory; what vanished there is removed. Files that cannot

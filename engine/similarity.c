@@ -5,6 +5,14 @@
 #include <math.h>
 #include <string.h>
 
+double pith_dot_f32(const float *a, const float *b, size_t n) {
+    return pith_kernels_best()->dot_f32(a, b, n);
+}
+
+double pith_dot_int8(const int8_t *a, const int8_t *b, size_t n) {
+    return pith_kernels_best()->dot_int8(a, b, n);
+}
+
 double pith_cosine_f32(const float *a, const float *b, size_t n) {
     const pith_kernels *kernels = pith_kernels_best();
     double norms = kernels->dot_f32(a, a, n) * kernels->dot_f32(b, b, n);

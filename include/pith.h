@@ -433,6 +433,11 @@ PITH_API pith_status pith_embed(const pith_model *model, const pith_embed_input 
 PITH_API double pith_cosine_f32(const float *a, const float *b, size_t n);
 PITH_API double pith_cosine_int8(const int8_t *a, const int8_t *b, size_t n);
 
+/* The dot products of it, for a search that computes the norm of its query once: the same sums, so
+ * that dot / sqrt(norm x norm) is the same double. n <= 65536 for int8. Any thread, no state. */
+PITH_API double pith_dot_f32(const float *a, const float *b, size_t n);
+PITH_API double pith_dot_int8(const int8_t *a, const int8_t *b, size_t n);
+
 /* The int8 form of a vector [n] for storage: codes = round to even(x * 127 / max |x|). The scale is
  * not kept: cosines do not need it. A vector with NaN or infinity gives zeros. */
 PITH_API void pith_quantize_vector(const float *x, size_t n, int8_t *codes);

@@ -27,6 +27,12 @@ static bool copy_column(sqlite3_stmt *row, int column, char *out, size_t size) {
 static pith_status read_row(pith_store *store, sqlite3_stmt *row, pith_store_collection *out,
                             pith_error *error) {
     pith_store_collection c = {.id = sqlite3_column_int64(row, 0)};
+    for (int column = 1; column <= 3; column++) {
+        if (sqlite3_column_text(row, column) == NULL &&
+            sqlite3_errcode(store->db) == SQLITE_NOMEM) {
+            return pith_store_fail(store, SQLITE_NOMEM, "read the collections", error);
+        }
+    }
     int64_t dimension = sqlite3_column_int64(row, 4);
     int64_t type = sqlite3_column_int64(row, 5);
     int64_t chunk = sqlite3_column_int64(row, 6);

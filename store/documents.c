@@ -337,6 +337,10 @@ static pith_status collect_gone(pith_store *store, const pith_store_collection *
         code = SQLITE_OK;
         const char *key = (const char *)sqlite3_column_text(row, 1);
         size_t n_key = (size_t)sqlite3_column_bytes(row, 1);
+        if (key == NULL && sqlite3_errcode(store->db) == SQLITE_NOMEM) {
+            code = SQLITE_NOMEM;
+            break;
+        }
         bool under =
             key != NULL && n_key >= n_root && memcmp(key, root, n_root) == 0 &&
             (n_key == n_root || key[n_root] == '/' || (n_root > 0 && root[n_root - 1] == '/'));

@@ -3,6 +3,7 @@
 #include "store/functions.h"
 #include "store/store.h"
 
+#include <math.h>
 #include <sqlite3ext.h>
 #include <stdint.h>
 #include <string.h>
@@ -70,6 +71,26 @@ static bool read_vector(sqlite3_context *context, const char *function, sqlite3_
     return true;
 }
 
+static double dot(const vector *a, const vector *b) {
+    return a->is_int8 ? pith_dot_int8(a->data, b->data, a->n)
+                      : pith_dot_f32(a->data, b->data, a->n);
+}
+
+/* The squared norms of both arguments. SQLite keeps what it is given for an argument that is a
+ * constant of the statement, as the query of a search is, and drops it for others. */
+static void find_norms(sqlite3_context *context, const vector *const *arguments, double *norms) {
+    const double *known[2] = {sqlite3_get_auxdata(context, 0), sqlite3_get_auxdata(context, 1)};
+    bool first = known[0] == NULL && known[1] == NULL;
+    for (int i = 0; i < 2; i++) {
+        norms[i] = known[i] != NULL ? *known[i] : dot(arguments[i], arguments[i]);
+        double *keep = first ? sqlite3_malloc(sizeof *keep) : NULL;
+        if (keep != NULL) {
+            *keep = norms[i];
+            sqlite3_set_auxdata(context, i, keep, sqlite3_free);
+        }
+    }
+}
+
 static void cosine(sqlite3_context *context, int n, sqlite3_value **arguments) {
     static const char name[] = "pith_cosine";
     vector a;
@@ -91,8 +112,10 @@ static void cosine(sqlite3_context *context, int n, sqlite3_value **arguments) {
         refuse(context, name, text != NULL ? text : "vectors of different lengths");
         sqlite3_free(text);
     } else {
-        sqlite3_result_double(context, a.is_int8 ? pith_cosine_int8(a.data, b.data, a.n)
-                                                 : pith_cosine_f32(a.data, b.data, a.n));
+        double norms[2];
+        find_norms(context, (const vector *const[]){&a, &b}, norms);
+        double product = norms[0] * norms[1];
+        sqlite3_result_double(context, product == 0 ? 0 : dot(&a, &b) / sqrt(product));
     }
     sqlite3_free(a.copy);
     sqlite3_free(b.copy);

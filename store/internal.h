@@ -13,7 +13,8 @@ struct pith_store {
     char *path;
     const pith_allocator *allocator;
     int busy_milliseconds;
-    bool in_transaction; /* of the caller */
+    bool in_transaction;         /* of the caller */
+    struct pith_nearest *search; /* in progress */
 };
 
 /* Fills `error` for the result code of SQLite's last call: "PATH: cannot ACTION: REASON". */
@@ -36,6 +37,9 @@ pith_status pith_store_step(pith_store *store, sqlite3_stmt *statement, const ch
  * else rolls back, and returns what came of it. */
 pith_status pith_store_enter(pith_store *store, pith_error *error);
 pith_status pith_store_leave(pith_store *store, pith_status status, pith_error *error);
+
+/* Adds the function of pith_store_search to the connection; returns SQLite's result code. */
+int pith_nearest_register(pith_store *store);
 
 /* Ids of chunks: the collection's id, then 32 bits counted up, so that the vectors of a collection
  * are one range of their table. */

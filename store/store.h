@@ -157,7 +157,8 @@ typedef struct pith_store_hit {
 
 /* The `k` chunks closest to the vector query [dimension], best first, the earlier written first
  * among equals; exact: every vector is compared. With int8 vectors the query is quantised likewise.
- * hits [k]; *n_hits is less than k when there are fewer. Errors also: NUMERIC (NaN or infinity). */
+ * hits [k], which a failed search may have overwritten; *n_hits is less than k when there are
+ * fewer. Errors also: NUMERIC (NaN or infinity). */
 pith_status pith_store_search(pith_store *store, const pith_store_collection *collection,
                               const float *query, size_t k, pith_store_hit *hits, size_t *n_hits,
                               pith_error *error);

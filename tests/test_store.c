@@ -1,7 +1,9 @@
 /* The store: collections and what binds them, documents, search against a plain double ranking. */
+#include "store/internal.h"
 #include "tests/store_data.h"
 #include "tests/test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,70 +170,123 @@ TEST(store, collections_are_listed_and_deleted_apart) {
 
 typedef struct ranked {
     double score;
-    size_t i;
+    int64_t chunk;
 } ranked;
 
 static int by_rank(const void *a, const void *b) {
     const ranked *x = a;
     const ranked *y = b;
-    return x->score != y->score ? (x->score < y->score ? 1 : -1) : (x->i > y->i) - (x->i < y->i);
+    return x->score != y->score ? (x->score < y->score ? 1 : -1)
+                                : (x->chunk > y->chunk) - (x->chunk < y->chunk);
+}
+
+/* Cosine in plain double arithmetic, of a blob as docs/search.md defines it. */
+static double plain_cosine(pith_vector_type type, const uint8_t *blob, const float *query,
+                           const int8_t *query_codes) {
+    double dot = 0;
+    double norm = 0;
+    double query_norm = 0;
+    for (size_t d = 0; d < TEST_STORE_DIMENSION; d++) {
+        float value;
+        memcpy(&value, blob + (type == PITH_VECTOR_F32 ? 4 * d : 0), sizeof value);
+        double x = type == PITH_VECTOR_F32 ? (double)value : (double)(int8_t)blob[d];
+        double y = type == PITH_VECTOR_F32 ? (double)query[d] : (double)query_codes[d];
+        dot += x * y;
+        norm += x * x;
+        query_norm += y * y;
+    }
+    return dot / sqrt(norm * query_norm);
+}
+
+/* Ranks what the database holds. */
+static void rank_all(pith_store *store, pith_vector_type type, const float *query, ranked *all,
+                     size_t n_all) {
+    sqlite3_stmt *row = NULL;
+    int8_t codes[TEST_STORE_DIMENSION];
+    size_t n = 0;
+    double largest = 0;
+    for (size_t d = 0; d < TEST_STORE_DIMENSION; d++) {
+        largest = fmax(largest, fabs((double)query[d]));
+    }
+    for (size_t d = 0; d < TEST_STORE_DIMENSION; d++) {
+        codes[d] = (int8_t)nearbyint((double)query[d] * 127 / largest);
+    }
+    CHECK(sqlite3_prepare_v2(store->db, "SELECT id, vector FROM vectors", -1, &row, NULL) ==
+              SQLITE_OK,
+          "%s", sqlite3_errmsg(store->db));
+    while (sqlite3_step(row) == SQLITE_ROW) {
+        size_t size = type == PITH_VECTOR_F32 ? TEST_STORE_DIMENSION * 4 : TEST_STORE_DIMENSION + 1;
+        CHECK(n < n_all && (size_t)sqlite3_column_bytes(row, 1) == size, "vector %zu has %d bytes",
+              n, sqlite3_column_bytes(row, 1));
+        all[n].chunk = sqlite3_column_int64(row, 0);
+        all[n++].score = plain_cosine(type, sqlite3_column_blob(row, 1), query, codes);
+    }
+    sqlite3_finalize(row);
+    CHECK(n == n_all, "%zu vectors, expected %zu", n, n_all);
+    qsort(all, n_all, sizeof *all, by_rank);
+}
+
+/* The same order from the query that any SQLite shell can run. */
+static void check_sql(pith_store *store, pith_vector_type type, const float *query,
+                      const ranked *all, size_t k) {
+    sqlite3_stmt *row = NULL;
+    const char *sql = type == PITH_VECTOR_F32
+                          ? "SELECT id FROM vectors ORDER BY pith_cosine(vector, ?) DESC, id"
+                          : "SELECT id FROM vectors ORDER BY pith_cosine(pith_quantize(?), vector) "
+                            "DESC, id";
+    CHECK(sqlite3_prepare_v2(store->db, sql, -1, &row, NULL) == SQLITE_OK, "%s",
+          sqlite3_errmsg(store->db));
+    sqlite3_bind_blob(row, 1, query, TEST_STORE_DIMENSION * sizeof *query, SQLITE_STATIC);
+    for (size_t i = 0; i < k; i++) {
+        CHECK(sqlite3_step(row) == SQLITE_ROW && sqlite3_column_int64(row, 0) == all[i].chunk,
+              "type %d rank %zu of the SQL query", (int)type, i);
+    }
+    sqlite3_finalize(row);
 }
 
 /* Few distinct vectors, so that there are ties. */
 static void check_ranking(pith_vector_type type, uint64_t seed) {
-    enum { DOCUMENTS = 200, K = 50 };
-    static float vectors[DOCUMENTS * TEST_STORE_CHUNKS][TEST_STORE_DIMENSION];
+    enum { DOCUMENTS = 200, COPIES = 30, ALL = DOCUMENTS * TEST_STORE_CHUNKS + COPIES };
+    static const size_t counts[] = {0, 1, 50, ALL, ALL + 7};
+    static ranked all[ALL];
+    static pith_store_hit hits[ALL + 7];
     pith_store_collection notes;
-    pith_store_hit hits[K];
-    size_t n;
-    int8_t query_codes[TEST_STORE_DIMENSION];
-    int8_t codes[TEST_STORE_DIMENSION];
+    float vector[TEST_STORE_DIMENSION];
+    float query[TEST_STORE_DIMENSION];
     pith_store *store = test_store_open(test_path("rank.db"), type, &notes);
     OK(pith_store_begin(store, &error));
     for (size_t i = 0; i < DOCUMENTS; i++) {
         OK(test_store_put(store, &notes, i, i % 40, &error));
-        for (size_t c = 0; c < TEST_STORE_CHUNKS; c++) {
-            test_store_vector(i, i % 40, c, vectors[i * TEST_STORE_CHUNKS + c]);
-        }
     }
-    for (size_t i = 0; i < 30; i++) { /* the same vectors again under other numbers */
+    for (size_t i = 0; i < COPIES; i++) { /* the same vectors again under other numbers */
         pith_store_document document = {.text = ""};
+        pith_store_chunk chunk = {0, 0};
         char key[16];
         snprintf(key, sizeof key, "copy-%zu", i);
         document.key = key;
         document.n_key = strlen(key);
-        pith_store_chunk chunk = {0, 0};
-        OK(pith_store_put(store, &notes, &document, &chunk, 1, vectors[i % 3], &error));
+        test_store_vector(0, 0, i % 3, vector);
+        OK(pith_store_put(store, &notes, &document, &chunk, 1, vector, &error));
     }
     OK(pith_store_commit(store, &error));
-    float query[TEST_STORE_DIMENSION];
+    test_store_vector(0, 0, 0, query);
     for (size_t d = 0; d < TEST_STORE_DIMENSION; d++) {
-        query[d] = vectors[0][d] + 0.3f * test_random_normal(&seed);
+        query[d] += 0.3f * test_random_normal(&seed);
     }
-    pith_quantize_vector(query, TEST_STORE_DIMENSION, query_codes);
-    size_t n_all = DOCUMENTS * TEST_STORE_CHUNKS + 30;
-    ranked *all = calloc(n_all, sizeof *all);
-    CHECK(all != NULL, "out of memory");
-    for (size_t i = 0; i < n_all; i++) {
-        const float *v =
-            vectors[i < DOCUMENTS * TEST_STORE_CHUNKS ? i
-                                                      : (i - DOCUMENTS * TEST_STORE_CHUNKS) % 3];
-        pith_quantize_vector(v, TEST_STORE_DIMENSION, codes);
-        all[i].i = i;
-        all[i].score = type == PITH_VECTOR_F32
-                           ? pith_cosine_f32(v, query, TEST_STORE_DIMENSION)
-                           : pith_cosine_int8(codes, query_codes, TEST_STORE_DIMENSION);
+    rank_all(store, type, query, all, ALL);
+    check_sql(store, type, query, all, ALL);
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        size_t expected = counts[c] < ALL ? counts[c] : ALL;
+        size_t n = 99;
+        OK(pith_store_search(store, &notes, query, counts[c], hits, &n, &error));
+        CHECK(n == expected, "%zu hits, expected %zu", n, expected);
+        for (size_t i = 0; i < n; i++) {
+            CHECK(hits[i].chunk == all[i].chunk && fabs(hits[i].score - all[i].score) < 1e-14,
+                  "type %d k %zu rank %zu: chunk %lld with %a, expected %lld with %a", (int)type,
+                  counts[c], i, (long long)hits[i].chunk, hits[i].score, (long long)all[i].chunk,
+                  all[i].score);
+        }
     }
-    qsort(all, n_all, sizeof *all, by_rank);
-    OK(pith_store_search(store, &notes, query, K, hits, &n, &error));
-    CHECK(n == K, "%zu hits", n);
-    for (size_t i = 0; i < K; i++) {
-        size_t chunk = (size_t)(hits[i].chunk - (notes.id << 32)) - 1;
-        CHECK(chunk == all[i].i && hits[i].score == all[i].score,
-              "type %d rank %zu: chunk %zu with %a, expected %zu with %a", (int)type, i, chunk,
-              hits[i].score, all[i].i, all[i].score);
-    }
-    free(all);
     pith_store_close(store);
     remove(test_path("rank.db"));
 }
@@ -245,6 +300,58 @@ TEST(store, ranking_of_int8_vectors_is_exact) {
 TEST(store, ranking_of_f32_vectors_is_exact) {
     for (uint64_t seed = 1; seed <= 3; seed++) {
         check_ranking(PITH_VECTOR_F32, seed);
+    }
+}
+
+static int interrupt(void *user) {
+    pith_store_interrupt(user);
+    return 0;
+}
+
+TEST(store, an_interrupted_search_stops_and_the_store_goes_on) {
+    pith_store_collection notes;
+    pith_store_hit hits[10];
+    size_t n = 77;
+    float query[TEST_STORE_DIMENSION];
+    pith_store *store = test_store_open(test_path("stop.db"), 0, &notes);
+    for (size_t i = 0; i < 40; i++) {
+        OK(test_store_put(store, &notes, i, 1, &error));
+    }
+    test_store_vector(1, 1, 0, query);
+    pith_store_interrupt(store); /* nothing is running: no effect */
+    sqlite3_progress_handler(store->db, 100, interrupt, store);
+    CHECK(pith_store_search(store, &notes, query, 10, hits, &n, &error) == PITH_ERROR_STOPPED &&
+              n == 77,
+          "%zu hits: %s", n, error.message);
+    CHECK(test_store_put(store, &notes, 50, 1, &error) == PITH_ERROR_STOPPED, "%s", error.message);
+    sqlite3_progress_handler(store->db, 0, NULL, NULL);
+    OK(pith_store_search(store, &notes, query, 10, hits, &n, &error));
+    CHECK(n == 10, "%zu hits", n);
+    OK(pith_store_collection_find(store, "notes", &notes, &error));
+    CHECK(notes.n_documents == 40, "%zu documents", notes.n_documents);
+    pith_store_close(store);
+}
+
+TEST(store, damaged_vectors_are_named_as_such) {
+    static const char *const changes[] = {
+        "UPDATE vectors SET vector = x'0102030400' WHERE rowid = (SELECT max(id) FROM vectors)",
+        "UPDATE vectors SET vector = CAST(substr(vector, 1, 24) || x'01' AS BLOB)",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        pith_store_collection notes;
+        pith_store_hit hit;
+        size_t n = 77;
+        float query[TEST_STORE_DIMENSION] = {1};
+        const char *path = test_path(i == 0 ? "short.db" : "padding.db");
+        pith_store *store = test_store_open(path, 0, &notes);
+        OK(test_store_put(store, &notes, 1, 1, &error));
+        CHECK(sqlite3_exec(store->db, changes[i], NULL, NULL, NULL) == SQLITE_OK, "%s",
+              sqlite3_errmsg(store->db));
+        CHECK(pith_store_search(store, &notes, query, 1, &hit, &n, &error) == PITH_ERROR_FORMAT &&
+                  n == 77 && strstr(error.message, "a vector is damaged") != NULL &&
+                  strstr(error.message, path) != NULL,
+              "case %zu: %s", i, error.message);
+        pith_store_close(store);
     }
 }
 

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -200,6 +202,27 @@ TEST(store_faults, a_failed_write_loses_nothing) {
     struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
     CHECK(setrlimit(RLIMIT_FSIZE, &all) == 0, "%s", strerror(errno));
     check_whole(path, n, 0);
+}
+
+static void no_limit(pith_store *store) {
+    (void)store;
+}
+
+/* Needs the right to mount; without it the two tests above have to do. */
+TEST(store_faults, a_small_file_system_loses_nothing) {
+    const char *directory = test_path("small");
+    CHECK(mkdir(directory, 0700) == 0, "%s", strerror(errno));
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", directory, "tmpfs", 0, "size=2m") != 0) {
+        fprintf(stderr, "skipped: cannot mount a file system: %s\n", strerror(errno));
+        return;
+    }
+    const char *path = test_path("small/full.db");
+    char full[300];
+    snprintf(full, sizeof full, "%s", path);
+    size_t n = fill(full, no_limit, "disk is full");
+    check_whole(full, n, 0);
+    CHECK(umount(directory) == 0, "%s", strerror(errno));
 }
 
 /* ---- Other processes, other files ------------------------------------------------------------ */

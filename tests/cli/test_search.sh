@@ -37,6 +37,64 @@ prints '"id": "a".*"metadata": \{"n": 1\}'
 echo '{"id": "a"}' >"$T/lines"
 fails 1 'line 1: .*"text"' "$PITH" index "$ENCODER" "$T/s.db" lines <"$T/lines"
 
+# A bad line ends the command; what came before it is there.
+printf '%s\n' '{"id": "b", "text": "before"}' 'no JSON' '{"id": "c", "text": "after"}' >"$T/lines"
+expect 1 "$PITH" index "$ENCODER" "$T/s.db" lines --json <"$T/lines"
+says 'line 2: not valid JSON'
+prints '^.*"id": "b"'
+is "only the line before the bad one is reported" "$(wc -l <"$T/out")" = 1
+is "it is there" "$(sqlite3 "$T/s.db" "SELECT group_concat(key, ' ') FROM (SELECT key FROM documents
+    WHERE collection = 2 ORDER BY key)")" = '2 a b'
+
+# Files large, empty and unreadable.
+mkdir "$T/odd"
+: >"$T/odd/empty"
+awk 'BEGIN { for (i = 0; i < 150000; i++) printf "word%d%s", i, i % 9 ? " " : "\n" }' >"$T/odd/large"
+mkdir "$T/odd/closed"
+expect 0 "$PITH" index "$ENCODER" "$T/odd.db" odd "$T/odd" --json
+prints '/odd/empty", "chunks": 0'
+prints '/odd/large", "chunks": [0-9]{4,}'
+if [ "$(id -u)" != 0 ]; then
+    echo closed >"$T/odd/closed/file"
+    touch "$T/odd/large"
+    chmod 0 "$T/odd/closed" "$T/odd/empty"
+    touch "$T/odd/empty"
+    expect 1 "$PITH" index "$ENCODER" "$T/odd.db" odd "$T/odd" --json
+    says 'closed: Permission denied'
+    says '1 unchanged'
+    chmod 700 "$T/odd/closed"
+else
+    skip "unreadable files: root reads everything"
+fi
+
+# Killed at work, again and again; every document is there once in the end, each reported one too.
+awk 'BEGIN { for (i = 0; i < 4000; i++) printf "{\"id\": %d, \"text\": \"text %d of many\"}\n", i, i }' >"$T/many"
+: >"$T/reported"
+killed=0
+for round in 1 2 3 4 5 6 7 8 9 10; do
+    "$PITH" index "$ENCODER" "$T/killed.db" many --json -t 1 <"$T/many" >"$T/round" 2>"$T/err" &
+    child=$!
+    while kill -0 "$child" 2>/dev/null && [ ! -s "$T/round" ]; do :; done
+    kill -9 "$child" 2>/dev/null && killed=$((killed + 1))
+    wait "$child" 2>/dev/null
+    cat "$T/round" >>"$T/reported"
+    is "round $round: the database is whole" \
+        "$(sqlite3 "$T/killed.db" 'PRAGMA integrity_check')" = ok
+    is "round $round: what was reported is there" "$(sed -n 's/.*"id": "\([0-9]*\)".*}$/\1/p' \
+        "$T/reported" | while read -r id; do echo "SELECT count(*) FROM documents WHERE key = '$id';"
+        done | sqlite3 "$T/killed.db" | grep -vc '^1$')" = 0
+done
+is "it was killed at work" "$killed" -ge 5
+expect 0 "$PITH" index "$ENCODER" "$T/killed.db" many --json <"$T/many"
+is "every document is there once" "$(sqlite3 "$T/killed.db" 'SELECT count(*) || " " ||
+    count(DISTINCT key) || " " || (SELECT count(*) FROM vectors) FROM documents')" = '4000 4000 4000'
+
+expect 0 "$PITH" bench --search 500 -r 3
+prints '^.*first after open'
+expect 0 "$PITH" bench --search 500 -r 3 -o json
+prints '"vectors": 500.*"later_ms": \{"median"'
+fails 2 'stands alone' "$PITH" bench --search 500 "$ENCODER"
+
 fails 1 "no collection 'none'" "$PITH" search "$ENCODER" "$T/s.db" none x
 fails 1 'no such file' "$PITH" search "$ENCODER" "$T/none.db" none x
 fails 1 'encoder' "$PITH" index "$TALE" "$T/s.db" texts "$T/texts"
