@@ -433,12 +433,14 @@ TEST(wordpiece, a_long_text_is_cut_as_if_read_whole) {
         "\xC2\xA0",     "abab",    "new",    "New York ",
         "york\t",       "[MA",
     };
+    static const char single_word[] =
+        "{\"additional_special_tokens\": [{\"content\": \"york\", \"normalized\": true, "
+        "\"single_word\": true, \"lstrip\": true}]}";
     static const char *const tokens[] = {
         "{}",
         "{\"additional_special_tokens\": [{\"content\": \"a b\", \"normalized\": false}]}",
         "{\"additional_special_tokens\": [{\"content\": \"new york\", \"normalized\": true}]}",
-        "{\"additional_special_tokens\": [{\"content\": \"york\", \"normalized\": true, "
-        "\"single_word\": true, \"lstrip\": true}]}",
+        single_word,
     };
     char *text = malloc(ROOM + 16);
     for (unsigned i = 0; i < 24; i++) {
