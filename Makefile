@@ -224,7 +224,8 @@ ubsan: ## the tests under UBSan alone
 	$(MAKE) BUILD=$(BUILD)/ubsan OPT='$(SANITIZE_OPT)' \
 	  SANITIZE='-fsanitize=undefined -fno-sanitize-recover=all' unit golden-bin
 	$(BUILD)/ubsan/tests/golden -j$(CRITERION_JOBS)
-TSAN_TESTS := pool engine bench golden/int4_is_identical pith_file embed/concurrent
+TSAN_TESTS := pool engine bench golden/int4_is_identical embed/concurrent pith_file/read \
+              pith_file/loading pith_file/opens_every
 tsan: ## the tests that use threads under ThreadSanitizer
 	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread plain-bin
 	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tsan/tests/plain $(TSAN_TESTS)
