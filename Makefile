@@ -170,6 +170,7 @@ golden-scripts: $(BUILD)/pith ## the independent numpy implementation against th
 	$(PYTHON) golden/check_reference.py
 	$(PYTHON) golden/check_pith_file.py weights/models/tale-int4.pith
 	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
+	$(PYTHON) golden/check_encoder.py $(BUILD)/pith
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
 	PITH=$(BUILD)/pith tests/cli/run.sh
 
@@ -223,7 +224,8 @@ ubsan: ## the tests under UBSan alone
 	$(MAKE) BUILD=$(BUILD)/ubsan OPT='$(SANITIZE_OPT)' \
 	  SANITIZE='-fsanitize=undefined -fno-sanitize-recover=all' unit golden-bin
 	$(BUILD)/ubsan/tests/golden -j$(CRITERION_JOBS)
-TSAN_TESTS := pool engine bench golden/int4_is_identical
+TSAN_TESTS := pool engine bench golden/int4_is_identical embed/concurrent pith_file/read \
+              pith_file/loading pith_file/opens_every
 tsan: ## the tests that use threads under ThreadSanitizer
 	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread plain-bin
 	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tsan/tests/plain $(TSAN_TESTS)

@@ -217,7 +217,7 @@ static pith_status open_chat(chat *c, pith_error *error) {
     const chat_settings *settings = c->settings;
     pith_model_info info;
     pith_status status =
-        pith_cli_open_model(c->cli, &settings->common, settings->model, false, &c->model, error);
+        pith_cli_open_decoder(c->cli, &settings->common, settings->model, &c->model, error);
     if (status != PITH_OK) {
         return status;
     }

@@ -369,10 +369,10 @@ static int run(pith_cli *cli, const void *arguments) {
     pith_model *model = NULL;
     pith_model *reference = NULL;
     pith_status status =
-        pith_cli_open_model(cli, &settings->common, settings->model, false, &model, &error);
+        pith_cli_open_decoder(cli, &settings->common, settings->model, &model, &error);
     if (status == PITH_OK && settings->reference != NULL) {
-        status = pith_cli_open_model(cli, &settings->common, settings->reference, false, &reference,
-                                     &error);
+        status =
+            pith_cli_open_decoder(cli, &settings->common, settings->reference, &reference, &error);
     }
     if (status == PITH_OK) {
         status = evaluate(cli, settings, model, reference, &error);

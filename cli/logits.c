@@ -119,8 +119,7 @@ static int run(pith_cli *cli, const void *arguments) {
         status = read_tokens(settings->tokens, &tokens, &n_tokens, &error);
     }
     if (status == PITH_OK) {
-        status =
-            pith_cli_open_model(cli, &settings->common, settings->model, false, &model, &error);
+        status = pith_cli_open_decoder(cli, &settings->common, settings->model, &model, &error);
     }
     if (status != PITH_OK) {
         goto done;

@@ -229,6 +229,26 @@ pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *setti
     return status;
 }
 
+pith_status pith_cli_open_decoder(pith_cli *cli, const pith_common_settings *settings,
+                                  const char *path, pith_model **out, pith_error *error) {
+    pith_model *model = NULL;
+    pith_model_info info = {0};
+    pith_status status = pith_cli_open_model(cli, settings, path, false, &model, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_model_get_info(model, &info);
+    if (strcmp(info.architecture, "bert") == 0) {
+        pith_model_free(model);
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: the model is an encoder: it writes no text; 'pith embed' turns texts "
+                         "into vectors with it",
+                         path);
+    }
+    *out = model;
+    return PITH_OK;
+}
+
 pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t n_bytes,
                               unsigned flags, int32_t **tokens, size_t *n_tokens,
                               pith_error *error) {

@@ -48,6 +48,10 @@ pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *setti
                                 const char *path, bool tokens_only, pith_model **out,
                                 pith_error *error);
 
+/* The same of a model that writes text; an encoder is refused in words that name pith embed. */
+pith_status pith_cli_open_decoder(pith_cli *cli, const pith_common_settings *settings,
+                                  const char *path, pith_model **out, pith_error *error);
+
 /* Encodes a text; *tokens is malloc'ed. */
 pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t n_bytes,
                               unsigned flags, int32_t **tokens, size_t *n_tokens,

@@ -245,8 +245,7 @@ static int run(pith_cli *cli, const void *arguments) {
     size_t n_tokens = 0;
     pith_status status = check_session_path(settings->session, &error);
     if (status == PITH_OK) {
-        status =
-            pith_cli_open_model(cli, &settings->common, settings->model, false, &model, &error);
+        status = pith_cli_open_decoder(cli, &settings->common, settings->model, &model, &error);
     }
     if (status == PITH_OK) {
         status = read_prompt(model, settings, &tokens, &n_tokens, &error);

@@ -54,9 +54,9 @@ static void release(conversion *c) {
 
 static pith_status fail_without_config(const conversion *c, pith_error *error) {
     return pith_fail(error, PITH_ERROR_FORMAT,
-                     "%s: no config.json; the source is a Hugging Face model directory with "
+                     "%s: no %sconfig.json; the source is a Hugging Face model directory with "
                      "config.json, safetensors files and a tokenizer",
-                     c->sources.directory);
+                     c->sources.directory, c->sources.inner);
 }
 
 static pith_status read_config(conversion *c, pith_error *error) {
@@ -203,6 +203,9 @@ static pith_status make_plan(conversion *c, pith_error *error) {
 
 static pith_status read_all(conversion *c, const char *source, pith_error *error) {
     pith_status status = pith_sources_open(&c->sources, source, c->allocator, error);
+    if (status == PITH_OK) {
+        status = pith_hf_bert_enter_model(&c->sources, error);
+    }
     if (status == PITH_OK) {
         status = read_config(c, error);
     }

@@ -166,7 +166,7 @@ pith_bert_config pith_hf_bert_minilm(void) {
 /* A directory inside the checkpoint. */
 static bool is_inner_path(const char *path) {
     size_t n = strlen(path);
-    return n < PITH_HF_MAX_MODULE_PATH && path[0] != '/' && strstr(path, "..") == NULL;
+    return n + 2 <= PITH_HF_MAX_MODULE_PATH && path[0] != '/' && strstr(path, "..") == NULL;
 }
 
 /* Transformer, then pooling, then any number of normalisations: 0, 1, 2 in *n_seen. */
@@ -181,18 +181,11 @@ static pith_status add_module(pith_hf_modules *out, size_t *n_seen, const json_t
                          modules_name);
     }
     const char *dot = strrchr(type, '.');
-    const char *name = dot != NULL ? dot + 1 : type;
-    if (strcmp(name, expected[*n_seen]) != 0) {
+    if (dot == NULL || strcmp(dot + 1, expected[*n_seen]) != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: module %.80s is not supported %s; supported are Transformer, "
                          "Pooling and, optionally, Normalize, in this order",
                          modules_name, type, *n_seen == 0 ? "as the first" : "there");
-    }
-    if (*n_seen == 0 && path[0] != '\0') {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: the Transformer module is in the directory \"%.80s\"; it must be "
-                         "beside modules.json",
-                         modules_name, path);
     }
     if (*n_seen == 1) {
         strcpy(out->pooling, path); /* is_inner_path bounds it */
@@ -228,6 +221,35 @@ pith_status pith_hf_modules_parse(pith_hf_modules *out, const char *text, size_t
     if (status == PITH_OK) {
         *out = modules;
     }
+    return status;
+}
+
+/* ---- Prompts --------------------------------------------------------------------------------- */
+
+/* config_sentence_transformers.json: `prompts` are for whoever calls, unless one is put in front of
+ * every text. */
+static pith_status check_sentence_transformers(const char *text, size_t size, const char *where,
+                                               pith_error *error) {
+    json_t *config;
+    pith_status status = pith_hf_json_object(&config, text, size, where, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    const json_t *chosen = pith_hf_json_get(config, "default_prompt_name");
+    const char *name = json_string_value(chosen);
+    const json_t *prompt =
+        name != NULL ? json_object_get(pith_hf_json_get(config, "prompts"), name) : NULL;
+    bool empty = json_is_string(prompt) && json_string_length(prompt) == 0;
+    if (chosen != NULL && !empty) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: default_prompt_name \"%.60s\": a prompt in front of every text is "
+                           "not supported",
+                           where, name != NULL ? name : "(not a string)");
+    } else if (pith_hf_json_get(config, "truncate_dim") != NULL) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: truncate_dim, embeddings cut short, is not supported", where);
+    }
+    json_decref(config);
     return status;
 }
 
@@ -336,6 +358,11 @@ pith_status pith_hf_sentence_parse(pith_hf_sentence *out, const char *text, size
         status =
             pith_hf_json_flag(config, "do_lower_case", sentence_name, &sentence.lowercase, error);
     }
+    if (status == PITH_OK && (json_object_size(json_object_get(config, "tokenizer_args")) > 0 ||
+                              json_object_size(json_object_get(config, "config_args")) > 0)) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: tokenizer_args and config_args are not supported", sentence_name);
+    }
     json_decref(config);
     if (status == PITH_OK) {
         *out = sentence;
@@ -384,6 +411,44 @@ static pith_status read_pooling(pith_bert_config *config, const pith_hf_modules 
     return status;
 }
 
+pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error) {
+    char *text;
+    size_t size;
+    json_t *list;
+    pith_status status =
+        pith_sources_read_optional(sources, modules_name, MAX_TEXT, &text, &size, error);
+    if (status != PITH_OK || text == NULL) {
+        return status;
+    }
+    status = pith_json_parse(&list, text, size, modules_name, error);
+    pith_release(sources->allocator, text);
+    if (status != PITH_OK) {
+        return pith_fail_in(error, status, "%s", sources->directory);
+    }
+    const json_t *first = json_array_get(list, 0);
+    const char *type = json_string_value(json_object_get(first, "type"));
+    const char *path = json_string_value(json_object_get(first, "path"));
+    const char *dot = type != NULL ? strrchr(type, '.') : NULL;
+    if (dot != NULL && strcmp(dot, ".Transformer") == 0 && path != NULL) {
+        pith_sources_enter(sources, path);
+    }
+    json_decref(list);
+    return PITH_OK;
+}
+
+static pith_status read_prompts(pith_sources *sources, pith_error *error) {
+    static const char name[] = "config_sentence_transformers.json";
+    char *text;
+    size_t size;
+    pith_status status = pith_sources_read_optional(sources, name, MAX_TEXT, &text, &size, error);
+    if (status == PITH_OK && text != NULL) {
+        status = check_sentence_transformers(text, size, name, error);
+        pith_release(sources->allocator, text);
+    }
+    return status;
+}
+
+/* These files lie at the top. */
 static pith_status read_modules(pith_bert_config *config, pith_sources *sources,
                                 const pith_log *log, pith_error *error) {
     pith_hf_modules modules;
@@ -407,7 +472,7 @@ static pith_status read_modules(pith_bert_config *config, pith_sources *sources,
         config->normalize = modules.normalize;
         status = read_pooling(config, &modules, sources, error);
     }
-    return status;
+    return status == PITH_OK ? read_prompts(sources, error) : status;
 }
 
 static pith_status read_length(pith_bert_config *config, bool *lowercase, pith_sources *sources,
@@ -449,7 +514,11 @@ pith_status pith_hf_bert_read_modules(pith_bert_config *config, bool *lowercase,
                                       pith_error *error) {
     pith_bert_config read = *config;
     bool lower = false;
+    char inner[PITH_SOURCES_MAX_INNER];
+    strcpy(inner, sources->inner);
+    sources->inner[0] = '\0';
     pith_status status = read_modules(&read, sources, log, error);
+    strcpy(sources->inner, inner);
     if (status == PITH_OK) {
         status = read_length(&read, &lower, sources, log, error);
     }

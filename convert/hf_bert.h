@@ -51,6 +51,11 @@ pith_status pith_hf_sentence_parse(pith_hf_sentence *out, const char *text, size
  * Errors: FORMAT, MEMORY. */
 pith_status pith_hf_model_max_length(size_t *out, const char *text, size_t size, pith_error *error);
 
+/* Older versions of sentence-transformers put the model into a directory of its own, which
+ * modules.json names: lets the model's files be looked up there. Which modules there are does not
+ * matter yet. Errors: IO, FORMAT, MEMORY. */
+pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error);
+
 /* Reads the module files of a directory into a configuration that has its shape already; *lowercase
  * is that of pith_hf_sentence. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
 pith_status pith_hf_bert_read_modules(pith_bert_config *config, bool *lowercase,

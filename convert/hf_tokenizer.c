@@ -172,6 +172,35 @@ static pith_status apply_add_bos(pith_vocab *vocab, const settings *s, pith_erro
     return pith_hf_json_flag(s->config, "add_bos_token", config_name, &vocab->add_bos, error);
 }
 
+/* ---- WordPiece ------------------------------------------------------------------------------- */
+
+/* What transformers would do otherwise than a tokenizer.json says. */
+static pith_status apply_bert_config(pith_vocab *vocab, const settings *s, bool json,
+                                     const pith_log *log, pith_error *error) {
+    const char *side = json_string_value(pith_hf_json_get(s->config, "truncation_side"));
+    bool changed = false;
+    if (side != NULL && strcmp(side, "right") != 0) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: truncation_side \"%.60s\" is not supported, only \"right\"",
+                         config_name, side);
+    }
+    if (!json || s->config_text == NULL) {
+        return PITH_OK;
+    }
+    pith_status status = pith_vocab_apply_bert_config(vocab, s->config_text, s->config_size,
+                                                      config_name, &changed, error);
+    if (changed) {
+        pith_log_write(log, PITH_LOG_WARNING,
+                       "%s contradicts the normalizer of tokenizer.json and holds, as in "
+                       "transformers: do_lower_case %s, strip_accents %s, tokenize_chinese_chars "
+                       "%s",
+                       config_name, vocab->lowercase ? "true" : "false",
+                       vocab->strip_accents ? "true" : "false",
+                       vocab->split_cjk ? "true" : "false");
+    }
+    return status;
+}
+
 /* ---- The vocabulary -------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *ending) {
@@ -226,6 +255,9 @@ static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, const 
     }
     /* WordPiece has its [CLS] and [SEP] already. */
     bool wordpiece = status == PITH_OK && vocab->kind == PITH_TOKENIZER_WORDPIECE;
+    if (wordpiece) {
+        status = apply_bert_config(vocab, s, json, log, error);
+    }
     if (status == PITH_OK && json && !wordpiece) {
         apply_special_tokens(vocab, s, log);
     }

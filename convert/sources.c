@@ -45,6 +45,30 @@ void pith_sources_close(pith_sources *sources) {
     *sources = (pith_sources){0};
 }
 
+bool pith_sources_enter(pith_sources *sources, const char *inner) {
+    size_t n = strlen(inner);
+    while (n > 0 && inner[n - 1] == '/') {
+        n--;
+    }
+    if (inner[0] == '/' || strstr(inner, "..") != NULL || n + 2 > sizeof sources->inner) {
+        return false;
+    }
+    memcpy(sources->inner, inner, n);
+    strcpy(sources->inner + n, n > 0 ? "/" : "");
+    return true;
+}
+
+/* inner/name; NULL: out of memory. */
+static char *inner_name(const pith_sources *sources, const char *name) {
+    pith_bytes full;
+    pith_bytes_init(&full, sources->allocator);
+    if (pith_bytes_append_text(&full, sources->inner) && pith_bytes_append_text(&full, name)) {
+        return full.data;
+    }
+    pith_bytes_release(&full);
+    return NULL;
+}
+
 /* NULL: out of memory. */
 static char *join_path(const pith_sources *sources, const char *name) {
     pith_bytes path;
@@ -58,8 +82,15 @@ static char *join_path(const pith_sources *sources, const char *name) {
 }
 
 bool pith_sources_has(const pith_sources *sources, const char *name) {
+    char full[PITH_SOURCES_MAX_INNER + 256];
+    size_t n = strlen(name);
+    if (n >= 256) {
+        return true;
+    }
+    strcpy(full, sources->inner);
+    strcat(full, name);
     /* Whatever else is wrong with it, opening will say. */
-    return faccessat(sources->directory_fd, name, F_OK, 0) == 0 || errno != ENOENT;
+    return faccessat(sources->directory_fd, full, F_OK, 0) == 0 || errno != ENOENT;
 }
 
 /* Takes over `path`, also on failure; NULL stands for memory that was not there. */
@@ -100,13 +131,20 @@ done:
 
 pith_status pith_sources_add(pith_sources *sources, const char *name, size_t *index,
                              pith_error *error) {
+    char *full = inner_name(sources, name);
+    if (full == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory to open a file",
+                         sources->directory);
+    }
     for (size_t i = 0; i < sources->n; i++) {
-        if (sources->files[i].inside && strcmp(sources->files[i].name, name) == 0) {
+        if (sources->files[i].inside && strcmp(sources->files[i].name, full) == 0) {
             *index = i;
+            pith_release(sources->allocator, full);
             return PITH_OK;
         }
     }
-    pith_status status = add_file(sources, join_path(sources, name), name, index, error);
+    pith_status status = add_file(sources, join_path(sources, full), full, index, error);
+    pith_release(sources->allocator, full);
     if (status == PITH_OK) {
         sources->files[*index].inside = true;
     }

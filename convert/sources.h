@@ -6,15 +6,18 @@
 #include "base/file.h"
 
 typedef struct pith_source_file {
-    char *name; /* as asked for; of a file elsewhere its base name */
+    char *name; /* within the directory; of a file elsewhere its base name */
     char *path;
     pith_file file;
     bool inside; /* the directory */
 } pith_source_file;
 
+enum { PITH_SOURCES_MAX_INNER = 128 }; /* bytes of a directory within, with its end */
+
 typedef struct pith_sources {
     const pith_allocator *allocator;
     char *directory;
+    char inner[PITH_SOURCES_MAX_INNER]; /* where names are looked up: "", or "0_Transformer/" */
     int directory_fd;
     pith_source_file *files; /* [n], in the order of opening */
     size_t n;
@@ -25,6 +28,10 @@ typedef struct pith_sources {
 pith_status pith_sources_open(pith_sources *out, const char *directory,
                               const pith_allocator *allocator, pith_error *error);
 void pith_sources_close(pith_sources *sources);
+
+/* Looks names up in a directory within from now on, "" for the outermost: false when the path is
+ * too long or leads out of the directory. */
+bool pith_sources_enter(pith_sources *sources, const char *inner);
 
 /* Whether the directory has something of that name. */
 bool pith_sources_has(const pith_sources *sources, const char *name);

@@ -98,11 +98,26 @@ class Tokenizer:
         kept = [self.ids["[CLS]"], *kept, self.ids["[SEP]"]]
         return kept, len(kept), len(kept) < len(ids) + 2
 
+    @staticmethod
+    def longest_first(n1, n2, target):
+        """The strategy of that name in Hugging Face's Rust tokenizers."""
+        if n1 + n2 <= target:
+            return n1, n2
+        swap = n1 > n2
+        if swap:
+            n1, n2 = n2, n1
+        n2 = n1 if n1 > target else max(n1, target - n1)
+        if n1 + n2 > target:
+            n1 = target // 2
+            n2 = n1 + target % 2
+        return (n2, n1) if swap else (n1, n2)
+
     def pair(self, first, second, limit):
         a, b = self.encode(first), self.encode(second)
         n = len(a) + len(b)
-        while limit and len(a) + len(b) > limit - 3:
-            (a if len(a) > len(b) else b).pop()
+        if limit:
+            n_a, n_b = self.longest_first(len(a), len(b), limit - 3)
+            a, b = a[:n_a], b[:n_b]
         head = [self.ids["[CLS]"], *a, self.ids["[SEP]"]]
         return head + b + [self.ids["[SEP]"]], len(head), len(a) + len(b) < n
 

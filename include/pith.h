@@ -1,4 +1,4 @@
-/* pith: run Llama-family language models on a CPU.
+/* pith: run Llama-family language models and BERT sentence encoders on a CPU.
  *
  *     pith_error error;
  *     pith_model *model;
@@ -12,6 +12,16 @@
  *     const float *logits = pith_session_logits(session);     -- [vocab], valid until the next eval
  *     pith_session_free(session);
  *     pith_model_free(model);
+ *
+ * and with an encoder:
+ *
+ *     pith_model_info info;
+ *     pith_model_open(&model, "minilm.pith", NULL, &error);
+ *     pith_model_get_info(model, &info);
+ *     pith_embed_input texts[] = {{.text = "a stone", .n_bytes = 7},
+ *                                 {.text = "a rock", .n_bytes = 6}};
+ *     float *vectors = malloc(2 * info.n_embd * sizeof *vectors);      -- [2, n_embd]
+ *     pith_embed(model, texts, 2, NULL, vectors, NULL, &error);
  *
  * Conventions. Every function that can fail returns a pith_status and fills `error` (which may be
  * NULL) with the same status and one sentence naming what was wrong; out parameters are untouched

@@ -252,7 +252,7 @@ TEST(convert_bert, takes_the_limit_of_the_tokenizer) {
 TEST(convert_bert, records_the_module_files) {
     const char *source = test_make_encoder("recorded", &(test_encoder){.bare = false});
     pith_model_file *file = converted(source, PITH_TYPE_F16, NULL);
-    static const char *const names[] = {"config.json", "model.safetensors", "modules.json",
+    static const char *const names[] = {"modules.json", "config.json", "model.safetensors",
                                         "1_Pooling/config.json", "sentence_bert_config.json"};
     CHECK(file->metadata.n_sources == 5, "%zu sources", file->metadata.n_sources);
     for (size_t i = 0; i < 5; i++) {
@@ -341,7 +341,10 @@ TEST(convert_bert, refuses_other_modules_by_name) {
         {{.modules = "{}"}, PITH_ERROR_FORMAT, "modules.json: expected an array"},
         {{.modules = "[1]"}, PITH_ERROR_FORMAT, "modules.json: expected modules"},
         {{.modules = "["}, PITH_ERROR_FORMAT, "modules.json"},
-        {{.modules = inner}, PITH_ERROR_UNSUPPORTED, "\"0_T\""},
+        {{.modules = inner}, PITH_ERROR_FORMAT, "no 0_T/config.json"},
+        {{.sentence = "{\"tokenizer_args\": {\"do_lower_case\": false}}"},
+         PITH_ERROR_UNSUPPORTED,
+         "tokenizer_args"},
         {{.modules = outer}, PITH_ERROR_FORMAT, "same directory"},
         {{.modules = nowhere}, PITH_ERROR_FORMAT, "7_Pooling/config.json is missing"},
         {{.pooling = "{\"pooling_mode_max_tokens\": true}"},

@@ -362,8 +362,9 @@ TEST(wordpiece, the_longer_text_of_a_pair_is_cut_first) {
     static const struct {
         size_t n_first, n_second, limit, kept_first, kept_second;
     } cases[] = {
-        {2, 8, 10, 2, 5}, {8, 2, 10, 5, 2}, {4, 4, 10, 4, 3}, {8, 4, 10, 4, 3}, {4, 8, 10, 4, 3},
-        {4, 4, 4, 1, 0},  {0, 4, 4, 0, 1},  {4, 0, 4, 1, 0},  {4, 4, 11, 4, 4}, {4, 4, 0, 4, 4},
+        {2, 8, 10, 2, 5}, {8, 2, 10, 5, 2}, {4, 4, 10, 3, 4}, {8, 4, 10, 4, 3}, {4, 8, 10, 3, 4},
+        {4, 4, 4, 0, 1},  {0, 4, 4, 0, 1},  {4, 0, 4, 1, 0},  {4, 4, 11, 4, 4}, {4, 4, 0, 4, 4},
+        {8, 7, 6, 2, 1},  {7, 8, 6, 1, 2},  {3, 8, 9, 3, 3},  {8, 3, 9, 3, 3},  {1, 8, 5, 1, 1},
     };
     test_tokenizer t;
     open_lines(&t, SPECIAL "a\nb\n", NULL);
@@ -417,6 +418,89 @@ TEST(wordpiece, encoding_for_an_encoder_checks_its_arguments) {
           error.message);
     pith_tokens_release(&ids);
     test_tokenizer_close(&t);
+    CHECK_NO_LEAKS();
+}
+
+/* A text that will be cut is not read to its end, which must not show: whatever the limit, the ids
+ * are the first of all of them. Runs of text without white space, control characters, marks in the
+ * wrong order and added tokens stand wherever a stretch may end. */
+TEST(wordpiece, a_long_text_is_cut_as_if_read_whole) {
+    enum { ROOM = 40000 };
+    static const char *const parts[] = {
+        "ab ",          "a",       " ",      "\t\n",
+        "[MASK]",       " [SEP] ", "b\x01 ", "a\xCC\x81",
+        "\xE4\xB8\xAD", ".",       "\r\x0B", "\xE0\xBE\xB2\xCC\xA7",
+        "\xC2\xA0",     "abab",    "new",    "New York ",
+        "york\t",       "[MA",
+    };
+    static const char single_word[] =
+        "{\"additional_special_tokens\": [{\"content\": \"york\", \"normalized\": true, "
+        "\"single_word\": true, \"lstrip\": true}]}";
+    static const char *const tokens[] = {
+        "{}",
+        "{\"additional_special_tokens\": [{\"content\": \"a b\", \"normalized\": false}]}",
+        "{\"additional_special_tokens\": [{\"content\": \"new york\", \"normalized\": true}]}",
+        single_word,
+    };
+    char *text = malloc(ROOM + 16);
+    for (unsigned i = 0; i < 24; i++) {
+        test_tokenizer t;
+        open_lines(&t, SPECIAL "a b\nnew york\na\nb\n##a\n##b\n.\nnew\nyork\n", tokens[i % 4]);
+        uint64_t random = i + 1;
+        size_t n = 0;
+        size_t n_parts = i % 3 == 0 ? 4 : sizeof parts / sizeof parts[0];
+        while (n < ROOM) {
+            const char *part = parts[test_random(&random) % n_parts];
+            memcpy(text + n, part, strlen(part));
+            n += strlen(part);
+        }
+        pith_tokens all;
+        pith_tokens_init(&all, NULL);
+        CHECK(pith_encode(t.tokenizer, text, n, 0, &all, NULL) == PITH_OK, "seed %u", i);
+        for (size_t limit = 3; limit < all.n + 4; limit += limit < 6 ? 1 : limit / 2) {
+            pith_tokens ids;
+            pith_tokens_init(&ids, NULL);
+            pith_encoded info;
+            pith_status status =
+                pith_encode_for_encoder(t.tokenizer, text, n, NULL, 0, limit, &ids, &info, NULL);
+            size_t kept = all.n < limit - 2 ? all.n : limit - 2;
+            CHECK(status == PITH_OK && ids.n == kept + 2 && info.truncated == (kept < all.n),
+                  "seed %u, limit %zu: %zu ids of %zu", i, limit, ids.n, all.n);
+            CHECK(memcmp(ids.ids + 1, all.ids, kept * sizeof *all.ids) == 0, "seed %u, limit %zu",
+                  i, limit);
+            pith_tokens_release(&ids);
+        }
+        pith_tokens_release(&all);
+        test_tokenizer_close(&t);
+    }
+    free(text);
+    CHECK_NO_LEAKS();
+}
+
+/* Memory shows how far a text was read; what follows has to be UTF-8 all the same. */
+TEST(wordpiece, a_long_text_is_not_read_beyond_the_limit) {
+    enum { SIZE = 4 << 20 };
+    char *text = malloc(SIZE);
+    memset(text, 'a', SIZE);
+    for (size_t i = 1; i < SIZE; i += 2) {
+        text[i] = ' ';
+    }
+    test_tokenizer t;
+    open_lines(&t, SPECIAL "a\n", NULL);
+    pith_tokens ids;
+    pith_tokens_init(&ids, NULL);
+    pith_error error = {0};
+    pith_status status =
+        pith_encode_for_encoder(t.tokenizer, text, SIZE, NULL, 0, 256, &ids, NULL, &error);
+    CHECK(status == PITH_OK && ids.n == 256, "%zu ids", ids.n);
+    CHECK(ids.capacity < SIZE / 256, "room for %zu ids", ids.capacity);
+    text[SIZE - 1] = '\xFF';
+    status = pith_encode_for_encoder(t.tokenizer, text, SIZE, NULL, 0, 256, &ids, NULL, &error);
+    CHECK(status == PITH_ERROR_TEXT && strstr(error.message, "byte 4194303") != NULL, "%s",
+          error.message);
+    pith_tokens_release(&ids);
+    test_tokenizer_close(&t);
+    free(text);
     CHECK_NO_LEAKS();
 }
 

@@ -135,8 +135,42 @@ static pith_status encode_text(encoding *e, const char *text, size_t n) {
     return encode_stretch(e, text + from, n - from, from == 0);
 }
 
+/* End of a stretch of WordPiece text that begins at `from` and is read by itself: before the first
+ * white space a little further on. */
+static size_t stretch_end(const char *text, size_t n, size_t from) {
+    enum { LEAST = 2048 };
+    for (size_t i = from + LEAST; i < n; i++) {
+        if (text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r') {
+            return i;
+        }
+    }
+    return n;
+}
+
+/* Stretch by stretch where that gives the same ids, so that the rest can be left when there are
+ * enough. */
+static pith_status encode_enough(encoding *e, const char *text, size_t n, size_t enough) {
+    if (enough == SIZE_MAX || e->tokenizer->vocab.kind != PITH_TOKENIZER_WORDPIECE ||
+        !e->tokenizer->words_apart) {
+        return encode_text(e, text, n);
+    }
+    size_t n_before = e->out->n;
+    pith_status status = PITH_OK;
+    for (size_t from = 0; status == PITH_OK && from < n && e->out->n - n_before < enough;) {
+        size_t end = stretch_end(text, n, from);
+        status = encode_text(e, text + from, end - from);
+        from = end;
+    }
+    return status;
+}
+
 pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                         unsigned flags, pith_tokens *out, pith_error *error) {
+    return pith_encode_enough(tokenizer, text, n_bytes, flags, SIZE_MAX, out, error);
+}
+
+pith_status pith_encode_enough(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                               unsigned flags, size_t enough, pith_tokens *out, pith_error *error) {
     if (n_bytes > PITH_ENCODE_MAX_BYTES) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "text of %zu bytes, more than %d", n_bytes,
                          PITH_ENCODE_MAX_BYTES);
@@ -157,7 +191,7 @@ pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_
         status = pith_fail(error, PITH_ERROR_MEMORY, "no memory to encode text");
     }
     if (status == PITH_OK) {
-        status = encode_text(&e, text, n_bytes);
+        status = encode_enough(&e, text, n_bytes, enough);
     }
     pith_split_end(&e.walk);
     pith_merger_release(&e.merger);

@@ -186,6 +186,12 @@ void pith_trie_release(pith_trie *trie, const pith_allocator *allocator);
 pith_status pith_wordpiece_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                                   pith_tokens *out, pith_error *error);
 
+/* ---- encode.c -------------------------------------------------------------------------------- */
+
+/* As pith_encode, but all ids after the first `enough` may be left out (SIZE_MAX: none). */
+pith_status pith_encode_enough(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                               unsigned flags, size_t enough, pith_tokens *out, pith_error *error);
+
 /* ---- tokenizer.c ----------------------------------------------------------------------------- */
 
 struct pith_tokenizer {
@@ -202,7 +208,7 @@ struct pith_tokenizer {
     pith_splitter *splitter; /* NULL: no pattern */
     bool has_unused;
     bool words_apart; /* no piece spans the start of a word (U+2581 after something else), so words
-                         can be encoded one by one */
+                         can be encoded one by one; WordPiece: no added token holds white space */
 };
 
 /* The piece that text merged or split may become: of type NORMAL or UNUSED; or -1. Special tokens

@@ -78,6 +78,18 @@ static bool words_are_apart(const pith_tokenizer *t) {
     return true;
 }
 
+static bool holds_space(const pith_matcher *matcher) {
+    for (size_t i = 0; i < matcher->n; i++) {
+        const pith_added_token *token = &matcher->tokens[i];
+        for (size_t at = 0; at < token->n_bytes; at++) {
+            if (strchr(" \t\n\r", token->text[at]) != NULL) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static pith_status build(pith_tokenizer *t, pith_error *error) {
     const pith_vocab *v = &t->vocab;
     pith_status status = pith_piece_table_build(&t->pieces, v->bytes, v->offsets, v->types,
@@ -101,6 +113,9 @@ static pith_status build(pith_tokenizer *t, pith_error *error) {
     status = pith_matcher_build(&t->as_given, t, false, error);
     if (status == PITH_OK) {
         status = pith_matcher_build(&t->normalized, t, true, error);
+    }
+    if (status == PITH_OK && wordpiece) {
+        t->words_apart = !holds_space(&t->as_given) && !holds_space(&t->normalized);
     }
     if (status == PITH_OK && v->pattern != NULL) {
         status = pith_splitter_new(&t->splitter, v->pattern, t->allocator, error);

@@ -49,10 +49,11 @@ typedef struct pith_encoded {
 
 /* Appends the ids of a text [n_bytes] or, with `pair` not NULL, of two texts. Special tokens
  * written in the text are always read as such. With max_tokens (at least 3 for a text of its own, 4
- * for a pair; 0: no limit) the end of the text is cut so that all fits; of a pair, one token at a
- * time from the end of the longer one ("longest first"; of equal ones, from the second).
- * `info` may be NULL; it is filled on success. On failure `out` may have grown.
- * Errors: as pith_encode; ARGUMENT (not a WordPiece vocabulary, max_tokens too small). */
+ * for a pair; 0: no limit) the end of the text is cut so that all fits; of a pair as "longest
+ * first" of Hugging Face's Rust tokenizers does it: the shorter text stays whole if it takes no
+ * more than half of the room; else both get half, and the longer, or of equal ones the second, the
+ * odd token. `info` may be NULL; it is filled on success. On failure `out` may have grown. Errors:
+ * as pith_encode; ARGUMENT (not a WordPiece vocabulary, max_tokens too small). */
 pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char *text,
                                     size_t n_bytes, const char *pair, size_t n_pair_bytes,
                                     size_t max_tokens, pith_tokens *out, pith_encoded *info,

@@ -115,6 +115,14 @@ pith_status pith_vocab_from_wordpiece(pith_vocab_file *out, const char *text, si
                                       const char *map_text, size_t map_size,
                                       const pith_allocator *allocator, pith_error *error);
 
+/* Lets tokenizer_config.json overrule the normaliser of a WordPiece tokenizer.json, as
+ * transformers' fast BertTokenizer does: do_lower_case, strip_accents and tokenize_chinese_chars
+ * hold, absent ones with that class's defaults. Of another tokenizer_class, or without any
+ * normaliser, all stays. *changed tells whether something did. `name` is the name of the text.
+ * Errors: FORMAT, MEMORY. */
+pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, const char *text, size_t size,
+                                         const char *name, bool *changed, pith_error *error);
+
 /* Adds the tokens that tokenizer_config.json ("added_tokens_decoder") or added_tokens.json declare
  * beyond or over those of a tokenizer.model or vocab.txt; ids must be contiguous with the
  * vocabulary or already in it. Where both texts declare an id, the first gives its flags.

@@ -95,7 +95,8 @@ static int32_t find_piece(const pith_vocab *v, const char *text, size_t n) {
 
 /* ---- Settings -------------------------------------------------------------------------------- */
 
-static pith_status load(const reading *r, const char *text, size_t size, json_t **out) {
+static pith_status load(const reading *r, const char *place, const char *text, size_t size,
+                        json_t **out) {
     json_error_t problem;
     if (text == NULL) {
         return PITH_OK;
@@ -107,42 +108,50 @@ static pith_status load(const reading *r, const char *text, size_t size, json_t 
         return no_memory(r);
     }
     if (!json_is_object(*out)) {
-        return pith_fail(r->error, PITH_ERROR_FORMAT, "beside %s: line %d: %s", r->name,
+        return pith_fail(r->error, PITH_ERROR_FORMAT, "%s%s: line %d: %s", place, r->name,
                          *out == NULL ? problem.line : 1,
                          *out == NULL ? problem.text : "not a JSON object");
     }
     return PITH_OK;
 }
 
-/* Other classes with a vocab.txt split words in their own ways, or use other special tokens. */
-static pith_status check_class(const reading *r) {
+/* Whether it is BertTokenizer, another name of it, or not said. */
+static bool is_bert_class(const json_t *value) {
     static const char *const known[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
                                         "MobileBertTokenizer"};
-    const json_t *value = json_object_get(r->config, "tokenizer_class");
     const char *class = json_string_value(value);
     if (value == NULL || json_is_null(value)) {
-        return PITH_OK;
+        return true;
     }
     for (size_t i = 0; class != NULL && i < sizeof known / sizeof known[0]; i++) {
         size_t n = strlen(known[i]);
         if (strncmp(class, known[i], n) == 0 &&
             (class[n] == '\0' || strcmp(class + n, "Fast") == 0)) {
-            return PITH_OK;
+            return true;
         }
+    }
+    return false;
+}
+
+/* Other classes with a vocab.txt split words in their own ways, or use other special tokens. */
+static pith_status check_class(const reading *r) {
+    const json_t *value = json_object_get(r->config, "tokenizer_class");
+    const char *class = json_string_value(value);
+    if (is_bert_class(value)) {
+        return PITH_OK;
     }
     return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
                      "%s: tokenizer_class \"%.60s\" is not supported with a vocab.txt", r->name,
                      class != NULL ? class : "(not a string)");
 }
 
+/* What the normaliser does. */
 static pith_status read_flags(reading *r) {
     pith_vocab *v = &r->file.vocab;
-    bool basic;
     const struct {
         const char *key;
         bool *flag;
     } flags[] = {
-        {"do_basic_tokenize", &basic},
         {"do_lower_case", &v->lowercase},
         {"tokenize_chinese_chars", &v->split_cjk},
     };
@@ -153,12 +162,43 @@ static pith_status read_flags(reading *r) {
             return status;
         }
     }
-    if (!basic) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: do_basic_tokenize false is not supported", r->name);
-    }
     return pith_hf_bool(r->config, "strip_accents", v->lowercase, r->name, &v->strip_accents,
                         r->error);
+}
+
+static pith_status require_words(reading *r) {
+    bool basic;
+    pith_status status =
+        pith_hf_bool(r->config, "do_basic_tokenize", true, r->name, &basic, r->error);
+    return status != PITH_OK || basic
+               ? status
+               : pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                           "%s: do_basic_tokenize false is not supported", r->name);
+}
+
+static bool same_normalizer(const pith_vocab *a, const pith_vocab *b) {
+    return a->lowercase == b->lowercase && a->strip_accents == b->strip_accents &&
+           a->split_cjk == b->split_cjk;
+}
+
+pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, const char *text, size_t size,
+                                         const char *name, bool *changed, pith_error *error) {
+    bool normalizes =
+        vocab->clean_text || vocab->lowercase || vocab->strip_accents || vocab->split_cjk;
+    reading r = {.name = name, .error = error, .file.vocab = *vocab};
+    pith_status status = load(&r, "", text, size, &r.config);
+    if (status == PITH_OK && normalizes &&
+        is_bert_class(json_object_get(r.config, "tokenizer_class"))) {
+        status = read_flags(&r);
+    }
+    json_decref(r.config);
+    if (status == PITH_OK) {
+        *changed = !same_normalizer(vocab, &r.file.vocab);
+        vocab->lowercase = r.file.vocab.lowercase;
+        vocab->strip_accents = r.file.vocab.strip_accents;
+        vocab->split_cjk = r.file.vocab.split_cjk;
+    }
+    return status;
 }
 
 /* ---- Special tokens -------------------------------------------------------------------------- */
@@ -251,11 +291,12 @@ pith_status pith_vocab_from_wordpiece(pith_vocab_file *out, const char *text, si
                            .clean_text = true,
                            .max_word_chars = MAX_WORD_CHARS}},
     };
-    pith_status status = load(&r, config_text, config_size, &r.config);
+    pith_status status = load(&r, "beside ", config_text, config_size, &r.config);
     if (status == PITH_OK) {
-        status = load(&r, map_text, map_size, &r.map);
+        status = load(&r, "beside ", map_text, map_size, &r.map);
     }
-    pith_status (*const parts[])(reading *) = {read_flags, read_more_tokens, read_special_tokens};
+    pith_status (*const parts[])(reading *) = {require_words, read_flags, read_more_tokens,
+                                               read_special_tokens};
     if (status == PITH_OK) {
         status = check_class(&r);
     }

@@ -7,6 +7,7 @@
  * longest piece. A walk is no longer than a word may be, which makes the time linear. */
 #include "tokenizer/internal.h"
 
+#include "base/checked.h"
 #include "base/status.h"
 #include "tokenizer/utf8.h"
 
@@ -252,16 +253,18 @@ pith_status pith_wordpiece_encode(const pith_tokenizer *tokenizer, const char *t
 
 /* ---- What an encoder reads ------------------------------------------------------------------- */
 
-/* How many tokens of two texts stay when together they may be `limit`: the longer one, or of equal
- * ones the second, loses its last token until they fit. */
+/* How many tokens of two texts stay when together they may be `limit`: the shorter one keeps all if
+ * it leaves the other at least as much; else each keeps half, and the longer, or of equal ones the
+ * second, the odd token. */
 static void longest_first(size_t limit, size_t *n_first, size_t *n_second) {
-    while (*n_first + *n_second > limit) {
-        if (*n_first > *n_second) {
-            (*n_first)--;
-        } else {
-            (*n_second)--;
-        }
+    bool first_longer = *n_first > *n_second;
+    size_t *shorter = first_longer ? n_second : n_first;
+    size_t *longer = first_longer ? n_first : n_second;
+    if (*longer <= limit && *shorter <= limit - *longer) {
+        return;
     }
+    *shorter = pith_min_size(*shorter, limit / 2);
+    *longer = limit - *shorter;
 }
 
 /* Cuts two neighbouring stretches of `out` that begin at `begin`. */
@@ -309,7 +312,11 @@ pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char 
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for token ids");
     }
     size_t begin = out->n;
-    pith_status status = pith_encode(tokenizer, text, n_bytes, PITH_ENCODE_SPECIAL, out, error);
+    size_t limit = max_tokens != 0 ? max_tokens - n_special : SIZE_MAX;
+    /* One more tells that there are more; of a pair the lengths count. */
+    size_t enough = max_tokens != 0 && pair == NULL ? limit + 1 : SIZE_MAX;
+    pith_status status =
+        pith_encode_enough(tokenizer, text, n_bytes, PITH_ENCODE_SPECIAL, enough, out, error);
     size_t n_first = out->n - begin;
     if (status == PITH_OK && pair != NULL) {
         status = pith_encode(tokenizer, pair, n_pair_bytes, PITH_ENCODE_SPECIAL, out, error);
@@ -321,7 +328,6 @@ pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char 
         return status;
     }
     pith_encoded encoded;
-    size_t limit = max_tokens != 0 ? max_tokens - n_special : SIZE_MAX;
     cut(out, begin, n_first, out->n - begin - n_first, limit, &encoded);
     if (!push_separators(out, begin, &encoded, pair != NULL, v->eos)) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for token ids");

@@ -26,7 +26,21 @@ print(c["architecture"], c["config"]["pooling"], c["config"]["normalize"], c["co
 
 head -c 2000 golden/tale-valid.txt >"$T/encoder-text"
 fails 1 'importance' "$PITH" convert golden/minilm "$T/x.pith" --type int4 --importance "$T/encoder-text"
-fails 1 'encoder' "$PITH" run "$T/encoder.pith" -p hello -n 3
-fails 1 'encoder' "$PITH" importance "$T/encoder.pith" "$T/encoder-text" --out "$T/x"
-fails 1 'encoder' "$PITH" eval "$T/encoder.pith" "$T/encoder-text"
-fails 1 'encoder' "$PITH" logits "$T/encoder.pith" --tokens 1,2 --out "$T/x.npy"
+fails 1 "encoder: .*'pith embed'" "$PITH" run "$T/encoder.pith" -p hello -n 3
+fails 1 "encoder: .*'pith embed'" "$PITH" chat "$T/encoder.pith" </dev/null
+fails 1 "encoder: .*'pith embed'" "$PITH" importance "$T/encoder.pith" "$T/encoder-text" --out "$T/x"
+fails 1 "encoder: .*'pith embed'" "$PITH" eval "$T/encoder.pith" "$T/encoder-text"
+fails 1 "encoder: .*'pith embed'" "$PITH" eval "$TALE" "$T/encoder-text" --reference "$T/encoder.pith"
+fails 1 "encoder: .*'pith embed'" "$PITH" logits "$T/encoder.pith" --tokens 1,2 --out "$T/x.npy"
+
+printf 'a stone\n\na [SEP] [MASK]\n' >"$T/encoder-lines"
+printf '%s\n' '{"ids": [101, 1037, 2962, 102]}' '{"ids": [101, 102]}' \
+    '{"ids": [101, 1037, 102, 103, 102]}' >"$T/encoder-ids"
+for flags in '' --bos --special '--bos --special'; do
+    # shellcheck disable=SC2086
+    expect 0 "$PITH" tokenize "$T/encoder.pith" $flags <"$T/encoder-lines"
+    is "tokenize $flags: [CLS], [SEP] and special tokens always" \
+        "$(cat "$T/out")" = "$(cat "$T/encoder-ids")"
+done
+expect 0 "$PITH" detokenize "$T/encoder.pith" <"$T/encoder-ids"
+prints '"text": ?"a stone"'
