@@ -19,6 +19,7 @@ static size_t n_rows(const pith_bert_pass *pass);
 static void embed(const pith_bert_pass *pass, const pith_matrix *next);
 static void apply(const pith_bert_pass *pass, const pith_matrix *w, const pith_bert_codes *codes,
                   const float *in, size_t in_stride, float *out, size_t out_stride);
+static void attention(const pith_bert_pass *pass, const pith_bert_layer *layer);
 static void ready(const pith_bert_pass *pass, const pith_matrix *next);
 static void add_and_norm(const pith_bert_pass *pass, const float *bias, const float *weight,
                          const float *norm_bias, const pith_matrix *next);
@@ -35,9 +36,7 @@ void pith_bert_forward(const pith_bert_pass *pass) {
         const pith_bert_layer *layer = &bert->layers[i];
         const pith_matrix *next = i + 1 < n_layers ? &bert->layers[i + 1].qkv : NULL;
 
-        apply(pass, &layer->qkv, &s->narrow, s->x, s->x_stride, /* qkv = W x  [n, 3 x hidden] */
-              s->qkv, s->qkv_stride);
-        pith_bert_attention(pass, layer->qkv_bias); /* a = softmax(q k^T / ..) v  [n, hidden] */
+        attention(pass, layer); /* qkv = W x, a = softmax(q k^T / ..) v     [n, hidden] */
         ready(pass, &layer->attention);
         apply(pass, &layer->attention, &s->narrow, s->a, s->x_stride, /* y = O a  [n, hidden] */
               s->y, s->y_stride);
@@ -257,6 +256,25 @@ static void apply(const pith_bert_pass *pass, const pith_matrix *w, const pith_b
                         .out_stride = out_stride};
     size_t n_pairs = (w->rows + PAIR_ROWS - 1) / PAIR_ROWS;
     pith_bert_each(pass, n_pairs, share_of(pass, n_pairs), apply_pairs, &loop);
+}
+
+void pith_bert_product(const pith_bert_pass *pass, const pith_matrix *w, size_t row, size_t n,
+                       float *y, size_t stride) {
+    linear_loop loop = {.pass = pass,
+                        .w = w,
+                        .in = activations(w, &pass->scratches[0]->narrow, NULL, 0)};
+    product(&loop, row, n, y, stride);
+}
+
+static void attention(const pith_bert_pass *pass, const pith_bert_layer *layer) {
+    const pith_bert_scratch *s = pass->scratches[0];
+    if (pith_bert_attends_by_heads(pass, &layer->qkv)) {
+        pith_bert_attention_by_heads(pass, &layer->qkv, layer->qkv_bias);
+        return;
+    }
+    apply(pass, &layer->qkv, &s->narrow, s->x, s->x_stride, /* qkv = W x  [n, 3 x hidden] */
+          s->qkv, s->qkv_stride);
+    pith_bert_attention(pass, layer->qkv_bias);
 }
 
 /* Panels of h for a quantised layer: from the product through the GELU to codes while they are in
