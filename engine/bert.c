@@ -130,6 +130,18 @@ static const float *float_row(const pith_matrix *m, size_t row) {
     return (const float *)m->data + row * m->cols;
 }
 
+/* Starts fetching a packed row, whose bytes are spread over all lines of its tile. */
+static void fetch_row(const pith_matrix *m, size_t row) {
+    if (activation_group(m->type) != 0) {
+        size_t tile_bytes = pith_matrix_tile_bytes(m->type, m->cols);
+        const unsigned char *tile =
+            (const unsigned char *)m->data + row / PITH_TILE_ROWS * tile_bytes;
+        for (size_t i = 0; i < tile_bytes; i += PITH_LINE_BYTES) {
+            __builtin_prefetch(tile + i);
+        }
+    }
+}
+
 static void embed_texts(void *argument, size_t begin, size_t end, size_t thread) {
     const step_loop *loop = argument;
     const pith_bert_pass *pass = loop->pass;
@@ -141,6 +153,9 @@ static void embed_texts(void *argument, size_t begin, size_t end, size_t thread)
         for (size_t p = 0; p < text->n_tokens; p++) {
             float *x = s->x + (s->begin[i] + p) * s->x_stride;
             size_t type = p < text->n_first || bert->config.type_vocab_size < 2 ? 0 : 1;
+            if (p + 1 < text->n_tokens) {
+                fetch_row(&bert->word_embed, (size_t)text->ids[p + 1]);
+            }
             pith_matrix_row(&bert->word_embed, (size_t)text->ids[p], x);
             pass->model->kernels->add_layernorm(x, float_row(&bert->position_embed, p),
                                                 float_row(&bert->type_embed, type),
@@ -329,14 +344,17 @@ static void up_and_gelu(const pith_bert_pass *pass, const pith_bert_layer *layer
 
 /* ---- Pooling --------------------------------------------------------------------------------- */
 
-static void pool_rows(const float *x, size_t stride, size_t n, size_t hidden, pith_pooling pooling,
-                      float *out) {
+static void pool_rows(const pith_kernels *kernels, const float *x, size_t stride, size_t n,
+                      size_t hidden, pith_pooling pooling, float *out) {
     memcpy(out, x, hidden * sizeof *out);
-    for (size_t r = 1; pooling != PITH_POOLING_CLS && r < n; r++) {
+    for (size_t r = 1; pooling == PITH_POOLING_MEAN && r < n; r++) {
+        kernels->blend(out, 1.0F, x + r * stride, 1.0F, hidden); /* a plain sum, exactly */
+    }
+    for (size_t r = 1; pooling == PITH_POOLING_MAX && r < n; r++) {
         const float *row = x + r * stride;
         for (size_t i = 0; i < hidden; i++) {
             bool larger = row[i] > out[i] || row[i] != row[i]; /* NaN stays */
-            out[i] = pooling == PITH_POOLING_MEAN ? out[i] + row[i] : larger ? row[i] : out[i];
+            out[i] = larger ? row[i] : out[i];
         }
     }
     for (size_t i = 0; pooling == PITH_POOLING_MEAN && i < hidden; i++) {
@@ -347,8 +365,8 @@ static void pool_rows(const float *x, size_t stride, size_t n, size_t hidden, pi
 bool pith_bert_embedding(const pith_bert_pass *pass, size_t i, float *out) {
     const pith_bert_config *config = &pass->model->bert->config;
     const pith_bert_scratch *s = pass->scratches[0];
-    pool_rows(s->x + s->begin[i] * s->x_stride, s->x_stride, s->begin[i + 1] - s->begin[i],
-              config->hidden_size, config->pooling, out);
+    pool_rows(pass->model->kernels, s->x + s->begin[i] * s->x_stride, s->x_stride,
+              s->begin[i + 1] - s->begin[i], config->hidden_size, config->pooling, out);
     double squares = 0;
     for (size_t d = 0; d < config->hidden_size; d++) {
         squares += (double)out[d] * (double)out[d];

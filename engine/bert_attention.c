@@ -1,6 +1,6 @@
 /* Attention within each text of a pack: Vaswani et al. 2017, equation 1, every token to every token
- * of its text. A task is one text and head. A thread alone, with quantised weights, makes q, k and v
- * only for a few heads at a time, so that they are still in the cache when attention reads them.
+ * of its text. A task is one text and head. A thread alone, with quantised weights, makes q, k and
+ * v only for a few heads at a time, so that they are still in the cache when attention reads them.
  *
  * The biases of q, k and v enter where they cost least. Adding b to all keys adds q b to all scores
  * of a query, which the softmax does not see: the keys' bias is not needed. The weights of a
@@ -100,8 +100,9 @@ static void attend_tasks(void *argument, size_t begin, size_t end, size_t thread
 
 void pith_bert_attention(const pith_bert_pass *pass, const float *qkv_bias) {
     const pith_bert_config *config = &pass->model->bert->config;
-    attention_loop loop = {
-        .pass = pass, .bias = qkv_bias, .layout = pith_bert_qkv_layout_of(config)};
+    attention_loop loop = {.pass = pass,
+                           .bias = qkv_bias,
+                           .layout = pith_bert_qkv_layout_of(config)};
     pith_bert_each(pass, pass->n_texts * config->num_attention_heads, 1, attend_tasks, &loop);
 }
 
@@ -123,8 +124,9 @@ void pith_bert_attention_by_heads(const pith_bert_pass *pass, const pith_matrix 
     const size_t hidden = config->hidden_size;
     const size_t head_dim = hidden / config->num_attention_heads;
     const size_t step = pith_max_size(1, HEADS_COLUMNS / head_dim) * head_dim;
-    attention_loop loop = {
-        .pass = pass, .bias = qkv_bias, .layout = pith_bert_qkv_layout_of(config)};
+    attention_loop loop = {.pass = pass,
+                           .bias = qkv_bias,
+                           .layout = pith_bert_qkv_layout_of(config)};
 
     for (size_t first = 0; first < hidden; first += step) {
         size_t n = pith_min_size(step, hidden - first);
