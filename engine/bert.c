@@ -19,6 +19,7 @@ static size_t n_rows(const pith_bert_pass *pass);
 static void embed(const pith_bert_pass *pass, const pith_matrix *next);
 static void apply(const pith_bert_pass *pass, const pith_matrix *w, const pith_bert_codes *codes,
                   const float *in, size_t in_stride, float *out, size_t out_stride);
+static void attention(const pith_bert_pass *pass, const pith_bert_layer *layer);
 static void ready(const pith_bert_pass *pass, const pith_matrix *next);
 static void add_and_norm(const pith_bert_pass *pass, const float *bias, const float *weight,
                          const float *norm_bias, const pith_matrix *next);
@@ -35,9 +36,7 @@ void pith_bert_forward(const pith_bert_pass *pass) {
         const pith_bert_layer *layer = &bert->layers[i];
         const pith_matrix *next = i + 1 < n_layers ? &bert->layers[i + 1].qkv : NULL;
 
-        apply(pass, &layer->qkv, &s->narrow, s->x, s->x_stride, /* qkv = W x  [n, 3 x hidden] */
-              s->qkv, s->qkv_stride);
-        pith_bert_attention(pass, layer->qkv_bias); /* a = softmax(q k^T / ..) v  [n, hidden] */
+        attention(pass, layer); /* qkv = W x, a = softmax(q k^T / ..) v     [n, hidden] */
         ready(pass, &layer->attention);
         apply(pass, &layer->attention, &s->narrow, s->a, s->x_stride, /* y = O a  [n, hidden] */
               s->y, s->y_stride);
@@ -131,6 +130,18 @@ static const float *float_row(const pith_matrix *m, size_t row) {
     return (const float *)m->data + row * m->cols;
 }
 
+/* Starts fetching a packed row, whose bytes are spread over all lines of its tile. */
+static void fetch_row(const pith_matrix *m, size_t row) {
+    if (activation_group(m->type) != 0) {
+        size_t tile_bytes = pith_matrix_tile_bytes(m->type, m->cols);
+        const unsigned char *tile =
+            (const unsigned char *)m->data + row / PITH_TILE_ROWS * tile_bytes;
+        for (size_t i = 0; i < tile_bytes; i += PITH_LINE_BYTES) {
+            __builtin_prefetch(tile + i);
+        }
+    }
+}
+
 static void embed_texts(void *argument, size_t begin, size_t end, size_t thread) {
     const step_loop *loop = argument;
     const pith_bert_pass *pass = loop->pass;
@@ -142,6 +153,9 @@ static void embed_texts(void *argument, size_t begin, size_t end, size_t thread)
         for (size_t p = 0; p < text->n_tokens; p++) {
             float *x = s->x + (s->begin[i] + p) * s->x_stride;
             size_t type = p < text->n_first || bert->config.type_vocab_size < 2 ? 0 : 1;
+            if (p + 1 < text->n_tokens) {
+                fetch_row(&bert->word_embed, (size_t)text->ids[p + 1]);
+            }
             pith_matrix_row(&bert->word_embed, (size_t)text->ids[p], x);
             pass->model->kernels->add_layernorm(x, float_row(&bert->position_embed, p),
                                                 float_row(&bert->type_embed, type),
@@ -259,6 +273,25 @@ static void apply(const pith_bert_pass *pass, const pith_matrix *w, const pith_b
     pith_bert_each(pass, n_pairs, share_of(pass, n_pairs), apply_pairs, &loop);
 }
 
+void pith_bert_product(const pith_bert_pass *pass, const pith_matrix *w, size_t row, size_t n,
+                       float *y, size_t stride) {
+    linear_loop loop = {.pass = pass,
+                        .w = w,
+                        .in = activations(w, &pass->scratches[0]->narrow, NULL, 0)};
+    product(&loop, row, n, y, stride);
+}
+
+static void attention(const pith_bert_pass *pass, const pith_bert_layer *layer) {
+    const pith_bert_scratch *s = pass->scratches[0];
+    if (pith_bert_attends_by_heads(pass, &layer->qkv)) {
+        pith_bert_attention_by_heads(pass, &layer->qkv, layer->qkv_bias);
+        return;
+    }
+    apply(pass, &layer->qkv, &s->narrow, s->x, s->x_stride, /* qkv = W x  [n, 3 x hidden] */
+          s->qkv, s->qkv_stride);
+    pith_bert_attention(pass, layer->qkv_bias);
+}
+
 /* Panels of h for a quantised layer: from the product through the GELU to codes while they are in
  * the cache. */
 static void up_panels(void *argument, size_t begin, size_t end, size_t thread) {
@@ -311,14 +344,17 @@ static void up_and_gelu(const pith_bert_pass *pass, const pith_bert_layer *layer
 
 /* ---- Pooling --------------------------------------------------------------------------------- */
 
-static void pool_rows(const float *x, size_t stride, size_t n, size_t hidden, pith_pooling pooling,
-                      float *out) {
+static void pool_rows(const pith_kernels *kernels, const float *x, size_t stride, size_t n,
+                      size_t hidden, pith_pooling pooling, float *out) {
     memcpy(out, x, hidden * sizeof *out);
-    for (size_t r = 1; pooling != PITH_POOLING_CLS && r < n; r++) {
+    for (size_t r = 1; pooling == PITH_POOLING_MEAN && r < n; r++) {
+        kernels->blend(out, 1.0F, x + r * stride, 1.0F, hidden); /* a plain sum, exactly */
+    }
+    for (size_t r = 1; pooling == PITH_POOLING_MAX && r < n; r++) {
         const float *row = x + r * stride;
         for (size_t i = 0; i < hidden; i++) {
             bool larger = row[i] > out[i] || row[i] != row[i]; /* NaN stays */
-            out[i] = pooling == PITH_POOLING_MEAN ? out[i] + row[i] : larger ? row[i] : out[i];
+            out[i] = larger ? row[i] : out[i];
         }
     }
     for (size_t i = 0; pooling == PITH_POOLING_MEAN && i < hidden; i++) {
@@ -329,8 +365,8 @@ static void pool_rows(const float *x, size_t stride, size_t n, size_t hidden, pi
 bool pith_bert_embedding(const pith_bert_pass *pass, size_t i, float *out) {
     const pith_bert_config *config = &pass->model->bert->config;
     const pith_bert_scratch *s = pass->scratches[0];
-    pool_rows(s->x + s->begin[i] * s->x_stride, s->x_stride, s->begin[i + 1] - s->begin[i],
-              config->hidden_size, config->pooling, out);
+    pool_rows(pass->model->kernels, s->x + s->begin[i] * s->x_stride, s->x_stride,
+              s->begin[i + 1] - s->begin[i], config->hidden_size, config->pooling, out);
     double squares = 0;
     for (size_t d = 0; d < config->hidden_size; d++) {
         squares += (double)out[d] * (double)out[d];

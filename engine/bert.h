@@ -33,7 +33,7 @@ struct pith_bert_scratch {
     float *x;   /* [max_tokens, hidden] the hidden states */
     float *y;   /* [max_tokens, hidden up to 16] what a block adds to them */
     float *a;   /* [max_tokens, hidden] attention's output; padding zero */
-    float *qkv; /* [max_tokens, qkv rows] */
+    float *qkv; /* [max_tokens, qkv rows]; a thread alone: [max_tokens, those of a few heads] */
     float *h;   /* [max_tokens, intermediate]; with quantised weights [max_tokens, PANEL] */
     pith_bert_codes narrow; /* [max_tokens, hidden] */
     pith_bert_codes wide;   /* [max_tokens, intermediate] */
@@ -82,5 +82,17 @@ void pith_bert_each(const pith_bert_pass *pass, size_t n, size_t grain, pith_loo
 
 /* a = softmax(q k^T / sqrt(head_dim)) v for every text and head, from qkv without its biases. */
 void pith_bert_attention(const pith_bert_pass *pass, const float *qkv_bias);
+
+/* Whether the next one can do it, and pays. */
+bool pith_bert_attends_by_heads(const pith_bert_pass *pass, const pith_matrix *qkv);
+
+/* The same from the quantised rows in `narrow`, the product with qkv included. */
+void pith_bert_attention_by_heads(const pith_bert_pass *pass, const pith_matrix *qkv,
+                                  const float *qkv_bias);
+
+/* Rows [row, row + n) of a quantised w with `narrow` for all rows of the pack: y [rows, stride];
+ * row and n are multiples of 16. */
+void pith_bert_product(const pith_bert_pass *pass, const pith_matrix *w, size_t row, size_t n,
+                       float *y, size_t stride);
 
 #endif

@@ -176,9 +176,13 @@ static float largest_score(const float *s, size_t begin, size_t end) {
     }
     __m512 largest =
         _mm512_max_ps(_mm512_max_ps(tops[0], tops[1]), _mm512_max_ps(tops[2], tops[3]));
-    for (; j < end; j += 16) {
-        __mmask16 m = first_lanes(end - j);
-        __m512 v = _mm512_mask_loadu_ps(largest, m, s + j);
+    for (; j + 16 <= end; j += 16) {
+        __m512 v = _mm512_loadu_ps(s + j);
+        nan |= _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+        largest = _mm512_max_ps(v, largest);
+    }
+    if (j < end) {
+        __m512 v = _mm512_mask_loadu_ps(largest, first_lanes(end - j), s + j);
         nan |= _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
         largest = _mm512_max_ps(v, largest);
     }
@@ -189,17 +193,37 @@ void pith_softmax_avx512(float *s, size_t begin, size_t end, size_t n, float *ma
     float largest = largest_score(s, begin, end);
     const __m512 shift = _mm512_set1_ps(largest);
     __m512 total = _mm512_setzero_ps();
-    for (size_t j = 0; j < n; j += 16) {
-        if (j >= end || j + 16 <= begin) {
-            _mm512_storeu_ps(s + j, _mm512_setzero_ps());
-            continue;
-        }
+    size_t j = 0;
+    for (; j + 16 <= begin; j += 16) {
+        _mm512_storeu_ps(s + j, _mm512_setzero_ps());
+    }
+    if (j < begin) {
         __m512 e = exp_16(_mm512_sub_ps(_mm512_loadu_ps(s + j), shift));
-        if (j < begin || j + 16 > end) {
-            e = _mm512_maskz_mov_ps(valid_lanes(j, begin, end), e);
-        }
+        e = _mm512_maskz_mov_ps(valid_lanes(j, begin, end), e);
         _mm512_storeu_ps(s + j, e);
         total = _mm512_add_ps(total, e);
+        j += 16;
+    }
+    for (; j + 64 <= end; j += 64) { /* four at a time: exp is one long chain of operations */
+        __m512 e[4];
+        PITH_UNROLL
+        for (size_t i = 0; i < 4; i++) {
+            e[i] = exp_16(_mm512_sub_ps(_mm512_loadu_ps(s + j + i * 16), shift));
+        }
+        PITH_UNROLL
+        for (size_t i = 0; i < 4; i++) {
+            _mm512_storeu_ps(s + j + i * 16, e[i]);
+            total = _mm512_add_ps(total, e[i]);
+        }
+    }
+    for (; j < end; j += 16) {
+        __m512 e = exp_16(_mm512_sub_ps(_mm512_loadu_ps(s + j), shift));
+        e = _mm512_maskz_mov_ps(first_lanes(end - j), e);
+        _mm512_storeu_ps(s + j, e);
+        total = _mm512_add_ps(total, e);
+    }
+    for (; j < n; j += 16) {
+        _mm512_storeu_ps(s + j, _mm512_setzero_ps());
     }
     *max = largest;
     *sum = lanes_sum(total);

@@ -6,31 +6,56 @@
 
 #include <math.h>
 
+/* The steps of a LayerNorm for the lanes of a mask; all of them in whole vectors, where the mask is
+ * a constant and costs nothing. */
+PITH_INLINE __m512 add_16(float *x, const float *y, const float *bias, __mmask16 m, __m512 sum) {
+    __m512 v = _mm512_add_ps(_mm512_maskz_loadu_ps(m, y), _mm512_maskz_loadu_ps(m, bias));
+    v = _mm512_add_ps(_mm512_maskz_loadu_ps(m, x), v);
+    _mm512_mask_storeu_ps(x, m, v);
+    return _mm512_add_ps(sum, v);
+}
+
+PITH_INLINE __m512 square_16(const float *x, __mmask16 m, __m512 mean, __m512 squares) {
+    __m512 d = _mm512_maskz_sub_ps(m, _mm512_maskz_loadu_ps(m, x), mean);
+    return _mm512_fmadd_ps(d, d, squares);
+}
+
+PITH_INLINE void norm_16(float *x, const float *w, const float *b, __mmask16 m, __m512 mean,
+                         __m512 r) {
+    __m512 d = _mm512_sub_ps(_mm512_maskz_loadu_ps(m, x), mean);
+    __m512 v = _mm512_fmadd_ps(_mm512_mul_ps(d, r), _mm512_maskz_loadu_ps(m, w),
+                               _mm512_maskz_loadu_ps(m, b));
+    _mm512_mask_storeu_ps(x, m, v);
+}
+
 void pith_add_layernorm_avx512(float *x, const float *y, const float *bias, const float *w,
                                const float *b, float eps, size_t n) {
+    const size_t whole = n / 16 * 16;
+    const __mmask16 rest = first_lanes(n - whole);
     __m512 sum = _mm512_setzero_ps();
     __m512 squares = _mm512_setzero_ps();
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 m = first_lanes(n - i);
-        __m512 v =
-            _mm512_add_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, bias + i));
-        v = _mm512_add_ps(_mm512_maskz_loadu_ps(m, x + i), v);
-        _mm512_mask_storeu_ps(x + i, m, v);
-        sum = _mm512_add_ps(sum, v);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < whole; i += 16) {
+        sum = add_16(x + i, y + i, bias + i, 0xffff, sum);
+    }
+    if (whole < n) {
+        sum = add_16(x + whole, y + whole, bias + whole, rest, sum);
     }
     const __m512 mean = _mm512_set1_ps(lanes_sum(sum) / (float)n);
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 m = first_lanes(n - i);
-        __m512 d = _mm512_maskz_sub_ps(m, _mm512_maskz_loadu_ps(m, x + i), mean);
-        squares = _mm512_fmadd_ps(d, d, squares);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < whole; i += 16) {
+        squares = square_16(x + i, 0xffff, mean, squares);
+    }
+    if (whole < n) {
+        squares = square_16(x + whole, rest, mean, squares);
     }
     const __m512 r = _mm512_set1_ps(1.0f / sqrtf(lanes_sum(squares) / (float)n + eps));
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 m = first_lanes(n - i);
-        __m512 d = _mm512_sub_ps(_mm512_maskz_loadu_ps(m, x + i), mean);
-        __m512 v = _mm512_fmadd_ps(_mm512_mul_ps(d, r), _mm512_maskz_loadu_ps(m, w + i),
-                                   _mm512_maskz_loadu_ps(m, b + i));
-        _mm512_mask_storeu_ps(x + i, m, v);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < whole; i += 16) {
+        norm_16(x + i, w + i, b + i, 0xffff, mean, r);
+    }
+    if (whole < n) {
+        norm_16(x + whole, w + whole, b + whole, rest, mean, r);
     }
 }
 
@@ -58,7 +83,18 @@ PITH_INLINE __m512 gelu_16(__m512 v) {
 }
 
 void pith_bias_gelu_avx512(float *x, const float *bias, size_t n) {
-    for (size_t i = 0; i < n; i += 16) {
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) { /* two at a time: gelu is one long chain of operations */
+        __m512 v[2];
+        PITH_UNROLL
+        for (size_t j = 0; j < 2; j++) {
+            v[j] = gelu_16(
+                _mm512_add_ps(_mm512_loadu_ps(x + i + j * 16), _mm512_loadu_ps(bias + i + j * 16)));
+        }
+        _mm512_storeu_ps(x + i, v[0]);
+        _mm512_storeu_ps(x + i + 16, v[1]);
+    }
+    for (; i < n; i += 16) {
         __mmask16 m = first_lanes(n - i);
         __m512 v =
             _mm512_add_ps(_mm512_maskz_loadu_ps(m, x + i), _mm512_maskz_loadu_ps(m, bias + i));

@@ -5,6 +5,7 @@
 #include "simd/blocks.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* 1 / sqrt(mean(x^2) + eps). */
@@ -30,35 +31,87 @@ void pith_rmsnorm_avx512(const float *x, const float *w, float eps, size_t n, fl
     scale_row(x, w, rms_factor(x, eps, n), n, y);
 }
 
-/* The largest |x|; NaN when there is one, because magnitudes compare as integers. */
-static float largest_magnitude(const float *x, size_t n) {
-    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
-    __m512i largest = _mm512_setzero_si512();
-    for (size_t i = 0; i < n; i += 16) {
-        __m512i bits = _mm512_maskz_loadu_epi32(first_lanes(n - i), x + i);
-        largest = _mm512_max_epu32(largest, _mm512_and_si512(bits, magnitude));
-    }
-    uint32_t bits = (uint32_t)_mm512_reduce_max_epu32(largest);
+/* The largest of magnitudes as floats; NaN when there is one, because they compare as integers. */
+static float largest_of(__m512i magnitudes) {
+    uint32_t bits = (uint32_t)_mm512_reduce_max_epu32(magnitudes);
     float a;
     memcpy(&a, &bits, sizeof a);
     return a;
 }
 
-/* Writes 16 codes at a time: up to n rounded up to 16, zeros after n. Returns the scale. */
-static float quantize_group(const float *x, size_t n, int8_t *codes) {
-    float a = largest_magnitude(x, n);
-    if (!(a >= PITH_QUANTIZE_MIN && a <= 0x1.fffffep127f)) {
-        memset(codes, 0, n);
-        return a < PITH_QUANTIZE_MIN ? 0.0f : NAN;
+PITH_INLINE __m512i magnitudes_of(__m512 v) {
+    return _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(0x7fffffff));
+}
+
+/* Codes are within [-127, 127] as they are: |x| (127 / a) < 127.5 for |x| <= a. */
+PITH_INLINE __m512i store_codes(__m512 v, __m512 inverse, int8_t *codes) {
+    __m512i code = _mm512_cvtps_epi32(_mm512_mul_ps(v, inverse));
+    _mm_storeu_si128((__m128i *)codes, _mm512_cvtepi32_epi8(code));
+    return code;
+}
+
+/* The scale of a group that has no codes: zeros, or something not finite. */
+static float no_codes(float a, size_t n, int8_t *codes) {
+    memset(codes, 0, n);
+    return a < PITH_QUANTIZE_MIN ? 0.0f : NAN;
+}
+
+static bool has_codes(float a) {
+    return a >= PITH_QUANTIZE_MIN && a <= 0x1.fffffep127f;
+}
+
+/* quantize_group for 128 elements, which stay in registers. */
+static float quantize_128(const float *x, int8_t *codes, int32_t *sum) {
+    __m512 v[8];
+    __m512i largest[8];
+    PITH_UNROLL
+    for (size_t i = 0; i < 8; i++) {
+        v[i] = _mm512_loadu_ps(x + i * 16);
+        largest[i] = magnitudes_of(v[i]);
+    }
+    PITH_UNROLL
+    for (size_t i = 0; i < 4; i++) {
+        largest[i] = _mm512_max_epu32(largest[i], largest[i + 4]);
+    }
+    largest[0] = _mm512_max_epu32(largest[0], largest[1]);
+    largest[2] = _mm512_max_epu32(largest[2], largest[3]);
+    float a = largest_of(_mm512_max_epu32(largest[0], largest[2]));
+    *sum = 0;
+    if (!has_codes(a)) {
+        return no_codes(a, 128, codes);
     }
     const __m512 inverse = _mm512_set1_ps(127.0f / a);
+    __m512i total = _mm512_setzero_si512();
+    PITH_UNROLL
+    for (size_t i = 0; i < 8; i++) {
+        total = _mm512_add_epi32(total, store_codes(v[i], inverse, codes + i * 16));
+    }
+    *sum = _mm512_reduce_add_epi32(total);
+    return a / 127.0f;
+}
+
+/* Writes 16 codes at a time: up to n rounded up to 16, zeros after n. Returns the scale. */
+static float quantize_group(const float *x, size_t n, int8_t *codes, int32_t *sum) {
+    if (n == 128) {
+        return quantize_128(x, codes, sum);
+    }
+    __m512i largest = _mm512_setzero_si512();
     for (size_t i = 0; i < n; i += 16) {
         __m512 v = _mm512_maskz_loadu_ps(first_lanes(n - i), x + i);
-        __m512i code = _mm512_cvtps_epi32(_mm512_mul_ps(v, inverse));
-        code = _mm512_min_epi32(code, _mm512_set1_epi32(127));
-        code = _mm512_max_epi32(code, _mm512_set1_epi32(-127));
-        _mm_storeu_si128((__m128i *)(codes + i), _mm512_cvtepi32_epi8(code));
+        largest = _mm512_max_epu32(largest, magnitudes_of(v));
     }
+    float a = largest_of(largest);
+    *sum = 0;
+    if (!has_codes(a)) {
+        return no_codes(a, n, codes);
+    }
+    const __m512 inverse = _mm512_set1_ps(127.0f / a);
+    __m512i total = _mm512_setzero_si512();
+    for (size_t i = 0; i < n; i += 16) {
+        __m512 v = _mm512_maskz_loadu_ps(first_lanes(n - i), x + i);
+        total = _mm512_add_epi32(total, store_codes(v, inverse, codes + i));
+    }
+    *sum = _mm512_reduce_add_epi32(total);
     return a / 127.0f;
 }
 
@@ -68,19 +121,11 @@ static __m512i sums_of_four(const int8_t *codes) {
     return _mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
 }
 
-/* Zeroes the codes after n and writes the offsets. */
-static void finish_row(int8_t *codes, size_t n, size_t group, int32_t *group_offset,
-                       int32_t *block_offset) {
+/* Zeroes the codes after n and writes the offsets of blocks. */
+static void finish_row(int8_t *codes, size_t n, int32_t *block_offset) {
     const __m512i first_of_four = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0);
     size_t padded = pith_groups(n, PITH_INT4_GROUP) * PITH_INT4_GROUP;
     memset(codes + n, 0, padded - n);
-    for (size_t begin = 0; begin < n; begin += group) {
-        __m512i sum = _mm512_setzero_si512();
-        for (size_t i = 0; i < group; i += 64) {
-            sum = _mm512_add_epi32(sum, sums_of_four(codes + begin + i));
-        }
-        group_offset[begin / group] = -PITH_INT8_OFFSET * _mm512_reduce_add_epi32(sum);
-    }
     if (block_offset == NULL) {
         return;
     }
@@ -99,9 +144,11 @@ void pith_quantize_avx512(const float *x, size_t n, size_t group, int8_t *codes,
                           int32_t *group_offset, int32_t *block_offset) {
     for (size_t begin = 0; begin < n; begin += group) {
         size_t count = n - begin < group ? n - begin : group;
-        scales[begin / group] = quantize_group(x + begin, count, codes + begin);
+        int32_t sum;
+        scales[begin / group] = quantize_group(x + begin, count, codes + begin, &sum);
+        group_offset[begin / group] = -PITH_INT8_OFFSET * sum;
     }
-    finish_row(codes, n, group, group_offset, block_offset);
+    finish_row(codes, n, block_offset);
 }
 
 void pith_rmsnorm_quantize_avx512(const float *x, const float *w, float eps, size_t n, size_t group,
@@ -112,9 +159,11 @@ void pith_rmsnorm_quantize_avx512(const float *x, const float *w, float eps, siz
         float normal[PITH_INT4_GROUP];
         size_t count = n - begin < group ? n - begin : group;
         scale_row(x + begin, w + begin, factor, count, normal);
-        scales[begin / group] = quantize_group(normal, count, codes + begin);
+        int32_t sum;
+        scales[begin / group] = quantize_group(normal, count, codes + begin, &sum);
+        group_offset[begin / group] = -PITH_INT8_OFFSET * sum;
     }
-    finish_row(codes, n, group, group_offset, block_offset);
+    finish_row(codes, n, block_offset);
 }
 
 void pith_rope_avx512(float *x, size_t n_heads, size_t head_dim, const float *cos,

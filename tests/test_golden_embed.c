@@ -1,5 +1,6 @@
 /* pith_embed on the reference checkpoint: texts to vectors. */
 #include "engine/embed.h"
+#include "engine/random_model.h"
 #include "tests/golden.h"
 #include "tests/simd_data.h"
 #include "tests/test.h"
@@ -256,4 +257,47 @@ TEST(embed, allocation_failures) {
     CHECK(atomic_load(&allocator.n_live) == 0, "%zu blocks left",
           (size_t)atomic_load(&allocator.n_live));
     reference_close(&r);
+}
+
+/* Heads of 16, 32 and more have a path of their own when a thread has a pack to itself; the
+ * reference checkpoint's heads of 12 do not take it. */
+enum { WIDE = 384, WIDE_TEXTS = 4 };
+
+static void embed_wide(pith_type type, const char *isa, size_t n_threads, size_t together,
+                       float *out) {
+    static const size_t lengths[WIDE_TEXTS] = {37, 61, 5, 129};
+    int32_t ids[160];
+    pith_error error = {0};
+    pith_model *model = NULL;
+    pith_model_options options = {.n_threads = n_threads, .isa = isa};
+    pith_status status = pith_model_random(&model, "minilm-l6", type, &options, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        ids[i] = (int32_t)(i * 7919 % 30522);
+    }
+    pith_bert_text texts[WIDE_TEXTS];
+    for (size_t i = 0; i < WIDE_TEXTS; i++) {
+        texts[i] = (pith_bert_text){ids + i, lengths[i], lengths[i]};
+    }
+    for (size_t i = 0; i < WIDE_TEXTS; i += together) {
+        status = pith_embed_tokens(model, texts + i, together, NULL, NULL, out + i * WIDE, &error);
+        CHECK(status == PITH_OK, "%s", error.message);
+    }
+    pith_model_free(model);
+}
+
+TEST(embed, wide_heads_are_the_same_alone_and_shared) {
+    static const pith_type types[] = {PITH_TYPE_INT8, PITH_TYPE_INT4};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        float own[WIDE_TEXTS * WIDE];
+        float other[WIDE_TEXTS * WIDE];
+        embed_wide(types[i], NULL, 1, WIDE_TEXTS, own);
+        CHECK(own[0] != 0, "no embedding");
+        embed_wide(types[i], NULL, 2, 1, other); /* one pack shared by two threads */
+        CHECK(memcmp(own, other, sizeof own) == 0, "type %d: shared packs differ", (int)types[i]);
+        if (pith_kernels_find("avx2") != NULL) {
+            embed_wide(types[i], "avx2", 1, WIDE_TEXTS, other);
+            CHECK(memcmp(own, other, sizeof own) == 0, "type %d: AVX2 differs", (int)types[i]);
+        }
+    }
 }

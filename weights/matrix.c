@@ -63,11 +63,16 @@ static uint16_t load_u16(const unsigned char *at) {
 /* Row `lane` of one int8 tile. */
 static void int8_row(const unsigned char *tile, size_t lane, size_t cols, float *out) {
     const unsigned char *scales = tile + (cols + 3) / 4 * PITH_LINE_BYTES;
-    for (size_t k = 0; k < cols; k++) {
-        size_t group = k / PITH_INT8_GROUP;
+    for (size_t begin = 0; begin < cols; begin += PITH_INT8_GROUP) {
+        size_t end = pith_min_size(begin + PITH_INT8_GROUP, cols);
+        size_t group = begin / PITH_INT8_GROUP;
         float scale = pith_f16_to_f32(load_u16(scales + (group * PITH_TILE_ROWS + lane) * 2));
-        int8_t code = (int8_t)tile[k / 4 * PITH_LINE_BYTES + lane * 4 + k % 4];
-        out[k] = scale * (float)code;
+        for (size_t k = begin; k < end; k += 4) {
+            const unsigned char *codes = tile + k / 4 * PITH_LINE_BYTES + lane * 4;
+            for (size_t i = 0; i < pith_min_size(4, end - k); i++) {
+                out[k + i] = scale * (float)(int8_t)codes[i];
+            }
+        }
     }
 }
 
