@@ -262,7 +262,7 @@ check-format: ## fail when a C file is not formatted
 	@clang-format --dry-run -Werror $(C_FILES)
 check-includes: ## fail when a layer includes one it must not see
 	tests/check_includes.sh
-check-spills: $(call objects,$(wildcard simd/vnni_*.c)) ## fail when a hot loop stores vectors to the stack (x86-64)
+check-spills: $(call objects,$(wildcard simd/vnni_*.c simd/avx2_int*.c simd/avxvnni_*.c)) ## fail when a hot loop stores vectors to the stack (x86-64)
 	tests/check_spills.sh $(BUILD) $(CC)
 
 .PHONY: bench deps-bench install clean help

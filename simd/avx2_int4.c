@@ -8,7 +8,7 @@
 #include "simd/avx2_tile.h"
 
 enum {
-    FEW = 4, /* most tokens that use codes as they are decoded */
+    FEW = 12, /* most tokens that use codes as they are decoded, up to 4 at a time */
     MULTIPLIERS_AT = LINES * PITH_LINE_BYTES,
     BLOCK_BYTES = MULTIPLIERS_AT + PITH_LINE_BYTES, /* of an expanded block */
 };
@@ -41,7 +41,7 @@ static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint
     const uint8_t *packed = lines + slices * LINES * PITH_LINE_BYTES;
     for (size_t s = 0; s < slices; s++) {
         __m256i m[2 * HALVES];
-        decode_multipliers(packed + s * PITH_TILE_ROWS, m);
+        decode_multipliers(packed + s * PITH_TILE_ROWS, m, false);
         PITH_UNROLL
         for (size_t block = 0; block < 2; block++) {
             PITH_UNROLL
@@ -105,6 +105,10 @@ PITH_INLINE void multiply_tile(const pith_tile_step *step, size_t i_tile, size_t
             offset[i]++;
             __asm__("" : "+r"(codes[i]), "+r"(offset[i]));
         }
+    }
+    PITH_UNROLL
+    for (size_t i = 0; i < HALVES * n; i++) {
+        total[i] = _mm256_srai_epi32(total[i], MULTIPLIER_SHIFT);
     }
     add_tile(step->y + i_tile * PITH_TILE_ROWS, (size_t)PITH_TILE_SET * PITH_TILE_ROWS, total,
              step->scales[i_tile], step->x_scales, step->scale_stride, n);

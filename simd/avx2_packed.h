@@ -24,6 +24,7 @@ enum {
     LINES = 4,                                /* packed lines of a slice, lines of a block */
     FEW_STEP = 4,                             /* most tokens that share one decoding */
     AHEAD = 8 << 10,                          /* prefetch distance in bytes */
+    MULTIPLIER_SHIFT = 8,                     /* of multipliers of int4, as decoded */
 };
 
 PITH_INLINE __m256i load_256(const void *p) {
@@ -63,25 +64,27 @@ PITH_INLINE __m256i decode_half(__m256i both, __m256i table, size_t block) {
     return _mm256_shuffle_epi8(table, _mm256_and_si256(both, _mm256_set1_epi8(15)));
 }
 
-/* 16-bit multipliers, each row's twice, from the low nibbles of bytes that repeat a row's four
- * times. */
-PITH_INLINE __m256i widen_multipliers(__m256i bytes) {
+/* The multipliers of a slice's two blocks, m[block * HALVES + half], times 256: in both halves of
+ * every 32-bit lane, or, with VNNI, in the lower one alone. A shuffle can place a byte at the top
+ * of 16 bits but not extend its sign, so a group's sum comes out 256 times too large; it is at most
+ * 256 x 100 x 127 in magnitude and stays so within 2^30. */
+PITH_INLINE void decode_multipliers(const uint8_t *packed, __m256i *m, bool vnni) {
+    const __m256i low_nibble = _mm256_set1_epi8(15);
     const __m256i table =
         _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)pith_int4_multipliers));
-    __m256i index = _mm256_and_si256(bytes, _mm256_set1_epi8(15));
-    return _mm256_srai_epi16(_mm256_shuffle_epi8(table, index), 8);
-}
-
-/* The multipliers of a slice's two blocks, m[block * HALVES + half]. */
-PITH_INLINE void decode_multipliers(const uint8_t *packed, __m256i *m) {
-    const __m256i row_bytes = _mm256_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4,
-                                               4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);
-    __m256i rows = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)packed));
+    /* the index of a row's byte, above a byte with the top bit, which gives 0 */
+    const __m256i rows =
+        _mm256_setr_epi32(0x0080, 0x0180, 0x0280, 0x0380, 0x0480, 0x0580, 0x0680, 0x0780);
+    const __m256i first = vnni ? _mm256_or_si256(rows, _mm256_set1_epi32((int)0x80800000))
+                               : _mm256_or_si256(rows, _mm256_slli_epi32(rows, 16));
+    const __m256i second = _mm256_add_epi8(first, _mm256_set1_epi32(vnni ? 0x0800 : 0x08000800));
+    __m256i bytes = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)packed));
     PITH_UNROLL
-    for (size_t h = 0; h < HALVES; h++) {
-        __m256i bytes = _mm256_shuffle_epi8(h == 0 ? rows : _mm256_srli_si256(rows, 8), row_bytes);
-        m[h] = widen_multipliers(bytes);
-        m[HALVES + h] = widen_multipliers(_mm256_srli_epi16(bytes, 4));
+    for (size_t block = 0; block < 2; block++) {
+        __m256i index = block == 0 ? bytes : _mm256_srli_epi16(bytes, 4);
+        __m256i rows_of_block = _mm256_shuffle_epi8(table, _mm256_and_si256(index, low_nibble));
+        m[block * HALVES] = _mm256_shuffle_epi8(rows_of_block, first);
+        m[block * HALVES + 1] = _mm256_shuffle_epi8(rows_of_block, second);
     }
 }
 
@@ -136,7 +139,7 @@ typedef struct few_group {
     size_t block_stride;
 } few_group;
 
-/* Adds an int4 group to total[HALVES * token + half] for `n` tokens (a constant). */
+/* Sums an int4 group in total[HALVES * token + half], 0 at first, for `n` tokens (a constant). */
 PITH_INLINE void few_int4(const few_group *group, __m256i *total, size_t n, bool vnni) {
     const few_group in = *group;
     const __m256i table = table_of_codes();
@@ -144,11 +147,10 @@ PITH_INLINE void few_int4(const few_group *group, __m256i *total, size_t n, bool
     for (size_t s = 0; s < in.n_lines / LINES; s++) {
         const uint8_t *lines = in.lines + s * LINES * PITH_LINE_BYTES;
         __m256i m[2 * HALVES];
-        decode_multipliers(packed + s * PITH_TILE_ROWS, m);
+        decode_multipliers(packed + s * PITH_TILE_ROWS, m, vnni);
         PITH_UNROLL
         for (size_t i = 0; i < LINES; i++) {
             prefetch_ahead(lines + i * PITH_LINE_BYTES, AHEAD);
-            m[i] = vnni ? _mm256_and_si256(m[i], _mm256_set1_epi32(0xffff)) : m[i];
         }
         PITH_UNROLL
         for (size_t block = 0; block < 2; block++) {
@@ -186,6 +188,10 @@ PITH_INLINE void few_int4(const few_group *group, __m256i *total, size_t n, bool
     }
     prefetch_ahead(packed, AHEAD);
     prefetch_ahead(packed + PITH_LINE_BYTES, AHEAD);
+    PITH_UNROLL
+    for (size_t i = 0; i < HALVES * n; i++) {
+        total[i] = _mm256_srai_epi32(total[i], MULTIPLIER_SHIFT);
+    }
 }
 
 PITH_INLINE __m256i add_weights(__m256i sum, __m256i w, __m256i x, bool vnni) {

@@ -51,10 +51,10 @@ static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint
     const uint8_t *packed = lines + slices * LINES * PITH_LINE_BYTES;
     for (size_t s = 0; s < slices; s++) {
         __m256i m[2 * HALVES];
-        decode_multipliers(packed + s * PITH_TILE_ROWS, m);
+        decode_multipliers(packed + s * PITH_TILE_ROWS, m, false);
         PITH_UNROLL
         for (size_t i = 0; i < 2 * HALVES; i++) {
-            half_multiplier split = split_multiplier(m[i]);
+            half_multiplier split = split_multiplier(_mm256_srai_epi16(m[i], MULTIPLIER_SHIFT));
             const uint8_t *half = lines + i % HALVES * HALF_BYTES;
             PITH_UNROLL
             for (size_t j = 0; j < LINES; j++) {

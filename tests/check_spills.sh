@@ -8,7 +8,8 @@ build=$1
 cc=${2:-cc}
 echo "$("$cc" --version | head -n 1), $(objdump --version | head -n 1)"
 
-# FILE PRODUCT FUNCTION... : in every function, the innermost loops with the instruction PRODUCT.
+# FILE PRODUCT FUNCTION[:STORES]... : in every function, the innermost loops with the instruction
+# PRODUCT; STORES of its vectors are meant to lie on the stack.
 check() {
     file=$build/simd/$1.o
     product=$2
@@ -50,7 +51,7 @@ check() {
             for (j = 1; target[i] != -1 && j <= i; j++) {
                 if (address[j] == target[i] && innermost(j, i)) {
                     loops++
-                    n += stores
+                    n += stores > allowed[name]
                     printf "%-14s %-14s loop of %3d instructions: %3d %s, %2d vector stores to ", \
                         file, name, i - j + 1, products, product, stores
                     printf "the stack, %2d loads\n", loads
@@ -66,7 +67,9 @@ check() {
     BEGIN {
         n_wanted = split(wanted, names, " ")
         for (i = 1; i <= n_wanted; i++) {
-            want[names[i]] = 1
+            split(names[i], parts, ":")
+            want[parts[1]] = 1
+            allowed[parts[1]] = parts[2] + 0
         }
     }
     /^[0-9a-f]+ <.*>:$/ {
@@ -78,7 +81,7 @@ check() {
     /^ *[0-9a-f]+:\t/ {
         i = ++count
         address[i] = hex(substr($1, 1, length($1) - 1))
-        opcode[i] = $2
+        opcode[i] = $2 == "{vex}" ? $3 : $2
         target[i] = $2 ~ /^j/ && $3 ~ /^[0-9a-f]+$/ ? hex($3) : -1
         if ($0 ~ /mov +%rsp,%rbp/) {
             frame = 1 # else rbp is a register like others
@@ -103,8 +106,17 @@ failed=0
 check vnni_tile vpdpbusd add_group_4 add_group_8 add_group_12
 check vnni_int4 vpdpbusd few_tile_1 few_tile_2 few_tile_3 few_tile_4 few_tile_6 few_tile_8
 check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_4 few_tile_8
+# Sums of int4 groups stay in memory where 16 registers do not hold them beside those of a block, and
+# so do some of a slice's multipliers.
+check avx2_int4 vpmaddubsw few_tile_1 few_tile_2:3 few_tile_3:14 few_tile_4:20 \
+    multiply_2:4 multiply_4:8 multiply_6:12
+check avx2_int8 vpmaddwd few_tile_1 few_tile_2 few_tile_3 few_tile_4 multiply_2 multiply_4 \
+    multiply_6
+check avxvnni_tile vpdpbusd pith_multiply_2_avxvnni pith_multiply_4_avxvnni pith_multiply_6_avxvnni
+check avxvnni_int4 vpdpbusd few_tile_1 few_tile_2:3 few_tile_3:14 few_tile_4:20
+check avxvnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_3 few_tile_4
 if [ "$failed" != 0 ]; then
     echo "check-spills: FAILED"
     exit 1
 fi
-echo "check-spills: no vector is stored to the stack in these loops"
+echo "check-spills: no vector is stored to the stack in these loops but those that are meant to be"
