@@ -97,7 +97,7 @@ $(BUILD)/libpith.so: $(BUILD)/libpith.so.$(SOVERSION)
 $(BUILD)/pith.pc: always # PREFIX may have changed
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
-	  'Name: pith' 'Description: Llama-family language models on a CPU' 'Version: $(VERSION)' \
+	  'Name: pith' 'Description: Llama-family language models and sentence encoders on a CPU' 'Version: $(VERSION)' \
 	  'Requires.private: jansson libutf8proc libpcre2-8' 'Libs: -L$${libdir} -lpith' \
 	  'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' > $@
 

@@ -102,7 +102,8 @@ static void write_entry(pith_cli *cli, const char *label, const char *text) {
 }
 
 void pith_help_overview(pith_cli *cli, const pith_command *const *commands, size_t n) {
-    pith_cli_print(cli, "pith runs Llama-family language models on a CPU.\n\n"
+    pith_cli_print(cli, "pith runs Llama-family language models and BERT sentence encoders on a "
+                        "CPU.\n\n"
                         "Usage: pith COMMAND [ARGUMENT]...\n\nCommands\n");
     for (size_t i = 0; i < n; i++) {
         pith_cli_print(cli, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
@@ -208,7 +209,8 @@ static void write_man_command(pith_cli *cli, const pith_command *command) {
 void pith_help_man(pith_cli *cli, const pith_command *const *commands, size_t n) {
     pith_cli_print(cli,
                    ".TH PITH 1 \"\" \"pith %s\" \"User Commands\"\n.SH NAME\n"
-                   "pith \\- run Llama-family language models on a CPU\n.SH SYNOPSIS\n",
+                   "pith \\- run Llama-family language models and sentence encoders on a CPU\n"
+                   ".SH SYNOPSIS\n",
                    PITH_VERSION);
     for (size_t i = 0; i < n; i++) {
         write_synopsis(cli, commands[i], "\\fB", "\\fR");

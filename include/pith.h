@@ -101,8 +101,8 @@ typedef enum pith_log_level { PITH_LOG_INFO, PITH_LOG_WARNING } pith_log_level;
 /* Receives one message without a newline; may be called from the thread that called the library. */
 typedef void (*pith_log_fn)(void *user, pith_log_level level, const char *message);
 
-/* Receives how many bytes of the weights have been read, `done` rising to `total`; false stops.
- * Called several times a second from the thread that called the library. */
+/* Receives how many bytes of the weights have been read, `done` rising to `total`; false stops, and
+ * the model is not opened. Called every few megabytes, from the thread that called the library. */
 typedef bool (*pith_load_fn)(void *user, size_t done, size_t total);
 
 /* ---- Model ----------------------------------------------------------------------------------- */
@@ -116,7 +116,8 @@ typedef struct pith_model_options {
     size_t n_threads; /* threads of one eval, the caller's included; 0: one per usable CPU;
                          at most 256 */
     const char *isa;  /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni" (x86-64); "neon",
-                         "neon-dot", "neon-i8mm" (AArch64); NULL: the best there is */
+                         "neon-dot", "neon-i8mm" (AArch64); NULL: the best this CPU has. Results
+                         are the same with all of them */
     pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it can be loaded; ON: an error when
                          it cannot; OFF: bit-identical results in f32 too */
     bool map;         /* map the file instead of reading it into huge pages. Truncating a mapped
@@ -174,7 +175,8 @@ enum {
  * Writes at most `capacity` ids to `tokens` and sets *n_tokens to the number the text has; when
  * that is more than `capacity`, returns CAPACITY (and *n_tokens is set, the one exception to
  * "untouched"). `tokens` may be NULL when capacity is 0. Errors: ARGUMENT, CAPACITY, MEMORY, TEXT
- * (invalid UTF-8, with the byte offset). */
+ * (invalid UTF-8, with the byte offset), UNSUPPORTED. All functions of this section and
+ * pith_generate and pith_embed answer UNSUPPORTED for a file without a tokenizer. */
 PITH_API pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_bytes,
                                    unsigned flags, int32_t *tokens, size_t capacity,
                                    size_t *n_tokens, pith_error *error);
@@ -242,13 +244,14 @@ typedef enum pith_kv_type { PITH_KV_AUTO, PITH_KV_F32, PITH_KV_F16, PITH_KV_INT8
 typedef struct pith_session_options {
     size_t n_context;     /* positions; 0: the model's n_context. More than the model's is allowed
                              and logged as a warning */
-    size_t n_batch;       /* most tokens per forward pass (prefill chunk); 0: 512 */
+    size_t n_batch;       /* most tokens per forward pass (prefill chunk); 0: 512; at most 65536 */
     pith_kv_type kv_type; /* AUTO: f32 for f32 weights, else f16. INT8: codes with a scale per
-                             position and head, half the memory of f16, slightly less exact */
+                             position and KV head, little more than half the memory of f16,
+                             slightly less exact */
     bool all_logits;      /* keep the logits of every token of an eval, not only the last */
 } pith_session_options;
 
-/* Errors: ARGUMENT, MEMORY, UNSUPPORTED (INT8 with heads of more than 256
+/* Errors: ARGUMENT, MEMORY, UNSUPPORTED (the model is an encoder; INT8 with heads of more than 256
  * elements). The model must outlive the session. */
 PITH_API pith_status pith_session_new(pith_session **out, const pith_model *model,
                                       const pith_session_options *options, pith_error *error);
@@ -304,7 +307,8 @@ PITH_API pith_status pith_session_save(const pith_session *session, const char *
  * that kv_type AUTO takes the type in the file. Only a session of the same model is accepted: same
  * configuration, types and weight checksums. Everything in the file is checked.
  * Errors: ARGUMENT (also: another kv_type than the file's), CONTEXT (the timeline does not fit in
- * n_context), MEMORY, IO, FORMAT (damaged, or of another model), UNSUPPORTED (version). */
+ * n_context), MEMORY, IO, FORMAT (damaged, or of another model), UNSUPPORTED (version; an
+ * encoder). */
 PITH_API pith_status pith_session_load(pith_session **out, const pith_model *model,
                                        const char *path, const pith_session_options *options,
                                        pith_error *error);
