@@ -1,9 +1,11 @@
-/* pith bench: tokens per second, of a model file or of random weights of a known shape, and how
- * much of the machine's limits that is. */
+/* pith bench: tokens or sentences per second, of a model file or of random weights of a known
+ * shape, and how much of the machine's limits that is. */
+#include "cli/bench_embed.h"
 #include "cli/bench_report.h"
 #include "cli/bench_search.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/memory.h"
@@ -18,6 +20,7 @@ typedef struct bench_settings {
     size_t search;
     const char *prompts, *generations, *depths, *sessions;
     size_t repeats, output, batch, context;
+    pith_bench_embed_settings embed;
     pith_common_settings common;
 } bench_settings;
 
@@ -37,8 +40,8 @@ static const pith_option options[] = {
      .kind = PITH_OPTION_TEXT,
      .argument = "NAME",
      .help =
-         "make random weights of this shape in memory: llama2-7b, tinyllama-1b, ... (an unknown "
-         "name lists all)",
+         "make random weights of this shape in memory: llama2-7b, minilm-l6, ... (an unknown name "
+         "lists all)",
      .offset = offsetof(bench_settings, shape)},
     {.name = "type",
      .kind = PITH_OPTION_CHOICE,
@@ -134,6 +137,7 @@ static const pith_option options[] = {
 
 static const pith_option_group groups[] = {
     {"Options", options, 0},
+    {"Encoders", pith_bench_embed_options_table, offsetof(bench_settings, embed)},
     {"Model", pith_common_options, offsetof(bench_settings, common)},
     {NULL, NULL, 0},
 };
@@ -224,6 +228,22 @@ static pith_status check_shares(const pith_bench_report *report, pith_error *err
     return PITH_OK;
 }
 
+static pith_status bench_decoder(pith_cli *cli, const bench_settings *settings,
+                                 const pith_model *model, pith_bench_report *report,
+                                 pith_error *error) {
+    if (pith_bench_embed_wanted(&settings->embed)) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "--tokens and --text are for encoders; %s is "
+                         "none",
+                         report->name);
+    }
+    pith_status status = run_tests(cli, settings, model, report, error);
+    if (status == PITH_OK) {
+        status = pith_bench_print(cli, report, settings->output, error);
+    }
+    return status == PITH_OK ? check_shares(report, error) : status;
+}
+
 static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_bench_report *report,
                          pith_error *error) {
     pith_model *model = NULL;
@@ -237,12 +257,11 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
     if (settings->model != NULL && !settings->common.map && report->load_seconds > 0) {
         report->load_gbps = 1e-9 * (double)report->info.weight_bytes / report->load_seconds;
     }
-    status = run_tests(cli, settings, model, report, error);
-    if (status == PITH_OK) {
-        status = pith_bench_print(cli, report, settings->output, error);
-    }
-    if (status == PITH_OK) {
-        status = check_shares(report, error);
+    if (strcmp(report->info.architecture, "bert") == 0) {
+        status = pith_bench_embed(cli, &settings->embed, model, settings->repeats, settings->output,
+                                  report, error);
+    } else {
+        status = bench_decoder(cli, settings, model, report, error);
     }
     pith_model_free(model);
     return status;
@@ -333,7 +352,7 @@ static int run(pith_cli *cli, const void *arguments) {
         !add_tests(&report, settings->generations, true, settings)) {
         return pith_cli_usage(cli, "at most %d tests", PITH_BENCH_MAX_TESTS);
     }
-    if (report.n_tests == 0) {
+    if (report.n_tests == 0 && !pith_bench_embed_wanted(&settings->embed)) {
         return pith_cli_usage(cli, "--prompt 0 and --generate 0 leave nothing to time");
     }
     report.name = settings->model != NULL ? settings->model : settings->shape;
@@ -343,24 +362,35 @@ static int run(pith_cli *cli, const void *arguments) {
 
 const pith_command pith_command_bench = {
     .name = "bench",
-    .summary = "measure tokens per second",
+    .summary = "measure tokens or sentences per second",
     .description =
         "Times the forward pass: ppN evaluates a prompt of N tokens from an empty context, tgN "
         "generates N tokens one by one, without sampling; tgN@dD after a context of D tokens, "
         "tgNxS in S sessions together. Prints the median and the extremes of the repeats, the time "
         "to the first logits, the latency of a step, and the resident memory after each test. "
+        "Of an encoder embedNxB embeds B sentences of N tokens in one call, and textN the "
+        "sentences "
+        "of a text in their order: each ends with '.', '!' or '?' before white space, those of "
+        "less "
+        "than three words are passed over. Ids are drawn at random, tokenizing is not timed; "
+        "random "
+        "weights have no tokenizer and take 1.3 tokens for a word, and two for [CLS] and [SEP]. "
+        "Prints sentences per second and the latency of a call."
+        "\n\n"
         "Random weights of a known shape show the speed of a model without downloading it."
         "\n\n"
         "Right before and right after each repeat the limits of the machine are measured with the "
         "same threads and instruction set: how fast memory can be read, and how many int8 "
         "operations there are in a second. The share of the read stream is what generation is to "
-        "be judged by, the share of the int8 limit what prompts are. Limits are the best of many "
-        "short stretches; JSON gives the share of the stream as it was sustained too. A share "
-        "above 1.02 is a "
+        "be judged by, the share of the int8 limit what prompts and embeddings are; of embeddings "
+        "in a float type it is the share of the f32 limit. Limits are the best of many short "
+        "stretches; JSON gives the share of the stream as it was sustained too. A share above 1.02 "
+        "is a "
         "failed measurement and an error. The share of the stream is left out for models so small "
         "that they may stay in the cache.",
     .example = "pith bench tale.pith -p 128,512 -n 64\n"
                "pith bench --shape llama2-7b --type int4 -n 32 -d 0,1000,4000 -r 3 -o json\n"
+               "pith bench --shape minilm-l6 --type int8 --tokens 16,128 --text tales.txt\n"
                "pith bench --limits -t 2\n"
                "pith bench --search 100000 -r 20",
     .operands = operands,

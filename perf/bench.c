@@ -122,8 +122,8 @@ typedef struct bench {
     double fill_seconds;  /* filling the first session's context */
 } bench;
 
-/* Token ids below n_vocab; splitmix64 (Steele, Lea & Flood 2014). */
-static void draw_tokens(int32_t *tokens, size_t n, size_t n_vocab) {
+/* splitmix64 (Steele, Lea & Flood 2014). */
+void pith_bench_draw_tokens(int32_t *tokens, size_t n, size_t n_vocab) {
     uint64_t state = 1;
     for (size_t i = 0; i < n; i++) {
         uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
@@ -192,7 +192,7 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens and %zu repeats",
                          n_drawn, b->options->n_repeats);
     }
-    draw_tokens(b->tokens, n_drawn, pith_model_vocab_size(model));
+    pith_bench_draw_tokens(b->tokens, n_drawn, pith_model_vocab_size(model));
     pith_status status = PITH_OK;
     pith_session_options session_options = {.n_context = n_context,
                                             .n_batch = n_batch,
@@ -294,12 +294,16 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+void pith_bench_sort(double *values, size_t n) {
+    qsort(values, n, sizeof *values, compare_doubles);
+}
+
 /* Times become figures; the arrays are sorted here. */
 static void summarise(bench *b, pith_bench_result *result) {
     size_t n = b->options->n_repeats;
     double count = (double)(b->test->n_tokens * b->n_sessions);
-    qsort(b->times, n, sizeof *b->times, compare_doubles);
-    qsort(b->firsts, n, sizeof *b->firsts, compare_doubles);
+    pith_bench_sort(b->times, n);
+    pith_bench_sort(b->firsts, n);
     result->n_repeats = n;
     result->tps = count / pith_median(b->times, n);
     result->tps_min = count / b->times[n - 1];
@@ -307,7 +311,7 @@ static void summarise(bench *b, pith_bench_result *result) {
     result->first_seconds = pith_median(b->firsts, n);
     if (b->test->generate) {
         size_t n_steps = n * b->test->n_tokens;
-        qsort(b->steps, n_steps, sizeof *b->steps, compare_doubles);
+        pith_bench_sort(b->steps, n_steps);
         result->p50 = pith_quantile(b->steps, n_steps, 0.5);
         result->p90 = pith_quantile(b->steps, n_steps, 0.9);
         result->p99 = pith_quantile(b->steps, n_steps, 0.99);

@@ -1,0 +1,144 @@
+/* The results of pith bench on an encoder. perf/results/README.md explains the fields. */
+#include <jansson.h>
+
+#include "cli/bench_embed.h"
+
+static double limit(const pith_bench_embed_result *r) {
+    return r->before > r->after ? r->before : r->after;
+}
+
+static void print_md(pith_cli *cli, const pith_bench_embed_report *report) {
+    double best = 0;
+    pith_bench_print_model(cli, report->base);
+    pith_cli_print(cli,
+                   "| test         | threads | sentences/s |      min |      max |  tokens/s | "
+                   "  p50 ms |   p90 ms |   p99 ms | int8 |  f32 | memory MB |\n"
+                   "|--------------|--------:|------------:|---------:|---------:|----------:|"
+                   "---------:|---------:|---------:|-----:|-----:|----------:|\n");
+    for (size_t i = 0; i < report->n_tests; i++) {
+        const pith_bench_embed_result *r = &report->results[i];
+        bool calls = report->tests[i].lengths == NULL;
+        bool known = r->share >= 0;
+        pith_cli_print(cli, "| %-12s | %7zu | %11.1f | %8.1f | %8.1f | %9.0f | %8s | %8s | %8s |",
+                       pith_bench_embed_name(&report->tests[i]).text, report->base->info.n_threads,
+                       r->sps, r->sps_min, r->sps_max, r->tps,
+                       pith_bench_cell_of(1e3 * r->p50, calls, "-", 3).text,
+                       pith_bench_cell_of(1e3 * r->p90, calls, "-", 3).text,
+                       pith_bench_cell_of(1e3 * r->p99, calls, "-", 3).text);
+        pith_cli_print(cli, " %4s | %4s | %9.1f |%s\n",
+                       pith_bench_cell_of(r->share, known && r->integer, "-", 2).text,
+                       pith_bench_cell_of(r->share, known && !r->integer, "-", 2).text,
+                       1e-6 * (double)r->rss_bytes, r->failed ? " failed" : "");
+        best = limit(r) > best ? limit(r) : best;
+    }
+    pith_cli_print(
+        cli,
+        "\np50, p90, p99: of a call; int8, f32: share of the limit measured right before "
+        "and after each test; at best %.0f Gop/s\n",
+        1e-9 * best);
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+static json_t *real_or_null(double value, bool known) {
+    return known ? json_real(value) : json_null();
+}
+
+/* The limits; those of the other kind of operation were not measured. */
+static json_t *make_shares(const pith_bench_embed_result *r) {
+    bool i = r->integer;
+    return json_pack("{s:n,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "share_of_stream", "share_of_int8",
+                     real_or_null(r->share, i && r->share >= 0), "share_of_f32",
+                     real_or_null(r->share, !i && r->share >= 0), "int8_gops",
+                     real_or_null(1e-9 * limit(r), i), "f32_gflops",
+                     real_or_null(1e-9 * limit(r), !i), "int8_gops_before",
+                     real_or_null(1e-9 * r->before, i), "int8_gops_after",
+                     real_or_null(1e-9 * r->after, i), "f32_gflops_before",
+                     real_or_null(1e-9 * r->before, !i), "f32_gflops_after",
+                     real_or_null(1e-9 * r->after, !i));
+}
+
+static json_t *make_row(const pith_bench_embed_report *report, size_t i) {
+    const pith_bench_report *base = report->base;
+    const pith_model_info *info = &base->info;
+    const pith_bench_embed_test *test = &report->tests[i];
+    const pith_bench_embed_result *r = &report->results[i];
+    bool fixed = test->lengths == NULL;
+    json_t *row =
+        json_pack("{s:s,s:s,s:s,s:I,s:s,s:o,s:I,s:I,s:I,s:I}", "model", base->name, "type",
+                  info->type, "isa", info->isa, "threads", (json_int_t)info->n_threads, "test",
+                  pith_bench_embed_name(test).text, "tokens",
+                  fixed ? json_integer((json_int_t)test->n_tokens) : json_null(), "sentences",
+                  (json_int_t)test->n_sentences, "call_tokens", (json_int_t)r->n_tokens, "repeats",
+                  (json_int_t)r->n_repeats, "calls", (json_int_t)r->n_calls);
+    bool ok = pith_bench_join(
+        row,
+        json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:o}", "sentences_per_second", r->sps,
+                  "sentences_per_second_min", r->sps_min, "sentences_per_second_max", r->sps_max,
+                  "tps", r->tps, "tps_min", r->tps_min, "tps_max", r->tps_max, "first_seconds",
+                  r->first_seconds, "p50_seconds", real_or_null(r->p50, fixed), "p90_seconds",
+                  real_or_null(r->p90, fixed), "p99_seconds", real_or_null(r->p99, fixed)));
+    ok = ok && pith_bench_join(row, make_shares(r));
+    ok = ok && pith_bench_join(row, json_pack("{s:f,s:f,s:b,s:I,s:I,s:f,s:o,s:I,s:I}",
+                                              "linear_gops", 1e-9 * r->linear_rate,
+                                              "attention_gops", 1e-9 * r->attention_rate, "failed",
+                                              (int)r->failed, "rss_bytes", (json_int_t)r->rss_bytes,
+                                              "rss_peak_bytes", (json_int_t)base->rss_peak,
+                                              "load_seconds", base->load_seconds, "load_gbps",
+                                              real_or_null(base->load_gbps, base->load_gbps > 0),
+                                              "params", (json_int_t)info->n_params, "weight_bytes",
+                                              (json_int_t)info->weight_bytes));
+    if (!ok) {
+        json_decref(row);
+        return NULL;
+    }
+    return row;
+}
+
+/* ---- CSV: the same rows ---------------------------------------------------------------------- */
+
+static void print_csv_value(pith_cli *cli, const json_t *value) {
+    if (json_is_string(value)) {
+        pith_bench_print_quoted(cli, json_string_value(value));
+    } else if (json_is_boolean(value)) {
+        pith_cli_print(cli, "%s", json_is_true(value) ? "true" : "false");
+    } else if (json_is_integer(value)) {
+        pith_cli_print(cli, "%lld", (long long)json_integer_value(value));
+    } else if (json_is_real(value)) {
+        pith_cli_print(cli, "%.9g", json_real_value(value));
+    }
+}
+
+static void print_csv(pith_cli *cli, const json_t *rows) {
+    for (size_t i = 0; i <= json_array_size(rows); i++) { /* the header is the first row's names */
+        json_t *row = json_array_get(rows, i == 0 ? 0 : i - 1);
+        const char *comma = "";
+        for (void *at = json_object_iter(row); at != NULL; at = json_object_iter_next(row, at)) {
+            pith_cli_print(cli, "%s%s", comma, i == 0 ? json_object_iter_key(at) : "");
+            if (i > 0) {
+                print_csv_value(cli, json_object_iter_value(at));
+            }
+            comma = ",";
+        }
+        pith_cli_print(cli, "\n");
+    }
+}
+
+pith_status pith_bench_embed_print(pith_cli *cli, const pith_bench_embed_report *report,
+                                   size_t output, pith_error *error) {
+    if (output == PITH_BENCH_MD) {
+        print_md(cli, report);
+        return PITH_OK;
+    }
+    json_t *rows = json_array();
+    bool whole = rows != NULL;
+    for (size_t i = 0; whole && i < report->n_tests; i++) {
+        whole = json_array_append_new(rows, make_row(report, i)) == 0;
+    }
+    if (whole && output == PITH_BENCH_CSV) {
+        print_csv(cli, rows);
+        json_decref(rows);
+        return PITH_OK;
+    }
+    return pith_bench_print_rows(cli, rows, whole, output, error);
+}
