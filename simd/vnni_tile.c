@@ -18,7 +18,6 @@ enum {
     MAX_SUMS = TILES * TOKENS,
     CHUNK_LINES = 128, /* lines of each tile expanded at a time: 16 KB in all */
     PAIR_BYTES = TILES * PITH_LINE_BYTES,
-    BLOCK_TURNS = 43,                               /* register tiles of a block: 516 tokens */
     MAX_GROUPS = CHUNK_LINES * 4 / PITH_INT8_GROUP, /* of a chunk */
 };
 
