@@ -134,7 +134,14 @@ static pith_status read_encoder(conversion *c, pith_error *error) {
                                      error);
 }
 
-static pith_status check_lowercase(const conversion *c, pith_error *error) {
+/* Encoders put [CLS] and [SEP] around a text, which WordPiece vocabularies have. */
+static pith_status check_tokenizer(const conversion *c, pith_error *error) {
+    if (c->config.architecture == PITH_ARCHITECTURE_BERT && c->tokenizer.present &&
+        c->tokenizer.file.vocab.kind != PITH_TOKENIZER_WORDPIECE) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: an encoder with a tokenizer other than WordPiece is not supported",
+                         c->sources.directory);
+    }
     if (c->lowercase && c->tokenizer.present && !c->tokenizer.file.vocab.lowercase) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: do_lower_case in sentence_bert_config.json is not supported for a "
@@ -227,7 +234,7 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
                                         vocab_size(c), &c->options->log, error);
     }
     if (status == PITH_OK) {
-        status = check_lowercase(c, error);
+        status = check_tokenizer(c, error);
     }
     if (status == PITH_OK) {
         status = read_importance(c, error);

@@ -226,10 +226,8 @@ pith_status pith_hf_modules_parse(pith_hf_modules *out, const char *text, size_t
 
 /* ---- Prompts --------------------------------------------------------------------------------- */
 
-/* config_sentence_transformers.json: `prompts` are for whoever calls, unless one is put in front of
- * every text. */
-static pith_status check_sentence_transformers(const char *text, size_t size, const char *where,
-                                               pith_error *error) {
+pith_status pith_hf_prompts_check(const char *text, size_t size, const char *where,
+                                  pith_error *error) {
     json_t *config;
     pith_status status = pith_hf_json_object(&config, text, size, where, error);
     if (status != PITH_OK) {
@@ -442,7 +440,7 @@ static pith_status read_prompts(pith_sources *sources, pith_error *error) {
     size_t size;
     pith_status status = pith_sources_read_optional(sources, name, MAX_TEXT, &text, &size, error);
     if (status == PITH_OK && text != NULL) {
-        status = check_sentence_transformers(text, size, name, error);
+        status = pith_hf_prompts_check(text, size, name, error);
         pith_release(sources->allocator, text);
     }
     return status;

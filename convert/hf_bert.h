@@ -38,6 +38,12 @@ pith_status pith_hf_modules_parse(pith_hf_modules *out, const char *text, size_t
 pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, const char *text,
                                   size_t size, const char *where, pith_error *error);
 
+/* config_sentence_transformers.json; `where` is its name in messages. Its prompts are for whoever
+ * calls: nothing is read from it. Errors: FORMAT, UNSUPPORTED (a prompt in front of every text,
+ * embeddings cut short), MEMORY. */
+pith_status pith_hf_prompts_check(const char *text, size_t size, const char *where,
+                                  pith_error *error);
+
 /* sentence_bert_config.json. */
 typedef struct pith_hf_sentence {
     size_t max_seq_length; /* 0: not said */

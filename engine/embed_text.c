@@ -95,6 +95,9 @@ static pith_status check_call(const pith_model *model, const pith_embed_input *i
     if (model->tokenizer == NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "the model has no tokenizer");
     }
+    if (pith_tokenizer_vocab(model->tokenizer)->kind != PITH_TOKENIZER_WORDPIECE) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "the model's tokenizer is not WordPiece");
+    }
     for (size_t i = 0; i < n_inputs; i++) {
         if ((inputs[i].text == NULL && inputs[i].n_bytes != 0) ||
             (inputs[i].pair == NULL && inputs[i].n_pair_bytes != 0)) {

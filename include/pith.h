@@ -35,7 +35,11 @@
  * OpenBLAS. Products with f32 weights go through OpenBLAS when it is installed and the options
  * allow it; it is loaded at the first pith_model_open that wants it. It starts threads of its own
  * and reads the environment: set OPENBLAS_CORETYPE=SkylakeX before creating any thread on an
- * AVX-512 machine that OpenBLAS is too old to know. */
+ * AVX-512 machine that OpenBLAS is too old to know. How many threads it uses is one setting for the
+ * whole process, made by each pith_model_open that takes it: n_threads for a decoder, 1 for an
+ * encoder, whose own threads call it side by side. A program with f32 models of both kinds opens
+ * the encoder first, or with PITH_BLAS_OFF: results are right either way, but an encoder opened
+ * later leaves a decoder's prefill on one thread. */
 #ifndef PITH_H
 #define PITH_H
 
@@ -436,7 +440,8 @@ typedef struct pith_embed_result {
  * depend on its company (bit for bit, with BLAS off). Concurrent calls on one model are allowed and
  * share its threads. On failure `out` and `results` may be partly written.
  * Errors: ARGUMENT, MEMORY, TEXT (invalid UTF-8, with the index of the text and the byte offset),
- * CONTEXT (no_truncate, with the index), STOPPED, UNSUPPORTED (not an encoder), NUMERIC. */
+ * CONTEXT (no_truncate, with the index), TOKEN (a file whose tokenizer has ids beyond its weights),
+ * STOPPED, UNSUPPORTED (not an encoder, no WordPiece tokenizer), NUMERIC (with the index). */
 PITH_API pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs,
                                 size_t n_inputs, const pith_embed_options *options, float *out,
                                 pith_embed_result *results, pith_error *error);

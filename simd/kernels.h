@@ -175,8 +175,10 @@ typedef struct pith_kernels {
  * (simd/detect.c) when name is NULL; NULL when the name is unknown or cannot run here. */
 const pith_kernels *pith_kernels_find(const char *name);
 
-/* pith_kernels_find(NULL) in a few nanoseconds, for callers that have nowhere to keep a table: it
- * asks no CPUID, which a virtual machine answers in microseconds. */
+/* In a few nanoseconds a table whose dot products of whole vectors are those of
+ * pith_kernels_find(NULL), for callers that have nowhere to keep one: it asks no CPUID, which a
+ * virtual machine answers in microseconds. (Of a CPU with AVX-VNNI alone it is the AVX2 table:
+ * compilers do not all know that feature by name.) */
 const pith_kernels *pith_kernels_best(void);
 
 /* Names known to this build, best first, NULL-terminated: for tests and messages. */

@@ -427,6 +427,21 @@ TEST(convert_bert, wants_a_lower_casing_tokenizer_for_lower_cased_texts) {
     }
 }
 
+TEST(convert_bert, wants_a_wordpiece_tokenizer) {
+    static const char bpe[] =
+        "{\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false},"
+        " \"decoder\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": \"BPE\","
+        " \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}}";
+    pith_error error = {0};
+    const char *source = test_make_encoder("bpe", &(test_encoder){.bare = true});
+    test_write_text(source, "tokenizer.json", bpe);
+    pith_status status = convert(source, test_path("bpe.pith"), PITH_TYPE_F32, NULL, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "other than WordPiece") != NULL,
+          "%s: %s", pith_status_name(status), error.message);
+    CHECK(access(test_path("bpe.pith"), F_OK) != 0, "published");
+    CHECK_NO_LEAKS();
+}
+
 /* With its tokenizer, from the directory as it is. */
 TEST(convert_bert, takes_the_tokenizer_along) {
     pith_model_file *file = converted(test_root("golden/minilm"), PITH_TYPE_INT8, NULL);

@@ -326,7 +326,7 @@ TEST(wordpiece, added_tokens_beyond_the_vocabulary_make_no_words) {
 
 TEST(wordpiece, of_equal_lines_the_last_counts_and_empty_ones_keep_their_number) {
     test_tokenizer t;
-    open_lines(&t, SPECIAL "a\r\n\na\nb", NULL);
+    open_lines(&t, SPECIAL "a\r\n\na\nb\r", NULL);
     pith_tokens ids;
     pith_tokens_init(&ids, NULL);
     CHECK(t.file.vocab.n_pieces == 9, "%zu pieces", t.file.vocab.n_pieces);

@@ -166,6 +166,11 @@ TEST(wordpiece, vocab_txt_is_checked_with_what_stands_beside_it) {
         {SPECIAL, "{\"tokenizer_class\": 1}", NULL, PITH_ERROR_UNSUPPORTED, "tokenizer_class"},
         {SPECIAL, "{", NULL, PITH_ERROR_FORMAT, "line 1"},
         {SPECIAL, NULL, "[]", PITH_ERROR_FORMAT, "not a JSON object"},
+        {SPECIAL, "{\"cls_token\": \"<s>\"}", NULL, PITH_ERROR_FORMAT, "cls_token (<s>)"},
+        {SPECIAL, "{\"cls_token\": 1}", NULL, PITH_ERROR_FORMAT, "special token is neither"},
+        {SPECIAL, NULL, "{\"additional_special_tokens\": [\"[PAD]\", {\"id\": 1}]}",
+         PITH_ERROR_FORMAT, "special token is neither"},
+        {SPECIAL, NULL, "{\"additional_special_tokens\": [null, \"x\"]}", PITH_OK, ""},
         {SPECIAL, "{\"mask_token\": {\"content\": \"[MASK]\", \"lstrip\": 1}}", NULL,
          PITH_ERROR_FORMAT, "lstrip"},
     };
@@ -181,6 +186,33 @@ TEST(wordpiece, vocab_txt_is_checked_with_what_stands_beside_it) {
         CHECK(status == cases[i].status, "case %zu: status %d: %s", i, (int)status, error.message);
         CHECK(strstr(error.message, cases[i].message) != NULL, "case %zu: no \"%s\" in \"%s\"", i,
               cases[i].message, error.message);
+        if (status == PITH_OK) {
+            pith_vocab_file_free(&file);
+        }
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* Each of them is looked for in every piece, so there must not be any number of them. */
+TEST(wordpiece, too_many_additional_special_tokens_are_refused) {
+    for (size_t n = 1024; n <= 1025; n++) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < n; i++) {
+            json_array_append_new(list, json_string("[MASK]"));
+        }
+        json_t *root = json_pack("{s:o}", "additional_special_tokens", list);
+        char *config = json_dumps(root, 0);
+        json_decref(root);
+        pith_vocab_file file;
+        pith_error error = {0};
+        pith_status status =
+            pith_vocab_from_wordpiece(&file, SPECIAL, strlen(SPECIAL), "vocab.txt", config,
+                                      strlen(config), NULL, 0, NULL, &error);
+        free(config);
+        CHECK(status == (n <= 1024 ? PITH_OK : PITH_ERROR_FORMAT), "%zu tokens: %s: %s", n,
+              pith_status_name(status), error.message);
+        CHECK(status == PITH_OK || strstr(error.message, "the limit is 1024") != NULL, "%s",
+              error.message);
         if (status == PITH_OK) {
             pith_vocab_file_free(&file);
         }

@@ -137,8 +137,7 @@ void pith_merger_release(pith_merger *merger);
 pith_status pith_merge(pith_merger *merger, const char *text, size_t n_bytes, pith_tokens *out,
                        pith_error *error);
 
-/* ---- bert_unicode.c, bert_normalize.c: what BERT does to text ---------------------------------
- */
+/* ---- bert_unicode.c, bert_normalize.c: what BERT does to text -------------------------------- */
 
 typedef enum pith_bert_class {
     PITH_BERT_OTHER,

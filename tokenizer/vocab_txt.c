@@ -7,7 +7,10 @@
 
 #include <string.h>
 
-enum { MAX_WORD_CHARS = 100 };
+enum {
+    MAX_WORD_CHARS = 100,
+    MAX_MORE_TOKENS = 1024, /* in additional_special_tokens; each is looked for in all pieces */
+};
 
 typedef struct reading {
     const char *name;
@@ -30,7 +33,7 @@ static size_t line_length(const char *text, size_t n, size_t *next) {
     const char *end = memchr(text, '\n', n);
     size_t length = end != NULL ? (size_t)(end - text) : n;
     *next = end != NULL ? length + 1 : n;
-    return length > 0 && text[length - 1] == '\r' && end != NULL ? length - 1 : length;
+    return length > 0 && text[length - 1] == '\r' ? length - 1 : length;
 }
 
 static size_t count_lines(const char *text, size_t size) {
@@ -203,14 +206,27 @@ pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, const char *text, si
 
 /* ---- Special tokens -------------------------------------------------------------------------- */
 
+static bool is_named(const json_t *value) {
+    return value != NULL && !json_is_null(value);
+}
+
+static const json_t *content_of(const json_t *value) {
+    return json_is_object(value) ? json_object_get(value, "content") : value;
+}
+
 /* A special token: a string, or an object with content and flags. *id is -1 when the vocabulary has
  * no such piece. */
 static pith_status mark_special(reading *r, const json_t *value, const char *fallback,
                                 int32_t *id) {
-    const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
+    const json_t *content = content_of(value);
     const char *text = json_is_string(content) ? json_string_value(content) : fallback;
     size_t n = json_is_string(content) ? json_string_length(content) : strlen(fallback);
     uint8_t flags = 0;
+    if (is_named(value) && !json_is_string(content)) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT,
+                         "%s: a special token is neither a string nor an object with \"content\"",
+                         r->name);
+    }
     *id = find_piece(&r->file.vocab, text, n);
     if (json_is_object(value)) {
         pith_status status = pith_hf_flags(value, r->name, &flags, r->error);
@@ -223,10 +239,6 @@ static pith_status mark_special(reading *r, const json_t *value, const char *fal
         r->added[*id] = flags | PITH_ADDED_SPECIAL;
     }
     return PITH_OK;
-}
-
-static bool is_named(const json_t *value) {
-    return value != NULL && !json_is_null(value);
 }
 
 static pith_status read_special_tokens(reading *r) {
@@ -252,8 +264,9 @@ static pith_status read_special_tokens(reading *r) {
             return status;
         }
         if (*tokens[i].id < 0 && tokens[i].needed) {
-            return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: no piece is the %s (%s)", r->name,
-                             tokens[i].key, tokens[i].spelling);
+            const char *named = json_string_value(content_of(value));
+            return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: no piece is the %s (%.60s)", r->name,
+                             tokens[i].key, named != NULL ? named : tokens[i].spelling);
         }
     }
     r->types[v->unk] = PITH_PIECE_UNKNOWN;
@@ -264,6 +277,11 @@ static pith_status read_more_tokens(reading *r) {
     const json_t *list = json_object_get(r->config, "additional_special_tokens");
     if (!is_named(list)) {
         list = json_object_get(r->map, "additional_special_tokens");
+    }
+    if (json_array_size(list) > MAX_MORE_TOKENS) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT,
+                         "%s: %zu additional_special_tokens, the limit is %d", r->name,
+                         json_array_size(list), MAX_MORE_TOKENS);
     }
     pith_status status = PITH_OK;
     for (size_t i = 0; status == PITH_OK && i < json_array_size(list); i++) {

@@ -65,6 +65,8 @@ static void check_modules(const char *text, size_t size, size_t hidden_size) {
     if (pith_hf_sentence_parse(&sentence, text, size, &error) == PITH_OK) {
         require(sentence.max_seq_length == 0 || sentence.max_seq_length >= PITH_BERT_LEAST_TOKENS);
     }
+    pith_status prompts = pith_hf_prompts_check(text, size, "prompts", &error);
+    require(prompts == PITH_OK || (error.status == prompts && error.message[0] != '\0'));
     if (pith_hf_model_max_length(&length, text, size, &error) == PITH_OK) {
         require(length == 0 ||
                 (length >= PITH_BERT_LEAST_TOKENS && length <= PITH_BERT_MAX_POSITIONS));
