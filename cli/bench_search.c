@@ -63,7 +63,9 @@ static pith_status fill(search_bench *bench, pith_store *store, float *vectors, 
                                  bench->codes + (first + i) * DIMENSION);
         }
         pith_store_document document = {.key = key, .n_key = strlen(key), .text = ""};
-        status = pith_store_put(store, &bench->collection, &document, chunks, n, vectors, error);
+        status = pith_interrupted() ? pith_fail(error, PITH_ERROR_STOPPED, "interrupted")
+                                    : pith_store_put(store, &bench->collection, &document, chunks,
+                                                     n, vectors, error);
     }
     return status == PITH_OK ? pith_store_commit(store, error) : status;
 }

@@ -19,7 +19,8 @@ pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
 void pith_encoder_close(pith_encoder *encoder);
 
 /* Fills what binds a collection to the model: its name, the SHA-256 of its file's header (which
- * holds the checksums of all weights), the dimension. Errors: IO, FORMAT. */
+ * holds the checksums of all weights), the dimension. Errors: ARGUMENT (a name too long), MEMORY,
+ * IO, FORMAT. */
 pith_status pith_encoder_identify(const pith_encoder *encoder, const char *path, const char *name,
                                   pith_store_collection *out, pith_error *error);
 

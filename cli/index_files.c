@@ -51,7 +51,8 @@ static pith_status index_file(pith_index *run, const char *path, const struct st
     if (status != PITH_OK) {
         return status;
     }
-    if (state.found && state.size == document.size && state.mtime == document.mtime) {
+    if (state.found && state.is_file && state.size == document.size &&
+        state.mtime == document.mtime) {
         run->n_unchanged++;
         return PITH_OK;
     }
@@ -92,8 +93,15 @@ static pith_status walk(pith_index *run, char *root, size_t *total, bool count_o
     if (tree == NULL) {
         return pith_fail(error, PITH_ERROR_IO, "%s: %s", root, strerror(errno));
     }
-    FTSENT *entry;
-    while (status == PITH_OK && (entry = fts_read(tree)) != NULL) {
+    while (status == PITH_OK) {
+        errno = 0;
+        FTSENT *entry = fts_read(tree);
+        if (entry == NULL && errno != 0) {
+            status = pith_fail(error, PITH_ERROR_IO, "%s: %s", root, strerror(errno));
+        }
+        if (entry == NULL) {
+            break;
+        }
         if (pith_interrupted() || run->cli->output_error != 0) {
             status = pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
         } else if (entry->fts_level > FTS_ROOTLEVEL && entry->fts_name[0] == '.') {

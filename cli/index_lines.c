@@ -58,7 +58,10 @@ pith_status pith_index_document(pith_index *run, pith_store_document *document, 
     if (status != PITH_OK) {
         return status;
     }
-    if (!state.found || memcmp(state.hash, document->hash, sizeof state.hash) != 0) {
+    /* A document of the same key on its way would be committed over the one that is found. */
+    if (!state.found || state.is_file != document->is_file ||
+        memcmp(state.hash, document->hash, sizeof state.hash) != 0 ||
+        pith_indexer_holds(run->indexer, document->key, document->n_key)) {
         return pith_indexer_add(run->indexer, document, error);
     }
     run->n_unchanged++;
@@ -69,13 +72,15 @@ pith_status pith_index_document(pith_index *run, pith_store_document *document, 
     return PITH_OK;
 }
 
-static pith_status index_line(pith_index *run, const char *line, size_t n_bytes,
+/* *bad tells that the line is to blame for a failure, and not the database. */
+static pith_status index_line(pith_index *run, const char *line, size_t n_bytes, bool *bad,
                               pith_error *error) {
     json_error_t problem;
     char number[32];
     char *metadata = NULL;
     pith_status status = PITH_OK;
     json_t *root = json_loadb(line, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
+    *bad = true;
     if (root == NULL) {
         return pith_fail(error, PITH_ERROR_FORMAT, "not valid JSON: %s (byte %d)", problem.text,
                          problem.position);
@@ -99,6 +104,12 @@ static pith_status index_line(pith_index *run, const char *line, size_t n_bytes,
                            "(a string)");
         goto done;
     }
+    if (document.n_key > PITH_STORE_MAX_KEY) {
+        status = pith_fail(error, PITH_ERROR_FORMAT, "\"id\" has %zu bytes; the limit is %d",
+                           document.n_key, PITH_STORE_MAX_KEY);
+        goto done;
+    }
+    *bad = false;
     if (facts != NULL && !json_is_null(facts)) {
         metadata = json_dumps(facts, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
         if (metadata == NULL) {
@@ -120,20 +131,22 @@ pith_status pith_index_lines(pith_index *run, pith_error *error) {
     size_t n_bytes = 0;
     size_t number = 0;
     bool end = false;
+    bool bad = false;
     pith_status status = PITH_OK;
     while (status == PITH_OK && run->cli->output_error == 0) {
         status = pith_cli_read_line(&lines, &line, &n_bytes, &end, error);
+        bad = status == PITH_ERROR_FORMAT;
         if (status != PITH_OK || end) {
             break;
         }
         number++;
-        status = index_line(run, line, n_bytes, error);
-        if (status == PITH_ERROR_FORMAT) {
+        status = index_line(run, line, n_bytes, &bad, error);
+        if (bad) {
             pith_fail_in(error, status, "standard input, line %zu", number);
         }
     }
     pith_lines_release(&lines);
-    if (status == PITH_ERROR_FORMAT) { /* the documents before the bad line are good */
+    if (bad) { /* the documents before the bad line are good */
         pith_error other;
         pith_status flushed = pith_indexer_flush(run->indexer, &other);
         return flushed == PITH_OK ? status : pith_fail(error, flushed, "%s", other.message);

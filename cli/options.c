@@ -296,7 +296,7 @@ static pith_status take_operand(parse_state *state, char *argument, pith_error *
         return pith_fail(error, PITH_ERROR_ARGUMENT, "unexpected argument '%s'", argument);
     }
     if (*argument == 0) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s is an empty name", operand->name);
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s is empty", operand->name);
     }
     if (operand->many) {
         /* They gather at the beginning of argv, where all has been read. */

@@ -51,7 +51,9 @@ static const pith_option_group groups[] = {
     {NULL, NULL, 0},
 };
 
-/* A string of bytes that need not be UTF-8, such as a path: bad bytes become '?'. */
+/* A string of bytes that need not be UTF-8, such as a path: in one that is not, all but ASCII
+ * becomes
+ * '?'. */
 static json_t *json_name(const char *text, size_t n) {
     json_t *value = json_stringn(text, n);
     if (value != NULL) {
@@ -150,6 +152,9 @@ static int run_search(pith_cli *cli, const void *arguments) {
     }
     if (status == PITH_OK) {
         status = pith_store_open(&store, settings->database, &how, &error);
+    }
+    if (status == PITH_OK) {
+        status = pith_store_begin_reading(store, &error);
     }
     if (status == PITH_OK) {
         status = pith_store_collection_use(store, &wanted, false, &collection, &error);

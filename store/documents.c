@@ -67,8 +67,9 @@ static pith_status check_document(const pith_store *store, const pith_store_coll
                                   const pith_store_chunk *chunks, size_t n_chunks,
                                   const float *vectors, pith_error *error) {
     size_t n_values;
-    if (document->key == NULL || document->n_key == 0 || document->n_key > 65536) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: a key has 1 to 65536 bytes", store->path);
+    if (document->key == NULL || document->n_key == 0 || document->n_key > PITH_STORE_MAX_KEY) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: a key has 1 to %d bytes", store->path,
+                         PITH_STORE_MAX_KEY);
     }
     for (size_t i = 0; i < n_chunks; i++) {
         if (chunks[i].begin > chunks[i].end || chunks[i].end > document->n_bytes) {
@@ -103,13 +104,15 @@ static pith_status insert_document(pith_store *store, const pith_store_collectio
     }
     sqlite3_bind_int64(row, 1, collection->id);
     bind_key(row, 2, document->key, document->n_key);
-    sqlite3_bind_text(row, 3, document->metadata, -1, SQLITE_STATIC);
     sqlite3_bind_blob(row, 4, document->hash, sizeof document->hash, SQLITE_STATIC);
     sqlite3_bind_int(row, 5, document->is_file);
     sqlite3_bind_int64(row, 6, document->size);
     sqlite3_bind_int64(row, 7, document->mtime);
-    code = sqlite3_bind_text64(row, 8, document->n_bytes != 0 ? document->text : "",
-                               document->n_bytes, SQLITE_STATIC, SQLITE_UTF8);
+    code = sqlite3_bind_text(row, 3, document->metadata, -1, SQLITE_STATIC);
+    if (code == SQLITE_OK) {
+        code = sqlite3_bind_text64(row, 8, document->n_bytes != 0 ? document->text : "",
+                                   document->n_bytes, SQLITE_STATIC, SQLITE_UTF8);
+    }
     pith_status status = code == SQLITE_OK ? pith_store_step(store, row, write_action, error)
                                            : pith_store_fail(store, code, write_action, error);
     sqlite3_finalize(row);
@@ -183,11 +186,12 @@ static pith_status insert_chunks(pith_store *store, const pith_store_collection 
         if (code == SQLITE_OK) {
             code = prepare(store, "INSERT INTO vectors(id, vector) VALUES(?,?)", &vector_row);
         }
-        if (code != SQLITE_OK) {
+        if (code == SQLITE_OK) {
+            sqlite3_bind_int64(chunk_row, 2, document);
+        } else {
             status = pith_store_fail(store, code, write_action, error);
         }
     }
-    sqlite3_bind_int64(chunk_row, 2, document);
     for (size_t i = 0; status == PITH_OK && i < n_chunks; i++) {
         status = insert_chunk(store, collection, chunk_row, vector_row, id + (int64_t)i, &chunks[i],
                               vectors + i * collection->dimension, blob, error);
@@ -198,15 +202,32 @@ static pith_status insert_chunks(pith_store *store, const pith_store_collection 
     return status;
 }
 
-/* The collection may have been deleted since it was found. */
+/* The collection may have been deleted since it was found, and its id given to another. Counts are
+ * left alone: they would be made anew for every document. */
 static pith_status check_collection(pith_store *store, const pith_store_collection *collection,
                                     pith_error *error) {
-    pith_store_collection is;
-    pith_status status = pith_store_collection_find(store, collection->name, &is, error);
-    if (status == PITH_OK && is.id != collection->id) {
-        status = pith_fail(error, PITH_ERROR_ARGUMENT, "%s: the collection '%s' was replaced",
-                           store->path, collection->name);
+    sqlite3_stmt *row = NULL;
+    int code = prepare(store,
+                       "SELECT 1 FROM collections WHERE name = ? AND id = ? AND model_hash = ? AND "
+                       "dimension = ? AND type = ?",
+                       &row);
+    if (code == SQLITE_OK) {
+        sqlite3_bind_text(row, 1, collection->name, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(row, 2, collection->id);
+        sqlite3_bind_text(row, 3, collection->model_hash, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(row, 4, (int64_t)collection->dimension);
+        sqlite3_bind_int(row, 5, (int)collection->type);
+        code = sqlite3_step(row);
     }
+    pith_status status = PITH_OK;
+    if (code == SQLITE_DONE) {
+        status =
+            pith_fail(error, PITH_ERROR_ARGUMENT, "%s: the collection '%s' was deleted or replaced",
+                      store->path, collection->name);
+    } else if (code != SQLITE_ROW) {
+        status = pith_store_fail(store, code, write_action, error);
+    }
+    sqlite3_finalize(row);
     return status;
 }
 

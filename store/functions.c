@@ -44,10 +44,14 @@ static bool read_vector(sqlite3_context *context, const char *function, sqlite3_
     if (sqlite3_value_type(value) != SQLITE_BLOB) {
         return refuse(context, function, "a vector is a blob");
     }
-    const uint8_t *blob = sqlite3_value_blob(value);
-    size_t size = (size_t)sqlite3_value_bytes(value);
+    size_t size = (size_t)sqlite3_value_bytes(value); /* before zeroblob(n) takes n bytes */
     if (size > 4 * (size_t)PITH_STORE_MAX_DIMENSION) {
         return refuse(context, function, "a vector has at most 65536 elements");
+    }
+    const uint8_t *blob = sqlite3_value_blob(value);
+    if (blob == NULL && size != 0) {
+        sqlite3_result_error_nomem(context);
+        return false;
     }
     *out = (vector){.is_int8 = size % 4 == 1, .n = size / 4, .data = blob};
     if (out->is_int8) {
@@ -115,7 +119,12 @@ static void cosine(sqlite3_context *context, int n, sqlite3_value **arguments) {
         double norms[2];
         find_norms(context, (const vector *const[]){&a, &b}, norms);
         double product = norms[0] * norms[1];
-        sqlite3_result_double(context, product == 0 ? 0 : dot(&a, &b) / sqrt(product));
+        double result = product == 0 ? 0 : dot(&a, &b) / sqrt(product);
+        if (isfinite(result)) {
+            sqlite3_result_double(context, result);
+        } else {
+            refuse(context, name, "a vector holds NaN or infinity");
+        }
     }
     sqlite3_free(a.copy);
     sqlite3_free(b.copy);
@@ -129,10 +138,13 @@ static void quantize(sqlite3_context *context, int n, sqlite3_value **arguments)
         !read_vector(context, name, arguments[0], &x)) {
         return;
     }
+    bool finite = x.is_int8 || isfinite(pith_dot_f32(x.data, x.data, x.n));
     size_t size = pith_blob_int8_size(x.n);
-    uint8_t *blob = x.is_int8 ? NULL : sqlite3_malloc64(size);
+    uint8_t *blob = x.is_int8 || !finite ? NULL : sqlite3_malloc64(size);
     if (x.is_int8) {
         sqlite3_result_value(context, arguments[0]);
+    } else if (!finite) {
+        refuse(context, name, "the vector holds NaN or infinity");
     } else if (blob == NULL) {
         sqlite3_result_error_nomem(context);
     } else {

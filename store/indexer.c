@@ -7,7 +7,10 @@
 
 #include <string.h>
 
-enum { DEFAULT_BATCH = 128 };
+enum {
+    DEFAULT_BATCH = 128,
+    MAX_QUEUED_BYTES = 16 << 20, /* a text of white space has no chunks that would end a batch */
+};
 
 typedef struct queued {
     pith_store_document document; /* key, text and metadata owned */
@@ -21,7 +24,7 @@ struct pith_indexer {
     pith_indexer_options options;
     const pith_allocator *allocator;
     queued *queue; /* [options.batch] */
-    size_t n_queued, n_chunks;
+    size_t n_queued, n_chunks, n_bytes;
 };
 
 static void release_queued(const pith_allocator *allocator, queued *entry) {
@@ -123,11 +126,21 @@ pith_status pith_indexer_flush(pith_indexer *indexer, pith_error *error) {
         }
         indexer->n_queued = 0;
         indexer->n_chunks = 0;
+        indexer->n_bytes = 0;
     }
 done:
     pith_release(allocator, inputs);
     pith_release(allocator, vectors);
     return status;
+}
+
+bool pith_indexer_holds(const pith_indexer *indexer, const char *key, size_t n_key) {
+    bool holds = false;
+    for (size_t i = 0; i < indexer->n_queued; i++) {
+        const pith_store_document *document = &indexer->queue[i].document;
+        holds = holds || (document->n_key == n_key && memcmp(document->key, key, n_key) == 0);
+    }
+    return holds;
 }
 
 pith_status pith_indexer_add(pith_indexer *indexer, const pith_store_document *document,
@@ -167,7 +180,8 @@ pith_status pith_indexer_add(pith_indexer *indexer, const pith_store_document *d
     }
     indexer->queue[indexer->n_queued++] = entry;
     indexer->n_chunks += entry.n_chunks;
-    bool full =
-        indexer->n_queued == indexer->options.batch || indexer->n_chunks >= indexer->options.batch;
+    indexer->n_bytes += document->n_bytes;
+    bool full = indexer->n_queued == indexer->options.batch ||
+                indexer->n_chunks >= indexer->options.batch || indexer->n_bytes >= MAX_QUEUED_BYTES;
     return full ? pith_indexer_flush(indexer, error) : PITH_OK;
 }

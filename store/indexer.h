@@ -7,7 +7,7 @@
 
 /* The functions are called on the thread that calls the indexer; their errors become its own. */
 typedef struct pith_indexer_options {
-    size_t batch; /* chunks embedded and committed at a time; 0: 128 */
+    size_t batch; /* chunks embedded and committed at a time; 0: 128; fewer when texts are long */
     pith_count_fn count;
     /* Embeds texts [n]: out [n, dimension]. */
     pith_status (*embed)(void *user, const pith_embed_input *inputs, size_t n, float *out,
@@ -30,6 +30,10 @@ void pith_indexer_free(pith_indexer *indexer); /* what was not committed is drop
 /* Takes a copy of a document with valid UTF-8 text; a full batch is embedded and committed. */
 pith_status pith_indexer_add(pith_indexer *indexer, const pith_store_document *document,
                              pith_error *error);
+
+/* Whether a document of this key was added and is not committed: pith_store_find does not tell of
+ * it. */
+bool pith_indexer_holds(const pith_indexer *indexer, const char *key, size_t n_key);
 
 /* Embeds and commits what is left. After an error the batch is still there: a second call tries
  * again. */

@@ -1,9 +1,12 @@
 /* Opening a database: settings, schema, version; transactions and the words for SQLite's errors. */
+#include "base/file.h"
 #include "store/functions.h"
 #include "store/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { APPLICATION_ID = 0x70697468 }; /* "pith" */
 
@@ -41,6 +44,12 @@ pith_status pith_store_fail(const pith_store *store, int code, const char *actio
                          "%s: cannot %s: locked by another process for %d milliseconds", path,
                          action, store->busy_milliseconds);
     case SQLITE_READONLY:
+        if (code == SQLITE_READONLY_DIRECTORY || code == SQLITE_READONLY_CANTINIT) {
+            return pith_fail(error, PITH_ERROR_IO,
+                             "%s: cannot %s: its directory is read-only, and even reading needs "
+                             "the files '-wal' and '-shm' beside it",
+                             path, action);
+        }
         return pith_fail(error, PITH_ERROR_IO, "%s: cannot %s: the database is read-only", path,
                          action);
     case SQLITE_FULL:
@@ -58,6 +67,7 @@ pith_status pith_store_fail(const pith_store *store, int code, const char *actio
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_NOLFS:
+    case SQLITE_PROTOCOL:
         return pith_fail(error, PITH_ERROR_IO, "%s: cannot %s: %s", path, action,
                          system != 0 ? strerror(system) : sqlite3_errmsg(store->db));
     default:
@@ -160,6 +170,16 @@ static pith_status create_schema(pith_store *store, pith_error *error) {
     return pith_store_leave(store, status, error);
 }
 
+/* When a file cannot be made, SQLite tries to read it and knows only that there is none. */
+static pith_status tell_why(const pith_store *store, int code, pith_error *error) {
+    int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return pith_fail_io(error, store->path, "open", errno);
+    }
+    close(fd);
+    return pith_store_fail(store, code, "open", error);
+}
+
 static pith_status open_database(pith_store *store, const pith_store_options *options,
                                  pith_error *error) {
     int flags =
@@ -168,13 +188,19 @@ static pith_status open_database(pith_store *store, const pith_store_options *op
     if (store->db == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory", store->path);
     }
+    if (code == SQLITE_CANTOPEN && !options->read_only) {
+        return tell_why(store, code, error);
+    }
     if (code != SQLITE_OK) {
         return pith_store_fail(store, code, "open", error);
     }
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, store->busy_milliseconds);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    /* Nothing in a hostile schema may run functions; damaged pages are looked at before use. */
+    /* Nothing in a hostile schema may run: no functions, triggers or views; damaged pages are
+     * looked at before use. */
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     pith_status status = pith_store_run(store,
                                         "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; "
                                         "PRAGMA synchronous=FULL; PRAGMA mmap_size=2147418112",
@@ -245,13 +271,22 @@ void pith_store_interrupt(pith_store *store) {
 
 /* ---- Transactions ---------------------------------------------------------------------------- */
 
-pith_status pith_store_begin(pith_store *store, pith_error *error) {
+static pith_status begin(pith_store *store, const char *sql, const char *action,
+                         pith_error *error) {
     if (store->in_transaction) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: a transaction is open", store->path);
     }
-    pith_status status = pith_store_run(store, "BEGIN IMMEDIATE", "write", error);
+    pith_status status = pith_store_run(store, sql, action, error);
     store->in_transaction = status == PITH_OK;
     return status;
+}
+
+pith_status pith_store_begin(pith_store *store, pith_error *error) {
+    return begin(store, "BEGIN IMMEDIATE", "write", error);
+}
+
+pith_status pith_store_begin_reading(pith_store *store, pith_error *error) {
+    return begin(store, "BEGIN", "read", error);
 }
 
 void pith_store_rollback(pith_store *store) {

@@ -21,7 +21,8 @@
  * ends the process with SIGBUS.
  *
  * Errors of every function: ARGUMENT; MEMORY; IO (locked, read-only, disk full, a failed system
- * call); FORMAT (damaged, or not pith's database); STOPPED (pith_store_interrupt). */
+ * call); FORMAT (damaged, or not pith's database); CAPACITY (a value or a collection at its limit);
+ * STOPPED (pith_store_interrupt). */
 #ifndef PITH_STORE_STORE_H
 #define PITH_STORE_STORE_H
 
@@ -32,6 +33,7 @@ typedef struct pith_store pith_store;
 enum {
     PITH_STORE_VERSION = 1, /* of the schema: "PRAGMA user_version" */
     PITH_STORE_MAX_DIMENSION = 65536,
+    PITH_STORE_MAX_KEY = 65536, /* bytes */
 };
 
 /* Zero-initialised means: all defaults. */
@@ -58,6 +60,10 @@ void pith_store_interrupt(pith_store *store);
 pith_status pith_store_begin(pith_store *store, pith_error *error);
 pith_status pith_store_commit(pith_store *store, pith_error *error);
 void pith_store_rollback(pith_store *store);
+
+/* What is read until pith_store_rollback (or pith_store_close) is one state of the database,
+ * whatever others write meanwhile: the hits of a search can then be read as they were found. */
+pith_status pith_store_begin_reading(pith_store *store, pith_error *error);
 
 /* ---- Collections ----------------------------------------------------------------------------- */
 
@@ -99,7 +105,8 @@ pith_status pith_store_collections(pith_store *store,
 /* ---- Documents ------------------------------------------------------------------------------- */
 
 typedef struct pith_store_document {
-    const char *key; /* [n_key], at least 1: the name within the collection; a path of a file */
+    /* [n_key], 1 to PITH_STORE_MAX_KEY: the name within the collection; a path of a file */
+    const char *key;
     size_t n_key;
     const char *text; /* [n_bytes] */
     size_t n_bytes;

@@ -319,7 +319,7 @@ TEST(store, an_interrupted_search_stops_and_the_store_goes_on) {
     }
     test_store_vector(1, 1, 0, query);
     pith_store_interrupt(store); /* nothing is running: no effect */
-    sqlite3_progress_handler(store->db, 100, interrupt, store);
+    sqlite3_progress_handler(store->db, 1, interrupt, store);
     CHECK(pith_store_search(store, &notes, query, 10, hits, &n, &error) == PITH_ERROR_STOPPED &&
               n == 77,
           "%zu hits: %s", n, error.message);
@@ -353,6 +353,83 @@ TEST(store, damaged_vectors_are_named_as_such) {
               "case %zu: %s", i, error.message);
         pith_store_close(store);
     }
+}
+
+/* A writer replaces the only document between a search and the reading of its hits. */
+TEST(store, hits_are_read_as_they_were_found) {
+    pith_store_collection notes;
+    pith_store_hit hits[TEST_STORE_CHUNKS];
+    pith_store_text text;
+    pith_store *reader;
+    pith_store_options options = {.read_only = true};
+    size_t n;
+    float query[TEST_STORE_DIMENSION];
+    char expected[100];
+    const char *path = test_path("state.db");
+    pith_store *writer = test_store_open(path, 0, &notes);
+    OK(test_store_put(writer, &notes, 1, 1, &error));
+    OK(pith_store_open(&reader, path, &options, &error));
+    test_store_vector(1, 1, 1, query);
+    test_store_text(1, 1, expected, sizeof expected);
+
+    OK(pith_store_begin_reading(reader, &error));
+    CHECK(pith_store_begin_reading(reader, &error) == PITH_ERROR_ARGUMENT, "begun twice");
+    OK(pith_store_search(reader, &notes, query, TEST_STORE_CHUNKS, hits, &n, &error));
+    OK(test_store_put(writer, &notes, 1, 2, &error));
+    OK(test_store_put(writer, &notes, 2, 1, &error));
+    OK(pith_store_read(reader, hits[0].chunk, &text, &error));
+    CHECK(strcmp(text.text, expected + text.begin) == 0, "text is '%s'", text.text);
+    pith_store_text_release(reader, &text);
+    pith_store_rollback(reader);
+
+    OK(pith_store_collection_find(reader, "notes", &notes, &error));
+    CHECK(notes.n_documents == 2, "%zu documents after it", notes.n_documents);
+    pith_store_close(reader);
+    pith_store_close(writer);
+    CHECK_NO_LEAKS();
+}
+
+/* The new collection gets the id of the old one. */
+TEST(store, a_replaced_collection_is_not_written_to) {
+    pith_store_collection notes;
+    pith_store_collection other = {.name = "notes", .model_hash = "77", .dimension = 8};
+    pith_store *store = test_store_open(test_path("replaced.db"), 0, &notes);
+    OK(pith_store_collection_delete(store, "notes", &error));
+    CHECK(test_store_put(store, &notes, 1, 1, &error) == PITH_ERROR_ARGUMENT, "deleted");
+    OK(pith_store_collection_use(store, &other, true, &other, &error));
+    CHECK(other.id == notes.id, "ids %lld and %lld", (long long)other.id, (long long)notes.id);
+    CHECK(test_store_put(store, &notes, 1, 1, &error) == PITH_ERROR_ARGUMENT &&
+              strstr(error.message, "deleted or replaced") != NULL,
+          "replaced: %s", error.message);
+    pith_store_close(store);
+}
+
+TEST(store, triggers_and_views_of_a_database_do_not_run) {
+    static const char changes[] =
+        "CREATE TRIGGER t AFTER INSERT ON documents BEGIN DELETE FROM vectors; END;"
+        "ALTER TABLE chunks RENAME TO hidden; CREATE VIEW chunks AS SELECT * FROM hidden;";
+    pith_store_collection notes;
+    sqlite3 *db = NULL;
+    const char *path = test_path("schema.db");
+    pith_store *store = test_store_open(path, 0, &notes);
+    OK(test_store_put(store, &notes, 1, 1, &error));
+    CHECK(sqlite3_open(path, &db) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+    CHECK(sqlite3_exec(db, changes, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+    pith_store_document document = {.key = "k", .n_key = 1, .text = ""};
+    CHECK(pith_store_put(store, &notes, &document, NULL, 0, NULL, &error) == PITH_ERROR_FORMAT &&
+              strstr(error.message, "view") != NULL,
+          "a view: %s", error.message);
+    CHECK(sqlite3_exec(db, "DROP VIEW chunks; ALTER TABLE hidden RENAME TO chunks", NULL, NULL,
+                       NULL) == SQLITE_OK,
+          "%s", sqlite3_errmsg(db));
+    OK(pith_store_put(store, &notes, &document, NULL, 0, NULL, &error));
+    float query[TEST_STORE_DIMENSION] = {1};
+    pith_store_hit hits[TEST_STORE_CHUNKS];
+    size_t n;
+    OK(pith_store_search(store, &notes, query, TEST_STORE_CHUNKS, hits, &n, &error));
+    CHECK(n == TEST_STORE_CHUNKS, "%zu vectors: the trigger ran", n);
+    sqlite3_close(db);
+    pith_store_close(store);
 }
 
 TEST(store, bad_arguments_are_refused) {

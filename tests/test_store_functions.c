@@ -61,6 +61,13 @@ TEST(store_functions, cosine_and_quantize_in_sql) {
          "pith_cosine: one vector is of floats, the other of int8 (see pith_quantize)"},
         {"pith_cosine(zeroblob(300000), x'00000000')",
          "pith_cosine: a vector has at most 65536 elements"},
+        {"pith_cosine(zeroblob(999999999), zeroblob(999999999))",
+         "pith_cosine: a vector has at most 65536 elements"},
+        /* NaN; infinity and 1 */
+        {"pith_cosine(x'0000c07f', x'0000803f')", "pith_cosine: a vector holds NaN or infinity"},
+        {"pith_cosine(x'0000807f0000803f', x'0000803f0000803f')",
+         "pith_cosine: a vector holds NaN or infinity"},
+        {"pith_quantize(x'0000c07f')", "pith_quantize: the vector holds NaN or infinity"},
         {"pith_quantize(17)", "pith_quantize: a vector is a blob"},
     };
     sqlite3 *db = open_memory();
@@ -225,6 +232,7 @@ TEST(store_indexer, commits_batches_in_order_and_survives_a_stop) {
         CHECK(pith_indexer_add(indexer, &document, &error) == expected[i], "document %zu", i);
     }
     CHECK(strcmp(model.order, "0:2 1:0 2:1 3:2 ") == 0, "committed %s", model.order);
+    CHECK(pith_indexer_holds(indexer, "4", 1) && !pith_indexer_holds(indexer, "3", 1), "held");
     CHECK(pith_indexer_flush(indexer, &error) == PITH_ERROR_STOPPED, "not stopped");
     CHECK(model.n_committed == 4, "%zu committed", model.n_committed);
     CHECK(pith_indexer_flush(indexer, &error) == PITH_OK, "%s", error.message);
@@ -235,5 +243,35 @@ TEST(store_indexer, commits_batches_in_order_and_survives_a_stop) {
           now.n_chunks);
     pith_indexer_free(indexer);
     pith_store_close(store);
+    CHECK_NO_LEAKS();
+}
+
+/* A batch of texts without chunks ends by their bytes. */
+TEST(store_indexer, does_not_gather_more_than_some_bytes) {
+    enum { SIZE = 6 << 20 };
+    pith_store_collection notes;
+    fake_model model = {.fail_at = 0};
+    pith_indexer_options options = {.count = count_characters,
+                                    .embed = fake_embed,
+                                    .committed = fake_committed,
+                                    .user = &model};
+    pith_indexer *indexer;
+    char *text = malloc(SIZE);
+    CHECK(text != NULL, "out of memory");
+    memset(text, ' ', SIZE);
+    pith_store *store = test_store_open(test_path("bytes.db"), 0, &notes);
+    notes.chunk_tokens = 3;
+    CHECK(pith_indexer_new(&indexer, store, &notes, &options, &error) == PITH_OK, "%s",
+          error.message);
+    for (size_t i = 0; i < 3; i++) {
+        char key[2] = {(char)('0' + i), 0};
+        pith_store_document document = {.key = key, .n_key = 1, .text = text, .n_bytes = SIZE};
+        CHECK(model.n_committed == 0, "committed after %zu documents", i);
+        CHECK(pith_indexer_add(indexer, &document, &error) == PITH_OK, "%s", error.message);
+    }
+    CHECK(model.n_committed == 3, "%zu committed after 18 MB", model.n_committed);
+    pith_indexer_free(indexer);
+    pith_store_close(store);
+    free(text);
     CHECK_NO_LEAKS();
 }

@@ -94,6 +94,28 @@ make_models || {
     exit 1
 }
 
+# interrupt NAME READY COMMAND... : sends the signal once the shell condition READY holds.
+interrupt() {
+    local name=$1 ready=$2 child
+    shift 2
+    what=$name
+    "$@" >"$T/out" 2>"$T/err" &
+    child=$!
+    while kill -0 "$child" 2>/dev/null && ! eval "$ready" 2>/dev/null; do
+        sleep 0.01
+    done
+    kill -INT "$child"
+    wait "$child"
+    is "$name ends with 130" $? = 130
+    is "$name says nothing about it" -z "$(grep -v warning: "$T/err")"
+}
+
+# The command has begun and SIGINT (bit 1) is among the signals it catches.
+catches() {
+    [ "$(cat /proc/"$child"/comm)" = pith ] &&
+        grep -q '^SigCgt:.*[2367abef]$' /proc/"$child"/status
+}
+
 [ $# -gt 0 ] || set -- tests/cli/test_*.sh
 for file in "$@"; do
     # shellcheck source=/dev/null

@@ -1,27 +1,5 @@
 # SIGINT: exit code 130, no message, no file.
 
-# interrupt NAME READY COMMAND... : sends the signal once the shell condition READY holds.
-interrupt() {
-    local name=$1 ready=$2 child
-    shift 2
-    what=$name
-    "$@" >"$T/out" 2>"$T/err" &
-    child=$!
-    while kill -0 "$child" 2>/dev/null && ! eval "$ready" 2>/dev/null; do
-        sleep 0.01
-    done
-    kill -INT "$child"
-    wait "$child"
-    is "$name ends with 130" $? = 130
-    is "$name says nothing about it" -z "$(grep -v warning: "$T/err")"
-}
-
-# The command has begun and SIGINT (bit 1) is among the signals it catches.
-catches() {
-    [ "$(cat /proc/"$child"/comm)" = pith ] &&
-        grep -q '^SigCgt:.*[2367abef]$' /proc/"$child"/status
-}
-
 # A model large enough to be caught at work.
 python3 tests/cli/make_model.py "$SOURCE" "$T/large" 8 1024 2816
 interrupt "an interrupted conversion" 'compgen -G "$T/large.pith.tmp-*" >/dev/null' \

@@ -46,6 +46,29 @@ is "only the line before the bad one is reported" "$(wc -l <"$T/out")" = 1
 is "it is there" "$(sqlite3 "$T/s.db" "SELECT group_concat(key, ' ') FROM (SELECT key FROM documents
     WHERE collection = 2 ORDER BY key)")" = '2 a b'
 
+# Of two lines with one id the last counts, however often they are read.
+printf '%s\n' '{"id": "d", "text": "first"}' '{"id": "d", "text": "second"}' >"$T/lines"
+for round in 1 2; do
+    expect 0 "$PITH" index "$ENCODER" "$T/twice.db" lines <"$T/lines"
+    is "round $round: the last line counts" \
+        "$(sqlite3 "$T/twice.db" 'SELECT text FROM documents')" = second
+done
+
+# An id too long is the fault of its line.
+printf '{"id": "e", "text": "before"}\n{"id": "%066000d", "text": "x"}\n' 0 >"$T/lines"
+fails 1 'line 2: "id" has 66000 bytes' "$PITH" index "$ENCODER" "$T/twice.db" lines <"$T/lines"
+is "the line before is there" "$(sqlite3 "$T/twice.db" "SELECT text FROM documents WHERE key = 'e'")" = before
+
+# A file in place of a line of the same key and text: it vanishes with the file.
+mkdir "$T/one"
+printf same >"$T/one/file"
+printf '{"id": "%s", "text": "same"}\n' "$(realpath "$T/one/file")" >"$T/lines"
+expect 0 "$PITH" index "$ENCODER" "$T/one.db" c <"$T/lines"
+expect 0 "$PITH" index "$ENCODER" "$T/one.db" c "$T/one"
+rm "$T/one/file"
+expect 0 "$PITH" index "$ENCODER" "$T/one.db" c "$T/one"
+says '1 removed'
+
 # Files large, empty and unreadable.
 mkdir "$T/odd"
 : >"$T/odd/empty"
@@ -63,6 +86,13 @@ if [ "$(id -u)" != 0 ]; then
     says 'closed: Permission denied'
     says '1 unchanged'
     chmod 700 "$T/odd/closed"
+    mkdir "$T/fixed"
+    sqlite3 "$T/odd.db" 'PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
+    cp "$T/odd.db" "$T/fixed/"
+    chmod 500 "$T/fixed"
+    fails 1 'its directory is read-only' "$PITH" search "$ENCODER" "$T/fixed/odd.db" odd x
+    fails 1 'permission denied' "$PITH" index "$ENCODER" "$T/fixed/new.db" odd "$T/texts"
+    chmod 700 "$T/fixed"
 else
     skip "unreadable files: root reads everything"
 fi

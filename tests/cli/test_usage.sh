@@ -20,7 +20,7 @@ fails 2 "unknown command 'tokenise'; did you mean 'tokenize'" "$PITH" tokenise
 fails 2 "unknown command 'xyzzy'" "$PITH" xyzzy
 fails 2 "unknown command 'nothing'" "$PITH" help nothing
 fails 2 "MODEL.pith is missing" "$PITH" run
-fails 2 "MODEL.pith is an empty name" "$PITH" run ''
+fails 2 "MODEL.pith is empty" "$PITH" run ''
 fails 2 "unexpected argument 'more'" "$PITH" run "$TALE" more
 fails 2 "unknown option --tmp; did you mean --temp" "$PITH" run "$TALE" --tmp 1
 fails 2 "unknown option --quite-another" "$PITH" run "$TALE" --quite-another
