@@ -2,18 +2,18 @@
 
 ENCODER=$T/encoder.pith
 expect 0 "$PITH" convert golden/minilm "$ENCODER" --type f32
-mkdir -p "$T/texts/deep" "$T/texts/.hidden"
-cp LICENSE "$T/texts/licence"
-echo 'The cat sat on the mat.' >"$T/texts/deep/cat.txt"
-echo 'not to be read' >"$T/texts/.hidden/file"
-printf 'bin\0ary' >"$T/texts/binary"
+mkdir -p "$T/library/deep" "$T/library/.hidden"
+cp LICENSE "$T/library/licence"
+echo 'The cat sat on the mat.' >"$T/library/deep/cat.txt"
+echo 'not to be read' >"$T/library/.hidden/file"
+printf 'bin\0ary' >"$T/library/binary"
 
-expect 0 "$PITH" index "$ENCODER" "$T/s.db" texts "$T/texts" --json
-prints '"id": ".*/texts/licence", "chunks": [0-9]+'
-prints '"id": ".*/texts/deep/cat.txt", "chunks": 1'
+expect 0 "$PITH" index "$ENCODER" "$T/s.db" texts "$T/library" --json
+prints '"id": ".*/library/licence", "chunks": [0-9]+'
+prints '"id": ".*/library/deep/cat.txt", "chunks": 1'
 is "hidden and binary files are passed over" "$(wc -l <"$T/out")" = 2
 says '2 documents .* 0 unchanged, 0 removed, 1 binary'
-expect 0 "$PITH" index "$ENCODER" "$T/s.db" texts "$T/texts" --json
+expect 0 "$PITH" index "$ENCODER" "$T/s.db" texts "$T/library" --json
 no_output
 says '0 documents .* 2 unchanged'
 
@@ -21,9 +21,9 @@ expect 0 "$PITH" search "$ENCODER" "$T/s.db" texts 'The cat sat on the mat.' -k 
 prints '"id": ".*/cat.txt", "score": (1\.0|0\.99).*"text": "The cat sat on the mat\."'
 silent
 
-rm "$T/texts/deep/cat.txt"
-printf 'bad \xff byte' >"$T/texts/latin"
-expect 1 "$PITH" index "$ENCODER" "$T/s.db" texts "$T/texts"
+rm "$T/library/deep/cat.txt"
+printf 'bad \xff byte' >"$T/library/latin"
+expect 1 "$PITH" index "$ENCODER" "$T/s.db" texts "$T/library"
 says 'latin: not valid UTF-8 at byte 4'
 says '0 documents .* 1 unchanged, 1 removed'
 fails 1 'no such file' "$PITH" index "$ENCODER" "$T/s.db" texts "$T/absent"
@@ -91,7 +91,7 @@ if [ "$(id -u)" != 0 ]; then
     cp "$T/odd.db" "$T/fixed/"
     chmod 500 "$T/fixed"
     fails 1 'its directory is read-only' "$PITH" search "$ENCODER" "$T/fixed/odd.db" odd x
-    fails 1 'permission denied' "$PITH" index "$ENCODER" "$T/fixed/new.db" odd "$T/texts"
+    fails 1 'permission denied' "$PITH" index "$ENCODER" "$T/fixed/new.db" odd "$T/library"
     chmod 700 "$T/fixed"
 else
     skip "unreadable files: root reads everything"
@@ -127,7 +127,7 @@ fails 2 'stands alone' "$PITH" bench --search 500 "$ENCODER"
 
 fails 1 "no collection 'none'" "$PITH" search "$ENCODER" "$T/s.db" none x
 fails 1 'no such file' "$PITH" search "$ENCODER" "$T/none.db" none x
-fails 1 'encoder' "$PITH" index "$TALE" "$T/s.db" texts "$T/texts"
+fails 1 'encoder' "$PITH" index "$TALE" "$T/s.db" texts "$T/library"
 fails 1 'holds f32 vectors, not int8' "$PITH" index "$ENCODER" "$T/s.db" lines --type int8 </dev/null
 "$PITH" convert golden/minilm "$T/other.pith" --type int8 2>/dev/null
 fails 1 "made by the model 'encoder.pith'" "$PITH" search "$T/other.pith" "$T/s.db" texts x
