@@ -26,7 +26,7 @@ for t in rows:
           and abs(t["load_gbps"] * t["load_seconds"] * 1e9 / t["weight_bytes"] - 1) < 1e-4
           and t["share_of_stream"] is None and t["failed"] is False
           and (t["int8_gops"] == 0 or
-               0.5 < t["share_of_int8"] * t["int8_gops"] / t["linear_gops"] < 2)
+               0 < t["share_of_int8"] <= 1.02 and t["linear_gops"] > 0)
           and 1e6 < t["rss_bytes"] <= t["rss_peak_bytes"] < 3e8)
     if not ok:
         print("wrong:", t)
