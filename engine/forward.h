@@ -51,7 +51,11 @@ typedef struct pith_scratch {
     float *partial; /* results of attention over single chunks (attention.c) */
 } pith_scratch;
 
-enum { PITH_BLAS_PANEL = 512 };
+enum {
+    PITH_BLAS_PANEL = 512,
+    PITH_PIECE_PAIRS = 4, /* most pairs of 16-row tiles of one piece of a linear layer: a prompt
+                             uses its activations that often from the L2 cache */
+};
 
 void pith_scratch_take(pith_scratch *scratch, pith_arena *arena, const pith_model *model,
                        size_t max_rows, size_t n_context);

@@ -120,7 +120,7 @@ void pith_linear_run(const pith_forward *f, const pith_linear *l) {
     size_t n_pairs = (l->w->rows + PAIR_ROWS - 1) / PAIR_ROWS;
     size_t room = f->scratch->tile_floats / (l->n_rows * PAIR_ROWS);
     size_t share = n_pairs / (8 * pith_pool_threads(f->model->pool));
-    size_t grain = pith_max_size(1, pith_min_size(pith_min_size(4, room), share));
+    size_t grain = pith_max_size(1, pith_min_size(pith_min_size(PITH_PIECE_PAIRS, room), share));
     linear_loop loop = {.f = f, .l = l};
     pith_forward_each(f, n_pairs, grain, run_pairs, &loop);
 }

@@ -27,12 +27,8 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
     return pith_pool_new(&model->pool, options->n_threads, &model->allocator, error);
 }
 
-const pith_bert *pith_model_bert(const pith_model *model) {
-    return model->bert;
-}
-
 size_t pith_model_vocab_size(const pith_model *model) {
-    const pith_bert *bert = pith_model_bert(model);
+    const pith_bert *bert = model->bert;
     return bert != NULL ? bert->config.vocab_size : model->llama.config.vocab_size;
 }
 
@@ -154,7 +150,7 @@ void pith_model_free(pith_model *model) {
 
 void pith_model_get_info(const pith_model *model, pith_model_info *out) {
     const pith_llama_config *config = &model->llama.config;
-    const pith_bert *bert = pith_model_bert(model);
+    const pith_bert *bert = model->bert;
     *out = (pith_model_info){
         .architecture = "llama",
         .type = pith_type_name(model->type),

@@ -42,9 +42,6 @@ struct pith_model {
     float *inv_freq; /* [head_dim / 2] rotary frequencies (rope.h) */
 };
 
-/* The weights of an encoder; NULL for a decoder. */
-const pith_bert *pith_model_bert(const pith_model *model);
-
 /* Rows of the token embedding. */
 size_t pith_model_vocab_size(const pith_model *model);
 

@@ -5,7 +5,6 @@
 
 enum {
     MIN_TILE_ROWS = 16, /* rows' worth of epilogue buffer even for tiny batches */
-    PIECE_PAIRS = 4,    /* pairs of tiles of a piece: prompts use activations that often from L2 */
 };
 
 void pith_scratch_take(pith_scratch *s, pith_arena *arena, const pith_model *model, size_t max_rows,
@@ -42,7 +41,7 @@ void pith_scratch_take(pith_scratch *s, pith_arena *arena, const pith_model *mod
     s->cosines = pith_arena_take(arena, max_rows * half, sizeof *s->cosines);
     s->sines = pith_arena_take(arena, max_rows * half, sizeof *s->sines);
 
-    s->tile_floats = PIECE_PAIRS * 2 * PITH_TILE_ROWS * pith_max_size(max_rows, MIN_TILE_ROWS);
+    s->tile_floats = PITH_PIECE_PAIRS * 2 * PITH_TILE_ROWS * pith_max_size(max_rows, MIN_TILE_ROWS);
     s->tiles = pith_arena_take(arena, n_threads * s->tile_floats, sizeof *s->tiles);
     s->panel = model->sgemm == NULL
                    ? NULL

@@ -59,7 +59,7 @@ pith_status pith_session_new(pith_session **out, const pith_model *model,
     if (out == NULL || model == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_new: null argument");
     }
-    if (pith_model_bert(model) != NULL) {
+    if (model->bert != NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is an encoder: it has no session, use pith_embed");
     }

@@ -499,7 +499,7 @@ pith_status pith_session_load(pith_session **out, const pith_model *model, const
     if (out == NULL || model == NULL || path == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_load: null argument");
     }
-    if (pith_model_bert(model) != NULL) {
+    if (model->bert != NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is an encoder: it has no session, use pith_embed");
     }

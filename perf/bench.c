@@ -288,22 +288,12 @@ static pith_status warm_up(bench *b, pith_error *error) {
     return run_generation(b, 0, pith_min_size(b->test->n_tokens, WARM_UP_TOKENS), error);
 }
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-void pith_bench_sort(double *values, size_t n) {
-    qsort(values, n, sizeof *values, compare_doubles);
-}
-
 /* Times become figures; the arrays are sorted here. */
 static void summarise(bench *b, pith_bench_result *result) {
     size_t n = b->options->n_repeats;
     double count = (double)(b->test->n_tokens * b->n_sessions);
-    pith_bench_sort(b->times, n);
-    pith_bench_sort(b->firsts, n);
+    pith_sort_figures(b->times, n);
+    pith_sort_figures(b->firsts, n);
     result->n_repeats = n;
     result->tps = count / pith_median(b->times, n);
     result->tps_min = count / b->times[n - 1];
@@ -311,7 +301,7 @@ static void summarise(bench *b, pith_bench_result *result) {
     result->first_seconds = pith_median(b->firsts, n);
     if (b->test->generate) {
         size_t n_steps = n * b->test->n_tokens;
-        pith_bench_sort(b->steps, n_steps);
+        pith_sort_figures(b->steps, n_steps);
         result->p50 = pith_quantile(b->steps, n_steps, 0.5);
         result->p90 = pith_quantile(b->steps, n_steps, 0.9);
         result->p99 = pith_quantile(b->steps, n_steps, 0.99);
@@ -348,7 +338,7 @@ static void judge_repeats(bench *b, const pith_cost *cost, pith_bench_result *re
                                   &result->sustained_limit, &result->share_of_sustained,
                                   &result->int8_limit,      &result->share_of_int8};
     for (size_t i = 0; i < N_FIGURES; i++) {
-        qsort(figures[i], n, sizeof(double), compare_doubles);
+        pith_sort_figures(figures[i], n);
         *medians[i] = pith_median(figures[i], n);
     }
     result->failed =

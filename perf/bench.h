@@ -73,6 +73,4 @@ void pith_bench_memory(size_t *now, size_t *peak);
 /* Token ids below n_vocab: always the same for one n_vocab, as far as they go. */
 void pith_bench_draw_tokens(int32_t *tokens, size_t n, size_t n_vocab);
 
-void pith_bench_sort(double *values, size_t n); /* ascending */
-
 #endif

@@ -169,8 +169,8 @@ static void summarise(bench *b, pith_bench_embed_result *result) {
     size_t n = b->options->n_repeats;
     double sentences = (double)b->test->n_sentences * (double)b->n_calls;
     double tokens = (double)b->cost.n_tokens / (double)b->test->n_sentences; /* of a sentence */
-    pith_bench_sort(b->times, n);
-    pith_bench_sort(b->firsts, n);
+    pith_sort_figures(b->times, n);
+    pith_sort_figures(b->firsts, n);
     result->n_repeats = n;
     result->n_calls = b->n_calls;
     result->n_tokens = b->cost.n_tokens;
@@ -183,7 +183,7 @@ static void summarise(bench *b, pith_bench_embed_result *result) {
     result->first_seconds = pith_median(b->firsts, n);
     if (b->test->lengths == NULL) {
         size_t n_times = n * b->n_calls;
-        pith_bench_sort(b->calls, n_times);
+        pith_sort_figures(b->calls, n_times);
         result->p50 = pith_quantile(b->calls, n_times, 0.5);
         result->p90 = pith_quantile(b->calls, n_times, 0.9);
         result->p99 = pith_quantile(b->calls, n_times, 0.99);

@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -13,6 +12,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "perf/shares.h"
 
 enum {
     HUGE = 2 << 20,
@@ -171,12 +171,6 @@ static const pith_probe_pattern patterns[] = {{0, 1},    {2048, 1}, {6144, 1}, {
                                               {2048, 2}, {0, 4},    {2048, 4}};
 enum { N_PATTERNS = sizeof patterns / sizeof patterns[0] };
 
-static int compare_seconds(const void *a, const void *b) {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory,
                                 pith_pool *pool, double seconds) {
     enum { KEPT = 128 }; /* times of a pattern; later ones replace the first */
@@ -203,7 +197,7 @@ pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memo
         if (n == 0) {
             continue;
         }
-        qsort(times[i], n, sizeof(double), compare_seconds);
+        pith_sort_figures(times[i], n);
         if (bytes / times[i][0] > limit.best) {
             limit.best = bytes / times[i][0];
             limit.pattern = patterns[i];

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/checked.h"
 
@@ -82,6 +83,16 @@ double pith_share(double rate, double limit) {
 double pith_quantile(const double *ascending, size_t n, double q) {
     size_t rank = (size_t)ceil(q * (double)n);
     return ascending[pith_min_size(pith_max_size(rank, 1), n) - 1];
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void pith_sort_figures(double *values, size_t n) {
+    qsort(values, n, sizeof *values, compare_doubles);
 }
 
 double pith_median(const double *ascending, size_t n) {

@@ -61,6 +61,8 @@ double pith_attended(size_t depth, size_t n, size_t window);
 /* rate / limit; -1 when the limit is not known (0). */
 double pith_share(double rate, double limit);
 
+void pith_sort_figures(double *values, size_t n); /* ascending */
+
 /* The q-th quantile (0 < q <= 1) of ascending values [n >= 1] by nearest rank: the least value that
  * at least q of them do not exceed. */
 double pith_quantile(const double *ascending, size_t n, double q);

@@ -28,6 +28,7 @@ TEST(bench_embed, sentences_of_a_text) {
         {"Two words. But here three!", {"But here three!"}, {3}},
         {"  A  b\n\tc .  D e f? ", {"A b c .", "D e f?"}, {4, 3}},
         {"a b c.d e f! g h i\r\n", {"a b c.d e f!", "g h i"}, {5, 3}},
+        {"a b c? d e f", {"a b c?", "d e f"}, {3, 3}},
         {"He said \"no.\" Then he left", {"He said \"no.\" Then he left"}, {6}},
         {"What is it?! I see... that", {"What is it?!"}, {3}},
         {"1 2 3.\v4 5 6.\f7 8 9.", {"1 2 3.", "4 5 6.", "7 8 9."}, {3, 3, 3}},
