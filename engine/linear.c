@@ -38,6 +38,15 @@ static void add_bias(float *y, size_t stride, size_t n_tokens, const float *bias
     }
 }
 
+/* y += x; n is a multiple of 16, which lets the compiler use vectors. */
+static void add_row(float *restrict y, const float *restrict x, size_t n) {
+    for (size_t i = 0; i < n; i += 16) {
+        for (size_t j = 0; j < 16; j++) {
+            y[i + j] += x[i + j];
+        }
+    }
+}
+
 /* Rows [row, row + n) of the products of tokens [token, token + n_tokens), y [n_tokens, stride],
  * on to where they belong. */
 static void finish(const pith_forward *f, const pith_linear *l, size_t row, size_t n, size_t token,
@@ -48,9 +57,7 @@ static void finish(const pith_forward *f, const pith_linear *l, size_t row, size
         float *to = l->epilogue == PITH_LOGITS ? f->scratch->logits[token + t]
                                                : l->out + (token + t) * l->out_stride;
         if (l->epilogue == PITH_ADD) {
-            for (size_t r = 0; r < n; r++) {
-                to[row + r] += from[r];
-            }
+            add_row(to + row, from, n);
         } else if (l->epilogue == PITH_SWIGLU) {
             f->model->kernels->swiglu(from, to + row / 2, n / PAIR_ROWS);
         } else if (from != to + row) {

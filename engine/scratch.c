@@ -3,6 +3,12 @@
 #include "engine/attention.h"
 #include "engine/forward.h"
 
+/* Floats of a row: whole lines, an odd number of them, so that the rows that a prefill goes through
+ * side by side do not fall on the same cache sets. */
+static size_t row_stride(size_t n) {
+    return (pith_round_up(n, 16) / 16 | 1) * 16;
+}
+
 enum {
     MIN_TILE_ROWS = 16, /* rows' worth of epilogue buffer even for tiny batches */
 };
@@ -20,10 +26,10 @@ void pith_scratch_take(pith_scratch *s, pith_arena *arena, const pith_model *mod
     s->blocks = pith_arena_take(arena, max_rows, sizeof *s->blocks);
     s->logits = pith_arena_take(arena, max_rows, sizeof *s->logits);
 
-    s->x_stride = pith_round_up(config->hidden_size, 16);
-    s->a_stride = pith_round_up(pith_max_size(config->hidden_size, q_dim), 16);
-    s->h_stride = pith_round_up(config->intermediate_size, 16);
-    s->qkv_stride = pith_llama_qkv_layout(config).total_rows;
+    s->x_stride = row_stride(config->hidden_size);
+    s->a_stride = row_stride(pith_max_size(config->hidden_size, q_dim));
+    s->h_stride = row_stride(config->intermediate_size);
+    s->qkv_stride = row_stride(pith_llama_qkv_layout(config).total_rows);
     s->x = pith_arena_take(arena, max_rows * s->x_stride, sizeof *s->x);
     s->a = pith_arena_take(arena, max_rows * s->a_stride, sizeof *s->a);
     s->h = pith_arena_take(arena, max_rows * s->h_stride, sizeof *s->h);

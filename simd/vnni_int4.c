@@ -192,8 +192,7 @@ PITH_INLINE __m512i expand_line(__m512i code, __m512i magnitude, __m512i sign, _
 }
 
 /* A group of a tile, for pith_packed_tiles. */
-static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out,
-                         uintptr_t ahead) {
+static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
     const __m512i codes = table_of_codes();
     const __m512i nibble = _mm512_set1_epi8(15);
     const __m512i multipliers =
@@ -221,7 +220,6 @@ static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint
             PITH_UNROLL
             for (size_t j = 0; j < LINES; j++) {
                 __m512i both = _mm512_load_si512(lines + (s * LINES + j) * PITH_LINE_BYTES);
-                prefetch_ahead(lines + (s * LINES + j) * PITH_LINE_BYTES, ahead);
                 both = half == 0 ? both : _mm512_srli_epi16(both, 4);
                 __m512i index = _mm512_and_si512(both, nibble);
                 __m512i line =
@@ -242,6 +240,7 @@ static void many_tokens(const pith_product *p) {
                                           pith_scales_bytes(pith_groups(p->k, PITH_INT4_GROUP)),
                                       .n_lines = p->k / 4,
                                       .group_lines = PITH_INT4_GROUP / 4,
+                                      .group_bytes = pith_int4_group_bytes(FULL),
                                       .expand = expand_group};
     pith_many_tokens_vnni(p, &packed);
 }

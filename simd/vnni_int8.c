@@ -133,11 +133,9 @@ static void few_tokens(const pith_product *p) {
 }
 
 /* A group of a tile, for pith_packed_tiles. */
-static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out,
-                         uintptr_t ahead) {
+static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
     const uint8_t *lines = tile + group * GROUP_LINES * PITH_LINE_BYTES;
     for (size_t j = 0; j < n_lines; j++) {
-        prefetch_ahead(lines + j * PITH_LINE_BYTES, ahead);
         /* every second line is the other tile's */
         _mm512_store_si512(out + 2 * j * PITH_LINE_BYTES,
                            load_unsigned(lines + j * PITH_LINE_BYTES));
@@ -150,6 +148,7 @@ static void many_tokens(const pith_product *p) {
                                       .scales_at = n_lines * PITH_LINE_BYTES,
                                       .n_lines = n_lines,
                                       .group_lines = GROUP_LINES,
+                                      .group_bytes = (size_t)GROUP_LINES * PITH_LINE_BYTES,
                                       .expand = expand_group};
     pith_many_tokens_vnni(p, &packed);
 }

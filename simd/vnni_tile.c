@@ -1,9 +1,10 @@
 /* Products of many tokens on unsigned weight bytes. Two tiles x up to 512 k are expanded to the
  * stack, where they stay in the L1 cache, and multiplied with all tokens in register tiles of 32
- * rows x 12 tokens: 24 integer sums that start at the token's group offset. Per line of 4 k: two
- * loads of weights, twelve broadcasts of activations, 24 vpdpbusd; the next register tile's
- * activations are fetched meanwhile. 512 k of the activations stay in the L2 cache for all rows of
- * the product, then come the next 512 k: callers cut the rows so that the outputs stay there too.
+ * rows x 12 tokens: 24 integer sums. Per line of 4 k: two loads of weights, twelve broadcasts of
+ * activations, 24 vpdpbusd; the next register tile's activations are fetched meanwhile. The token's
+ * group offset is added at the end: sums that start at a broadcast of it cost 30 cycles a group.
+ * 512 k of the activations stay in the L2 cache for all rows of the product, then come the next 512
+ * k: callers cut the rows so that the outputs stay there too.
  *
  * Tokens that are no multiple of 12 end with a smaller register tile that overlaps the one before;
  * what it has in common with it is dropped. A missing second tile is computed as a copy of the
@@ -18,6 +19,7 @@ enum {
     MAX_SUMS = TILES * TOKENS,
     CHUNK_LINES = 128, /* lines of each tile expanded at a time: 16 KB in all */
     PAIR_BYTES = TILES * PITH_LINE_BYTES,
+    MAX_CODES = 1 << 30, /* that an address may reach: of a declaration for the compiler */
     MAX_GROUPS = CHUNK_LINES * 4 / PITH_INT8_GROUP, /* of a chunk */
 };
 
@@ -47,19 +49,46 @@ PITH_INLINE __m512i load_weights(const uint8_t *line) {
     return w;
 }
 
-PITH_INLINE __m512i load_codes(const int8_t *codes) {
-    __m512i x;
-    __asm__ volatile("vpbroadcastd %1, %0" : "=v"(x) : "m"(*(const int8_t(*)[4])codes));
-    return x;
-}
-
 /* Every third token's activations, so that all addresses are one of few registers plus 0, 1 or 2
  * strides. */
 typedef struct thirds {
     const int8_t *codes[(TOKENS + 2) / 3];
 } thirds;
 
-/* Line `j` (a constant) of those from `lines` on. */
+/* Four codes of token t at line j, 0 or 1, in every lane. Written out, because GCC would compute
+ * the address of every second token in a register of its own. */
+PITH_INLINE __m512i load_codes(const thirds *x, size_t stride, size_t t, size_t j) {
+    const int8_t *from = x->codes[t / 3];
+    __m512i codes;
+#define BROADCAST(address)                          \
+    __asm__ volatile("vpbroadcastd " address ", %0" \
+                     : "=v"(codes)                  \
+                     : "r"(from), "r"(stride), "m"(*(const int8_t(*)[MAX_CODES])from))
+    switch (t % 3 * 2 + j) {
+    case 0:
+        BROADCAST("(%1)");
+        break;
+    case 1:
+        BROADCAST("4(%1)");
+        break;
+    case 2:
+        BROADCAST("(%1,%2)");
+        break;
+    case 3:
+        BROADCAST("4(%1,%2)");
+        break;
+    case 4:
+        BROADCAST("(%1,%2,2)");
+        break;
+    default:
+        BROADCAST("4(%1,%2,2)");
+        break;
+    }
+#undef BROADCAST
+    return codes;
+}
+
+/* Line `j` (a constant, 0 or 1) of those from `lines` on. */
 PITH_INLINE void line_sums(const uint8_t *lines, const thirds *x, size_t stride, size_t j,
                            __m512i *sum, size_t tokens) {
     __m512i w[TILES];
@@ -69,7 +98,7 @@ PITH_INLINE void line_sums(const uint8_t *lines, const thirds *x, size_t stride,
     }
     PITH_UNROLL
     for (size_t t = 0; t < tokens; t++) {
-        __m512i codes = load_codes(x->codes[t / 3] + t % 3 * stride + 4 * j);
+        __m512i codes = load_codes(x, stride, t, j);
         PITH_UNROLL
         for (size_t i = 0; i < TILES; i++) {
             sum[t * TILES + i] = add_products(sum[t * TILES + i], w[i], codes);
@@ -93,23 +122,53 @@ typedef struct pending {
     size_t begin, end;  /* tokens to finish */
     const float *scale; /* [TILES, 16] of the weights */
     const float *x_scales;
-    size_t scale_stride;
-    float *y; /* [tokens, y_stride] */
+    const int32_t *offset; /* group_offset */
+    size_t scale_stride;   /* of both */
+    float *y;              /* [tokens, y_stride] */
     size_t y_stride;
-    __mmask16 load[TILES];  /* 0: start from zeros */
-    __mmask16 store[TILES]; /* 0: the tile does not exist */
+    __mmask16 load[TILES]; /* 0: start from zeros */
+    __mmask16 store;       /* of the second tile, 0: it does not exist */
 } pending;
 
-PITH_INLINE void finish_token(const pending *p, size_t t) {
-    __m512 s = _mm512_set1_ps(p->x_scales[t * p->scale_stride]);
+/* The tokens of a pending group, one after the other: p's members as they are in registers. */
+typedef struct finisher {
+    const __m512i *sums;
+    const float *x_scale;
+    const int32_t *offset;
+    float *y;
+    const float *scale;
+    size_t scale_stride, y_stride;
+    __mmask16 load[TILES], store;
+} finisher;
+
+PITH_INLINE finisher finish_from(const pending *p) {
+    return (finisher){.sums = p->sums + p->begin * TILES,
+                      .x_scale = p->x_scales + p->begin * p->scale_stride,
+                      .offset = p->offset + p->begin * p->scale_stride,
+                      .y = p->y + p->begin * p->y_stride,
+                      .scale = p->scale,
+                      .scale_stride = p->scale_stride,
+                      .y_stride = p->y_stride,
+                      .load = {p->load[0], p->load[1]},
+                      .store = p->store};
+}
+
+PITH_INLINE void finish_token(finisher *f) {
+    __m512 s = _mm512_set1_ps(*f->x_scale);
+    __m512i offset = _mm512_set1_epi32(*f->offset);
+    __m512 y[TILES];
     PITH_UNROLL
     for (size_t i = 0; i < TILES; i++) {
-        float *out = p->y + t * p->y_stride + i * PITH_TILE_ROWS;
-        __m512 y = _mm512_maskz_load_ps(p->load[i], out);
-        __m512 scale = _mm512_mul_ps(_mm512_load_ps(p->scale + i * PITH_TILE_ROWS), s);
-        y = _mm512_fmadd_ps(_mm512_cvtepi32_ps(p->sums[t * TILES + i]), scale, y);
-        _mm512_mask_store_ps(out, p->store[i], y);
+        __m512 d = _mm512_mul_ps(_mm512_load_ps(f->scale + i * PITH_TILE_ROWS), s);
+        __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(f->sums[i], offset));
+        y[i] = _mm512_fmadd_ps(sum, d, _mm512_maskz_load_ps(f->load[i], f->y + i * PITH_TILE_ROWS));
     }
+    _mm512_store_ps(f->y, y[0]);
+    _mm512_mask_store_ps(f->y + PITH_TILE_ROWS, f->store, y[1]);
+    f->sums += TILES;
+    f->x_scale += f->scale_stride;
+    f->offset += f->scale_stride;
+    f->y += f->y_stride;
 }
 
 /* One group of a register tile: its activations, first token first. */
@@ -119,8 +178,6 @@ typedef struct group_input {
     const int8_t *codes;
     size_t code_stride;
     uintptr_t ahead; /* from codes to what is needed next */
-    const int32_t *offset;
-    size_t offset_stride;
 } group_input;
 
 /* Integer sums of one group, while the pending one is finished. With every second line two of those
@@ -129,7 +186,9 @@ PITH_INLINE void group_sums(const group_input *in, const pending *p, __m512i *su
     const uint8_t *lines = in->lines;
     const size_t stride = in->code_stride;
     const size_t n_pairs = in->n_lines / 2;
-    const size_t n_both = n_pairs < p->end - p->begin ? n_pairs : p->end - p->begin;
+    const size_t n_tokens = p->end - p->begin;
+    const size_t n_both = n_pairs < n_tokens ? n_pairs : n_tokens;
+    finisher f = finish_from(p);
     thirds x;
     PITH_UNROLL
     for (size_t t = 0; t < tokens; t += 3) {
@@ -140,15 +199,15 @@ PITH_INLINE void group_sums(const group_input *in, const pending *p, __m512i *su
     for (; pair < n_both; pair++) {
         line_sums(lines, &x, stride, 0, sum, tokens);
         _mm_prefetch((const char *)next, _MM_HINT_T0);
-        finish_token(p, p->begin + pair);
+        finish_token(&f);
         line_sums(lines, &x, stride, 1, sum, tokens);
         _mm_prefetch((const char *)next + PITH_LINE_BYTES, _MM_HINT_T0);
         next += stride;
         lines += 2 * PAIR_BYTES;
         advance(&x, 2, tokens);
     }
-    for (size_t t = p->begin + pair; t < p->end; t++) {
-        finish_token(p, t);
+    for (size_t t = pair; t < n_tokens; t++) {
+        finish_token(&f);
     }
     next = (uintptr_t)in->codes + in->ahead + 2 * PITH_LINE_BYTES;
     for (; pair < n_pairs; pair++) {
@@ -170,7 +229,7 @@ PITH_INLINE void add_group(const group_input *in, pending *p, size_t tokens) {
     __m512i sum[MAX_SUMS];
     PITH_UNROLL
     for (size_t i = 0; i < TILES * tokens; i++) {
-        sum[i] = _mm512_set1_epi32(in->offset[i / TILES * in->offset_stride]);
+        sum[i] = _mm512_setzero_si512();
     }
     group_sums(in, p, sum, tokens);
     PITH_UNROLL
@@ -192,23 +251,55 @@ static __attribute__((noinline)) void add_group_12(const group_input *in, pendin
     add_group(in, p, 12);
 }
 
+/* What the register tile after this one reads first: its outputs, scales and offsets. A share of it
+ * is fetched with every group, and a share of the weights that are expanded next. */
+typedef struct next_input {
+    uintptr_t y, x_scales, offset; /* of its first token; addresses that may lie outside */
+    size_t y_stride, scale_stride; /* bytes */
+    uintptr_t weights;             /* of the first tile */
+    size_t n_lines;                /* of each tile, still to fetch */
+    size_t lines;                  /* with every group */
+    size_t tile_bytes;
+} next_input;
+
+PITH_INLINE void fetch_tokens(const next_input *next, size_t begin, size_t end) {
+    for (size_t t = begin; t < end; t++) {
+        uintptr_t y = next->y + t * next->y_stride;
+        _mm_prefetch((const char *)y, _MM_HINT_T0);
+        _mm_prefetch((const char *)(y + PITH_LINE_BYTES), _MM_HINT_T0);
+        _mm_prefetch((const char *)(next->x_scales + t * next->scale_stride), _MM_HINT_T0);
+        _mm_prefetch((const char *)(next->offset + t * next->scale_stride), _MM_HINT_T0);
+    }
+}
+
+/* Into the L2 cache: many register tiles come before they are expanded. */
+PITH_INLINE void fetch_weights(next_input *next) {
+    size_t n = next->lines < next->n_lines ? next->lines : next->n_lines;
+    for (size_t i = 0; i < n; i++) {
+        _mm_prefetch((const char *)next->weights, _MM_HINT_T1);
+        _mm_prefetch((const char *)(next->weights + next->tile_bytes), _MM_HINT_T1);
+        next->weights += PITH_LINE_BYTES;
+    }
+    next->n_lines -= n;
+}
+
 /* The chunk with `tokens` tokens from token `first` of the product on, of which the first `done`
  * are done already. The last group is left pending. */
 static void register_tile(const pith_product *p, const chunk *c, size_t first, size_t tokens,
-                          size_t done, uintptr_t ahead, pending *rest) {
+                          size_t done, uintptr_t ahead, next_input *next, pending *rest) {
     const pith_activations *x = p->x;
-    size_t token = p->first_token + first;
+    const size_t token = p->first_token + first;
+    const size_t at_group = token * x->scale_stride + c->first_group;
+    group_input in = {.lines = c->lines,
+                      .codes =
+                          x->codes + token * x->code_stride + c->first_group * c->group_lines * 4,
+                      .code_stride = x->code_stride,
+                      .ahead = ahead};
     for (size_t g = 0; g < c->n_groups; g++) {
-        size_t begin = g * c->group_lines;
-        size_t left = c->n_lines - begin;
-        size_t group = c->first_group + g;
-        group_input in = {.lines = c->lines + begin * PAIR_BYTES,
-                          .n_lines = left < c->group_lines ? left : c->group_lines,
-                          .codes = x->codes + token * x->code_stride + group * c->group_lines * 4,
-                          .code_stride = x->code_stride,
-                          .ahead = ahead,
-                          .offset = x->group_offset + token * x->scale_stride + group,
-                          .offset_stride = x->scale_stride};
+        size_t left = c->n_lines - g * c->group_lines;
+        in.n_lines = left < c->group_lines ? left : c->group_lines;
+        fetch_tokens(next, g * TOKENS / c->n_groups, (g + 1) * TOKENS / c->n_groups);
+        fetch_weights(next);
         if (tokens == TOKENS) {
             add_group_12(&in, rest);
         } else if (tokens == 8) {
@@ -216,48 +307,73 @@ static void register_tile(const pith_product *p, const chunk *c, size_t first, s
         } else {
             add_group_4(&in, rest);
         }
-        rest->begin = done;
-        rest->end = tokens;
-        rest->scale = c->scales[g];
-        rest->x_scales = x->scales + token * x->scale_stride + group;
-        rest->scale_stride = x->scale_stride;
-        rest->y = p->y + first * p->y_stride + c->row;
-        rest->y_stride = p->y_stride;
-        for (size_t i = 0; i < TILES; i++) {
-            rest->store[i] = i < c->tiles ? 0xffff : 0;
-            rest->load[i] = group != 0 ? rest->store[i] : 0;
+        in.lines += c->group_lines * PAIR_BYTES;
+        in.codes += c->group_lines * 4;
+        if (g == 0) {
+            rest->begin = done;
+            rest->end = tokens;
+            rest->scale_stride = x->scale_stride;
+            rest->y = p->y + first * p->y_stride + c->row;
+            rest->y_stride = p->y_stride;
         }
+        rest->scale = c->scales[g];
+        rest->x_scales = x->scales + at_group + g;
+        rest->offset = x->group_offset + at_group + g;
+        rest->store = c->tiles == TILES ? 0xffff : 0;
+        rest->load[0] = c->first_group + g != 0 ? 0xffff : 0;
+        rest->load[1] = rest->load[0] & rest->store;
     }
 }
 
-/* The chunk with all tokens of the product. */
-static void all_tokens(const pith_product *p, const chunk *c) {
-    const uintptr_t stride = p->x->code_stride;
+/* The chunk with all tokens of the product; `weights` and `scales` of the first tile are expanded
+ * next. */
+static void all_tokens(const pith_product *p, const pith_packed_tiles *packed, const chunk *c,
+                       uintptr_t weights, uintptr_t scales) {
+    const pith_activations *x = p->x;
+    const uintptr_t stride = x->code_stride;
     const size_t n = p->n_tokens;
+    const size_t n_groups = (n + TOKENS - 1) / TOKENS * c->n_groups; /* of all register tiles */
+    next_input next = {.y_stride = p->y_stride * sizeof *p->y,
+                       .scale_stride = x->scale_stride * sizeof *x->scales,
+                       .weights = weights,
+                       .n_lines = c->n_groups * packed->group_bytes / PITH_LINE_BYTES,
+                       .tile_bytes = packed->tile_bytes};
+    next.lines = (next.n_lines + n_groups - 1) / n_groups;
     pending rest;
     rest.begin = rest.end = 0;
+    for (size_t i = 0; i < TILES; i++) {
+        _mm_prefetch((const char *)(scales + i * packed->tile_bytes), _MM_HINT_T1);
+    }
     for (size_t t = 0; t < n; t += TOKENS) {
         size_t tokens = n - t <= 4 ? 4 : n - t <= 8 ? 8 : (size_t)TOKENS;
         size_t first = t + tokens <= n ? t : n - tokens;
         /* after the last token, the first one, for the next two tiles */
-        uintptr_t ahead = t + TOKENS < n ? tokens * stride : 0 - first * stride;
-        register_tile(p, c, first, tokens, t - first, ahead, &rest);
+        bool last = t + TOKENS >= n;
+        uintptr_t ahead = last ? 0 - first * stride : tokens * stride;
+        size_t then = last ? 0 : t + TOKENS;
+        size_t at_group = (p->first_token + then) * x->scale_stride + c->first_group;
+        next.y = (uintptr_t)(p->y + then * p->y_stride + c->row);
+        next.y += last ? TILES * PITH_LINE_BYTES : 0;
+        next.x_scales = (uintptr_t)(x->scales + at_group);
+        next.offset = (uintptr_t)(x->group_offset + at_group);
+        register_tile(p, c, first, tokens, t - first, ahead, &next, &rest);
     }
+    finisher f = finish_from(&rest);
     for (size_t t = rest.begin; t < rest.end; t++) {
-        finish_token(&rest, t);
+        finish_token(&f);
     }
 }
 
 /* The chunk's groups of tile `i` as bytes, from the tile's own, and its scales as floats. */
 static void expand(const pith_packed_tiles *packed, const uint8_t *tile, const chunk *c, size_t i,
-                   uint8_t *lines, uintptr_t ahead) {
+                   uint8_t *lines) {
     const uint16_t *scales = (const uint16_t *)(const void *)(tile + packed->scales_at) +
                              c->first_group * PITH_TILE_ROWS;
     for (size_t g = 0; g < c->n_groups; g++) {
         size_t begin = g * c->group_lines;
         size_t left = c->n_lines - begin;
         packed->expand(tile, c->first_group + g, left < c->group_lines ? left : c->group_lines,
-                       lines + begin * PAIR_BYTES + i * PITH_LINE_BYTES, ahead);
+                       lines + begin * PAIR_BYTES + i * PITH_LINE_BYTES);
         __m512 d = _mm512_cvtph_ps(
             _mm256_load_si256((const __m256i *)(const void *)(scales + g * PITH_TILE_ROWS)));
         _mm512_store_ps(c->scales[g] + i * PITH_TILE_ROWS, d);
@@ -279,10 +395,18 @@ void pith_many_tokens_vnni(const pith_product *p, const pith_packed_tiles *packe
                 (const uint8_t *)p->weights + c.row / PITH_TILE_ROWS * packed->tile_bytes;
             c.tiles = c.row + PITH_TILE_ROWS < p->n_rows ? 2 : 1;
             for (size_t i = 0; i < TILES; i++) {
-                expand(packed, tile + (i < c.tiles ? i : 0) * packed->tile_bytes, &c, i, lines,
-                       TILES * packed->tile_bytes);
+                expand(packed, tile + (i < c.tiles ? i : 0) * packed->tile_bytes, &c, i, lines);
             }
-            all_tokens(p, &c);
+            /* The same chunk of the next two tiles; after the last, the next chunk of the first,
+             * or, as threads often take what follows in memory, another product's first. */
+            uintptr_t then = (uintptr_t)tile + TILES * packed->tile_bytes;
+            size_t group = g;
+            if (c.row + TILES * PITH_TILE_ROWS >= p->n_rows) {
+                group = g + chunk_groups < n_groups ? g + chunk_groups : 0;
+                then = group != 0 ? (uintptr_t)p->weights : then;
+            }
+            all_tokens(p, packed, &c, then + group * packed->group_bytes,
+                       then + packed->scales_at + group * PITH_TILE_ROWS * sizeof(uint16_t));
         }
     }
 }

@@ -15,11 +15,11 @@ typedef struct pith_packed_tiles {
     size_t scales_at;   /* offset in the tile of its f16 scales [n_groups, 16] */
     size_t n_lines;     /* expanded 64-byte lines of 4 k x 16 rows per tile */
     size_t group_lines; /* of a full group; the last may be short */
+    size_t group_bytes; /* packed, of a full group */
 
     /* Writes the first n_lines lines of group `group` of a tile as bytes weight + 128 to every
-     * second line of `out`, and fetches what lies `ahead` bytes after them. */
-    void (*expand)(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out,
-                   uintptr_t ahead);
+     * second line of `out`. */
+    void (*expand)(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out);
 } pith_packed_tiles;
 
 void pith_many_tokens_vnni(const pith_product *product, const pith_packed_tiles *packed);
