@@ -6,17 +6,15 @@
  * and adds up. Many tokens (prefill): two tiles x up to 512 k are expanded once to
  * multiplier x code + 128 on the stack and multiplied as plain int8 (vnni_tile.h). Both compute the
  * same integers, so the same floats. */
-#include "simd/avx512_vector.h"
-#include "simd/blocks.h"
 #include "simd/vnni.h"
+#include "simd/vnni_few.h"
 #include "simd/vnni_tile.h"
 
 enum {
     FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full group */
     LINES = 4,                                /* lines of a slice */
     FEW = PITH_MANY_TOKENS - 1, /* most tokens for which decoding every 8 beats expanding */
-    STEP = 8,                   /* most tokens that share one decoding */
-    AHEAD = 8 << 10,            /* prefetch distance in bytes */
+    DEFER = 2, /* most tokens whose blocks wait: for more the stores cost too much */
 };
 
 PITH_INLINE __m512i table_of_codes(void) {
@@ -57,19 +55,33 @@ typedef struct few_input {
     size_t block_stride;
 } few_input;
 
+/* total += the multipliers of a slice's two blocks times their sums. */
+PITH_INLINE void add_blocks(const uint8_t *packed, const __m512i *first, const __m512i *second,
+                            __m512i *total, size_t n) {
+    /* 16-bit multipliers in 32-bit lanes with a zero upper half, for vpdpwssd */
+    const __m512i multipliers = _mm512_and_si512(_mm512_cvtepi8_epi32(_mm_loadu_si128(
+                                                     (const __m128i *)pith_int4_multipliers)),
+                                                 _mm512_set1_epi32(0xffff));
+    __m512i m = _mm512_cvtepu8_epi32(_mm_load_si128((const __m128i *)packed));
+    __m512i m_first = _mm512_permutexvar_epi32(m, multipliers);
+    __m512i m_second = _mm512_permutexvar_epi32(_mm512_srli_epi32(m, 4), multipliers);
+    PITH_UNROLL
+    for (size_t t = 0; t < n; t++) {
+        total[t] = _mm512_dpwssd_epi32(total[t], first[t], m_first);
+        total[t] = _mm512_dpwssd_epi32(total[t], second[t], m_second);
+    }
+}
+
 /* Integer sums of one group for `n` tokens (a constant). */
 PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m512i *total,
                            size_t n) {
     const __m512i codes = table_of_codes();
     const __m512i nibble = _mm512_set1_epi8(15);
-    /* 16-bit multipliers in 32-bit lanes with a zero upper half, for vpdpwssd */
-    const __m512i multipliers = _mm512_and_si512(_mm512_cvtepi8_epi32(_mm_loadu_si128(
-                                                     (const __m128i *)pith_int4_multipliers)),
-                                                 _mm512_set1_epi32(0xffff));
     const uint8_t *packed = group + slices * LINES * PITH_LINE_BYTES;
+    __m512i blocks[FULL][2][DEFER]; /* sums that wait for their multipliers */
     for (size_t s = 0; s < slices; s++) {
-        __m512i first[STEP];
-        __m512i second[STEP];
+        __m512i first[PITH_FEW_STEP];
+        __m512i second[PITH_FEW_STEP];
         PITH_UNROLL
         for (size_t t = 0; t < n; t++) {
             first[t] = _mm512_set1_epi32(x.offset[t * x.block_stride]);
@@ -78,7 +90,7 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         PITH_UNROLL
         for (size_t j = 0; j < LINES; j++) {
             const uint8_t *line = group + j * PITH_LINE_BYTES;
-            prefetch_ahead(line, AHEAD);
+            prefetch_ahead(line, PITH_FEW_AHEAD);
             __m512i both = _mm512_load_si512(line);
             __m512i low = _mm512_shuffle_epi8(codes, _mm512_and_si512(both, nibble));
             __m512i high =
@@ -86,57 +98,59 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
             PITH_UNROLL
             for (size_t t = 0; t < n; t++) {
                 const int8_t *c = x.codes + t * x.code_stride + 4 * j;
-                first[t] = _mm512_dpbusd_epi32(first[t], low, broadcast_codes(c));
-                second[t] =
-                    _mm512_dpbusd_epi32(second[t], high, broadcast_codes(c + PITH_INT4_BLOCK));
+                first[t] = add_broadcast(first[t], low, c);
+                second[t] = add_broadcast(second[t], high, c + PITH_INT4_BLOCK);
             }
         }
-        __m512i m =
-            _mm512_cvtepu8_epi32(_mm_load_si128((const __m128i *)(packed + s * PITH_TILE_ROWS)));
-        __m512i m_first = _mm512_permutexvar_epi32(m, multipliers);
-        __m512i m_second = _mm512_permutexvar_epi32(_mm512_srli_epi32(m, 4), multipliers);
-        PITH_UNROLL
-        for (size_t t = 0; t < n; t++) {
-            total[t] = _mm512_dpwssd_epi32(total[t], first[t], m_first);
-            total[t] = _mm512_dpwssd_epi32(total[t], second[t], m_second);
+        if (n <= DEFER) {
+            PITH_UNROLL
+            for (size_t t = 0; t < n; t++) {
+                blocks[s][0][t] = first[t];
+                blocks[s][1][t] = second[t];
+            }
+        } else {
+            add_blocks(packed + s * PITH_TILE_ROWS, first, second, total, n);
         }
         group += LINES * PITH_LINE_BYTES;
         x.codes += PITH_INT4_SLICE;
         x.offset += 2;
     }
-    prefetch_ahead(packed, AHEAD);
-    prefetch_ahead(packed + PITH_LINE_BYTES, AHEAD);
+    prefetch_ahead(packed, PITH_FEW_AHEAD);
+    prefetch_ahead(packed + PITH_LINE_BYTES, PITH_FEW_AHEAD);
+    for (size_t s = 0; n <= DEFER && s < slices; s++) {
+        add_blocks(packed + s * PITH_TILE_ROWS, blocks[s][0], blocks[s][1], total, n);
+    }
 }
 
 /* One tile for `n` tokens (a constant) from token `first` of the product on. */
 PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n) {
     const pith_activations *x = p->x;
+    const size_t batch = PITH_FEW_KEPT / n;
     size_t token = p->first_token + first;
-    const float *x_scales = x->scales + token * x->scale_stride;
-    float *y = p->y + first * p->y_stride + row;
     few_input input = {x->codes + token * x->code_stride, x->block_offset + token * x->block_stride,
                        x->code_stride, x->block_stride};
     tile_view v = view_tile(p, row);
-    for (size_t g = 0; g < v.n_groups; g++) {
-        const uint16_t *scales = v.scales + g * PITH_TILE_ROWS;
-        prefetch_ahead(scales, AHEAD);
-        prefetch_ahead(scales, v.bytes); /* the next tile's, read before the stream gets there */
-        __m512i total[STEP];
-        PITH_UNROLL
-        for (size_t t = 0; t < n; t++) {
-            total[t] = _mm512_setzero_si512();
+    few_outputs out = {v.scales, x->scales + token * x->scale_stride, x->scale_stride,
+                       p->y + first * p->y_stride + row, p->y_stride};
+    __m512i kept[PITH_FEW_KEPT];
+    for (size_t begin = 0; begin < v.n_groups; begin += batch) {
+        size_t end = v.n_groups - begin < batch ? v.n_groups : begin + batch;
+        for (size_t g = begin; g < end; g++) {
+            __m512i total[PITH_FEW_STEP];
+            PITH_UNROLL
+            for (size_t t = 0; t < n; t++) {
+                total[t] = _mm512_setzero_si512();
+            }
+            few_group(v.lines + g * pith_int4_group_bytes(FULL), group_slices(&v, g), input, total,
+                      n);
+            PITH_UNROLL
+            for (size_t t = 0; t < n; t++) {
+                kept[(g - begin) * n + t] = total[t];
+            }
+            input.codes += PITH_INT4_GROUP;
+            input.offset += PITH_INT4_GROUP / PITH_INT4_BLOCK;
         }
-        few_group(v.lines + g * pith_int4_group_bytes(FULL), group_slices(&v, g), input, total, n);
-        __m512 d = _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)scales));
-        PITH_UNROLL
-        for (size_t t = 0; t < n; t++) {
-            float *out = y + t * p->y_stride;
-            __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(x_scales[t * x->scale_stride + g]));
-            __m512 before = g == 0 ? _mm512_setzero_ps() : _mm512_load_ps(out);
-            _mm512_store_ps(out, _mm512_fmadd_ps(_mm512_cvtepi32_ps(total[t]), scale, before));
-        }
-        input.codes += PITH_INT4_GROUP;
-        input.offset += PITH_INT4_GROUP / PITH_INT4_BLOCK;
+        add_kept(&out, kept, begin, end, n);
     }
 }
 

@@ -1,16 +1,14 @@
 /* int8 products with AVX-512 VNNI: weights are made unsigned by adding 128 (flipping the top bit),
  * and each group's sum starts at -128 x the activations' sum. Few tokens read the packed lines
  * directly; many tokens flip two tiles once on the stack and use vnni_tile.h. */
-#include "simd/avx512_vector.h"
-#include "simd/blocks.h"
 #include "simd/vnni.h"
+#include "simd/vnni_few.h"
 #include "simd/vnni_tile.h"
 
 enum {
     GROUP_LINES = PITH_INT8_GROUP / 4,
     FEW = 16, /* most tokens that read the packed lines directly */
-    STEP = 8,
-    AHEAD = 8 << 10, /* prefetch distance in bytes */
+    STEP = 8, /* lines of a turn of the loop */
 };
 
 typedef struct tile_view {
@@ -36,30 +34,29 @@ PITH_INLINE __m512i load_unsigned(const uint8_t *line) {
 }
 
 /* Integer sums of one group for `n` tokens (a constant), each in two halves so that a single token
- * does not wait for one chain of additions. */
+ * does not wait for one chain of additions. A longer loop than this has more load instructions than
+ * the hardware prefetchers follow. */
 PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *codes,
                            size_t code_stride, __m512i *even, __m512i *odd, size_t n) {
     size_t j = 0;
-#pragma GCC unroll 2
-    for (; j + 2 <= n_lines; j += 2) {
-        const uint8_t *line = lines + j * PITH_LINE_BYTES;
-        prefetch_ahead(line, AHEAD);
-        prefetch_ahead(line + PITH_LINE_BYTES, AHEAD);
-        __m512i a = load_unsigned(line);
-        __m512i b = load_unsigned(line + PITH_LINE_BYTES);
+    for (; j + STEP <= n_lines; j += STEP) {
         PITH_UNROLL
-        for (size_t t = 0; t < n; t++) {
-            const int8_t *c = codes + t * code_stride + 4 * j;
-            even[t] = _mm512_dpbusd_epi32(even[t], a, broadcast_codes(c));
-            odd[t] = _mm512_dpbusd_epi32(odd[t], b, broadcast_codes(c + 4));
+        for (size_t i = 0; i < STEP; i++) {
+            const uint8_t *line = lines + (j + i) * PITH_LINE_BYTES;
+            prefetch_ahead(line, PITH_FEW_AHEAD);
+            __m512i w = load_unsigned(line);
+            PITH_UNROLL
+            for (size_t t = 0; t < n; t++) {
+                __m512i *sum = i % 2 == 0 ? &even[t] : &odd[t];
+                *sum = add_broadcast(*sum, w, codes + t * code_stride + 4 * (j + i));
+            }
         }
     }
-    if (j < n_lines) {
-        __m512i a = load_unsigned(lines + j * PITH_LINE_BYTES);
+    for (; j < n_lines; j++) {
+        __m512i w = load_unsigned(lines + j * PITH_LINE_BYTES);
         PITH_UNROLL
         for (size_t t = 0; t < n; t++) {
-            const int8_t *c = codes + t * code_stride + 4 * j;
-            even[t] = _mm512_dpbusd_epi32(even[t], a, broadcast_codes(c));
+            even[t] = add_broadcast(even[t], w, codes + t * code_stride + 4 * j);
         }
     }
 }
@@ -67,36 +64,36 @@ PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *c
 /* One tile for `n` tokens (a constant) from token `first` of the product on. */
 PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n) {
     const pith_activations *x = p->x;
+    const size_t batch = PITH_FEW_KEPT / n;
     size_t token = p->first_token + first;
     const int8_t *codes = x->codes + token * x->code_stride;
-    const float *x_scales = x->scales + token * x->scale_stride;
     const int32_t *offset = x->group_offset + token * x->scale_stride;
-    float *y = p->y + first * p->y_stride + row;
     tile_view v = view_tile(p, row);
-    for (size_t g = 0; g < v.n_groups; g++) {
-        size_t begin = g * GROUP_LINES;
-        size_t n_lines = v.n_lines - begin < GROUP_LINES ? v.n_lines - begin : GROUP_LINES;
-        const uint16_t *scales = v.scales + g * PITH_TILE_ROWS;
-        prefetch_ahead(scales, AHEAD);
-        prefetch_ahead(scales, v.bytes); /* the next tile's, read before the stream gets there */
-        __m512i even[STEP];
-        __m512i odd[STEP];
-        PITH_UNROLL
-        for (size_t t = 0; t < n; t++) {
-            even[t] = _mm512_set1_epi32(offset[t * x->scale_stride + g]);
-            odd[t] = _mm512_setzero_si512();
+    few_outputs out = {v.scales, x->scales + token * x->scale_stride, x->scale_stride,
+                       p->y + first * p->y_stride + row, p->y_stride};
+    __m512i kept[PITH_FEW_KEPT];
+    for (size_t begin = 0; begin < v.n_groups; begin += batch) {
+        size_t end = v.n_groups - begin < batch ? v.n_groups : begin + batch;
+        for (size_t g = begin; g < end; g++) {
+            size_t line = g * GROUP_LINES;
+            size_t n_lines = v.n_lines - line < GROUP_LINES ? v.n_lines - line : GROUP_LINES;
+            __m512i even[PITH_FEW_STEP];
+            __m512i odd[PITH_FEW_STEP];
+            PITH_UNROLL
+            for (size_t t = 0; t < n; t++) {
+                even[t] = _mm512_setzero_si512();
+                odd[t] = _mm512_setzero_si512();
+            }
+            few_group(v.lines + line * PITH_LINE_BYTES, n_lines, codes + line * 4, x->code_stride,
+                      even, odd, n);
+            PITH_UNROLL
+            for (size_t t = 0; t < n; t++) {
+                kept[(g - begin) * n + t] =
+                    _mm512_add_epi32(_mm512_set1_epi32(offset[t * x->scale_stride + g]),
+                                     _mm512_add_epi32(even[t], odd[t]));
+            }
         }
-        few_group(v.lines + begin * PITH_LINE_BYTES, n_lines, codes + begin * 4, x->code_stride,
-                  even, odd, n);
-        __m512 d = _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)scales));
-        PITH_UNROLL
-        for (size_t t = 0; t < n; t++) {
-            float *out = y + t * p->y_stride;
-            __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(even[t], odd[t]));
-            __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(x_scales[t * x->scale_stride + g]));
-            __m512 before = g == 0 ? _mm512_setzero_ps() : _mm512_load_ps(out);
-            _mm512_store_ps(out, _mm512_fmadd_ps(sum, scale, before));
-        }
+        add_kept(&out, kept, begin, end, n);
     }
 }
 
