@@ -150,7 +150,7 @@ test: deps-test ## install what is missing, build, and run every test
 
 # ---- Tests ---------------------------------------------------------------------------------------
 
-.PHONY: unit unit-bin golden golden-bin golden-scripts cli-test gates plain plain-bin
+.PHONY: unit unit-bin golden golden-bin golden-scripts cli-test gates plain plain-bin threads-bin
 CRITERION_LIBS = $(shell pkg-config --libs criterion)
 CRITERION_JOBS ?= 2
 test_objects = $(call objects,$(1) $(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
@@ -181,11 +181,18 @@ $(BUILD)/plain/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DPITH_TEST_PLAIN -MMD -MP -c $< -o $@
 PLAIN_SRCS := $(UNIT_SRCS) $(GOLDEN_SRCS) $(HELP_SRCS) tests/plain.c
-$(BUILD)/tests/plain: $(patsubst %.c,$(BUILD)/plain/%.o,$(PLAIN_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
+THREAD_SRCS := $(wildcard tests/test_base_pool.c tests/test_bench*.c tests/test_engine_*.c) \
+               tests/test_golden_embed.c tests/test_golden_identity.c tests/test_pith_file.c \
+               $(HELP_SRCS) tests/plain.c
+plain_objects = $(patsubst %.c,$(BUILD)/plain/%.o,$(1)) $(TOOL_OBJS) $(BUILD)/libpith.a
+$(BUILD)/tests/plain: $(call plain_objects,$(PLAIN_SRCS))
+$(BUILD)/tests/threads: $(call plain_objects,$(THREAD_SRCS))
+$(BUILD)/tests/plain $(BUILD)/tests/threads:
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 plain-bin: $(BUILD)/tests/plain
+threads-bin: $(BUILD)/tests/threads
 plain: plain-bin ## all tests through the plain runner
 	$(BUILD)/tests/plain
 
@@ -228,8 +235,8 @@ ubsan: ## the tests under UBSan alone
 TSAN_TESTS := pool engine bench golden/int4_is_identical embed/concurrent pith_file/read \
               pith_file/loading pith_file/opens_every
 tsan: ## the tests that use threads under ThreadSanitizer
-	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread plain-bin
-	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tsan/tests/plain $(TSAN_TESTS)
+	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread threads-bin
+	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tsan/tests/threads $(TSAN_TESTS)
 .PRECIOUS: $(BUILD)/tests/gates/%.o
 $(BUILD)/gates/%: $(BUILD)/tests/gates/%.o $(BUILD)/libpith.a
 	@mkdir -p $(@D)
@@ -244,12 +251,15 @@ fuzz: ## every fuzz harness for FUZZ_SECONDS
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
 	  $(foreach f,$(FUZZERS),$(FUZZ_BUILD)/run/$(f))
-	@set -e; for f in $(FUZZERS); do echo "== $$f"; mkdir -p $(FUZZ_BUILD)/found/$$f; \
-	  $(FUZZ_BUILD)/run/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
-	  -max_len=65536 -print_final_stats=1 -artifact_prefix=$(FUZZ_BUILD)/found/$$f- \
-	  $(FUZZ_BUILD)/found/$$f tests/fuzz/corpus/$$f 2>$(FUZZ_BUILD)/$$f.log \
-	  || { tail -40 $(FUZZ_BUILD)/$$f.log; exit 1; }; \
-	  grep stat::number_of_executed_units $(FUZZ_BUILD)/$$f.log; done
+	@$(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) $(addprefix fuzz-,$(FUZZERS))
+.PHONY: $(addprefix fuzz-,$(FUZZERS))
+$(addprefix fuzz-,$(FUZZERS)): fuzz-%:
+	@mkdir -p $(BUILD)/found/$*
+	@$(BUILD)/run/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	  -max_len=65536 -print_final_stats=1 -artifact_prefix=$(BUILD)/found/$*- \
+	  $(BUILD)/found/$* tests/fuzz/corpus/$* 2>$(BUILD)/$*.log \
+	  || { tail -40 $(BUILD)/$*.log; exit 1; }
+	@echo "$*: $$(grep stat::number_of_executed_units $(BUILD)/$*.log)"
 .PRECIOUS: $(BUILD)/tests/fuzz/fuzz_%.o
 $(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,tests/support.c tests/tokens.c tests/fixture.c) $(TOOL_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)

@@ -17,9 +17,7 @@ enum {
 
 /* sum + w x four codes, which the instruction itself broadcasts: GCC 12 has no pattern for it. */
 PITH_INLINE __m512i add_broadcast(__m512i sum, __m512i w, const int8_t *codes) {
-    __asm__("vpdpbusd %2%{1to16%}, %1, %0"
-            : "+v"(sum)
-            : "v"(w), "m"(*(const int8_t(*)[4])codes));
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*(const int8_t(*)[4])codes));
     return sum;
 }
 

@@ -19,7 +19,7 @@ enum {
     MAX_SUMS = TILES * TOKENS,
     CHUNK_LINES = 128, /* lines of each tile expanded at a time: 16 KB in all */
     PAIR_BYTES = TILES * PITH_LINE_BYTES,
-    MAX_CODES = 1 << 30, /* that an address may reach: of a declaration for the compiler */
+    MAX_CODES = 1 << 30, /* bytes that an asm statement may read, for the compiler to know */
     MAX_GROUPS = CHUNK_LINES * 4 / PITH_INT8_GROUP, /* of a chunk */
 };
 
