@@ -195,6 +195,25 @@ TEST(simd_product, float_chunks_of_tokens_match_scalar) {
     problem_free(&p);
 }
 
+/* Few tokens: the sums of many groups are kept until their scales come, but not of any number. */
+TEST(simd_product, more_groups_than_are_kept_match_scalar) {
+    static const struct {
+        pith_type type;
+        size_t k, n_tokens;
+    } cases[] = {
+        {PITH_TYPE_INT8, 4096, 8},  {PITH_TYPE_INT8, 4100, 8},  {PITH_TYPE_INT8, 8320, 4},
+        {PITH_TYPE_INT8, 33000, 1}, {PITH_TYPE_INT4, 8192, 8},  {PITH_TYPE_INT4, 8224, 8},
+        {PITH_TYPE_INT4, 11008, 6}, {PITH_TYPE_INT4, 33056, 2}, {PITH_TYPE_INT4, 65824, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t seed = 900 + i;
+        problem p =
+            problem_new(cases[i].type, cases[i].k, 16, cases[i].n_tokens, TEST_RANDOM, &seed);
+        check_all_tables(&p, 900 + i);
+        problem_free(&p);
+    }
+}
+
 /* Long prompts go through in blocks of tokens, each with a tail of its own. */
 TEST(simd_product, blocks_of_a_long_prompt_match_scalar) {
     static const size_t tokens[] = {516, 517, 1043};
