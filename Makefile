@@ -232,11 +232,16 @@ ubsan: ## the tests under UBSan alone
 	$(MAKE) BUILD=$(BUILD)/ubsan OPT='$(SANITIZE_OPT)' \
 	  SANITIZE='-fsanitize=undefined -fno-sanitize-recover=all' unit golden-bin
 	$(BUILD)/ubsan/tests/golden -j$(CRITERION_JOBS)
-TSAN_TESTS := pool engine bench golden/int4_is_identical embed/concurrent pith_file/read \
-              pith_file/loading pith_file/opens_every
+# Two processes of about the same length.
+TSAN_golden := golden/int4_is_identical embed/concurrent pith_file/read pith_file/loading \
+               pith_file/opens_every
+TSAN_others := pool engine bench
 tsan: ## the tests that use threads under ThreadSanitizer
 	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread threads-bin
-	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tsan/tests/threads $(TSAN_TESTS)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan tsan-golden tsan-others
+.PHONY: tsan-golden tsan-others
+tsan-golden tsan-others: tsan-%:
+	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tests/threads $(TSAN_$*)
 .PRECIOUS: $(BUILD)/tests/gates/%.o
 $(BUILD)/gates/%: $(BUILD)/tests/gates/%.o $(BUILD)/libpith.a
 	@mkdir -p $(@D)
