@@ -1,11 +1,11 @@
 /* int4 products with AVX-512 VNNI. vpdpbusd multiplies unsigned by signed bytes, so weights are
- * made unsigned by an offset and each sum starts at minus the offset times the activations' sum.
+ * made unsigned by an offset, and minus the offset times the activations' sum is added.
  *
  * Few tokens (decode): memory-bound. Nibbles become code + 10 by a table look-up; a block of 16
- * gives a sum that fits int16 (16 x 10 x 127), which vpdpwssd multiplies by the block's multiplier
- * and adds up. Many tokens (prefill): two tiles x up to 512 k are expanded once to
- * multiplier x code + 128 on the stack and multiplied as plain int8 (vnni_tile.h). Both compute the
- * same integers, so the same floats. */
+ * gives a sum that fits int16 (16 x 10 x 127), which waits until the stream reaches the block's
+ * multiplier, then vpdpwssd multiplies and adds. Many tokens (prefill): two tiles x up to 512 k are
+ * expanded once to multiplier x code + 128 on the stack and multiplied as plain int8 (vnni_tile.h).
+ * Both compute the same integers, so the same floats. */
 #include "simd/vnni.h"
 #include "simd/vnni_few.h"
 #include "simd/vnni_tile.h"

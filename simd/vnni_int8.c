@@ -1,5 +1,5 @@
 /* int8 products with AVX-512 VNNI: weights are made unsigned by adding 128 (flipping the top bit),
- * and each group's sum starts at -128 x the activations' sum. Few tokens read the packed lines
+ * and -128 x the activations' sum is added to each group's. Few tokens read the packed lines
  * directly; many tokens flip two tiles once on the stack and use vnni_tile.h. */
 #include "simd/vnni.h"
 #include "simd/vnni_few.h"
