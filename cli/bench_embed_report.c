@@ -40,22 +40,18 @@ static void print_md(pith_cli *cli, const pith_bench_embed_report *report) {
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-static json_t *real_or_null(double value, bool known) {
-    return known ? json_real(value) : json_null();
-}
-
 /* The limits; those of the other kind of operation were not measured. */
 static json_t *make_shares(const pith_bench_embed_result *r) {
     bool i = r->integer;
     return json_pack("{s:n,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "share_of_stream", "share_of_int8",
-                     real_or_null(r->share, i && r->share >= 0), "share_of_f32",
-                     real_or_null(r->share, !i && r->share >= 0), "int8_gops",
-                     real_or_null(1e-9 * limit(r), i), "f32_gflops",
-                     real_or_null(1e-9 * limit(r), !i), "int8_gops_before",
-                     real_or_null(1e-9 * r->before, i), "int8_gops_after",
-                     real_or_null(1e-9 * r->after, i), "f32_gflops_before",
-                     real_or_null(1e-9 * r->before, !i), "f32_gflops_after",
-                     real_or_null(1e-9 * r->after, !i));
+                     pith_bench_real_or_null(r->share, i && r->share >= 0), "share_of_f32",
+                     pith_bench_real_or_null(r->share, !i && r->share >= 0), "int8_gops",
+                     pith_bench_real_or_null(1e-9 * limit(r), i), "f32_gflops",
+                     pith_bench_real_or_null(1e-9 * limit(r), !i), "int8_gops_before",
+                     pith_bench_real_or_null(1e-9 * r->before, i), "int8_gops_after",
+                     pith_bench_real_or_null(1e-9 * r->after, i), "f32_gflops_before",
+                     pith_bench_real_or_null(1e-9 * r->before, !i), "f32_gflops_after",
+                     pith_bench_real_or_null(1e-9 * r->after, !i));
 }
 
 static json_t *make_row(const pith_bench_embed_report *report, size_t i) {
@@ -71,23 +67,20 @@ static json_t *make_row(const pith_bench_embed_report *report, size_t i) {
                   fixed ? json_integer((json_int_t)test->n_tokens) : json_null(), "sentences",
                   (json_int_t)test->n_sentences, "call_tokens", (json_int_t)r->n_tokens, "repeats",
                   (json_int_t)r->n_repeats, "calls", (json_int_t)r->n_calls);
-    bool ok = pith_bench_join(
-        row,
-        json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:o}", "sentences_per_second", r->sps,
-                  "sentences_per_second_min", r->sps_min, "sentences_per_second_max", r->sps_max,
-                  "tps", r->tps, "tps_min", r->tps_min, "tps_max", r->tps_max, "first_seconds",
-                  r->first_seconds, "p50_seconds", real_or_null(r->p50, fixed), "p90_seconds",
-                  real_or_null(r->p90, fixed), "p99_seconds", real_or_null(r->p99, fixed)));
+    bool ok =
+        pith_bench_join(row, json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:o}",
+                                       "sentences_per_second", r->sps, "sentences_per_second_min",
+                                       r->sps_min, "sentences_per_second_max", r->sps_max, "tps",
+                                       r->tps, "tps_min", r->tps_min, "tps_max", r->tps_max,
+                                       "first_seconds", r->first_seconds, "p50_seconds",
+                                       pith_bench_real_or_null(r->p50, fixed), "p90_seconds",
+                                       pith_bench_real_or_null(r->p90, fixed), "p99_seconds",
+                                       pith_bench_real_or_null(r->p99, fixed)));
     ok = ok && pith_bench_join(row, make_shares(r));
-    ok = ok && pith_bench_join(row, json_pack("{s:f,s:f,s:b,s:I,s:I,s:f,s:o,s:I,s:I}",
-                                              "linear_gops", 1e-9 * r->linear_rate,
+    ok = ok && pith_bench_join(row, json_pack("{s:f,s:f,s:b}", "linear_gops", 1e-9 * r->linear_rate,
                                               "attention_gops", 1e-9 * r->attention_rate, "failed",
-                                              (int)r->failed, "rss_bytes", (json_int_t)r->rss_bytes,
-                                              "rss_peak_bytes", (json_int_t)base->rss_peak,
-                                              "load_seconds", base->load_seconds, "load_gbps",
-                                              real_or_null(base->load_gbps, base->load_gbps > 0),
-                                              "params", (json_int_t)info->n_params, "weight_bytes",
-                                              (json_int_t)info->weight_bytes));
+                                              (int)r->failed));
+    ok = ok && pith_bench_join_memory(row, base, r->rss_bytes);
     if (!ok) {
         json_decref(row);
         return NULL;

@@ -107,7 +107,7 @@ static void print_csv(pith_cli *cli, const pith_bench_report *report) {
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static json_t *real_or_null(double value, bool known) {
+json_t *pith_bench_real_or_null(double value, bool known) {
     return known ? json_real(value) : json_null();
 }
 
@@ -115,6 +115,16 @@ bool pith_bench_join(json_t *row, json_t *part) {
     bool ok = part != NULL && row != NULL && json_object_update(row, part) == 0;
     json_decref(part);
     return ok;
+}
+
+bool pith_bench_join_memory(json_t *row, const pith_bench_report *report, size_t rss_bytes) {
+    const pith_model_info *info = &report->info;
+    return pith_bench_join(
+        row,
+        json_pack("{s:I,s:I,s:f,s:o,s:I,s:I}", "rss_bytes", (json_int_t)rss_bytes, "rss_peak_bytes",
+                  (json_int_t)report->rss_peak, "load_seconds", report->load_seconds, "load_gbps",
+                  pith_bench_real_or_null(report->load_gbps, report->load_gbps > 0), "params",
+                  (json_int_t)info->n_params, "weight_bytes", (json_int_t)info->weight_bytes));
 }
 
 static json_t *make_row(const pith_bench_report *report, size_t i) {
@@ -131,16 +141,18 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
                             "repeats", (json_int_t)r->n_repeats, "tps", r->tps, "tps_min",
                             r->tps_min, "tps_max", r->tps_max, "first_seconds", r->first_seconds);
     bool ok = pith_bench_join(
-        row, json_pack("{s:o,s:o,s:o,s:o,s:o,s:f,s:f,s:b}", "p50_seconds",
-                       real_or_null(r->p50, steps), "p90_seconds", real_or_null(r->p90, steps),
-                       "p99_seconds", real_or_null(r->p99, steps), "share_of_stream",
-                       real_or_null(r->share_of_stream, r->share_of_stream >= 0), "share_of_int8",
-                       real_or_null(r->share_of_int8, r->share_of_int8 >= 0), "stream_gbps",
-                       1e-9 * r->read_limit, "int8_gops", 1e-9 * r->int8_limit, "failed",
-                       (int)r->failed));
+        row,
+        json_pack("{s:o,s:o,s:o,s:o,s:o,s:f,s:f,s:b}", "p50_seconds",
+                  pith_bench_real_or_null(r->p50, steps), "p90_seconds",
+                  pith_bench_real_or_null(r->p90, steps), "p99_seconds",
+                  pith_bench_real_or_null(r->p99, steps), "share_of_stream",
+                  pith_bench_real_or_null(r->share_of_stream, r->share_of_stream >= 0),
+                  "share_of_int8", pith_bench_real_or_null(r->share_of_int8, r->share_of_int8 >= 0),
+                  "stream_gbps", 1e-9 * r->read_limit, "int8_gops", 1e-9 * r->int8_limit, "failed",
+                  (int)r->failed));
     ok = ok && pith_bench_join(row, json_pack("{s:o,s:f}", "share_of_sustained",
-                                              real_or_null(r->share_of_sustained,
-                                                           r->share_of_sustained >= 0),
+                                              pith_bench_real_or_null(r->share_of_sustained,
+                                                                      r->share_of_sustained >= 0),
                                               "sustained_gbps", 1e-9 * r->sustained_limit));
     ok = ok &&
          pith_bench_join(row,
@@ -150,14 +162,7 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
                                    1e-9 * l->int8_after, "read_gbps", 1e-9 * r->read_rate,
                                    "linear_gops", 1e-9 * r->linear_rate, "attention_gops",
                                    1e-9 * r->attention_rate));
-    ok =
-        ok && pith_bench_join(row, json_pack("{s:I,s:I,s:f,s:o,s:I,s:I}", "rss_bytes",
-                                             (json_int_t)r->rss_bytes, "rss_peak_bytes",
-                                             (json_int_t)report->rss_peak, "load_seconds",
-                                             report->load_seconds, "load_gbps",
-                                             real_or_null(report->load_gbps, report->load_gbps > 0),
-                                             "params", (json_int_t)info->n_params, "weight_bytes",
-                                             (json_int_t)info->weight_bytes));
+    ok = ok && pith_bench_join_memory(row, report, r->rss_bytes);
     if (!ok) {
         json_decref(row);
         return NULL;
@@ -170,10 +175,10 @@ static json_t *make_limits(const char *isa, const pith_limits *l) {
                      "isa", isa, "threads", (json_int_t)l->n_threads, "stream_gbps",
                      1e-9 * l->read.best, "stream_sustained_gbps", 1e-9 * l->read.sustained,
                      "stream_4k_gbps", 1e-9 * l->read_small, "int8_gops",
-                     real_or_null(1e-9 * l->int8, l->int8 > 0), "f32_gflops",
-                     real_or_null(1e-9 * l->f32, l->f32 > 0), "bf16_gflops",
-                     real_or_null(1e-9 * l->bf16, l->bf16 > 0), "clock_ghz", 1e-9 * l->clock,
-                     "dispatch_us", 1e6 * l->dispatch, "stream_ahead",
+                     pith_bench_real_or_null(1e-9 * l->int8, l->int8 > 0), "f32_gflops",
+                     pith_bench_real_or_null(1e-9 * l->f32, l->f32 > 0), "bf16_gflops",
+                     pith_bench_real_or_null(1e-9 * l->bf16, l->bf16 > 0), "clock_ghz",
+                     1e-9 * l->clock, "dispatch_us", 1e6 * l->dispatch, "stream_ahead",
                      (json_int_t)l->read.pattern.ahead, "stream_streams",
                      (json_int_t)l->read.pattern.n_streams);
 }

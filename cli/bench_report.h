@@ -45,6 +45,12 @@ void pith_bench_print_quoted(pith_cli *cli, const char *text); /* as a CSV field
 /* Moves the members of `part`, which may be NULL after a failure, into `row`. */
 bool pith_bench_join(json_t *row, json_t *part);
 
+/* A JSON number, or null for one that there is not. */
+json_t *pith_bench_real_or_null(double value, bool known);
+
+/* What every row ends with: resident memory after its test and at its peak, loading, size. */
+bool pith_bench_join_memory(json_t *row, const pith_bench_report *report, size_t rss_bytes);
+
 /* Prints rows [json array] as one document or one per line, and frees them. Errors: MEMORY (not
  * `whole`). */
 pith_status pith_bench_print_rows(pith_cli *cli, json_t *rows, bool whole, size_t output,

@@ -8,6 +8,7 @@
 
 #include "simd/avx512_vector.h"
 #include "simd/blocks.h"
+#include "simd/kernels.h"
 
 enum {
     PITH_FEW_STEP = 8,        /* most tokens of a call */
@@ -21,7 +22,7 @@ PITH_INLINE __m512i add_broadcast(__m512i sum, __m512i w, const int8_t *codes) {
     return sum;
 }
 
-/* The outputs of a tile for `n` tokens (a constant) from token `first` of a product on. */
+/* The outputs of a tile for a few tokens of a product. */
 typedef struct few_outputs {
     const uint16_t *scales; /* of the tile, [n_groups, 16] */
     const float *x_scales;  /* [n, scale_stride] */
@@ -30,7 +31,15 @@ typedef struct few_outputs {
     size_t y_stride;
 } few_outputs;
 
-/* Groups [begin, end), whose sums are [end - begin, n]. */
+/* From row `row` and token `first` of the product on. */
+PITH_INLINE few_outputs outputs_from(const pith_product *p, const uint16_t *scales, size_t row,
+                                     size_t first) {
+    const pith_activations *x = p->x;
+    return (few_outputs){scales, x->scales + (p->first_token + first) * x->scale_stride,
+                         x->scale_stride, p->y + first * p->y_stride + row, p->y_stride};
+}
+
+/* Groups [begin, end) for `n` tokens (a constant), whose sums are [end - begin, n]. */
 PITH_INLINE void add_kept(const few_outputs *o, const __m512i *sums, size_t begin, size_t end,
                           size_t n) {
     __m512 y[PITH_FEW_STEP];

@@ -28,16 +28,15 @@ typedef struct tile_view {
     const uint16_t *scales; /* [n_groups, 16] */
     size_t n_slices;
     size_t n_groups;
-    size_t bytes;
 } tile_view;
 
 PITH_INLINE tile_view view_tile(const pith_product *p, size_t row) {
     tile_view v;
     v.n_slices = p->k / PITH_INT4_SLICE;
     v.n_groups = pith_groups(p->k, PITH_INT4_GROUP);
-    v.bytes = pith_int4_tile_bytes(p->k);
-    v.lines = (const uint8_t *)p->weights + row / PITH_TILE_ROWS * v.bytes;
-    v.scales = (const uint16_t *)(const void *)(v.lines + v.bytes - pith_scales_bytes(v.n_groups));
+    const size_t bytes = pith_int4_tile_bytes(p->k);
+    v.lines = (const uint8_t *)p->weights + row / PITH_TILE_ROWS * bytes;
+    v.scales = (const uint16_t *)(const void *)(v.lines + bytes - pith_scales_bytes(v.n_groups));
     return v;
 }
 
@@ -130,8 +129,7 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
     few_input input = {x->codes + token * x->code_stride, x->block_offset + token * x->block_stride,
                        x->code_stride, x->block_stride};
     tile_view v = view_tile(p, row);
-    few_outputs out = {v.scales, x->scales + token * x->scale_stride, x->scale_stride,
-                       p->y + first * p->y_stride + row, p->y_stride};
+    few_outputs out = outputs_from(p, v.scales, row, first);
     __m512i kept[PITH_FEW_KEPT];
     for (size_t begin = 0; begin < v.n_groups; begin += batch) {
         size_t end = v.n_groups - begin < batch ? v.n_groups : begin + batch;

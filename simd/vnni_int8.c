@@ -16,15 +16,14 @@ typedef struct tile_view {
     const uint16_t *scales; /* [n_groups, 16] */
     size_t n_lines;
     size_t n_groups;
-    size_t bytes;
 } tile_view;
 
 PITH_INLINE tile_view view_tile(const pith_product *p, size_t row) {
     tile_view v;
     v.n_lines = (p->k + 3) / 4;
     v.n_groups = pith_groups(p->k, PITH_INT8_GROUP);
-    v.bytes = pith_int8_tile_bytes(p->k);
-    v.lines = (const uint8_t *)p->weights + row / PITH_TILE_ROWS * v.bytes;
+    const size_t bytes = pith_int8_tile_bytes(p->k);
+    v.lines = (const uint8_t *)p->weights + row / PITH_TILE_ROWS * bytes;
     v.scales = (const uint16_t *)(const void *)(v.lines + v.n_lines * PITH_LINE_BYTES);
     return v;
 }
@@ -69,8 +68,7 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
     const int8_t *codes = x->codes + token * x->code_stride;
     const int32_t *offset = x->group_offset + token * x->scale_stride;
     tile_view v = view_tile(p, row);
-    few_outputs out = {v.scales, x->scales + token * x->scale_stride, x->scale_stride,
-                       p->y + first * p->y_stride + row, p->y_stride};
+    few_outputs out = outputs_from(p, v.scales, row, first);
     __m512i kept[PITH_FEW_KEPT];
     for (size_t begin = 0; begin < v.n_groups; begin += batch) {
         size_t end = v.n_groups - begin < batch ? v.n_groups : begin + batch;

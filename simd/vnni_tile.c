@@ -312,14 +312,11 @@ static void register_tile(const pith_product *p, const chunk *c, size_t first, s
         if (g == 0) {
             rest->begin = done;
             rest->end = tokens;
-            rest->scale_stride = x->scale_stride;
             rest->y = p->y + first * p->y_stride + c->row;
-            rest->y_stride = p->y_stride;
         }
         rest->scale = c->scales[g];
         rest->x_scales = x->scales + at_group + g;
         rest->offset = x->group_offset + at_group + g;
-        rest->store = c->tiles == TILES ? 0xffff : 0;
         rest->load[0] = c->first_group + g != 0 ? 0xffff : 0;
         rest->load[1] = rest->load[0] & rest->store;
     }
@@ -339,8 +336,14 @@ static void all_tokens(const pith_product *p, const pith_packed_tiles *packed, c
                        .n_lines = c->n_groups * packed->group_bytes / PITH_LINE_BYTES,
                        .tile_bytes = packed->tile_bytes};
     next.lines = (next.n_lines + n_groups - 1) / n_groups;
-    pending rest;
-    rest.begin = rest.end = 0;
+    /* nothing is pending yet */
+    pending rest = {.scale = c->scales[0],
+                    .x_scales = x->scales,
+                    .offset = x->group_offset,
+                    .scale_stride = x->scale_stride,
+                    .y = p->y,
+                    .y_stride = p->y_stride,
+                    .store = c->tiles == TILES ? 0xffff : 0};
     for (size_t i = 0; i < TILES; i++) {
         _mm_prefetch((const char *)(scales + i * packed->tile_bytes), _MM_HINT_T1);
     }
