@@ -1,5 +1,9 @@
 /* Speed of the forward pass. Every repeat starts from the same context; the first run, which
- * touches memory for the first time, is not counted. */
+ * touches memory for the first time, is not counted.
+ *
+ * On a shared machine the speed of memory changes within seconds, in the middle of a repeat. So
+ * between the tokens of a generation, outside their times, a stretch of other memory is read, and
+ * each token is compared with what the reads beside it reached. */
 #include "perf/bench.h"
 
 #include <stdio.h>
@@ -57,24 +61,21 @@ void pith_bench_probe_free(pith_bench_probe *probe) {
 
 /* The limits at one moment; all 0 without a probe. */
 typedef struct limits_now {
-    double read, sustained, int8;
+    pith_read_limit read;
+    double int8;
 } limits_now;
 
-static limits_now measure_limits(const pith_bench_probe *probe, pith_pool *pool) {
-    const double seconds = 0.2; /* each */
-    if (probe == NULL) {
-        return (limits_now){0};
-    }
-    double int8 = pith_limit_compute(&probe->probes.int8, pool, seconds);
-    pith_read_limit read = pith_limit_read(&probe->probes, &probe->memory, pool, seconds);
-    return (limits_now){read.best, read.sustained, int8};
-}
+/* How fast memory was during one repeat of a generation; see pith_bench_limits. */
+typedef struct limits_beside {
+    double read, best;
+} limits_beside;
 
-static pith_bench_limits around(const limits_now *before, const limits_now *after) {
-    return (pith_bench_limits){.read_before = before->read,
-                               .read_after = after->read,
-                               .sustained_before = before->sustained,
-                               .sustained_after = after->sustained,
+static pith_bench_limits around(const limits_now *before, const limits_beside *beside,
+                                const limits_now *after) {
+    return (pith_bench_limits){.read_before = before->read.best,
+                               .read_after = after->read.best,
+                               .read_beside = beside->read,
+                               .best_beside = beside->best,
                                .int8_before = before->int8,
                                .int8_after = after->int8};
 }
@@ -89,15 +90,16 @@ void pith_bench_judge(pith_bench_result *r, const pith_cost *cost, size_t cache_
     r->linear_rate = cost->linear_ops * runs_per_second;
     r->attention_rate = cost->attention_ops * runs_per_second;
     double pass_bytes = cost->read_bytes / cost->n_passes;
-    r->read_limit = larger(r->limits.read_before, r->limits.read_after);
+    double around = larger(r->limits.read_before, r->limits.read_after);
+    r->read_limit = r->limits.read_beside > 0 ? r->limits.read_beside : around;
+    r->best_limit = larger(around, r->limits.best_beside);
     r->int8_limit = larger(r->limits.int8_before, r->limits.int8_after);
     r->share_of_stream = -1;
+    r->share_of_best = -1;
     if (pass_bytes >= (double)cache_bytes * CACHE_MARGIN) {
         r->share_of_stream = pith_share(r->read_rate, r->read_limit);
+        r->share_of_best = pith_share(r->read_rate, r->best_limit);
     }
-    r->sustained_limit = larger(r->limits.sustained_before, r->limits.sustained_after);
-    r->share_of_sustained =
-        r->share_of_stream < 0 ? -1 : pith_share(r->read_rate, r->sustained_limit);
     r->share_of_int8 = pith_share(r->linear_rate, r->int8_limit);
     r->failed = r->share_of_stream > PITH_SHARE_LIMIT || r->share_of_int8 > PITH_SHARE_LIMIT;
 }
@@ -111,15 +113,24 @@ typedef struct bench {
     size_t n_sessions;
     size_t max_rows; /* of a forward pass */
     pith_session **sessions;
-    const int32_t **next; /* [n_sessions] for pith_batch_eval */
-    size_t *ones;         /* [n_sessions] */
-    int32_t *tokens;      /* [depth + n_tokens + n_sessions] */
-    double *times;        /* [n_repeats] */
-    double *firsts;       /* [n_repeats] time of the first step */
-    double *steps;        /* [n_repeats, n_tokens] of a generation */
-    limits_now *limits;   /* [n_repeats + 1] before, between and after the repeats */
-    double *shares;       /* [N_FIGURES, n_repeats] see judge_repeats */
-    double fill_seconds;  /* filling the first session's context */
+    const int32_t **next;  /* [n_sessions] for pith_batch_eval */
+    size_t *ones;          /* [n_sessions] */
+    int32_t *tokens;       /* [depth + n_tokens + n_sessions] */
+    double *times;         /* [n_repeats] */
+    double *firsts;        /* [n_repeats] time of the first step */
+    double *steps;         /* [n_repeats, n_tokens] of a generation */
+    limits_now *limits;    /* [n_repeats + 1] before, between and after the repeats */
+    limits_beside *beside; /* [n_repeats] */
+    double *shares;        /* [N_FIGURES, n_repeats] see judge_repeats */
+    double fill_seconds;   /* filling the first session's context */
+
+    pith_pool *pool;
+    size_t next_stretch;        /* of the probe's memory */
+    double *bytes;              /* [n_tokens] that each step of a generation has to read */
+    double *rates;              /* [n_tokens + 1] stretches read between the steps of a repeat */
+    double token_seconds;       /* of a step, as the warm-up had it */
+    size_t every;               /* steps between two stretches; 0: none are read */
+    pith_probe_pattern pattern; /* of the stretches */
 } bench;
 
 /* splitmix64 (Steele, Lea & Flood 2014). */
@@ -144,8 +155,8 @@ static void release(bench *b) {
     for (size_t s = 0; b->sessions != NULL && s < b->n_sessions; s++) {
         pith_session_free(b->sessions[s]);
     }
-    void *blocks[] = {b->sessions, b->next,  b->ones,   b->tokens, b->times,
-                      b->firsts,   b->steps, b->limits, b->shares};
+    void *blocks[] = {b->sessions, b->next,   b->ones,   b->tokens, b->times, b->firsts,
+                      b->steps,    b->limits, b->beside, b->shares, b->bytes, b->rates};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         pith_release(&pith_malloc_allocator, blocks[i]);
     }
@@ -166,10 +177,12 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
     size_t n_context;
     size_t n_drawn;
     size_t n_steps;
+    size_t n_generated = test->generate ? test->n_tokens : 0;
+    b->pool = model->pool;
     b->n_sessions = test->generate ? pith_max_size(test->n_sessions, 1) : 1;
     if (!pith_add_size(depth, test->n_tokens, &n_context) ||
         !pith_add_size(n_context, b->n_sessions, &n_drawn) ||
-        !pith_mul_size(b->options->n_repeats, test->generate ? test->n_tokens : 0, &n_steps)) {
+        !pith_mul_size(b->options->n_repeats, n_generated, &n_steps)) {
         return pith_fail(error, PITH_ERROR_MEMORY, "a test of %zu tokens after %zu is too large",
                          test->n_tokens, depth);
     }
@@ -185,10 +198,13 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
     b->firsts = pith_allocate(allocator, b->options->n_repeats, sizeof(double));
     b->steps = pith_allocate(allocator, n_steps, sizeof(double));
     b->limits = pith_allocate(allocator, b->options->n_repeats + 1, sizeof *b->limits);
+    b->beside = pith_allocate_zeroed(allocator, b->options->n_repeats, sizeof *b->beside);
     b->shares = pith_allocate(allocator, b->options->n_repeats, N_FIGURES * sizeof(double));
+    b->bytes = pith_allocate(allocator, n_generated, sizeof(double));
+    b->rates = pith_allocate(allocator, n_generated + 1, sizeof(double));
     if (b->sessions == NULL || b->next == NULL || b->ones == NULL || b->tokens == NULL ||
         b->times == NULL || b->firsts == NULL || b->steps == NULL || b->limits == NULL ||
-        b->shares == NULL) {
+        b->beside == NULL || b->shares == NULL || b->bytes == NULL || b->rates == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens and %zu repeats",
                          n_drawn, b->options->n_repeats);
     }
@@ -205,6 +221,15 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
         }
     }
     return status;
+}
+
+static void count_bytes(bench *b, const pith_work *work) {
+    pith_bench_test step = *b->test;
+    step.n_tokens = 1;
+    for (size_t i = 0; b->test->generate && i < b->test->n_tokens; i++) {
+        step.depth = b->test->depth + i;
+        b->bytes[i] = pith_cost_of(work, &step, b->max_rows).read_bytes;
+    }
 }
 
 /* Gives every session its context. */
@@ -237,41 +262,92 @@ static pith_status run_prompt(bench *b, size_t repeat, pith_error *error) {
     return status == PITH_OK ? check_go_on(b, error) : status;
 }
 
+static double read_one_stretch(bench *b) {
+    const pith_bench_probe *probe = b->options->probe;
+    return pith_limit_stretch(&probe->probes, &probe->memory, b->pool, b->pattern,
+                              &b->next_stretch);
+}
+
 static pith_status run_generation(bench *b, size_t repeat, size_t n_tokens, pith_error *error) {
     pith_status status = PITH_OK;
     double *steps = b->steps + repeat * b->test->n_tokens;
     for (size_t s = 0; status == PITH_OK && s < b->n_sessions; s++) {
         status = pith_session_rewind(b->sessions[s], b->test->depth, error);
     }
-    double start = pith_seconds();
-    double last = start;
+    double seconds = 0;
+    if (b->every != 0) {
+        b->rates[0] = read_one_stretch(b);
+    }
     for (size_t i = 0; status == PITH_OK && i < n_tokens; i++) {
         for (size_t s = 0; s < b->n_sessions; s++) {
             b->next[s] = b->tokens + b->test->depth + i + s;
         }
+        double start = pith_seconds();
         status = pith_batch_eval(b->sessions, b->n_sessions, b->next, b->ones, error);
-        double now = pith_seconds();
-        steps[i] = now - last;
-        last = now;
+        steps[i] = pith_seconds() - start;
+        seconds += steps[i];
         if (status == PITH_OK) {
             status = check_go_on(b, error);
         }
+        if (status == PITH_OK && b->every != 0 && (i + 1 == n_tokens || (i + 1) % b->every == 0)) {
+            b->rates[i / b->every + 1] = read_one_stretch(b);
+        }
     }
-    b->times[repeat] = last - start;
+    b->times[repeat] = seconds;
     b->firsts[repeat] = steps[0];
     return status;
 }
 
+static limits_now measure_limits(bench *b) {
+    const double seconds = 0.2; /* each */
+    const pith_bench_probe *probe = b->options->probe;
+    limits_now now = {.int8 = 0};
+    if (probe != NULL) {
+        now.int8 = pith_limit_compute(&probe->probes.int8, b->pool, seconds);
+        now.read =
+            pith_limit_read_on(&probe->probes, &probe->memory, b->pool, seconds, &b->next_stretch);
+    }
+    return now;
+}
+
+/* How the stretches between the steps of a repeat are to be read, from what was measured before it.
+ */
+static void plan_stretches(bench *b, const pith_read_limit *before) {
+    if (b->test->generate && b->options->probe != NULL) {
+        b->pattern = before->pattern;
+        b->every = pith_tokens_between(b->token_seconds, before->stretch / before->sustained);
+    }
+}
+
+static limits_beside judge_stretches(const bench *b) {
+    limits_beside beside = {0};
+    if (b->every != 0) {
+        double bytes = 0;
+        size_t n = b->test->n_tokens;
+        for (size_t i = 0; i < n; i++) {
+            bytes += b->bytes[i];
+        }
+        beside.read = bytes / pith_stream_seconds(b->bytes, n, b->rates, b->every);
+        for (size_t i = 0; i < pith_stretches(n, b->every); i++) {
+            beside.best = larger(beside.best, b->rates[i]);
+        }
+    }
+    return beside;
+}
+
 /* The limits are measured between the repeats too: on a shared machine they change within seconds,
  * and each repeat is to be compared with what held beside it. */
-static pith_status run_all(bench *b, pith_pool *pool, pith_error *error) {
-    const pith_bench_probe *probe = b->options->probe;
+static pith_status run_all(bench *b, pith_error *error) {
     pith_status status = PITH_OK;
-    b->limits[0] = measure_limits(probe, pool);
+    b->limits[0] = measure_limits(b);
     for (size_t r = 0; status == PITH_OK && r < b->options->n_repeats; r++) {
+        plan_stretches(b, &b->limits[r].read);
         status = b->test->generate ? run_generation(b, r, b->test->n_tokens, error)
                                    : run_prompt(b, r, error);
-        b->limits[r + 1] = measure_limits(probe, pool);
+        if (status == PITH_OK) {
+            b->beside[r] = judge_stretches(b);
+            b->limits[r + 1] = measure_limits(b);
+        }
     }
     return status;
 }
@@ -285,7 +361,13 @@ static pith_status warm_up(bench *b, pith_error *error) {
     if (status != PITH_OK) {
         return status;
     }
-    return run_generation(b, 0, pith_min_size(b->test->n_tokens, WARM_UP_TOKENS), error);
+    size_t n = pith_min_size(b->test->n_tokens, WARM_UP_TOKENS);
+    status = run_generation(b, 0, n, error);
+    if (status == PITH_OK) {
+        pith_sort_figures(b->steps, n);
+        b->token_seconds = b->steps[0];
+    }
+    return status;
 }
 
 /* Times become figures; the arrays are sorted here. */
@@ -322,21 +404,21 @@ static void judge_repeats(bench *b, const pith_cost *cost, pith_bench_result *re
     }
     for (size_t i = 0; i < n; i++) {
         pith_bench_result one = {.tps = (double)cost->n_tokens / b->times[i],
-                                 .limits = around(&b->limits[i], &b->limits[i + 1])};
+                                 .limits = around(&b->limits[i], &b->beside[i], &b->limits[i + 1])};
         pith_bench_judge(&one, cost, cache_bytes);
         figures[0][i] = one.read_limit;
         figures[1][i] = one.share_of_stream;
-        figures[2][i] = one.sustained_limit;
-        figures[3][i] = one.share_of_sustained;
+        figures[2][i] = one.best_limit;
+        figures[3][i] = one.share_of_best;
         figures[4][i] = one.int8_limit;
         figures[5][i] = one.share_of_int8;
     }
     summarise(b, result);
-    result->limits = around(&b->limits[0], &b->limits[n]);
+    result->limits = around(&b->limits[0], &(limits_beside){0}, &b->limits[n]);
     pith_bench_judge(result, cost, cache_bytes); /* the rates */
-    double *medians[N_FIGURES] = {&result->read_limit,      &result->share_of_stream,
-                                  &result->sustained_limit, &result->share_of_sustained,
-                                  &result->int8_limit,      &result->share_of_int8};
+    double *medians[N_FIGURES] = {&result->read_limit, &result->share_of_stream,
+                                  &result->best_limit, &result->share_of_best,
+                                  &result->int8_limit, &result->share_of_int8};
     for (size_t i = 0; i < N_FIGURES; i++) {
         pith_sort_figures(figures[i], n);
         *medians[i] = pith_median(figures[i], n);
@@ -355,15 +437,16 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
                          "the model is an encoder: there are no prompts to time");
     }
     pith_status status = prepare(&b, model, error);
+    pith_cost cost = {0};
     if (status == PITH_OK) {
+        pith_work work = pith_work_of(&model->llama, model->token_bytes, b.sessions[0]->kv.element);
+        cost = pith_cost_of(&work, test, b.max_rows);
+        count_bytes(&b, &work);
         status = warm_up(&b, error);
     }
     for (size_t i = 0; status == PITH_OK && result.failed && i < MAX_ATTEMPTS; i++) {
-        status = run_all(&b, model->pool, error);
+        status = run_all(&b, error);
         if (status == PITH_OK) {
-            pith_work work =
-                pith_work_of(&model->llama, model->token_bytes, b.sessions[0]->kv.element);
-            pith_cost cost = pith_cost_of(&work, test, b.max_rows);
             judge_repeats(&b, &cost, &result);
         }
     }

@@ -7,10 +7,13 @@
 #include "perf/shares.h"
 #include "pith.h"
 
-/* What a run was compared with: each limit right before and right after it, per second. */
+/* What a run was compared with, per second: each limit right before and right after it, and of a
+ * generation how fast memory was read between the tokens. */
 typedef struct pith_bench_limits {
     double read_before, read_after; /* bytes, at best */
-    double sustained_before, sustained_after;
+    double read_beside; /* bytes of the run over the time that plain reads of them would have taken,
+                           each token's at the speed beside it; 0: a prompt, or not measured */
+    double best_beside; /* the fastest stretch between tokens; 0 likewise */
     double int8_before, int8_after; /* operations; 0: not known for this instruction set */
 } pith_bench_limits;
 
@@ -26,14 +29,17 @@ typedef struct pith_bench_result {
                                      is only there to measure the stream; 0: unknown */
 
     double read_rate, linear_rate, attention_rate; /* reached at `tps`: bytes, operations per s */
-    pith_bench_limits limits;                      /* before the first repeat and after the last */
-    double read_limit, int8_limit; /* medians of what each repeat was compared with: the larger of
-                                      the limits right before and right after it */
-    double share_of_stream; /* median of the repeats' read rates over their limits; -1: not known,
-                               or the weights may stay in the cache */
-    double share_of_int8;   /* likewise of the linear rates */
-    double sustained_limit, share_of_sustained; /* likewise, with pith_read_limit.sustained */
-    bool failed; /* a share above PITH_SHARE_LIMIT, in every attempt */
+    pith_bench_limits limits; /* before the first repeat and after the last; none beside it */
+
+    /* Medians over the repeats. What each repeat was compared with is the larger of the limits
+     * right before and right after it; the read limit of a generation is its own `read_beside`. */
+    double read_limit, int8_limit;
+    double share_of_stream; /* read rates over the read limits; -1: not known, or the weights may
+                               stay in the cache */
+    double share_of_int8;   /* likewise linear rates */
+    double best_limit, share_of_best; /* likewise, of the fastest stretch of memory read before,
+                                         during and after a repeat */
+    bool failed;                      /* a share above PITH_SHARE_LIMIT, in every attempt */
 } pith_bench_result;
 
 /* What measures the limits beside a test: the probes of the model's instruction set. */

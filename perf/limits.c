@@ -171,27 +171,43 @@ static const pith_probe_pattern patterns[] = {{0, 1},    {2048, 1}, {6144, 1}, {
                                               {2048, 2}, {0, 4},    {2048, 4}};
 enum { N_PATTERNS = sizeof patterns / sizeof patterns[0] };
 
-pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory,
-                                pith_pool *pool, double seconds) {
+/* A loop over the pieces of one stretch. */
+static void prepare_reading(read_loop *loop, const pith_probes *probes,
+                            const pith_probe_memory *memory, const pith_pool *pool) {
+    size_t least = pith_max_size(SEGMENT, pith_pool_threads(pool) * SEGMENT_OF_THREAD);
+    loop->read = probes->read;
+    loop->n_pieces = pith_min_size(memory->size, least) / PIECE;
+}
+
+/* Seconds of one stretch. */
+static double read_stretch(read_loop *loop, const pith_probe_memory *memory, pith_pool *pool,
+                           size_t *next) {
+    team t = {.work = read_pieces, .argument = loop};
+    size_t stretch = loop->n_pieces * PIECE;
+    size_t n_stretches = memory->size / stretch;
+    loop->data = memory->data + *next % n_stretches * stretch;
+    atomic_store(&loop->next, 0);
+    *next = (*next + 1) % n_stretches;
+    return run_team(&t, pool);
+}
+
+pith_read_limit pith_limit_read_on(const pith_probes *probes, const pith_probe_memory *memory,
+                                   pith_pool *pool, double seconds, size_t *next) {
     enum { KEPT = 128 }; /* times of a pattern; later ones replace the first */
     double times[N_PATTERNS][KEPT];
     size_t n_times[N_PATTERNS] = {0};
-    size_t share = pith_pool_threads(pool) * SEGMENT_OF_THREAD;
-    size_t segment = pith_min_size(memory->size, pith_max_size(SEGMENT, share));
-    size_t n_segments = memory->size / segment;
-    read_loop loop = {.read = probes->read, .n_pieces = segment / PIECE};
-    team t = {.work = read_pieces, .argument = &loop};
+    read_loop loop = {0};
+    prepare_reading(&loop, probes, memory, pool);
+    size_t n_stretches = memory->size / (loop.n_pieces * PIECE);
     double start = pith_seconds();
     for (size_t i = 0; i < N_PATTERNS || pith_seconds() - start < seconds; i++) {
-        /* Every segment is read before the first is read again, every pattern meets all. */
-        size_t pattern = (i + i / n_segments) % N_PATTERNS;
+        /* Every stretch is read before the first is read again, every pattern meets all. */
+        size_t pattern = (i + i / n_stretches) % N_PATTERNS;
         loop.pattern = patterns[pattern];
-        loop.data = memory->data + i % n_segments * segment;
-        atomic_store(&loop.next, 0);
-        times[pattern][n_times[pattern]++ % KEPT] = run_team(&t, pool);
+        times[pattern][n_times[pattern]++ % KEPT] = read_stretch(&loop, memory, pool, next);
     }
     double bytes = (double)(loop.n_pieces * USED);
-    pith_read_limit limit = {0};
+    pith_read_limit limit = {.stretch = bytes};
     for (size_t i = 0; i < N_PATTERNS; i++) {
         size_t n = pith_min_size(n_times[i], KEPT);
         if (n == 0) {
@@ -206,6 +222,20 @@ pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memo
         limit.sustained = middle > limit.sustained ? middle : limit.sustained;
     }
     return limit;
+}
+
+pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory,
+                                pith_pool *pool, double seconds) {
+    size_t next = 0;
+    return pith_limit_read_on(probes, memory, pool, seconds, &next);
+}
+
+double pith_limit_stretch(const pith_probes *probes, const pith_probe_memory *memory,
+                          pith_pool *pool, pith_probe_pattern pattern, size_t *next) {
+    read_loop loop = {.pattern = pattern};
+    prepare_reading(&loop, probes, memory, pool);
+    double seconds = read_stretch(&loop, memory, pool, next);
+    return (double)(loop.n_pieces * USED) / seconds;
 }
 
 /* ---- Computing ------------------------------------------------------------------------------- */

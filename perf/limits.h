@@ -34,11 +34,21 @@ typedef struct pith_read_limit {
     double sustained; /* in the middle one of all stretches read with the pattern whose middle one
                          was fastest */
     pith_probe_pattern pattern; /* that gave the best */
+    double stretch;             /* bytes of each stretch */
 } pith_read_limit;
 
 /* Reads the memory for about `seconds` with all patterns worth trying. */
 pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory,
                                 pith_pool *pool, double seconds);
+
+/* The same from stretch `*next` of the memory on, which becomes the one after the last that was
+ * read: whoever goes on there reads nothing that is still in a cache. Starts with 0. */
+pith_read_limit pith_limit_read_on(const pith_probes *probes, const pith_probe_memory *memory,
+                                   pith_pool *pool, double seconds, size_t *next);
+
+/* Reads a single stretch and moves `*next` on likewise. Returns bytes per second. */
+double pith_limit_stretch(const pith_probes *probes, const pith_probe_memory *memory,
+                          pith_pool *pool, pith_probe_pattern pattern, size_t *next);
 
 /* Best rate of a compute probe in about `seconds`, operations per second; 0 when there is none. */
 double pith_limit_compute(const pith_peak *peak, pith_pool *pool, double seconds);

@@ -76,6 +76,30 @@ pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_
     };
 }
 
+size_t pith_stretches(size_t n_tokens, size_t every) {
+    return n_tokens / every + (n_tokens % every != 0) + 1;
+}
+
+double pith_stream_seconds(const double *bytes, size_t n, const double *rates, size_t every) {
+    double seconds = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double *beside = rates + i / every;
+        seconds += bytes[i] / (beside[0] > beside[1] ? beside[0] : beside[1]);
+    }
+    return seconds;
+}
+
+size_t pith_tokens_between(double token_seconds, double read_seconds) {
+    const double long_token = 0.02;
+    const double part = 0.1;     /* of the tokens' time */
+    const double most = 1000000; /* however short a token: none is shorter than a microsecond */
+    if (token_seconds >= long_token) {
+        return 1;
+    }
+    double n = round(read_seconds / (part * token_seconds));
+    return n > 1 ? (size_t)fmin(n, most) : 1;
+}
+
 double pith_share(double rate, double limit) {
     return limit > 0 ? rate / limit : -1;
 }

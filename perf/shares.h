@@ -55,6 +55,19 @@ pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_
  * at most `window` (0: all). */
 double pith_attended(size_t depth, size_t n, size_t window);
 
+/* Seconds in which plain reads would have fetched bytes[0, n), one token after the other, at the
+ * speed that memory had beside each: rates [pith_stretches(n, every)] are bytes per second, the
+ * first before any token, then one after every `every` > 0 tokens and one after the last. Tokens
+ * between two rates are held to the larger one. */
+double pith_stream_seconds(const double *bytes, size_t n, const double *rates, size_t every);
+
+/* How many rates that takes. */
+size_t pith_stretches(size_t n_tokens, size_t every);
+
+/* After how many tokens memory is to be read again, when a token and a read take so long: after
+ * each that takes 20 ms or more, else so seldom that reading takes about a tenth of the time. */
+size_t pith_tokens_between(double token_seconds, double read_seconds);
+
 /* Largest share that is still believed. */
 #define PITH_SHARE_LIMIT 1.02
 

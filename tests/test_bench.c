@@ -125,6 +125,8 @@ TEST(bench, shares) {
     CHECK(near(r.read_rate, 20e9) && near(r.linear_rate, 80e9) && near(r.attention_rate, 10e9),
           "rates %g %g %g", r.read_rate, r.linear_rate, r.attention_rate);
     CHECK(near(r.share_of_stream, 0.5), "share of the larger stream limit %g", r.share_of_stream);
+    CHECK(near(r.share_of_best, 0.5) && near(r.best_limit, 40e9), "share of the best %g of %g",
+          r.share_of_best, r.best_limit);
     CHECK(near(r.share_of_int8, 0.5), "share of the larger int8 limit %g", r.share_of_int8);
     CHECK(!r.failed, "half of a limit is no failure");
     r.tps = 407.9;
@@ -135,10 +137,117 @@ TEST(bench, shares) {
     CHECK(r.failed, "%g is believed", r.share_of_stream);
     pith_bench_judge(&r, &cost, 25000001); /* a pass of 100 MB in caches of 25 MB */
     CHECK(r.share_of_stream < 0, "a share of what may be cached: %g", r.share_of_stream);
+    CHECK(r.share_of_best < 0, "a share of what may be cached: %g", r.share_of_best);
     CHECK(r.failed, "the share of int8, %g, is believed", r.share_of_int8);
     r.limits.int8_before = r.limits.int8_after = 0;
     pith_bench_judge(&r, &cost, 25000001);
     CHECK(r.share_of_int8 < 0 && !r.failed, "a share of nothing: %g", r.share_of_int8);
+    r.limits.read_beside = 19.5e9; /* at 20.4 GB/s */
+    r.tps = 204;
+    pith_bench_judge(&r, &cost, 1000000);
+    CHECK(r.failed, "%g of what was read beside the tokens is believed", r.share_of_stream);
+    CHECK(near(r.share_of_best, 0.51), "share of the best %g", r.share_of_best);
+}
+
+/* Steps of one byte each, four of them, in the order of the seconds they should take. */
+TEST(bench, seconds_of_the_stream) {
+    static const struct {
+        size_t every;
+        double rates[5], expected;
+    } cases[] = {
+        {1, {2, 2, 2, 2, 2}, 4 * 0.5},
+        {1, {1, 2, 4, 5, 10}, 0.5 + 0.25 + 0.2 + 0.1}, /* the larger one is behind the token */
+        {1, {10, 5, 4, 2, 1}, 0.1 + 0.2 + 0.25 + 0.5}, /* before it */
+        {1, {1, 1, 8, 1, 1}, 1 + 0.125 + 0.125 + 1},   /* a fast one holds for both */
+        {1, {8, 8, 1, 8, 8}, 4 * 0.125},               /* a slow one alone for none */
+        {2, {1, 2, 4}, 2 * 0.5 + 2 * 0.25},
+        {3, {1, 2, 4}, 3 * 0.5 + 0.25}, /* a last part of one */
+        {4, {4, 1}, 4 * 0.25},
+        {9, {4, 5}, 4 * 0.2},
+    };
+    static const double bytes[4] = {1, 1, 1, 1};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        double actual = pith_stream_seconds(bytes, 4, cases[i].rates, cases[i].every);
+        CHECK(near(actual, cases[i].expected), "case %zu: %g seconds, expected %g", i, actual,
+              cases[i].expected);
+    }
+    static const double growing[3] = {10, 20, 30};
+    static const double rates[4] = {1, 2, 1, 10};
+    double actual = pith_stream_seconds(growing, 3, rates, 1);
+    CHECK(near(actual, 5 + 10 + 3), "growing tokens: %g seconds", actual);
+}
+
+TEST(bench, stretches_between_tokens) {
+    for (size_t n = 1; n < 20; n++) {
+        for (size_t every = 1; every < 25; every++) {
+            size_t expected = 1; /* before the first token */
+            for (size_t i = 1; i <= n; i++) {
+                expected += i % every == 0 || i == n;
+            }
+            size_t actual = pith_stretches(n, every);
+            CHECK(actual == expected, "%zu tokens, every %zu: %zu stretches, expected %zu", n,
+                  every, actual, expected);
+        }
+    }
+    static const struct {
+        double token, read;
+        size_t expected;
+    } cases[] = {
+        {0.07, 0.0013, 1},    {0.013, 0.0012, 1}, {0.013, 0.0013, 1},
+        {0.001, 0.0012, 12},  {0.02, 0.1, 1},     {0.0199, 0.1, 50},
+        {0.0001, 0.001, 100}, {0.01, 0, 1},       {1e-9, 1, 1000000},
+        {0, 0.001, 1000000},  {0, 0, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t actual = pith_tokens_between(cases[i].token, cases[i].read);
+        CHECK(actual == cases[i].expected, "case %zu: every %zu tokens, expected %zu", i, actual,
+              cases[i].expected);
+    }
+}
+
+/* A run that gets 0.9 of what memory gives has that share, whatever memory does meanwhile. */
+TEST(bench, shares_when_memory_changes) {
+    enum { N = 8 };
+    static const double memory[][N + 1] = {
+        {50, 50, 50, 50, 50, 50, 50, 50, 50}, /* steady */
+        {50, 50, 50, 50, 50, 25, 25, 25, 25}, /* halves in the middle */
+        {25, 25, 25, 50, 50, 50, 50, 50, 50}, /* doubles */
+        {25, 50, 50, 25, 25, 80, 80, 80, 25}, /* neighbours come and go */
+    };
+    const double share = 0.9;
+    pith_cost cost = {.read_bytes = N * 4e9, .n_passes = N, .n_tokens = N};
+    for (size_t k = 0; k < sizeof memory / sizeof memory[0]; k++) {
+        double bytes[N];
+        double rates[N + 1];
+        double seconds = 0;
+        double best = 0;
+        for (size_t i = 0; i <= N; i++) {
+            rates[i] = 1e9 * memory[k][i];
+            best = rates[i] > best ? rates[i] : best;
+        }
+        for (size_t i = 0; i < N; i++) { /* a token meets the faster of the speeds beside it */
+            bytes[i] = 4e9;
+            seconds += bytes[i] / (share * fmax(rates[i], rates[i + 1]));
+        }
+        double ideal = pith_stream_seconds(bytes, N, rates, 1);
+        pith_bench_result r = {.tps = N / seconds,
+                               .limits = {.read_before = rates[0],
+                                          .read_after = rates[N],
+                                          .read_beside = cost.read_bytes / ideal,
+                                          .best_beside = best}};
+        pith_bench_judge(&r, &cost, 1000000);
+        CHECK(near(r.share_of_stream, share), "memory %zu: %g of the stream, expected %g", k,
+              r.share_of_stream, share);
+        CHECK(near(r.read_limit, cost.read_bytes / ideal), "memory %zu: a stream of %g", k,
+              r.read_limit);
+        CHECK(near(r.best_limit, best), "memory %zu: %g at best, expected %g", k, r.best_limit,
+              best);
+        CHECK(near(r.share_of_best, r.read_rate / best), "memory %zu: %g of the best", k,
+              r.share_of_best);
+        CHECK(k == 0 ? near(r.share_of_best, share) : r.share_of_best < share - 0.05,
+              "memory %zu: %g of the best stretch", k, r.share_of_best);
+        CHECK(!r.failed, "memory %zu: not believed", k);
+    }
 }
 
 TEST(bench, quantiles_by_nearest_rank) {
@@ -191,6 +300,11 @@ TEST(bench, limits_of_every_instruction_set) {
             pith_read_limit read = pith_limit_read(&probes, &memory, pool, 0);
             CHECK(isfinite(read.best) && read.sustained > 0 && read.sustained <= read.best,
                   "%s reads %g at best, %g sustained", isa, read.best, read.sustained);
+            CHECK(read.stretch > 0 && read.stretch <= (double)memory.size, "%s: stretches of %g",
+                  isa, read.stretch);
+            size_t next = 0;
+            double rate = pith_limit_stretch(&probes, &memory, pool, read.pattern, &next);
+            CHECK(isfinite(rate) && rate > 0, "%s reads a stretch at %g", isa, rate);
             double int8 = pith_limit_compute(&probes.int8, pool, 0);
             CHECK(isfinite(int8) && (int8 > 0) == (probes.int8.run != NULL), "%s int8 %g", isa,
                   int8);
@@ -207,6 +321,27 @@ TEST(bench, limits_of_every_instruction_set) {
     }
     CHECK(pith_limit_clock() > 0, "no cycles");
     CHECK_NO_LEAKS();
+}
+
+/* Stretches are read one after the other, and the first again after the last. */
+TEST(bench, stretches_follow_one_another) {
+    pith_pool *pool = NULL;
+    pith_probe_memory memory = {0};
+    pith_error error = {0};
+    CHECK(pith_pool_new(&pool, 1, NULL, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_probe_memory_new(&memory, (size_t)200 << 20, false, pool, &error) == PITH_OK, "%s",
+          error.message);
+    pith_probes probes = pith_probes_find("scalar");
+    size_t next = 0;
+    for (size_t i = 1; i < 8; i++) { /* three of 64 MB */
+        (void)pith_limit_stretch(&probes, &memory, pool, (pith_probe_pattern){0, 1}, &next);
+        CHECK(next == i % 3, "after %zu stretches comes %zu", i, next);
+    }
+    pith_read_limit read = pith_limit_read_on(&probes, &memory, pool, 0, &next);
+    CHECK(read.stretch > 60e6 && read.stretch < 68e6, "stretches of %g bytes", read.stretch);
+    CHECK(next == (7 + 7) % 3, "after one stretch of each pattern comes %zu", next);
+    pith_probe_memory_free(&memory);
+    pith_pool_free(pool);
 }
 
 /* The reading loops see all of their bytes, whatever the pattern. */
@@ -270,10 +405,12 @@ TEST(bench, runs_fill_their_result) {
               "test %zu: %g %g %g", i, r.p50, r.p90, r.p99);
         CHECK(r.limits.read_before > 0 && r.limits.read_after > 0, "test %zu: no stream", i);
         CHECK(r.read_limit > 0 && r.int8_limit > 0, "test %zu: compared with nothing", i);
+        CHECK(r.best_limit >= r.read_limit * (1 - 1e-9), "test %zu: a best of %g below %g", i,
+              r.best_limit, r.read_limit);
         CHECK(r.read_rate > 0 && r.linear_rate > 0 && r.attention_rate > 0, "test %zu: %g %g %g", i,
               r.read_rate, r.linear_rate, r.attention_rate);
-        CHECK(r.share_of_stream < 0, "test %zu: %g of the stream from the cache", i,
-              r.share_of_stream);
+        CHECK(r.share_of_stream < 0 && r.share_of_best < 0,
+              "test %zu: %g of the stream from the cache", i, r.share_of_stream);
         size_t left = 2;
         pith_bench_options stopped = options;
         stopped.go_on = refuse;
@@ -282,6 +419,16 @@ TEST(bench, runs_fill_their_result) {
         status = pith_bench_run(model, &tests[i], &stopped, &untouched, &error);
         CHECK(status == PITH_ERROR_STOPPED, "test %zu: status %d", i, (int)status);
         CHECK(untouched.n_repeats == 77, "test %zu: a stopped run wrote its result", i);
+    }
+    pith_bench_result blind;
+    pith_bench_options without = options;
+    without.probe = NULL;
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        CHECK(pith_bench_run(model, &tests[i], &without, &blind, &error) == PITH_OK, "%s",
+              error.message);
+        CHECK(blind.read_limit == 0 && blind.best_limit == 0 && blind.share_of_stream < 0 &&
+                  blind.tps > 0,
+              "test %zu: limits without a probe", i);
     }
     pith_bench_result roomy;
     pith_bench_options with_context = options;
