@@ -289,8 +289,9 @@ static pith_status run_generation(bench *b, size_t repeat, size_t n_tokens, pith
         if (status == PITH_OK) {
             status = check_go_on(b, error);
         }
-        if (status == PITH_OK && b->every != 0 && (i + 1 == n_tokens || (i + 1) % b->every == 0)) {
-            b->rates[i / b->every + 1] = read_one_stretch(b);
+        size_t stretch = b->every != 0 ? pith_stretch_after(i, n_tokens, b->every) : 0;
+        if (status == PITH_OK && stretch != 0) {
+            b->rates[stretch] = read_one_stretch(b);
         }
     }
     b->times[repeat] = seconds;

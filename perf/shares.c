@@ -80,6 +80,11 @@ size_t pith_stretches(size_t n_tokens, size_t every) {
     return n_tokens / every + (n_tokens % every != 0) + 1;
 }
 
+size_t pith_stretch_after(size_t token, size_t n_tokens, size_t every) {
+    bool due = (token + 1) % every == 0 || token + 1 == n_tokens;
+    return due ? token / every + 1 : 0;
+}
+
 double pith_stream_seconds(const double *bytes, size_t n, const double *rates, size_t every) {
     double seconds = 0;
     for (size_t i = 0; i < n; i++) {

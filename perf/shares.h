@@ -61,8 +61,10 @@ double pith_attended(size_t depth, size_t n, size_t window);
  * between two rates are held to the larger one. */
 double pith_stream_seconds(const double *bytes, size_t n, const double *rates, size_t every);
 
-/* How many rates that takes. */
+/* How many rates that takes, and which one is measured right after a token: its index, 0 for none.
+ */
 size_t pith_stretches(size_t n_tokens, size_t every);
+size_t pith_stretch_after(size_t token, size_t n_tokens, size_t every);
 
 /* After how many tokens memory is to be read again, when a token and a read take so long: after
  * each that takes 20 ms or more, else so seldom that reading takes about a tenth of the time. */

@@ -182,7 +182,17 @@ TEST(bench, stretches_between_tokens) {
         for (size_t every = 1; every < 25; every++) {
             size_t expected = 1; /* before the first token */
             for (size_t i = 1; i <= n; i++) {
-                expected += i % every == 0 || i == n;
+                bool due = i % every == 0 || i == n;
+                size_t stretch = pith_stretch_after(i - 1, n, every);
+                CHECK(stretch == (due ? expected : 0),
+                      "%zu tokens, every %zu: stretch %zu after %zu, expected %zu", n, every,
+                      stretch, i, due ? expected : 0);
+                /* Every token lies between two that are measured around it. */
+                size_t before = (i - 1) / every;
+                CHECK(before + 1 == expected,
+                      "%zu tokens, every %zu: token %zu is not beside stretch %zu", n, every, i,
+                      expected);
+                expected += due;
             }
             size_t actual = pith_stretches(n, every);
             CHECK(actual == expected, "%zu tokens, every %zu: %zu stretches, expected %zu", n,
