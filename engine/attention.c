@@ -21,7 +21,7 @@ enum {
     FINE_ROWS = 12, /* positions that skip later keys together, a full tile of the kernels */
     SPLIT_ROWS = 4, /* passes of at most this many rows are cut into runs of chunks */
     RUN_CHUNKS = 16,     /* of a run, at most */
-    RUNS_PER_THREAD = 8, /* at least, as far as there are chunks */
+    RUNS_PER_THREAD = 8, /* at least, where threads share the work and as far as there are chunks */
 };
 
 /* One thread's buffers for n query rows. */
@@ -293,8 +293,9 @@ static size_t kept_chunks(const pith_llama_config *config) {
 
 static size_t choose_run(const pith_forward *f, size_t n_chunks) {
     const pith_llama_config *config = &f->model->llama.config;
+    size_t n_threads = pith_pool_threads(f->model->pool);
     size_t all = f->n_rows * config->num_key_value_heads * n_chunks;
-    size_t run = all / (RUNS_PER_THREAD * pith_pool_threads(f->model->pool));
+    size_t run = n_threads == 1 ? n_chunks : all / (RUNS_PER_THREAD * n_threads);
     run = pith_min_size(pith_max_size(run, 1), pith_min_size(RUN_CHUNKS, kept_chunks(config)));
     size_t n_runs = (n_chunks + run - 1) / run;
     return (n_chunks + n_runs - 1) / n_runs; /* of about equal length */
