@@ -5,7 +5,8 @@
  * score m, the sum l of exp(score - m) and the sum o of exp(score - m) v; chunks merge in ascending
  * order. Neither threads nor the grouping of rows change these steps, so results are the same bit
  * for bit however the work is cut: a task is either a block of rows x KV head with all its chunks,
- * or, when there are too few rows for that, a single chunk. */
+ * or, when there are too few rows for that, a run of chunks of one row. A run reads all its keys
+ * and then all its values, since memory is fastest where few streams are long. */
 #include "engine/attention.h"
 
 #include <math.h>
@@ -18,7 +19,9 @@ enum {
     BLOCK_ROWS =
         48,         /* query rows (row x head of the group) of one task, unless one group is more */
     FINE_ROWS = 12, /* positions that skip later keys together, a full tile of the kernels */
-    SPLIT_ROWS = 4, /* passes of at most this many rows are cut into single chunks */
+    SPLIT_ROWS = 4, /* passes of at most this many rows are cut into runs of chunks */
+    RUN_CHUNKS = 16,     /* of a run, at most */
+    RUNS_PER_THREAD = 8, /* at least, where threads share the work and as far as there are chunks */
 };
 
 /* One thread's buffers for n query rows. */
@@ -186,22 +189,28 @@ static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t k
     return (pith_row_block){.first = first, .n = end - first};
 }
 
-/* Merges n chunk results into n query rows:
- * m' = max(m, m_c); l = l exp(m - m') + l_c exp(m_c - m'); o likewise. */
+/* Merges the results of n_chunks chunks, `stride` floats apart, into n query rows, one chunk after
+ * the other: m' = max(m, m_c); l = l exp(m - m') + l_c exp(m_c - m'); o likewise.
+ * weights: [2 n n_chunks]. */
 static void merge(const pith_kernels *kernels, size_t n, size_t head_dim, float *m, float *l,
-                  float *o, const float *m_c, const float *l_c, const float *o_c, float *weights) {
-    for (size_t i = 0; i < n; i++) {
-        float top = m[i] > m_c[i] ? m[i] : m_c[i];
-        weights[2 * i] = m[i] - top;
-        weights[2 * i + 1] = m_c[i] - top;
+                  float *o, size_t n_chunks, size_t stride, const float *m_c, const float *l_c,
+                  const float *o_c, float *weights) {
+    for (size_t j = 0; j < n_chunks * n; j++) {
+        size_t i = j % n;
+        float of_chunk = m_c[j / n * stride + i];
+        float top = m[i] > of_chunk ? m[i] : of_chunk;
+        weights[2 * j] = m[i] - top;
+        weights[2 * j + 1] = of_chunk - top;
         m[i] = top;
     }
-    kernels->exp(weights, weights, 2 * n);
-    for (size_t i = 0; i < n; i++) {
-        float old = weights[2 * i];
-        float new = weights[2 * i + 1];
-        l[i] = l[i] * old + l_c[i] * new;
-        kernels->blend(o + i * head_dim, old, o_c + i * head_dim, new, head_dim);
+    kernels->exp(weights, weights, 2 * n * n_chunks);
+    for (size_t j = 0; j < n_chunks * n; j++) {
+        size_t i = j % n;
+        size_t from = j / n * stride;
+        float old = weights[2 * j];
+        float new = weights[2 * j + 1];
+        l[i] = l[i] * old + l_c[from + i] * new;
+        kernels->blend(o + i * head_dim, old, o_c + from + i * head_dim, new, head_dim);
     }
 }
 
@@ -234,7 +243,8 @@ typedef struct attention_loop {
     const pith_forward *f;
     size_t layer;
     size_t n_blocks; /* tasks are (KV head, block) */
-    size_t n_chunks; /* tasks are (row, KV head, chunk); chunks of the row that has most */
+    size_t n_chunks; /* of the row that has most */
+    size_t run;      /* tasks are (row, KV head, run of so many chunks) */
 } attention_loop;
 
 static void attend_block(const attention_loop *loop, size_t task, size_t thread) {
@@ -253,8 +263,8 @@ static void attend_block(const attention_loop *loop, size_t task, size_t thread)
     for (size_t chunk = first_key(config, start) / CHUNK; chunk <= last; chunk++) {
         pith_row_block seen = attend_chunk(f, loop->layer, kv_head, rows, chunk, &b);
         size_t i = seen.first * group;
-        merge(f->model->kernels, seen.n * group, head_dim, b.m + i, b.l + i, b.o + i * head_dim,
-              b.chunk_m, b.chunk_l, b.chunk_o, b.weights);
+        merge(f->model->kernels, seen.n * group, head_dim, b.m + i, b.l + i, b.o + i * head_dim, 1,
+              0, b.chunk_m, b.chunk_l, b.chunk_o, b.weights);
     }
     store_output(f, rows, kv_head, b.o, b.l);
 }
@@ -276,45 +286,88 @@ static float *partial_of(const attention_loop *loop, size_t row, size_t kv_head,
     return loop->f->scratch->partial + index * partial_floats(config);
 }
 
-static void attend_single_chunks(void *argument, size_t begin, size_t end, size_t thread) {
-    const attention_loop *loop = argument;
+/* How many chunks' results or scores of one row and KV head the buffers of a thread hold. */
+static size_t kept_chunks(const pith_llama_config *config) {
+    return query_rows(config) / group_size(config);
+}
+
+static size_t choose_run(const pith_forward *f, size_t n_chunks) {
+    const pith_llama_config *config = &f->model->llama.config;
+    size_t n_threads = pith_pool_threads(f->model->pool);
+    size_t all = f->n_rows * config->num_key_value_heads * n_chunks;
+    size_t run = n_threads == 1 ? n_chunks : all / (RUNS_PER_THREAD * n_threads);
+    run = pith_min_size(pith_max_size(run, 1), pith_min_size(RUN_CHUNKS, kept_chunks(config)));
+    size_t n_runs = (n_chunks + run - 1) / run;
+    return (n_chunks + n_runs - 1) / n_runs; /* of about equal length */
+}
+
+/* Attention of one row to its chunks [begin, end): their scores and softmax, then their values. */
+static void attend_run(const attention_loop *loop, size_t row, size_t kv_head, size_t begin,
+                       size_t end, const attend *b) {
     const pith_forward *f = loop->f;
     const pith_llama_config *config = &f->model->llama.config;
+    const pith_kernels *kernels = f->model->kernels;
     size_t group = group_size(config);
-    for (size_t task = begin; task < end; task++) {
-        size_t c = task % loop->n_chunks;
-        size_t kv_head = task / loop->n_chunks % config->num_key_value_heads;
-        size_t row = task / loop->n_chunks / config->num_key_value_heads;
-        size_t position = f->rows[row].position;
-        if (c >= n_chunks_of(config, position)) {
-            continue;
+    size_t position = f->rows[row].position;
+    size_t first = first_key(config, position);
+    chunk_part part = {.kv = f->rows[row].kv,
+                       .layer = loop->layer,
+                       .kv_head = kv_head,
+                       .n_q = group};
+
+    gather_queries(f, (pith_row_block){.first = row, .n = 1}, kv_head, b->q);
+    for (size_t c = begin; c < end; c++) {
+        part.key = (first / CHUNK + c) * CHUNK;
+        part.n_keys = pith_min_size(position + 1 - part.key, CHUNK);
+        float *scores = b->scores + (c - begin) * group * CHUNK;
+        chunk_scores(kernels, &part, b->q, scores);
+        float *m = partial_of(loop, row, kv_head, c) + group * config->head_dim;
+        size_t seen = pith_max_size(first, part.key) - part.key;
+        for (size_t i = 0; i < group; i++) {
+            kernels->softmax(scores + i * CHUNK, seen, part.n_keys,
+                             pith_round_up(part.n_keys, PITH_KEY_BLOCK), &m[i], &m[group + i]);
         }
-        attend b = attend_buffers(f, thread);
-        pith_row_block rows = {.first = row, .n = 1};
-        float *partial = partial_of(loop, row, kv_head, c);
-        b.chunk_o = partial;
-        b.chunk_m = partial + group * config->head_dim;
-        b.chunk_l = b.chunk_m + group;
-        gather_queries(f, rows, kv_head, b.q);
-        attend_chunk(f, loop->layer, kv_head, rows, first_key(config, position) / CHUNK + c, &b);
+    }
+    for (size_t c = begin; c < end; c++) {
+        part.key = (first / CHUNK + c) * CHUNK;
+        part.n_keys = pith_min_size(position + 1 - part.key, CHUNK);
+        chunk_values(kernels, &part, b->scores + (c - begin) * group * CHUNK,
+                     partial_of(loop, row, kv_head, c));
     }
 }
 
-static void merge_single_chunks(void *argument, size_t begin, size_t end, size_t thread) {
+static void attend_runs(void *argument, size_t begin, size_t end, size_t thread) {
+    const attention_loop *loop = argument;
+    const pith_llama_config *config = &loop->f->model->llama.config;
+    attend b = attend_buffers(loop->f, thread);
+    size_t n_runs = (loop->n_chunks + loop->run - 1) / loop->run;
+    for (size_t task = begin; task < end; task++) {
+        size_t row = task / n_runs / config->num_key_value_heads;
+        size_t kv_head = task / n_runs % config->num_key_value_heads;
+        size_t c = task % n_runs * loop->run;
+        size_t n_chunks = n_chunks_of(config, loop->f->rows[row].position);
+        attend_run(loop, row, kv_head, c, pith_min_size(c + loop->run, n_chunks), &b);
+    }
+}
+
+static void merge_runs(void *argument, size_t begin, size_t end, size_t thread) {
     const attention_loop *loop = argument;
     const pith_forward *f = loop->f;
     const pith_llama_config *config = &f->model->llama.config;
     size_t group = group_size(config);
     size_t head_dim = config->head_dim;
+    size_t kept = kept_chunks(config);
     attend b = attend_buffers(f, thread);
     for (size_t task = begin; task < end; task++) {
         size_t row = task / config->num_key_value_heads;
         size_t kv_head = task % config->num_key_value_heads;
         merge_begin(group, head_dim, b.m, b.l, b.o);
-        for (size_t c = 0; c < n_chunks_of(config, f->rows[row].position); c++) {
-            const float *partial = partial_of(loop, row, kv_head, c);
-            const float *m_c = partial + group * head_dim;
-            merge(f->model->kernels, group, head_dim, b.m, b.l, b.o, m_c, m_c + group, partial,
+        size_t n_chunks = n_chunks_of(config, f->rows[row].position);
+        for (size_t c = 0; c < n_chunks; c += kept) {
+            const float *o_c = partial_of(loop, row, kv_head, c);
+            const float *m_c = o_c + group * head_dim;
+            merge(f->model->kernels, group, head_dim, b.m, b.l, b.o,
+                  pith_min_size(kept, n_chunks - c), partial_floats(config), m_c, m_c + group, o_c,
                   b.weights);
         }
         store_output(f, (pith_row_block){.first = row, .n = 1}, kv_head, b.o, b.l);
@@ -344,8 +397,10 @@ void pith_attention(const pith_forward *f, size_t layer) {
     }
     if (f->n_rows <= SPLIT_ROWS && loop.n_chunks > 1) {
         size_t n = f->n_rows * config->num_key_value_heads;
-        pith_forward_each(f, n * loop.n_chunks, 1, attend_single_chunks, &loop);
-        pith_forward_each(f, n, 1, merge_single_chunks, &loop);
+        loop.run = choose_run(f, loop.n_chunks);
+        size_t n_runs = (loop.n_chunks + loop.run - 1) / loop.run;
+        pith_forward_each(f, n * n_runs, 1, attend_runs, &loop);
+        pith_forward_each(f, n, 1, merge_runs, &loop);
         return;
     }
     loop.n_blocks = make_blocks(f, query_rows(config) / group_size(config));

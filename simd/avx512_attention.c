@@ -12,9 +12,10 @@ enum {
     TILE_ROWS = 12, /* query rows of a full tile, of two vectors */
     MAX_SUMS = 24,  /* query rows x vectors of a tile */
     MAX_VECTORS = 8,
-    SCORE_BLOCKS = 4,   /* of a tile with one query row; twice as many of codes, which are half
-                           the bytes */
-    VALUE_AHEAD = 8192, /* bytes; scores fetch ahead by the blocks of a tile */
+    CODE_BLOCKS = 4, /* of codes, in a tile with few query rows; of floats 2: memory is read in few
+                        streams, and two sums hide enough of the latency */
+    KEY_AHEAD = 12288, /* bytes */
+    VALUE_AHEAD = 8192,
 };
 
 typedef enum element { F32, F16, INT8 } element;
@@ -69,8 +70,7 @@ PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const 
     size_t step = n_blocks * 16; /* elements: the tile's blocks in the order of memory */
     for (size_t d = 0; d < head_dim; d++) {
         __m512 key[MAX_VECTORS];
-        fetch_ahead(k, first * head_dim * 16 + d * step, type, step * size_of(type),
-                    head_dim * step * size_of(type));
+        fetch_ahead(k, first * head_dim * 16 + d * step, type, step * size_of(type), KEY_AHEAD);
         PITH_UNROLL
         for (size_t b = 0; b < n_blocks; b++) {
             key[b] = load_16(k, ((first + b) * head_dim + d) * 16, type);
@@ -119,11 +119,8 @@ PITH_INLINE void scores_blocks(const float *q, size_t n_q, size_t head_dim, cons
 PITH_INLINE void scores(const float *q, size_t n_q, size_t head_dim, const void *k, size_t n_blocks,
                         element type, float *s, size_t s_stride) {
     size_t b = 0;
-    for (; n_q < 4 && type == INT8 && b + 2 * SCORE_BLOCKS <= n_blocks; b += 2 * SCORE_BLOCKS) {
-        scores_blocks(q, n_q, head_dim, k, b, 2 * SCORE_BLOCKS, type, s, s_stride);
-    }
-    for (; n_q < 4 && b + SCORE_BLOCKS <= n_blocks; b += SCORE_BLOCKS) {
-        scores_blocks(q, n_q, head_dim, k, b, SCORE_BLOCKS, type, s, s_stride);
+    for (; n_q < 4 && type == INT8 && b + CODE_BLOCKS <= n_blocks; b += CODE_BLOCKS) {
+        scores_blocks(q, n_q, head_dim, k, b, CODE_BLOCKS, type, s, s_stride);
     }
     for (; b + 2 <= n_blocks; b += 2) {
         scores_blocks(q, n_q, head_dim, k, b, 2, type, s, s_stride);

@@ -158,6 +158,40 @@ TEST(engine_session, a_sliding_window_crosses_chunks_in_any_cut) {
     pith_model_free(model);
 }
 
+/* One thread takes all chunks of a head in one go, several threads cut them. */
+TEST(engine_session, runs_of_chunks_equal_one_prefill) {
+    enum { N = 1290, SINGLE = 4 };
+    int32_t tokens[N];
+    make_tokens(tokens, N, 10);
+    for (size_t window = 0; window <= 700; window += 700) {
+        test_model description;
+        test_model_default(&description, PITH_TYPE_INT8);
+        description.config.max_position_embeddings = 2048;
+        description.config.sliding_window = window;
+        const char *path = test_path("runs.pith");
+        test_write_model(path, &description);
+        for (size_t n_threads = 1; n_threads <= 3; n_threads += 2) {
+            pith_model *model = NULL;
+            pith_error error;
+            pith_model_options options = {.n_threads = n_threads};
+            pith_status status = pith_model_open(&model, path, &options, &error);
+            CHECK(status == PITH_OK, "%s", error.message);
+            pith_session *whole = new_session(model, NULL);
+            pith_session *parts = new_session(model, NULL);
+            eval(whole, tokens, N);
+            eval(parts, tokens, N - SINGLE);
+            for (size_t i = N - SINGLE; i < N; i++) {
+                eval(parts, &tokens[i], 1);
+            }
+            check_same(pith_session_logits(parts), pith_session_logits(whole),
+                       n_threads == 1 ? "one thread" : "three threads");
+            pith_session_free(whole);
+            pith_session_free(parts);
+            pith_model_free(model);
+        }
+    }
+}
+
 TEST(engine_session, rewind_replays_to_the_same_logits) {
     pith_model *model = open_tiny(PITH_TYPE_F16, NULL);
     pith_session *session = new_session(model, NULL);
