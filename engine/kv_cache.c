@@ -11,7 +11,7 @@ void pith_kv_cache_take(pith_kv_cache *kv, pith_arena *arena, const pith_llama_c
     kv->element = type == PITH_KV_F32   ? sizeof(float)
                   : type == PITH_KV_F16 ? sizeof(uint16_t)
                                         : sizeof(int8_t);
-    kv->capacity = pith_round_up(n_context, PITH_KEY_BLOCK);
+    kv->capacity = ((n_context + PITH_KEY_BLOCK - 1) / PITH_KEY_BLOCK | 1) * PITH_KEY_BLOCK;
     kv->n_kv_heads = config->num_key_value_heads;
     kv->head_dim = config->head_dim;
     /* Bounded by pith_llama_config_check: below 2^10 layers x 2^24 positions x 2^20 elements. */
@@ -97,25 +97,20 @@ static void store_int8(const pith_kv_cache *kv, const pith_kernels *kernels, siz
     memcpy(kv->v + start + position * kv->head_dim, codes, kv->head_dim);
 }
 
-void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t layer,
+void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t layer, size_t head,
                    size_t position, const float *k, const float *v) {
     size_t lane = position % PITH_KEY_BLOCK;
-    size_t key_in_head = (position - lane) * kv->head_dim; /* start of the block */
-    for (size_t head = 0; head < kv->n_kv_heads; head++) {
-        size_t start = head_start(kv, layer, head);
-        const float *k_head = k + head * kv->head_dim;
-        const float *v_head = v + head * kv->head_dim;
-        unsigned char *keys = kv->k + (start + key_in_head) * kv->element;
-        unsigned char *values = kv->v + (start + position * kv->head_dim) * kv->element;
-        if (kv->type == PITH_KV_INT8) {
-            store_int8(kv, kernels, layer, head, position, k_head, v_head);
-        } else if (kv->type == PITH_KV_F32) {
-            store_key_f32((float *)(void *)keys, lane, k_head, kv->head_dim);
-            memcpy(values, v_head, kv->head_dim * sizeof(float));
-        } else {
-            store_key_f16((uint16_t *)(void *)keys, lane, k_head, kv->head_dim, kernels);
-            kernels->f32_to_f16(v_head, (uint16_t *)(void *)values, kv->head_dim);
-        }
+    size_t start = head_start(kv, layer, head);
+    unsigned char *keys = kv->k + (start + (position - lane) * kv->head_dim) * kv->element;
+    unsigned char *values = kv->v + (start + position * kv->head_dim) * kv->element;
+    if (kv->type == PITH_KV_INT8) {
+        store_int8(kv, kernels, layer, head, position, k, v);
+    } else if (kv->type == PITH_KV_F32) {
+        store_key_f32((float *)(void *)keys, lane, k, kv->head_dim);
+        memcpy(values, v, kv->head_dim * sizeof(float));
+    } else {
+        store_key_f16((uint16_t *)(void *)keys, lane, k, kv->head_dim, kernels);
+        kernels->f32_to_f16(v, (uint16_t *)(void *)values, kv->head_dim);
     }
 }
 

@@ -20,7 +20,8 @@ enum {
 typedef struct pith_kv_cache {
     pith_kv_type type; /* F32, F16 or INT8 */
     size_t element;    /* bytes of one */
-    size_t capacity;   /* positions, a multiple of 16 */
+    size_t capacity;   /* positions: an odd number of blocks of 16, so that what the heads have
+                          at one position does not fall on the same cache sets */
     size_t n_kv_heads;
     size_t head_dim;
     unsigned char *k;
@@ -40,8 +41,8 @@ const void *pith_kv_values(const pith_kv_cache *kv, size_t layer, size_t head, s
 float *pith_kv_key_scales(const pith_kv_cache *kv, size_t layer, size_t head, size_t position);
 float *pith_kv_value_scales(const pith_kv_cache *kv, size_t layer, size_t head, size_t position);
 
-/* Stores the keys and values k, v [n_kv_heads, head_dim], spaced as given, of one position. */
-void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t layer,
+/* Stores the key and value k, v [head_dim] of a layer's KV head at one position. */
+void pith_kv_store(const pith_kv_cache *kv, const pith_kernels *kernels, size_t layer, size_t head,
                    size_t position, const float *k, const float *v);
 
 /* Copies the first n positions of every layer between caches of one type and shape. */

@@ -155,29 +155,43 @@ static void norm(const pith_forward *f, const float *weight, const pith_matrix *
     pith_forward_each(f, f->n_rows, 4, norm_rows, &loop);
 }
 
-static void rotate_rows(void *argument, size_t begin, size_t end, size_t thread) {
+/* Items are (row, KV head): its key and value, and the queries that share them. */
+static void rotate_heads(void *argument, size_t begin, size_t end, size_t thread) {
     const step_loop *loop = argument;
     const pith_forward *f = loop->f;
     const pith_llama_config *config = &f->model->llama.config;
     const pith_kernels *kernels = f->model->kernels;
-    pith_qkv_layout layout = pith_llama_qkv_layout(config);
-    size_t half = config->head_dim / 2;
+    const pith_qkv_layout layout = pith_llama_qkv_layout(config);
+    const size_t head_dim = config->head_dim;
+    const size_t half = head_dim / 2;
+    const size_t group = config->num_attention_heads / config->num_key_value_heads;
     (void)thread;
-    for (size_t r = begin; r < end; r++) {
-        float *q = f->scratch->qkv + r * f->scratch->qkv_stride;
-        float *k = q + layout.k_begin;
-        float *v = q + layout.v_begin;
+    for (size_t i = begin; i < end; i++) {
+        size_t r = i / config->num_key_value_heads;
+        size_t head = i % config->num_key_value_heads;
+        float *qkv = f->scratch->qkv + r * f->scratch->qkv_stride;
+        float *q = qkv + head * group * head_dim;
+        float *k = qkv + layout.k_begin + head * head_dim;
+        float *v = qkv + layout.v_begin + head * head_dim;
         const float *cosines = f->scratch->cosines + r * half;
         const float *sines = f->scratch->sines + r * half;
-        kernels->rope(q, config->num_attention_heads, config->head_dim, cosines, sines);
-        kernels->rope(k, config->num_key_value_heads, config->head_dim, cosines, sines);
-        pith_kv_store(f->rows[r].kv, kernels, loop->layer, f->rows[r].position, k, v);
+        kernels->rope(q, group, head_dim, cosines, sines);
+        kernels->rope(k, 1, head_dim, cosines, sines);
+        pith_kv_store(f->rows[r].kv, kernels, loop->layer, head, f->rows[r].position, k, v);
     }
 }
 
+/* An element of a key lies a line from the next but one, mostly in memory: the heads of a single
+ * row are worth several threads. Each takes those whose attention will most likely be its own. */
 static void rotate_and_store(const pith_forward *f, size_t layer) {
+    enum { LEAST = 512 }; /* elements */
     step_loop loop = {.f = f, .layer = layer};
-    pith_forward_each(f, f->n_rows, 4, rotate_rows, &loop);
+    const pith_llama_config *config = &f->model->llama.config;
+    size_t n_threads = pith_pool_threads(f->model->pool);
+    size_t n = f->n_rows * config->num_key_value_heads;
+    size_t grain = pith_max_size((n + n_threads - 1) / n_threads, LEAST / config->head_dim);
+    grain = pith_min_size(pith_max_size(grain, 1), 4 * config->num_key_value_heads);
+    pith_forward_each(f, n, grain, rotate_heads, &loop);
 }
 
 static void apply(const pith_forward *f, const pith_matrix *w, const float *bias, const float *in,
