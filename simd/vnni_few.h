@@ -13,8 +13,24 @@
 enum {
     PITH_FEW_STEP = 8,        /* most tokens of a call */
     PITH_FEW_AHEAD = 6 << 10, /* prefetch distance in bytes */
+    PITH_FEW_FETCHED = 2,     /* most tokens whose activations are fetched ahead */
     PITH_FEW_KEPT = 256,      /* sums that wait for their scales: 16 KB, a third of the L1 cache */
 };
+
+/* Starts fetching the line of weights PITH_FEW_AHEAD bytes after p, past the L2 cache: it is used
+ * once, what is used again may stay there. */
+PITH_INLINE void fetch_weights(const void *p) {
+    _mm_prefetch((const char *)((uintptr_t)p + PITH_FEW_AHEAD), _MM_HINT_NTA);
+}
+
+/* Starts fetching the `size` bytes that follow the `size` bytes of activations at p, for the next
+ * group: between two tiles the weights push some of them out of the L1 cache. */
+PITH_INLINE void fetch_next(const void *p, size_t size) {
+    PITH_UNROLL
+    for (size_t i = size; i < 2 * size; i += PITH_LINE_BYTES) {
+        prefetch_ahead(p, i);
+    }
+}
 
 /* sum + w x four codes, which the instruction itself broadcasts: GCC 12 has no pattern for it. */
 PITH_INLINE __m512i add_broadcast(__m512i sum, __m512i w, const int8_t *codes) {
@@ -49,7 +65,7 @@ PITH_INLINE void add_kept(const few_outputs *o, const __m512i *sums, size_t begi
     }
     for (size_t g = begin; g < end; g++) {
         const uint16_t *scales = o->scales + g * PITH_TILE_ROWS;
-        prefetch_ahead(scales, PITH_FEW_AHEAD);
+        fetch_weights(scales);
         __m512 d = _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)scales));
         PITH_UNROLL
         for (size_t t = 0; t < n; t++) {

@@ -78,6 +78,11 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
     const __m512i nibble = _mm512_set1_epi8(15);
     const uint8_t *packed = group + slices * LINES * PITH_LINE_BYTES;
     __m512i blocks[FULL][2][DEFER]; /* sums that wait for their multipliers */
+    PITH_UNROLL
+    for (size_t t = 0; n <= PITH_FEW_FETCHED && t < n; t++) {
+        fetch_next(x.codes + t * x.code_stride, PITH_INT4_GROUP);
+        fetch_next(x.offset + t * x.block_stride, PITH_LINE_BYTES);
+    }
     for (size_t s = 0; s < slices; s++) {
         __m512i first[PITH_FEW_STEP];
         __m512i second[PITH_FEW_STEP];
@@ -89,7 +94,7 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         PITH_UNROLL
         for (size_t j = 0; j < LINES; j++) {
             const uint8_t *line = group + j * PITH_LINE_BYTES;
-            prefetch_ahead(line, PITH_FEW_AHEAD);
+            fetch_weights(line);
             __m512i both = _mm512_load_si512(line);
             __m512i low = _mm512_shuffle_epi8(codes, _mm512_and_si512(both, nibble));
             __m512i high =
@@ -114,8 +119,8 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         x.codes += PITH_INT4_SLICE;
         x.offset += 2;
     }
-    prefetch_ahead(packed, PITH_FEW_AHEAD);
-    prefetch_ahead(packed + PITH_LINE_BYTES, PITH_FEW_AHEAD);
+    fetch_weights(packed);
+    fetch_weights(packed + PITH_LINE_BYTES);
     for (size_t s = 0; n <= DEFER && s < slices; s++) {
         add_blocks(packed + s * PITH_TILE_ROWS, blocks[s][0], blocks[s][1], total, n);
     }

@@ -38,11 +38,15 @@ PITH_INLINE __m512i load_unsigned(const uint8_t *line) {
 PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *codes,
                            size_t code_stride, __m512i *even, __m512i *odd, size_t n) {
     size_t j = 0;
+    PITH_UNROLL
+    for (size_t t = 0; n <= PITH_FEW_FETCHED && t < n; t++) {
+        fetch_next(codes + t * code_stride, PITH_INT8_GROUP);
+    }
     for (; j + STEP <= n_lines; j += STEP) {
         PITH_UNROLL
         for (size_t i = 0; i < STEP; i++) {
             const uint8_t *line = lines + (j + i) * PITH_LINE_BYTES;
-            prefetch_ahead(line, PITH_FEW_AHEAD);
+            fetch_weights(line);
             __m512i w = load_unsigned(line);
             PITH_UNROLL
             for (size_t t = 0; t < n; t++) {
