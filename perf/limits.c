@@ -214,12 +214,13 @@ pith_read_limit pith_limit_read_on(const pith_probes *probes, const pith_probe_m
             continue;
         }
         pith_sort_figures(times[i], n);
-        if (bytes / times[i][0] > limit.best) {
-            limit.best = bytes / times[i][0];
+        double best = bytes / times[i][0];
+        double middle = bytes / times[i][n / 2];
+        limit.best = best > limit.best ? best : limit.best;
+        if (middle > limit.sustained) {
+            limit.sustained = middle;
             limit.pattern = patterns[i];
         }
-        double middle = bytes / times[i][n / 2];
-        limit.sustained = middle > limit.sustained ? middle : limit.sustained;
     }
     return limit;
 }

@@ -33,7 +33,7 @@ typedef struct pith_read_limit {
     double best;      /* in one stretch of some 64 MB, with any pattern */
     double sustained; /* in the middle one of all stretches read with the pattern whose middle one
                          was fastest */
-    pith_probe_pattern pattern; /* that gave the best */
+    pith_probe_pattern pattern; /* that one */
     double stretch;             /* bytes of each stretch */
 } pith_read_limit;
 

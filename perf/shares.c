@@ -86,10 +86,19 @@ size_t pith_stretch_after(size_t token, size_t n_tokens, size_t every) {
 }
 
 double pith_stream_seconds(const double *bytes, size_t n, const double *rates, size_t every) {
+    enum { NEAREST = 4 };
+    const size_t n_rates = pith_stretches(n, every);
     double seconds = 0;
     for (size_t i = 0; i < n; i++) {
-        const double *beside = rates + i / every;
-        seconds += bytes[i] / (beside[0] > beside[1] ? beside[0] : beside[1]);
+        size_t before = i / every; /* the stretch before the token; the one after it is the next */
+        size_t first = before - pith_min_size(before, NEAREST / 2 - 1);
+        size_t end = pith_min_size(before + 1 + NEAREST / 2, n_rates);
+        double nearest[NEAREST];
+        for (size_t j = first; j < end; j++) {
+            nearest[j - first] = rates[j];
+        }
+        pith_sort_figures(nearest, end - first);
+        seconds += bytes[i] / pith_median(nearest, end - first);
     }
     return seconds;
 }

@@ -57,8 +57,10 @@ double pith_attended(size_t depth, size_t n, size_t window);
 
 /* Seconds in which plain reads would have fetched bytes[0, n), one token after the other, at the
  * speed that memory had beside each: rates [pith_stretches(n, every)] are bytes per second, the
- * first before any token, then one after every `every` > 0 tokens and one after the last. Tokens
- * between two rates are held to the larger one. */
+ * first before any token, then one after every `every` > 0 tokens and one after the last. A token
+ * is held to the median of the nearest four, two before it and two after: as a rate scatters, the
+ * larger of two would be more than reads of a token's length reach, and one that met a hiccup is to
+ * count for nothing. */
 double pith_stream_seconds(const double *bytes, size_t n, const double *rates, size_t every);
 
 /* How many rates that takes, and which one is measured right after a token: its index, 0 for none.

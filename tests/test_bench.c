@@ -156,14 +156,15 @@ TEST(bench, seconds_of_the_stream) {
         double rates[5], expected;
     } cases[] = {
         {1, {2, 2, 2, 2, 2}, 4 * 0.5},
-        {1, {1, 2, 4, 5, 10}, 0.5 + 0.25 + 0.2 + 0.1}, /* the larger one is behind the token */
-        {1, {10, 5, 4, 2, 1}, 0.1 + 0.2 + 0.25 + 0.5}, /* before it */
-        {1, {1, 1, 8, 1, 1}, 1 + 0.125 + 0.125 + 1},   /* a fast one holds for both */
-        {1, {8, 8, 1, 8, 8}, 4 * 0.125},               /* a slow one alone for none */
-        {2, {1, 2, 4}, 2 * 0.5 + 2 * 0.25},
-        {3, {1, 2, 4}, 3 * 0.5 + 0.25}, /* a last part of one */
-        {4, {4, 1}, 4 * 0.25},
-        {9, {4, 5}, 4 * 0.2},
+        {1, {1, 2, 4, 5, 10}, 1 / 2.0 + 1 / 3.0 + 1 / 4.5 + 1 / 5.0},
+        {1, {10, 5, 4, 2, 1}, 1 / 5.0 + 1 / 4.5 + 1 / 3.0 + 1 / 2.0},
+        {1, {1, 1, 8, 1, 1}, 4},         /* a fast one alone counts for nothing */
+        {1, {8, 8, 1, 8, 8}, 4 * 0.125}, /* nor does a slow one */
+        {1, {4, 4, 4, 1, 1}, 1 / 4.0 + 1 / 4.0 + 1 / 2.5 + 1},
+        {2, {1, 2, 4}, 4 * 0.5},
+        {3, {1, 4, 2}, 4 * 0.5}, /* a last part of one */
+        {4, {4, 1}, 4 / 2.5},
+        {9, {4, 5}, 4 / 4.5},
     };
     static const double bytes[4] = {1, 1, 1, 1};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -174,7 +175,7 @@ TEST(bench, seconds_of_the_stream) {
     static const double growing[3] = {10, 20, 30};
     static const double rates[4] = {1, 2, 1, 10};
     double actual = pith_stream_seconds(growing, 3, rates, 1);
-    CHECK(near(actual, 5 + 10 + 3), "growing tokens: %g seconds", actual);
+    CHECK(near(actual, 10 + 20 / 1.5 + 30 / 2.0), "growing tokens: %g seconds", actual);
 }
 
 TEST(bench, stretches_between_tokens) {
@@ -217,12 +218,13 @@ TEST(bench, stretches_between_tokens) {
 
 /* A run that gets 0.9 of what memory gives has that share, whatever memory does meanwhile. */
 TEST(bench, shares_when_memory_changes) {
-    enum { N = 8 };
+    enum { N = 12 };
     static const double memory[][N + 1] = {
-        {50, 50, 50, 50, 50, 50, 50, 50, 50}, /* steady */
-        {50, 50, 50, 50, 50, 25, 25, 25, 25}, /* halves in the middle */
-        {25, 25, 25, 50, 50, 50, 50, 50, 50}, /* doubles */
-        {25, 50, 50, 25, 25, 80, 80, 80, 25}, /* neighbours come and go */
+        {50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50}, /* steady */
+        {50, 50, 50, 50, 50, 50, 25, 25, 25, 25, 25, 25, 25}, /* halves in the middle */
+        {25, 25, 25, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50}, /* doubles */
+        {25, 25, 25, 50, 50, 50, 25, 25, 25, 80, 80, 80, 80}, /* neighbours come and go */
+        {50, 50, 50, 50, 90, 50, 50, 50, 50, 50, 3, 50, 50},  /* one read is lucky, one is not */
     };
     const double share = 0.9;
     pith_cost cost = {.read_bytes = N * 4e9, .n_passes = N, .n_tokens = N};
@@ -235,9 +237,10 @@ TEST(bench, shares_when_memory_changes) {
             rates[i] = 1e9 * memory[k][i];
             best = rates[i] > best ? rates[i] : best;
         }
-        for (size_t i = 0; i < N; i++) { /* a token meets the faster of the speeds beside it */
+        for (size_t i = 0; i < N; i++) { /* what a token meets of the speeds beside it */
+            double met = 1e9 * (k == 4 ? 50 : (memory[k][i] + memory[k][i + 1]) / 2);
             bytes[i] = 4e9;
-            seconds += bytes[i] / (share * fmax(rates[i], rates[i + 1]));
+            seconds += bytes[i] / (share * met);
         }
         double ideal = pith_stream_seconds(bytes, N, rates, 1);
         pith_bench_result r = {.tps = N / seconds,
