@@ -1,19 +1,24 @@
 /* Attention for AVX-512. Scores keep the 16 keys of a block in the lanes, values 16 elements of a
  * head; both hold a tile of query rows x vectors in registers, so that every key or value loaded
  * and widened serves several queries and enough independent sums are in flight to hide the latency
- * of the fused multiply-add. Few rows (decoding) stream instead, one row over many vectors. The
- * type of the elements and the tile sizes are constants at every call. */
+ * of the fused multiply-add. One row (decoding without groups) streams instead, over many vectors;
+ * the few rows of a group take the values in short runs of keys, so that what the next columns need
+ * is still in a cache and memory is read in its order. The type of the elements and the tile sizes
+ * are constants at every call. */
 #include "simd/avx512.h"
 #include "simd/avx512_vector.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 enum {
     TILE_ROWS = 12, /* query rows of a full tile, of two vectors */
     MAX_SUMS = 24,  /* query rows x vectors of a tile */
     MAX_VECTORS = 8,
-    CODE_BLOCKS = 4, /* of codes, in a tile with few query rows; of floats 2: memory is read in few
-                        streams, and two sums hide enough of the latency */
+    GROUP_ROWS = 8,   /* at most so many query rows are a group that reads memory */
+    GROUP_KEYS = 128, /* whose values are read at a time */
+    CODE_BLOCKS = 4,  /* of codes, in a tile with few query rows; of floats 2: memory is read in few
+                         streams, and two sums hide enough of the latency */
     KEY_AHEAD = 12288, /* bytes */
     VALUE_AHEAD = 8192,
 };
@@ -57,6 +62,34 @@ PITH_INLINE void fetch_ahead(const void *p, size_t i, element type, size_t size,
     }
 }
 
+/* Where the factors of n_q <= TILE_ROWS rows lie, three rows to a pointer: two more are within the
+ * reach of an address, so that a tile leaves registers for the rest. */
+typedef struct factor_rows {
+    const float *at[TILE_ROWS / 3];
+    size_t stride;
+} factor_rows;
+
+PITH_INLINE factor_rows factors_of(const float *p, size_t stride, size_t n_q) {
+    factor_rows f = {.stride = stride};
+    PITH_UNROLL
+    for (size_t i = 0; i < n_q; i += 3) {
+        f.at[i / 3] = p + i * stride;
+    }
+    return f;
+}
+
+/* Row i's factor in all lanes. */
+PITH_INLINE __m512 factor(const factor_rows *f, size_t i) {
+    return _mm512_set1_ps(f->at[i / 3][i % 3 * f->stride]);
+}
+
+PITH_INLINE void next_factors(factor_rows *f, size_t n_q) {
+    PITH_UNROLL
+    for (size_t i = 0; i < n_q; i += 3) {
+        f->at[i / 3]++;
+    }
+}
+
 /* ---- Scores ---------------------------------------------------------------------------------- */
 
 PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const void *k,
@@ -68,7 +101,8 @@ PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const 
         sum[i] = _mm512_setzero_ps();
     }
     size_t step = n_blocks * 16; /* elements: the tile's blocks in the order of memory */
-    for (size_t d = 0; d < head_dim; d++) {
+    factor_rows queries = factors_of(q, head_dim, n_q);
+    for (size_t d = 0; d < head_dim; d++, next_factors(&queries, n_q)) {
         __m512 key[MAX_VECTORS];
         fetch_ahead(k, first * head_dim * 16 + d * step, type, step * size_of(type), KEY_AHEAD);
         PITH_UNROLL
@@ -77,7 +111,7 @@ PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const 
         }
         PITH_UNROLL
         for (size_t i = 0; i < n_q; i++) {
-            __m512 query = _mm512_set1_ps(q[i * head_dim + d]);
+            __m512 query = factor(&queries, i);
             PITH_UNROLL
             for (size_t b = 0; b < n_blocks; b++) {
                 sum[i * n_blocks + b] = _mm512_fmadd_ps(query, key[b], sum[i * n_blocks + b]);
@@ -97,22 +131,22 @@ PITH_INLINE void scores_tile(const float *q, size_t n_q, size_t head_dim, const 
 PITH_INLINE void scores_blocks(const float *q, size_t n_q, size_t head_dim, const void *k,
                                size_t first, size_t n_blocks, element type, float *s,
                                size_t s_stride) {
-    size_t i = 0;
-    for (; n_blocks <= 2 && i + TILE_ROWS <= n_q; i += TILE_ROWS) {
-        scores_tile(q + i * head_dim, TILE_ROWS, head_dim, k, first, n_blocks, type,
-                    s + i * s_stride, s_stride);
+    for (; n_blocks <= 2 && n_q >= TILE_ROWS; n_q -= TILE_ROWS) {
+        scores_tile(q, TILE_ROWS, head_dim, k, first, n_blocks, type, s, s_stride);
+        q += TILE_ROWS * head_dim;
+        s += TILE_ROWS * s_stride;
     }
-    for (; n_blocks <= 2 && i + 8 <= n_q; i += 8) {
-        scores_tile(q + i * head_dim, 8, head_dim, k, first, n_blocks, type, s + i * s_stride,
-                    s_stride);
+    if (n_blocks <= 2 && n_q >= 8) {
+        scores_tile(q, 8, head_dim, k, first, n_blocks, type, s, s_stride);
+        n_q -= 8;
+        q += 8 * head_dim;
+        s += 8 * s_stride;
     }
-    for (; n_blocks <= 2 && i + 4 <= n_q; i += 4) {
-        scores_tile(q + i * head_dim, 4, head_dim, k, first, n_blocks, type, s + i * s_stride,
-                    s_stride);
-    }
-    for (; i < n_q; i++) {
-        scores_tile(q + i * head_dim, 1, head_dim, k, first, n_blocks, type, s + i * s_stride,
-                    s_stride);
+    PITH_UNROLL
+    for (size_t rows = 1; rows < 8; rows++) { /* what is left, in one tile */
+        if (rows * n_blocks < 16 && n_q == rows) {
+            scores_tile(q, rows, head_dim, k, first, n_blocks, type, s, s_stride);
+        }
     }
 }
 
@@ -228,19 +262,46 @@ void pith_softmax_avx512(float *s, size_t begin, size_t end, size_t n, float *ma
 
 /* ---- Values ---------------------------------------------------------------------------------- */
 
-/* The last of n_vectors vectors has n elements; only a tile of one vector may have less than 16. */
-PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                             size_t head_dim, const void *v, size_t first, size_t n_vectors,
-                             size_t n, element type, float *o) {
-    __mmask16 mask = first_lanes(n);
+/* The values of some keys, and from where on they are summed up. */
+typedef struct value_part {
+    const void *v;
+    size_t n_keys;
+    size_t head_dim;
+    size_t first;   /* element of the tile's first vector */
+    size_t n;       /* of the last vector; only a tile of one vector may have less than 16 */
+    bool continued; /* o holds the sums over earlier keys */
+    bool in_order;  /* fetch line after line, not the tile's columns */
+    size_t ahead;   /* bytes from v to what the first key's step fetches */
+} value_part;
+
+PITH_INLINE void values_tile(const value_part *part, const float *p, size_t p_stride, size_t n_q,
+                             size_t n_vectors, element type, float *o) {
+    const void *v = part->v;
+    size_t head_dim = part->head_dim;
+    size_t first = part->first;
+    size_t line = n_vectors * 16 * size_of(type);
+    size_t step = part->in_order ? line : head_dim * size_of(type);
+    __mmask16 mask = first_lanes(part->n);
     __m512 sum[MAX_SUMS];
     PITH_UNROLL
     for (size_t i = 0; i < n_q * n_vectors; i++) {
         sum[i] = _mm512_setzero_ps();
     }
-    for (size_t j = 0; j < n_keys; j++) {
+    if (n_q > 1 && part->continued) {
+        PITH_UNROLL
+        for (size_t i = 0; i < n_q * n_vectors; i++) {
+            const float *from = o + i / n_vectors * head_dim + first + i % n_vectors * 16;
+            sum[i] = _mm512_maskz_loadu_ps(mask, from);
+        }
+    }
+    factor_rows weights = factors_of(p, p_stride, n_q);
+    for (size_t j = 0; j < part->n_keys; j++, next_factors(&weights, n_q)) {
         __m512 value[MAX_VECTORS];
-        fetch_ahead(v, j * head_dim + first, type, n_vectors * 16 * size_of(type), VALUE_AHEAD);
+        if (n_q == 1) {
+            fetch_ahead(v, j * head_dim + first, type, line, VALUE_AHEAD);
+        } else {
+            fetch_ahead(v, 0, type, line, part->ahead + j * step);
+        }
         PITH_UNROLL
         for (size_t d = 0; d < n_vectors; d++) {
             size_t at = j * head_dim + first + d * 16;
@@ -248,7 +309,7 @@ PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t
         }
         PITH_UNROLL
         for (size_t i = 0; i < n_q; i++) {
-            __m512 weight = _mm512_set1_ps(p[i * p_stride + j]);
+            __m512 weight = factor(&weights, i);
             PITH_UNROLL
             for (size_t d = 0; d < n_vectors; d++) {
                 sum[i * n_vectors + d] = _mm512_fmadd_ps(weight, value[d], sum[i * n_vectors + d]);
@@ -264,43 +325,63 @@ PITH_INLINE void values_tile(const float *p, size_t p_stride, size_t n_q, size_t
     }
 }
 
-/* All query rows for the vectors from element `first` on. */
-PITH_INLINE void values_columns(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                                size_t head_dim, const void *v, size_t first, size_t n_vectors,
-                                size_t n, element type, float *o) {
-    size_t i = 0;
-    for (; n_vectors <= 2 && i + TILE_ROWS <= n_q; i += TILE_ROWS) {
-        values_tile(p + i * p_stride, p_stride, TILE_ROWS, n_keys, head_dim, v, first, n_vectors, n,
-                    type, o + i * head_dim);
+/* All query rows for the next n_vectors vectors, which `part` is moved past. */
+PITH_INLINE void values_columns(value_part *part, const float *p, size_t p_stride, size_t n_q,
+                                size_t n_vectors, element type, float *o) {
+    size_t head_dim = part->head_dim;
+    part->n = head_dim - part->first < 16 ? head_dim - part->first : 16;
+    for (; n_vectors <= 2 && n_q >= TILE_ROWS; n_q -= TILE_ROWS) {
+        values_tile(part, p, p_stride, TILE_ROWS, n_vectors, type, o);
+        p += TILE_ROWS * p_stride;
+        o += TILE_ROWS * head_dim;
     }
-    for (; n_vectors <= 2 && i + 8 <= n_q; i += 8) {
-        values_tile(p + i * p_stride, p_stride, 8, n_keys, head_dim, v, first, n_vectors, n, type,
-                    o + i * head_dim);
+    if (n_vectors <= 2 && n_q >= 8) {
+        values_tile(part, p, p_stride, 8, n_vectors, type, o);
+        n_q -= 8;
+        p += 8 * p_stride;
+        o += 8 * head_dim;
     }
-    for (; n_vectors <= 2 && i + 4 <= n_q; i += 4) {
-        values_tile(p + i * p_stride, p_stride, 4, n_keys, head_dim, v, first, n_vectors, n, type,
-                    o + i * head_dim);
+    PITH_UNROLL
+    for (size_t rows = 1; rows < 8; rows++) { /* what is left, in one tile */
+        if (rows * n_vectors <= MAX_SUMS && n_q == rows) {
+            values_tile(part, p, p_stride, rows, n_vectors, type, o);
+        }
     }
-    for (; i < n_q; i++) {
-        values_tile(p + i * p_stride, p_stride, 1, n_keys, head_dim, v, first, n_vectors, n, type,
-                    o + i * head_dim);
+    size_t line = n_vectors * 16 * size_of(type);
+    part->first += n_vectors * 16;
+    part->ahead += part->in_order ? part->n_keys * line : line;
+}
+
+/* All columns of a part. Wide tiles for few rows: enough sums, and most in one pass. */
+PITH_INLINE void values_part(value_part *part, const float *p, size_t p_stride, size_t n_q,
+                             element type, float *o) {
+    while (n_q == 1 && part->first + 128 <= part->head_dim) {
+        values_columns(part, p, p_stride, n_q, 8, type, o);
+    }
+    while (n_q * 4 <= MAX_SUMS && part->first + 64 <= part->head_dim) {
+        values_columns(part, p, p_stride, n_q, 4, type, o);
+    }
+    while (part->first + 32 <= part->head_dim) {
+        values_columns(part, p, p_stride, n_q, 2, type, o);
+    }
+    while (part->first < part->head_dim) {
+        values_columns(part, p, p_stride, n_q, 1, type, o);
     }
 }
 
 PITH_INLINE void values(const float *p, size_t p_stride, size_t n_q, size_t n_keys, size_t head_dim,
                         const void *v, element type, float *o) {
-    size_t d = 0;
-    for (; n_q < 4 && d + 128 <= head_dim; d += 128) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 8, 16, type, o);
-    }
-    for (; n_q < 4 && d + 64 <= head_dim; d += 64) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 4, 16, type, o);
-    }
-    for (; d + 32 <= head_dim; d += 32) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 2, 16, type, o);
-    }
-    for (; d < head_dim; d += 16) {
-        values_columns(p, p_stride, n_q, n_keys, head_dim, v, d, 1, head_dim - d, type, o);
+    size_t row = head_dim * size_of(type);
+    bool group = n_q > 1 && n_q <= GROUP_ROWS;
+    size_t step = group ? GROUP_KEYS : n_keys;
+    for (size_t j = 0; j < n_keys; j += step) {
+        value_part part = {.v = (const char *)v + j * row,
+                           .n_keys = n_keys - j < step ? n_keys - j : step,
+                           .head_dim = head_dim,
+                           .continued = j > 0,
+                           .in_order = group,
+                           .ahead = group ? GROUP_KEYS * row : VALUE_AHEAD};
+        values_part(&part, p + j, p_stride, n_q, type, o);
     }
 }
 

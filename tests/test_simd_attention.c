@@ -8,9 +8,9 @@
 #include <string.h>
 
 static const size_t head_dims[] = {1, 4, 12, 24, 48, 64, 80, 128, 200};
-static const size_t query_counts[] = {1, 2, 3, 4, 5, 8, 9, 12, 27};
+static const size_t query_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 27};
 static const size_t block_counts[] = {1, 2, 3, 4, 5, 8, 13};
-static const size_t key_counts[] = {1, 2, 15, 16, 33};
+static const size_t key_counts[] = {1, 2, 15, 16, 33, 257};
 
 enum { N_DIMS = sizeof head_dims / sizeof *head_dims };
 
