@@ -16,8 +16,8 @@ enum {
     FEW_LINES = 4,       /* int8 lines of a turn of the loop */
 };
 
-/* Starts fetching the line of weights FEW_AHEAD bytes after p for `n` tokens, past the L2 cache
- * where it is used once: what is used again may stay there. */
+/* Starts fetching the line of weights FEW_AHEAD bytes after p for `n` tokens: past the L2 cache,
+ * unless a second call with other tokens may read the tile again. */
 PITH_INLINE void fetch_weights(const void *p, size_t n) {
     const char *line = (const char *)((uintptr_t)p + FEW_AHEAD);
     if (n <= FEW_ORDERED) {
