@@ -1,9 +1,10 @@
-/* int4 products with AVX2 (simd/avx2_packed.h). Few tokens use the codes as they are decoded. Many
+/* int4 products with AVX2 (simd/avx2_few.h). Few tokens use the codes as they are decoded. Many
  * tokens meet groups expanded to bytes code + 10 with 16-bit multipliers beside them: vpmaddubsw
  * and 16-bit additions give the sum of a block of 16 in two halves of a 32-bit lane, at most 20320
  * in magnitude with the block's offset in it; vpmaddwd multiplies both halves by the block's
  * multiplier and joins them. Plain bytes multiplier x code would need vpmaddwd for every pair. */
 #include "simd/avx2.h"
+#include "simd/avx2_few.h"
 #include "simd/avx2_packed.h"
 #include "simd/avx2_tile.h"
 

@@ -1,8 +1,9 @@
-/* int8 products with AVX2. Few tokens read the packed lines directly (simd/avx2_packed.h). Many
+/* int8 products with AVX2. Few tokens read the packed lines directly (simd/avx2_few.h). Many
  * tokens meet weights and activations widened to 16 bits once, for vpmaddwd: as many
  * multiplications as vpmaddubsw and the widening of its pairs take, and no signs to move. Both are
  * split by shifts into the even and the odd k of each four. */
 #include "simd/avx2.h"
+#include "simd/avx2_few.h"
 #include "simd/avx2_packed.h"
 #include "simd/avx2_tile.h"
 

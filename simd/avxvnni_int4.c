@@ -1,6 +1,7 @@
-/* int4 products with AVX-VNNI. Few tokens use the codes as they are decoded (simd/avx2_packed.h);
+/* int4 products with AVX-VNNI. Few tokens use the codes as they are decoded (simd/avx2_few.h);
  * many tokens meet groups expanded once to bytes multiplier x code + 128 (simd/avxvnni_tile.h).
  * Both compute the same integers, so the same floats. */
+#include "simd/avx2_few.h"
 #include "simd/avx2_packed.h"
 #include "simd/avxvnni.h"
 #include "simd/avxvnni_tile.h"

@@ -1,5 +1,6 @@
-/* int8 products with AVX-VNNI. Few tokens read the packed lines directly (simd/avx2_packed.h); many
+/* int8 products with AVX-VNNI. Few tokens read the packed lines directly (simd/avx2_few.h); many
  * tokens meet lines made unsigned once (simd/avxvnni_tile.h). */
+#include "simd/avx2_few.h"
 #include "simd/avx2_packed.h"
 #include "simd/avxvnni.h"
 #include "simd/avxvnni_tile.h"

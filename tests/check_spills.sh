@@ -107,14 +107,14 @@ check vnni_tile vpdpbusd add_group_4 add_group_8 add_group_12
 # A slice's block sums wait on the stack for their multipliers, of one or two tokens.
 check vnni_int4 vpdpbusd few_tile_1:2 few_tile_2:4 few_tile_3 few_tile_4 few_tile_6 few_tile_8
 check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_4 few_tile_8
-# Sums of int4 groups stay in memory where 16 registers do not hold them beside those of a block, and
-# so do some of a slice's multipliers.
-check avx2_int4 vpmaddubsw few_tile_1 few_tile_2:3 few_tile_3:14 few_tile_4:20 \
+# With one or two tokens a slice's block sums wait likewise. Sums of int4 groups stay in memory where
+# 16 registers do not hold them beside those of a block, and so do some of a slice's multipliers.
+check avx2_int4 vpmaddubsw few_tile_1:4 few_tile_2:8 few_tile_3:14 few_tile_4:20 \
     multiply_2:4 multiply_4:8 multiply_6:12
 check avx2_int8 vpmaddwd few_tile_1 few_tile_2 few_tile_3 few_tile_4 multiply_2 multiply_4 \
     multiply_6
 check avxvnni_tile vpdpbusd pith_multiply_2_avxvnni pith_multiply_4_avxvnni pith_multiply_6_avxvnni
-check avxvnni_int4 vpdpbusd few_tile_1 few_tile_2:3 few_tile_3:14 few_tile_4:20
+check avxvnni_int4 vpdpbusd few_tile_1:4 few_tile_2:8 few_tile_3:14 few_tile_4:20
 check avxvnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_3 few_tile_4
 if [ "$failed" != 0 ]; then
     echo "check-spills: FAILED"
