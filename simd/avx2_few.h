@@ -1,40 +1,14 @@
-/* The few-token products of AVX2 and AVX-VNNI. They read the packed tiles once, from memory, and
- * live by two things. Every byte is touched in the order in which it lies there: integer sums are
- * kept until the multipliers or scales that belong to them are reached, because reading those where
- * they are first needed costs 5 to 10%, prefetched or not. And few instructions a line, so that
- * loads of many lines to come are under way at the same time. `vnni` as in simd/avx2_packed.h. */
+/* The few-token products (simd/few.h) with AVX2 and AVX-VNNI; `vnni` as in simd/avx2_packed.h. */
 #ifndef PITH_SIMD_AVX2_FEW_H
 #define PITH_SIMD_AVX2_FEW_H
 
 #include "simd/avx2_packed.h"
+#include "simd/few.h"
 
 enum {
-    FEW_STEP = 4,        /* most tokens that share one decoding */
-    FEW_AHEAD = 6 << 10, /* prefetch distance in bytes */
-    FEW_ORDERED = 2,     /* most tokens whose blocks wait, and whose activations are fetched */
-    FEW_KEPT = 256,      /* sums that wait for their scales: 16 KB, a third of the L1 cache */
-    FEW_LINES = 4,       /* int8 lines of a turn of the loop */
+    FEW_STEP = 4,  /* most tokens that share one decoding */
+    FEW_LINES = 4, /* int8 lines of a turn of the loop */
 };
-
-/* Starts fetching the line of weights FEW_AHEAD bytes after p for `n` tokens: past the L2 cache,
- * unless a second call with other tokens may read the tile again. */
-PITH_INLINE void fetch_weights(const void *p, size_t n) {
-    const char *line = (const char *)((uintptr_t)p + FEW_AHEAD);
-    if (n <= FEW_ORDERED) {
-        _mm_prefetch(line, _MM_HINT_NTA);
-    } else {
-        _mm_prefetch(line, _MM_HINT_T0);
-    }
-}
-
-/* Starts fetching the `size` bytes that follow the `size` bytes of activations at p, for the next
- * group: between two tiles the weights push some of them out of the L1 cache. */
-PITH_INLINE void fetch_next(const void *p, size_t size) {
-    PITH_UNROLL
-    for (size_t i = size; i < 2 * size; i += PITH_LINE_BYTES) {
-        prefetch_ahead(p, i);
-    }
-}
 
 /* One group of one tile, and the activations of the first token it meets. */
 typedef struct few_group {
@@ -90,7 +64,7 @@ PITH_INLINE void add_blocks(const __m256i *sum, const __m256i *m, size_t n_block
     for (size_t i = 0; i < n_blocks * n * HALVES; i++) {
         __m256i *to = &total[i % (n * HALVES)];
         __m256i multiplier = m[i / (n * HALVES) * HALVES + i % HALVES];
-        if (n > FEW_ORDERED) {
+        if (n > PITH_FEW_ORDERED) {
             add_to_memory(to, _mm256_madd_epi16(sum[i], multiplier));
         } else if (vnni) {
             *to = add_dot_16(*to, sum[i], multiplier);
@@ -106,10 +80,11 @@ PITH_INLINE void few_int4(const few_group *group, __m256i *total, size_t n, bool
     const uint8_t *packed = in.lines + in.n_lines * PITH_LINE_BYTES;
     const size_t slices = in.n_lines / LINES;
     __m256i m[2 * HALVES];
-    if (n <= FEW_ORDERED) {
-        __m256i blocks[FULL][2 * FEW_ORDERED * HALVES]; /* sums that wait for their multipliers */
+    if (n <= PITH_FEW_ORDERED) {
+        __m256i blocks[FULL]
+                      [2 * PITH_FEW_ORDERED * HALVES]; /* sums that wait for their multipliers */
         for (size_t s = 0; s < slices; s++) {
-            __m256i sum[2 * FEW_ORDERED * HALVES];
+            __m256i sum[2 * PITH_FEW_ORDERED * HALVES];
             few_slice(&in, s, 0, 2, sum, n, vnni);
             PITH_UNROLL
             for (size_t i = 0; i < 2 * n * HALVES; i++) {
@@ -189,15 +164,6 @@ PITH_INLINE void few_int8(const few_group *group, __m256i *total, size_t n, bool
 
 /* ---- Tiles ----------------------------------------------------------------------------------- */
 
-/* The outputs of a tile for a few tokens of a product. */
-typedef struct few_outputs {
-    const uint16_t *scales; /* of the tile, [n_groups, 16] */
-    const float *x_scales;  /* [n, scale_stride] */
-    size_t scale_stride;
-    float *y; /* [n, y_stride] */
-    size_t y_stride;
-} few_outputs;
-
 /* Groups [begin, end) for `n` tokens (a constant), whose sums are [end - begin, n, HALVES]. */
 PITH_INLINE void add_kept(const few_outputs *o, const __m256i *sums, size_t begin, size_t end,
                           size_t n) {
@@ -241,11 +207,9 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t token, size_
     const uint8_t *scales = tile + tile_bytes - pith_scales_bytes(n_groups);
     const int32_t *offset =
         int4 ? x->block_offset + at * x->block_stride : x->group_offset + at * x->scale_stride;
-    const few_outputs out = {(const uint16_t *)(const void *)scales,
-                             x->scales + at * x->scale_stride, x->scale_stride,
-                             p->y + token * p->y_stride + row, p->y_stride};
-    const size_t batch = FEW_KEPT / n;
-    __m256i kept[FEW_KEPT * HALVES];
+    const few_outputs out = outputs_from(p, (const uint16_t *)(const void *)scales, row, token);
+    const size_t batch = PITH_FEW_KEPT / n;
+    __m256i kept[PITH_FEW_KEPT * HALVES];
     for (size_t begin = 0; begin < n_groups; begin += batch) {
         const size_t end = n_groups - begin < batch ? n_groups : begin + batch;
         for (size_t g = begin; g < end; g++) {
@@ -258,7 +222,7 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t token, size_
                                      .offset = int4 ? offset + g * 2 * FULL : NULL,
                                      .block_stride = x->block_stride};
             PITH_UNROLL
-            for (size_t t = 0; n <= FEW_ORDERED && t < n; t++) {
+            for (size_t t = 0; n <= PITH_FEW_ORDERED && t < n; t++) {
                 fetch_next(group.codes + t * x->code_stride, k_group);
                 if (int4) {
                     fetch_next(group.offset + t * x->block_stride, PITH_LINE_BYTES);

@@ -1,7 +1,7 @@
 /* Packed weights (simd/blocks.h) in 256-bit registers, shared by the AVX2 and the AVX-VNNI
  * products: decoding of int4, one step of a sum of byte products and the float step that ends a
- * group. A 16-row line is two registers of 8 rows each. `vnni` is a
- * constant at every call; it tells the two instruction sets apart:
+ * group. A 16-row line is two registers of 8 rows each. `vnni` is a constant at every call; it
+ * tells the two instruction sets apart:
  *  - without it vpmaddubsw sums pairs in 16 bits. Codes of int4 (code + 10, at most 19) may sum a
  *    block of 16 that way, 8 products of at most 19 x 127 per half of a lane; int8 weights give
  *    their sign to the activation (2 x 127 x 127 < 2^15) and vpmaddwd widens every pair.

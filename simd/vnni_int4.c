@@ -14,7 +14,6 @@ enum {
     FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full group */
     LINES = 4,                                /* lines of a slice */
     FEW = PITH_MANY_TOKENS - 1, /* most tokens for which decoding every 8 beats expanding */
-    DEFER = 2, /* most tokens whose blocks wait: for more the stores cost too much */
 };
 
 PITH_INLINE __m512i table_of_codes(void) {
@@ -77,9 +76,9 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
     const __m512i codes = table_of_codes();
     const __m512i nibble = _mm512_set1_epi8(15);
     const uint8_t *packed = group + slices * LINES * PITH_LINE_BYTES;
-    __m512i blocks[FULL][2][DEFER]; /* sums that wait for their multipliers */
+    __m512i blocks[FULL][2][PITH_FEW_ORDERED]; /* sums that wait for their multipliers */
     PITH_UNROLL
-    for (size_t t = 0; n <= PITH_FEW_FETCHED && t < n; t++) {
+    for (size_t t = 0; n <= PITH_FEW_ORDERED && t < n; t++) {
         fetch_next(x.codes + t * x.code_stride, PITH_INT4_GROUP);
         fetch_next(x.offset + t * x.block_stride, PITH_LINE_BYTES);
     }
@@ -94,7 +93,7 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         PITH_UNROLL
         for (size_t j = 0; j < LINES; j++) {
             const uint8_t *line = group + j * PITH_LINE_BYTES;
-            fetch_weights(line);
+            fetch_weights(line, n);
             __m512i both = _mm512_load_si512(line);
             __m512i low = _mm512_shuffle_epi8(codes, _mm512_and_si512(both, nibble));
             __m512i high =
@@ -106,7 +105,7 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
                 second[t] = add_broadcast(second[t], high, c + PITH_INT4_BLOCK);
             }
         }
-        if (n <= DEFER) {
+        if (n <= PITH_FEW_ORDERED) {
             PITH_UNROLL
             for (size_t t = 0; t < n; t++) {
                 blocks[s][0][t] = first[t];
@@ -119,9 +118,9 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         x.codes += PITH_INT4_SLICE;
         x.offset += 2;
     }
-    fetch_weights(packed);
-    fetch_weights(packed + PITH_LINE_BYTES);
-    for (size_t s = 0; n <= DEFER && s < slices; s++) {
+    fetch_weights(packed, n);
+    fetch_weights(packed + PITH_LINE_BYTES, n);
+    for (size_t s = 0; n <= PITH_FEW_ORDERED && s < slices; s++) {
         add_blocks(packed + s * PITH_TILE_ROWS, blocks[s][0], blocks[s][1], total, n);
     }
 }

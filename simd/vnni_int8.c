@@ -39,14 +39,14 @@ PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *c
                            size_t code_stride, __m512i *even, __m512i *odd, size_t n) {
     size_t j = 0;
     PITH_UNROLL
-    for (size_t t = 0; n <= PITH_FEW_FETCHED && t < n; t++) {
+    for (size_t t = 0; n <= PITH_FEW_ORDERED && t < n; t++) {
         fetch_next(codes + t * code_stride, PITH_INT8_GROUP);
     }
     for (; j + STEP <= n_lines; j += STEP) {
         PITH_UNROLL
         for (size_t i = 0; i < STEP; i++) {
             const uint8_t *line = lines + (j + i) * PITH_LINE_BYTES;
-            fetch_weights(line);
+            fetch_weights(line, n);
             __m512i w = load_unsigned(line);
             PITH_UNROLL
             for (size_t t = 0; t < n; t++) {
@@ -107,6 +107,10 @@ static void few_tile_2(const pith_product *p, size_t row, size_t first) {
     few_tile(p, row, first, 2);
 }
 
+static void few_tile_3(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 3);
+}
+
 static void few_tile_4(const pith_product *p, size_t row, size_t first) {
     few_tile(p, row, first, 4);
 }
@@ -119,7 +123,8 @@ static void few_tokens(const pith_product *p) {
     static const struct {
         size_t n;
         void (*fn)(const pith_product *, size_t, size_t);
-    } sizes[] = {{8, few_tile_8}, {4, few_tile_4}, {2, few_tile_2}, {1, few_tile_1}};
+    } sizes[] = {
+        {8, few_tile_8}, {4, few_tile_4}, {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
     for (size_t row = 0; row < p->n_rows; row += PITH_TILE_ROWS) {
         size_t i = 0;
         for (size_t t = 0; t < p->n_tokens; t += sizes[i].n) {

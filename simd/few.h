@@ -1,0 +1,58 @@
+/* What the few-token products of int4 and int8 share on x86. They read the packed tiles once, from
+ * memory, and live by two things. Every byte is touched in the order in which it lies there:
+ * integer sums are kept until the multipliers or scales that belong to them are reached, because
+ * reading those where they are first needed costs 5 to 10%, prefetched or not. And few instructions
+ * a line, so that loads of many lines to come are under way at the same time. */
+#ifndef PITH_SIMD_FEW_H
+#define PITH_SIMD_FEW_H
+
+#include "simd/blocks.h"
+#include "simd/inline.h"
+#include "simd/kernels.h"
+
+enum {
+    PITH_FEW_AHEAD = 6 << 10, /* prefetch distance in bytes */
+    PITH_FEW_ORDERED = 2,     /* most tokens whose int4 blocks wait, for more the stores cost too
+                                 much, and whose activations are fetched; no more follow them */
+    PITH_FEW_KEPT = 256,      /* sums that wait for their scales: 16 KB, a third of the L1 cache */
+};
+
+/* Starts fetching the line of weights PITH_FEW_AHEAD bytes after p, which may lie outside any
+ * object, for `n` tokens (a constant): past the L2 cache, where what is used again may stay, unless
+ * a second call with other tokens reads the tile again. */
+PITH_INLINE void fetch_weights(const void *p, size_t n) {
+    const char *line = (const char *)((uintptr_t)p + PITH_FEW_AHEAD);
+    if (n <= PITH_FEW_ORDERED) {
+        __builtin_prefetch(line, 0, 0);
+    } else {
+        __builtin_prefetch(line, 0, 3);
+    }
+}
+
+/* Starts fetching the `size` bytes that follow the `size` bytes of activations at p, for the next
+ * group: between two tiles the weights push some of them out of the L1 cache. */
+PITH_INLINE void fetch_next(const void *p, size_t size) {
+    PITH_UNROLL
+    for (size_t i = size; i < 2 * size; i += PITH_LINE_BYTES) {
+        __builtin_prefetch((const char *)((uintptr_t)p + i), 0, 3);
+    }
+}
+
+/* The outputs of a tile for a few tokens of a product. */
+typedef struct few_outputs {
+    const uint16_t *scales; /* of the tile, [n_groups, 16] */
+    const float *x_scales;  /* [n, scale_stride] */
+    size_t scale_stride;
+    float *y; /* [n, y_stride] */
+    size_t y_stride;
+} few_outputs;
+
+/* From row `row` and token `first` of the product on. */
+PITH_INLINE few_outputs outputs_from(const pith_product *p, const uint16_t *scales, size_t row,
+                                     size_t first) {
+    const pith_activations *x = p->x;
+    return (few_outputs){scales, x->scales + (p->first_token + first) * x->scale_stride,
+                         x->scale_stride, p->y + first * p->y_stride + row, p->y_stride};
+}
+
+#endif
