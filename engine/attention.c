@@ -151,10 +151,10 @@ static void chunk_values(const pith_kernels *kernels, const chunk_part *c, float
     }
 }
 
-/* Attention of some consecutive rows, the first at `position`, to one chunk: o, m and l of each row
- * and head of the group. Keys that only later rows see are left out. */
-static void attend_rows(const pith_forward *f, const chunk_part *part, size_t position,
-                        const float *q, float *scores, float *o, float *m, float *l) {
+/* Scores and softmax of some consecutive rows, the first at `position`, over one chunk: scores
+ * become weights; m and l of each row and head of the group. */
+static void weigh_rows(const pith_forward *f, const chunk_part *part, size_t position,
+                       const float *q, float *scores, float *m, float *l) {
     const pith_llama_config *config = &f->model->llama.config;
     const pith_kernels *kernels = f->model->kernels;
     size_t group = group_size(config);
@@ -166,7 +166,6 @@ static void attend_rows(const pith_forward *f, const chunk_part *part, size_t po
         kernels->softmax(scores + i * CHUNK, seen, pith_min_size(at + 1 - key, CHUNK),
                          pith_round_up(part->n_keys, PITH_KEY_BLOCK), &m[i], &l[i]);
     }
-    chunk_values(kernels, part, scores, o);
 }
 
 /* Attention of the block's rows to one chunk: fills chunk_o, chunk_m, chunk_l for the rows that see
@@ -194,8 +193,9 @@ static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t k
                            .n_keys = pith_min_size(start + row + n - key, CHUNK),
                            .n_q = n * group};
         size_t at = (row - first) * group;
-        attend_rows(f, &part, start + row, b->q + row * group * config->head_dim, b->scores,
-                    b->chunk_o + at * config->head_dim, b->chunk_m + at, b->chunk_l + at);
+        weigh_rows(f, &part, start + row, b->q + row * group * config->head_dim, b->scores,
+                   b->chunk_m + at, b->chunk_l + at);
+        chunk_values(f->model->kernels, &part, b->scores, b->chunk_o + at * config->head_dim);
     }
     return (pith_row_block){.first = first, .n = end - first};
 }
@@ -314,7 +314,6 @@ static void attend_run(const attention_loop *loop, size_t row, size_t kv_head, s
                        size_t end, const attend *b) {
     const pith_forward *f = loop->f;
     const pith_llama_config *config = &f->model->llama.config;
-    const pith_kernels *kernels = f->model->kernels;
     size_t group = group_size(config);
     size_t position = f->rows[row].position;
     size_t first = first_key(config, position);
@@ -327,19 +326,13 @@ static void attend_run(const attention_loop *loop, size_t row, size_t kv_head, s
     for (size_t c = begin; c < end; c++) {
         part.key = (first / CHUNK + c) * CHUNK;
         part.n_keys = pith_min_size(position + 1 - part.key, CHUNK);
-        float *scores = b->scores + (c - begin) * group * CHUNK;
-        chunk_scores(kernels, &part, b->q, scores);
         float *m = partial_of(loop, row, kv_head, c) + group * config->head_dim;
-        size_t seen = pith_max_size(first, part.key) - part.key;
-        for (size_t i = 0; i < group; i++) {
-            kernels->softmax(scores + i * CHUNK, seen, part.n_keys,
-                             pith_round_up(part.n_keys, PITH_KEY_BLOCK), &m[i], &m[group + i]);
-        }
+        weigh_rows(f, &part, position, b->q, b->scores + (c - begin) * group * CHUNK, m, m + group);
     }
     for (size_t c = begin; c < end; c++) {
         part.key = (first / CHUNK + c) * CHUNK;
         part.n_keys = pith_min_size(position + 1 - part.key, CHUNK);
-        chunk_values(kernels, &part, b->scores + (c - begin) * group * CHUNK,
+        chunk_values(f->model->kernels, &part, b->scores + (c - begin) * group * CHUNK,
                      partial_of(loop, row, kv_head, c));
     }
 }

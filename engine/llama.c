@@ -181,8 +181,8 @@ static void rotate_heads(void *argument, size_t begin, size_t end, size_t thread
     }
 }
 
-/* An element of a key lies a line from the next but one, mostly in memory: the heads of a single
- * row are worth several threads. Each takes those whose attention will most likely be its own. */
+/* A key touches all lines of its block, which are mostly not in a cache: the heads of a single row
+ * are worth several threads. Each takes those whose attention will most likely be its own. */
 static void rotate_and_store(const pith_forward *f, size_t layer) {
     enum { LEAST = 512 }; /* elements */
     step_loop loop = {.f = f, .layer = layer};

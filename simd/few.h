@@ -55,4 +55,23 @@ PITH_INLINE few_outputs outputs_from(const pith_product *p, const uint16_t *scal
                          x->scale_stride, p->y + first * p->y_stride + row, p->y_stride};
 }
 
+/* A few_tile of constant size. */
+typedef struct few_size {
+    size_t n;
+    void (*tile)(const pith_product *p, size_t row, size_t first);
+} few_size;
+
+/* All tiles; `sizes` in descending order, down to 1. */
+PITH_INLINE void few_tokens(const pith_product *p, const few_size *sizes) {
+    for (size_t row = 0; row < p->n_rows; row += PITH_TILE_ROWS) {
+        size_t i = 0;
+        for (size_t t = 0; t < p->n_tokens; t += sizes[i].n) {
+            while (sizes[i].n > p->n_tokens - t) {
+                i++;
+            }
+            sizes[i].tile(p, row, t);
+        }
+    }
+}
+
 #endif

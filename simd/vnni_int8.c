@@ -119,23 +119,6 @@ static void few_tile_8(const pith_product *p, size_t row, size_t first) {
     few_tile(p, row, first, 8);
 }
 
-static void few_tokens(const pith_product *p) {
-    static const struct {
-        size_t n;
-        void (*fn)(const pith_product *, size_t, size_t);
-    } sizes[] = {
-        {8, few_tile_8}, {4, few_tile_4}, {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
-    for (size_t row = 0; row < p->n_rows; row += PITH_TILE_ROWS) {
-        size_t i = 0;
-        for (size_t t = 0; t < p->n_tokens; t += sizes[i].n) {
-            while (sizes[i].n > p->n_tokens - t) {
-                i++;
-            }
-            sizes[i].fn(p, row, t);
-        }
-    }
-}
-
 /* A group of a tile, for pith_packed_tiles. */
 static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
     const uint8_t *lines = tile + group * GROUP_LINES * PITH_LINE_BYTES;
@@ -158,8 +141,10 @@ static void many_tokens(const pith_product *p) {
 }
 
 void pith_product_int8_vnni(const pith_product *p) {
+    static const few_size sizes[] = {
+        {8, few_tile_8}, {4, few_tile_4}, {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
     if (p->n_tokens <= FEW) {
-        few_tokens(p);
+        few_tokens(p, sizes);
     } else {
         many_tokens(p);
     }
