@@ -35,7 +35,8 @@ enum {
 #define GATE_STOP UINT64_C(0x40000)   /* workers are to end */
 #define GATE_SERIAL UINT64_C(0x80000) /* one unit of the serial number */
 
-/* One thread's share of the pieces: [next, end), claimed from the front by anyone. */
+/* One thread's share of the items: [next, end), claimed from the front by anyone, a piece at a
+ * time; next may be past the end. */
 typedef struct share {
     _Alignas(LINE) atomic_size_t next;
     size_t end;
@@ -57,7 +58,6 @@ struct pith_pool {
 
     _Alignas(LINE) pith_loop_fn fn; /* the loop; changed only while nobody is inside */
     void *argument;
-    size_t n_items;
     size_t grain;
 
     share shares[]; /* [n_threads] */
@@ -81,20 +81,16 @@ static size_t count_cpus(void) {
     return online > 0 ? (size_t)online : 1;
 }
 
-static void run_piece(pith_loop_fn fn, void *argument, size_t n_items, size_t grain, size_t piece,
-                      size_t thread) {
-    size_t begin = piece * grain;
-    fn(argument, begin, begin + pith_min_size(grain, n_items - begin), thread);
-}
-
 /* Claims pieces until none is left: first of the thread's own share, then of the others'. */
 static void work(pith_pool *pool, size_t thread) {
     for (size_t i = 0; i < pool->n_threads; i++) {
         share *from = &pool->shares[(thread + i) % pool->n_threads];
         while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
-            size_t piece = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
-            if (piece < from->end) {
-                run_piece(pool->fn, pool->argument, pool->n_items, pool->grain, piece, thread);
+            size_t begin =
+                atomic_fetch_add_explicit(&from->next, pool->grain, memory_order_relaxed);
+            if (begin < from->end) {
+                pool->fn(pool->argument, begin,
+                         begin + pith_min_size(pool->grain, from->end - begin), thread);
             }
         }
     }
@@ -192,10 +188,11 @@ static void close_gate(pith_pool *pool) {
     pthread_mutex_unlock(&pool->sleep);
 }
 
-/* Gives each thread a contiguous run of the pieces, the first ones one piece more. */
-static void deal(pith_pool *pool, size_t n_pieces) {
-    size_t each = n_pieces / pool->n_threads;
-    size_t extra = n_pieces % pool->n_threads;
+/* Gives each thread a contiguous run of the items, the first ones one more: dealt out in pieces, an
+ * odd piece would keep one thread busy while the others wait. */
+static void deal(pith_pool *pool, size_t n_items) {
+    size_t each = n_items / pool->n_threads;
+    size_t extra = n_items % pool->n_threads;
     size_t begin = 0;
     for (size_t t = 0; t < pool->n_threads; t++) {
         size_t end = begin + each + (t < extra ? 1 : 0);
@@ -207,19 +204,19 @@ static void deal(pith_pool *pool, size_t n_pieces) {
 
 void pith_pool_run(pith_pool *pool, size_t n_items, size_t grain, pith_loop_fn fn, void *argument) {
     assert(grain > 0);
-    size_t n_pieces = n_items / grain + (n_items % grain != 0 ? 1 : 0);
-    bool alone = pool->n_threads == 1 || n_pieces <= 1 || pthread_mutex_trylock(&pool->busy) != 0;
+    bool alone =
+        pool->n_threads == 1 || n_items <= grain || pthread_mutex_trylock(&pool->busy) != 0;
     if (alone) {
-        for (size_t i = 0; i < n_pieces; i++) {
-            run_piece(fn, argument, n_items, grain, i, 0);
+        for (size_t begin = 0, n; begin < n_items; begin += n) {
+            n = pith_min_size(grain, n_items - begin);
+            fn(argument, begin, begin + n, 0);
         }
         return;
     }
     pool->fn = fn;
     pool->argument = argument;
-    pool->n_items = n_items;
     pool->grain = grain;
-    deal(pool, n_pieces);
+    deal(pool, n_items);
     open_gate(pool);
     work(pool, 0);
     close_gate(pool);

@@ -53,8 +53,8 @@ typedef struct pith_scratch {
 
 enum {
     PITH_BLAS_PANEL = 512,
-    PITH_PIECE_PAIRS = 4, /* most pairs of 16-row tiles of one piece of a linear layer: a prompt
-                             uses its activations that often from the L2 cache */
+    PITH_PIECE_PAIRS = 3, /* most pairs of 16-row tiles of one piece of a linear layer: a prompt's
+                             outputs stay in the L2 cache, and AVX-512 VNNI takes tiles by threes */
 };
 
 void pith_scratch_take(pith_scratch *scratch, pith_arena *arena, const pith_model *model,

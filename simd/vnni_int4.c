@@ -13,7 +13,7 @@
 enum {
     FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full group */
     LINES = 4,                                /* lines of a slice */
-    FEW = PITH_MANY_TOKENS - 1, /* most tokens for which decoding every 8 beats expanding */
+    FEW = 11, /* most tokens for which decoding every 8 beats expanding */
 };
 
 PITH_INLINE __m512i table_of_codes(void) {
@@ -223,11 +223,10 @@ static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint
                 __m512i index = _mm512_and_si512(both, nibble);
                 __m512i line =
                     expand_line(_mm512_shuffle_epi8(codes, index), magnitude, sign, base);
-                /* every second line is the other tile's */
-                _mm512_store_si512(out + (half * LINES + j) * 2 * PITH_LINE_BYTES, line);
+                _mm512_store_si512(out + (half * LINES + j) * PITH_EXPANDED_STEP, line);
             }
         }
-        out += 2 * LINES * 2 * PITH_LINE_BYTES;
+        out += 2 * LINES * PITH_EXPANDED_STEP;
     }
 }
 

@@ -123,8 +123,7 @@ static void few_tile_8(const pith_product *p, size_t row, size_t first) {
 static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
     const uint8_t *lines = tile + group * GROUP_LINES * PITH_LINE_BYTES;
     for (size_t j = 0; j < n_lines; j++) {
-        /* every second line is the other tile's */
-        _mm512_store_si512(out + 2 * j * PITH_LINE_BYTES,
+        _mm512_store_si512(out + j * PITH_EXPANDED_STEP,
                            load_unsigned(lines + j * PITH_LINE_BYTES));
     }
 }

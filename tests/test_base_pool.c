@@ -26,13 +26,14 @@ typedef struct tally {
     size_t grain;
     size_t n_threads;
     atomic_int runs[MOST_ITEMS]; /* times each item was run */
-    atomic_int n_wrong;          /* pieces that are not what the contract says */
+    atomic_size_t n_pieces;
+    atomic_int n_wrong; /* pieces that are not what the contract says */
 } tally;
 
 static void count_items(void *argument, size_t begin, size_t end, size_t thread) {
     tally *t = argument;
-    size_t expected_end = begin + t->grain < t->n_items ? begin + t->grain : t->n_items;
-    if (begin % t->grain != 0 || end != expected_end || thread >= t->n_threads) {
+    atomic_fetch_add(&t->n_pieces, 1);
+    if (begin >= end || end > t->n_items || end - begin > t->grain || thread >= t->n_threads) {
         atomic_fetch_add(&t->n_wrong, 1);
         return;
     }
@@ -41,18 +42,35 @@ static void count_items(void *argument, size_t begin, size_t end, size_t thread)
     }
 }
 
+/* Even shares, to the item, each in as few pieces as the grain allows. */
+static size_t count_pieces(size_t n_items, size_t grain, size_t n_threads) {
+    if (n_items <= grain) {
+        return n_items != 0;
+    }
+    size_t n = 0;
+    for (size_t t = 0; t < n_threads; t++) {
+        size_t items = n_items / n_threads + (t < n_items % n_threads);
+        n += items / grain + (items % grain != 0);
+    }
+    return n;
+}
+
 static void check_one_run(pith_pool *pool, size_t n_items, size_t grain) {
     static tally t;
     t.n_items = n_items;
     t.grain = grain;
     t.n_threads = pith_pool_threads(pool);
     atomic_store(&t.n_wrong, 0);
+    atomic_store(&t.n_pieces, 0);
     for (size_t i = 0; i < MOST_ITEMS; i++) {
         atomic_store(&t.runs[i], 0);
     }
     pith_pool_run(pool, n_items, grain, count_items, &t);
     CHECK(t.n_wrong == 0, "%zu threads, %zu items by %zu: %d wrong pieces", t.n_threads, n_items,
           grain, (int)t.n_wrong);
+    CHECK(t.n_pieces == count_pieces(n_items, grain, t.n_threads),
+          "%zu threads, %zu items by %zu: %zu pieces", t.n_threads, n_items, grain,
+          (size_t)t.n_pieces);
     for (size_t i = 0; i < MOST_ITEMS; i++) {
         CHECK(t.runs[i] == (i < n_items), "%zu threads, %zu items by %zu: item %zu ran %d times",
               t.n_threads, n_items, grain, i, (int)t.runs[i]);
