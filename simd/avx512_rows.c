@@ -60,30 +60,28 @@ static bool has_codes(float a) {
     return a >= PITH_QUANTIZE_MIN && a <= 0x1.fffffep127f;
 }
 
-/* quantize_group for 128 elements, which stay in registers. */
-static float quantize_128(const float *x, int8_t *codes, int32_t *sum) {
-    __m512 v[8];
-    __m512i largest[8];
+/* quantize_group for n elements (a constant, a multiple of 64 up to 256), which stay in registers.
+ */
+PITH_INLINE float quantize_whole(const float *x, size_t n, int8_t *codes, int32_t *sum) {
+    __m512 v[PITH_INT4_GROUP / 16];
+    __m512i largest[4];
     PITH_UNROLL
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < n / 16; i++) {
         v[i] = _mm512_loadu_ps(x + i * 16);
-        largest[i] = magnitudes_of(v[i]);
-    }
-    PITH_UNROLL
-    for (size_t i = 0; i < 4; i++) {
-        largest[i] = _mm512_max_epu32(largest[i], largest[i + 4]);
+        __m512i magnitudes = magnitudes_of(v[i]);
+        largest[i % 4] = i < 4 ? magnitudes : _mm512_max_epu32(largest[i % 4], magnitudes);
     }
     largest[0] = _mm512_max_epu32(largest[0], largest[1]);
     largest[2] = _mm512_max_epu32(largest[2], largest[3]);
     float a = largest_of(_mm512_max_epu32(largest[0], largest[2]));
     *sum = 0;
     if (!has_codes(a)) {
-        return no_codes(a, 128, codes);
+        return no_codes(a, n, codes);
     }
     const __m512 inverse = _mm512_set1_ps(127.0f / a);
     __m512i total = _mm512_setzero_si512();
     PITH_UNROLL
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < n / 16; i++) {
         total = _mm512_add_epi32(total, store_codes(v[i], inverse, codes + i * 16));
     }
     *sum = _mm512_reduce_add_epi32(total);
@@ -92,8 +90,11 @@ static float quantize_128(const float *x, int8_t *codes, int32_t *sum) {
 
 /* Writes 16 codes at a time: up to n rounded up to 16, zeros after n. Returns the scale. */
 static float quantize_group(const float *x, size_t n, int8_t *codes, int32_t *sum) {
-    if (n == 128) {
-        return quantize_128(x, codes, sum);
+    if (n == PITH_INT8_GROUP) {
+        return quantize_whole(x, PITH_INT8_GROUP, codes, sum);
+    }
+    if (n == PITH_INT4_GROUP) {
+        return quantize_whole(x, PITH_INT4_GROUP, codes, sum);
     }
     __m512i largest = _mm512_setzero_si512();
     for (size_t i = 0; i < n; i += 16) {

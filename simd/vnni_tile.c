@@ -277,7 +277,7 @@ static const add_group_fn add_group_of[TILES][2] = {{add_group_1x4, add_group_1x
                                                     {add_group_2x4, add_group_2x8},
                                                     {add_group_3x4, add_group_3x8}};
 
-/* The weights that are expanded next: a share of them is fetched with every register tile. */
+/* The weights that are expanded next: a share of them is fetched with every group. */
 typedef struct next_weights {
     uintptr_t at;   /* in the first tile; an address that may lie outside */
     size_t n_lines; /* of each tile, still to fetch */
@@ -301,7 +301,7 @@ PITH_INLINE void fetch_weights(next_weights *next) {
 /* The chunk with `tokens` tokens from token `first` of the product on, of which the first `done`
  * are done already. The last group is left pending. */
 static void register_tile(const pith_product *p, const chunk *c, size_t first, size_t tokens,
-                          size_t done, uintptr_t ahead, pending *rest) {
+                          size_t done, uintptr_t ahead, next_weights *next, pending *rest) {
     const pith_activations *x = p->x;
     const add_group_fn add = add_group_of[c->n_tiles - 1][tokens == TOKENS];
     const size_t token = p->first_token + first;
@@ -314,6 +314,7 @@ static void register_tile(const pith_product *p, const chunk *c, size_t first, s
     for (size_t g = 0; g < c->n_groups; g++) {
         size_t left = c->n_lines - g * c->group_lines;
         in.n_lines = left < c->group_lines ? left : c->group_lines;
+        fetch_weights(next);
         add(&in, rest);
         in.lines += c->group_lines * PITH_EXPANDED_STEP;
         in.codes += c->group_lines * 4;
@@ -344,8 +345,7 @@ static void all_tokens(const pith_product *p, const chunk *c, next_weights *next
         size_t first = t + tokens <= n ? t : n - tokens;
         /* after the last token, the first one, for the next tiles */
         uintptr_t ahead = t + TOKENS >= n ? 0 - first * stride : tokens * stride;
-        fetch_weights(next);
-        register_tile(p, c, first, tokens, t - first, ahead, &rest);
+        register_tile(p, c, first, tokens, t - first, ahead, next, &rest);
     }
     finish_rest(&rest, c->n_tiles);
 }
@@ -411,7 +411,8 @@ void pith_many_tokens_vnni(const pith_product *p, const pith_packed_tiles *packe
             next_weights next = {.at = then + group * packed->group_bytes,
                                  .n_lines = chunk_groups * packed->group_bytes / PITH_LINE_BYTES,
                                  .tile_bytes = packed->tile_bytes};
-            next.share = (next.n_lines + register_tiles - 1) / register_tiles;
+            next.share =
+                (next.n_lines + c.n_groups * register_tiles - 1) / (c.n_groups * register_tiles);
             fetch_scales(packed, then, group);
             all_tokens(p, &c, &next);
         }
