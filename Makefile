@@ -76,12 +76,10 @@ all: lib $(BUILD)/pith $(BUILD)/pith.1 $(BUILD)/pith_sqlite.so examples ## build
 lib: $(BUILD)/libpith.a $(BUILD)/libpith.so $(BUILD)/pith.pc ## build libpith.a, libpith.so, pith.pc
 examples: $(EXAMPLES) ## build the programs in examples/
 
-$(BUILD)/simd/%.o: KERNEL := $(KERNEL_FLAGS)
-
 $(BUILD)/%.o: %.c
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) $(KERNEL) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -MMD -MP -c $< -o $@
 
 $(BUILD)/libpith.a: $(LIB_OBJS)
 	$(call say,AR)
@@ -254,10 +252,8 @@ gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow
 	unnoticed"; exit 1; else echo "$$gate fails, as it must"; fi; done
 
 FUZZ_BUILD := $(BUILD)/fuzz
-# Kernels without sanitizers: clang takes minutes for their unrolled tiles with them, asan and ubsan
-# have them, and the fuzzers are after what reads files.
 fuzz: ## every fuzz harness for FUZZ_SECONDS
-	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w KERNEL_FLAGS=-fno-sanitize=all \
+	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
 	  $(foreach f,$(FUZZERS),$(FUZZ_BUILD)/run/$(f))
 	@$(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) $(addprefix fuzz-,$(FUZZERS))
