@@ -187,8 +187,23 @@ typedef struct group_input {
     uintptr_t ahead; /* from codes to what is needed next */
 } group_input;
 
-/* Integer sums of one group, while the pending one is finished. Every 16 lines go through a line of
- * each token's codes, and fetch as much from `ahead`. */
+/* 16 lines, which are one of each token's codes; as much is fetched from `next`. Between the lines
+ * the tokens of f are finished, unless it is NULL (a constant). Moves lines and x on. */
+PITH_INLINE void block_sums(const uint8_t **lines, thirds *x, size_t stride, uintptr_t next,
+                            finisher *f, __m512i *sum, extent e) {
+    for (size_t t = 0; t < TOKENS; t++) {
+        line_sums(*lines, x, stride, 0, sum, e);
+        _mm_prefetch((const char *)(next + t * stride), _MM_HINT_T0);
+        if (f != NULL) {
+            finish_token(f, e.tiles);
+        }
+        line_sums(*lines, x, stride, 1, sum, e);
+        *lines += 2 * PITH_EXPANDED_STEP;
+        advance(x, 2, e.tokens);
+    }
+}
+
+/* Integer sums of one group, while the pending one is finished. */
 PITH_INLINE void group_sums(const group_input *in, const pending *p, __m512i *sum, extent e) {
     const uint8_t *lines = in->lines;
     const size_t stride = in->code_stride;
@@ -201,27 +216,14 @@ PITH_INLINE void group_sums(const group_input *in, const pending *p, __m512i *su
     }
     if (e.tokens == TOKENS && p->begin == 0 && p->end == TOKENS && left >= BLOCK_LINES) {
         finisher f = finish_from(p, e.tiles);
-        for (size_t t = 0; t < TOKENS; t++) {
-            line_sums(lines, &x, stride, 0, sum, e);
-            _mm_prefetch((const char *)(next + t * stride), _MM_HINT_T0);
-            finish_token(&f, e.tiles);
-            line_sums(lines, &x, stride, 1, sum, e);
-            lines += 2 * PITH_EXPANDED_STEP;
-            advance(&x, 2, e.tokens);
-        }
+        block_sums(&lines, &x, stride, next, &f, sum, e);
         next += PITH_LINE_BYTES;
         left -= BLOCK_LINES;
     } else {
         finish_rest(p, e.tiles);
     }
     for (; left >= BLOCK_LINES; left -= BLOCK_LINES) {
-        for (size_t t = 0; t < TOKENS; t++) {
-            line_sums(lines, &x, stride, 0, sum, e);
-            _mm_prefetch((const char *)(next + t * stride), _MM_HINT_T0);
-            line_sums(lines, &x, stride, 1, sum, e);
-            lines += 2 * PITH_EXPANDED_STEP;
-            advance(&x, 2, e.tokens);
-        }
+        block_sums(&lines, &x, stride, next, NULL, sum, e);
         next += PITH_LINE_BYTES;
     }
     for (; left > 0; left--) {
