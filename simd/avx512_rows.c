@@ -60,8 +60,7 @@ static bool has_codes(float a) {
     return a >= PITH_QUANTIZE_MIN && a <= 0x1.fffffep127f;
 }
 
-/* quantize_group for n elements (a constant, a multiple of 64 up to 256), which stay in registers.
- */
+/* quantize_group for n elements (a constant, 64 to 256 by 64), which stay in registers. */
 PITH_INLINE float quantize_whole(const float *x, size_t n, int8_t *codes, int32_t *sum) {
     __m512 v[PITH_INT4_GROUP / 16];
     __m512i largest[4];

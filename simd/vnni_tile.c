@@ -13,7 +13,7 @@
 #include "simd/blocks.h"
 
 enum {
-    TOKENS = 8,
+    TOKENS = PITH_MANY_TOKENS,
     TILES = PITH_EXPANDED_TILES,
     MAX_SUMS = TILES * TOKENS,
     CHUNK_LINES = 64,                  /* lines of each tile expanded at a time: 12 KB in all */

@@ -3,13 +3,11 @@
 #ifndef PITH_SIMD_VNNI_TILE_H
 #define PITH_SIMD_VNNI_TILE_H
 
-#include <stdbool.h>
-
 #include "simd/blocks.h"
 #include "simd/kernels.h"
 
 enum {
-    PITH_MANY_TOKENS = 8, /* fewest that pith_many_tokens_vnni takes */
+    PITH_MANY_TOKENS = 8, /* of a register tile: the fewest pith_many_tokens_vnni takes */
     PITH_EXPANDED_TILES = 3,
     PITH_EXPANDED_STEP = PITH_EXPANDED_TILES * PITH_LINE_BYTES, /* from line to line of a tile */
 };

@@ -108,7 +108,7 @@ check vnni_tile vpdpbusd add_group_1x4 add_group_1x8:16 add_group_2x4 add_group_
     add_group_3x8
 # A slice's block sums wait on the stack for their multipliers, of one or two tokens.
 check vnni_int4 vpdpbusd few_tile_1:2 few_tile_2:4 few_tile_3 few_tile_4 few_tile_6 few_tile_8
-check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_4 few_tile_3 few_tile_8
+check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_3 few_tile_4 few_tile_8
 # With one or two tokens a slice's block sums wait likewise. Sums of int4 groups stay in memory where
 # 16 registers do not hold them beside those of a block, and so do some of a slice's multipliers.
 check avx2_int4 vpmaddubsw few_tile_1:4 few_tile_2:8 few_tile_3:14 few_tile_4:20 \
