@@ -11,6 +11,7 @@
 #include "cli/chat_input.h"
 #include "cli/commands.h"
 #include "cli/model.h"
+#include "cli/suggest.h"
 
 typedef struct chat_settings {
     const char *model, *system;
@@ -189,19 +190,52 @@ static bool is_command(const char *line, size_t n_bytes, const char *command) {
     return n_bytes == strlen(command) && memcmp(line, command, n_bytes) == 0;
 }
 
+/* "/word" alone on a line is meant for the command, not for the model. */
+static bool looks_like_command(const char *line, size_t n_bytes) {
+    size_t n = 1;
+    while (n < n_bytes && line[n] >= 'a' && line[n] <= 'z') {
+        n++;
+    }
+    return n_bytes > 1 && line[0] == '/' && n == n_bytes;
+}
+
+static const char commands_help[] =
+    "/reset begins a new conversation, /help shows this, /quit or Ctrl-D ends";
+
+static void unknown_command(const chat *c, const char *line, size_t n_bytes) {
+    static const char *const names[] = {"reset", "help", "quit"};
+    char typed[32];
+    snprintf(typed, sizeof typed, "%.*s", (int)(n_bytes < 31 ? n_bytes - 1 : 30), line + 1);
+    const char *near = pith_nearest(typed, names, 3);
+    if (near != NULL) {
+        pith_cli_message(c->cli, "unknown command /%s; did you mean /%s?", typed, near);
+    } else {
+        pith_cli_message(c->cli, "unknown command /%s: %s", typed, commands_help);
+    }
+}
+
 static pith_status converse(chat *c, pith_error *error) {
     bool terminal = pith_chat_input_is_terminal(c->input);
     pith_status status = reset(c, error);
+    if (status == PITH_OK && terminal) {
+        pith_cli_message(c->cli, "%s", commands_help);
+    }
     while (status == PITH_OK && c->cli->output_error == 0) {
         const char *line;
         size_t n_bytes;
         bool end;
         status = pith_chat_input_read(c->input, &line, &n_bytes, &end, error);
-        if (status != PITH_OK || end || is_command(line, n_bytes, "/quit")) {
+        if (status != PITH_OK || end || is_command(line, n_bytes, "/quit") ||
+            is_command(line, n_bytes, "/exit") || is_command(line, n_bytes, "/bye")) {
             break;
         }
         if (is_command(line, n_bytes, "/reset")) {
             status = reset(c, error);
+        } else if (is_command(line, n_bytes, "/help")) {
+            pith_cli_message(c->cli, "%s", commands_help);
+        } else if (looks_like_command(line, n_bytes)) {
+            c->failed = true;
+            unknown_command(c, line, n_bytes);
         } else if (n_bytes > 0 && take_turn(c, line, n_bytes, error) != PITH_OK) {
             c->failed = true;
             pith_cli_message(c->cli, "%s", error->message);
@@ -243,6 +277,9 @@ static pith_status open_chat(chat *c, pith_error *error) {
 static int run(pith_cli *cli, const void *arguments) {
     chat c = {.cli = cli, .settings = arguments};
     pith_error error;
+    if (pith_cli_unescape_texts(&c.settings->sampling, &c.settings->system, 1, &error) != PITH_OK) {
+        return pith_cli_usage(cli, "%s", error.message);
+    }
     pith_bytes_init(&c.answer, &pith_malloc_allocator);
     pith_status status = open_chat(&c, &error);
     if (status == PITH_OK) {
@@ -267,7 +304,8 @@ const pith_command pith_command_chat = {
     .description =
         "Reads one message per line and writes the answers to standard output, in the markup the "
         "model was trained with (Llama 2 chat). On a terminal the line can be edited. Lines that "
-        "are commands: /reset begins a new conversation, /quit ends (so does Ctrl-D).\n\n"
+        "are commands: /reset begins a new conversation, /help lists the commands, /quit ends (so "
+        "does Ctrl-D).\n\n"
         "Ctrl-C ends an answer, clears a line, and on an empty line ends the command. A "
         "conversation that no longer fits in the context is refused, never cut.",
     .example = "pith chat llama2-chat.pith --system 'Answer in one sentence.'",

@@ -48,6 +48,13 @@ int pith_cli_finish(pith_cli *cli, int code);
 /* One line on standard error, without control characters. */
 void pith_cli_message(pith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for good news: only where standard error is a terminal, or with --verbose. */
+void pith_cli_tell(pith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* On a terminal says what the command waits for: "reading texts, one a line, from the terminal;
+ * Ctrl-D ends". `what`: "texts, one a line". */
+void pith_cli_await(pith_cli *cli, const char *what);
+
 /* Reports an error and gives the exit code: 130 without a message when the user stopped it. */
 int pith_cli_fail(pith_cli *cli, const pith_error *error);
 
@@ -100,6 +107,13 @@ pith_size_text pith_size_format(double amount, const char *unit);
 /* Reads all of a file, pipe or standard input ("-"), at most 256 MB; *text is malloc'ed and has a
  * NUL after its *n_bytes bytes. Errors: IO, FORMAT (too large), MEMORY, STOPPED. */
 pith_status pith_cli_read(const char *path, char **text, size_t *n_bytes, pith_error *error);
+
+/* Replaces the escapes \n, \t, \r, \e, \\, \", \', \xHH and \uHHHH in `text`, which gets
+ * shorter. Errors: ARGUMENT (another escape, \x00, a surrogate). */
+pith_status pith_cli_unescape(char *text, pith_error *error);
+
+/* Warns of Windows line endings, which cost a token each and mislead the model. */
+void pith_cli_warn_crlf(pith_cli *cli, const char *name, const char *text, size_t n_bytes);
 
 /* Standard input line by line; starts zeroed. */
 typedef struct pith_lines {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/commands.h"
 #include "cli/model.h"
@@ -37,6 +38,7 @@ static const pith_option options[] = {
      .choices = types,
      .required = true,
      .help = "numeric type of the linear layers",
+     .hint = "f32, f16, bf16, int8 or int4; int4 is the smallest and fastest, int8 nearly exact",
      .offset = offsetof(convert_settings, type)},
     {.name = "head-type",
      .kind = PITH_OPTION_CHOICE,
@@ -158,11 +160,21 @@ static pith_status check_paths(const convert_settings *settings, pith_error *err
     return PITH_OK;
 }
 
+static void tell_result(pith_cli *cli, const convert_settings *settings, double seconds) {
+    struct stat facts;
+    if (stat(settings->output, &facts) == 0) {
+        pith_cli_tell(cli, "wrote %s: %s, %s, %.0f s", settings->output,
+                      pith_size_format((double)facts.st_size, "B").text, types[settings->type - 1],
+                      seconds);
+    }
+}
+
 static int run(pith_cli *cli, const void *arguments) {
     const convert_settings *settings = arguments;
     report_list report = {.rows = NULL};
     pith_progress progress;
     pith_error error;
+    double start = pith_cli_seconds();
     cli->verbose = settings->verbose;
     pith_convert_options convert = {
         .type = (pith_type)(settings->type - 1),
@@ -181,6 +193,9 @@ static int run(pith_cli *cli, const void *arguments) {
         pith_progress_begin(&progress, cli, "weights");
         status = pith_convert(settings->source, settings->output, &convert, &error);
         pith_progress_end(&progress);
+    }
+    if (status == PITH_OK) {
+        tell_result(cli, settings, pith_cli_seconds() - start);
     }
     if (status == PITH_OK && report.failed) {
         status = pith_fail(&error, PITH_ERROR_MEMORY,

@@ -293,6 +293,7 @@ static int run(pith_cli *cli, const void *arguments) {
     if (status == PITH_OK) {
         e.model = model;
         e.n_embd = info.n_embd;
+        pith_cli_await(cli, settings->json ? "JSON Lines" : "texts, one a line");
         status = embed_all(&e, &error);
     }
     if (status == PITH_OK && e.n_cut != 0) {

@@ -327,7 +327,7 @@ static pith_status evaluate(pith_cli *cli, const eval_settings *settings, const 
         settings->reference_kv != 0 ? settings->reference_kv : settings->common.kv;
     size_t length = settings->context < info.n_context ? settings->context : info.n_context;
     pith_status status =
-        pith_windows_load(&windows, model, settings->text, length, settings->windows, error);
+        pith_windows_load(cli, &windows, model, settings->text, length, settings->windows, error);
     if (status == PITH_OK && reference != NULL) {
         status = check_reference(settings, &windows, model, reference, error);
     }

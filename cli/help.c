@@ -108,10 +108,11 @@ void pith_help_overview(pith_cli *cli, const pith_command *const *commands, size
     for (size_t i = 0; i < n; i++) {
         pith_cli_print(cli, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     }
-    pith_cli_print(cli,
-                   "\n'pith help COMMAND' explains one, 'pith help --man' prints the manual page,\n"
-                   "'pith --version' the version.\n\n"
-                   "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.\n");
+    pith_cli_print(
+        cli, "\n'pith help COMMAND' explains one, 'pith help --man' prints the manual page,\n"
+             "'pith version' the version, 'pith completion bash' (or zsh, fish) a script that\n"
+             "completes commands and options.\n\n"
+             "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.\n");
 }
 
 void pith_help_command(pith_cli *cli, const pith_command *command) {

@@ -138,7 +138,8 @@ static int run(pith_cli *cli, const void *arguments) {
     }
     pith_model_get_info(model, &info);
     size_t length = settings->context < info.n_context ? settings->context : info.n_context;
-    status = pith_windows_load(&windows, model, settings->text, length, settings->windows, &error);
+    status =
+        pith_windows_load(cli, &windows, model, settings->text, length, settings->windows, &error);
     if (status != PITH_OK) {
         goto done;
     }
@@ -157,6 +158,10 @@ static int run(pith_cli *cli, const void *arguments) {
     }
     if (status == PITH_OK) {
         status = pith_importance_save(to.importance, settings->output, &error);
+    }
+    if (status == PITH_OK) {
+        pith_cli_tell(cli, "wrote %s, from %zu tokens: give it to pith convert --importance",
+                      settings->output, pith_windows_targets(&windows));
     }
 done:
     pith_importance_free(to.importance);

@@ -127,6 +127,7 @@ done:
 
 pith_status pith_index_lines(pith_index *run, pith_error *error) {
     pith_lines lines = {.data = NULL};
+    pith_cli_await(run->cli, "JSON Lines");
     const char *line = NULL;
     size_t n_bytes = 0;
     size_t number = 0;

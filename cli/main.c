@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/help.h"
+#include "cli/suggest.h"
 #include "simd/kernels.h"
 
 static const pith_command *const commands[] = {
@@ -30,12 +32,18 @@ static const pith_command *find_command(const char *name) {
     return NULL;
 }
 
+/* The commands that are no table of options. */
+static const char *const plain_commands[] = {"help", "version", "completion"};
+
+enum { N_PLAIN = sizeof plain_commands / sizeof plain_commands[0] };
+
 static int unknown_command(pith_cli *cli, const char *name) {
-    const char *names[N_COMMANDS];
+    const char *names[N_COMMANDS + N_PLAIN];
     for (size_t i = 0; i < N_COMMANDS; i++) {
         names[i] = commands[i]->name;
     }
-    const char *near = pith_nearest(name, names, N_COMMANDS);
+    memcpy(names + N_COMMANDS, plain_commands, sizeof plain_commands);
+    const char *near = pith_nearest(name + strspn(name, "-"), names, N_COMMANDS + N_PLAIN);
     if (near != NULL) {
         return pith_cli_usage(cli, "unknown command '%s'; did you mean '%s'?", name, near);
     }
@@ -60,6 +68,11 @@ static void prepare_blas(void) {
     }
 }
 
+/* Any of up to three names. */
+static bool is_one_of(const char *argument, const char *a, const char *b, const char *c) {
+    return strcmp(argument, a) == 0 || strcmp(argument, b) == 0 || strcmp(argument, c) == 0;
+}
+
 static int show_help(pith_cli *cli, int argc, char **argv) {
     if (argc == 0) {
         pith_help_overview(cli, commands, N_COMMANDS);
@@ -67,6 +80,10 @@ static int show_help(pith_cli *cli, int argc, char **argv) {
     }
     if (argc > 1) {
         return pith_cli_usage(cli, "unexpected argument '%s'", argv[1]);
+    }
+    if (is_one_of(argv[0], "help", "version", "completion")) {
+        pith_help_overview(cli, commands, N_COMMANDS);
+        return PITH_EXIT_OK;
     }
     if (strcmp(argv[0], "--man") == 0) {
         pith_help_man(cli, commands, N_COMMANDS);
@@ -102,19 +119,30 @@ static int run_command(pith_cli *cli, const pith_command *command, int argc, cha
     return code;
 }
 
+static int show_version(pith_cli *cli) {
+    pith_cli_print(cli, "pith %s\n", pith_version());
+    return PITH_EXIT_OK;
+}
+
+static int print_completion(pith_cli *cli, int argc, char **argv) {
+    if (argc != 1 || !pith_completion_print(cli, argv[0], commands, N_COMMANDS)) {
+        return pith_cli_usage(cli, "completion takes one of bash, zsh, fish");
+    }
+    return PITH_EXIT_OK;
+}
+
 static int dispatch(pith_cli *cli, int argc, char **argv) {
     if (argc < 2) {
         return pith_cli_usage(cli, "a command is missing");
     }
-    if (strcmp(argv[1], "--version") == 0) {
-        pith_cli_print(cli, "pith %s\n", pith_version());
-        return PITH_EXIT_OK;
+    if (is_one_of(argv[1], "version", "--version", "-V")) {
+        return show_version(cli);
     }
-    if (strcmp(argv[1], "help") == 0) {
+    if (is_one_of(argv[1], "help", "--help", "-h")) {
         return show_help(cli, argc - 2, argv + 2);
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        return show_help(cli, 0, NULL);
+    if (strcmp(argv[1], "completion") == 0) {
+        return print_completion(cli, argc - 2, argv + 2);
     }
     const pith_command *command = find_command(argv[1]);
     if (command == NULL) {

@@ -98,6 +98,7 @@ const pith_option pith_sampling_options[] = {
      .high = 1 << 24,
      .help = "most tokens to generate, by default until the end token or a full "
              "context",
+     .hint = "leave it out for no limit",
      .offset = offsetof(pith_sampling_settings, max_tokens)},
     {.name = "temp",
      .kind = PITH_OPTION_REAL,
@@ -137,7 +138,7 @@ const pith_option pith_sampling_options[] = {
      .argument = "R",
      .low = 0,
      .high = 100,
-     .initial = "1.1",
+     .initial = "1",
      .help = "divide the logits of recent tokens by R; 0 or 1 is off",
      .offset = offsetof(pith_sampling_settings, repeat_penalty)},
     {.name = "frequency-penalty",
@@ -177,6 +178,11 @@ const pith_option pith_sampling_options[] = {
      .high = 256,
      .help = "end before this text; may be given up to 16 times",
      .offset = offsetof(pith_sampling_settings, stops)},
+    {.name = "escapes",
+     .letter = 'e',
+     .kind = PITH_OPTION_FLAG,
+     .help = "read \\n, \\t, \\\\, \\xHH, \\uHHHH and the like in the prompt, --system and --stop",
+     .offset = offsetof(pith_sampling_settings, escapes)},
     {.name = "speculate",
      .kind = PITH_OPTION_COUNT,
      .argument = "N",
@@ -297,6 +303,23 @@ pith_status pith_cli_generation(const pith_sampling_settings *settings,
         .speculate = settings->speculate,
     };
     return PITH_OK;
+}
+
+/* The texts lie in argv, whose strings belong to the program and may change. */
+static pith_status unescape(const char *text, pith_error *error) {
+    return text != NULL ? pith_cli_unescape((char *)text, error) : PITH_OK;
+}
+
+pith_status pith_cli_unescape_texts(const pith_sampling_settings *settings,
+                                    const char *const *texts, size_t n, pith_error *error) {
+    pith_status status = PITH_OK;
+    for (size_t i = 0; settings->escapes && status == PITH_OK && i < n; i++) {
+        status = unescape(texts[i], error);
+    }
+    for (size_t i = 0; settings->escapes && status == PITH_OK && i < settings->stops.n; i++) {
+        status = unescape(settings->stops.items[i], error);
+    }
+    return status;
 }
 
 void pith_cli_print_usage(pith_cli *cli, const pith_usage *usage, uint64_t seed) {

@@ -29,7 +29,7 @@ typedef struct pith_sampling_settings {
     size_t max_tokens, speculate;
     pith_seed seed;
     pith_texts stops;
-    bool stats;
+    bool escapes, stats;
 } pith_sampling_settings;
 
 extern const char *const pith_kv_types[]; /* choices of --kv */
@@ -61,6 +61,11 @@ pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t 
  * from `settings`. Errors: IO. */
 pith_status pith_cli_generation(const pith_sampling_settings *settings,
                                 pith_generate_params *params, pith_error *error);
+
+/* With --escapes: replaces the escapes in the stop strings and in `texts` [n], which are arguments
+ * of the command (NULL ones are passed over). Errors: ARGUMENT. */
+pith_status pith_cli_unescape_texts(const pith_sampling_settings *settings,
+                                    const char *const *texts, size_t n, pith_error *error);
 
 /* One line of figures on standard error. */
 void pith_cli_print_usage(pith_cli *cli, const pith_usage *usage, uint64_t seed);

@@ -1,7 +1,8 @@
 /* The option parser. Numbers are read strictly: decimal digits within the bounds of the table, no
- * sign of its own, no space, nothing after them. The nearest name is by edit distance (Levenshtein
- * 1966). */
+ * sign of its own, no space, nothing after them. */
 #include "cli/options.h"
+
+#include "cli/suggest.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -81,8 +82,9 @@ static pith_status bad_value(const pith_option *option, const char *text, pith_e
     switch (option->kind) {
     case PITH_OPTION_COUNT:
         return pith_fail(error, PITH_ERROR_ARGUMENT,
-                         "%s takes a whole number from %.0f to %.0f, not '%s'", name, option->low,
-                         option->high, text);
+                         "%s takes a whole number from %.0f to %.0f, not '%s'%s%s", name,
+                         option->low, option->high, text, option->hint != NULL ? ": " : "",
+                         option->hint != NULL ? option->hint : "");
     case PITH_OPTION_COUNTS:
         return pith_fail(error, PITH_ERROR_ARGUMENT,
                          "%s takes whole numbers from %.0f to %.0f separated by commas, not '%s'",
@@ -108,6 +110,7 @@ static pith_status bad_value(const pith_option *option, const char *text, pith_e
 static pith_status set_choice(const pith_option *option, const char *text, size_t *out,
                               pith_error *error) {
     char all[160] = "";
+    size_t n = 0;
     for (size_t i = 0; option->choices[i] != NULL; i++) {
         if (strcmp(option->choices[i], text) == 0) {
             *out = i + 1;
@@ -115,9 +118,12 @@ static pith_status set_choice(const pith_option *option, const char *text, size_
         }
         size_t used = strlen(all);
         snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", option->choices[i]);
+        n++;
     }
-    return pith_fail(error, PITH_ERROR_ARGUMENT, "--%s takes one of %s, not '%s'", option->name,
-                     all, text);
+    const char *near = pith_nearest(text, option->choices, n);
+    return pith_fail(error, PITH_ERROR_ARGUMENT, "--%s takes one of %s, not '%s'%s%s%s",
+                     option->name, all, text, near != NULL ? "; did you mean " : "",
+                     near != NULL ? near : "", near != NULL ? "?" : "");
 }
 
 static pith_status set_value(const pith_option *option, const char *text, void *field,
@@ -167,43 +173,6 @@ static pith_status set_value(const pith_option *option, const char *text, void *
     return good ? PITH_OK : bad_value(option, text, error);
 }
 
-/* One more than the edits that turn a into b, each at most MAX_NAME bytes long; 0 when longer. */
-static size_t edit_distance(const char *a, const char *b) {
-    size_t n_a = strlen(a);
-    size_t n_b = strlen(b);
-    size_t row[MAX_NAME + 1];
-    if (n_a > MAX_NAME || n_b > MAX_NAME) {
-        return 0;
-    }
-    for (size_t j = 0; j <= n_b; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= n_a; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n_b; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            size_t gap = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = change < gap ? change : gap;
-        }
-    }
-    return row[n_b] + 1;
-}
-
-const char *pith_nearest(const char *typed, const char *const *names, size_t n) {
-    const char *best = NULL;
-    size_t least = 2 + strlen(typed) / 3; /* more edits than that is another word */
-    for (size_t i = 0; i < n; i++) {
-        size_t distance = names[i] != NULL ? edit_distance(typed, names[i]) : 0;
-        if (distance != 0 && distance <= least) {
-            least = distance - 1;
-            best = names[i];
-        }
-    }
-    return best;
-}
-
 /* Finds an option by name [n], or by letter when `name` is NULL. */
 static const pith_option *find_option(const pith_command *command, const char *name, size_t n,
                                       char letter, size_t *offset) {
@@ -221,6 +190,21 @@ static const pith_option *find_option(const pith_command *command, const char *n
     return NULL;
 }
 
+/* "-m" and "--model" are how other programs are told the model. */
+static bool means_model(const pith_command *command, const char *name) {
+    const char *first = command->operands->name;
+    return first != NULL && strncmp(first, "MODEL", 5) == 0 &&
+           (strcmp(name, "m") == 0 || strcmp(name, "model") == 0 ||
+            strcmp(name, "model-path") == 0);
+}
+
+static pith_status unknown_model_option(const pith_command *command, const char *option,
+                                        pith_error *error) {
+    return pith_fail(error, PITH_ERROR_ARGUMENT,
+                     "unknown option %s; the model is an argument of its own: pith %s %s", option,
+                     command->name, command->operands->name);
+}
+
 static pith_status unknown_option(const pith_command *command, const char *name, size_t n,
                                   pith_error *error) {
     const char *names[MAX_NAMES];
@@ -233,6 +217,9 @@ static pith_status unknown_option(const pith_command *command, const char *name,
         }
     }
     snprintf(typed, sizeof typed, "%.*s", (int)(n < MAX_NAME ? n : MAX_NAME), name);
+    if (means_model(command, typed)) {
+        return unknown_model_option(command, "--model", error);
+    }
     const char *near = pith_nearest(typed, names, n_names);
     if (near != NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "unknown option --%s; did you mean --%s?",
@@ -252,6 +239,24 @@ typedef struct parse_state {
     size_t n_given;
 } parse_state;
 
+/* A value that is no number but a choice of another option ("-t int4") was meant for that one. */
+static pith_status suggest_choice(const pith_command *command, const char *value,
+                                  pith_error *error) {
+    for (const pith_option_group *group = command->groups; group->title != NULL; group++) {
+        for (const pith_option *option = group->options; option->name != NULL; option++) {
+            for (size_t i = 0; option->choices != NULL && option->choices[i] != NULL; i++) {
+                if (error != NULL && strcmp(option->choices[i], value) == 0) {
+                    char message[sizeof error->message];
+                    memcpy(message, error->message, sizeof message);
+                    return pith_fail(error, PITH_ERROR_ARGUMENT, "%s; did you mean --%s %s?",
+                                     message, option->name, value);
+                }
+            }
+        }
+    }
+    return PITH_ERROR_ARGUMENT;
+}
+
 /* Sets the option; its value is `value`, or the next argument when that is NULL. */
 static pith_status take_option(parse_state *state, const pith_option *option, size_t offset,
                                const char *value, pith_error *error) {
@@ -265,7 +270,9 @@ static pith_status take_option(parse_state *state, const pith_option *option, si
     if (state->n_given < MAX_NAMES) {
         state->given[state->n_given++] = option;
     }
-    return set_value(option, value, state->settings + offset, error);
+    pith_status status = set_value(option, value, state->settings + offset, error);
+    bool number = option->kind == PITH_OPTION_COUNT || option->kind == PITH_OPTION_REAL;
+    return status != PITH_OK && number ? suggest_choice(state->command, value, error) : status;
 }
 
 static pith_status take_long(parse_state *state, const char *argument, pith_error *error) {
@@ -282,7 +289,10 @@ static pith_status take_short(parse_state *state, const char *argument, pith_err
     size_t offset;
     const pith_option *option = find_option(state->command, NULL, 0, argument[0], &offset);
     if (option == NULL) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "unknown option -%c", argument[0]);
+        const char name[] = {argument[0], '\0'};
+        return means_model(state->command, name)
+                   ? unknown_model_option(state->command, "-m", error)
+                   : pith_fail(error, PITH_ERROR_ARGUMENT, "unknown option -%s", name);
     }
     return take_option(state, option, offset, argument[1] != 0 ? argument + 1 : NULL, error);
 }
@@ -341,8 +351,9 @@ static pith_status check_required(const parse_state *state, pith_error *error) {
                 given = given || state->given[g] == option;
             }
             if (!given) {
-                return pith_fail(error, PITH_ERROR_ARGUMENT, "--%s %s is missing", option->name,
-                                 option->argument);
+                return pith_fail(error, PITH_ERROR_ARGUMENT, "--%s %s is missing%s%s", option->name,
+                                 option->argument, option->hint != NULL ? ": " : "",
+                                 option->hint != NULL ? option->hint : "");
             }
         }
     }

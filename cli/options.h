@@ -39,7 +39,9 @@ typedef struct pith_option {
     const char *const *choices; /* NULL-terminated */
     const char *initial;        /* the default, read as if given first; NULL: zero */
     const char *help;
-    size_t offset; /* of the field, from the group's struct */
+    const char *hint; /* what to do, behind the message when the option is missing or its number is
+                         out of range; NULL: nothing */
+    size_t offset;    /* of the field, from the group's struct */
     bool required;
 } pith_option;
 
@@ -88,8 +90,5 @@ pith_status pith_options_parse(const pith_command *command, int argc, char **arg
 
 /* Reads the next number of a checked comma list and moves on; false at the end. */
 bool pith_counts_next(const char **list, size_t *value);
-
-/* The name (of `n`, one may be NULL) closest to what was typed, or NULL when none is near. */
-const char *pith_nearest(const char *typed, const char *const *names, size_t n);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool output_failed(pith_cli *cli) {
     if (cli->output_error == 0) {
@@ -87,6 +88,33 @@ void pith_cli_message(pith_cli *cli, const char *format, ...) {
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     write_message(cli, "", text);
+}
+
+void pith_cli_tell(pith_cli *cli, const char *format, ...) {
+    char text[1000];
+    if (!cli->verbose && isatty(STDERR_FILENO) == 0) {
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    write_message(cli, "", text);
+}
+
+void pith_cli_await(pith_cli *cli, const char *what) {
+    if (isatty(STDIN_FILENO) != 0) {
+        pith_cli_message(cli, "reading %s, from the terminal; Ctrl-D ends", what);
+    }
+}
+
+void pith_cli_warn_crlf(pith_cli *cli, const char *name, const char *text, size_t n_bytes) {
+    if (memmem(text, n_bytes, "\r\n", 2) != NULL) {
+        pith_cli_message(cli,
+                         "warning: %s has Windows line endings (CRLF): each costs a token that the "
+                         "model rarely saw; sed 's/\\r$//' takes them out",
+                         name);
+    }
 }
 
 void pith_cli_log(void *user, pith_log_level level, const char *message) {

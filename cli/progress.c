@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,10 +27,16 @@ pith_size_text pith_size_format(double amount, const char *unit) {
     return out;
 }
 
+/* A dumb terminal cannot erase a line. */
+static bool can_draw(void) {
+    const char *terminal = getenv("TERM");
+    return isatty(STDERR_FILENO) != 0 && (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
 void pith_progress_begin(pith_progress *progress, pith_cli *cli, const char *unit) {
     double now = pith_cli_seconds();
-    *progress = (pith_progress){
-        .cli = cli, .unit = unit, .shown = isatty(STDERR_FILENO) != 0, .start = now, .drawn = now};
+    *progress =
+        (pith_progress){.cli = cli, .unit = unit, .shown = can_draw(), .start = now, .drawn = now};
 }
 
 void pith_progress_update(pith_progress *progress, size_t done, size_t total) {

@@ -11,7 +11,7 @@
 #include "cli/model.h"
 
 typedef struct run_settings {
-    const char *model;
+    const char *model, *operand;
     const char *prompt, *prompt_file, *prefix, *suffix, *session;
     bool suffix_first, special, ignore_eos;
     pith_sampling_settings sampling;
@@ -21,6 +21,10 @@ typedef struct run_settings {
 
 static const pith_operand operands[] = {
     {.name = "MODEL.pith", .help = "the model", .offset = offsetof(run_settings, model)},
+    {.name = "PROMPT",
+     .optional = true,
+     .help = "text to continue, as with --prompt",
+     .offset = offsetof(run_settings, operand)},
     {.name = NULL},
 };
 
@@ -35,7 +39,8 @@ static const pith_option prompt_options[] = {
      .letter = 'f',
      .kind = PITH_OPTION_TEXT,
      .argument = "FILE",
-     .help = "file with the text to continue, taken as it is; - reads standard input",
+     .help = "file with the text to continue, taken as it is, its last newline too; - reads "
+             "standard input",
      .offset = offsetof(run_settings, prompt_file)},
     {.name = "prefix",
      .kind = PITH_OPTION_TEXT,
@@ -119,23 +124,39 @@ done:
     return status;
 }
 
-static pith_status read_prompt(const pith_model *model, const run_settings *settings,
+/* The newline that echo puts behind a prompt is not part of it. */
+static size_t without_line_end(const char *text, size_t n) {
+    n -= n > 0 && text[n - 1] == '\n';
+    n -= n > 0 && text[n - 1] == '\r';
+    return n;
+}
+
+static pith_status read_prompt(pith_cli *cli, const pith_model *model, const run_settings *settings,
                                int32_t **tokens, size_t *n_tokens, pith_error *error) {
     if (settings->prefix != NULL) {
         return read_infill(model, settings, tokens, n_tokens, error);
     }
-    const char *text = settings->prompt != NULL ? settings->prompt : "";
-    size_t n_bytes = strlen(text);
+    const char *text = settings->prompt != NULL ? settings->prompt : settings->operand;
+    size_t n_bytes = text != NULL ? strlen(text) : 0;
     char *file_text = NULL;
     pith_status status = PITH_OK;
     if (settings->prompt_file != NULL) {
         status = pith_cli_read(settings->prompt_file, &file_text, &n_bytes, error);
         text = file_text;
+    } else if (text == NULL && isatty(STDIN_FILENO) == 0) {
+        status = pith_cli_read("-", &file_text, &n_bytes, error);
+        text = file_text;
+        n_bytes = status == PITH_OK ? without_line_end(text, n_bytes) : 0;
+    }
+    if (status == PITH_OK && file_text != NULL) {
+        bool named = settings->prompt_file != NULL && strcmp(settings->prompt_file, "-") != 0;
+        pith_cli_warn_crlf(cli, named ? settings->prompt_file : "standard input", text, n_bytes);
     }
     if (status == PITH_OK) {
         unsigned flags =
             PITH_TOKENIZE_BOS | (settings->special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0);
-        status = pith_cli_tokenize(model, text, n_bytes, flags, tokens, n_tokens, error);
+        status = pith_cli_tokenize(model, text != NULL ? text : "", n_bytes, flags, tokens,
+                                   n_tokens, error);
     }
     if (status == PITH_OK && *n_tokens == 0) {
         status = pith_fail(error, PITH_ERROR_ARGUMENT,
@@ -233,9 +254,14 @@ static int run(pith_cli *cli, const void *arguments) {
     if ((settings->prefix != NULL) != (settings->suffix != NULL)) {
         return pith_cli_usage(cli, "--prefix and --suffix go together");
     }
-    if ((settings->prompt != NULL) + (settings->prompt_file != NULL) + (settings->prefix != NULL) >
+    if ((settings->prompt != NULL) + (settings->operand != NULL) + (settings->prompt_file != NULL) +
+            (settings->prefix != NULL) >
         1) {
-        return pith_cli_usage(cli, "--prompt, --file and --prefix exclude each other");
+        return pith_cli_usage(cli, "PROMPT, --prompt, --file and --prefix exclude each other");
+    }
+    const char *const texts[] = {settings->prompt, settings->operand};
+    if (pith_cli_unescape_texts(&settings->sampling, texts, 2, &error) != PITH_OK) {
+        return pith_cli_usage(cli, "%s", error.message);
     }
     if (settings->suffix_first && settings->prefix == NULL) {
         return pith_cli_usage(cli, "--suffix-first needs --prefix and --suffix");
@@ -248,7 +274,7 @@ static int run(pith_cli *cli, const void *arguments) {
         status = pith_cli_open_decoder(cli, &settings->common, settings->model, &model, &error);
     }
     if (status == PITH_OK) {
-        status = read_prompt(model, settings, &tokens, &n_tokens, &error);
+        status = read_prompt(cli, model, settings, &tokens, &n_tokens, &error);
     }
     if (status == PITH_OK) {
         status = generate(cli, model, settings, tokens, n_tokens, &error);
@@ -264,9 +290,11 @@ const pith_command pith_command_run = {
     .description =
         "Writes the generated text to standard output as it comes; the prompt is not repeated. "
         "The model's beginning-of-text token is put in front, so an empty prompt lets the model "
-        "begin by itself.\n\n"
+        "begin by itself. Without PROMPT, --prompt, --file and --prefix the prompt is read from "
+        "standard input, unless that is a terminal; one newline at its end is dropped.\n\n"
         "With --prefix and --suffix a Code Llama model writes what belongs between two files.",
-    .example = "pith run tale.pith -p 'Once upon a time' -n 100\n"
+    .example = "pith run tale.pith 'Once upon a time' -n 100\n"
+               "echo 'Once upon a time' | pith run tale.pith\n"
                "pith run codellama.pith --prefix before.c --suffix after.c --temp 0",
     .operands = operands,
     .groups = groups,

@@ -195,6 +195,10 @@ static int run_lines(pith_cli *cli, const tokenize_settings *settings, line_fn f
     bool end = false;
     pith_status status =
         pith_cli_open_model(cli, &settings->common, settings->model, true, &model, &error);
+    if (status == PITH_OK) {
+        pith_cli_await(cli, settings->json || fn == detokenize_line ? "JSON Lines"
+                                                                    : "texts, one a line");
+    }
     while (status == PITH_OK && cli->output_error == 0) {
         if (pith_interrupted()) {
             status = pith_fail(&error, PITH_ERROR_STOPPED, "interrupted");

@@ -7,8 +7,8 @@
 #include "cli/cli.h"
 #include "cli/model.h"
 
-pith_status pith_windows_load(pith_windows *out, const pith_model *model, const char *path,
-                              size_t length, size_t limit, pith_error *error) {
+pith_status pith_windows_load(pith_cli *cli, pith_windows *out, const pith_model *model,
+                              const char *path, size_t length, size_t limit, pith_error *error) {
     pith_model_info info;
     pith_windows windows = {.length = length};
     char *text = NULL;
@@ -17,6 +17,7 @@ pith_status pith_windows_load(pith_windows *out, const pith_model *model, const 
     windows.bos = info.bos;
     pith_status status = pith_cli_read(path, &text, &n_bytes, error);
     if (status == PITH_OK) {
+        pith_cli_warn_crlf(cli, path, text, n_bytes);
         status =
             pith_cli_tokenize(model, text, n_bytes, 0, &windows.tokens, &windows.n_tokens, error);
         if (status != PITH_OK) {

@@ -2,7 +2,7 @@
 #ifndef PITH_CLI_WINDOWS_H
 #define PITH_CLI_WINDOWS_H
 
-#include "base/status.h"
+#include "cli/cli.h"
 
 /* Every token of the text is predicted exactly once (without a beginning-of-text token all but the
  * first). Window i holds `length` input tokens, the last one fewer, and as many targets: input j is
@@ -16,10 +16,11 @@ typedef struct pith_windows {
     size_t n; /* windows */
 } pith_windows;
 
-/* Reads and encodes the text in `path`. Windows have `length` inputs; at most `limit` of them are
- * used (0: all). Errors: IO, FORMAT (nothing to predict), TEXT, MEMORY. */
-pith_status pith_windows_load(pith_windows *out, const pith_model *model, const char *path,
-                              size_t length, size_t limit, pith_error *error);
+/* Reads and encodes the text in `path`, with a warning when it has Windows line endings. Windows
+ * have `length` inputs; at most `limit` of them are used (0: all). Errors: IO, FORMAT (nothing to
+ * predict), TEXT, MEMORY. */
+pith_status pith_windows_load(pith_cli *cli, pith_windows *out, const pith_model *model,
+                              const char *path, size_t length, size_t limit, pith_error *error);
 void pith_windows_release(pith_windows *windows);
 
 /* Inputs [length] of window i and its targets (borrowed); returns how many there are. */

@@ -1,10 +1,27 @@
 /* Opening and freeing a model, and the facts about it. */
 #include "engine/model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/embed.h"
 #include "engine/rope.h"
+
+static pith_status fail_isa(const char *name, pith_error *error) {
+    char all[120] = "";
+    for (size_t i = 0; pith_kernel_names[i] != NULL; i++) {
+        size_t used = strlen(all);
+        if (pith_kernels_find(pith_kernel_names[i]) != NULL) {
+            snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? ", " : "",
+                     pith_kernel_names[i]);
+        }
+    }
+    return pith_fail(
+        error, PITH_ERROR_UNSUPPORTED,
+        "instruction set \"%s\" is unknown or not available on this machine, which has "
+        "%s",
+        name, all);
+}
 
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
                                pith_error *error) {
@@ -20,9 +37,7 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
     model->infill = (pith_infill_ids){-1, -1, -1, -1};
     model->kernels = pith_kernels_find(options->isa);
     if (model->kernels == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "instruction set \"%s\" is unknown or not available on this machine",
-                         options->isa);
+        return fail_isa(options->isa, error);
     }
     return pith_pool_new(&model->pool, options->n_threads, &model->allocator, error);
 }

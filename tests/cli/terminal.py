@@ -20,7 +20,7 @@ class Terminal:
         if self.pid == 0:
             if output is not None:
                 os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-            os.environ["TERM"] = "xterm"
+            os.environ["TERM"] = os.environ.get("PITH_TEST_TERM", "xterm")
             os.execv(command[0], command)
         self.text = ""
         self.before = termios.tcgetattr(self.fd)
@@ -77,9 +77,11 @@ def check(condition, what, terminal):
 def test_editing(pith, chat):
     t = Terminal(pith, "chat", chat, "-n", "8", "--temp", "0")
     check(t.prompt(), "no prompt", t)
+    check("/quit or Ctrl-D ends" in t.text, "chat does not say how to leave", t)
     seen = len(t.text)
-    t.send("/quix\n")  # no command, so it is answered
-    check(t.read_until("\n> ", seen) and t.prompt(), "no prompt after the answer", t)
+    t.send("/quix\n")
+    check(t.read_until("mean /quit?", seen), "no suggestion for /quix", t)
+    check(t.read_until("\n> ", seen) and t.prompt(), "no prompt after the message", t)
     t.send("\x1b[A\x7ft\n")  # the line before from the history, its last character corrected
     check(t.finish() == 0, "the corrected line is not /quit", t)
     t = Terminal(pith, "chat", chat)
@@ -131,6 +133,21 @@ def test_run(pith, tale):
     check(t.text.endswith("\n"), "no newline after the text on a terminal", t)
 
 
+def test_waiting(pith, tale):
+    t = Terminal(pith, "tokenize", tale)
+    check(t.read_until("Ctrl-D ends"), "tokenize waits for the terminal without a word", t)
+    t.send("\x04")
+    check(t.finish() == 0, "Ctrl-D does not end tokenize", t)
+
+
+def test_dumb_terminal(pith, tale, text):
+    os.environ["PITH_TEST_TERM"] = "dumb"
+    t = Terminal(pith, "eval", tale, text, "-w", "2")
+    del os.environ["PITH_TEST_TERM"]
+    check(t.finish() == 0, "eval on a dumb terminal", t)
+    check("\x1b" not in t.text and "perplexity" in t.text, "a bar on a dumb terminal", t)
+
+
 def test_progress(pith, tale, text):
     t = Terminal(pith, "eval", tale, text)
     check(t.read_until("% "), "no progress bar", t)
@@ -146,6 +163,8 @@ def main():
     test_interrupted_answer(pith, chat, chat + ".out")
     test_terminal_is_restored(pith, chat)
     test_run(pith, tale)
+    test_waiting(pith, tale)
+    test_dumb_terminal(pith, tale, "golden/tale-valid.txt")
     test_progress(pith, tale, "golden/tale-valid.txt")
     return 1 if failures else 0
 

@@ -32,4 +32,10 @@ printf 'hello\n' >"$T/input"
 expect 0 "$PITH" chat "$CHAT" -c 24 --temp 0 <"$T/input"
 says 'the context of 24 tokens is full: /reset'
 
+printf '/rest\n/nonsense\n/help\nhello\n/bye\nnever read\n' >"$T/input"
+expect 1 "$PITH" chat "$CHAT" -n 4 --temp 0 <"$T/input"
+says 'unknown command /rest; did you mean /reset'
+says 'unknown command /nonsense: /reset begins'
+is "only hello is answered" "$(wc -l <"$T/out")" = 1
+
 expect 0 python3 tests/cli/terminal.py "$PITH" "$CHAT" "$TALE"

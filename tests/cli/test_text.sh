@@ -62,6 +62,43 @@ for how in "-f $T/prompt" "-f -" "-f /dev/stdin" "-f $T/prompt -t 1" "-f $T/prom
     expect 0 "$PITH" run "$TALE" $how -n 20 --temp 0 <"$T/prompt"
     is "run $how gives the same text" "$(cat "$T/greedy")" = "$(cat "$T/out")"
 done
+expect 0 "$PITH" run "$TALE" 'Once upon a time' -n 20 --temp 0
+is "an operand is the prompt" "$(cat "$T/greedy")" = "$(cat "$T/out")"
+for end in '' '\n' '\r\n'; do
+    # shellcheck disable=SC2059
+    printf "Once upon a time$end" | "$PITH" run "$TALE" -n 20 --temp 0 >"$T/out" 2>"$T/err"
+    is "standard input is the prompt" "$(cat "$T/greedy")" = "$(cat "$T/out")"
+    silent
+done
+echo 'not read' | "$PITH" run "$TALE" -p 'Once upon a time' -n 20 --temp 0 >"$T/out"
+is "standard input is left alone when there is a prompt" "$(cat "$T/greedy")" = "$(cat "$T/out")"
+fails 2 "exclude each other" "$PITH" run "$TALE" 'Once' -p 'upon'
+fails 2 "exclude each other" "$PITH" run "$TALE" 'Once' -f "$T/prompt"
+expect 0 "$PITH" run "$TALE" -e 'Once\x20upon \u0061 time' -n 20 --temp 0
+is "escapes are read with -e" "$(cat "$T/greedy")" = "$(cat "$T/out")"
+fails 2 "'.q' is no escape" "$PITH" run "$TALE" -e 'a\q'
+fails 2 "'.x0' is no escape" "$PITH" run "$TALE" -e 'a\x0'
+fails 2 "is no escape" "$PITH" run "$TALE" -e 'a\x00'
+fails 2 "is no escape" "$PITH" run "$TALE" -e 'a\ud800'
+expect 0 "$PITH" run "$TALE" -e 'Once upon a time' -n 100 --temp 0 --stop '\x20who\x20' --stats
+says 'ended by stop text'
+printf 'Once upon\r\na time' >"$T/crlf"
+for how in "run $TALE -n 2 -f $T/crlf" "eval $TALE $T/crlf" \
+    "importance $TALE $T/crlf --out $T/crlf.importance"; do
+    # shellcheck disable=SC2086
+    expect 0 "$PITH" $how
+    says 'crlf has Windows line endings'
+    one_line
+done
+
+# Temperature 0 is the most likely token, whatever stands before it: no penalty unless asked for.
+expect 0 "$PITH" run "$TALE" -p 'the the the the' -n 60 --temp 0
+cp "$T/out" "$T/greedy-repeats"
+expect 0 "$PITH" run "$TALE" -p 'the the the the' -n 60 --temp 0 --repeat-penalty 1
+is "no repeat penalty by default" "$(cat "$T/greedy-repeats")" = "$(cat "$T/out")"
+expect 0 "$PITH" run "$TALE" -p 'the the the the' -n 60 --temp 0 --repeat-penalty 1.1
+is "a repeat penalty changes it" "$(cat "$T/greedy-repeats")" != "$(cat "$T/out")"
+
 expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 20 --seed 5 --stats
 says 'prompt 5 tokens .*first token after .* generated 20 tokens .*tokens/s.*seed 5$'
 one_line
@@ -70,8 +107,8 @@ expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 20 --seed 5 -t 1
 is "a seed gives the same text again" "$(cat "$T/seed5")" = "$(cat "$T/out")"
 expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 20 --seed 6
 is "another seed gives another text" "$(cat "$T/seed5")" != "$(cat "$T/out")"
-expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 200 --temp 0 --stop ' the ' --stop nowhere --stats
-is "the text ends before the stop text" -z "$(grep ' the ' "$T/out")"
+expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 200 --temp 0 --stop ' who ' --stop nowhere --stats
+is "the text ends before the stop text" -z "$(grep ' who ' "$T/out")"
 says 'ended by stop text'
 for how in "--temp 0 --repeat-penalty 1" "--seed 3 --temp 0.6" "--seed 4 --stop she"; do
     # shellcheck disable=SC2086
@@ -128,7 +165,7 @@ printf 'int main(void) {\n' >"$T/prefix"
 printf '}\n' >"$T/suffix"
 infill() {
     expect 0 "$PITH" run "$T/infill.pith" --prefix "$T/prefix" --suffix "$T/suffix" -n 8 --temp 0 \
-        --stats "$@"
+        --repeat-penalty 1.1 --stats "$@"
 }
 infill
 cp "$T/out" "$T/infilled"

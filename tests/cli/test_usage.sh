@@ -21,7 +21,7 @@ fails 2 "unknown command 'xyzzy'" "$PITH" xyzzy
 fails 2 "unknown command 'nothing'" "$PITH" help nothing
 fails 2 "MODEL.pith is missing" "$PITH" run
 fails 2 "MODEL.pith is empty" "$PITH" run ''
-fails 2 "unexpected argument 'more'" "$PITH" run "$TALE" more
+fails 2 "unexpected argument 'more'" "$PITH" run "$TALE" some more
 fails 2 "unknown option --tmp; did you mean --temp" "$PITH" run "$TALE" --tmp 1
 fails 2 "unknown option --quite-another" "$PITH" run "$TALE" --quite-another
 fails 2 "unknown option -z" "$PITH" run "$TALE" -z
@@ -58,6 +58,57 @@ fails 2 "not '1,,2'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 1,,2
 fails 2 "not '1,2,'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 1,2,
 fails 2 "not '-1'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens -1
 fails 2 "not '2147483648'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 2147483648
+
+# What other programs call it, and what was probably meant.
+fails 2 "unknown option --temperature; did you mean --temp" "$PITH" run "$TALE" --temperature 0
+fails 2 "did you mean --n-predict" "$PITH" run "$TALE" --max-tokens 5
+fails 2 "did you mean --n-predict" "$PITH" run "$TALE" --max_tokens 5
+fails 2 "did you mean --context" "$PITH" run "$TALE" --ctx-size 5
+fails 2 "did you mean --context" "$PITH" run "$TALE" --cont 5
+fails 2 "not '-1': leave it out for no limit" "$PITH" run "$TALE" -n -1
+fails 2 "-m; the model is an argument of its own: pith run MODEL.pith" "$PITH" run -m "$TALE"
+fails 2 "--model; the model is an argument" "$PITH" embed --model="$TALE"
+fails 2 "did you mean --type" "$PITH" convert "$SOURCE" "$T/x.pith" --quantize int4
+fails 2 "'q4_0'; did you mean int4" "$PITH" convert "$SOURCE" "$T/x.pith" --type q4_0
+fails 2 "'Q8_0'; did you mean int8" "$PITH" convert "$SOURCE" "$T/x.pith" --type Q8_0
+fails 2 "'int4'; did you mean --type int4" "$PITH" convert "$SOURCE" "$T/x.pith" -t int4
+fails 2 "type TYPE is missing: f32, .* int4 is the smallest" "$PITH" convert "$SOURCE" "$T/x.pith"
+fails 2 "did you mean 'help'" "$PITH" halp
+fails 2 "did you mean 'version'" "$PITH" --versoin
+fails 2 "did you mean 'convert'" "$PITH" quantise
+fails 2 "did you mean 'inspect'" "$PITH" show
+fails 2 "unknown command 'pull'" "$PITH" pull
+is "no suggestion for pull" -z "$(grep 'did you mean' "$T/err")"
+fails 1 'unknown or not available on this machine, which has .*scalar' "$PITH" run "$TALE" --isa nope
+for form in version -V; do
+    expect 0 "$PITH" $form
+    prints '^pith [0-9]'
+done
+expect 0 "$PITH" --help run
+prints '^Usage: pith run'
+
+# Completion, by shells that are here.
+fails 2 "one of bash, zsh, fish" "$PITH" completion
+fails 2 "one of bash, zsh, fish" "$PITH" completion tcsh
+for shell in bash zsh fish; do
+    expect 0 "$PITH" completion $shell
+    prints 'temp'
+    if command -v $shell >/dev/null; then
+        cp "$T/out" "$T/completion.$shell"
+        expect 0 $shell -n "$T/completion.$shell"
+        silent
+    else
+        skip "completion: no $shell"
+    fi
+done
+complete_bash() {
+    bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _pith; echo "${COMPREPLY[*]}"' \
+        bash "$T/completion.bash" "$@"
+}
+is "commands are completed" "$(complete_bash pith tok)" = tokenize
+is "options are completed" "$(complete_bash pith run m.pith --top)" = '--top-k --top-p'
+is "choices are completed" "$(complete_bash pith convert a b --type int)" = 'int8 int4'
+is "files are left to the shell" -z "$(complete_bash pith run weights)"
 
 # Forms of options that mean the same.
 for form in '-t 1 -n 8' '-t1 -n8' '--threads 1 --n-predict 8' '--threads=1 --n-predict=8' \
