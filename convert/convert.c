@@ -161,6 +161,63 @@ static pith_status read_importance(conversion *c, pith_error *error) {
     return status == PITH_OK ? pith_sources_add_path(&c->sources, path, &index, error) : status;
 }
 
+/* True for the matrices whose quantisation the importance file guides: linear layers and the head.
+ * The embedding is a table that no product reads, or a tied head, whose inputs would not be those
+ * of a table. */
+static bool uses_importance(const pith_plan_part *part) {
+    return (part->type == PITH_TYPE_INT4 || part->type == PITH_TYPE_INT8) &&
+           strcmp(part->slot.name, "model.embed_tokens.weight") != 0;
+}
+
+static const pith_plan_part *find_part(const pith_plan *plan, const char *name) {
+    for (size_t i = 0; i < plan->n; i++) {
+        if (strcmp(plan->parts[i].slot.name, name) == 0) {
+            return &plan->parts[i];
+        }
+    }
+    return NULL;
+}
+
+/* A file of another model would change nothing, or only some layers, without a word. */
+static pith_status check_importance(const conversion *c, pith_error *error) {
+    const char *path = c->options->importance_path;
+    size_t n_used = 0;
+    for (size_t i = 0; c->importance != NULL && i < c->plan.n; i++) {
+        const pith_plan_part *part = &c->plan.parts[i];
+        if (!uses_importance(part)) {
+            continue;
+        }
+        size_t width = pith_importance_width(c->importance, part->slot.name);
+        n_used++;
+        if (width == 0) {
+            return pith_fail(error, PITH_ERROR_FORMAT, "%s is of another model: it has no %s", path,
+                             part->slot.name);
+        }
+        if (width != part->slot.cols) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s is of another model: %s has %zu columns, here %zu", path,
+                             part->slot.name, width, part->slot.cols);
+        }
+    }
+    if (c->importance != NULL && n_used == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "%s: an importance file is used for int4 and int8 only, not for %s", path,
+                         pith_type_name(c->type));
+    }
+    size_t width;
+    const char *name;
+    for (size_t i = 0;
+         c->importance != NULL && (name = pith_importance_name(c->importance, i, &width)) != NULL;
+         i++) {
+        /* Of a tied head it has the inputs too. */
+        if (find_part(&c->plan, name) == NULL && strcmp(name, "lm_head.weight") != 0) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s is of another model: this one has no %.150s", path, name);
+        }
+    }
+    return PITH_OK;
+}
+
 /* A tied head that is stored nevertheless should be the embedding. *same is true otherwise too. */
 static pith_status compare_tied_head(const conversion *c, bool *same, pith_error *error) {
     pith_hf_tensor head, embed;
@@ -239,7 +296,10 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
     if (status == PITH_OK) {
         status = read_importance(c, error);
     }
-    return status == PITH_OK ? make_plan(c, error) : status;
+    if (status == PITH_OK) {
+        status = make_plan(c, error);
+    }
+    return status == PITH_OK ? check_importance(c, error) : status;
 }
 
 /* ---- Declaring ------------------------------------------------------------------------------- */

@@ -127,6 +127,19 @@ const float *pith_importance_find(const pith_importance *importance, const char 
     return e != NULL && e->n_cols == n_cols ? e->means : NULL;
 }
 
+const char *pith_importance_name(const pith_importance *importance, size_t i, size_t *n_cols) {
+    if (i >= importance->n) {
+        return NULL;
+    }
+    *n_cols = importance->entries[i].n_cols;
+    return importance->entries[i].name;
+}
+
+size_t pith_importance_width(const pith_importance *importance, const char *name) {
+    const entry *e = find_entry(importance, name);
+    return e != NULL ? e->n_cols : 0;
+}
+
 /* ---- The file -------------------------------------------------------------------------------- */
 
 static int append_text(const char *text, size_t n, void *bytes) {

@@ -29,4 +29,10 @@ pith_status pith_importance_load(pith_importance **out, const char *path,
 const float *pith_importance_find(const pith_importance *importance, const char *name,
                                   size_t n_cols);
 
+/* The i-th matrix of the file and its columns; NULL when i is beyond the last one. */
+const char *pith_importance_name(const pith_importance *importance, size_t i, size_t *n_cols);
+
+/* Columns of a matrix; 0 when the file does not have it. */
+size_t pith_importance_width(const pith_importance *importance, const char *name);
+
 #endif
