@@ -195,7 +195,8 @@ PITH_API pith_status pith_detokenize(const pith_model *model, const int32_t *tok
                                      pith_error *error);
 
 /* The vocabulary's own spelling of one token ("▁the", "<0x0A>"), owned by the model, not
- * NUL-terminated. Errors: ARGUMENT, TOKEN. */
+ * NUL-terminated. A byte-level BPE piece is its bytes (" the"), which need not be whole UTF-8
+ * characters. Errors: ARGUMENT, TOKEN. */
 PITH_API pith_status pith_token_text(const pith_model *model, int32_t token, const char **text,
                                      size_t *n_bytes, pith_error *error);
 
