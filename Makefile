@@ -120,7 +120,7 @@ $(BUILD)/pith.1: $(BUILD)/pith
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -lm -Wl,-rpath,'$$ORIGIN/..'
 
 # ---- The two commands of a fresh machine ---------------------------------------------------------
 
