@@ -173,7 +173,7 @@ golden-scripts: $(BUILD)/pith ## the independent numpy implementation against th
 	$(PYTHON) golden/check_encoder.py $(BUILD)/pith
 	$(PYTHON) golden/check_bert.py $(BUILD)/pith
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
-	PITH=$(BUILD)/pith tests/cli/run.sh
+	PITH=$(BUILD)/pith PYTHON=$(PYTHON) tests/cli/run.sh
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
 $(BUILD)/plain/%.o: %.c
