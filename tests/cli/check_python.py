@@ -208,10 +208,10 @@ def test_python_39_can_read_it():
 # ---- The library ---------------------------------------------------------------------------------
 
 
-def python(code, **environment):
-    """Runs code in a fresh interpreter; its exit code and what it wrote."""
+def python(code, before="", **environment):
+    """Runs code in a fresh interpreter that has imported pith; its exit code and what it wrote."""
     done = subprocess.run([sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[1])\n"
-                           "import pith\n" + code, os.path.join(ROOT, "examples"), TALE],
+                           f"{before}\nimport pith\n{code}", os.path.join(ROOT, "examples"), TALE],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                           env={**os.environ, **environment})
     return done.returncode, done.stdout.decode()
@@ -469,9 +469,10 @@ left_lengths = {}
 
 
 def test_an_interpreter_ends_within_a_loop():
-    same(python("g = pith.Model(sys.argv[2]).session().generate('Once')\n"
-                "for piece in g: break\nprint(len(piece) > 0)", PITH_LIBRARY=LIBRARY),
-         (0, "True\n"))
+    code, text = python("g = pith.Model(sys.argv[2]).session().generate('Once')\n"
+                        "for piece in g: break\nprint(g.usage)", PITH_LIBRARY=LIBRARY,
+                        before="import atexit; atexit.register(lambda: print(g.usage.finish))")
+    same((code, text), (0, "None\nstopped\n"))
 
 
 def test_errors_of_a_generation_arrive():
@@ -578,12 +579,34 @@ def test_threads_share_a_model():
     same(texts, [expected] * len(texts))
 
 
+def count_calls(library, name, calls):
+    function = getattr(library, name)
+
+    def counted(*arguments):
+        calls.append(name)
+        return function(*arguments)
+
+    setattr(library, name, counted)
+
+
 def test_objects_live_as_long_as_they_are_needed():
+    library = pith._Library(LIBRARY)
+    freed = []
+    for name in "model_free", "session_free", "sampler_free", "decoder_free":
+        count_calls(library, name, freed)
+    opened, pith._library = pith._library, lambda path: library
     model = open_model()
-    session, sampler = model.session(), model.sampler()
+    pith._library = opened
+    session, sampler, decoder = model.session(), model.sampler(), model.decoder()
+    generation = session.fork().generate([1], max_tokens=3)
+    next(generation)
     model.close()
     model.close()
     session.eval([1, 2])
+    same(freed, [])
+    del decoder, generation
+    gc.collect()
+    same(freed, ["decoder_free", "session_free"])
     same(sampler.sample(session.logits()) >= 0, True)
     refused("argument", "the model is closed", model.tokenize, "a")
     refused("argument", "the model is closed", model.session)
@@ -592,6 +615,7 @@ def test_objects_live_as_long_as_they_are_needed():
     refused("argument", "the session is closed", session.eval, [1])
     refused("argument", "the session is closed", session.generate, [1])
     refused("argument", "the sampler is closed", sampler.accept, 1)
+    same(freed[2:], ["session_free", "sampler_free", "model_free"])
     generation = open_model().session().generate(ONCE, max_tokens=3)
     gc.collect()
     same(len("".join(generation)) > 3, True, "a generation keeps its session and model:")
