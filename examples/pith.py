@@ -796,11 +796,11 @@ class Generation:
     def __next__(self):
         if self._done:
             raise StopIteration
-        if self.started:
-            self._run.wanted.release()
-        else:
-            self._start()
         try:
+            if self.started:
+                self._run.wanted.release()
+            else:
+                self._start()
             piece = self._run.pieces.get()
         except BaseException:  # Ctrl-C while waiting
             self.close()
@@ -830,7 +830,8 @@ class Generation:
         if thread is not None:
             self._run.stopped = True
             self._run.wanted.release()
-            thread.join()
+            if thread.ident is not None:  # it could be started
+                thread.join()
             self._thread = None
         if self._run.usage is not None:
             self.usage = types.SimpleNamespace(**self._run.usage)

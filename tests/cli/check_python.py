@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -475,6 +476,15 @@ def test_an_interpreter_ends_within_a_loop():
     same((code, text), (0, "None\nstopped\n"))
 
 
+def test_an_interrupt_ends_a_generation():
+    session = open_model().session()
+    session.observe(lambda name, rows: signal.pthread_kill(threading.main_thread().ident,
+                                                           signal.SIGINT), "model.layers.0")
+    generation = session.generate(ONCE)
+    raises(KeyboardInterrupt, "", list, generation)
+    same((threading.active_count(), list(generation), generation.usage.finish), (1, [], "stopped"))
+
+
 def test_errors_of_a_generation_arrive():
     model = open_model()
     session = model.session(n_context=16)
@@ -715,7 +725,7 @@ def main():
             print("ok", title)
         except Skip as reason:
             print(f"skipped {title}: {reason}")
-        except Exception as error:  # the next test runs all the same
+        except (Exception, KeyboardInterrupt) as error:  # the next test runs all the same
             bad += 1
             place = error.__traceback__
             while place.tb_next is not None and place.tb_next.tb_frame.f_code.co_filename == __file__:
