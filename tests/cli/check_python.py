@@ -663,6 +663,21 @@ def test_embeddings_equal_the_commands():
     refused("unsupported", "encoder", model.logit_lens, np.zeros(48))
 
 
+# ---- What the documents show ---------------------------------------------------------------------
+
+
+def test_examples_in_the_documents_run():
+    with open(os.path.join(ROOT, "README.md")) as file:
+        readme, = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+    docstring = "".join(line[4:] for line in pith.__doc__.splitlines(keepends=True)
+                        if line.startswith("    "))
+    for text in readme, docstring:
+        code = re.sub(r'"[^"]*tale-int4.pith"', repr(TALE), text).replace(
+            '"minilm.pith"', repr(convert("golden/minilm", "py-minilm-f32.pith", "f32")))
+        done, printed = python(code + "\nprint(vectors.shape)", PITH_LIBRARY=LIBRARY)
+        same((done, printed.splitlines()[-1]), (0, "(2, 48)"), printed)
+
+
 # ---- Wrong use -----------------------------------------------------------------------------------
 
 
