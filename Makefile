@@ -120,7 +120,7 @@ $(BUILD)/pith.1: $(BUILD)/pith
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -lm -Wl,-rpath,'$$ORIGIN/..'
 
 # ---- The two commands of a fresh machine ---------------------------------------------------------
 
@@ -173,7 +173,7 @@ golden-scripts: $(BUILD)/pith ## the independent numpy implementation against th
 	$(PYTHON) golden/check_encoder.py $(BUILD)/pith
 	$(PYTHON) golden/check_bert.py $(BUILD)/pith
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
-	PITH=$(BUILD)/pith tests/cli/run.sh
+	PITH=$(BUILD)/pith PYTHON=$(PYTHON) tests/cli/run.sh
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
 $(BUILD)/plain/%.o: %.c

@@ -54,7 +54,8 @@ static void option_text(const pith_option *option, char *out, size_t capacity) {
         n += (size_t)snprintf(facts + n, sizeof facts - n, "%s%s", i == 0 ? "" : ", ",
                               option->choices[i]);
     }
-    if (option->kind == PITH_OPTION_COUNT || option->kind == PITH_OPTION_COUNTS) {
+    if (option->kind == PITH_OPTION_COUNT || option->kind == PITH_OPTION_COUNTS ||
+        option->kind == PITH_OPTION_NUMBER) {
         n += (size_t)snprintf(facts + n, sizeof facts - n, "%.0f to %.0f", option->low,
                               option->high);
     } else if (option->kind == PITH_OPTION_REAL) {

@@ -278,6 +278,23 @@ pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t 
     }
 }
 
+pith_status pith_cli_tokenize_prompt(const pith_model *model, const char *text, size_t n_bytes,
+                                     bool special, int32_t **tokens, size_t *n_tokens,
+                                     pith_error *error) {
+    unsigned flags = PITH_TOKENIZE_BOS | (special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0);
+    int32_t *ids = NULL;
+    pith_status status = pith_cli_tokenize(model, text, n_bytes, flags, &ids, n_tokens, error);
+    if (status == PITH_OK && *n_tokens == 0) {
+        free(ids);
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "the text is empty, and the model has no token to begin one with");
+    }
+    if (status == PITH_OK) {
+        *tokens = ids;
+    }
+    return status;
+}
+
 pith_status pith_cli_generation(const pith_sampling_settings *settings,
                                 pith_generate_params *params, pith_error *error) {
     uint64_t seed = settings->seed.value;

@@ -57,6 +57,13 @@ pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t 
                               unsigned flags, int32_t **tokens, size_t *n_tokens,
                               pith_error *error);
 
+/* Encodes a text as the beginning of a context, as `pith run` does with its prompt: the model's
+ * beginning-of-text token stands in front, if it has one. *tokens is malloc'ed and *n_tokens at
+ * least 1. Errors: as pith_cli_tokenize, ARGUMENT (no token at all). */
+pith_status pith_cli_tokenize_prompt(const pith_model *model, const char *text, size_t n_bytes,
+                                     bool special, int32_t **tokens, size_t *n_tokens,
+                                     pith_error *error);
+
 /* Fills generation parameters; draws a seed from the system when none was given. `params` borrows
  * from `settings`. Errors: IO. */
 pith_status pith_cli_generation(const pith_sampling_settings *settings,

@@ -81,6 +81,7 @@ static pith_status bad_value(const pith_option *option, const char *text, pith_e
     snprintf(name, sizeof name, "--%s", option->name);
     switch (option->kind) {
     case PITH_OPTION_COUNT:
+    case PITH_OPTION_NUMBER:
         return pith_fail(error, PITH_ERROR_ARGUMENT,
                          "%s takes a whole number from %.0f to %.0f, not '%s'%s%s", name,
                          option->low, option->high, text, option->hint != NULL ? ": " : "",
@@ -154,6 +155,12 @@ static pith_status set_value(const pith_option *option, const char *text, void *
     case PITH_OPTION_COUNT:
         good = read_count(option, text, length, field);
         break;
+    case PITH_OPTION_NUMBER: {
+        pith_number *number = field;
+        number->given = true;
+        good = read_count(option, text, length, &number->value);
+        break;
+    }
     case PITH_OPTION_COUNTS:
         good = check_counts(option, text);
         *(const char **)field = text;

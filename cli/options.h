@@ -11,6 +11,7 @@ typedef enum pith_option_kind {
     PITH_OPTION_TEXT,   /* const char *: low..high bytes (high 0: any) */
     PITH_OPTION_TEXTS,  /* pith_texts: as TEXT, may be repeated */
     PITH_OPTION_COUNT,  /* size_t: decimal, low..high */
+    PITH_OPTION_NUMBER, /* pith_number: as COUNT, where 0 and nothing given differ */
     PITH_OPTION_COUNTS, /* const char *: comma list of counts, low..high each, checked here and read
                            with pith_counts_next */
     PITH_OPTION_REAL,   /* double: decimal, low..high */
@@ -24,6 +25,11 @@ typedef struct pith_texts {
     const char *items[PITH_MAX_TEXTS];
     size_t n;
 } pith_texts;
+
+typedef struct pith_number {
+    bool given;
+    size_t value;
+} pith_number;
 
 typedef struct pith_seed {
     bool given;

@@ -153,14 +153,8 @@ static pith_status read_prompt(pith_cli *cli, const pith_model *model, const run
         pith_cli_warn_crlf(cli, named ? settings->prompt_file : "standard input", text, n_bytes);
     }
     if (status == PITH_OK) {
-        unsigned flags =
-            PITH_TOKENIZE_BOS | (settings->special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0);
-        status = pith_cli_tokenize(model, text != NULL ? text : "", n_bytes, flags, tokens,
-                                   n_tokens, error);
-    }
-    if (status == PITH_OK && *n_tokens == 0) {
-        status = pith_fail(error, PITH_ERROR_ARGUMENT,
-                           "the prompt is empty, and the model has no token to begin a text with");
+        status = pith_cli_tokenize_prompt(model, text != NULL ? text : "", n_bytes,
+                                          settings->special, tokens, n_tokens, error);
     }
     free(file_text);
     return status;

@@ -1,16 +1,18 @@
-/* pith tokenize and pith detokenize: lines of text to token ids and back, one JSON object a line.
- */
+/* pith tokenize and pith detokenize: lines of text to token ids and back, one JSON object a line,
+ * or with --pieces a table to read. */
 #include <jansson.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "cli/commands.h"
 #include "cli/model.h"
 
 typedef struct tokenize_settings {
     const char *model;
-    bool json, bos, special;
+    bool json, pieces, bos, special;
     pith_common_settings common;
 } tokenize_settings;
 
@@ -26,6 +28,11 @@ static const pith_option tokenize_options[] = {
      .kind = PITH_OPTION_FLAG,
      .help = "read JSON Lines {\"text\": \"...\"} instead of plain lines",
      .offset = offsetof(tokenize_settings, json)},
+    {.name = "pieces",
+     .kind = PITH_OPTION_FLAG,
+     .help = "show the tokens as the vocabulary spells them: a line 'id TAB piece' for each and an "
+             "empty line after each text; with --json {\"ids\": [...], \"pieces\": [...]}",
+     .offset = offsetof(tokenize_settings, pieces)},
     {.name = "bos",
      .kind = PITH_OPTION_FLAG,
      .help = "put the beginning-of-text token first, if the model has one",
@@ -74,6 +81,98 @@ static void print_ids(pith_cli *cli, const int32_t *ids, size_t n) {
     pith_cli_print(cli, "]}\n");
 }
 
+/* ---- Pieces ---------------------------------------------------------------------------------- */
+
+/* The vocabulary's spelling of a token as valid UTF-8, malloc'ed and NUL-terminated: bytes that are
+ * no character, and with `controls` those of control characters, become "<0x0A>". */
+static pith_status spell(const pith_model *model, int32_t id, bool controls, char **out,
+                         size_t *n_out, pith_error *error) {
+    enum { SPELLED = 6 }; /* bytes of "<0x0A>" */
+    const char *text = NULL;
+    size_t n = 0;
+    pith_status status = pith_token_text(model, id, &text, &n, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    char *spelled = malloc(n * SPELLED + 1);
+    if (spelled == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the piece of token %d",
+                         (int)id);
+    }
+    size_t length = 0;
+    for (size_t i = 0; i < n;) {
+        const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text + i;
+        utf8proc_int32_t code = 0;
+        utf8proc_ssize_t found = utf8proc_iterate(bytes, (utf8proc_ssize_t)(n - i), &code);
+        bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+        size_t step = found > 0 ? (size_t)found : 1;
+        if (found > 0 && !(controls && control)) {
+            memcpy(spelled + length, bytes, step);
+            length += step;
+        } else {
+            for (size_t k = 0; k < step; k++) {
+                snprintf(spelled + length, SPELLED + 1, "<0x%02X>", bytes[k]);
+                length += SPELLED;
+            }
+        }
+        i += step;
+    }
+    spelled[length] = 0;
+    *out = spelled;
+    *n_out = length;
+    return PITH_OK;
+}
+
+static pith_status print_table(pith_cli *cli, const pith_model *model, const int32_t *ids, size_t n,
+                               pith_error *error) {
+    pith_status status = PITH_OK;
+    for (size_t i = 0; status == PITH_OK && i < n; i++) {
+        char *piece = NULL;
+        size_t n_bytes = 0;
+        status = spell(model, ids[i], true, &piece, &n_bytes, error);
+        if (status == PITH_OK) {
+            pith_cli_print(cli, "%d\t%s\n", (int)ids[i], piece);
+        }
+        free(piece);
+    }
+    if (status == PITH_OK) {
+        pith_cli_print(cli, "\n");
+    }
+    return status;
+}
+
+static pith_status print_json_pieces(pith_cli *cli, const pith_model *model, const int32_t *ids,
+                                     size_t n, pith_error *error) {
+    json_t *id_array = json_array();
+    json_t *piece_array = json_array();
+    json_t *object = json_object();
+    pith_status status = PITH_OK;
+    bool good = object != NULL;
+    for (size_t i = 0; status == PITH_OK && good && i < n; i++) {
+        char *piece = NULL;
+        size_t n_bytes = 0;
+        status = spell(model, ids[i], false, &piece, &n_bytes, error);
+        if (status == PITH_OK) {
+            good = json_array_append_new(id_array, json_integer(ids[i])) == 0 &&
+                   json_array_append_new(piece_array, json_stringn(piece, n_bytes)) == 0;
+        }
+        free(piece);
+    }
+    good = good && json_object_set(object, "ids", id_array) == 0 &&
+           json_object_set(object, "pieces", piece_array) == 0;
+    if (status == PITH_OK && good) {
+        pith_cli_print_json(cli, object, 0);
+    } else if (status == PITH_OK) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", n);
+    }
+    json_decref(id_array);
+    json_decref(piece_array);
+    json_decref(object);
+    return status;
+}
+
+/* ---- Lines ----------------------------------------------------------------------------------- */
+
 static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
                                  const tokenize_settings *settings, const char *line,
                                  size_t n_bytes, pith_error *error) {
@@ -97,7 +196,10 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
     if (status == PITH_OK) {
         status = pith_cli_tokenize(model, line, n_bytes, flags, &ids, &n_ids, error);
     }
-    if (status == PITH_OK) {
+    if (status == PITH_OK && settings->pieces) {
+        status = settings->json ? print_json_pieces(cli, model, ids, n_ids, error)
+                                : print_table(cli, model, ids, n_ids, error);
+    } else if (status == PITH_OK) {
         print_ids(cli, ids, n_ids);
     }
     free(ids);
@@ -231,8 +333,11 @@ const pith_command pith_command_tokenize = {
     .name = "tokenize",
     .summary = "turn lines of text into token ids",
     .description = "Reads one text per line from standard input and writes {\"ids\": [...]} for "
-                   "each. The model file is mapped; its weights are not read.",
-    .example = "echo 'Once upon a time' | pith tokenize tale.pith --bos",
+                   "each. The model file is mapped; its weights are not read.\n\n"
+                   "--pieces shows bytes that are no UTF-8 character as <0xE2>, and in the table "
+                   "control characters too.",
+    .example = "echo 'Once upon a time' | pith tokenize tale.pith --bos\n"
+               "echo 'Once upon a time' | pith tokenize tale.pith --pieces",
     .operands = operands,
     .groups = tokenize_groups,
     .settings_size = sizeof(tokenize_settings),

@@ -72,6 +72,10 @@ typedef struct pith_forward {
 /* Runs the rows through the network: extends their caches, fills their logits. */
 void pith_llama_forward(const pith_forward *f);
 
+/* The end of a pass alone: final norm and head of the n_rows first rows of scratch->x. The logits
+ * of row t go to scratch->logits[t] [vocab rounded up to 16]. `rows` is not read. */
+void pith_llama_head(const pith_forward *f);
+
 /* Calls fn over [0, n) through the pool, or directly when there is a single piece. */
 void pith_forward_each(const pith_forward *f, size_t n, size_t grain, pith_loop_fn fn, void *arg);
 

@@ -208,9 +208,8 @@ static void apply(const pith_forward *f, const pith_matrix *w, const float *bias
 
 /* The rows whose logits are wanted, moved to the front (nothing reads x after this). */
 static void head(const pith_forward *f) {
-    const pith_llama *llama = &f->model->llama;
     const pith_scratch *s = f->scratch;
-    size_t hidden = llama->config.hidden_size;
+    size_t hidden = f->model->llama.config.hidden_size;
     pith_forward wanted = *f;
     wanted.n_rows = 0;
     for (size_t r = 0; r < f->n_rows; r++) {
@@ -220,13 +219,19 @@ static void head(const pith_forward *f) {
             s->logits[wanted.n_rows++] = f->rows[r].logits;
         }
     }
-    if (wanted.n_rows == 0) {
-        return;
+    if (wanted.n_rows != 0) {
+        pith_llama_head(&wanted);
     }
-    norm(&wanted, llama->norm, &llama->head); /* a = RMSNorm(x)             a [wanted, hidden] */
-    observe(f, "model.norm", s->a, s->a_stride, wanted.n_rows, hidden);
-    observe(f, "lm_head.input", s->a, s->a_stride, wanted.n_rows, hidden);
-    apply(&wanted, &llama->head, NULL, s->a, s->a_stride, PITH_LOGITS, NULL, 0);
+}
+
+void pith_llama_head(const pith_forward *f) {
+    const pith_llama *llama = &f->model->llama;
+    const pith_scratch *s = f->scratch;
+    size_t hidden = llama->config.hidden_size;
+    norm(f, llama->norm, &llama->head); /* a = RMSNorm(x)                    a [n, hidden] */
+    observe(f, "model.norm", s->a, s->a_stride, f->n_rows, hidden);
+    observe(f, "lm_head.input", s->a, s->a_stride, f->n_rows, hidden);
+    apply(f, &llama->head, NULL, s->a, s->a_stride, PITH_LOGITS, NULL, 0);
 }
 
 /* ---- Observers ------------------------------------------------------------------------------- */

@@ -195,7 +195,8 @@ PITH_API pith_status pith_detokenize(const pith_model *model, const int32_t *tok
                                      pith_error *error);
 
 /* The vocabulary's own spelling of one token ("▁the", "<0x0A>"), owned by the model, not
- * NUL-terminated. Errors: ARGUMENT, TOKEN. */
+ * NUL-terminated. A byte-level BPE piece is its bytes (" the"), which need not be whole UTF-8
+ * characters. Errors: ARGUMENT, TOKEN. */
 PITH_API pith_status pith_token_text(const pith_model *model, int32_t token, const char **text,
                                      size_t *n_bytes, pith_error *error);
 
@@ -329,6 +330,19 @@ PITH_API pith_status pith_session_load(pith_session **out, const pith_model *mod
 typedef void (*pith_observe_fn)(void *user, const char *name, const float *data, size_t n_rows,
                                 size_t n_cols);
 PITH_API void pith_session_observe(pith_session *session, pith_observe_fn fn, void *user);
+
+/* The logit lens (nostalgebraist 2020): applies the final RMSNorm and the output head of a decoder
+ * to rows [n_rows, n_embd] of the residual stream, out: logits [n_rows, n_vocab]. The rows are any
+ * floats of the caller's: those of an observed "model.layers.L", a mean of them, one changed by
+ * hand. Kernels, types and order are those of the forward pass, so the rows after the last layer
+ * give the session's logits bit for bit, for quantised heads too and however the rows are grouped
+ * (with OpenBLAS: when the session's pass had the same rows, at most 512).
+ * Rows and logits stay the caller's and must not overlap. Allocates buffers for at most 512 rows
+ * for the time of the call. Any thread, also within an observer; concurrent calls on one model are
+ * allowed and share its threads. On failure `logits` may be partly written.
+ * Errors: ARGUMENT, MEMORY, NUMERIC (with the index of the row), UNSUPPORTED (an encoder). */
+PITH_API pith_status pith_logit_lens(const pith_model *model, const float *rows, size_t n_rows,
+                                     float *logits, pith_error *error);
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
 

@@ -33,3 +33,22 @@ if [ -x "$EXAMPLES/embed" ]; then
 else
     skip "the embed example: not built"
 fi
+if [ -x "$EXAMPLES/observe" ]; then
+    expect 0 "$EXAMPLES/observe" "$TALE" 'Once upon a time there was a little'
+    silent
+    is "observe prints the embedding and every layer" "$(awk 'NR > 1 { print $1 }' "$T/out" | tr '\n' ' ')" = \
+        '0 1 2 3 4 5 6 '
+    is "what follows the last layer is what run would say" "$(tail -1 "$T/out" | awk '{ print $5 }')" = \
+        "▁$("$PITH" run "$TALE" -p 'Once upon a time there was a little' -n 1 --temp 0 --repeat-penalty 1 | tr -d ' ')"
+    is "the stream grows from layer to layer" \
+        "$(awk 'NR > 1 { if ($2 <= last) print; last = $2 }' "$T/out" | wc -l)" = 0
+    expect 1 "$EXAMPLES/observe" "$TALE"
+    says usage
+    expect 1 "$EXAMPLES/observe" "$T/no-such.pith" a
+    says 'No such file'
+    "$PITH" convert golden/minilm "$T/observed.pith" --type f32 2>/dev/null
+    expect 1 "$EXAMPLES/observe" "$T/observed.pith" a
+    says 'encoder'
+else
+    skip "the observe example: not built"
+fi

@@ -73,6 +73,50 @@ print(d[:8] == b"\x93NUMPY\x01\x00", (10 + n) % 64, h["descr"], h["fortran_order
 fails 1 'token 4096 .*outside the vocabulary' "$PITH" logits "$TALE" --tokens 1,4096 --out "$T/x.npy"
 fails 1 '600 tokens do not fit the context of 512' "$PITH" logits "$TALE" --out "$T/x.npy" \
     --tokens "$(seq -s, 1 600)"
+# A text, with the token in front that run puts there; the layers under the logits.
+expect 0 "$PITH" logits "$TALE" --text 'Once upon a time' --out "$T/text.npy"
+silent
+ids=$(echo 'Once upon a time' | "$PITH" tokenize "$TALE" --bos | tr -dc '0-9,')
+expect 0 "$PITH" logits "$TALE" --tokens "$ids" --out "$T/ids.npy"
+is "a text gives the logits of its tokens" "$(cmp "$T/text.npy" "$T/ids.npy" 2>&1)" = ""
+expect 0 "$PITH" logits "$TALE" --text '' --out "$T/text.npy"
+"$PITH" logits "$TALE" --tokens 1 --out "$T/ids.npy"
+is "an empty text is the token in front" "$(cmp "$T/text.npy" "$T/ids.npy" 2>&1)" = ""
+fails 1 'byte 1' "$PITH" logits "$TALE" --text "$(printf 'a\377')" --out "$T/x.npy"
+for type in "$TALE" "$T/int4.pith" "$T/f32.pith" "$T/fallback.pith"; do
+    last=$("$PITH" inspect "$type" --json | python3 -c '
+import json, sys
+print(json.load(sys.stdin)["config"]["num_hidden_layers"])')
+    "$PITH" logits "$type" --tokens 1,403,407,3,9,27 --out "$T/all.npy"
+    for how in '' '--chunk 4' '--chunk 1 -t 1 --blas off'; do
+        # shellcheck disable=SC2086
+        "$PITH" logits "$type" --tokens 1,403,407,3,9,27 --out "$T/all.npy" $how
+        # shellcheck disable=SC2086
+        expect 0 "$PITH" logits "$type" --tokens 1,403,407,3,9,27 --layer "$last" --out "$T/last.npy" $how
+        is "the last layer of $(basename "$type") gives the logits ($how)" \
+            "$(cmp "$T/all.npy" "$T/last.npy" 2>&1)" = ""
+    done
+done
+expect 0 "$PITH" logits "$TALE" --text 'Once upon a time' --layer 0 --out "$T/0.npy"
+expect 0 "$PITH" logits "$TALE" --text 'Once upon a time' --layer 5 --out "$T/5.npy"
+"$PITH" logits "$TALE" --text 'Once upon a time' --out "$T/6.npy"
+is "layers differ, and come closer to the logits" "$(python3 -c '
+import math, struct, sys
+def rows(path):
+    data = open(path, "rb").read()[128:]
+    v = struct.unpack("<%df" % (len(data) // 4), data)
+    return [v[i:i + 4096] for i in range(0, len(v), 4096)]
+def log_softmax(row):
+    total = math.log(sum(math.exp(x - max(row)) for x in row)) + max(row)
+    return [x - total for x in row]
+def kl(p, q):
+    return sum(math.exp(a) * (a - b) for a, b in zip(log_softmax(p), log_softmax(q)))
+first, fifth, all = (rows(path) for path in sys.argv[1:])
+far, near = (sum(kl(p, q) for p, q in zip(all, some)) for some in (first, fifth))
+print(len(first), len(fifth), 0 < near < far / 2)' "$T/0.npy" "$T/5.npy" "$T/6.npy")" = "5 5 True"
+fails 1 "layer 7 is beyond the model's 6 layers" "$PITH" logits "$TALE" --text a --layer 7 --out "$T/x.npy"
+"$PITH" convert "$ROOT/golden/minilm" "$T/bert.pith" --type int8
+fails 1 'an encoder' "$PITH" logits "$T/bert.pith" --text a --layer 1 --out "$T/x.npy"
 is "a failure writes nothing" ! -e "$T/x.npy"
 
 expect 0 "$PITH" eval "$TALE" "$T/text" --json

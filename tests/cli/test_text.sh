@@ -31,6 +31,53 @@ import json, sys
 print([json.loads(l)["text"] for l in open(sys.argv[1])] == [json.loads(l)["text"] for l in open(sys.argv[2])])' \
     "$T/jsonl" "$T/out")" = True
 
+# Pieces: the vocabulary's spelling, as a table and as JSON, of each kind of tokenizer.
+expect 0 "$PITH" tokenize "$TALE" --pieces --bos <"$T/lines"
+silent
+is "a table of pieces" "$(cat "$T/out" && echo .)" = "1	<s>
+2113	▁Once
+621	▁upon
+261	▁a
+521	▁time
+
+1	<s>
+
+1	<s>
+262	▁the
+961	▁end
+
+."
+expect 0 "$PITH" tokenize "$TALE" --pieces --json <"$T/jsonl"
+is "pieces as JSON" "$(head -1 "$T/out")" = \
+    '{"ids": [2113, 621, 261, 521], "pieces": ["▁Once", "▁upon", "▁a", "▁time"]}'
+python3 -c '
+import json, sys
+for line in open(sys.argv[1]):
+    print(json.dumps({"ids": json.loads(line)["ids"]}))' "$T/out" >"$T/ids"
+expect 0 "$PITH" detokenize "$TALE" <"$T/ids"
+is "ids beside pieces are those of the text" "$(python3 -c '
+import json, sys
+print([json.loads(l)["text"] for l in open(sys.argv[1])] == [json.loads(l)["text"] for l in open(sys.argv[2])])' \
+    "$T/jsonl" "$T/out")" = True
+expect 0 "$PITH" tokenize "$TALE" --pieces </dev/null
+no_output
+"$PITH" convert golden/llama3 "$T/bytes.pith" --type f32
+printf 'x \303\251\t' >"$T/input"
+expect 0 "$PITH" tokenize "$T/bytes.pith" --pieces <"$T/input"
+prints '^[0-9]+	x$'
+prints '^[0-9]+	 $'
+prints '^[0-9]+	<0xC3>$'
+prints '^[0-9]+	<0x09>$'
+is "every line is an id and a piece" "$(grep -Evc '^[0-9]+	.+$' "$T/out")" = 1
+printf '{"text": "\\u00e9\\t"}' >"$T/input"
+expect 0 "$PITH" tokenize "$T/bytes.pith" --pieces --json <"$T/input"
+prints '"pieces": \["<0xC3>", "<0xA9>", "\\t"\]'
+"$PITH" convert golden/minilm "$T/wordpiece.pith" --type f32
+expect 0 sh -c "echo 'Once unbelievably' | '$PITH' tokenize '$T/wordpiece.pith' --pieces"
+is "an encoder's pieces" "$(cut -f2 "$T/out" | tr '\n' ' ')" = '[CLS] once un ##bel ##ie ##va ##bly [SEP]  '
+fails 2 'unknown option --pieces' "$PITH" detokenize "$TALE" --pieces
+fails 2 'takes no value' "$PITH" tokenize "$TALE" --pieces=yes
+
 bad_line() { # PATTERN COMMAND INPUT...
     printf "$3" >"$T/input"
     expect 1 "$PITH" $2 <"$T/input"
@@ -42,6 +89,8 @@ bad_line 'line 1: not a JSON object with the key "text"' "tokenize $TALE --json"
 bad_line 'line 1: not a JSON object' "tokenize $TALE --json" '["text"]\n'
 bad_line 'line 1: "text" is not a string' "tokenize $TALE --json" '{"text": 1}\n'
 bad_line 'line 2: .*byte 1' "tokenize $TALE" 'fine\na\xff\n'
+bad_line 'line 1: .*byte 1' "tokenize $TALE --pieces" 'a\xff\n'
+bad_line 'line 1: not valid JSON' "tokenize $TALE --pieces --json" 'a\n'
 bad_line 'line 1: not valid JSON' "detokenize $TALE" '1 2 3\n'
 bad_line 'line 1: "ids" is not an array' "detokenize $TALE" '{"ids": 1}\n'
 bad_line 'line 1: "ids"\[1\] is not a token id' "detokenize $TALE" '{"ids": [1, 1.5]}\n'
@@ -148,6 +197,19 @@ expect 0 "$PITH" run "$TALE" -p '' -n 5 --temp 0
 expect 0 "$PITH" run "$TALE" -n 5 --temp 0
 expect 0 "$PITH" run "$TALE" -p x -c 8 --ignore-eos --stats
 says 'ended by context full'
+# A model without a beginning-of-text token has nothing to begin an empty text with.
+cp -r golden/llama3 "$T/no-bos"
+python3 - "$T/no-bos" <<'END'
+import json, os, sys
+for name in "config.json", "generation_config.json", "tokenizer_config.json":
+    path = os.path.join(sys.argv[1], name)
+    keys = json.load(open(path))
+    json.dump({k: None if k.startswith("bos_token") else v for k, v in keys.items()}, open(path, "w"))
+END
+"$PITH" convert "$T/no-bos" "$T/no-bos.pith" --type f32
+fails 1 'the text is empty, and the model has no token to begin one with' "$PITH" run "$T/no-bos.pith" -p ''
+fails 1 'the text is empty, and the model has no token to begin one with' "$PITH" logits "$T/no-bos.pith" \
+    --text '' --out "$T/x.npy"
 long=$(printf 'word %.0s' {1..600})
 fails 1 'the prompt has [0-9]+ tokens, the context only 512' "$PITH" run "$TALE" -p "$long"
 fails 1 'the context only 4' "$PITH" run "$TALE" -p "$long" -c 4

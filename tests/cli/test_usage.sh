@@ -53,11 +53,17 @@ fails 2 "type TYPE is missing" "$PITH" convert "$SOURCE" "$T/x.pith"
 fails 2 "not 'int5'" "$PITH" convert "$SOURCE" "$T/x.pith" --type int5
 fails 2 "OUT.pith is missing" "$PITH" convert "$SOURCE" --type int4
 fails 2 "out FILE is missing" "$PITH" importance "$TALE" golden/tale-valid.txt
-fails 2 "tokens IDS is missing" "$PITH" logits "$TALE" --out "$T/x.npy"
+fails 2 "text TEXT or --tokens IDS is missing" "$PITH" logits "$TALE" --out "$T/x.npy"
+fails 2 "text and --tokens exclude each other" "$PITH" logits "$TALE" --out "$T/x.npy" --text a --tokens 1
+fails 2 "out FILE.npy is missing" "$PITH" logits "$TALE" --text a
 fails 2 "not '1,,2'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 1,,2
 fails 2 "not '1,2,'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 1,2,
 fails 2 "not '-1'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens -1
 fails 2 "not '2147483648'" "$PITH" logits "$TALE" --out "$T/x.npy" --tokens 2147483648
+fails 2 "layer takes a whole number from 0 to 1024, not '-1'" "$PITH" logits "$TALE" --out "$T/x.npy" \
+    --text a --layer -1
+fails 2 "layer takes a whole number from 0 to 1024, not '1025'" "$PITH" logits "$TALE" --out "$T/x.npy" \
+    --text a --layer 1025
 
 # What other programs call it, and what was probably meant.
 fails 2 "unknown option --temperature; did you mean --temp" "$PITH" run "$TALE" --temperature 0
