@@ -1,6 +1,7 @@
 /* Which tokenizer a checkpoint has, and what its configuration files add to it. */
 #include "convert/hf_tokenizer.h"
 
+#include "base/utf8.h"
 #include "convert/hf_json.h"
 #include "tokenizer/tokenizer.h"
 

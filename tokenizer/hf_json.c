@@ -6,9 +6,9 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "tokenizer/tables.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/utf8.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* Arbitrary text as a tokenizer.json, and as the two files that add tokens to a vocabulary; what
  * parses must encode and decode. */
+#include "base/utf8.h"
 #include "tests/support.h"
 #include "tests/tokens.h"
 

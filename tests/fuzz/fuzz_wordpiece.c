@@ -1,5 +1,6 @@
 /* A vocab.txt and a text for it, separated by the first byte 0: whatever the pieces are, ids must
  * exist, and limits hold. Flags in the first byte choose the settings. */
+#include "base/utf8.h"
 #include "tests/support.h"
 #include "tests/tokens.h"
 
