@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 enum { BINARY_LOOK = 8192 }; /* bytes searched for a NUL, which texts do not have */
 

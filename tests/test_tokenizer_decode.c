@@ -1,4 +1,5 @@
 /* Decoding one token at a time, chat markup, infilling. */
+#include "base/utf8.h"
 #include "tests/support.h"
 #include "tests/test.h"
 #include "tests/tokens.h"

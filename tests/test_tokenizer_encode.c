@@ -1,5 +1,6 @@
 /* Encoding: the rules that the reference files do not reach, on vocabularies small enough to follow
  * by hand, and the merge loop against a naive one. */
+#include "base/utf8.h"
 #include "tests/support.h"
 #include "tests/test.h"
 #include "tests/tokens.h"

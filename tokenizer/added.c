@@ -8,7 +8,8 @@
 #include "tokenizer/internal.h"
 
 #include "base/status.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
+#include "tokenizer/unicode.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,8 @@
 
 #include "base/checked.h"
 #include "base/status.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
+#include "tokenizer/unicode.h"
 
 #include <utf8proc.h>
 

@@ -5,7 +5,7 @@
  * tables here take back what was added since. */
 #include "tokenizer/internal.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <utf8proc.h>
 

@@ -5,7 +5,8 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
+#include "tokenizer/unicode.h"
 
 #include <string.h>
 

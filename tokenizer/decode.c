@@ -5,7 +5,7 @@
  * does. */
 #include "tokenizer/internal.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "tokenizer/internal.h"
 
 #include "base/status.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

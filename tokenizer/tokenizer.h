@@ -88,10 +88,6 @@ size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *stat
                         char *out);
 size_t pith_decode_finish(const pith_tokenizer *tokenizer, pith_decode_state *state, char *out);
 
-/* Validates UTF-8 (RFC 3629: no surrogates, no overlong forms): the offset of the first bad byte,
- * or n_bytes. */
-size_t pith_utf8_check(const char *text, size_t n_bytes);
-
 /* Renders a conversation; see pith_chat_format. `format` is the name of a chat format ("llama2") or
  * NULL; a format that is not known is UNSUPPORTED, named. Appends to out. */
 pith_status pith_chat_encode(const pith_tokenizer *tokenizer, const char *format,

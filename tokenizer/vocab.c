@@ -2,6 +2,7 @@
 #include "tokenizer/vocab.h"
 
 #include "base/status.h"
+#include "base/utf8.h"
 #include "tokenizer/tokenizer.h"
 
 #include <math.h>

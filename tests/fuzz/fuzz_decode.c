@@ -2,6 +2,7 @@
  * further pair of bytes is an id. Every piece of text must be whole characters and fit in
  * pith_decode_max; for byte-level BPE the whole must be the pieces' bytes with broken ones
  * replaced. */
+#include "base/utf8.h"
 #include "tests/support.h"
 #include "tests/tokens.h"
 

@@ -1,6 +1,7 @@
 /* Text through every kind of tokenizer: the first byte chooses the tokenizer, the second the flags.
  * Invalid UTF-8 must be refused, ids must exist, and where nothing is normalised away the text must
  * come back. */
+#include "base/utf8.h"
 #include "tests/support.h"
 #include "tests/tokens.h"
 

@@ -1,5 +1,6 @@
 /* A vocab.txt and a text for it, separated by the first byte 0: whatever the pieces are, ids must
  * exist, and limits hold. Flags in the first byte choose the settings. */
+#include "base/utf8.h"
 #include "tests/support.h"
 #include "tests/tokens.h"
 
@@ -72,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     pith_vocab_file file;
     pith_error error;
-    if (pith_vocab_from_wordpiece(&file, lines, n_special + n_lines, "v", config,
+    if (test_vocab_from_wordpiece(&file, lines, n_special + n_lines, "v", config,
                                   config != NULL ? strlen(config) : 0, NULL, 0, NULL,
                                   &error) == PITH_OK) {
         pith_tokenizer *t;

@@ -1,8 +1,7 @@
 /* UTF-8 character by character (RFC 3629). */
-#ifndef PITH_TOKENIZER_UTF8_H
-#define PITH_TOKENIZER_UTF8_H
+#ifndef PITH_BASE_UTF8_H
+#define PITH_BASE_UTF8_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,11 +22,8 @@ uint32_t pith_utf8_decode(const char *text);
 /* Start of the character that ends before text[end], in text known to be valid; end > 0. */
 size_t pith_utf8_before(const char *text, size_t end);
 
-/* Unicode White_Space. */
-bool pith_unicode_is_space(uint32_t code);
-
-/* \w of Unicode regular expressions (UTS #18): letters, marks, decimal digits, connector
- * punctuation, joiners. */
-bool pith_unicode_is_word(uint32_t code);
+/* Validates UTF-8 (RFC 3629: no surrogates, no overlong forms): the offset of the first bad byte,
+ * or n_bytes. */
+size_t pith_utf8_check(const char *text, size_t n_bytes);
 
 #endif

@@ -1,0 +1,45 @@
+/* Writes JSON text without white space, the same bytes on every machine and in every locale.
+ *
+ *     pith_json_writer w;
+ *     pith_json_write_begin(&w, allocator);
+ *     pith_json_open(&w, NULL, '{');
+ *     pith_json_put_text(&w, "name", "tale");
+ *     pith_json_open(&w, "shape", '[');
+ *     pith_json_put_integer(&w, NULL, 3);
+ *     pith_json_close(&w, ']');
+ *     pith_json_close(&w, '}');
+ *     status = pith_json_write_end(&w, "metadata", error);      -- then w.bytes.data, w.bytes.size
+ *     pith_bytes_release(&w.bytes);
+ *
+ * The first failure is kept and makes the later calls do nothing, so that only the end asks. `key`
+ * is that of a member, and NULL in an array. */
+#ifndef PITH_BASE_JSON_WRITE_H
+#define PITH_BASE_JSON_WRITE_H
+
+#include "base/bytes.h"
+
+typedef struct pith_json_writer {
+    pith_bytes bytes;
+    pith_status status;
+    const char *bad_key; /* of a text that is not UTF-8, or a number that is not finite */
+    bool comma;          /* before the next value */
+} pith_json_writer;
+
+void pith_json_write_begin(pith_json_writer *w, const pith_allocator *allocator);
+
+/* `bracket`: '{' or '[', and its counterpart. */
+void pith_json_open(pith_json_writer *w, const char *key, char bracket);
+void pith_json_close(pith_json_writer *w, char bracket);
+
+void pith_json_put_text(pith_json_writer *w, const char *key, const char *text);
+void pith_json_put_integer(pith_json_writer *w, const char *key, int64_t value);
+void pith_json_put_bool(pith_json_writer *w, const char *key, bool value);
+
+/* 17 significant digits, which every double survives; always with a point or an exponent. */
+void pith_json_put_real(pith_json_writer *w, const char *key, double value);
+
+/* `what` is written, for messages. Errors: MEMORY, ARGUMENT (a text is not UTF-8 or a number is not
+ * finite; the key is named). */
+pith_status pith_json_write_end(const pith_json_writer *w, const char *what, pith_error *error);
+
+#endif
