@@ -247,7 +247,7 @@ $(BUILD)/gates/%: $(BUILD)/tests/gates/%.o $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(LIB_LIBS)
-gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow
+gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow $(BUILD)/gates/arena
 	@for gate in $^; do if $$gate >/dev/null 2>&1; then echo "$$gate passed: leaks or overflows go \
 	unnoticed"; exit 1; else echo "$$gate fails, as it must"; fi; done
 

@@ -7,12 +7,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#if PITH_ARENA_GAP
+#include <sanitizer/asan_interface.h>
+#endif
 
 enum {
     LINE = 64,                   /* bytes of a cache line and of the widest vector */
     HUGE_PAGE = 2 * 1024 * 1024, /* bytes of a transparent huge page on x86-64 and arm64 */
     HUGE_FROM = 2 * HUGE_PAGE,   /* smaller regions would waste more than they gain */
 };
+
+/* Makes AddressSanitizer, if there is one, report every access to [size] bytes, or none. */
+static void forbid(const void *start, size_t size) {
+#if PITH_ARENA_GAP
+    __asan_poison_memory_region(start, size);
+#else
+    (void)start;
+    (void)size;
+#endif
+}
+
+static void allow(const void *start, size_t size) {
+#if PITH_ARENA_GAP
+    __asan_unpoison_memory_region(start, size);
+#else
+    (void)start;
+    (void)size;
+#endif
+}
 
 static void *malloc_allocate(void *user, size_t size) {
     (void)user;
@@ -121,20 +143,44 @@ pith_status pith_region_allocate(pith_region *out, size_t size, const pith_alloc
 
 void pith_region_release(pith_region *region) {
     if (region->block != NULL) {
+        allow(region->data, region->size); /* the caller's allocator may use the memory again */
         pith_release(region->allocator, region->block);
     }
     *region = (pith_region){0};
+}
+
+/* Offset after a block that ends at `end`, and the gap. Whole lines: AddressSanitizer tells the 8
+ * bytes of a unit apart only by how many of the first are good. */
+static bool skip_gap(size_t end, size_t *next) {
+    if (PITH_ARENA_GAP == 0) {
+        *next = end;
+        return true;
+    }
+    size_t room;
+    if (!pith_add_size(end, PITH_ARENA_GAP + LINE - 1, &room)) {
+        return false;
+    }
+    *next = room / LINE * LINE;
+    return true;
 }
 
 void *pith_arena_take(pith_arena *arena, size_t count, size_t size) {
     size_t start;
     size_t bytes;
     size_t end;
+    size_t next;
     if (arena->overflow || !pith_add_size(arena->used, LINE - 1, &start) ||
-        !pith_mul_size(count, size, &bytes) || !pith_add_size(start / LINE * LINE, bytes, &end)) {
+        !pith_mul_size(count, size, &bytes) || !pith_add_size(start / LINE * LINE, bytes, &end) ||
+        !skip_gap(end, &next)) {
         arena->overflow = true;
         return NULL;
     }
-    arena->used = end;
-    return arena->base != NULL ? arena->base + start / LINE * LINE : NULL;
+    arena->used = next;
+    if (arena->base == NULL) {
+        return NULL;
+    }
+    unsigned char *block = arena->base + start / LINE * LINE;
+    allow(block, bytes);
+    forbid(block + bytes, next - end);
+    return block;
 }

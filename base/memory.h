@@ -33,9 +33,25 @@ pith_status pith_region_allocate(pith_region *out, size_t size, const pith_alloc
                                  pith_error *error);
 void pith_region_release(pith_region *region); /* leaves it zeroed */
 
+/* Least number of bytes after each block of an arena that belong to nobody: none, but with
+ * AddressSanitizer a page, so that it sees a read or write past the end of a block. It does not see
+ * masked vector stores, such as those of attention's values: the gap is as long as what they may
+ * step over between two scalar ones. */
+#if defined(__SANITIZE_ADDRESS__)
+#define PITH_ARENA_GAP 4096
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PITH_ARENA_GAP 4096
+#endif
+#endif
+#ifndef PITH_ARENA_GAP
+#define PITH_ARENA_GAP 0
+#endif
+
 /* Bump allocation out of one region. Lay an object out with a function that takes everything from
  * an arena; run it once on a zeroed arena to measure (all pointers come back NULL, `used` is the
- * size needed), allocate a region of that size, and run it again. Nothing is freed singly. */
+ * size needed), allocate a region of that size, and run it again. Nothing is freed singly; a
+ * region may be carved again. */
 typedef struct pith_arena {
     unsigned char *base; /* NULL while measuring */
     size_t used;

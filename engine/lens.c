@@ -9,53 +9,34 @@
  * products as it did in the session's own pass. */
 enum { MAX_ROWS = 512 };
 
-/* Buffers of the call's own: it may run inside an observer, while a session's are in use. */
-typedef struct lens {
-    pith_region region; /* everything below that is a pointer */
-    pith_scratch scratch;
-    float *padded; /* [max_rows, stride], or NULL: the caller's rows are wide enough */
-    size_t stride; /* of a row of logits */
-} lens;
-
-/* Lays the lens out in an arena; run twice, first to measure. */
-static void take(lens *l, pith_arena *arena, const pith_model *model, size_t max_rows) {
-    size_t vocab = model->llama.config.vocab_size;
-    pith_scratch_take(&l->scratch, arena, model, max_rows, 1);
-    l->stride = pith_round_up(vocab, PITH_TILE_ROWS);
-    l->padded =
-        l->stride == vocab ? NULL : pith_arena_take(arena, max_rows, l->stride * sizeof *l->padded);
-}
-
-static pith_status begin(lens *l, const pith_model *model, size_t max_rows, pith_error *error) {
-    pith_arena measure = {0};
-    take(l, &measure, model, max_rows);
-    if (measure.overflow) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "%zu rows do not fit in memory", max_rows);
-    }
-    pith_status status = pith_region_allocate(&l->region, measure.used, &model->allocator, error);
-    if (status == PITH_OK) {
-        pith_arena arena = {.base = l->region.data};
-        take(l, &arena, model, max_rows);
-    }
-    return status;
-}
-
-/* One pass over n <= max_rows rows. */
-static void run(const lens *l, const pith_model *model, const float *rows, size_t n,
-                float *logits) {
-    const pith_scratch *s = &l->scratch;
+/* One pass over n <= scratch->size.rows rows. `padded` [n, stride] takes logits whose rows are not
+ * whole tiles; NULL when the caller's are. */
+static void run(const pith_model *model, const pith_scratch *s, const float *rows, size_t n,
+                float *padded, size_t stride, float *logits) {
     const pith_llama_config *config = &model->llama.config;
     for (size_t r = 0; r < n; r++) {
         memcpy(s->x + r * s->x_stride, rows + r * config->hidden_size,
                config->hidden_size * sizeof *rows);
-        s->logits[r] =
-            l->padded != NULL ? l->padded + r * l->stride : logits + r * config->vocab_size;
+        s->logits[r] = padded != NULL ? padded + r * stride : logits + r * config->vocab_size;
     }
     const pith_forward pass = {.model = model, .scratch = s, .n_rows = n};
     pith_llama_head(&pass);
-    for (size_t r = 0; r < n && l->padded != NULL; r++) {
+    for (size_t r = 0; r < n && padded != NULL; r++) {
         memcpy(logits + r * config->vocab_size, s->logits[r], config->vocab_size * sizeof *logits);
     }
+}
+
+/* Room for rows of whole tiles, if the caller's are none; released by the caller. */
+static pith_status allocate_padded(pith_region *out, const pith_model *model, size_t n_rows,
+                                   size_t stride, pith_error *error) {
+    size_t size;
+    if (stride == model->llama.config.vocab_size) {
+        return PITH_OK;
+    }
+    if (!pith_mul_size(n_rows, stride * sizeof(float), &size)) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%zu rows do not fit in memory", n_rows);
+    }
+    return pith_region_allocate(out, size, &model->allocator, error);
 }
 
 pith_status pith_logit_lens(const pith_model *model, const float *rows, size_t n_rows,
@@ -72,19 +53,27 @@ pith_status pith_logit_lens(const pith_model *model, const float *rows, size_t n
     if (n_rows == 0) {
         return PITH_OK;
     }
-    lens l = {.stride = 0};
-    pith_status status = begin(&l, model, pith_min_size(n_rows, MAX_ROWS), error);
-    for (size_t done = 0; status == PITH_OK && done < n_rows;) {
-        size_t n = pith_min_size(n_rows - done, l.scratch.max_rows);
-        run(&l, model, rows + done * hidden, n, logits + done * vocab);
+    const size_t stride = pith_round_up(vocab, PITH_TILE_ROWS);
+    const size_t n_pass = pith_min_size(n_rows, MAX_ROWS);
+    pith_region padded = {.data = NULL};
+    pith_scratch *scratch = NULL;
+    pith_status status = allocate_padded(&padded, model, n_pass, stride, error);
+    if (status == PITH_OK) {
+        status = pith_scratch_take(&scratch, model, pith_scratch_size_for(model, n_pass, 1), error);
+    }
+    for (size_t done = 0; status == PITH_OK && done < n_rows; done += n_pass) {
+        size_t n = pith_min_size(n_rows - done, n_pass);
+        run(model, scratch, rows + done * hidden, n, padded.data, stride, logits + done * vocab);
         for (size_t r = 0; status == PITH_OK && r < n; r++) {
             if (!pith_session_finite(logits + (done + r) * vocab, vocab, 1, vocab)) {
                 status = pith_fail(error, PITH_ERROR_NUMERIC,
                                    "row %zu gives NaN or infinite logits", done + r);
             }
         }
-        done += n;
     }
-    pith_region_release(&l.region);
+    if (scratch != NULL) {
+        pith_scratch_give(model, scratch);
+    }
+    pith_region_release(&padded);
     return status;
 }

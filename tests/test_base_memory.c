@@ -188,32 +188,94 @@ TEST(arena, measures_then_carves_the_same_layout) {
     pith_arena measure = {0};
     layout l = lay_out(&measure);
     CHECK(l.a == NULL && l.b == NULL && l.none == NULL && l.c == NULL, "pointers while measuring");
-    CHECK(measure.used == 128 + 64 + 24 && !measure.overflow, "measured %zu", measure.used);
+    size_t gap = PITH_ARENA_GAP;
+    size_t last = gap != 0 ? 64 + gap : 24;
+    CHECK(measure.used == 128 + 64 + 3 * gap + last && !measure.overflow, "measured %zu",
+          measure.used);
     pith_region region;
     CHECK(pith_region_allocate(&region, measure.used, NULL, NULL) == PITH_OK, "no memory");
     pith_arena arena = {.base = region.data};
     l = lay_out(&arena);
     CHECK(arena.used == measure.used, "used %zu, measured %zu", arena.used, measure.used);
     unsigned char *base = region.data;
-    CHECK((unsigned char *)l.a == base && (unsigned char *)l.b == base + 128 &&
-              (unsigned char *)l.none == base + 192 && (unsigned char *)l.c == base + 192,
+    CHECK((unsigned char *)l.a == base && (unsigned char *)l.b == base + 128 + gap &&
+              (unsigned char *)l.none == base + 192 + 2 * gap &&
+              (unsigned char *)l.c == base + 192 + 3 * gap,
           "offsets %td %td %td", (unsigned char *)l.a - base, (unsigned char *)l.b - base,
           (unsigned char *)l.c - base);
     pith_region_release(&region);
     CHECK_NO_LEAKS();
 }
 
+#if PITH_ARENA_GAP
+
+#include <sanitizer/asan_interface.h>
+
+/* One region for all, as an allocator with a memory of its own has. */
+static void *allocate_same(void *user, size_t size) {
+    (void)size;
+    return user;
+}
+
+static void release_nothing(void *user, void *block) {
+    (void)user;
+    (void)block;
+}
+
+static void check_forbidden(const unsigned char *start, size_t n, bool expected, const char *what) {
+    for (size_t i = 0; i < n; i++) {
+        CHECK((__asan_address_is_poisoned(start + i) != 0) == expected, "%s: byte %zu of %zu", what,
+              i, n);
+    }
+}
+
+/* AddressSanitizer knows every byte between blocks, and forgets it with the region. */
+TEST(arena, nothing_between_blocks_may_be_touched) {
+    enum { SIZE = 1024 + 4 * (PITH_ARENA_GAP + 64) };
+    static _Alignas(64) unsigned char memory[SIZE + 128];
+    const pith_allocator same = {.user = memory,
+                                 .allocate = allocate_same,
+                                 .reallocate = reallocate_something,
+                                 .release = release_nothing};
+    pith_region region;
+    pith_status status = pith_region_allocate(&region, SIZE, &same, NULL);
+    CHECK(status == PITH_OK, "status %d", (int)status);
+    unsigned char *base = region.data;
+    check_forbidden(base, SIZE, false, "a region");
+    pith_arena arena = {.base = base};
+    layout l = lay_out(&arena);
+    unsigned char *a = (unsigned char *)l.a;
+    unsigned char *b = (unsigned char *)l.b;
+    unsigned char *c = (unsigned char *)l.c;
+    check_forbidden(a, 17 * sizeof(float), false, "a block");
+    check_forbidden(a + 17 * sizeof(float), (size_t)(b - a) - 17 * sizeof(float), true, "after a");
+    check_forbidden(b, 1, false, "a byte");
+    check_forbidden(b + 1, (size_t)(c - b) - 1, true, "after b, nothing included");
+    check_forbidden(c, 3 * sizeof(double), false, "the last block");
+    check_forbidden(c + 3 * sizeof(double), PITH_ARENA_GAP, true, "after the last block");
+    /* Carved again in another way. */
+    arena = (pith_arena){.base = base};
+    unsigned char *whole = pith_arena_take(&arena, 500, 1);
+    check_forbidden(whole, 500, false, "a block where blocks were");
+    check_forbidden(whole + 500, PITH_ARENA_GAP, true, "after it");
+    pith_region_release(&region);
+    check_forbidden(memory, sizeof memory, false, "what was given back");
+}
+
+#endif
+
 TEST(arena, overflow_is_remembered) {
     pith_arena product = {0};
     pith_arena_take(&product, SIZE_MAX / 2, 3);
     CHECK(product.overflow, "a product of sizes");
     pith_arena sum = {0};
-    pith_arena_take(&sum, SIZE_MAX - 200, 1);
+    pith_arena_take(&sum, SIZE_MAX - 200 - 2 * PITH_ARENA_GAP, 1);
+    size_t used = sum.used;
     CHECK(!sum.overflow, "the largest size that fits");
     pith_arena_take(&sum, 300, 1);
     CHECK(sum.overflow, "a sum of sizes");
     pith_arena_take(&sum, 1, 1);
-    CHECK(sum.overflow && sum.used == SIZE_MAX - 200, "used %zu afterwards", sum.used);
+    CHECK(sum.overflow && sum.used == used, "used %zu afterwards", sum.used);
     pith_arena alignment = {.used = SIZE_MAX - 10};
     pith_arena_take(&alignment, 0, 1);
     CHECK(alignment.overflow, "rounding up");
