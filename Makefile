@@ -24,7 +24,7 @@ CLI_LIBS = $(shell pkg-config --libs libedit libsodium sqlite3)
 
 # Layers, lowest first; tests/check_includes.sh holds which may include which.
 LIB_DIRS := base simd weights tokenizer engine
-CLI_DIRS := convert store server perf cli
+CLI_DIRS := convert store perf cli
 
 # The vector kernels of other processors stay out; simd/detect.c knows which are there.
 MACHINE := $(shell $(CC) -dumpmachine | cut -d- -f1)
