@@ -16,18 +16,33 @@ SOVERSION := 0
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(WERROR)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fPIC -fvisibility=hidden -pthread \
-             $(WARN) $(OPT) $(SANITIZE) -Iinclude -I. $(CFLAGS)
+             $(WARN) $(OPT) $(SANITIZE) -Iinclude -I. $(MODULE_CFLAGS) $(CFLAGS)
 
-# Looked up when used, so that `make deps` works before pkg-config is there.
-LIB_LIBS = $(shell pkg-config --libs jansson libutf8proc libpcre2-8) -lm -ldl -pthread
-CLI_LIBS = $(shell pkg-config --libs libedit libsodium sqlite3)
+# What the library and what the command link, by the names that pkg-config knows. Looked up when
+# used, so that `make deps` works before pkg-config is there.
+LIB_MODULES := jansson libutf8proc libpcre2-8
+CLI_MODULES := libedit libsodium sqlite3
+MODULE_CFLAGS = $(eval MODULE_CFLAGS := $(foreach m,$(LIB_MODULES) $(CLI_MODULES) criterion,\
+                  $(shell pkg-config --cflags $(m) 2>/dev/null)))$(MODULE_CFLAGS)
+LIB_LIBS = $(shell pkg-config --libs $(LIB_MODULES)) -lm -ldl -pthread
+CLI_LIBS = $(shell pkg-config --libs $(CLI_MODULES))
+
+# What the machine must have for each: rows of packaging/needs.sh; without those with a ? it goes on.
+NEEDS_lib := cc libc-headers pkg-config $(LIB_MODULES)
+NEEDS_build := $(NEEDS_lib) $(CLI_MODULES) openblas?
+NEEDS_unit := $(NEEDS_build) criterion
+NEEDS_test := $(NEEDS_unit) python3 numpy groff? sqlite3-shell
+NEEDS_bench := $(NEEDS_build) python3 gnuplot
+NEEDS_ci := $(NEEDS_test) gnuplot objdump clang clang-format fuzzer
+NEEDS_arm64 := $(NEEDS_build) arm64-cc arm64-libc qemu-aarch64
+needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
 # Layers, lowest first; tests/check_includes.sh holds which may include which.
 LIB_DIRS := base simd weights tokenizer engine
 CLI_DIRS := convert store perf cli
 
 # The vector kernels of other processors stay out; simd/detect.c knows which are there.
-MACHINE := $(shell $(CC) -dumpmachine | cut -d- -f1)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 NOT_HERE := $(if $(filter x86_64 amd64 i%86,$(MACHINE)),,simd/avx% simd/vnni% \
             perf/probe_avx% perf/probe_vnni% perf/probe_bf16%) \
             $(if $(filter aarch64 arm64,$(MACHINE)),,simd/neon% simd/dot% simd/i8mm%)
@@ -71,12 +86,21 @@ $(BUILD)/perf/probe_bf16.o: ISA := -mavx512f -mavx512bw -mavx512bf16
 $(BUILD)/store/%.o: ISA := -DSQLITE_CORE
 EXTENSION_OBJS := $(patsubst %,$(BUILD)/extension/store/%.o,extension functions)
 
+# What the asked targets need is looked for before the first compile; BUILD/needs-* says it was there.
+goals := $(or $(MAKECMDGOALS),all)
+compile := $(if $(filter unit% golden golden-bin gates,$(goals)),unit,$(if \
+             $(filter-out lib $(BUILD)/libpith.%,$(goals)),build,lib))
+FOUND := $(BUILD)/needs-$(compile)
+$(FOUND): Makefile packaging/needs.sh
+	@DEPS=deps-$(if $(filter unit,$(compile)),test,build) $(needs) check $(NEEDS_$(compile))
+	@mkdir -p $(@D) && touch $@
+
 .PHONY: all lib examples
 all: lib $(BUILD)/pith $(BUILD)/pith.1 $(BUILD)/pith_sqlite.so examples ## build all of it
 lib: $(BUILD)/libpith.a $(BUILD)/libpith.so $(BUILD)/pith.pc ## build libpith.a, libpith.so, pith.pc
 examples: $(EXAMPLES) ## build the programs in examples/
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c | $(FOUND)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -MMD -MP -c $< -o $@
@@ -98,14 +122,14 @@ $(BUILD)/pith.pc: always # PREFIX may have changed
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: pith' 'Description: Llama-family language models and sentence encoders on a CPU' 'Version: $(VERSION)' \
-	  'Requires.private: jansson libutf8proc libpcre2-8' 'Libs: -L$${libdir} -lpith' \
+	  'Requires.private: $(LIB_MODULES)' 'Libs: -L$${libdir} -lpith' \
 	  'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' > $@
 
 $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
-$(BUILD)/extension/%.o: %.c
+$(BUILD)/extension/%.o: %.c | $(FOUND)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -124,18 +148,10 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 
 # ---- The two commands of a fresh machine ---------------------------------------------------------
 
-.PHONY: deps deps-build deps-test deps-ci demo test
-BUILD_PACKAGES := pkg-config libc6-dev libjansson-dev libutf8proc-dev libpcre2-dev libedit-dev \
-                  libsodium-dev libsqlite3-dev libopenblas0-pthread
-TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base sqlite3
-CI_PACKAGES := $(TEST_PACKAGES) gnuplot-nox binutils clang clang-format libclang-rt-14-dev
-deps-build:
-	@tests/install_packages.sh $(BUILD_PACKAGES)
-deps-test:
-	@tests/install_packages.sh $(TEST_PACKAGES)
-deps-ci:
-	@tests/install_packages.sh $(CI_PACKAGES)
-deps: deps-ci ## install the Debian packages that building, testing and CI need
+.PHONY: deps deps-build deps-test deps-bench deps-arm64 deps-ci demo test
+deps-build deps-test deps-bench deps-arm64 deps-ci: deps-%:
+	@$(needs) install $(NEEDS_$*)
+deps: deps-ci ## install what building, testing and CI need, or say how
 
 DEMO_PROMPT := Once upon a time there was a
 demo: deps-build ## install what is missing, build, and generate text with the model that ships
@@ -176,7 +192,7 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the 
 	PITH=$(BUILD)/pith tests/cli/run.sh
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
-$(BUILD)/plain/%.o: %.c
+$(BUILD)/plain/%.o: %.c | $(FOUND)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DPITH_TEST_PLAIN -MMD -MP -c $< -o $@
@@ -200,7 +216,6 @@ plain: plain-bin ## all tests through the plain runner
 # has no dot product instructions, neoverse-n1 no matrix ones: there a kernel built with the wrong
 # flags stops on an illegal instruction. jansson's header is the same for every processor.
 .PHONY: arm64-test arm64-bin
-ARM64_PACKAGES := $(BUILD_PACKAGES) gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 ARM64_BUILD := $(BUILD)/arm64
 MASKED := simd_table simd_product simd_attention simd_encoder
 ARM64_SRCS := $(wildcard tests/test_base_*.c tests/test_simd_*.c) tests/simd_data.c \
@@ -211,8 +226,7 @@ $(BUILD)/tests/arm64: $(patsubst %.c,$(BUILD)/plain/%.o,$(ARM64_SRCS)) \
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -static -o $@ $^ -lm -pthread
 arm64-bin: $(BUILD)/tests/arm64
-arm64-test: ## the tests of base and simd for AArch64, under qemu (installs what is missing)
-	@tests/install_packages.sh $(ARM64_PACKAGES)
+arm64-test: deps-arm64 ## the tests of base and simd for AArch64, under qemu (installs what is missing)
 	@$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc BUILD=$(ARM64_BUILD) \
 	  CFLAGS='-idirafter /usr/include' arm64-bin
 	PITH_TEST_BEST_ISA=neon-i8mm qemu-aarch64 -cpu max $(ARM64_BUILD)/tests/arm64
@@ -281,12 +295,9 @@ check-includes: ## fail when a layer includes one it must not see
 check-spills: $(call objects,$(wildcard simd/vnni_*.c simd/avx2_int*.c simd/avxvnni_*.c)) ## fail when a hot loop stores vectors to the stack (x86-64)
 	tests/check_spills.sh $(BUILD) $(CC)
 
-.PHONY: bench deps-bench install clean help
-BENCH_PACKAGES := $(BUILD_PACKAGES) python3 gnuplot-nox
+.PHONY: bench install uninstall clean help
 BENCH_DIR := $(BUILD)/bench
 BENCH_MODEL := --shape tinyllama-1b --type int4
-deps-bench:
-	@tests/install_packages.sh $(BENCH_PACKAGES)
 bench: deps-bench ## the machine's limits, the speed of the TinyLlama shape beside them, plots
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
 	@mkdir -p $(BENCH_DIR)
