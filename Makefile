@@ -154,11 +154,11 @@ deps-build deps-test deps-bench deps-arm64 deps-ci: deps-%:
 deps: deps-ci ## install what building, testing and CI need, or say how
 
 DEMO_PROMPT := Once upon a time there was a
+DEMO := $(BUILD)/pith run weights/models/tale-int4.pith -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 \
+        --top-p 0.9 --seed 7 --stats
 demo: deps-build ## install what is missing, build, and generate text with the model that ships
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
-	@echo 'pith run weights/models/tale-int4.pith -p "$(DEMO_PROMPT)"'
-	@printf "%s" "$(DEMO_PROMPT)"; $(BUILD)/pith run weights/models/tale-int4.pith \
-	  -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 --top-p 0.9 --seed 7 --stats; echo
+	@packaging/demo.sh "$(DEMO)" '$(DEMO_PROMPT)'
 
 test: deps-test ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin
