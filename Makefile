@@ -162,13 +162,18 @@ demo: deps-build ## install what is missing, build, and generate text with the m
 
 test: deps-test ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin
-	@$(MAKE) --no-print-directory unit golden cli-test
+	@tests/all.sh unit '$(RUN_UNIT)' golden '$(RUN_GOLDEN)' 'reference scripts' '$(RUN_SCRIPTS)' \
+	  'command checks' '$(RUN_CLI)'
 
 # ---- Tests ---------------------------------------------------------------------------------------
 
 .PHONY: unit unit-bin golden golden-bin golden-scripts cli-test gates plain plain-bin threads-bin
 CRITERION_LIBS = $(shell pkg-config --libs criterion)
 CRITERION_JOBS ?= 2
+RUN_UNIT = $(BUILD)/tests/unit -j$(CRITERION_JOBS)
+RUN_GOLDEN = $(BUILD)/tests/golden -j$(CRITERION_JOBS)
+RUN_SCRIPTS = tests/reference.sh $(PYTHON) $(BUILD)/pith
+RUN_CLI = PITH=$(BUILD)/pith tests/cli/run.sh
 test_objects = $(call objects,$(1) $(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
 $(BUILD)/tests/unit: $(call test_objects,$(UNIT_SRCS))
 	$(call say,LD)
@@ -179,17 +184,13 @@ $(BUILD)/tests/golden: $(call test_objects,$(GOLDEN_SRCS))
 unit-bin: $(BUILD)/tests/unit
 golden-bin: $(BUILD)/tests/golden
 unit: unit-bin ## the unit tests
-	$(BUILD)/tests/unit -j$(CRITERION_JOBS)
+	$(RUN_UNIT)
 golden: golden-bin golden-scripts ## the tests against reference outputs
-	$(BUILD)/tests/golden -j$(CRITERION_JOBS)
+	$(RUN_GOLDEN)
 golden-scripts: $(BUILD)/pith ## the independent numpy implementation against the same data
-	$(PYTHON) golden/check_reference.py
-	$(PYTHON) golden/check_pith_file.py weights/models/tale-int4.pith
-	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
-	$(PYTHON) golden/check_encoder.py $(BUILD)/pith
-	$(PYTHON) golden/check_bert.py $(BUILD)/pith
+	$(RUN_SCRIPTS)
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
-	PITH=$(BUILD)/pith tests/cli/run.sh
+	$(RUN_CLI)
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
 $(BUILD)/plain/%.o: %.c | $(FOUND)
