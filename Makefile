@@ -97,7 +97,8 @@ $(FOUND): Makefile packaging/needs.sh
 
 .PHONY: all lib examples
 all: lib $(BUILD)/pith $(BUILD)/pith.1 $(BUILD)/pith_sqlite.so examples ## build all of it
-lib: $(BUILD)/libpith.a $(BUILD)/libpith.so $(BUILD)/pith.pc ## build libpith.a, libpith.so, pith.pc
+LIB_FILES := $(addprefix $(BUILD)/,libpith.a libpith.so pith.pc pithConfig.cmake pithConfigVersion.cmake)
+lib: $(LIB_FILES) ## build libpith.a, libpith.so and what pkg-config and CMake read about them
 examples: $(EXAMPLES) ## build the programs in examples/
 
 $(BUILD)/%.o: %.c | $(FOUND)
@@ -124,6 +125,11 @@ $(BUILD)/pith.pc: always # PREFIX may have changed
 	  'Name: pith' 'Description: Llama-family language models and sentence encoders on a CPU' 'Version: $(VERSION)' \
 	  'Requires.private: $(LIB_MODULES)' 'Libs: -L$${libdir} -lpith' \
 	  'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' > $@
+
+$(BUILD)/%.cmake: packaging/%.cmake.in Makefile include/pith.h
+	@mkdir -p $(@D)
+	@sed -e 's/@LIB_MODULES@/$(LIB_MODULES)/' -e 's/@VERSION@/$(VERSION)/' \
+	  -e 's/@SOVERSION@/$(SOVERSION)/' $< > $@
 
 $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
 	$(call say,LD)
@@ -311,9 +317,11 @@ bench: deps-bench ## the machine's limits, the speed of the TinyLlama shape besi
 	@perf/compare $(BENCH_DIR)/tokens.jsonl
 	@perf/plot $(BENCH_DIR) $(BENCH_DIR)/tokens.jsonl
 
+INSTALLED := bin/pith lib/libpith.a lib/libpith.so lib/libpith.so.$(SOVERSION) lib/pith_sqlite.so \
+             include/pith.h lib/pkgconfig/pith.pc lib/cmake/pith/pithConfig.cmake \
+             lib/cmake/pith/pithConfigVersion.cmake share/man/man1/pith.1
 install: all ## install under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
-	  $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(sort $(dir $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))))
 	install -m 755 $(BUILD)/pith $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libpith.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(BUILD)/pith_sqlite.so $(DESTDIR)$(PREFIX)/lib/
@@ -321,7 +329,14 @@ install: all ## install under PREFIX
 	ln -sf libpith.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libpith.so
 	install -m 644 include/pith.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 $(BUILD)/pith.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
+	install -m 644 $(BUILD)/pithConfig.cmake $(BUILD)/pithConfigVersion.cmake \
+	  $(DESTDIR)$(PREFIX)/lib/cmake/pith/
 	install -m 644 $(BUILD)/pith.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(if $(DESTDIR),,@packaging/installed.sh $(PREFIX))
+
+uninstall: ## remove what install put under PREFIX
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))
+	@rmdir $(DESTDIR)$(PREFIX)/lib/cmake/pith 2>/dev/null || true
 
 clean: ## remove build/
 	rm -rf $(BUILD)
