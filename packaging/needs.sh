@@ -83,7 +83,12 @@ look() {
     for need in "$@"; do
         find_row "${need%\?}"
         is_there && continue
-        [ "$asked" = compiler: ] && name=${CC%% *}
+        if [ "$asked" = compiler: ]; then
+            case $CC in
+            clang*) find_row clang ;;
+            esac
+            name=${CC%% *}
+        fi
         case $need in
         *\?) optional="$optional${optional:+, }$name" ;;
         *) needed="$needed${needed:+, }$name" ;;

@@ -76,6 +76,7 @@ install with:
 machine pkg-config
 expect 1 env CC='clang -m64' PATH="$BIN" /bin/sh packaging/needs.sh check cc
 says '^missing: clang$'
+says 'dnf install clang$'
 expect 2 needs check no-such-need
 says "no row for 'no-such-need'"
 
