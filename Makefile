@@ -16,18 +16,33 @@ SOVERSION := 0
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(WERROR)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fPIC -fvisibility=hidden -pthread \
-             $(WARN) $(OPT) $(SANITIZE) -Iinclude -I. $(CFLAGS)
+             $(WARN) $(OPT) $(SANITIZE) -Iinclude -I. $(MODULE_CFLAGS) $(CFLAGS)
 
-# Looked up when used, so that `make deps` works before pkg-config is there.
-LIB_LIBS = $(shell pkg-config --libs jansson libutf8proc libpcre2-8) -lm -ldl -pthread
-CLI_LIBS = $(shell pkg-config --libs libedit libsodium sqlite3)
+# What the library and what the command link, by the names that pkg-config knows. Looked up when
+# used, so that `make deps` works before pkg-config is there.
+LIB_MODULES := jansson libutf8proc libpcre2-8
+CLI_MODULES := libedit libsodium sqlite3
+MODULE_CFLAGS = $(eval MODULE_CFLAGS := $(foreach m,$(LIB_MODULES) $(CLI_MODULES) criterion,\
+                  $(shell pkg-config --cflags $(m) 2>/dev/null)))$(MODULE_CFLAGS)
+LIB_LIBS = $(shell pkg-config --libs $(LIB_MODULES)) -lm -ldl -pthread
+CLI_LIBS = $(shell pkg-config --libs $(CLI_MODULES))
+
+# What the machine must have for each: rows of packaging/needs.sh; without those with a ? it goes on.
+NEEDS_lib := cc libc-headers pkg-config $(LIB_MODULES)
+NEEDS_build := $(NEEDS_lib) $(CLI_MODULES) openblas?
+NEEDS_unit := $(NEEDS_build) criterion
+NEEDS_test := $(NEEDS_unit) python3 numpy groff? sqlite3-shell
+NEEDS_bench := $(NEEDS_build) python3 gnuplot
+NEEDS_ci := $(NEEDS_test) gnuplot objdump clang clang-format fuzzer
+NEEDS_arm64 := $(NEEDS_build) arm64-cc arm64-libc qemu-aarch64
+needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
 # Layers, lowest first; tests/check_includes.sh holds which may include which.
 LIB_DIRS := base simd weights tokenizer engine
-CLI_DIRS := convert store server perf cli
+CLI_DIRS := convert store perf cli
 
 # The vector kernels of other processors stay out; simd/detect.c knows which are there.
-MACHINE := $(shell $(CC) -dumpmachine | cut -d- -f1)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 NOT_HERE := $(if $(filter x86_64 amd64 i%86,$(MACHINE)),,simd/avx% simd/vnni% \
             perf/probe_avx% perf/probe_vnni% perf/probe_bf16%) \
             $(if $(filter aarch64 arm64,$(MACHINE)),,simd/neon% simd/dot% simd/i8mm%)
@@ -71,12 +86,22 @@ $(BUILD)/perf/probe_bf16.o: ISA := -mavx512f -mavx512bw -mavx512bf16
 $(BUILD)/store/%.o: ISA := -DSQLITE_CORE
 EXTENSION_OBJS := $(patsubst %,$(BUILD)/extension/store/%.o,extension functions)
 
+# What the asked targets need is looked for before the first compile; BUILD/needs-* says it was there.
+goals := $(or $(MAKECMDGOALS),all)
+compile := $(if $(filter unit% golden golden-bin gates,$(goals)),unit,$(if \
+             $(filter-out lib $(BUILD)/libpith.%,$(goals)),build,lib))
+FOUND := $(BUILD)/needs-$(compile)
+$(FOUND): Makefile packaging/needs.sh
+	@DEPS=deps-$(if $(filter unit,$(compile)),test,build) $(needs) check $(NEEDS_$(compile))
+	@mkdir -p $(@D) && touch $@
+
 .PHONY: all lib examples
 all: lib $(BUILD)/pith $(BUILD)/pith.1 $(BUILD)/pith_sqlite.so examples ## build all of it
-lib: $(BUILD)/libpith.a $(BUILD)/libpith.so $(BUILD)/pith.pc ## build libpith.a, libpith.so, pith.pc
+LIB_FILES := $(addprefix $(BUILD)/,libpith.a libpith.so pith.pc pithConfig.cmake pithConfigVersion.cmake)
+lib: $(LIB_FILES) ## build libpith.a, libpith.so and what pkg-config and CMake read about them
 examples: $(EXAMPLES) ## build the programs in examples/
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c | $(FOUND)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -MMD -MP -c $< -o $@
@@ -98,14 +123,19 @@ $(BUILD)/pith.pc: always # PREFIX may have changed
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: pith' 'Description: Llama-family language models and sentence encoders on a CPU' 'Version: $(VERSION)' \
-	  'Requires.private: jansson libutf8proc libpcre2-8' 'Libs: -L$${libdir} -lpith' \
+	  'Requires.private: $(LIB_MODULES)' 'Libs: -L$${libdir} -lpith' \
 	  'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' > $@
+
+$(BUILD)/%.cmake: packaging/%.cmake.in Makefile include/pith.h
+	@mkdir -p $(@D)
+	@sed -e 's/@LIB_MODULES@/$(LIB_MODULES)/' -e 's/@VERSION@/$(VERSION)/' \
+	  -e 's/@SOVERSION@/$(SOVERSION)/' $< > $@
 
 $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
-$(BUILD)/extension/%.o: %.c
+$(BUILD)/extension/%.o: %.c | $(FOUND)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -124,35 +154,32 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 
 # ---- The two commands of a fresh machine ---------------------------------------------------------
 
-.PHONY: deps deps-build deps-test deps-ci demo test
-BUILD_PACKAGES := pkg-config libc6-dev libjansson-dev libutf8proc-dev libpcre2-dev libedit-dev \
-                  libsodium-dev libsqlite3-dev libopenblas0-pthread
-TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base sqlite3
-CI_PACKAGES := $(TEST_PACKAGES) gnuplot-nox binutils clang clang-format libclang-rt-14-dev
-deps-build:
-	@tests/install_packages.sh $(BUILD_PACKAGES)
-deps-test:
-	@tests/install_packages.sh $(TEST_PACKAGES)
-deps-ci:
-	@tests/install_packages.sh $(CI_PACKAGES)
-deps: deps-ci ## install the Debian packages that building, testing and CI need
+.PHONY: deps deps-build deps-test deps-bench deps-arm64 deps-ci demo test
+deps-build deps-test deps-bench deps-arm64 deps-ci: deps-%:
+	@$(needs) install $(NEEDS_$*)
+deps: deps-ci ## install what building, testing and CI need, or say how
 
 DEMO_PROMPT := Once upon a time there was a
+DEMO := $(BUILD)/pith run weights/models/tale-int4.pith -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 \
+        --top-p 0.9 --seed 7 --stats
 demo: deps-build ## install what is missing, build, and generate text with the model that ships
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
-	@echo 'pith run weights/models/tale-int4.pith -p "$(DEMO_PROMPT)"'
-	@printf "%s" "$(DEMO_PROMPT)"; $(BUILD)/pith run weights/models/tale-int4.pith \
-	  -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 --top-p 0.9 --seed 7 --stats; echo
+	@packaging/demo.sh "$(DEMO)" '$(DEMO_PROMPT)'
 
 test: deps-test ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin
-	@$(MAKE) --no-print-directory unit golden cli-test
+	@tests/all.sh unit '$(RUN_UNIT)' golden '$(RUN_GOLDEN)' 'reference scripts' '$(RUN_SCRIPTS)' \
+	  'command checks' '$(RUN_CLI)'
 
 # ---- Tests ---------------------------------------------------------------------------------------
 
 .PHONY: unit unit-bin golden golden-bin golden-scripts cli-test gates plain plain-bin threads-bin
 CRITERION_LIBS = $(shell pkg-config --libs criterion)
 CRITERION_JOBS ?= 2
+RUN_UNIT = $(BUILD)/tests/unit -j$(CRITERION_JOBS)
+RUN_GOLDEN = $(BUILD)/tests/golden -j$(CRITERION_JOBS)
+RUN_SCRIPTS = tests/reference.sh $(PYTHON) $(BUILD)/pith
+RUN_CLI = PITH=$(BUILD)/pith PYTHON=$(PYTHON) tests/cli/run.sh
 test_objects = $(call objects,$(1) $(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
 $(BUILD)/tests/unit: $(call test_objects,$(UNIT_SRCS))
 	$(call say,LD)
@@ -163,20 +190,16 @@ $(BUILD)/tests/golden: $(call test_objects,$(GOLDEN_SRCS))
 unit-bin: $(BUILD)/tests/unit
 golden-bin: $(BUILD)/tests/golden
 unit: unit-bin ## the unit tests
-	$(BUILD)/tests/unit -j$(CRITERION_JOBS)
+	$(RUN_UNIT)
 golden: golden-bin golden-scripts ## the tests against reference outputs
-	$(BUILD)/tests/golden -j$(CRITERION_JOBS)
+	$(RUN_GOLDEN)
 golden-scripts: $(BUILD)/pith ## the independent numpy implementation against the same data
-	$(PYTHON) golden/check_reference.py
-	$(PYTHON) golden/check_pith_file.py weights/models/tale-int4.pith
-	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
-	$(PYTHON) golden/check_encoder.py $(BUILD)/pith
-	$(PYTHON) golden/check_bert.py $(BUILD)/pith
+	$(RUN_SCRIPTS)
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
-	PITH=$(BUILD)/pith PYTHON=$(PYTHON) tests/cli/run.sh
+	$(RUN_CLI)
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
-$(BUILD)/plain/%.o: %.c
+$(BUILD)/plain/%.o: %.c | $(FOUND)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DPITH_TEST_PLAIN -MMD -MP -c $< -o $@
@@ -200,7 +223,6 @@ plain: plain-bin ## all tests through the plain runner
 # has no dot product instructions, neoverse-n1 no matrix ones: there a kernel built with the wrong
 # flags stops on an illegal instruction. jansson's header is the same for every processor.
 .PHONY: arm64-test arm64-bin
-ARM64_PACKAGES := $(BUILD_PACKAGES) gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 ARM64_BUILD := $(BUILD)/arm64
 MASKED := simd_table simd_product simd_attention simd_encoder
 ARM64_SRCS := $(wildcard tests/test_base_*.c tests/test_simd_*.c) tests/simd_data.c \
@@ -211,8 +233,7 @@ $(BUILD)/tests/arm64: $(patsubst %.c,$(BUILD)/plain/%.o,$(ARM64_SRCS)) \
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -static -o $@ $^ -lm -pthread
 arm64-bin: $(BUILD)/tests/arm64
-arm64-test: ## the tests of base and simd for AArch64, under qemu (installs what is missing)
-	@tests/install_packages.sh $(ARM64_PACKAGES)
+arm64-test: deps-arm64 ## the tests of base and simd for AArch64, under qemu (installs what is missing)
 	@$(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc BUILD=$(ARM64_BUILD) \
 	  CFLAGS='-idirafter /usr/include' arm64-bin
 	PITH_TEST_BEST_ISA=neon-i8mm qemu-aarch64 -cpu max $(ARM64_BUILD)/tests/arm64
@@ -281,12 +302,9 @@ check-includes: ## fail when a layer includes one it must not see
 check-spills: $(call objects,$(wildcard simd/vnni_*.c simd/avx2_int*.c simd/avxvnni_*.c)) ## fail when a hot loop stores vectors to the stack (x86-64)
 	tests/check_spills.sh $(BUILD) $(CC)
 
-.PHONY: bench deps-bench install clean help
-BENCH_PACKAGES := $(BUILD_PACKAGES) python3 gnuplot-nox
+.PHONY: bench install uninstall clean help
 BENCH_DIR := $(BUILD)/bench
 BENCH_MODEL := --shape tinyllama-1b --type int4
-deps-bench:
-	@tests/install_packages.sh $(BENCH_PACKAGES)
 bench: deps-bench ## the machine's limits, the speed of the TinyLlama shape beside them, plots
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
 	@mkdir -p $(BENCH_DIR)
@@ -299,9 +317,11 @@ bench: deps-bench ## the machine's limits, the speed of the TinyLlama shape besi
 	@perf/compare $(BENCH_DIR)/tokens.jsonl
 	@perf/plot $(BENCH_DIR) $(BENCH_DIR)/tokens.jsonl
 
+INSTALLED := bin/pith lib/libpith.a lib/libpith.so lib/libpith.so.$(SOVERSION) lib/pith_sqlite.so \
+             include/pith.h lib/pkgconfig/pith.pc lib/cmake/pith/pithConfig.cmake \
+             lib/cmake/pith/pithConfigVersion.cmake share/man/man1/pith.1
 install: all ## install under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
-	  $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(sort $(dir $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))))
 	install -m 755 $(BUILD)/pith $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libpith.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(BUILD)/pith_sqlite.so $(DESTDIR)$(PREFIX)/lib/
@@ -309,7 +329,14 @@ install: all ## install under PREFIX
 	ln -sf libpith.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libpith.so
 	install -m 644 include/pith.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 $(BUILD)/pith.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
+	install -m 644 $(BUILD)/pithConfig.cmake $(BUILD)/pithConfigVersion.cmake \
+	  $(DESTDIR)$(PREFIX)/lib/cmake/pith/
 	install -m 644 $(BUILD)/pith.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(if $(DESTDIR),,@packaging/installed.sh $(PREFIX))
+
+uninstall: ## remove what install put under PREFIX
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))
+	@rmdir $(DESTDIR)$(PREFIX)/lib/cmake/pith 2>/dev/null || true
 
 clean: ## remove build/
 	rm -rf $(BUILD)

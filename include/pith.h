@@ -1,8 +1,8 @@
 /* pith: run Llama-family language models and BERT sentence encoders on a CPU.
  *
  *     pith_error error;
- *     pith_model *model;
- *     pith_session *session;
+ *     pith_model *model = NULL;
+ *     pith_session *session = NULL;
  *     if (pith_model_open(&model, "tale.pith", NULL, &error) != PITH_OK) ...error.message...
  *     if (pith_session_new(&session, model, NULL, &error) != PITH_OK) ...
  *     int32_t tokens[64];
@@ -31,7 +31,9 @@
  *
  * Threads. A pith_model is immutable to its users: any number of threads may use it at once, and
  * evaluate different sessions of it at once. A pith_session, a pith_sampler and a pith_decoder are
- * each used by one thread at a time; all sessions of a batch by the one that evaluates it.
+ * each used by one thread at a time; all sessions of a batch by the one that evaluates it. A model's
+ * own threads hand work over by C11 atomics, which ThreadSanitizer follows and helgrind does not:
+ * the races that helgrind reports between them are false.
  *
  * Work buffers. What an evaluation needs beside its sessions belongs to the model: sets of buffers,
  * of which each evaluation that is under way (pith_session_eval, pith_batch_eval, each step of
@@ -87,7 +89,7 @@ typedef enum pith_status {
     PITH_ERROR_TOKEN,    /* a token id outside the vocabulary */
     PITH_ERROR_TEXT,     /* text is not valid UTF-8 */
     PITH_ERROR_NUMERIC,  /* the network produced NaN or infinite logits */
-    PITH_ERROR_STOPPED,  /* a callback asked to stop */
+    PITH_ERROR_STOPPED   /* a callback asked to stop */
 } pith_status;
 
 typedef struct pith_error {
@@ -185,8 +187,8 @@ PITH_API void pith_model_get_info(const pith_model *model, pith_model_info *out)
 /* ---- Text and tokens ------------------------------------------------------------------------- */
 
 enum {
-    PITH_TOKENIZE_BOS = 1,     /* put the beginning-of-sequence token first, if the model has one */
-    PITH_TOKENIZE_SPECIAL = 2, /* read special tokens written in the text ("</s>") as such */
+    PITH_TOKENIZE_BOS = 1,    /* put the beginning-of-sequence token first, if the model has one */
+    PITH_TOKENIZE_SPECIAL = 2 /* read special tokens written in the text ("</s>") as such */
 };
 
 /* Encodes `text` [n_bytes]. For an encoder the flags do not matter: [CLS] and [SEP] are always put
@@ -408,7 +410,7 @@ typedef enum pith_finish {
     PITH_FINISH_STOP,    /* a stop string was found; the text ends before it */
     PITH_FINISH_LENGTH,  /* max_tokens reached */
     PITH_FINISH_CONTEXT, /* the context is full */
-    PITH_FINISH_STOPPED, /* the callback asked to stop */
+    PITH_FINISH_STOPPED  /* the callback asked to stop */
 } pith_finish;
 
 /* Zero-initialised means: greedy, until EOS or the context is full. */

@@ -118,6 +118,7 @@ catches() {
 
 [ $# -gt 0 ] || set -- tests/cli/test_*.sh
 for file in "$@"; do
+    echo "$file"
     # shellcheck source=/dev/null
     . "$file"
 done

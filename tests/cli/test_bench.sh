@@ -36,7 +36,7 @@ is "bench -o json is an array of tests" "$(python3 "$T/check.py" "$T/bench.json"
     'pp8 tg4 tg4x3 tg4@d20 tg4@d20x3'
 # A context of more tokens than the test needs is really in memory.
 resident() {
-    "$PITH" bench "$TALE" -p 8 -n 0 -r 1 -t 1 "$@" -o jsonl | python3 -c '
+    "$PITH" bench "$TALE" -p 8 -n 0 -r 1 -t 1 "$@" -o jsonl 2>"$T/err" | python3 -c '
 import json, sys
 row = json.loads(sys.stdin.readline())
 print(row["rss_bytes"] >> 20, row["load_gbps"])'
@@ -44,6 +44,7 @@ print(row["rss_bytes"] >> 20, row["load_gbps"])'
 what="bench --context"
 small=$(resident --mmap)
 large=$(resident --mmap -c 100000)
+says "a context of 100000 is more than"
 is "bench --context touches the cache ($small, $large)" "${large% *}" -gt $((${small% *} + 250))
 is "bench --mmap reports no load rate" "${small#* }" = None
 expect 0 "$PITH" bench "$TALE" -p 8 -n 4 -r 1 -o jsonl

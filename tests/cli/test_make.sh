@@ -1,0 +1,31 @@
+# What `make test` and `make demo` print around what they run.
+
+criterion='echo "[====] Synthesis: Tested: 3 | Passing: 3 | Failing: 0 | Crashing: 0 "'
+expect 0 tests/all.sh unit "echo 'skipped: this'; $criterion" scripts 'echo 5 passed, 0 failed' \
+    'command checks' 'echo skipped: that; echo 10 passed, 0 failed, 1 skipped'
+is "the last line" "$(tail -1 "$T/out")" = \
+    "all tests passed: 3 unit, 5 scripts, 10 command checks; 2 skipped"
+prints '^\[====\] Synthesis: Tested: 3 '
+prints '^==== scripts: '
+expect 0 tests/all.sh scripts 'echo 5 passed, 0 failed'
+is "nothing was skipped" "$(tail -1 "$T/out")" = "all tests passed: 5 scripts"
+# A part that fails, one that crashes after its summary, one that runs no test.
+for bad in 'echo 4 passed, 1 failed; false' 'echo 4 passed, 0 failed; kill -9 $$' 'echo 0 passed, 0 failed' \
+    true; do
+    expect 1 tests/all.sh first "$bad" last 'echo 2 passed, 0 failed'
+    is "$bad: the last line" "$(tail -1 "$T/out")" = "FAILED: first"
+    is "$bad: the others are run" "$(grep -c '^2 passed' "$T/out")" = 1
+done
+
+expect 0 packaging/demo.sh "$PITH run $TALE -p 'Once' -n 3 --seed 7 --stats" Once
+is "the demo's command" "$(head -1 "$T/out")" = "$PITH run $TALE -p 'Once' -n 3 --seed 7 --stats"
+prints '^Once '
+prints '^pith run: prompt '
+prints '^next:$'
+grep "^  $PITH" "$T/out" >"$T/next"
+while read -r line; do
+    expect 0 bash -c "$line"
+done <"$T/next"
+is "the demo has next commands" "$(wc -l <"$T/next")" -ge 2
+expect 1 packaging/demo.sh "$PITH run $T/no-such.pith -p Once" Once
+says 'No such file'

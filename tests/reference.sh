@@ -1,0 +1,29 @@
+#!/bin/bash
+# The independent numpy implementation against the reference data and against the command.
+# Usage: tests/reference.sh PYTHON PITH
+# Prints what each script prints, its verdict, and "N passed, N failed"; non-zero on failure.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+python=$1
+pith=$2
+passed=0
+failed=0
+
+check() {
+    echo "$python $*"
+    if "$python" "$@"; then
+        echo "passed: $1"
+        passed=$((passed + 1))
+    else
+        echo "FAILED: $1"
+        failed=$((failed + 1))
+    fi
+}
+
+check golden/check_reference.py
+check golden/check_pith_file.py weights/models/tale-int4.pith
+check golden/check_emulation.py "$pith"
+check golden/check_encoder.py "$pith"
+check golden/check_bert.py "$pith"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
