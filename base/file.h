@@ -38,15 +38,22 @@ pith_status pith_file_read_all(const char *path, size_t limit, const pith_alloca
 pith_status pith_file_map(const pith_file *file, const void **data, pith_error *error);
 void pith_file_unmap(const void *data, size_t size);
 
-/* A file being written: a temporary beside the final path, named PATH.tmp-PID. Commit makes it
- * visible under its own name with fsync, rename and fsync of the directory. A temporary left by a
- * process that is gone is removed by the next pith_output_create of the same path. */
+/* A file being written: a temporary beside the final path, named PATH.tmp-pith- and 16 random
+ * hexadecimal digits. Commit makes it visible under its own name with fsync, rename and fsync of
+ * the directory. Several writers of one path do not disturb each other; the last to commit stays.
+ * The next pith_output_create of the same path removes a temporary that was left by a process that
+ * is gone: one of this form, ours, and without the lock that its writer holds. */
 typedef struct pith_output pith_output;
 
-/* Errors: IO, MEMORY, ARGUMENT (the path names no file), FORMAT (there is something else than a
- * regular file under this name). Replaces a file or symbolic link of the same name on commit. */
+/* A new file may be read by whom the umask allows, or, made by pith_output_create_private, by its
+ * owner only. One that replaces a file keeps that one's permissions, POSIX ACL, and, where the
+ * system allows, owner and group; other extended attributes are lost. A symbolic link stays, and
+ * the file it leads to is created or replaced. Errors: IO, MEMORY, ARGUMENT (the path names no
+ * file), FORMAT (there is something else than a regular file under this name). */
 pith_status pith_output_create(pith_output **out, const char *path, const pith_allocator *allocator,
                                pith_error *error);
+pith_status pith_output_create_private(pith_output **out, const char *path,
+                                       const pith_allocator *allocator, pith_error *error);
 /* Writes at any offset; thread-safe. Errors: IO (disk full is named). */
 pith_status pith_output_write(pith_output *output, size_t offset, const void *data, size_t size,
                               pith_error *error);

@@ -303,7 +303,10 @@ PITH_API pith_status pith_session_fork(pith_session **out, const pith_session *s
 
 /* Writes the timeline, its cache and the logits of its last token, when they are available, to a
  * file (docs/format.md, "Session files"), which appears whole or not at all and replaces one of the
- * same name. Errors: ARGUMENT (no tokens), IO, MEMORY, FORMAT (the path is no regular file). */
+ * same name. A new file may be read by its owner only, as it holds the text of a conversation; one
+ * that is replaced keeps its permissions, and a symbolic link is written through. Several saves to
+ * one path at a time all succeed; the last one stays. Errors: ARGUMENT (no tokens), IO, MEMORY,
+ * FORMAT (the path is no regular file). */
 PITH_API pith_status pith_session_save(const pith_session *session, const char *path,
                                        pith_error *error);
 

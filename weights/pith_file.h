@@ -96,6 +96,9 @@ typedef struct pith_model_writer pith_model_writer;
  * order from any thread, then the file is published. */
 pith_status pith_model_writer_new(pith_model_writer **out, const char *path,
                                   const pith_allocator *allocator, pith_error *error);
+/* As pith_model_writer_new, but a new file may be read by its owner only. */
+pith_status pith_model_writer_new_private(pith_model_writer **out, const char *path,
+                                          const pith_allocator *allocator, pith_error *error);
 /* Declares a tensor and gives its index. Errors: MEMORY, ARGUMENT (duplicate name, overflow). */
 pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, pith_dtype dtype,
                                   size_t n_dims, const size_t *shape, size_t *index,
