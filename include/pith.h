@@ -125,7 +125,9 @@ typedef struct pith_model_options {
     pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it can be loaded; ON: an error when
                          it cannot; OFF: bit-identical results in f32 too */
     bool map;         /* map the file instead of reading it into huge pages. Truncating a mapped
-                         file while it is in use ends the process with SIGBUS */
+                         file while it is in use ends the process with SIGBUS; writing to it
+                         changes results, and nothing else: all that is checked at opening (header,
+                         metadata, tokenizer) is in memory of the model's own */
     const pith_allocator *allocator; /* borrowed until pith_model_free */
     pith_log_fn log;                 /* NULL: silent */
     void *log_user;
