@@ -127,10 +127,13 @@ pith_status pith_file_map(const pith_file *file, const void **data, pith_error *
     if (start == MAP_FAILED) {
         return pith_fail_io(error, file->path, "map", errno);
     }
-    (void)madvise(start, file->size, MADV_HUGEPAGE);
-    (void)madvise(start, file->size, MADV_WILLNEED);
     *data = start;
     return PITH_OK;
+}
+
+void pith_file_advise_mapped(const void *data, size_t size) {
+    (void)madvise((void *)(uintptr_t)data, size, MADV_HUGEPAGE);
+    (void)madvise((void *)(uintptr_t)data, size, MADV_WILLNEED);
 }
 
 void pith_file_unmap(const void *data, size_t size) {

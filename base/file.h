@@ -33,9 +33,11 @@ void pith_file_advise_sequential(const pith_file *file);
 pith_status pith_file_read_all(const char *path, size_t limit, const pith_allocator *allocator,
                                char **data, size_t *size, pith_error *error);
 
-/* Maps [size] bytes from the start of the file read-only, without waiting for any of them; the
- * system is asked to begin reading and to use huge pages if it can. An empty file is FORMAT. */
+/* Maps [size] bytes from the start of the file read-only, without reading any of them. An empty
+ * file is FORMAT. */
 pith_status pith_file_map(const pith_file *file, const void **data, pith_error *error);
+/* Asks the system to begin reading a mapped file and to use huge pages if it can. Advice only. */
+void pith_file_advise_mapped(const void *data, size_t size);
 void pith_file_unmap(const void *data, size_t size);
 
 /* A file being written: a temporary beside the final path, named PATH.tmp-pith- and 16 random
@@ -57,6 +59,9 @@ pith_status pith_output_create_private(pith_output **out, const char *path,
 /* Writes at any offset; thread-safe. Errors: IO (disk full is named). */
 pith_status pith_output_write(pith_output *output, size_t offset, const void *data, size_t size,
                               pith_error *error);
+/* Opens what has been written so far, to check it before it is published. The path is that of the
+ * final file. Close it before commit or discard. Errors: IO. */
+pith_status pith_output_reopen(const pith_output *output, pith_file *out, pith_error *error);
 /* Publishes and frees, also on failure: then nothing is published and the temporary is removed. The
  * one exception is a failure to flush the directory after the rename, named in the message: the new
  * file is in place, but might not survive a power cut. Fails when a write has failed before. */

@@ -333,6 +333,20 @@ pith_status pith_output_write(pith_output *output, size_t offset, const void *da
     return PITH_OK;
 }
 
+pith_status pith_output_reopen(const pith_output *output, pith_file *out, pith_error *error) {
+    struct stat facts;
+    int fd = fcntl(output->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0 || fstat(fd, &facts) != 0) {
+        int code = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return pith_fail_io(error, output->path, "open to check it", code);
+    }
+    *out = (pith_file){.fd = fd, .size = (size_t)facts.st_size, .path = output->path};
+    return PITH_OK;
+}
+
 static int sync_retrying(int fd) {
     int result;
     do {

@@ -311,14 +311,34 @@ static pith_status write_header(pith_model_writer *writer, pith_error *error) {
     return status;
 }
 
+static pith_status check_written(const pith_model_writer *writer, pith_model_check_fn check,
+                                 void *user, pith_error *error) {
+    pith_file file;
+    pith_status status = pith_output_reopen(writer->output, &file, error);
+    if (status == PITH_OK) {
+        status = check(user, &file, error);
+        pith_file_close(&file);
+    }
+    return status;
+}
+
 pith_status pith_model_writer_finish(pith_model_writer *writer, const char *metadata,
                                      pith_error *error) {
+    return pith_model_writer_finish_checked(writer, metadata, NULL, NULL, error);
+}
+
+pith_status pith_model_writer_finish_checked(pith_model_writer *writer, const char *metadata,
+                                             pith_model_check_fn check, void *user,
+                                             pith_error *error) {
     pith_status status = check_complete(writer, error);
     if (status == PITH_OK) {
         status = set_metadata(writer, metadata, error);
     }
     if (status == PITH_OK) {
         status = write_header(writer, error);
+    }
+    if (status == PITH_OK && check != NULL) {
+        status = check_written(writer, check, user, error);
     }
     if (status == PITH_OK) {
         status = pith_output_commit(writer->output, error);

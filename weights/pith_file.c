@@ -463,20 +463,25 @@ static pith_status map_data(opened *o, const pith_file *file, pith_error *error)
     return status;
 }
 
-static pith_status open_file(opened *o, const pith_file *file, bool map, pith_pool *pool,
+typedef enum loading { READ, MAP, CHECK_ONLY } loading;
+
+static pith_status open_file(opened *o, const pith_file *file, loading how, pith_pool *pool,
                              const pith_load_watch *watch, const pith_log *log, pith_error *error) {
     pith_status status = pith_safetensors_read(&o->file.header, file, o->allocator, error);
     if (status == PITH_OK) {
         status = check_header(o, log, error);
     }
     if (status == PITH_OK) {
-        status = map ? map_data(o, file, error) : read_data(o, file, pool, watch, error);
+        status = how == READ ? read_data(o, file, pool, watch, error) : map_data(o, file, error);
     }
     if (status != PITH_OK) {
         return status;
     }
     const void *data = o->region.data;
-    if (map) {
+    if (how == MAP) {
+        pith_file_advise_mapped(o->mapping, o->mapping_size);
+    }
+    if (how != READ) {
         data = (const unsigned char *)o->mapping + pith_safetensors_data_offset(o->file.header);
     }
     return bind_data(o, data, error);
@@ -500,9 +505,26 @@ pith_status pith_model_file_open_watched(pith_model_file **out, const char *path
     }
     status = pith_file_open(&file, o->path, error);
     if (status == PITH_OK) {
-        status = open_file(o, &file, map, pool, watch, log, error);
+        status = open_file(o, &file, map ? MAP : READ, pool, watch, log, error);
         pith_file_close(&file);
     }
+    if (status != PITH_OK) {
+        opened_free(o);
+        return status;
+    }
+    *out = &o->file;
+    return PITH_OK;
+}
+
+pith_status pith_model_file_open_to_check(pith_model_file **out, const pith_file *file,
+                                          const pith_allocator *allocator, pith_error *error) {
+    static const pith_log silent = {.fn = NULL};
+    opened *o;
+    pith_status status = opened_new(&o, file->path, allocator, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    status = open_file(o, file, CHECK_ONLY, NULL, NULL, &silent, error);
     if (status != PITH_OK) {
         opened_free(o);
         return status;
