@@ -17,6 +17,9 @@ typedef struct pith_file {
 
 /* Errors: IO (with path and strerror), FORMAT (not a regular file). */
 pith_status pith_file_open(pith_file *out, const char *path, pith_error *error);
+/* As pith_file_open, without following a symbolic link in any part of the path: for files found by
+ * walking a directory, where somebody may exchange what was found. A link is IO. */
+pith_status pith_file_open_no_links(pith_file *out, const char *path, pith_error *error);
 void pith_file_close(pith_file *file);
 
 /* Reads exactly `size` bytes at `offset`; a short file is FORMAT ("truncated"). Thread-safe. After
