@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,12 +20,49 @@ pith_status pith_fail_io(pith_error *error, const char *path, const char *action
     return pith_fail(error, PITH_ERROR_IO, "%s: cannot %s: %s", path, action, reason);
 }
 
-pith_status pith_file_open(pith_file *out, const char *path, pith_error *error) {
+/* O_NONBLOCK: opening a FIFO must not wait for a writer; regular files ignore it. */
+enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK };
+
+static int open_at(int directory, const char *name, int flags) {
     int fd;
     do {
-        /* O_NONBLOCK: opening a FIFO must not wait for a writer; regular files ignore it. */
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        fd = openat(directory, name, flags);
     } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+/* Opens one part of the path after the other. */
+static int open_no_links(const char *path) {
+    int at = path[0] == '/' ? open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC) : AT_FDCWD;
+    while (at >= 0 || at == AT_FDCWD) {
+        char name[NAME_MAX + 1];
+        path += strspn(path, "/");
+        size_t n = strcspn(path, "/");
+        bool last = path[n] == '\0';
+        int next = -1;
+        if (n < sizeof name) {
+            memcpy(name, path, n);
+            name[n] = '\0';
+            next = open_at(at, name,
+                           O_NOFOLLOW | (last ? OPEN_FLAGS : O_PATH | O_DIRECTORY | O_CLOEXEC));
+        } else {
+            errno = ENAMETOOLONG;
+        }
+        int code = errno;
+        if (at >= 0) {
+            close(at);
+        }
+        errno = code;
+        if (last || next < 0) {
+            return next;
+        }
+        at = next;
+        path += n;
+    }
+    return at;
+}
+
+static pith_status check_open(pith_file *out, int fd, const char *path, pith_error *error) {
     if (fd < 0) {
         return pith_fail_io(error, path, "open", errno);
     }
@@ -44,6 +82,14 @@ pith_status pith_file_open(pith_file *out, const char *path, pith_error *error) 
     }
     *out = (pith_file){.fd = fd, .size = (size_t)facts.st_size, .path = path};
     return PITH_OK;
+}
+
+pith_status pith_file_open(pith_file *out, const char *path, pith_error *error) {
+    return check_open(out, open_at(AT_FDCWD, path, OPEN_FLAGS), path, error);
+}
+
+pith_status pith_file_open_no_links(pith_file *out, const char *path, pith_error *error) {
+    return check_open(out, open_no_links(path), path, error);
 }
 
 void pith_file_close(pith_file *file) {
@@ -127,10 +173,13 @@ pith_status pith_file_map(const pith_file *file, const void **data, pith_error *
     if (start == MAP_FAILED) {
         return pith_fail_io(error, file->path, "map", errno);
     }
-    (void)madvise(start, file->size, MADV_HUGEPAGE);
-    (void)madvise(start, file->size, MADV_WILLNEED);
     *data = start;
     return PITH_OK;
+}
+
+void pith_file_advise_mapped(const void *data, size_t size) {
+    (void)madvise((void *)(uintptr_t)data, size, MADV_HUGEPAGE);
+    (void)madvise((void *)(uintptr_t)data, size, MADV_WILLNEED);
 }
 
 void pith_file_unmap(const void *data, size_t size) {

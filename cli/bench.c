@@ -328,8 +328,8 @@ static int run(pith_cli *cli, const void *arguments) {
         if (settings->output == PITH_BENCH_CSV) {
             return pith_cli_usage(cli, "--search is printed as md, json or jsonl");
         }
-        pith_status status =
-            pith_bench_search(cli, settings->search, settings->repeats, settings->output, &error);
+        pith_status status = pith_bench_search(cli, settings->search, settings->repeats,
+                                               settings->common.map, settings->output, &error);
         return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
     }
     if (settings->limits) {

@@ -26,6 +26,7 @@ typedef struct search_bench {
     char directory[32], path[48];
     pith_store_collection collection;
     size_t n, n_repeats;
+    bool map;             /* the database */
     int8_t *codes;        /* [n, DIMENSION], what the database must hold */
     double *scores;       /* [n], of one query */
     double *milliseconds; /* [max(n_repeats, OPENINGS)] */
@@ -179,7 +180,7 @@ static pith_status search(search_bench *bench, pith_store *store, uint64_t seed,
 
 /* The first search of several connections, then many of the last. */
 static pith_status measure(search_bench *bench, pith_error *error) {
-    const pith_store_options reading = {.read_only = true};
+    const pith_store_options reading = {.read_only = true, .map = bench->map};
     pith_store *store = NULL;
     pith_status status = PITH_OK;
     for (size_t i = 0; status == PITH_OK && i < OPENINGS; i++) {
@@ -233,9 +234,12 @@ static pith_status print(pith_cli *cli, const search_bench *bench, size_t output
     return PITH_OK;
 }
 
-pith_status pith_bench_search(pith_cli *cli, size_t n, size_t n_repeats, size_t output,
+pith_status pith_bench_search(pith_cli *cli, size_t n, size_t n_repeats, bool map, size_t output,
                               pith_error *error) {
-    search_bench bench = {.directory = "/tmp/pith-bench-XXXXXX", .n = n, .n_repeats = n_repeats};
+    search_bench bench = {.directory = "/tmp/pith-bench-XXXXXX",
+                          .n = n,
+                          .n_repeats = n_repeats,
+                          .map = map};
     if (mkdtemp(bench.directory) == NULL) {
         return pith_fail_io(error, bench.directory, "create", errno);
     }

@@ -6,6 +6,7 @@
 #ifndef PITH_CLI_CLI_H
 #define PITH_CLI_CLI_H
 
+#include "base/file.h"
 #include "base/status.h"
 #include "cli/options.h"
 
@@ -104,9 +105,13 @@ pith_size_text pith_size_format(double amount, const char *unit);
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-/* Reads all of a file, pipe or standard input ("-"), at most 256 MB; *text is malloc'ed and has a
+/* Reads all of a file, pipe or standard input ("-"), at most 256 MiB; *text is malloc'ed and has a
  * NUL after its *n_bytes bytes. Errors: IO, FORMAT (too large), MEMORY, STOPPED. */
 pith_status pith_cli_read(const char *path, char **text, size_t *n_bytes, pith_error *error);
+
+/* As pith_cli_read, from an open file that nothing was read of. */
+pith_status pith_cli_read_file(const pith_file *file, char **text, size_t *n_bytes,
+                               pith_error *error);
 
 /* Replaces the escapes \n, \t, \r, \e, \\, \", \', \xHH and \uHHHH in `text`, which gets
  * shorter. Errors: ARGUMENT (another escape, \x00, a surrogate). */
@@ -123,7 +128,7 @@ typedef struct pith_lines {
 } pith_lines;
 
 /* Gives the next line without its newline, borrowed until the next call; *end is set instead at the
- * end of the input. Errors: IO, FORMAT (a line longer than 256 MB), MEMORY, STOPPED. */
+ * end of the input. Errors: IO, FORMAT (a line longer than 256 MiB), MEMORY, STOPPED. */
 pith_status pith_cli_read_line(pith_lines *lines, const char **line, size_t *n_bytes, bool *end,
                                pith_error *error);
 void pith_lines_release(pith_lines *lines);

@@ -16,7 +16,7 @@ _Static_assert(PITH_VECTOR_INT8 == 1 && PITH_VECTOR_F32 == 2, "--type is an inde
 static const pith_operand operands[] = {
     {.name = "MODEL.pith", .help = "an encoder", .offset = offsetof(pith_index_settings, model)},
     {.name = "DB",
-     .help = "the database, made when there is none",
+     .help = "the database, made when there is none, for its owner only",
      .offset = offsetof(pith_index_settings, database)},
     {.name = "COLLECTION",
      .help = "the collection, made when there is none",
@@ -114,7 +114,8 @@ static int run_index(pith_cli *cli, const void *arguments) {
     pith_status status =
         pith_encoder_open(&run.encoder, cli, &run.settings->common, run.settings->model, &error);
     if (status == PITH_OK) {
-        status = pith_store_open(&run.store, run.settings->database, NULL, &error);
+        const pith_store_options opening = {.map = run.settings->common.map};
+        status = pith_store_open(&run.store, run.settings->database, &opening, &error);
     }
     if (status == PITH_OK) {
         status = use_collection(&run, &error);

@@ -33,37 +33,57 @@ static pith_status refuse(pith_index *run, const char *path, const char *message
     return pith_store_remove(run->store, &run->collection, path, strlen(path), &removed, error);
 }
 
+static int64_t nanoseconds(const struct timespec *time) {
+    return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+/* Opens a file that the walk has seen, and reads it with its size and time. What lies there now may
+ * be something else: a link is not followed, a FIFO or device is refused without waiting. */
+static pith_status read_document(const char *path, pith_store_document *document, char **text,
+                                 pith_error *error) {
+    pith_file file;
+    struct stat facts;
+    pith_status status = pith_file_open_no_links(&file, path, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    status = fstat(file.fd, &facts) == 0
+                 ? pith_cli_read_file(&file, text, &document->n_bytes, error)
+                 : pith_fail_io(error, path, "read its size", errno);
+    pith_file_close(&file);
+    if (status == PITH_OK) {
+        document->text = *text;
+        document->size = facts.st_size;
+        document->mtime = nanoseconds(&facts.st_mtim);
+    }
+    return status;
+}
+
+/* `facts` are those of the walk, and only tell what need not be opened. */
 static pith_status index_file(pith_index *run, const char *path, const struct stat *facts,
                               pith_error *error) {
     pith_store_state state;
     pith_error problem;
     bool removed;
     char *text = NULL;
-    pith_store_document document = {
-        .key = path,
-        .n_key = strlen(path),
-        .is_file = true,
-        .size = facts->st_size,
-        .mtime = (int64_t)facts->st_mtim.tv_sec * 1000000000 + facts->st_mtim.tv_nsec,
-    };
+    pith_store_document document = {.key = path, .n_key = strlen(path), .is_file = true};
     pith_status status =
         pith_store_find(run->store, &run->collection, path, document.n_key, &state, error);
     if (status != PITH_OK) {
         return status;
     }
-    if (state.found && state.is_file && state.size == document.size &&
-        state.mtime == document.mtime) {
+    if (state.found && state.is_file && state.size == facts->st_size &&
+        state.mtime == nanoseconds(&facts->st_mtim)) {
         run->n_unchanged++;
         return PITH_OK;
     }
-    status = pith_cli_read(path, &text, &document.n_bytes, &problem);
+    status = read_document(path, &document, &text, &problem);
     if (status == PITH_ERROR_STOPPED || status == PITH_ERROR_MEMORY) {
         return pith_fail(error, status, "%s", problem.message);
     }
     if (status != PITH_OK) {
         return refuse(run, path, problem.message, error);
     }
-    document.text = text;
     size_t bad;
     if (memchr(text, 0, document.n_bytes < BINARY_LOOK ? document.n_bytes : BINARY_LOOK) != NULL) {
         run->n_binary++;

@@ -116,6 +116,13 @@ static pith_status index_line(pith_index *run, const char *line, size_t n_bytes,
             status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the metadata");
             goto done;
         }
+        if (strlen(metadata) > PITH_STORE_MAX_METADATA) {
+            *bad = true;
+            status =
+                pith_fail(error, PITH_ERROR_FORMAT, "\"metadata\" has %zu bytes; the limit is %d",
+                          strlen(metadata), PITH_STORE_MAX_METADATA);
+            goto done;
+        }
     }
     document.metadata = metadata;
     status = pith_index_document(run, &document, error);

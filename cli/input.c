@@ -1,6 +1,8 @@
 /* Reading texts and lines, and checking output paths before any work is done. */
 #include "cli/cli.h"
 
+#include "base/checked.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_TEXT = 256 << 20 };
+/* Bytes of a text or line. A buffer has room for one more, which tells that there is more, and a
+ * NUL: so what is too long is noticed whatever the sizes of reads. */
+enum { MAX_TEXT = 256 << 20, MOST_CAPACITY = MAX_TEXT + 2 };
 
 /* read() that an interrupt ends. *n is 0 at the end of the file. */
 static pith_status read_some(int fd, const char *name, char *data, size_t capacity, size_t *n,
@@ -34,6 +38,11 @@ static pith_status read_some(int fd, const char *name, char *data, size_t capaci
     }
 }
 
+static pith_status too_long(const char *name, pith_error *error) {
+    return pith_fail(error, PITH_ERROR_FORMAT, "%s: more than the limit of %d bytes", name,
+                     MAX_TEXT);
+}
+
 /* Makes room for at least one byte and a NUL after data[size]. */
 static pith_status make_room(char **data, size_t size, size_t *capacity, const char *name,
                              pith_error *error) {
@@ -41,10 +50,9 @@ static pith_status make_room(char **data, size_t size, size_t *capacity, const c
         return PITH_OK;
     }
     if (size > MAX_TEXT) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: more than the limit of %d bytes", name,
-                         MAX_TEXT);
+        return too_long(name, error);
     }
-    size_t grown = *capacity == 0 ? 1 << 16 : 2 * *capacity;
+    size_t grown = pith_min_size(*capacity == 0 ? 1 << 16 : 2 * *capacity, MOST_CAPACITY);
     char *bigger = realloc(*data, grown);
     if (bigger == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory", name);
@@ -54,23 +62,33 @@ static pith_status make_room(char **data, size_t size, size_t *capacity, const c
     return PITH_OK;
 }
 
-/* Reads to the end of `fd`; *text grows by realloc. */
+/* Reads to the end of `fd`. A file that is too long already is not read in vain. */
 static pith_status read_to_end(int fd, const char *name, char **text, size_t *n_bytes,
                                pith_error *error) {
+    char *data = NULL;
+    size_t size = 0;
     size_t capacity = 0;
     size_t n = 1;
+    struct stat facts;
     pith_status status = PITH_OK;
-    while (status == PITH_OK && n > 0) {
-        status = make_room(text, *n_bytes, &capacity, name, error);
-        if (status == PITH_OK) {
-            status = read_some(fd, name, *text + *n_bytes, capacity - 1 - *n_bytes, &n, error);
-        }
-        if (status == PITH_OK) {
-            *n_bytes += n;
-            (*text)[*n_bytes] = 0;
-        }
+    if (fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size > MAX_TEXT) {
+        return too_long(name, error);
     }
-    return status;
+    while (status == PITH_OK && n > 0) {
+        status = make_room(&data, size, &capacity, name, error);
+        if (status == PITH_OK) {
+            status = read_some(fd, name, data + size, capacity - 1 - size, &n, error);
+        }
+        size += status == PITH_OK ? n : 0;
+    }
+    if (status != PITH_OK) {
+        free(data);
+        return status;
+    }
+    data[size] = 0;
+    *text = data;
+    *n_bytes = size;
+    return PITH_OK;
 }
 
 pith_status pith_cli_read(const char *path, char **text, size_t *n_bytes, pith_error *error) {
@@ -83,19 +101,16 @@ pith_status pith_cli_read(const char *path, char **text, size_t *n_bytes, pith_e
     if (fd < 0) {
         return pith_fail(error, PITH_ERROR_IO, "%s: %s", name, strerror(errno));
     }
-    char *data = NULL;
-    size_t n = 0;
-    pith_status status = read_to_end(fd, name, &data, &n, error);
+    pith_status status = read_to_end(fd, name, text, n_bytes, error);
     if (!standard) {
         close(fd);
     }
-    if (status != PITH_OK) {
-        free(data);
-        return status;
-    }
-    *text = data;
-    *n_bytes = n;
-    return PITH_OK;
+    return status;
+}
+
+pith_status pith_cli_read_file(const pith_file *file, char **text, size_t *n_bytes,
+                               pith_error *error) {
+    return read_to_end(file->fd, file->path, text, n_bytes, error);
 }
 
 /* Gives out [begin, end of line) and steps over the newline, if there is one. */

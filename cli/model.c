@@ -52,7 +52,8 @@ const pith_option pith_common_options[] = {
      .offset = offsetof(pith_common_settings, blas)},
     {.name = "mmap",
      .kind = PITH_OPTION_FLAG,
-     .help = "map the model file instead of reading it",
+     .help = "map the model file instead of reading it; search, index and bench --search map the "
+             "database too",
      .offset = offsetof(pith_common_settings, map)},
     {.name = "isa",
      .kind = PITH_OPTION_TEXT,

@@ -73,7 +73,8 @@ static const pith_option state_options[] = {
      .argument = "FILE",
      .low = 1,
      .help = "go on from the session saved here, if there is one, and save it afterwards: what the "
-             "prompt begins with and was evaluated before costs no time",
+             "prompt begins with and was evaluated before costs no time; a new file may be read by "
+             "its owner only",
      .offset = offsetof(run_settings, session)},
     {.name = NULL},
 };
@@ -237,7 +238,8 @@ static pith_status generate(pith_cli *cli, const pith_model *model, const run_se
 static pith_status check_session_path(const char *path, pith_error *error) {
     pith_output *output = NULL;
     pith_status status =
-        path == NULL ? PITH_OK : pith_output_create(&output, path, &pith_malloc_allocator, error);
+        path == NULL ? PITH_OK
+                     : pith_output_create_private(&output, path, &pith_malloc_allocator, error);
     pith_output_discard(output);
     return status;
 }

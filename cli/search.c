@@ -140,7 +140,7 @@ static int run_search(pith_cli *cli, const void *arguments) {
     pith_store_collection wanted;
     pith_store_collection collection;
     pith_store *store = NULL;
-    pith_store_options how = {.read_only = true};
+    pith_store_options how = {.read_only = true, .map = settings->common.map};
     float *vector = NULL;
     pith_store_hit *hits = NULL;
     size_t n = 0;
@@ -189,7 +189,8 @@ const pith_command pith_command_search = {
     .name = "search",
     .summary = "find the chunks of a collection closest to a text",
     .description = "Embeds QUERY and shows the chunks whose vectors are closest to it by cosine, "
-                   "best first; every vector is compared. The database is only read.",
+                   "best first; every vector is compared. The database is only read: one that was "
+                   "closed properly may be on read-only media.",
     .example = "pith search minilm.pith notes.db notes 'how do I renew a passport' -k 3",
     .operands = operands,
     .groups = groups,

@@ -134,6 +134,16 @@ static pith_status read_encoder(conversion *c, pith_error *error) {
                                      error);
 }
 
+/* Makes the tokenizer once, so that what opening refuses (a split pattern that does not compile) is
+ * found before hours of work. */
+static pith_status try_vocab(const pith_vocab *vocab, const pith_allocator *allocator,
+                             pith_error *error) {
+    pith_tokenizer *tokenizer = NULL;
+    pith_status status = pith_tokenizer_new(&tokenizer, vocab, allocator, error);
+    pith_tokenizer_free(tokenizer);
+    return status;
+}
+
 /* Encoders put [CLS] and [SEP] around a text, which WordPiece vocabularies have. */
 static pith_status check_tokenizer(const conversion *c, pith_error *error) {
     if (c->config.architecture == PITH_ARCHITECTURE_BERT && c->tokenizer.present &&
@@ -148,7 +158,11 @@ static pith_status check_tokenizer(const conversion *c, pith_error *error) {
                          "tokenizer that keeps upper case",
                          c->sources.directory);
     }
-    return PITH_OK;
+    if (!c->tokenizer.present) {
+        return PITH_OK;
+    }
+    pith_status status = try_vocab(&c->tokenizer.file.vocab, c->allocator, error);
+    return status == PITH_OK ? status : pith_fail_in(error, status, "%s", c->sources.directory);
 }
 
 static pith_status read_importance(conversion *c, pith_error *error) {
@@ -442,6 +456,22 @@ static pith_status stream_weights(conversion *c, pith_error *error) {
     return pith_stream_run(&stream, error);
 }
 
+/* Opens the written file as every command does: what would refuse it then must refuse it now. */
+static pith_status check_file(void *user, const pith_file *file, pith_error *error) {
+    const conversion *c = user;
+    pith_model_file *model = NULL;
+    pith_status status = pith_model_file_open_to_check(&model, file, c->allocator, error);
+    if (status == PITH_OK && model->vocab.n_pieces != 0) {
+        status = try_vocab(&model->vocab, c->allocator, error);
+    }
+    if (status != PITH_OK) {
+        pith_fail_in(error, status, "%s: not published, as nothing could open it",
+                     c->sources.directory);
+    }
+    pith_model_file_close(model);
+    return status;
+}
+
 static pith_status publish(conversion *c, pith_error *error) {
     char *text;
     pith_status status = write_metadata(c, &text, error);
@@ -450,7 +480,7 @@ static pith_status publish(conversion *c, pith_error *error) {
     }
     pith_model_writer *writer = c->writer;
     c->writer = NULL; /* finish frees it in any case */
-    status = pith_model_writer_finish(writer, text, error);
+    status = pith_model_writer_finish_checked(writer, text, check_file, c, error);
     pith_release(c->allocator, text);
     return status;
 }

@@ -191,32 +191,6 @@ static pith_status write_file(const pith_importance *importance, pith_output *ou
     return status;
 }
 
-pith_status pith_importance_save(const pith_importance *importance, const char *path,
-                                 pith_error *error) {
-    if (importance->n == 0) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: no importance to write", path);
-    }
-    pith_output *output = NULL;
-    pith_bytes text;
-    pith_status status;
-    pith_bytes_init(&text, importance->allocator);
-    if (make_header(importance, &text)) {
-        status = pith_output_create(&output, path, importance->allocator, error);
-    } else {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the header", path);
-    }
-    if (status == PITH_OK) {
-        status = write_file(importance, output, &text, error);
-    }
-    if (status == PITH_OK) {
-        status = pith_output_commit(output, error);
-    } else {
-        pith_output_discard(output);
-    }
-    pith_bytes_release(&text);
-    return status;
-}
-
 static pith_status load_entry(pith_importance *importance, const pith_file *file,
                               const pith_tensor *tensor, pith_error *error) {
     if (tensor->dtype != PITH_DTYPE_F32 || tensor->n_dims != 1 || tensor->shape[0] == 0 ||
@@ -240,29 +214,76 @@ static pith_status load_entry(pith_importance *importance, const pith_file *file
     return status;
 }
 
-pith_status pith_importance_load(pith_importance **out, const char *path,
-                                 const pith_allocator *allocator, pith_error *error) {
+static pith_status load_file(pith_importance **out, const pith_file *file,
+                             const pith_allocator *allocator, pith_error *error) {
     pith_importance *importance = NULL;
     pith_safetensors *header = NULL;
-    pith_file file;
-    allocator = pith_allocator_or_default(allocator);
-    pith_status status = pith_file_open(&file, path, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    status = pith_safetensors_read(&header, &file, allocator, error);
+    pith_status status = pith_safetensors_read(&header, file, allocator, error);
     if (status == PITH_OK) {
         status = pith_importance_new(&importance, allocator, error);
     }
     for (size_t i = 0; status == PITH_OK && i < pith_safetensors_count(header); i++) {
-        status = load_entry(importance, &file, pith_safetensors_at(header, i), error);
+        status = load_entry(importance, file, pith_safetensors_at(header, i), error);
     }
     pith_safetensors_free(header);
-    pith_file_close(&file);
     if (status != PITH_OK) {
         pith_importance_free(importance);
         return status;
     }
     *out = importance;
     return PITH_OK;
+}
+
+pith_status pith_importance_load(pith_importance **out, const char *path,
+                                 const pith_allocator *allocator, pith_error *error) {
+    pith_file file;
+    pith_status status = pith_file_open(&file, path, error);
+    if (status == PITH_OK) {
+        status = load_file(out, &file, pith_allocator_or_default(allocator), error);
+        pith_file_close(&file);
+    }
+    return status;
+}
+
+/* Reads the written file as the quantiser does: squares of huge inputs may have become infinite. */
+static pith_status check_file(const pith_importance *importance, const pith_output *output,
+                              pith_error *error) {
+    pith_importance *loaded = NULL;
+    pith_file file;
+    pith_status status = pith_output_reopen(output, &file, error);
+    if (status == PITH_OK) {
+        status = load_file(&loaded, &file, importance->allocator, error);
+        pith_file_close(&file);
+    }
+    pith_importance_free(loaded);
+    return status;
+}
+
+pith_status pith_importance_save(const pith_importance *importance, const char *path,
+                                 pith_error *error) {
+    if (importance->n == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: no importance to write", path);
+    }
+    pith_output *output = NULL;
+    pith_bytes text;
+    pith_status status;
+    pith_bytes_init(&text, importance->allocator);
+    if (make_header(importance, &text)) {
+        status = pith_output_create(&output, path, importance->allocator, error);
+    } else {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the header", path);
+    }
+    if (status == PITH_OK) {
+        status = write_file(importance, output, &text, error);
+    }
+    if (status == PITH_OK) {
+        status = check_file(importance, output, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_output_commit(output, error);
+    } else {
+        pith_output_discard(output);
+    }
+    pith_bytes_release(&text);
+    return status;
 }

@@ -17,7 +17,8 @@ void pith_importance_free(pith_importance *importance);
 pith_status pith_importance_add(pith_importance *importance, const char *name, const float *rows,
                                 size_t n_rows, size_t n_cols, pith_error *error);
 
-/* Writes the means, atomically. Errors: IO, MEMORY, ARGUMENT (nothing was added). */
+/* Writes the means, atomically. Errors: IO, MEMORY, ARGUMENT (nothing was added), FORMAT (a mean is
+ * not finite: the file could not be loaded, and is not published). */
 pith_status pith_importance_save(const pith_importance *importance, const char *path,
                                  pith_error *error);
 

@@ -204,7 +204,7 @@ pith_status pith_session_save(const pith_session *s, const char *path, pith_erro
         status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory to save a session", path);
         goto done;
     }
-    status = pith_model_writer_new(&writer, path, allocator, error);
+    status = pith_model_writer_new_private(&writer, path, allocator, error);
     if (status == PITH_OK) {
         status = declare(writer, s, error);
     }

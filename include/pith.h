@@ -142,7 +142,9 @@ typedef struct pith_model_options {
     pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it can be loaded; ON: an error when
                          it cannot; OFF: bit-identical results in f32 too */
     bool map;         /* map the file instead of reading it into huge pages. Truncating a mapped
-                         file while it is in use ends the process with SIGBUS */
+                         file while it is in use ends the process with SIGBUS; writing to it
+                         changes results, and nothing else: all that is checked at opening (header,
+                         metadata, tokenizer) is in memory of the model's own */
     const pith_allocator *allocator; /* borrowed until pith_model_free */
     pith_log_fn log;                 /* NULL: silent */
     void *log_user;
@@ -327,7 +329,10 @@ PITH_API pith_status pith_session_fork(pith_session **out, const pith_session *s
 
 /* Writes the timeline, its cache and the logits of its last token, when they are available, to a
  * file (docs/format.md, "Session files"), which appears whole or not at all and replaces one of the
- * same name. Errors: ARGUMENT (no tokens), IO, MEMORY, FORMAT (the path is no regular file). */
+ * same name. A new file may be read by its owner only, as it holds the text of a conversation; one
+ * that is replaced keeps its permissions, and a symbolic link is written through. Several saves to
+ * one path at a time all succeed; the last one stays. Errors: ARGUMENT (no tokens), IO, MEMORY,
+ * FORMAT (the path is no regular file). */
 PITH_API pith_status pith_session_save(const pith_session *session, const char *path,
                                        pith_error *error);
 

@@ -1,5 +1,5 @@
 /* Collections: the binding of documents to one model. */
-#include "store/internal.h"
+#include "store/finished.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,8 @@ int64_t pith_chunk_last(const pith_store_collection *collection) {
 
 /* False when it does not fit. */
 static bool copy_column(sqlite3_stmt *row, int column, char *out, size_t size) {
-    const unsigned char *text = sqlite3_column_text(row, column);
+    size_t n = (size_t)sqlite3_column_bytes(row, column);
+    const unsigned char *text = n < size ? sqlite3_column_text(row, column) : NULL;
     return text != NULL && (size_t)snprintf(out, size, "%s", (const char *)text) < size;
 }
 
@@ -73,7 +74,7 @@ static pith_status find(pith_store *store, const char *name, pith_store_collecti
         status = pith_store_fail(store, code, action, error);
     }
     sqlite3_finalize(row);
-    return status;
+    return status == PITH_OK ? pith_finished_check(store, error) : status;
 }
 
 pith_status pith_store_collection_find(pith_store *store, const char *name,

@@ -71,6 +71,11 @@ static pith_status check_document(const pith_store *store, const pith_store_coll
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: a key has 1 to %d bytes", store->path,
                          PITH_STORE_MAX_KEY);
     }
+    if (document->metadata != NULL && strlen(document->metadata) > PITH_STORE_MAX_METADATA) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "%s: metadata of %zu bytes; the limit is %d bytes", store->path,
+                         strlen(document->metadata), PITH_STORE_MAX_METADATA);
+    }
     for (size_t i = 0; i < n_chunks; i++) {
         if (chunks[i].begin > chunks[i].end || chunks[i].end > document->n_bytes) {
             return pith_fail(error, PITH_ERROR_ARGUMENT,
@@ -108,6 +113,7 @@ static pith_status insert_document(pith_store *store, const pith_store_collectio
     sqlite3_bind_int(row, 5, document->is_file);
     sqlite3_bind_int64(row, 6, document->size);
     sqlite3_bind_int64(row, 7, document->mtime);
+    pith_store_limit_values(store, true);
     code = sqlite3_bind_text(row, 3, document->metadata, -1, SQLITE_STATIC);
     if (code == SQLITE_OK) {
         code = sqlite3_bind_text64(row, 8, document->n_bytes != 0 ? document->text : "",
@@ -115,6 +121,7 @@ static pith_status insert_document(pith_store *store, const pith_store_collectio
     }
     pith_status status = code == SQLITE_OK ? pith_store_step(store, row, write_action, error)
                                            : pith_store_fail(store, code, write_action, error);
+    pith_store_limit_values(store, false);
     sqlite3_finalize(row);
     *id = sqlite3_last_insert_rowid(store->db);
     return status;
@@ -314,7 +321,9 @@ pith_status pith_store_touch(pith_store *store, const pith_store_collection *col
     bind_key(change, 2, key, n_key);
     sqlite3_bind_int64(change, 3, size);
     sqlite3_bind_int64(change, 4, mtime);
+    pith_store_limit_values(store, true); /* the whole row is written again */
     pith_status status = pith_store_step(store, change, write_action, error);
+    pith_store_limit_values(store, false);
     sqlite3_finalize(change);
     return status;
 }

@@ -13,8 +13,11 @@ struct pith_store {
     char *path;
     const pith_allocator *allocator;
     int busy_milliseconds;
-    bool in_transaction;         /* of the caller */
-    struct pith_nearest *search; /* in progress */
+    bool in_transaction;            /* of the caller */
+    int64_t schema_version;         /* that was checked; -1: none */
+    bool schema_too_large;          /* reading it was given up */
+    struct pith_finished *finished; /* a database on read-only media, else NULL */
+    struct pith_nearest *search;    /* in progress */
 };
 
 /* Fills `error` for the result code of SQLite's last call: "PATH: cannot ACTION: REASON". */
@@ -28,6 +31,15 @@ pith_status pith_store_run(pith_store *store, const char *sql, const char *actio
 /* NULL on failure, with `error` filled. */
 sqlite3_stmt *pith_store_prepare(pith_store *store, const char *sql, const char *action,
                                  pith_error *error);
+
+/* The first value that a statement gives. `error` is not NULL. */
+pith_status pith_store_number(pith_store *store, const char *sql, int64_t *out, pith_error *error);
+
+/* The largest value that SQLite reads or writes: with `texts` that of SQLite itself, 1,000,000,000
+ * bytes, which documents need; else PITH_STORE_MAX_VALUE. A larger one is refused by its length,
+ * before it is read. */
+enum { PITH_STORE_MAX_VALUE = PITH_STORE_MAX_METADATA };
+void pith_store_limit_values(pith_store *store, bool texts);
 
 /* Steps a statement that gives no rows, and resets it. */
 pith_status pith_store_step(pith_store *store, sqlite3_stmt *statement, const char *action,

@@ -1,30 +1,27 @@
 /* Opening a database: settings, schema, version; transactions and the words for SQLite's errors. */
 #include "base/file.h"
+#include "store/finished.h"
 #include "store/functions.h"
-#include "store/internal.h"
+#include "store/schema.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { APPLICATION_ID = 0x70697468 }; /* "pith" */
+enum {
+    OPENING_STEPS = 10000, /* of SQLite's machine, a statement; pith's schema takes 100 */
+    /* More than any statement of pith's needs. */
+    MAX_SQL = 16 << 10, /* bytes */
+    MAX_COLUMNS = 64,
+    MAX_EXPRESSION_DEPTH = 64,
+    MAX_TERMS = 4, /* of a compound SELECT */
+    MAX_ARGUMENTS = 16,
+    MAX_LIKE_PATTERN = 64, /* bytes */
+};
 
-/* 16 KB pages: a scan of 384-byte vectors visits a quarter of the pages it would visit with 4 KB.
- * The text of a document is its last column, so that the others are read without it. */
-static const char schema[] =
-    "CREATE TABLE collections(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, model TEXT NOT "
-    "NULL, model_hash TEXT NOT NULL, dimension INTEGER NOT NULL, type INTEGER NOT NULL, "
-    "chunk_tokens INTEGER NOT NULL, overlap_tokens INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE documents(id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, key TEXT NOT "
-    "NULL, metadata TEXT, hash BLOB NOT NULL, is_file INTEGER NOT NULL, size INTEGER NOT NULL, "
-    "mtime INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE(collection, key)) STRICT;"
-    "CREATE TABLE chunks(id INTEGER PRIMARY KEY, document INTEGER NOT NULL, first INTEGER NOT "
-    "NULL, last INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX chunks_of_document ON chunks(document);"
-    "CREATE TABLE vectors(id INTEGER PRIMARY KEY, vector BLOB NOT NULL) STRICT;"
-    "PRAGMA application_id=1885959272;"
-    "PRAGMA user_version=1;";
+#define MAP_SIZE "2147418112" /* bytes; SQLite's own limit */
 
 pith_status pith_store_fail(const pith_store *store, int code, const char *action,
                             pith_error *error) {
@@ -60,8 +57,11 @@ pith_status pith_store_fail(const pith_store *store, int code, const char *actio
                          (code & 0xff) == SQLITE_NOTADB ? "not a SQLite database"
                                                         : "the database is damaged");
     case SQLITE_TOOBIG:
-        return pith_fail(error, PITH_ERROR_CAPACITY, "%s: cannot %s: larger than SQLite's limit",
-                         path, action);
+        return sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, -1) == PITH_STORE_MAX_VALUE
+                   ? pith_fail(error, PITH_ERROR_FORMAT, "%s: cannot %s: a value is too large",
+                               path, action)
+                   : pith_fail(error, PITH_ERROR_CAPACITY,
+                               "%s: cannot %s: larger than SQLite's limit", path, action);
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
@@ -104,10 +104,7 @@ pith_status pith_store_step(pith_store *store, sqlite3_stmt *statement, const ch
     return status;
 }
 
-/* ---- Opening --------------------------------------------------------------------------------- */
-
-static pith_status read_number(pith_store *store, const char *sql, int64_t *out,
-                               pith_error *error) {
+pith_status pith_store_number(pith_store *store, const char *sql, int64_t *out, pith_error *error) {
     sqlite3_stmt *statement = pith_store_prepare(store, sql, "open", error);
     if (statement == NULL) {
         return error != NULL ? error->status : PITH_ERROR_FORMAT;
@@ -123,17 +120,24 @@ static pith_status read_number(pith_store *store, const char *sql, int64_t *out,
     return status;
 }
 
-/* *empty: a new file, without any table. */
+void pith_store_limit_values(pith_store *store, bool texts) {
+    sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, texts ? INT_MAX : PITH_STORE_MAX_VALUE);
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+/* The two numbers are in the header of the file and are read before its schema is. *empty: a new
+ * file, without any table. */
 static pith_status check_version(pith_store *store, bool *empty, pith_error *error) {
     int64_t application = 0;
     int64_t version = 0;
     int64_t n_tables = 0;
-    pith_status status = read_number(store, "PRAGMA application_id", &application, error);
+    pith_status status = pith_store_number(store, "PRAGMA application_id", &application, error);
     if (status == PITH_OK) {
-        status = read_number(store, "PRAGMA user_version", &version, error);
+        status = pith_store_number(store, "PRAGMA user_version", &version, error);
     }
-    if (status == PITH_OK) {
-        status = read_number(store, "SELECT count(*) FROM sqlite_schema", &n_tables, error);
+    if (status == PITH_OK && application == 0 && version == 0) {
+        status = pith_store_number(store, "SELECT count(*) FROM sqlite_schema", &n_tables, error);
     }
     if (status != PITH_OK) {
         return status;
@@ -142,7 +146,7 @@ static pith_status check_version(pith_store *store, bool *empty, pith_error *err
     if (*empty) {
         return PITH_OK;
     }
-    if (application != APPLICATION_ID || version < 1) {
+    if (application != PITH_STORE_APPLICATION || version < 1) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: a SQLite database, but not one of pith's",
                          store->path);
     }
@@ -154,6 +158,8 @@ static pith_status check_version(pith_store *store, bool *empty, pith_error *err
     return PITH_OK;
 }
 
+/* 16 KB pages: a scan of 384-byte vectors visits a quarter of the pages it would visit with 4 KB.
+ */
 static pith_status create_schema(pith_store *store, pith_error *error) {
     pith_status status =
         pith_store_run(store, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; BEGIN IMMEDIATE",
@@ -165,63 +171,140 @@ static pith_status create_schema(pith_store *store, pith_error *error) {
     bool empty = false;
     status = check_version(store, &empty, error);
     if (status == PITH_OK && empty) {
-        status = pith_store_run(store, schema, "create", error);
+        status = pith_schema_create(store, error);
     }
     return pith_store_leave(store, status, error);
 }
 
-/* When a file cannot be made, SQLite tries to read it and knows only that there is none. */
+/* Why SQLite could not open a file for writing, in the system's words: it knows only that it then
+ * could not read it either. `code` is what creating it gave. */
 static pith_status tell_why(const pith_store *store, int code, pith_error *error) {
-    int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        return pith_fail_io(error, store->path, "open", errno);
+    if (code == EEXIST && access(store->path, R_OK | W_OK) != 0) {
+        code = errno;
     }
-    close(fd);
-    return pith_store_fail(store, code, "open", error);
+    struct stat facts;
+    if (code == EEXIST && stat(store->path, &facts) == 0 && S_ISDIR(facts.st_mode)) {
+        code = EISDIR;
+    }
+    return code != EEXIST && code != 0 ? pith_fail_io(error, store->path, "open", code)
+                                       : pith_store_fail(store, SQLITE_CANTOPEN, "open", error);
 }
 
-static pith_status open_database(pith_store *store, const pith_store_options *options,
-                                 pith_error *error) {
-    int flags =
-        options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    int code = sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_FULLMUTEX, NULL);
-    if (store->db == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory", store->path);
+/* Ends the reading of a schema that goes on and on. */
+static int stop_opening(void *user) {
+    pith_store *store = user;
+    store->schema_too_large = true;
+    return 1;
+}
+
+/* What holds for every statement: nothing in a hostile database may run, and nothing in it may make
+ * SQLite allocate more than a value of the largest kind that pith asks for. */
+static void restrict_database(pith_store *store) {
+    static const int limits[][2] = {
+        {SQLITE_LIMIT_SQL_LENGTH, MAX_SQL},
+        {SQLITE_LIMIT_COLUMN, MAX_COLUMNS},
+        {SQLITE_LIMIT_EXPR_DEPTH, MAX_EXPRESSION_DEPTH},
+        {SQLITE_LIMIT_COMPOUND_SELECT, MAX_TERMS},
+        {SQLITE_LIMIT_FUNCTION_ARG, MAX_ARGUMENTS},
+        {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_LIKE_PATTERN},
+        {SQLITE_LIMIT_ATTACHED, 0},
+        {SQLITE_LIMIT_TRIGGER_DEPTH, 1},
+        {SQLITE_LIMIT_WORKER_THREADS, 0},
+    };
+    sqlite3 *db = store->db;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        sqlite3_limit(db, limits[i][0], limits[i][1]);
     }
-    if (code == SQLITE_CANTOPEN && !options->read_only) {
-        return tell_why(store, code, error);
+    pith_store_limit_values(store, false);
+    sqlite3_extended_result_codes(db, 1);
+    sqlite3_busy_timeout(db, store->busy_milliseconds);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    sqlite3_progress_handler(db, OPENING_STEPS, stop_opening, store);
+}
+
+/* Opens the file and reads its first page; returns SQLite's result code. */
+static int open_connection(pith_store *store, const char *name, int flags) {
+    int code = sqlite3_open_v2(name, &store->db, flags | SQLITE_OPEN_FULLMUTEX, NULL);
+    if (store->db == NULL || code != SQLITE_OK) {
+        return store->db == NULL ? SQLITE_NOMEM : code;
+    }
+    restrict_database(store);
+    return sqlite3_exec(store->db, "PRAGMA cell_size_check=ON; PRAGMA application_id", NULL, NULL,
+                        NULL);
+}
+
+/* A new database holds the texts of files without their permissions, so it is its owner's. It is
+ * made without being opened: closing a second descriptor would end the locks of another connection
+ * of this process. Returns the errno value, EEXIST when there is a file. */
+static int make_file(const char *path) {
+    return mknod(path, S_IFREG | 0600, 0) == 0 ? 0 : errno;
+}
+
+static pith_status connect_writer(pith_store *store, pith_error *error) {
+    int made = make_file(store->path);
+    int code = open_connection(store, store->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    if ((code & 0xff) == SQLITE_CANTOPEN) {
+        return tell_why(store, made, error);
     }
     if (code != SQLITE_OK) {
         return pith_store_fail(store, code, "open", error);
     }
-    sqlite3_extended_result_codes(store->db, 1);
-    sqlite3_busy_timeout(store->db, store->busy_milliseconds);
-    sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    /* Nothing in a hostile schema may run: no functions, triggers or views; damaged pages are
-     * looked at before use. */
-    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
-    pith_status status = pith_store_run(store,
-                                        "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; "
-                                        "PRAGMA synchronous=FULL; PRAGMA mmap_size=2147418112",
-                                        "open", error);
+    if (sqlite3_db_readonly(store->db, "main") == 1) {
+        return pith_fail(error, PITH_ERROR_IO, "%s: cannot open for writing: it is read-only",
+                         store->path);
+    }
+    return PITH_OK;
+}
+
+static pith_status connect_reader(pith_store *store, pith_error *error) {
+    int code = open_connection(store, store->path, SQLITE_OPEN_READONLY);
+    if ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_READONLY) {
+        char *uri = NULL;
+        pith_status status = pith_finished_uri(store, &uri, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        if (uri != NULL) {
+            sqlite3_close_v2(store->db);
+            code = open_connection(store, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+            pith_release(store->allocator, uri);
+        }
+    }
+    return code == SQLITE_OK ? PITH_OK : pith_store_fail(store, code, "open", error);
+}
+
+static pith_status open_database(pith_store *store, const pith_store_options *options,
+                                 pith_error *error) {
+    pith_status status =
+        options->read_only ? connect_reader(store, error) : connect_writer(store, error);
     bool empty = false;
     if (status == PITH_OK) {
         status = check_version(store, &empty, error);
     }
+    if (status == PITH_OK && empty && options->read_only) {
+        status = pith_fail(error, PITH_ERROR_FORMAT, "%s: an empty database", store->path);
+    }
+    if (status == PITH_OK && empty) {
+        status = create_schema(store, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_schema_check(store, error);
+    }
+    if (status != PITH_OK && store->schema_too_large) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: not pith's schema: it has thousands of entries", store->path);
+    }
     if (status != PITH_OK) {
         return status;
     }
-    if (!options->read_only && sqlite3_db_readonly(store->db, "main") == 1) {
-        return pith_fail(error, PITH_ERROR_IO, "%s: cannot open for writing: it is read-only",
-                         store->path);
-    }
-    if (empty && options->read_only) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: an empty database", store->path);
-    }
-    if (empty) {
-        status = create_schema(store, error);
-    }
+    sqlite3_progress_handler(store->db, 0, NULL, NULL);
+    status = pith_store_run(store,
+                            options->map ? "PRAGMA synchronous=FULL; PRAGMA mmap_size=" MAP_SIZE
+                                         : "PRAGMA synchronous=FULL; PRAGMA mmap_size=0",
+                            "open", error);
     if (status == PITH_OK && (pith_functions_register(store->db) != SQLITE_OK ||
                               pith_nearest_register(store) != SQLITE_OK)) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory", store->path);
@@ -244,6 +327,7 @@ pith_status pith_store_open(pith_store **out, const char *path, const pith_store
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory", path);
     }
     store->allocator = allocator;
+    store->schema_version = -1;
     store->busy_milliseconds = options->busy_milliseconds == 0  ? 5000
                                : options->busy_milliseconds < 0 ? 0
                                                                 : options->busy_milliseconds;
@@ -260,6 +344,7 @@ pith_status pith_store_open(pith_store **out, const char *path, const pith_store
 void pith_store_close(pith_store *store) {
     if (store != NULL) {
         sqlite3_close_v2(store->db);
+        pith_finished_free(store);
         pith_release(store->allocator, store->path);
         pith_release(store->allocator, store);
     }
@@ -271,12 +356,25 @@ void pith_store_interrupt(pith_store *store) {
 
 /* ---- Transactions ---------------------------------------------------------------------------- */
 
+/* Somebody may have changed the schema since it was checked; inside of the transaction it stays. */
+static pith_status begin_checked(pith_store *store, const char *sql, const char *action,
+                                 pith_error *error) {
+    pith_status status = pith_store_run(store, sql, action, error);
+    if (status == PITH_OK) {
+        status = pith_schema_check(store, error);
+        if (status != PITH_OK) {
+            sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+        }
+    }
+    return status;
+}
+
 static pith_status begin(pith_store *store, const char *sql, const char *action,
                          pith_error *error) {
     if (store->in_transaction) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: a transaction is open", store->path);
     }
-    pith_status status = pith_store_run(store, sql, action, error);
+    pith_status status = begin_checked(store, sql, action, error);
     store->in_transaction = status == PITH_OK;
     return status;
 }
@@ -312,7 +410,7 @@ pith_status pith_store_commit(pith_store *store, pith_error *error) {
 
 pith_status pith_store_enter(pith_store *store, pith_error *error) {
     if (!store->in_transaction) {
-        return pith_store_run(store, "BEGIN IMMEDIATE", "write", error);
+        return begin_checked(store, "BEGIN IMMEDIATE", "write", error);
     }
     if (sqlite3_get_autocommit(store->db) != 0) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: the transaction has failed before",

@@ -3,8 +3,8 @@
  * answer in any SQLite shell with the extension, SQLite runs fewer steps for a row. The time is
  * that of reading rows, so there is no index, copy or virtual table; `pith bench --search` measures
  * it. */
+#include "store/finished.h"
 #include "store/functions.h"
-#include "store/internal.h"
 
 #include <math.h>
 #include <string.h>
@@ -100,8 +100,12 @@ static void nearest_step(sqlite3_context *context, int n, sqlite3_value **argume
     pith_store_hit hit = {.score = (double)NAN};
     (void)n;
     if (search != NULL && sqlite3_value_type(arguments[1]) == SQLITE_BLOB) {
-        const uint8_t *blob = sqlite3_value_blob(arguments[1]);
+        /* The length first: to give out the bytes SQLite may have to allocate them. */
+        const uint8_t *blob = NULL;
         if ((size_t)sqlite3_value_bytes(arguments[1]) == search->size) {
+            blob = sqlite3_value_blob(arguments[1]);
+        }
+        if (blob != NULL) {
             hit.chunk = sqlite3_value_int64(arguments[0]);
             hit.score = score_of(search, blob);
         }
@@ -178,6 +182,9 @@ pith_status pith_store_search(pith_store *store, const pith_store_collection *co
     if (code != SQLITE_OK && code != SQLITE_ROW) {
         status = pith_store_fail(store, code, "search", error);
     } else {
+        status = pith_finished_check(store, error);
+    }
+    if (status == PITH_OK) {
         sort_hits(hits, search.n_hits);
         *n_hits = search.n_hits;
     }
@@ -221,6 +228,10 @@ done:
 static pith_status read_facts(pith_store *store, sqlite3_stmt *row, pith_store_text *text,
                               pith_error *error) {
     bool has_metadata = sqlite3_column_type(row, 4) != SQLITE_NULL;
+    if (sqlite3_column_bytes(row, 3) > PITH_STORE_MAX_KEY) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: a key of %d bytes; the limit is %d",
+                         store->path, sqlite3_column_bytes(row, 3), PITH_STORE_MAX_KEY);
+    }
     const char *key = (const char *)sqlite3_column_text(row, 3);
     const char *metadata = (const char *)sqlite3_column_text(row, 4);
     if ((key == NULL || (has_metadata && metadata == NULL)) &&
@@ -271,6 +282,9 @@ pith_status pith_store_read(pith_store *store, int64_t chunk, pith_store_text *o
         status = pith_store_fail(store, code, "read a chunk", error);
     }
     sqlite3_finalize(row);
+    if (status == PITH_OK) {
+        status = pith_finished_check(store, error);
+    }
     if (status == PITH_OK) {
         *out = text;
     } else {

@@ -16,9 +16,21 @@
  * synchronous=FULL, which flushes the log before a commit returns. Any number of processes may
  * read while one writes; a second writer waits for the busy time and then fails.
  *
- * Conventions are those of pith.h. A store is used by one thread at a time. Every message names the
- * database file. A database is read through memory maps: truncating the file while it is in use
- * ends the process with SIGBUS.
+ * A new database may be read by its owner only, as it holds the texts of files without their
+ * permissions. Every message names the database file.
+ *
+ * What is not trusted. A database must have exactly the schema that pith creates: no further table,
+ * column, view, trigger, index or virtual table. That is checked at opening and at the beginning of
+ * every transaction. No value is read that is longer than its kind can be.
+ *
+ * Read-only media. A database that was closed properly (there is no '-wal' beside it, or an empty
+ * one) can be opened with `read_only` where nothing can be written. It is then read without locks;
+ * when the file changes nevertheless, calls fail with IO.
+ *
+ * Maps. With `map` the database is read through memory maps: truncating the file while it is in
+ * use, or an error of the disk, then ends the process with SIGBUS instead of being an error.
+ *
+ * Conventions are those of pith.h. A store is used by one thread at a time.
  *
  * Errors of every function: ARGUMENT; MEMORY; IO (locked, read-only, disk full, a failed system
  * call); FORMAT (damaged, or not pith's database); CAPACITY (a value or a collection at its limit);
@@ -33,12 +45,14 @@ typedef struct pith_store pith_store;
 enum {
     PITH_STORE_VERSION = 1, /* of the schema: "PRAGMA user_version" */
     PITH_STORE_MAX_DIMENSION = 65536,
-    PITH_STORE_MAX_KEY = 65536, /* bytes */
+    PITH_STORE_MAX_KEY = 65536,         /* bytes */
+    PITH_STORE_MAX_METADATA = 16 << 20, /* bytes */
 };
 
 /* Zero-initialised means: all defaults. */
 typedef struct pith_store_options {
     bool read_only;        /* never writes; a file that does not exist is an error */
+    bool map;              /* read the file through memory maps: see above */
     int busy_milliseconds; /* how long to wait for another writer; 0: 5000; negative: no wait */
     const pith_allocator *allocator; /* of pith's own memory; SQLite has its own */
 } pith_store_options;
@@ -110,7 +124,7 @@ typedef struct pith_store_document {
     size_t n_key;
     const char *text; /* [n_bytes] */
     size_t n_bytes;
-    const char *metadata; /* a JSON text, or NULL */
+    const char *metadata; /* a JSON text of at most PITH_STORE_MAX_METADATA bytes, or NULL */
     uint8_t hash[32];     /* of the content, as the caller defines it */
     bool is_file;         /* it came from a file of that path; then: */
     int64_t size;         /* bytes */

@@ -104,6 +104,55 @@ TEST(file, offsets_beyond_4_gb) {
     pith_file_close(&file);
 }
 
+static void check_no_links(const char *path, pith_status expected) {
+    pith_file file = {.fd = -1};
+    pith_error error = {0};
+    char data[4];
+    pith_status status = pith_file_open_no_links(&file, path, &error);
+    CHECK(status == expected, "'%s': status %d, expected %d: %s", path, (int)status, (int)expected,
+          error.message);
+    if (status == PITH_OK) {
+        CHECK(file.size == 4 && strcmp(file.path, path) == 0 &&
+                  pith_file_read(&file, 0, data, 4, &error) == PITH_OK &&
+                  memcmp(data, "true", 4) == 0,
+              "'%s': other bytes", path);
+        pith_file_close(&file);
+    } else {
+        CHECK(strstr(error.message, path) != NULL, "no path in '%s'", error.message);
+    }
+}
+
+TEST(file, open_no_links_follows_none_and_never_waits) {
+    char before[4096];
+    char long_name[300];
+    memset(long_name, 'n', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    CHECK(mkdir(test_path("deep"), 0755) == 0 && mkdir(test_path("deep/er"), 0755) == 0,
+          "no directories");
+    test_write_file(test_path("deep/er/file"), "true", 4);
+    CHECK(symlink("file", test_path("deep/er/link")) == 0 &&
+              symlink("deep", test_path("directory")) == 0 &&
+              mkfifo(test_path("deep/fifo"), 0600) == 0,
+          "no links");
+    check_no_links(test_path("deep/er/file"), PITH_OK);
+    check_no_links(test_path("deep//er///file"), PITH_OK);
+    check_no_links(test_path("deep/../deep/./er/file"), PITH_OK);
+    check_no_links(test_path("deep/er/link"), PITH_ERROR_IO);
+    check_no_links(test_path("directory/er/file"), PITH_ERROR_IO);
+    check_no_links(test_path("deep/er/file/"), PITH_ERROR_IO);
+    check_no_links(test_path("deep/er/none"), PITH_ERROR_IO);
+    check_no_links(test_path(long_name), PITH_ERROR_IO);
+    check_no_links(test_path("deep/fifo"), PITH_ERROR_FORMAT);
+    check_no_links(test_path("deep"), PITH_ERROR_FORMAT);
+    check_no_links("/dev/null", PITH_ERROR_FORMAT);
+    check_no_links("/", PITH_ERROR_IO);
+    check_no_links("", PITH_ERROR_IO);
+    CHECK(getcwd(before, sizeof before) != NULL && chdir(test_path("deep")) == 0, "chdir failed");
+    check_no_links("er/file", PITH_OK);
+    check_no_links("../directory/er/file", PITH_ERROR_IO);
+    CHECK(chdir(before) == 0, "chdir failed");
+}
+
 TEST(file, map_shows_the_bytes) {
     const char *path = test_path("mapped");
     test_write_file(path, "0123456789", 10);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static pith_importance *new_importance(void) {
     pith_importance *importance;
@@ -57,6 +58,13 @@ TEST(importance, refuses_what_makes_no_sense) {
     CHECK(pith_importance_add(importance, "a", row, 1, 2, &error) == PITH_ERROR_ARGUMENT, "width");
     CHECK(pith_importance_save(importance, "/nonexistent/x", &error) == PITH_ERROR_IO, "%s",
           error.message);
+    /* Squares beyond the range of floats: a file that could not be loaded is not published. */
+    static const float huge[] = {1e30F, 0, 0};
+    CHECK(pith_importance_add(importance, "a", huge, 1, 3, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_importance_save(importance, path, &error) == PITH_ERROR_FORMAT &&
+              strstr(error.message, "not a mean square") != NULL,
+          "%s", error.message);
+    CHECK(access(path, F_OK) != 0, "%s was published", path);
     pith_importance_free(importance);
     pith_importance_free(NULL);
     CHECK_NO_LEAKS();

@@ -84,6 +84,35 @@ static void write_awkward(const char *path, const size_t order[5]) {
           error.message);
 }
 
+/* Looks at a file before it is published: it must be whole, and not yet there. */
+static pith_status look(void *user, const pith_file *file, pith_error *error) {
+    pith_safetensors *header = NULL;
+    const char *path = user;
+    CHECK(strcmp(file->path, path) == 0, "path %s", file->path);
+    CHECK(access(path, F_OK) != 0, "%s is there before it was looked at", path);
+    CHECK(pith_safetensors_read(&header, file, &pith_malloc_allocator, error) == PITH_OK &&
+              pith_safetensors_count(header) == 1,
+          "not whole");
+    pith_safetensors_free(header);
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED, "no");
+}
+
+TEST(model_writer, what_fails_its_check_is_not_published) {
+    char path[512];
+    snprintf(path, sizeof path, "%s", test_path("checked.pith"));
+    pith_model_writer *writer = new_writer(path);
+    pith_error error;
+    size_t index = add(writer, "bytes", PITH_DTYPE_U8, 3);
+    CHECK(pith_model_writer_layout(writer, 100, &error) == PITH_OK &&
+              pith_model_writer_put(writer, index, 0, "abc", 3, &error) == PITH_OK,
+          "%s", error.message);
+    pith_status status = pith_model_writer_finish_checked(writer, "{}", look, path, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED && strcmp(error.message, "no") == 0, "status %d",
+          (int)status);
+    CHECK(access(path, F_OK) != 0, "%s was published", path);
+    CHECK_NO_LEAKS();
+}
+
 TEST(model_writer, aligns_tensors_and_data) {
     const char *path = test_path("awkward.pith");
     write_awkward(path, (const size_t[]){0, 1, 2, 3, 4});

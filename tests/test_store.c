@@ -404,7 +404,8 @@ TEST(store, a_replaced_collection_is_not_written_to) {
     pith_store_close(store);
 }
 
-TEST(store, triggers_and_views_of_a_database_do_not_run) {
+/* Whoever changes the schema of an open database is noticed at the next transaction. */
+TEST(store, a_schema_changed_meanwhile_is_refused) {
     static const char changes[] =
         "CREATE TRIGGER t AFTER INSERT ON documents BEGIN DELETE FROM vectors; END;"
         "ALTER TABLE chunks RENAME TO hidden; CREATE VIEW chunks AS SELECT * FROM hidden;";
@@ -417,11 +418,23 @@ TEST(store, triggers_and_views_of_a_database_do_not_run) {
     CHECK(sqlite3_exec(db, changes, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
     pith_store_document document = {.key = "k", .n_key = 1, .text = ""};
     CHECK(pith_store_put(store, &notes, &document, NULL, 0, NULL, &error) == PITH_ERROR_FORMAT &&
-              strstr(error.message, "view") != NULL,
+              strstr(error.message, "unexpected table 'hidden'") != NULL,
           "a view: %s", error.message);
-    CHECK(sqlite3_exec(db, "DROP VIEW chunks; ALTER TABLE hidden RENAME TO chunks", NULL, NULL,
-                       NULL) == SQLITE_OK,
+    CHECK(pith_store_begin(store, &error) == PITH_ERROR_FORMAT &&
+              pith_store_begin_reading(store, &error) == PITH_ERROR_FORMAT,
+          "a transaction was begun");
+    CHECK(sqlite3_exec(db,
+                       "DROP VIEW chunks; DROP TABLE hidden; CREATE TABLE chunks(id INTEGER "
+                       "PRIMARY KEY, document INTEGER NOT NULL, first INTEGER NOT NULL, last "
+                       "INTEGER NOT NULL) STRICT; CREATE INDEX chunks_of_document ON "
+                       "chunks(document)",
+                       NULL, NULL, NULL) == SQLITE_OK,
           "%s", sqlite3_errmsg(db));
+    CHECK(pith_store_put(store, &notes, &document, NULL, 0, NULL, &error) == PITH_ERROR_FORMAT &&
+              strstr(error.message, "unexpected trigger 't'") != NULL,
+          "a trigger: %s", error.message);
+    CHECK(sqlite3_exec(db, "DROP TRIGGER t", NULL, NULL, NULL) == SQLITE_OK, "%s",
+          sqlite3_errmsg(db));
     OK(pith_store_put(store, &notes, &document, NULL, 0, NULL, &error));
     float query[TEST_STORE_DIMENSION] = {1};
     pith_store_hit hits[TEST_STORE_CHUNKS];

@@ -302,6 +302,205 @@ TEST(store_faults, newer_and_foreign_files_are_refused) {
           error.message);
 }
 
+/* ---- Permissions, read-only media, files that shrink ------------------------------------------
+ */
+
+static unsigned mode_of(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 ? (unsigned)facts.st_mode & 07777 : 0;
+}
+
+TEST(store_faults, a_new_database_is_its_owners) {
+    pith_store_collection notes;
+    char path[512];
+    char name[520];
+    snprintf(path, sizeof path, "%s", test_path("mode.db"));
+    mode_t before = umask(0);
+    pith_store *store = test_store_open(path, 0, &notes);
+    CHECK(test_store_put(store, &notes, 1, 0, &error) == PITH_OK, "%s", error.message);
+    umask(before);
+    CHECK(mode_of(path) == 0600, "mode %o", mode_of(path));
+    snprintf(name, sizeof name, "%s-wal", path);
+    CHECK(mode_of(name) == 0600, "log: mode %o", mode_of(name));
+    snprintf(name, sizeof name, "%s-shm", path);
+    CHECK(mode_of(name) == 0600, "shared memory: mode %o", mode_of(name));
+    pith_store_close(store);
+    CHECK(chmod(path, 0640) == 0, "chmod failed");
+    pith_store_close(test_store_open(path, 0, &notes));
+    CHECK(mode_of(path) == 0640, "mode %o", mode_of(path));
+}
+
+/* Searches "notes" for document 1 and reads what is found. */
+static pith_status search_and_read(pith_store *store) {
+    pith_store_collection notes;
+    pith_store_hit hit;
+    pith_store_text text;
+    float query[TEST_STORE_DIMENSION];
+    size_t n = 0;
+    test_store_vector(1, 0, 0, query);
+    pith_status status = pith_store_collection_find(store, "notes", &notes, &error);
+    if (status == PITH_OK) {
+        status = pith_store_search(store, &notes, query, 1, &hit, &n, &error);
+    }
+    if (status == PITH_OK) {
+        CHECK(n == 1 && hit.score > 0.9, "%zu hits, %g", n, hit.score);
+        status = pith_store_read(store, hit.chunk, &text, &error);
+    }
+    if (status == PITH_OK) {
+        CHECK(strcmp(text.key, "doc-1") == 0, "found %s", text.key);
+        pith_store_text_release(store, &text);
+    }
+    return status;
+}
+
+static pith_status open_reader(const char *path, pith_store **store) {
+    const pith_store_options options = {.read_only = true};
+    return pith_store_open(store, path, &options, &error);
+}
+
+/* Checks a finished database, then an unfinished one. They are written in `directory` and read from
+ * `view`, the same directory, in which nothing can be written after `seal`. The name has characters
+ * that a URI must escape. */
+static void check_sealed(const char *directory, const char *view, bool (*seal)(const char *),
+                         bool (*unseal)(const char *)) {
+    static const char name[] = "a %20b?c#d&e.db";
+    pith_store_collection notes;
+    pith_store *store = NULL;
+    pith_store *reader = NULL;
+    char path[512];
+    char seen[512];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    snprintf(seen, sizeof seen, "%s/%s", view, name);
+    store = test_store_open(path, 0, &notes);
+    CHECK(test_store_put(store, &notes, 1, 0, &error) == PITH_OK, "%s", error.message);
+    pith_store_close(store);
+    if (!seal(directory)) {
+        fprintf(stderr, "skipped: cannot make a directory read-only: %s\n", strerror(errno));
+        return;
+    }
+    pith_status status = open_reader(seen, &reader);
+    CHECK(unseal(directory) && status == PITH_OK && seal(directory), "finished: %s", error.message);
+    CHECK(search_and_read(reader) == PITH_OK, "finished: %s", error.message);
+    CHECK(test_store_put(reader, &notes, 2, 0, &error) == PITH_ERROR_IO, "written to");
+
+    /* Somebody who can write there does so while it is read. */
+    CHECK(unseal(directory), "%s", strerror(errno));
+    store = test_store_open(path, 0, &notes);
+    CHECK(test_store_put(store, &notes, 2, 0, &error) == PITH_OK, "%s", error.message);
+    CHECK(seal(directory), "%s", strerror(errno));
+    CHECK(search_and_read(reader) == PITH_ERROR_IO &&
+              strstr(error.message, "was written to") != NULL,
+          "%s", error.message);
+    pith_store_close(reader);
+
+    /* A database with a log is not finished; beside the log alone there is no way to read it. */
+    CHECK(unseal(directory), "%s", strerror(errno));
+    char copy[512];
+    char log[520];
+    char log_copy[520];
+    size_t size;
+    snprintf(copy, sizeof copy, "%s/copy.db", directory);
+    snprintf(seen, sizeof seen, "%s/copy.db", view);
+    snprintf(log, sizeof log, "%s-wal", path);
+    snprintf(log_copy, sizeof log_copy, "%s-wal", copy);
+    void *bytes = test_read_file(path, &size);
+    test_write_file(copy, bytes, size);
+    free(bytes);
+    bytes = test_read_file(log, &size);
+    CHECK(size > 0, "no log");
+    test_write_file(log_copy, bytes, size);
+    free(bytes);
+    pith_store_close(store);
+    CHECK(seal(directory), "%s", strerror(errno));
+    reader = NULL;
+    status = open_reader(seen, &reader);
+    CHECK(unseal(directory), "%s", strerror(errno));
+    CHECK(status == PITH_ERROR_IO && reader == NULL && strstr(error.message, "-wal") != NULL,
+          "unfinished: status %d, %s", (int)status, error.message);
+
+    /* An empty log is none. */
+    test_write_file(log_copy, "", 0);
+    CHECK(seal(directory), "%s", strerror(errno));
+    status = open_reader(seen, &reader);
+    CHECK(unseal(directory), "%s", strerror(errno));
+    CHECK(status == PITH_OK, "an empty log: %s", error.message);
+    pith_store_close(reader);
+}
+
+static bool stay(const char *directory) {
+    (void)directory;
+    return true;
+}
+
+TEST(store_faults, a_finished_database_on_a_read_only_file_system) {
+    char directory[400];
+    char view[400];
+    snprintf(directory, sizeof directory, "%s", test_path("writable"));
+    snprintf(view, sizeof view, "%s", test_path("sealed"));
+    CHECK(mkdir(directory, 0700) == 0 && mkdir(view, 0700) == 0, "%s", strerror(errno));
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(directory, view, NULL, MS_BIND, NULL) != 0 ||
+        mount("none", view, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) != 0) {
+        fprintf(stderr, "skipped: cannot mount a file system: %s\n", strerror(errno));
+        return;
+    }
+    check_sealed(directory, view, stay, stay);
+    umount2(view, MNT_DETACH);
+}
+
+static bool be_root(void) {
+    return getuid() != 0 || seteuid(0) == 0;
+}
+
+static bool be_nobody(void) {
+    return getuid() != 0 || seteuid(65534) == 0;
+}
+
+static bool close_directory(const char *directory) {
+    return be_root() && chmod(directory, 0555) == 0 && be_nobody();
+}
+
+static bool open_directory(const char *directory) {
+    return be_root() && chmod(directory, 0777) == 0 && be_nobody();
+}
+
+TEST(store_faults, a_finished_database_in_a_directory_of_others) {
+    char directory[400];
+    snprintf(directory, sizeof directory, "%s", test_path("others"));
+    CHECK(mkdir(directory, 0777) == 0 && chmod(test_directory(), 0755) == 0 &&
+              open_directory(directory),
+          "%s", strerror(errno));
+    check_sealed(directory, directory, close_directory, open_directory);
+    CHECK(open_directory(directory) && be_root(), "%s", strerror(errno));
+}
+
+/* Unless maps are asked for, a database that shrinks is an error and not the end of the process. */
+TEST(store_faults, a_database_that_shrinks_is_an_error) {
+    pith_store_collection notes;
+    pith_store *reader = NULL;
+    char path[512];
+    float query[TEST_STORE_DIMENSION] = {1};
+    pith_store_hit hits[10];
+    size_t n;
+    snprintf(path, sizeof path, "%s", test_path("shrinks.db"));
+    pith_store *store = test_store_open(path, PITH_VECTOR_F32, &notes);
+    CHECK(pith_store_begin(store, &error) == PITH_OK, "%s", error.message);
+    for (size_t i = 0; i < 3000; i++) {
+        CHECK(test_store_put(store, &notes, i, 0, &error) == PITH_OK, "%s", error.message);
+    }
+    CHECK(pith_store_commit(store, &error) == PITH_OK, "%s", error.message);
+    pith_store_close(store);
+    CHECK(open_reader(path, &reader) == PITH_OK &&
+              pith_store_begin_reading(reader, &error) == PITH_OK,
+          "%s", error.message);
+    CHECK(pith_store_collection_find(reader, "notes", &notes, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(truncate(path, 65536) == 0, "%s", strerror(errno));
+    pith_status status = pith_store_search(reader, &notes, query, 10, hits, &n, &error);
+    CHECK(status == PITH_ERROR_FORMAT || status == PITH_ERROR_IO, "status %d", (int)status);
+    pith_store_close(reader);
+}
+
 /* ---- Damage ---------------------------------------------------------------------------------- */
 
 static bool no_op(void *user, const pith_store_collection *collection) {

@@ -38,21 +38,33 @@ static pith_status no_memory(pith_error *error) {
 
 /* ---- Declaring ------------------------------------------------------------------------------- */
 
-pith_status pith_model_writer_new(pith_model_writer **out, const char *path,
-                                  const pith_allocator *allocator, pith_error *error) {
+static pith_status writer_new(pith_model_writer **out, const char *path, bool private,
+                              const pith_allocator *allocator, pith_error *error) {
     allocator = pith_allocator_or_default(allocator);
     pith_model_writer *writer = pith_allocate_zeroed(allocator, 1, sizeof *writer);
     if (writer == NULL) {
         return no_memory(error);
     }
     writer->allocator = allocator;
-    pith_status status = pith_output_create(&writer->output, path, allocator, error);
+    pith_status status = private
+                             ? pith_output_create_private(&writer->output, path, allocator, error)
+                             : pith_output_create(&writer->output, path, allocator, error);
     if (status != PITH_OK) {
         pith_release(allocator, writer);
         return status;
     }
     *out = writer;
     return PITH_OK;
+}
+
+pith_status pith_model_writer_new(pith_model_writer **out, const char *path,
+                                  const pith_allocator *allocator, pith_error *error) {
+    return writer_new(out, path, false, allocator, error);
+}
+
+pith_status pith_model_writer_new_private(pith_model_writer **out, const char *path,
+                                          const pith_allocator *allocator, pith_error *error) {
+    return writer_new(out, path, true, allocator, error);
 }
 
 static void writer_free(pith_model_writer *writer) {
@@ -299,14 +311,34 @@ static pith_status write_header(pith_model_writer *writer, pith_error *error) {
     return status;
 }
 
+static pith_status check_written(const pith_model_writer *writer, pith_model_check_fn check,
+                                 void *user, pith_error *error) {
+    pith_file file;
+    pith_status status = pith_output_reopen(writer->output, &file, error);
+    if (status == PITH_OK) {
+        status = check(user, &file, error);
+        pith_file_close(&file);
+    }
+    return status;
+}
+
 pith_status pith_model_writer_finish(pith_model_writer *writer, const char *metadata,
                                      pith_error *error) {
+    return pith_model_writer_finish_checked(writer, metadata, NULL, NULL, error);
+}
+
+pith_status pith_model_writer_finish_checked(pith_model_writer *writer, const char *metadata,
+                                             pith_model_check_fn check, void *user,
+                                             pith_error *error) {
     pith_status status = check_complete(writer, error);
     if (status == PITH_OK) {
         status = set_metadata(writer, metadata, error);
     }
     if (status == PITH_OK) {
         status = write_header(writer, error);
+    }
+    if (status == PITH_OK && check != NULL) {
+        status = check_written(writer, check, user, error);
     }
     if (status == PITH_OK) {
         status = pith_output_commit(writer->output, error);

@@ -27,6 +27,7 @@ typedef struct opened {
     pith_region region;             /* the data, unless mapped or borrowed */
     const void *mapping;
     size_t mapping_size;
+    pith_region vocab; /* of a mapped file: its own copy of the tokenizer's tensors */
 } opened;
 
 static pith_status opened_new(opened **out, const char *path, const pith_allocator *allocator,
@@ -52,6 +53,7 @@ static void opened_free(opened *o) {
         pith_file_unmap(o->mapping, o->mapping_size);
     }
     pith_region_release(&o->region);
+    pith_region_release(&o->vocab);
     pith_release(o->allocator, o->file.llama.layers);
     pith_release(o->allocator, o->file.bert.layers);
     pith_release(o->allocator, o->notes);
@@ -191,7 +193,22 @@ static pith_status bind_slot(opened *o, unsigned part, size_t layer, pith_error 
     return PITH_OK;
 }
 
-static pith_status bind_vocab(opened *o, pith_error *error) {
+/* Other processes can write to what is mapped, and the tokenizer trusts what pith_vocab_check has
+ * seen: so it gets a copy. The first call finds its size, the second one, with memory, fills it.
+ * Without a mapping the tensor stays where it is. */
+static const void *vocab_data(const opened *o, const pith_tensor *tensor, pith_arena *arena) {
+    const void *data = tensor_data(o, tensor);
+    if (o->mapping == NULL) {
+        return data;
+    }
+    void *copy = pith_arena_take(arena, tensor->size, 1);
+    if (copy != NULL) {
+        memcpy(copy, data, tensor->size);
+    }
+    return copy;
+}
+
+static pith_status bind_vocab(opened *o, pith_arena *arena, pith_error *error) {
     pith_vocab *vocab = &o->file.vocab;
     *vocab = o->file.metadata.vocab;
     for (unsigned part = 0; part < PITH_VOCAB_N_PARTS; part++) {
@@ -205,7 +222,7 @@ static pith_status bind_vocab(opened *o, pith_error *error) {
         if (status != PITH_OK) {
             return status;
         }
-        const void *data = tensor_data(o, tensor);
+        const void *data = vocab_data(o, tensor, arena);
         switch ((pith_vocab_part)part) {
         case PITH_VOCAB_BYTES:
             vocab->bytes = data;
@@ -251,7 +268,17 @@ static pith_status bind_all(opened *o, pith_error *error) {
     if (llama->config.tie_word_embeddings) {
         llama->head = llama->embed;
     }
-    return bind_vocab(o, error);
+    pith_arena arena = {.base = NULL};
+    status = bind_vocab(o, &arena, error);
+    if (status != PITH_OK || o->mapping == NULL || arena.used == 0) {
+        return status;
+    }
+    status = pith_region_allocate(&o->vocab, arena.used, o->allocator, error);
+    if (status != PITH_OK) {
+        return pith_fail_in(error, status, "%s", o->path);
+    }
+    arena = (pith_arena){.base = o->vocab.data};
+    return bind_vocab(o, &arena, error);
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */
@@ -436,20 +463,25 @@ static pith_status map_data(opened *o, const pith_file *file, pith_error *error)
     return status;
 }
 
-static pith_status open_file(opened *o, const pith_file *file, bool map, pith_pool *pool,
+typedef enum loading { READ, MAP, CHECK_ONLY } loading;
+
+static pith_status open_file(opened *o, const pith_file *file, loading how, pith_pool *pool,
                              const pith_load_watch *watch, const pith_log *log, pith_error *error) {
     pith_status status = pith_safetensors_read(&o->file.header, file, o->allocator, error);
     if (status == PITH_OK) {
         status = check_header(o, log, error);
     }
     if (status == PITH_OK) {
-        status = map ? map_data(o, file, error) : read_data(o, file, pool, watch, error);
+        status = how == READ ? read_data(o, file, pool, watch, error) : map_data(o, file, error);
     }
     if (status != PITH_OK) {
         return status;
     }
     const void *data = o->region.data;
-    if (map) {
+    if (how == MAP) {
+        pith_file_advise_mapped(o->mapping, o->mapping_size);
+    }
+    if (how != READ) {
         data = (const unsigned char *)o->mapping + pith_safetensors_data_offset(o->file.header);
     }
     return bind_data(o, data, error);
@@ -473,9 +505,26 @@ pith_status pith_model_file_open_watched(pith_model_file **out, const char *path
     }
     status = pith_file_open(&file, o->path, error);
     if (status == PITH_OK) {
-        status = open_file(o, &file, map, pool, watch, log, error);
+        status = open_file(o, &file, map ? MAP : READ, pool, watch, log, error);
         pith_file_close(&file);
     }
+    if (status != PITH_OK) {
+        opened_free(o);
+        return status;
+    }
+    *out = &o->file;
+    return PITH_OK;
+}
+
+pith_status pith_model_file_open_to_check(pith_model_file **out, const pith_file *file,
+                                          const pith_allocator *allocator, pith_error *error) {
+    static const pith_log silent = {.fn = NULL};
+    opened *o;
+    pith_status status = opened_new(&o, file->path, allocator, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    status = open_file(o, file, CHECK_ONLY, NULL, NULL, &silent, error);
     if (status != PITH_OK) {
         opened_free(o);
         return status;

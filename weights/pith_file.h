@@ -3,6 +3,7 @@
 #ifndef PITH_WEIGHTS_PITH_FILE_H
 #define PITH_WEIGHTS_PITH_FILE_H
 
+#include "base/file.h"
 #include "base/pool.h"
 #include "base/status.h"
 #include "tokenizer/vocab.h"
@@ -50,6 +51,11 @@ pith_status pith_model_file_open_watched(pith_model_file **out, const char *path
                                          const pith_log *log, const pith_allocator *allocator,
                                          pith_error *error);
 
+/* The same from an open file, mapped without reading ahead: for a look at a file that is not going
+ * to be run. `file` may be closed afterwards. */
+pith_status pith_model_file_open_to_check(pith_model_file **out, const pith_file *file,
+                                          const pith_allocator *allocator, pith_error *error);
+
 /* The same from a whole file in memory, which is borrowed until close and must be 64-byte aligned
  * (else ARGUMENT). `name` stands for the path. */
 pith_status pith_model_file_open_memory(pith_model_file **out, const void *bytes, size_t size,
@@ -96,6 +102,9 @@ typedef struct pith_model_writer pith_model_writer;
  * order from any thread, then the file is published. */
 pith_status pith_model_writer_new(pith_model_writer **out, const char *path,
                                   const pith_allocator *allocator, pith_error *error);
+/* As pith_model_writer_new, but a new file may be read by its owner only. */
+pith_status pith_model_writer_new_private(pith_model_writer **out, const char *path,
+                                          const pith_allocator *allocator, pith_error *error);
 /* Declares a tensor and gives its index. Errors: MEMORY, ARGUMENT (duplicate name, overflow). */
 pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, pith_dtype dtype,
                                   size_t n_dims, const size_t *shape, size_t *index,
@@ -114,6 +123,13 @@ pith_status pith_model_writer_put(pith_model_writer *writer, size_t index, size_
  * a tensor were never put, metadata longer than the limit or not UTF-8). */
 pith_status pith_model_writer_finish(pith_model_writer *writer, const char *metadata,
                                      pith_error *error);
+
+/* As pith_model_writer_finish, but `check` looks at the complete file before it is published; what
+ * it returns other than PITH_OK is returned, and nothing is published. */
+typedef pith_status (*pith_model_check_fn)(void *user, const pith_file *file, pith_error *error);
+pith_status pith_model_writer_finish_checked(pith_model_writer *writer, const char *metadata,
+                                             pith_model_check_fn check, void *user,
+                                             pith_error *error);
 void pith_model_writer_discard(pith_model_writer *writer); /* accepts NULL */
 
 #endif

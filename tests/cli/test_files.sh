@@ -49,6 +49,16 @@ fails 1 'is also the input' "$PITH" importance "$TALE" golden/tale-valid.txt --o
 is "the source is untouched" "$sum" = "$(sha256sum "$T/copy"/*)"
 is "no temporary is left" "$(find "$T" -name '*.tmp-*' | wc -l)" = 0
 
+# What no command could open is not published, and does not replace what is there.
+cp -r golden/llama3 "$T/pattern"
+chmod -R u+w "$T/pattern"
+sed -i 's/p{L}/p{Foo}/' "$T/pattern/tokenizer.json"
+fails 1 'split pattern.*unknown property' "$PITH" convert "$T/pattern" "$T/pattern.pith" --type int4
+is "a file that cannot be opened is not published" ! -e "$T/pattern.pith"
+cp "$TALE" "$T/pattern.pith"
+fails 1 'split pattern' "$PITH" convert "$T/pattern" "$T/pattern.pith" --type int4
+is "and replaces nothing" "$(cmp "$TALE" "$T/pattern.pith" 2>&1)" = ""
+
 # A directory that cannot be written.
 fails 1 '/proc/x.npy' "$PITH" logits "$TALE" --tokens 1 --out /proc/x.npy
 fails 1 '/proc/x.pith' "$PITH" convert "$SOURCE" /proc/x.pith --type int4

@@ -1,0 +1,152 @@
+/* The schema: what pith creates, and the comparison of a database with it. A schema is code: views,
+ * triggers, generated columns, expressions in indexes and virtual tables all run when a table of
+ * that name is used. So there is no list of what is forbidden: everything must be as it was made.
+ */
+#include "store/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct object {
+    const char *type, *name, *table;
+    const char *sql; /* NULL: SQLite makes it, for a UNIQUE */
+} object;
+
+/* The text of a document is its last column, so that the others are read without it. */
+static const object objects[] = {
+    {"table", "collections", "collections",
+     "CREATE TABLE collections(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, model TEXT NOT "
+     "NULL, model_hash TEXT NOT NULL, dimension INTEGER NOT NULL, type INTEGER NOT NULL, "
+     "chunk_tokens INTEGER NOT NULL, overlap_tokens INTEGER NOT NULL) STRICT"},
+    {"index", "sqlite_autoindex_collections_1", "collections", NULL},
+    {"table", "documents", "documents",
+     "CREATE TABLE documents(id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, key TEXT NOT "
+     "NULL, metadata TEXT, hash BLOB NOT NULL, is_file INTEGER NOT NULL, size INTEGER NOT NULL, "
+     "mtime INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE(collection, key)) STRICT"},
+    {"index", "sqlite_autoindex_documents_1", "documents", NULL},
+    {"table", "chunks", "chunks",
+     "CREATE TABLE chunks(id INTEGER PRIMARY KEY, document INTEGER NOT NULL, first INTEGER NOT "
+     "NULL, last INTEGER NOT NULL) STRICT"},
+    {"index", "chunks_of_document", "chunks",
+     "CREATE INDEX chunks_of_document ON chunks(document)"},
+    {"table", "vectors", "vectors",
+     "CREATE TABLE vectors(id INTEGER PRIMARY KEY, vector BLOB NOT NULL) STRICT"},
+};
+
+enum { N_OBJECTS = sizeof objects / sizeof objects[0] };
+
+static const char action[] = "read the schema";
+
+pith_status pith_schema_create(pith_store *store, pith_error *error) {
+    char pragmas[80];
+    pith_status status = PITH_OK;
+    for (size_t i = 0; status == PITH_OK && i < N_OBJECTS; i++) {
+        if (objects[i].sql != NULL) {
+            status = pith_store_run(store, objects[i].sql, "create", error);
+        }
+    }
+    snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d",
+             PITH_STORE_APPLICATION, PITH_STORE_VERSION);
+    return status == PITH_OK ? pith_store_run(store, pragmas, "create", error) : status;
+}
+
+/* ---- Checking -------------------------------------------------------------------------------- */
+
+/* True when a column holds exactly `text`; NULL stands for NULL. */
+static bool column_is(sqlite3_stmt *row, int column, const char *text) {
+    if (text == NULL) {
+        return sqlite3_column_type(row, column) == SQLITE_NULL;
+    }
+    size_t n = strlen(text);
+    return sqlite3_column_type(row, column) == SQLITE_TEXT &&
+           (size_t)sqlite3_column_bytes(row, column) == n &&
+           memcmp(sqlite3_column_text(row, column), text, n) == 0;
+}
+
+/* A column for a message. */
+static const char *column_name(sqlite3_stmt *row, int column) {
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    return text != NULL ? text : "";
+}
+
+/* Checks one row of sqlite_schema; `roots` [N_OBJECTS] are the root pages so far, 0 before. */
+static pith_status check_object(const pith_store *store, sqlite3_stmt *row, int64_t n_pages,
+                                int64_t *roots, pith_error *error) {
+    size_t i = 0;
+    while (i < N_OBJECTS && !column_is(row, 1, objects[i].name)) {
+        i++;
+    }
+    if (i == N_OBJECTS || roots[i] != 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: not pith's schema: unexpected %.16s '%.64s'", store->path,
+                         column_name(row, 0), column_name(row, 1));
+    }
+    const object *wanted = &objects[i];
+    if (!column_is(row, 0, wanted->type) || !column_is(row, 2, wanted->table) ||
+        !column_is(row, 4, wanted->sql)) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: not pith's schema: the %s '%s' differs",
+                         store->path, wanted->type, wanted->name);
+    }
+    int64_t root = sqlite3_column_int64(row, 3);
+    bool good = sqlite3_column_type(row, 3) == SQLITE_INTEGER && root > 1 && root <= n_pages;
+    for (size_t other = 0; other < N_OBJECTS; other++) {
+        good = good && roots[other] != root;
+    }
+    if (!good) {
+        return pith_fail(
+            error, PITH_ERROR_FORMAT,
+            "%s: not pith's schema: the %s '%s' has root page %lld, which is another's or "
+            "none of the file's",
+            store->path, wanted->type, wanted->name, (long long)root);
+    }
+    roots[i] = root;
+    return PITH_OK;
+}
+
+static pith_status check_objects(pith_store *store, int64_t n_pages, pith_error *error) {
+    int64_t roots[N_OBJECTS] = {0};
+    sqlite3_stmt *row =
+        pith_store_prepare(store, "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema",
+                           action, error);
+    if (row == NULL) {
+        return error->status;
+    }
+    pith_status status = PITH_OK;
+    int code;
+    while ((code = sqlite3_step(row)) == SQLITE_ROW && status == PITH_OK) {
+        status = check_object(store, row, n_pages, roots, error);
+    }
+    if (status == PITH_OK && code != SQLITE_DONE) {
+        status = pith_store_fail(store, code, action, error);
+    }
+    sqlite3_finalize(row);
+    for (size_t i = 0; status == PITH_OK && i < N_OBJECTS; i++) {
+        if (roots[i] == 0) {
+            status =
+                pith_fail(error, PITH_ERROR_FORMAT, "%s: not pith's schema: the %s '%s' is missing",
+                          store->path, objects[i].type, objects[i].name);
+        }
+    }
+    return status;
+}
+
+pith_status pith_schema_check(pith_store *store, pith_error *error) {
+    pith_error local; /* helpers tell the status by it */
+    int64_t version = 0;
+    int64_t n_pages = 0;
+    pith_status status = pith_store_number(store, "PRAGMA schema_version", &version, &local);
+    if (status == PITH_OK && store->schema_version == version) {
+        return PITH_OK;
+    }
+    if (status == PITH_OK) {
+        status = pith_store_number(store, "PRAGMA page_count", &n_pages, &local);
+    }
+    if (status == PITH_OK) {
+        status = check_objects(store, n_pages, &local);
+    }
+    if (status != PITH_OK) {
+        return pith_fail(error, status, "%s", local.message);
+    }
+    store->schema_version = version;
+    return PITH_OK;
+}
