@@ -289,15 +289,7 @@ deps-bench:
 	@tests/install_packages.sh $(BENCH_PACKAGES)
 bench: deps-bench ## the machine's limits, the speed of the TinyLlama shape beside them, plots
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
-	@mkdir -p $(BENCH_DIR)
-	$(BUILD)/pith bench --limits -o jsonl > $(BENCH_DIR)/limits.jsonl
-	$(BUILD)/pith bench $(BENCH_MODEL) -p 128,512 -n 32 -d 0,512,1920 -r 3 -o jsonl \
-	  > $(BENCH_DIR)/all-threads.jsonl
-	$(BUILD)/pith bench $(BENCH_MODEL) -p 0 -n 32 -s 2,4 -r 3 -o jsonl > $(BENCH_DIR)/sessions.jsonl
-	$(BUILD)/pith bench $(BENCH_MODEL) -p 128 -n 32 -r 3 -t 1 -o jsonl > $(BENCH_DIR)/one-thread.jsonl
-	@cd $(BENCH_DIR) && cat all-threads.jsonl sessions.jsonl one-thread.jsonl > tokens.jsonl
-	@perf/compare $(BENCH_DIR)/tokens.jsonl
-	@perf/plot $(BENCH_DIR) $(BENCH_DIR)/tokens.jsonl
+	perf/suite $(BUILD)/pith $(BENCH_DIR) $(BENCH_MODEL)
 
 install: all ## install under PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
