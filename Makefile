@@ -166,8 +166,9 @@ unit: unit-bin ## the unit tests
 	$(BUILD)/tests/unit -j$(CRITERION_JOBS)
 golden: golden-bin golden-scripts ## the tests against reference outputs
 	$(BUILD)/tests/golden -j$(CRITERION_JOBS)
-golden-scripts: $(BUILD)/pith ## the independent numpy implementation against the same data
+golden-scripts: $(BUILD)/pith ## pith's logits and an independent numpy implementation against that data
 	$(PYTHON) golden/check_reference.py
+	$(PYTHON) golden/check_logits.py $(BUILD)/pith
 	$(PYTHON) golden/check_pith_file.py weights/models/tale-int4.pith
 	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
 	$(PYTHON) golden/check_encoder.py $(BUILD)/pith

@@ -140,14 +140,14 @@ def test_progress(pith, tale, text):
 
 
 def test_bench_progress(pith, tale):
-    """The first test is over in a second, the second takes minutes: half of the bar."""
-    t = Terminal(pith, "bench", tale, "-p", "8", "-n", "200000", "-r", "50", "-t", "1")
+    """The first test is over in a second, the second takes minutes: the bar stands at 75%."""
+    t = Terminal(pith, "bench", tale, "-p", "8", "-n", "200000", "-r", "1", "-t", "1")
     check(t.read_until("tg200000, 2 of 2"), "the bar does not name the test", t)
     check("| pp8 " in t.text, "the row does not stand above the bar of the next test", t)
     t.send("\x03")
     check(t.finish() == 130, "Ctrl-C is not exit code 130", t)
     shares = [int(part.split()[-1]) for part in t.text.split("%  ")[:-1]]
-    check(shares and max(shares) < 60, "the bar jumps", t)
+    check(shares and max(shares) < 90, "the bar jumps", t)
     check("peak memory" in t.text, "no notes after an interrupt", t)
 
 
