@@ -193,7 +193,7 @@ unit: unit-bin ## the unit tests
 	$(RUN_UNIT)
 golden: golden-bin golden-scripts ## the tests against reference outputs
 	$(RUN_GOLDEN)
-golden-scripts: $(BUILD)/pith ## the independent numpy implementation against the same data
+golden-scripts: $(BUILD)/pith ## pith's logits and an independent numpy implementation against that data
 	$(RUN_SCRIPTS)
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
 	$(RUN_CLI)
@@ -307,15 +307,7 @@ BENCH_DIR := $(BUILD)/bench
 BENCH_MODEL := --shape tinyllama-1b --type int4
 bench: deps-bench ## the machine's limits, the speed of the TinyLlama shape beside them, plots
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
-	@mkdir -p $(BENCH_DIR)
-	$(BUILD)/pith bench --limits -o jsonl > $(BENCH_DIR)/limits.jsonl
-	$(BUILD)/pith bench $(BENCH_MODEL) -p 128,512 -n 32 -d 0,512,1920 -r 3 -o jsonl \
-	  > $(BENCH_DIR)/all-threads.jsonl
-	$(BUILD)/pith bench $(BENCH_MODEL) -p 0 -n 32 -s 2,4 -r 3 -o jsonl > $(BENCH_DIR)/sessions.jsonl
-	$(BUILD)/pith bench $(BENCH_MODEL) -p 128 -n 32 -r 3 -t 1 -o jsonl > $(BENCH_DIR)/one-thread.jsonl
-	@cd $(BENCH_DIR) && cat all-threads.jsonl sessions.jsonl one-thread.jsonl > tokens.jsonl
-	@perf/compare $(BENCH_DIR)/tokens.jsonl
-	@perf/plot $(BENCH_DIR) $(BENCH_DIR)/tokens.jsonl
+	perf/suite $(BUILD)/pith $(BENCH_DIR) $(BENCH_MODEL)
 
 INSTALLED := bin/pith lib/libpith.a lib/libpith.so lib/libpith.so.$(SOVERSION) lib/pith_sqlite.so \
              include/pith.h lib/pkgconfig/pith.pc lib/cmake/pith/pithConfig.cmake \

@@ -1,6 +1,7 @@
 /* pith bench: tokens or sentences per second, of a model file or of random weights of a known
  * shape, and how much of the machine's limits that is. */
 #include "cli/bench_embed.h"
+#include "cli/bench_limits.h"
 #include "cli/bench_report.h"
 #include "cli/bench_search.h"
 
@@ -23,6 +24,12 @@ typedef struct bench_settings {
     pith_bench_embed_settings embed;
     pith_common_settings common;
 } bench_settings;
+
+/* Not in the table of options, so that encoders can refuse what was given. */
+#define USUAL_PROMPTS "512"
+#define USUAL_GENERATIONS "128"
+#define USUAL_DEPTHS "0"
+#define USUAL_SESSIONS "1"
 
 static const char *const outputs[] = {"md", "csv", "json", "jsonl", NULL};
 static const char *const types[] = {"f32", "f16", "bf16", "int8", "int4", NULL};
@@ -55,8 +62,7 @@ static const pith_option options[] = {
      .argument = "N[,N...]",
      .low = 0,
      .high = 1 << 20,
-     .initial = "512",
-     .help = "time prompts of N tokens; 0 leaves them out",
+     .help = "time prompts of N tokens; 0 leaves them out; by default " USUAL_PROMPTS,
      .offset = offsetof(bench_settings, prompts)},
     {.name = "generate",
      .letter = 'n',
@@ -64,8 +70,7 @@ static const pith_option options[] = {
      .argument = "N[,N...]",
      .low = 0,
      .high = 1 << 20,
-     .initial = "128",
-     .help = "time the generation of N tokens; 0 leaves it out",
+     .help = "time the generation of N tokens; 0 leaves it out; by default " USUAL_GENERATIONS,
      .offset = offsetof(bench_settings, generations)},
     {.name = "depth",
      .letter = 'd',
@@ -73,8 +78,7 @@ static const pith_option options[] = {
      .argument = "N[,N...]",
      .low = 0,
      .high = 1 << 20,
-     .initial = "0",
-     .help = "generate after a context of N tokens",
+     .help = "generate after a context of N tokens; by default " USUAL_DEPTHS,
      .offset = offsetof(bench_settings, depths)},
     {.name = "sessions",
      .letter = 's',
@@ -82,8 +86,7 @@ static const pith_option options[] = {
      .argument = "N[,N...]",
      .low = 1,
      .high = 256,
-     .initial = "1",
-     .help = "generate in N sessions together",
+     .help = "generate in N sessions together; by default " USUAL_SESSIONS,
      .offset = offsetof(bench_settings, sessions)},
     {.name = "limits",
      .kind = PITH_OPTION_FLAG,
@@ -112,7 +115,7 @@ static const pith_option options[] = {
      .argument = "FORMAT",
      .choices = outputs,
      .initial = "md",
-     .help = "format of the result",
+     .help = "format of the rows, of every benchmark",
      .offset = offsetof(bench_settings, output)},
     {.name = "batch",
      .letter = 'b',
@@ -120,8 +123,7 @@ static const pith_option options[] = {
      .argument = "N",
      .low = 1,
      .high = 1 << 16,
-     .initial = "512",
-     .help = "most tokens in one forward pass",
+     .help = "most tokens in one forward pass; by default 512",
      .offset = offsetof(bench_settings, batch)},
     {.name = "context",
      .letter = 'c',
@@ -142,14 +144,23 @@ static const pith_option_group groups[] = {
     {NULL, NULL, 0},
 };
 
+static bool decoder_wanted(const bench_settings *settings) {
+    return settings->prompts != NULL || settings->generations != NULL || settings->depths != NULL ||
+           settings->sessions != NULL || settings->batch != 0 || settings->context != 0;
+}
+
+static const char *or_usual(const char *given, const char *usual) {
+    return given != NULL ? given : usual;
+}
+
 /* Adds every combination of the numbers in three lists; of prompts only the first list counts. */
 static bool add_tests(pith_bench_report *report, const char *list, bool generate,
                       const bench_settings *settings) {
     pith_bench_test test = {.generate = generate, .n_sessions = 1};
     while (pith_counts_next(&list, &test.n_tokens)) {
-        const char *depths = generate ? settings->depths : "0";
+        const char *depths = generate ? or_usual(settings->depths, USUAL_DEPTHS) : "0";
         while (pith_counts_next(&depths, &test.depth)) {
-            const char *sessions = generate ? settings->sessions : "1";
+            const char *sessions = generate ? or_usual(settings->sessions, USUAL_SESSIONS) : "1";
             while (test.n_tokens != 0 && pith_counts_next(&sessions, &test.n_sessions)) {
                 if (report->n_tests == PITH_BENCH_MAX_TESTS) {
                     return false;
@@ -159,11 +170,6 @@ static bool add_tests(pith_bench_report *report, const char *list, bool generate
         }
     }
     return true;
-}
-
-static bool go_on(void *user) {
-    (void)user;
-    return !pith_interrupted();
 }
 
 static pith_status open_model(pith_cli *cli, const bench_settings *settings, pith_model **out,
@@ -176,13 +182,42 @@ static pith_status open_model(pith_cli *cli, const bench_settings *settings, pit
                              error);
 }
 
-/* All tests, and the memory they took. */
+/* The memory that only serves to measure its speed was there from the first test on. */
+static void note_memory(pith_bench_report *report, const pith_bench_probe *probe) {
+    size_t now;
+    size_t peak;
+    const pith_bench_result *last = &report->results[report->n_results - 1];
+    pith_bench_memory(&now, &peak);
+    peak -= pith_min_size(peak, probe->memory.size);
+    report->rss_peak = pith_max_size(report->rss_peak, peak);
+    /* The kernel's two counts may differ a little. */
+    report->rss_peak = pith_max_size(report->rss_peak, last->rss_bytes);
+}
+
+static pith_status run_test(const pith_model *model, const pith_bench_options *how, size_t i,
+                            pith_bench_report *report, pith_bench_rows *rows, pith_error *error) {
+    pith_bench_running *running = how->go_on_user;
+    running->i = i;
+    running->name = pith_bench_test_name(&report->tests[i]);
+    pith_bench_rows_before(rows);
+    pith_status status = pith_bench_run(model, &report->tests[i], how, &report->results[i], error);
+    pith_progress_end(&running->progress);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_bench_rows_after(rows, report->results[i].moved);
+    report->n_results = i + 1;
+    note_memory(report, how->probe);
+    return pith_bench_report_row(report, rows, error);
+}
+
+/* Every test, printed when it has ended. */
 static pith_status run_tests(pith_cli *cli, const bench_settings *settings, const pith_model *model,
                              pith_bench_report *report, pith_error *error) {
     size_t now;
-    size_t peak;
-    pith_progress progress;
     pith_bench_probe probe;
+    pith_bench_rows rows;
+    pith_bench_running running = {.n = report->n_tests};
     pith_bench_memory(&now, &report->rss_peak);
     pith_status status = pith_bench_probe_new(&probe, model, error);
     if (status != PITH_OK) {
@@ -193,22 +228,18 @@ static pith_status run_tests(pith_cli *cli, const bench_settings *settings, cons
         .n_batch = settings->batch,
         .n_context = settings->context,
         .kv_type = (pith_kv_type)settings->common.kv,
-        .go_on = go_on,
+        .go_on = pith_bench_go_on,
+        .go_on_user = &running,
         .probe = &probe,
     };
-    pith_progress_begin(&progress, cli, "tests");
+    pith_progress_begin(&running.progress, cli, "tests");
+    pith_bench_rows_begin(&rows, cli, settings->output);
+    pith_bench_report_begin(report, &rows);
     for (size_t i = 0; status == PITH_OK && i < report->n_tests; i++) {
-        status =
-            pith_bench_run(model, &report->tests[i], &bench_options, &report->results[i], error);
-        pith_progress_update(&progress, i + 1, report->n_tests);
+        status = run_test(model, &bench_options, i, report, &rows, error);
     }
-    pith_progress_end(&progress);
-    pith_bench_memory(&now, &peak);
-    peak -= pith_min_size(peak, probe.memory.size); /* it was there from the first test on */
-    report->rss_peak = pith_max_size(report->rss_peak, peak);
-    for (size_t i = 0; i < report->n_tests; i++) { /* the kernel's two counts may differ a little */
-        report->rss_peak = pith_max_size(report->rss_peak, report->results[i].rss_bytes);
-    }
+    pith_bench_report_end(report, &rows);
+    pith_bench_rows_end(&rows);
     pith_bench_probe_free(&probe);
     return status;
 }
@@ -233,14 +264,11 @@ static pith_status bench_decoder(pith_cli *cli, const bench_settings *settings,
                                  pith_error *error) {
     if (pith_bench_embed_wanted(&settings->embed)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT,
-                         "--tokens and --text are for encoders; %s is "
+                         "--tokens, --per-call, --text and --sentences are for encoders; %s is "
                          "none",
                          report->name);
     }
     pith_status status = run_tests(cli, settings, model, report, error);
-    if (status == PITH_OK) {
-        status = pith_bench_print(cli, report, settings->output, error);
-    }
     return status == PITH_OK ? check_shares(report, error) : status;
 }
 
@@ -257,7 +285,12 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
     if (settings->model != NULL && !settings->common.map && report->load_seconds > 0) {
         report->load_gbps = 1e-9 * (double)report->info.weight_bytes / report->load_seconds;
     }
-    if (strcmp(report->info.architecture, "bert") == 0) {
+    if (strcmp(report->info.architecture, "bert") == 0 && decoder_wanted(settings)) {
+        status = pith_fail(error, PITH_ERROR_ARGUMENT,
+                           "--prompt, --generate, --depth, --sessions, --batch and --context are "
+                           "for decoders; %s is an encoder",
+                           report->name);
+    } else if (strcmp(report->info.architecture, "bert") == 0) {
         status = pith_bench_embed(cli, &settings->embed, model, settings->repeats, settings->output,
                                   report, error);
     } else {
@@ -267,79 +300,28 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
     return status;
 }
 
-/* The limits with counts[0, n) threads; the memory is touched by as many as will be used at most.
- */
-static pith_status measure_limits(const pith_probes *probes, const size_t *counts, size_t n,
-                                  pith_pool *all, pith_limits *out, pith_error *error) {
-    pith_probe_memory huge = {0};
-    pith_probe_memory small = {0};
-    pith_status status = pith_probe_memory_new(&huge, 0, true, all, error);
-    if (status == PITH_OK) {
-        status = pith_probe_memory_new(&small, 0, false, all, error);
-    }
-    for (size_t i = 0; status == PITH_OK && i < n; i++) {
-        pith_pool *pool = NULL;
-        status = pith_pool_new(&pool, counts[i], &pith_malloc_allocator, error);
-        if (status == PITH_OK) {
-            pith_limits_measure(probes, &huge, &small, pool, &out[i]);
-        }
-        pith_pool_free(pool);
-        if (status == PITH_OK && pith_interrupted()) {
-            status = pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
-        }
-    }
-    pith_probe_memory_free(&huge);
-    pith_probe_memory_free(&small);
-    return status;
-}
-
-static pith_status limits(pith_cli *cli, const bench_settings *settings, pith_error *error) {
-    const pith_kernels *kernels = pith_kernels_find(settings->common.isa);
-    pith_limits found[4];
-    size_t counts[4];
-    pith_pool *pool = NULL;
-    if (kernels == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "no kernels \"%s\" that this CPU can run",
-                         settings->common.isa);
-    }
-    pith_status status =
-        pith_pool_new(&pool, settings->common.threads, &pith_malloc_allocator, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    size_t n = pith_limits_threads(pith_pool_threads(pool), counts);
-    pith_probes probes = pith_probes_find(kernels->name);
-    status = measure_limits(&probes, counts, n, pool, found, error);
-    if (status == PITH_OK) {
-        status = pith_limits_print(cli, kernels->name, found, n, settings->output, error);
-    }
-    pith_pool_free(pool);
-    return status;
-}
-
 static int run(pith_cli *cli, const void *arguments) {
     const bench_settings *settings = arguments;
     pith_error error;
     pith_bench_report report = {.n_tests = 0};
-    if (settings->search != 0) {
-        if (settings->model != NULL || settings->shape != NULL || settings->limits) {
-            return pith_cli_usage(cli, "--search stands alone");
-        }
-        if (settings->output == PITH_BENCH_CSV) {
-            return pith_cli_usage(cli, "--search is printed as md, json or jsonl");
-        }
-        pith_status status = pith_bench_search(cli, settings->search, settings->repeats,
-                                               settings->common.map, settings->output, &error);
-        return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+    if (settings->search != 0 && settings->limits) {
+        return pith_cli_usage(cli, "--search and --limits are two benchmarks");
     }
-    if (settings->limits) {
-        if (settings->model != NULL || settings->shape != NULL) {
-            return pith_cli_usage(cli, "--limits needs no model");
+    if (settings->search != 0 || settings->limits) {
+        const char *name = settings->search != 0 ? "--search" : "--limits";
+        if (settings->model != NULL || settings->shape != NULL || settings->type != 0) {
+            return pith_cli_usage(cli, "%s needs no model", name);
         }
-        if (settings->output == PITH_BENCH_CSV) {
-            return pith_cli_usage(cli, "--limits is printed as md, json or jsonl");
+        if (decoder_wanted(settings) || pith_bench_embed_wanted(&settings->embed)) {
+            return pith_cli_usage(cli, "%s times no model: options of its tests do not apply",
+                                  name);
         }
-        pith_status status = limits(cli, settings, &error);
+        pith_status status =
+            settings->search != 0
+                ? pith_bench_search(cli, settings->search, settings->repeats, settings->common.map,
+                                    settings->output, &error)
+                : pith_bench_machine_limits(cli, settings->common.isa, settings->common.threads,
+                                            settings->output, &error);
         return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
     }
     if ((settings->model != NULL) == (settings->shape != NULL)) {
@@ -348,8 +330,8 @@ static int run(pith_cli *cli, const void *arguments) {
     if ((settings->shape != NULL) != (settings->type != 0)) {
         return pith_cli_usage(cli, "--shape and --type go together");
     }
-    if (!add_tests(&report, settings->prompts, false, settings) ||
-        !add_tests(&report, settings->generations, true, settings)) {
+    if (!add_tests(&report, or_usual(settings->prompts, USUAL_PROMPTS), false, settings) ||
+        !add_tests(&report, or_usual(settings->generations, USUAL_GENERATIONS), true, settings)) {
         return pith_cli_usage(cli, "at most %d tests", PITH_BENCH_MAX_TESTS);
     }
     if (report.n_tests == 0 && !pith_bench_embed_wanted(&settings->embed)) {
@@ -367,30 +349,36 @@ const pith_command pith_command_bench = {
         "Times the forward pass: ppN evaluates a prompt of N tokens from an empty context, tgN "
         "generates N tokens one by one, without sampling; tgN@dD after a context of D tokens, "
         "tgNxS in S sessions together. Prints the median and the extremes of the repeats, the time "
-        "to the first logits, the latency of a step, and the resident memory after each test. "
-        "Of an encoder embedNxB embeds B sentences of N tokens in one call, and textN the "
-        "sentences "
+        "to the first logits, the latency of a step, and the resident memory after each test. Of "
+        "an encoder embedNxB embeds B sentences of N tokens in one call, and textN the sentences "
         "of a text in their order: each ends with '.', '!' or '?' before white space, those of "
-        "less "
-        "than three words are passed over. Ids are drawn at random, tokenizing is not timed; "
-        "random "
-        "weights have no tokenizer and take 1.3 tokens for a word, and two for [CLS] and [SEP]. "
-        "Prints sentences per second and the latency of a call."
+        "less than three words are passed over. Ids are drawn at random, tokenizing is not timed; "
+        "random weights have no tokenizer and take 1.3 tokens for a word, and two for [CLS] and "
+        "[SEP]. Prints sentences per second and the latency of a call."
         "\n\n"
         "Random weights of a known shape show the speed of a model without downloading it."
+        "\n\n"
+        "Every row is printed when its test ends and says on what machine: processor, CPUs, "
+        "memory, system, version, date. Ctrl-C keeps the rows that are there. A row is marked "
+        "busy, "
+        "and a warning given, when the limits below moved by more than 1.3x during its test, when "
+        "other processes took more than 10% of the machine's CPU time or other machines on its "
+        "host more than 2%: repeat it on a quiet machine."
         "\n\n"
         "Right before and right after each repeat the limits of the machine are measured with the "
         "same threads and instruction set: how fast memory can be read, and how many int8 "
         "operations there are in a second. Memory is read between the tokens of a generation too, "
         "outside their times, and each token is compared with the median of the four reads nearest "
         "to it: the share of the read stream is the time that plain reads of the same bytes would "
-        "have "
-        "taken at those moments, over the time of the tokens. It is what generation is to be "
+        "have taken at those moments, over the time of the tokens. It is what generation is to be "
         "judged by, the share of the int8 limit what prompts and embeddings are; of embeddings in "
         "a float type it is the share of the f32 limit. CSV and JSON also give the share of the "
         "fastest of all stretches read. A share above 1.02 is a failed measurement and an error. "
-        "The share of the stream is left out for models so small "
-        "that they may stay in the cache.",
+        "In place of a share of the stream stands \"cached\" for models so small that they may "
+        "stay "
+        "in the cache: a pass that reads less than four times the last-level cache. \"none\" "
+        "stands "
+        "where there is no probe of the operations for the instruction set.",
     .example = "pith bench tale.pith -p 128,512 -n 64\n"
                "pith bench --shape llama2-7b --type int4 -n 32 -d 0,1000,4000 -r 3 -o json\n"
                "pith bench --shape minilm-l6 --type int8 --tokens 16,128 --text tales.txt\n"

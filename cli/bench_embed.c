@@ -11,6 +11,8 @@
 #include "perf/sentences.h"
 
 #define USUAL_TOKENS "16,32,128,256"
+#define USUAL_PER_CALL "1,32"
+enum { USUAL_SENTENCES = 10000 };
 
 const pith_option pith_bench_embed_options_table[] = {
     {.name = "tokens",
@@ -26,8 +28,7 @@ const pith_option pith_bench_embed_options_table[] = {
      .argument = "N[,N...]",
      .low = 1,
      .high = 1 << 20,
-     .initial = "1,32",
-     .help = "hand over N of them together",
+     .help = "hand over N of them together; by default " USUAL_PER_CALL,
      .offset = offsetof(pith_bench_embed_settings, per_call)},
     {.name = "text",
      .kind = PITH_OPTION_TEXT,
@@ -39,14 +40,14 @@ const pith_option pith_bench_embed_options_table[] = {
      .argument = "N",
      .low = 1,
      .high = 1 << 24,
-     .initial = "10000",
-     .help = "take the first N sentences of the text",
+     .help = "take the first N sentences of the text; by default 10000",
      .offset = offsetof(pith_bench_embed_settings, sentences)},
     {.name = NULL},
 };
 
 bool pith_bench_embed_wanted(const pith_bench_embed_settings *settings) {
-    return settings->tokens != NULL || settings->text != NULL;
+    return settings->tokens != NULL || settings->per_call != NULL || settings->text != NULL ||
+           settings->sentences != 0;
 }
 
 /* ---- Tests ----------------------------------------------------------------------------------- */
@@ -67,7 +68,7 @@ static pith_status add_lengths(pith_bench_embed_report *report,
     pith_status status = PITH_OK;
     size_t n;
     while (status == PITH_OK && pith_counts_next(&list, &n)) {
-        const char *calls = settings->per_call;
+        const char *calls = settings->per_call != NULL ? settings->per_call : USUAL_PER_CALL;
         pith_bench_embed_test test = {.n_tokens = n};
         if (n == 0 || (settings->tokens == NULL && n > longest)) {
             continue;
@@ -103,7 +104,8 @@ static pith_status measure_text(const pith_model *model, const pith_bench_embed_
     pith_sentences sentences = {.text = text, .n_bytes = n_bytes};
     pith_sentence sentence;
     pith_status status = PITH_OK;
-    size_t most = pith_min_size(settings->sentences, n_bytes / PITH_SENTENCE_WORDS + 1);
+    size_t wanted = settings->sentences != 0 ? settings->sentences : USUAL_SENTENCES;
+    size_t most = pith_min_size(wanted, n_bytes / PITH_SENTENCE_WORDS + 1);
     size_t n = 0;
     char *buffer = malloc(n_bytes + 1);
     report->lengths = calloc(most, sizeof *report->lengths);
@@ -150,33 +152,48 @@ static pith_status add_text(const pith_model *model, const pith_bench_embed_sett
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
-static bool go_on(void *user) {
-    (void)user;
-    return !pith_interrupted();
+static pith_status run_test(const pith_model *model, const pith_bench_embed_options *options,
+                            size_t i, pith_bench_embed_report *report, pith_bench_rows *rows,
+                            pith_error *error) {
+    pith_bench_running *running = options->go_on_user;
+    pith_bench_embed_result *result = &report->results[i];
+    size_t now;
+    running->i = i;
+    running->name = pith_bench_embed_name(&report->tests[i]);
+    pith_bench_rows_before(rows);
+    pith_status status = pith_bench_embed_run(model, &report->tests[i], options, result, error);
+    pith_progress_end(&running->progress);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_bench_rows_after(rows, result->moved);
+    report->n_results = i + 1;
+    pith_bench_memory(&now, &report->base->rss_peak);
+    /* The kernel's two counts may differ a little. */
+    report->base->rss_peak = pith_max_size(report->base->rss_peak, result->rss_bytes);
+    return pith_bench_embed_row(report, rows, error);
 }
 
-static pith_status run_tests(pith_cli *cli, const pith_model *model, size_t repeats,
+/* Every test, printed when it has ended. */
+static pith_status run_tests(pith_cli *cli, const pith_model *model, size_t repeats, size_t output,
                              pith_bench_embed_report *report, pith_error *error) {
-    pith_bench_report *base = report->base;
-    pith_probes probes = pith_probes_find(base->info.isa);
+    pith_probes probes = pith_probes_find(report->base->info.isa);
+    pith_bench_running running = {.n = report->n_tests};
     pith_bench_embed_options options = {.n_repeats = repeats,
                                         .seconds = 0.3,
-                                        .go_on = go_on,
+                                        .go_on = pith_bench_go_on,
+                                        .go_on_user = &running,
                                         .probes = &probes};
-    pith_progress progress;
+    pith_bench_rows rows;
     pith_status status = PITH_OK;
-    size_t now;
-    pith_progress_begin(&progress, cli, "tests");
+    pith_progress_begin(&running.progress, cli, "tests");
+    pith_bench_rows_begin(&rows, cli, output);
+    pith_bench_embed_begin(report, &rows);
     for (size_t i = 0; status == PITH_OK && i < report->n_tests; i++) {
-        status =
-            pith_bench_embed_run(model, &report->tests[i], &options, &report->results[i], error);
-        pith_progress_update(&progress, i + 1, report->n_tests);
+        status = run_test(model, &options, i, report, &rows, error);
     }
-    pith_progress_end(&progress);
-    pith_bench_memory(&now, &base->rss_peak);
-    for (size_t i = 0; i < report->n_tests; i++) { /* the kernel's two counts may differ a little */
-        base->rss_peak = pith_max_size(base->rss_peak, report->results[i].rss_bytes);
-    }
+    pith_bench_embed_end(report, &rows);
+    pith_bench_rows_end(&rows);
     return status;
 }
 
@@ -209,10 +226,7 @@ pith_status pith_bench_embed(pith_cli *cli, const pith_bench_embed_settings *set
                            "to time");
     }
     if (status == PITH_OK) {
-        status = run_tests(cli, model, repeats, &report, error);
-    }
-    if (status == PITH_OK) {
-        status = pith_bench_embed_print(cli, &report, output, error);
+        status = run_tests(cli, model, repeats, output, &report, error);
     }
     if (status == PITH_OK) {
         status = check_shares(&report, error);

@@ -7,35 +7,62 @@ static double limit(const pith_bench_embed_result *r) {
     return r->before > r->after ? r->before : r->after;
 }
 
-static void print_md(pith_cli *cli, const pith_bench_embed_report *report) {
-    double best = 0;
+/* ---- Table ----------------------------------------------------------------------------------- */
+
+static void print_head(pith_cli *cli, const pith_bench_embed_report *report) {
     pith_bench_print_model(cli, report->base);
     pith_cli_print(cli,
                    "| test         | threads | sentences/s |      min |      max |  tokens/s | "
                    "  p50 ms |   p90 ms |   p99 ms | int8 |  f32 | memory MB |\n"
                    "|--------------|--------:|------------:|---------:|---------:|----------:|"
                    "---------:|---------:|---------:|-----:|-----:|----------:|\n");
-    for (size_t i = 0; i < report->n_tests; i++) {
-        const pith_bench_embed_result *r = &report->results[i];
-        bool calls = report->tests[i].lengths == NULL;
-        bool known = r->share >= 0;
-        pith_cli_print(cli, "| %-12s | %7zu | %11.1f | %8.1f | %8.1f | %9.0f | %8s | %8s | %8s |",
-                       pith_bench_embed_name(&report->tests[i]).text, report->base->info.n_threads,
-                       r->sps, r->sps_min, r->sps_max, r->tps,
-                       pith_bench_cell_of(1e3 * r->p50, calls, "-", 3).text,
-                       pith_bench_cell_of(1e3 * r->p90, calls, "-", 3).text,
-                       pith_bench_cell_of(1e3 * r->p99, calls, "-", 3).text);
-        pith_cli_print(cli, " %4s | %4s | %9.1f |%s\n",
-                       pith_bench_cell_of(r->share, known && r->integer, "-", 2).text,
-                       pith_bench_cell_of(r->share, known && !r->integer, "-", 2).text,
-                       1e-6 * (double)r->rss_bytes, r->failed ? " failed" : "");
-        best = limit(r) > best ? limit(r) : best;
-    }
+}
+
+/* The limit of the other kind of operation says nothing about a type: "-". */
+static void print_line(pith_cli *cli, const pith_bench_embed_report *report, size_t i, bool busy) {
+    const pith_bench_embed_result *r = &report->results[i];
+    bool calls = report->tests[i].lengths == NULL;
+    bool known = r->share >= 0;
+    pith_cli_print(cli, "| %-12s | %7zu | %11.1f | %8.1f | %8.1f | %9.0f | %8s | %8s | %8s |",
+                   pith_bench_embed_name(&report->tests[i]).text, report->base->info.n_threads,
+                   r->sps, r->sps_min, r->sps_max, r->tps,
+                   pith_bench_cell_of(1e3 * r->p50, calls, "-", 3).text,
+                   pith_bench_cell_of(1e3 * r->p90, calls, "-", 3).text,
+                   pith_bench_cell_of(1e3 * r->p99, calls, "-", 3).text);
     pith_cli_print(
-        cli,
-        "\np50, p90, p99: of a call; int8, f32: share of the limit measured right before "
-        "and after each test; at best %.0f Gop/s\n",
-        1e-9 * best);
+        cli, " %4s | %4s | %9.1f |%s%s\n",
+        pith_bench_cell_of(r->share, known && r->integer, r->integer ? "none" : "-", 2).text,
+        pith_bench_cell_of(r->share, known && !r->integer, r->integer ? "-" : "none", 2).text,
+        1e-6 * (double)r->rss_bytes, r->failed ? " failed" : "", busy ? " busy" : "");
+}
+
+static void print_notes(pith_cli *cli, const pith_bench_embed_report *report) {
+    double best = 0;
+    bool none = false;
+    bool varied = false;
+    bool integer = report->results[0].integer;
+    const char *name = integer ? "int8" : "f32";
+    for (size_t i = 0; i < report->n_results; i++) {
+        const pith_bench_embed_result *r = &report->results[i];
+        best = limit(r) > best ? limit(r) : best;
+        none = none || r->share < 0;
+        varied = varied || report->tests[i].lengths != NULL;
+    }
+    pith_cli_print(cli, "\np50, p90, p99: of a call%s\n",
+                   varied ? "; -: a text's only call, in which sentences differ" : "");
+    if (best > 0) {
+        pith_cli_print(cli,
+                       "%s: share of the operations measured right before and after each test; at "
+                       "best %.0f Gop/s\n",
+                       name, 1e-9 * best);
+    }
+    if (none) {
+        pith_cli_print(cli, "none: there is no probe of the %s operations for %s\n", name,
+                       report->base->info.isa);
+    }
+    pith_cli_print(cli, "%s: -, the limit of %s weights is that of %s operations\n",
+                   integer ? "f32" : "int8", report->base->info.type, name);
+    pith_bench_print_company(cli, report->base);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
@@ -88,50 +115,27 @@ static json_t *make_row(const pith_bench_embed_report *report, size_t i) {
     return row;
 }
 
-/* ---- CSV: the same rows ---------------------------------------------------------------------- */
+/* ---- Both ------------------------------------------------------------------------------------ */
 
-static void print_csv_value(pith_cli *cli, const json_t *value) {
-    if (json_is_string(value)) {
-        pith_bench_print_quoted(cli, json_string_value(value));
-    } else if (json_is_boolean(value)) {
-        pith_cli_print(cli, "%s", json_is_true(value) ? "true" : "false");
-    } else if (json_is_integer(value)) {
-        pith_cli_print(cli, "%lld", (long long)json_integer_value(value));
-    } else if (json_is_real(value)) {
-        pith_cli_print(cli, "%.9g", json_real_value(value));
+void pith_bench_embed_begin(const pith_bench_embed_report *report, pith_bench_rows *rows) {
+    if (rows->format == PITH_BENCH_MD) {
+        print_head(rows->cli, report);
+        pith_cli_flush(rows->cli);
     }
 }
 
-static void print_csv(pith_cli *cli, const json_t *rows) {
-    for (size_t i = 0; i <= json_array_size(rows); i++) { /* the header is the first row's names */
-        json_t *row = json_array_get(rows, i == 0 ? 0 : i - 1);
-        const char *comma = "";
-        for (void *at = json_object_iter(row); at != NULL; at = json_object_iter_next(row, at)) {
-            pith_cli_print(cli, "%s%s", comma, i == 0 ? json_object_iter_key(at) : "");
-            if (i > 0) {
-                print_csv_value(cli, json_object_iter_value(at));
-            }
-            comma = ",";
-        }
-        pith_cli_print(cli, "\n");
+pith_status pith_bench_embed_row(const pith_bench_embed_report *report, pith_bench_rows *rows,
+                                 pith_error *error) {
+    report->base->busy = report->base->busy || rows->company.busy;
+    if (rows->format != PITH_BENCH_MD) {
+        return pith_bench_rows_print(rows, make_row(report, report->n_results - 1), error);
     }
+    print_line(rows->cli, report, report->n_results - 1, rows->company.busy);
+    return pith_bench_rows_flush(rows, error);
 }
 
-pith_status pith_bench_embed_print(pith_cli *cli, const pith_bench_embed_report *report,
-                                   size_t output, pith_error *error) {
-    if (output == PITH_BENCH_MD) {
-        print_md(cli, report);
-        return PITH_OK;
+void pith_bench_embed_end(const pith_bench_embed_report *report, pith_bench_rows *rows) {
+    if (rows->format == PITH_BENCH_MD && report->n_results > 0) {
+        print_notes(rows->cli, report);
     }
-    json_t *rows = json_array();
-    bool whole = rows != NULL;
-    for (size_t i = 0; whole && i < report->n_tests; i++) {
-        whole = json_array_append_new(rows, make_row(report, i)) == 0;
-    }
-    if (whole && output == PITH_BENCH_CSV) {
-        print_csv(cli, rows);
-        json_decref(rows);
-        return PITH_OK;
-    }
-    return pith_bench_print_rows(cli, rows, whole, output, error);
 }

@@ -1,20 +1,9 @@
-/* The results of pith bench as a table, CSV, JSON or JSON Lines. perf/results/README.md explains
- * the fields. */
+/* The results of pith bench on a decoder as a table, or as rows of the other formats. */
 #include "cli/bench_report.h"
 
 #include <stdio.h>
 
 #include "base/status.h"
-
-pith_bench_cell pith_bench_cell_of(double value, bool known, const char *absent, int decimals) {
-    pith_bench_cell c;
-    if (known) {
-        snprintf(c.text, sizeof c.text, "%.*f", decimals, value);
-    } else {
-        snprintf(c.text, sizeof c.text, "%s", absent);
-    }
-    return c;
-}
 
 static double larger(double a, double b) {
     return a > b ? a : b;
@@ -29,95 +18,103 @@ void pith_bench_print_model(pith_cli *cli, const pith_bench_report *report) {
         snprintf(load_rate, sizeof load_rate, " (%.2f GB/s)", report->load_gbps);
     }
     pith_cli_print(cli,
-                   "%s, %s, %.2f M parameters, %.1f MB, %s, %zu threads, loaded in %.2f s%s, "
-                   "peak memory %.1f MB\n\n",
+                   "%s, %s, %.2f M parameters, %.1f MB, %s, %zu threads, loaded in %.2f s%s\n\n",
                    report->name, info->type, 1e-6 * (double)info->n_params,
                    1e-6 * (double)info->weight_bytes, info->isa, info->n_threads,
-                   report->load_seconds, load_rate, 1e-6 * (double)report->rss_peak);
+                   report->load_seconds, load_rate);
 }
 
-static void print_md(pith_cli *cli, const pith_bench_report *report) {
-    const pith_model_info *info = &report->info;
-    double read = 0;
-    double int8 = 0;
+void pith_bench_print_company(pith_cli *cli, const pith_bench_report *report) {
+    pith_cli_print(cli, "peak memory: %.1f MB\n", 1e-6 * (double)report->rss_peak);
+    if (report->busy) {
+        pith_cli_print(cli,
+                       "busy: the limits moved by more than %.1fx during the test, or others took "
+                       "CPU time\n",
+                       PITH_BUSY_MOVED);
+    }
+}
+
+static void print_head(pith_cli *cli, const pith_bench_report *report) {
     pith_bench_print_model(cli, report);
     pith_cli_print(
         cli, "| test         | threads | tokens/s |      min |      max | first s |   p50 ms |   "
              "p90 ms |   p99 ms | stream | int8 | memory MB |\n"
              "|--------------|--------:|---------:|---------:|---------:|--------:|---------:|---"
              "------:|---------:|-------:|-----:|----------:|\n");
-    for (size_t i = 0; i < report->n_tests; i++) {
+}
+
+static void print_line(pith_cli *cli, const pith_bench_report *report, size_t i, bool busy) {
+    const pith_bench_result *r = &report->results[i];
+    bool steps = report->tests[i].generate;
+    pith_cli_print(
+        cli,
+        "| %-12s | %7zu | %8.2f | %8.2f | %8.2f | %7.3f | %8s | %8s | %8s | %6s | %4s | %9.1f "
+        "|%s%s\n",
+        pith_bench_test_name(&report->tests[i]).text, report->info.n_threads, r->tps, r->tps_min,
+        r->tps_max, r->first_seconds, pith_bench_cell_of(1e3 * r->p50, steps, "-", 2).text,
+        pith_bench_cell_of(1e3 * r->p90, steps, "-", 2).text,
+        pith_bench_cell_of(1e3 * r->p99, steps, "-", 2).text,
+        pith_bench_cell_of(r->share_of_stream, r->share_of_stream >= 0,
+                           r->cached ? "cached" : "none", 2)
+            .text,
+        pith_bench_cell_of(r->share_of_int8, r->share_of_int8 >= 0, "none", 2).text,
+        1e-6 * (double)r->rss_bytes, r->failed ? " failed" : "", busy ? " busy" : "");
+}
+
+/* What the rows have of each. */
+typedef struct table_notes {
+    double read, int8; /* limits of the shares there are */
+    bool stream_share, cached, no_int8, no_steps;
+} table_notes;
+
+static table_notes collect_notes(const pith_bench_report *report) {
+    table_notes notes = {.read = 0};
+    for (size_t i = 0; i < report->n_results; i++) {
         const pith_bench_result *r = &report->results[i];
-        bool steps = report->tests[i].generate;
+        notes.stream_share = notes.stream_share || r->share_of_stream >= 0;
+        notes.read = r->share_of_stream >= 0 ? larger(notes.read, r->best_limit) : notes.read;
+        notes.int8 = r->share_of_int8 >= 0 ? larger(notes.int8, r->int8_limit) : notes.int8;
+        notes.cached = notes.cached || r->cached;
+        notes.no_int8 = notes.no_int8 || r->share_of_int8 < 0;
+        notes.no_steps = notes.no_steps || !report->tests[i].generate;
+    }
+    return notes;
+}
+
+static void print_notes(pith_cli *cli, const pith_bench_report *report) {
+    const table_notes notes = collect_notes(report);
+    pith_cli_print(cli, "\n");
+    if (notes.stream_share) {
         pith_cli_print(
             cli,
-            "| %-12s | %7zu | %8.2f | %8.2f | %8.2f | %7.3f | %8s | %8s | %8s | %6s | %4s | %9.1f "
-            "|%s\n",
-            pith_bench_test_name(&report->tests[i]).text, info->n_threads, r->tps, r->tps_min,
-            r->tps_max, r->first_seconds, pith_bench_cell_of(1e3 * r->p50, steps, "-", 2).text,
-            pith_bench_cell_of(1e3 * r->p90, steps, "-", 2).text,
-            pith_bench_cell_of(1e3 * r->p99, steps, "-", 2).text,
-            pith_bench_cell_of(r->share_of_stream, r->share_of_stream >= 0, "-", 2).text,
-            pith_bench_cell_of(r->share_of_int8, r->share_of_int8 >= 0, "-", 2).text,
-            1e-6 * (double)r->rss_bytes, r->failed ? " failed" : "");
-        read = larger(read, r->best_limit);
-        int8 = larger(int8, r->int8_limit);
+            "stream: share of the read stream measured beside each test, of a generation "
+            "between its tokens; at best %.1f GB/s\n",
+            1e-9 * notes.read);
     }
-    pith_cli_print(cli,
-                   "\nstream, int8: share of the limits measured beside each test, the stream of a "
-                   "generation between its tokens; at best %.1f GB/s and %.0f Gop/s\n",
-                   1e-9 * read, 1e-9 * int8);
-}
-
-/* ---- CSV ------------------------------------------------------------------------------------- */
-
-void pith_bench_print_quoted(pith_cli *cli, const char *text) {
-    pith_cli_write(cli, "\"", 1);
-    for (const char *c = text; *c != 0; c++) {
-        pith_cli_write(cli, *c == '"' ? "\"\"" : c, *c == '"' ? 2 : 1);
+    if (notes.int8 > 0) {
+        pith_cli_print(cli,
+                       "int8: share of the int8 operations measured beside each test; at best %.0f "
+                       "Gop/s\n",
+                       1e-9 * notes.int8);
     }
-    pith_cli_write(cli, "\"", 1);
-}
-
-static void print_csv(pith_cli *cli, const pith_bench_report *report) {
-    pith_cli_print(cli, "model,type,isa,threads,test,repeats,tps,tps_min,tps_max,first_seconds,"
-                        "p50_seconds,p90_seconds,p99_seconds,share_of_stream,share_of_int8,"
-                        "stream_gbps,int8_gops,attention_gops,failed,rss_bytes,rss_peak_bytes,"
-                        "load_seconds,load_gbps,share_of_best,best_gbps\n");
-    for (size_t i = 0; i < report->n_tests; i++) {
-        const pith_bench_result *r = &report->results[i];
-        bool steps = report->tests[i].generate;
-        pith_bench_print_quoted(cli, report->name);
-        pith_cli_print(cli, ",%s,%s,%zu,%s,%zu,%.4f,%.4f,%.4f,%.6f", report->info.type,
-                       report->info.isa, report->info.n_threads,
-                       pith_bench_test_name(&report->tests[i]).text, r->n_repeats, r->tps,
-                       r->tps_min, r->tps_max, r->first_seconds);
-        pith_cli_print(cli, ",%s,%s,%s,%s,%s,%.3f,%.3f,%.3f,%s,%zu,%zu,%.4f,%s,%s,%.3f\n",
-                       pith_bench_cell_of(r->p50, steps, "", 9).text,
-                       pith_bench_cell_of(r->p90, steps, "", 9).text,
-                       pith_bench_cell_of(r->p99, steps, "", 9).text,
-                       pith_bench_cell_of(r->share_of_stream, r->share_of_stream >= 0, "", 4).text,
-                       pith_bench_cell_of(r->share_of_int8, r->share_of_int8 >= 0, "", 4).text,
-                       1e-9 * r->read_limit, 1e-9 * r->int8_limit, 1e-9 * r->attention_rate,
-                       r->failed ? "true" : "false", r->rss_bytes, report->rss_peak,
-                       report->load_seconds,
-                       pith_bench_cell_of(report->load_gbps, report->load_gbps > 0, "", 3).text,
-                       pith_bench_cell_of(r->share_of_best, r->share_of_best >= 0, "", 4).text,
-                       1e-9 * r->best_limit);
+    if (notes.cached) {
+        double cache = (double)pith_cache_bytes();
+        pith_cli_print(cli,
+                       "cached: a pass reads less than %.0f MB (%d x the last-level cache of %.1f "
+                       "MB), it may stay in the cache: no share of the stream\n",
+                       1e-6 * PITH_CACHE_MARGIN * cache, PITH_CACHE_MARGIN, 1e-6 * cache);
     }
+    if (notes.no_int8) {
+        pith_cli_print(cli, "none: there is no probe of the int8 operations for %s\n",
+                       report->info.isa);
+    }
+    if (notes.no_steps) {
+        pith_cli_print(cli, "-: a prompt has no steps\n");
+    }
+    pith_bench_print_company(cli, report);
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------ */
-
-json_t *pith_bench_real_or_null(double value, bool known) {
-    return known ? json_real(value) : json_null();
-}
-
-bool pith_bench_join(json_t *row, json_t *part) {
-    bool ok = part != NULL && row != NULL && json_object_update(row, part) == 0;
-    json_decref(part);
-    return ok;
-}
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 bool pith_bench_join_memory(json_t *row, const pith_bench_report *report, size_t rss_bytes) {
     const pith_model_info *info = &report->info;
@@ -129,11 +126,21 @@ bool pith_bench_join_memory(json_t *row, const pith_bench_report *report, size_t
                   (json_int_t)info->n_params, "weight_bytes", (json_int_t)info->weight_bytes));
 }
 
+static json_t *make_limits(const pith_bench_result *r) {
+    const pith_bench_limits *l = &r->limits;
+    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:I}", "stream_gbps_before",
+                     1e-9 * l->read_before, "stream_gbps_after", 1e-9 * l->read_after,
+                     "int8_gops_before", 1e-9 * l->int8_before, "int8_gops_after",
+                     1e-9 * l->int8_after, "read_gbps", 1e-9 * r->read_rate, "linear_gops",
+                     1e-9 * r->linear_rate, "attention_gops", 1e-9 * r->attention_rate,
+                     "pass_bytes", (json_int_t)r->pass_bytes, "cache_bytes",
+                     (json_int_t)pith_cache_bytes());
+}
+
 static json_t *make_row(const pith_bench_report *report, size_t i) {
     const pith_model_info *info = &report->info;
     const pith_bench_test *test = &report->tests[i];
     const pith_bench_result *r = &report->results[i];
-    const pith_bench_limits *l = &r->limits;
     bool steps = test->generate;
     json_t *row = json_pack("{s:s,s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "model",
                             report->name, "type", info->type, "isa", info->isa, "threads",
@@ -156,14 +163,7 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
                                               pith_bench_real_or_null(r->share_of_best,
                                                                       r->share_of_best >= 0),
                                               "best_gbps", 1e-9 * r->best_limit));
-    ok = ok &&
-         pith_bench_join(row,
-                         json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "stream_gbps_before",
-                                   1e-9 * l->read_before, "stream_gbps_after", 1e-9 * l->read_after,
-                                   "int8_gops_before", 1e-9 * l->int8_before, "int8_gops_after",
-                                   1e-9 * l->int8_after, "read_gbps", 1e-9 * r->read_rate,
-                                   "linear_gops", 1e-9 * r->linear_rate, "attention_gops",
-                                   1e-9 * r->attention_rate));
+    ok = ok && pith_bench_join(row, make_limits(r));
     ok = ok && pith_bench_join_memory(row, report, r->rss_bytes);
     if (!ok) {
         json_decref(row);
@@ -172,84 +172,27 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
     return row;
 }
 
-static json_t *make_limits(const char *isa, const pith_limits *l) {
-    return json_pack("{s:s,s:s,s:I,s:f,s:f,s:f,s:o,s:o,s:o,s:f,s:f,s:I,s:I}", "test", "limits",
-                     "isa", isa, "threads", (json_int_t)l->n_threads, "stream_gbps",
-                     1e-9 * l->read.best, "stream_sustained_gbps", 1e-9 * l->read.sustained,
-                     "stream_4k_gbps", 1e-9 * l->read_small, "int8_gops",
-                     pith_bench_real_or_null(1e-9 * l->int8, l->int8 > 0), "f32_gflops",
-                     pith_bench_real_or_null(1e-9 * l->f32, l->f32 > 0), "bf16_gflops",
-                     pith_bench_real_or_null(1e-9 * l->bf16, l->bf16 > 0), "clock_ghz",
-                     1e-9 * l->clock, "dispatch_us", 1e6 * l->dispatch, "stream_ahead",
-                     (json_int_t)l->read.pattern.ahead, "stream_streams",
-                     (json_int_t)l->read.pattern.n_streams);
+/* ---- Both ------------------------------------------------------------------------------------ */
+
+void pith_bench_report_begin(const pith_bench_report *report, pith_bench_rows *rows) {
+    if (rows->format == PITH_BENCH_MD) {
+        print_head(rows->cli, report);
+        pith_cli_flush(rows->cli);
+    }
 }
 
-pith_status pith_bench_print_rows(pith_cli *cli, json_t *rows, bool whole, size_t output,
+pith_status pith_bench_report_row(pith_bench_report *report, pith_bench_rows *rows,
                                   pith_error *error) {
-    if (!whole) {
-        json_decref(rows);
-        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the result");
+    report->busy = report->busy || rows->company.busy;
+    if (rows->format != PITH_BENCH_MD) {
+        return pith_bench_rows_print(rows, make_row(report, report->n_results - 1), error);
     }
-    if (output == PITH_BENCH_JSON) {
-        pith_cli_print_json(cli, rows, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
-    } else {
-        for (size_t i = 0; i < json_array_size(rows); i++) {
-            pith_cli_print_json(cli, json_array_get(rows, i),
-                                JSON_COMPACT | JSON_REAL_PRECISION(8));
-        }
-    }
-    json_decref(rows);
-    return PITH_OK;
+    print_line(rows->cli, report, report->n_results - 1, rows->company.busy);
+    return pith_bench_rows_flush(rows, error);
 }
 
-/* ---- Both reports ---------------------------------------------------------------------------- */
-
-pith_status pith_bench_print(pith_cli *cli, const pith_bench_report *report, size_t output,
-                             pith_error *error) {
-    if (output == PITH_BENCH_MD) {
-        print_md(cli, report);
-        return PITH_OK;
+void pith_bench_report_end(const pith_bench_report *report, pith_bench_rows *rows) {
+    if (rows->format == PITH_BENCH_MD && report->n_results > 0) {
+        print_notes(rows->cli, report);
     }
-    if (output == PITH_BENCH_CSV) {
-        print_csv(cli, report);
-        return PITH_OK;
-    }
-    json_t *rows = json_array();
-    bool whole = rows != NULL;
-    for (size_t i = 0; whole && i < report->n_tests; i++) {
-        whole = json_array_append_new(rows, make_row(report, i)) == 0;
-    }
-    return pith_bench_print_rows(cli, rows, whole, output, error);
-}
-
-pith_status pith_limits_print(pith_cli *cli, const char *isa, const pith_limits *limits, size_t n,
-                              size_t output, pith_error *error) {
-    if (output == PITH_BENCH_MD) {
-        pith_cli_print(
-            cli,
-            "%s, %.2f GHz\n\n"
-            "| threads | read GB/s | sustained | on 4 KB pages | int8 Gop/s | f32 Gflop/s | bf16 "
-            "Gflop/s | dispatch us |\n"
-            "|--------:|----------:|----------:|--------------:|-----------:|------------:|-------"
-            "-----:|------------:|\n",
-            isa, 1e-9 * limits[0].clock);
-        for (size_t i = 0; i < n; i++) {
-            const pith_limits *l = &limits[i];
-            pith_cli_print(cli, "| %7zu | %9.1f | %9.1f | %13.1f | %10s | %11s | %12s | %11.2f |\n",
-                           l->n_threads, 1e-9 * l->read.best, 1e-9 * l->read.sustained,
-                           1e-9 * l->read_small,
-                           pith_bench_cell_of(1e-9 * l->int8, l->int8 > 0, "-", 0).text,
-                           pith_bench_cell_of(1e-9 * l->f32, l->f32 > 0, "-", 0).text,
-                           pith_bench_cell_of(1e-9 * l->bf16, l->bf16 > 0, "-", 0).text,
-                           1e6 * l->dispatch);
-        }
-        return PITH_OK;
-    }
-    json_t *rows = json_array();
-    bool whole = rows != NULL;
-    for (size_t i = 0; whole && i < n; i++) {
-        whole = json_array_append_new(rows, make_limits(isa, &limits[i])) == 0;
-    }
-    return pith_bench_print_rows(cli, rows, whole, output, error);
 }

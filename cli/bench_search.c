@@ -13,7 +13,7 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "base/status.h"
-#include "cli/bench_report.h"
+#include "cli/bench_rows.h"
 #include "store/store.h"
 
 enum { DIMENSION = 384, HITS = 10, BATCH = 1000, OPENINGS = 5 };
@@ -30,7 +30,7 @@ typedef struct search_bench {
     int8_t *codes;        /* [n, DIMENSION], what the database must hold */
     double *scores;       /* [n], of one query */
     double *milliseconds; /* [max(n_repeats, OPENINGS)] */
-    times first, warm;
+    pith_bench_rows rows;
 } search_bench;
 
 /* splitmix64 (Steele et al. 2014), as a float in [-1, 1). */
@@ -178,11 +178,43 @@ static pith_status search(search_bench *bench, pith_store *store, uint64_t seed,
     return status == PITH_OK ? check_hits(bench, query, hits, n_hits, error) : status;
 }
 
+/* ---- Printing -------------------------------------------------------------------------------- */
+
+static void print_head(const search_bench *bench) {
+    if (bench->rows.format == PITH_BENCH_MD) {
+        pith_cli_print(bench->rows.cli,
+                       "%zu int8 vectors of %d elements, the best %d, milliseconds\n\n"
+                       "| query             |  median |     min |     max |\n"
+                       "|-------------------|--------:|--------:|--------:|\n",
+                       bench->n, DIMENSION, HITS);
+        pith_cli_flush(bench->rows.cli);
+    }
+}
+
+/* The times of one kind of query: "first after open" or "later". */
+static pith_status print_times(search_bench *bench, const char *query, const times *t,
+                               size_t n_repeats, pith_error *error) {
+    pith_bench_rows_after(&bench->rows, 0);
+    if (bench->rows.format != PITH_BENCH_MD) {
+        json_t *row = json_pack("{s:s,s:s,s:I,s:i,s:i,s:I,s:f,s:f,s:f}", "test", "search", "query",
+                                query, "vectors", (json_int_t)bench->n, "dimension", DIMENSION,
+                                "hits", HITS, "repeats", (json_int_t)n_repeats, "ms", t->median,
+                                "ms_min", t->min, "ms_max", t->max);
+        return pith_bench_rows_print(&bench->rows, row, error);
+    }
+    pith_cli_print(bench->rows.cli, "| %-17s | %7.2f | %7.2f | %7.2f |%s\n", query, t->median,
+                   t->min, t->max, bench->rows.company.busy ? " busy" : "");
+    return pith_bench_rows_flush(&bench->rows, error);
+}
+
+/* ---- Both kinds of query --------------------------------------------------------------------- */
+
 /* The first search of several connections, then many of the last. */
 static pith_status measure(search_bench *bench, pith_error *error) {
     const pith_store_options reading = {.read_only = true, .map = bench->map};
     pith_store *store = NULL;
     pith_status status = PITH_OK;
+    pith_bench_rows_before(&bench->rows);
     for (size_t i = 0; status == PITH_OK && i < OPENINGS; i++) {
         pith_store_close(store);
         store = NULL;
@@ -192,46 +224,19 @@ static pith_status measure(search_bench *bench, pith_error *error) {
         }
     }
     if (status == PITH_OK) {
-        bench->first = summary(bench->milliseconds, OPENINGS);
+        times first = summary(bench->milliseconds, OPENINGS);
+        status = print_times(bench, "first after open", &first, OPENINGS, error);
     }
+    pith_bench_rows_before(&bench->rows);
     for (size_t i = 0; status == PITH_OK && i < bench->n_repeats; i++) {
         status = search(bench, store, 2000 + i, &bench->milliseconds[i], error);
     }
     if (status == PITH_OK) {
-        bench->warm = summary(bench->milliseconds, bench->n_repeats);
+        times later = summary(bench->milliseconds, bench->n_repeats);
+        status = print_times(bench, "later", &later, bench->n_repeats, error);
     }
     pith_store_close(store);
     return status;
-}
-
-/* ---- Printing -------------------------------------------------------------------------------- */
-
-static json_t *json_times(const times *t) {
-    return json_pack("{s:f, s:f, s:f}", "median", t->median, "min", t->min, "max", t->max);
-}
-
-static pith_status print(pith_cli *cli, const search_bench *bench, size_t output,
-                         pith_error *error) {
-    if (output == PITH_BENCH_MD) {
-        pith_cli_print(cli,
-                       "%zu int8 vectors of %d elements, the best %d, milliseconds\n\n"
-                       "| query             |  median |     min |     max |\n"
-                       "|-------------------|--------:|--------:|--------:|\n"
-                       "| first after open  | %7.2f | %7.2f | %7.2f |\n"
-                       "| later             | %7.2f | %7.2f | %7.2f |\n",
-                       bench->n, DIMENSION, HITS, bench->first.median, bench->first.min,
-                       bench->first.max, bench->warm.median, bench->warm.min, bench->warm.max);
-        return PITH_OK;
-    }
-    json_t *root = json_pack("{s:I, s:i, s:i, s:o*, s:o*}", "vectors", (json_int_t)bench->n,
-                             "dimension", DIMENSION, "hits", HITS, "first_ms",
-                             json_times(&bench->first), "later_ms", json_times(&bench->warm));
-    if (root == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the result");
-    }
-    pith_cli_print_json(cli, root, JSON_REAL_PRECISION(5));
-    json_decref(root);
-    return PITH_OK;
 }
 
 pith_status pith_bench_search(pith_cli *cli, size_t n, size_t n_repeats, bool map, size_t output,
@@ -255,10 +260,10 @@ pith_status pith_bench_search(pith_cli *cli, size_t n, size_t n_repeats, bool ma
         status = make_database(&bench, error);
     }
     if (status == PITH_OK) {
+        pith_bench_rows_begin(&bench.rows, cli, output);
+        print_head(&bench);
         status = measure(&bench, error);
-    }
-    if (status == PITH_OK) {
-        status = print(cli, &bench, output, error);
+        pith_bench_rows_end(&bench.rows);
     }
     remove_database(&bench);
     free(bench.codes);

@@ -93,7 +93,9 @@ typedef struct pith_progress {
 
 void pith_progress_begin(pith_progress *progress, pith_cli *cli, const char *unit);
 void pith_progress_update(pith_progress *progress, size_t done, size_t total);
-void pith_progress_end(pith_progress *progress); /* removes the bar */
+/* For work whose steps differ: `part` of the time (0 to 1) and a word for what is under way. */
+void pith_progress_show(pith_progress *progress, double part, const char *text);
+void pith_progress_end(pith_progress *progress); /* removes the bar, until the next update */
 
 double pith_cli_seconds(void); /* a monotonic clock */
 

@@ -39,25 +39,46 @@ void pith_progress_begin(pith_progress *progress, pith_cli *cli, const char *uni
         (pith_progress){.cli = cli, .unit = unit, .shown = can_draw(), .start = now, .drawn = now};
 }
 
-void pith_progress_update(pith_progress *progress, size_t done, size_t total) {
+static void draw(pith_progress *progress, double part, const char *text, double left) {
     enum { WIDTH = 30 };
-    double now = pith_cli_seconds();
-    if (!progress->shown || total == 0 || now - progress->drawn < 0.1) {
-        return;
-    }
-    progress->drawn = now;
-    double share = fmin((double)done / (double)total, 1);
-    double rate = (double)done / (now - progress->start);
-    double left = done > 0 ? (double)(total - done) / rate : 0;
     char bar[WIDTH + 1];
-    size_t filled = (size_t)(share * WIDTH);
+    size_t filled = (size_t)(part * WIDTH);
     memset(bar, '-', WIDTH);
     memset(bar, '#', filled);
     bar[WIDTH] = 0;
-    fprintf(stderr, "\r\033[K[%s] %3.0f%%  %s/s  %.0f:%02.0f left", bar, 100 * share,
-            pith_size_format(rate, progress->unit).text, floor(left / 60), floor(fmod(left, 60)));
+    fprintf(stderr, "\r\033[K[%s] %3.0f%%  %s  %.0f:%02.0f left", bar, 100 * part, text,
+            floor(left / 60), floor(fmod(left, 60)));
     fflush(stderr);
     progress->cli->bar = true;
+}
+
+/* True when the bar is to be drawn again, at `now`. */
+static bool is_due(pith_progress *progress, double now) {
+    if (!progress->shown || now - progress->drawn < 0.1) {
+        return false;
+    }
+    progress->drawn = now;
+    return true;
+}
+
+void pith_progress_update(pith_progress *progress, size_t done, size_t total) {
+    double now = pith_cli_seconds();
+    char text[32];
+    if (total == 0 || !is_due(progress, now)) {
+        return;
+    }
+    double rate = (double)done / (now - progress->start);
+    double left = done > 0 ? (double)(total - done) / rate : 0;
+    snprintf(text, sizeof text, "%s/s", pith_size_format(rate, progress->unit).text);
+    draw(progress, fmin((double)done / (double)total, 1), text, left);
+}
+
+void pith_progress_show(pith_progress *progress, double part, const char *text) {
+    double now = pith_cli_seconds();
+    if (is_due(progress, now)) {
+        double left = part > 0 ? (now - progress->start) * (1 - part) / part : 0;
+        draw(progress, fmin(part, 1), text, fmax(left, 0));
+    }
 }
 
 void pith_progress_end(pith_progress *progress) {

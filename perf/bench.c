@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "engine/session.h"
+#include "perf/machine.h"
 
 enum {
     WARM_UP_TOKENS = 4,
@@ -21,8 +22,6 @@ enum {
     MAX_ATTEMPTS = 3,
     N_FIGURES = 6, /* of a repeat: three limits and the shares of them */
     PAGE = 4096,   /* bytes of the smallest page */
-    CACHE_MARGIN =
-        4, /* what a pass reads, if less than this many caches, may be found in them again */
 };
 
 void pith_bench_memory(size_t *now, size_t *peak) {
@@ -89,14 +88,15 @@ void pith_bench_judge(pith_bench_result *r, const pith_cost *cost, size_t cache_
     r->read_rate = cost->read_bytes * runs_per_second;
     r->linear_rate = cost->linear_ops * runs_per_second;
     r->attention_rate = cost->attention_ops * runs_per_second;
-    double pass_bytes = cost->read_bytes / cost->n_passes;
     double around = larger(r->limits.read_before, r->limits.read_after);
     r->read_limit = r->limits.read_beside > 0 ? r->limits.read_beside : around;
     r->best_limit = larger(around, r->limits.best_beside);
     r->int8_limit = larger(r->limits.int8_before, r->limits.int8_after);
     r->share_of_stream = -1;
     r->share_of_best = -1;
-    if (pass_bytes >= (double)cache_bytes * CACHE_MARGIN) {
+    r->pass_bytes = cost->read_bytes / cost->n_passes;
+    r->cached = r->pass_bytes < (double)cache_bytes * PITH_CACHE_MARGIN;
+    if (!r->cached) {
         r->share_of_stream = pith_share(r->read_rate, r->read_limit);
         r->share_of_best = pith_share(r->read_rate, r->best_limit);
     }
@@ -121,8 +121,9 @@ typedef struct bench {
     double *steps;         /* [n_repeats, n_tokens] of a generation */
     limits_now *limits;    /* [n_repeats + 1] before, between and after the repeats */
     limits_beside *beside; /* [n_repeats] */
-    double *shares;        /* [N_FIGURES, n_repeats] see judge_repeats */
+    double *shares;        /* [N_FIGURES, n_repeats + 1] see judge_repeats */
     double fill_seconds;   /* filling the first session's context */
+    size_t n_runs;         /* so far: filling the contexts, the warm-up and the repeats */
 
     pith_pool *pool;
     size_t next_stretch;        /* of the probe's memory */
@@ -144,8 +145,12 @@ void pith_bench_draw_tokens(int32_t *tokens, size_t n, size_t n_vocab) {
     }
 }
 
-static pith_status check_go_on(const bench *b, pith_error *error) {
-    if (b->options->go_on != NULL && !b->options->go_on(b->options->go_on_user)) {
+/* `part` of the present run is done. */
+static pith_status check_go_on(const bench *b, double part, pith_error *error) {
+    bool fills = b->test->generate && b->test->depth != 0;
+    double n_runs = (double)(b->options->n_repeats + (fills ? 2 : 1));
+    double done = ((double)b->n_runs + part) / n_runs;
+    if (b->options->go_on != NULL && !b->options->go_on(b->options->go_on_user, done)) {
         return pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
     }
     return PITH_OK;
@@ -199,7 +204,7 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
     b->steps = pith_allocate(allocator, n_steps, sizeof(double));
     b->limits = pith_allocate(allocator, b->options->n_repeats + 1, sizeof *b->limits);
     b->beside = pith_allocate_zeroed(allocator, b->options->n_repeats, sizeof *b->beside);
-    b->shares = pith_allocate(allocator, b->options->n_repeats, N_FIGURES * sizeof(double));
+    b->shares = pith_allocate(allocator, b->options->n_repeats + 1, N_FIGURES * sizeof(double));
     b->bytes = pith_allocate(allocator, n_generated, sizeof(double));
     b->rates = pith_allocate(allocator, n_generated + 1, sizeof(double));
     if (b->sessions == NULL || b->next == NULL || b->ones == NULL || b->tokens == NULL ||
@@ -242,7 +247,8 @@ static pith_status fill_contexts(bench *b, pith_error *error) {
             size_t n = pith_min_size(b->max_rows, depth - i);
             status = pith_session_eval(b->sessions[s], b->tokens + i, n, error);
             if (status == PITH_OK) {
-                status = check_go_on(b, error);
+                double part = (double)s + (double)(i + n) / (double)depth;
+                status = check_go_on(b, part / (double)b->n_sessions, error);
             }
         }
         if (s == 0) {
@@ -259,7 +265,7 @@ static pith_status run_prompt(bench *b, size_t repeat, pith_error *error) {
         status = pith_session_eval(b->sessions[0], b->tokens, b->test->n_tokens, error);
     }
     b->times[repeat] = b->firsts[repeat] = pith_seconds() - start;
-    return status == PITH_OK ? check_go_on(b, error) : status;
+    return status == PITH_OK ? check_go_on(b, 1, error) : status;
 }
 
 static double read_one_stretch(bench *b) {
@@ -287,7 +293,7 @@ static pith_status run_generation(bench *b, size_t repeat, size_t n_tokens, pith
         steps[i] = pith_seconds() - start;
         seconds += steps[i];
         if (status == PITH_OK) {
-            status = check_go_on(b, error);
+            status = check_go_on(b, (double)(i + 1) / (double)n_tokens, error);
         }
         size_t stretch = b->every != 0 ? pith_stretch_after(i, n_tokens, b->every) : 0;
         if (status == PITH_OK && stretch != 0) {
@@ -348,6 +354,7 @@ static pith_status run_all(bench *b, pith_error *error) {
         if (status == PITH_OK) {
             b->beside[r] = judge_stretches(b);
             b->limits[r + 1] = measure_limits(b);
+            b->n_runs++;
         }
     }
     return status;
@@ -362,6 +369,7 @@ static pith_status warm_up(bench *b, pith_error *error) {
     if (status != PITH_OK) {
         return status;
     }
+    b->n_runs = b->test->depth != 0 ? 1 : 0;
     size_t n = pith_min_size(b->test->n_tokens, WARM_UP_TOKENS);
     status = run_generation(b, 0, n, error);
     if (status == PITH_OK) {
@@ -394,11 +402,25 @@ static void summarise(bench *b, pith_bench_result *result) {
     }
 }
 
+/* Of the limits before, between and after the repeats. */
+static double limits_moved(const bench *b) {
+    const size_t n = b->options->n_repeats + 1;
+    for (size_t i = 0; i < n; i++) {
+        b->shares[i] = b->limits[i].read.best;
+    }
+    double moved = pith_moved(b->shares, n);
+    for (size_t i = 0; i < n; i++) {
+        b->shares[i] = b->limits[i].int8;
+    }
+    return larger(moved, pith_moved(b->shares, n));
+}
+
 /* Compares each repeat with the limits beside it, then summarises: speed, limits and shares are
  * medians over the repeats. */
 static void judge_repeats(bench *b, const pith_cost *cost, pith_bench_result *result) {
     const size_t n = b->options->n_repeats;
     const size_t cache_bytes = pith_cache_bytes();
+    result->moved = limits_moved(b);
     double *figures[N_FIGURES];
     for (size_t i = 0; i < N_FIGURES; i++) {
         figures[i] = b->shares + i * n;
@@ -445,7 +467,9 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
         count_bytes(&b, &work);
         status = warm_up(&b, error);
     }
+    const size_t n_warm = b.n_runs + 1;
     for (size_t i = 0; status == PITH_OK && result.failed && i < MAX_ATTEMPTS; i++) {
+        b.n_runs = n_warm;
         status = run_all(&b, error);
         if (status == PITH_OK) {
             judge_repeats(&b, &cost, &result);

@@ -40,7 +40,15 @@ typedef struct pith_bench_result {
     double best_limit, share_of_best; /* likewise, of the fastest stretch of memory read before,
                                          during and after a repeat */
     bool failed;                      /* a share above PITH_SHARE_LIMIT, in every attempt */
+
+    double pass_bytes; /* that a forward pass reads */
+    bool cached;       /* so few that they may stay in the cache: share_of_stream is -1 */
+    double moved;      /* largest over smallest of the limits measured before, between and after the
+                          repeats, of that which moved more; 0: not measured */
 } pith_bench_result;
+
+/* What a pass reads must be more than this many last-level caches to come from memory for sure. */
+#define PITH_CACHE_MARGIN 4
 
 /* What measures the limits beside a test: the probes of the model's instruction set. */
 typedef struct pith_bench_probe {
@@ -53,7 +61,9 @@ typedef struct pith_bench_options {
     size_t n_batch;   /* most tokens per forward pass; 0: 512 */
     size_t n_context; /* of every session, all of it touched, if more than the test needs */
     pith_kv_type kv_type;
-    bool (*go_on)(void *user); /* asked after every run and every generated token; may be NULL */
+    /* Asked after every run and every generated token, with the part of the test that is done (0 to
+     * 1; it falls back when a test is tried again); may be NULL. */
+    bool (*go_on)(void *user, double done);
     void *go_on_user;
     const pith_bench_probe *probe; /* NULL: no limits, no shares */
 } pith_bench_options;

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "engine/embed.h"
+#include "perf/machine.h"
 
 enum { MAX_ATTEMPTS = 3, MAX_CALLS = 10000, WARM_UP_CALLS = 2 };
 
@@ -62,7 +63,9 @@ typedef struct bench {
     const pith_bench_embed_test *test;
     const pith_bench_embed_options *options;
     pith_bench_embed_cost cost;
-    size_t n_calls;        /* of a repeat */
+    size_t n_calls;        /* of a repeat; 0 in the warm-up, which says how many */
+    size_t run;            /* 0: the warm-up; then the repeats */
+    size_t call;           /* of the repeat */
     int32_t *ids;          /* [cost.n_tokens] */
     pith_bert_text *texts; /* [n_sentences] */
     float *out;            /* [n_sentences, hidden] */
@@ -110,9 +113,10 @@ static pith_status prepare(bench *b, pith_error *error) {
 
 static bool go_on(void *user, size_t n_done, size_t n_inputs) {
     const bench *b = user;
-    (void)n_done;
-    (void)n_inputs;
-    return b->options->go_on == NULL || b->options->go_on(b->options->go_on_user);
+    double call = (double)n_done / (double)n_inputs;
+    double part = b->n_calls > 0 ? ((double)b->call + call) / (double)b->n_calls : 0;
+    double done = ((double)b->run + part) / (double)(b->options->n_repeats + 1);
+    return b->options->go_on == NULL || b->options->go_on(b->options->go_on_user, done);
 }
 
 static pith_status run_call(bench *b, double *seconds, pith_error *error) {
@@ -155,8 +159,9 @@ static pith_status run_all(bench *b, pith_error *error) {
     for (size_t r = 0; status == PITH_OK && r < b->options->n_repeats; r++) {
         double *calls = b->calls + r * b->n_calls;
         double start = pith_seconds();
-        for (size_t i = 0; status == PITH_OK && i < b->n_calls; i++) {
-            status = run_call(b, &calls[i], error);
+        b->run = r + 1;
+        for (b->call = 0; status == PITH_OK && b->call < b->n_calls; b->call++) {
+            status = run_call(b, &calls[b->call], error);
         }
         b->times[r] = pith_seconds() - start;
         b->firsts[r] = calls[0];
@@ -220,6 +225,7 @@ pith_status pith_bench_embed_run(const pith_model *model, const pith_bench_embed
             break;
         }
         result.after = measure_limit(&b, result.integer);
+        result.moved = pith_moved((const double[]){result.before, result.after}, 2);
         summarise(&b, &result);
         pith_bench_embed_judge(&result, &b.cost);
     }

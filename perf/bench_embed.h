@@ -29,9 +29,10 @@ bool pith_bench_embed_cost_of(const pith_bert_config *config, const pith_bench_e
                               pith_bench_embed_cost *out);
 
 typedef struct pith_bench_embed_options {
-    size_t n_repeats;          /* at least 1 */
-    double seconds;            /* a repeat makes calls for about as long, at least one */
-    bool (*go_on)(void *user); /* asked after every pack of texts; may be NULL */
+    size_t n_repeats; /* at least 1 */
+    double seconds;   /* a repeat makes calls for about as long, at least one */
+    bool (*go_on)(void *user, double done); /* asked after every pack of texts, with the part of the
+                                               test that is done; may be NULL */
     void *go_on_user;
     const pith_probes *probes; /* NULL: no limits, no shares */
 } pith_bench_embed_options;
@@ -52,6 +53,7 @@ typedef struct pith_bench_embed_result {
     bool integer;            /* the limit is that of int8 operations, else of f32 ones */
     double before, after;    /* that limit right before and after; 0: not known */
     double share;            /* linear_rate / the larger of the two; -1: not known */
+    double moved;            /* the larger of the two over the smaller; 0: not known */
     bool failed;             /* a share above PITH_SHARE_LIMIT in every attempt */
 } pith_bench_embed_result;
 

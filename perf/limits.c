@@ -12,6 +12,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "perf/machine.h"
 #include "perf/shares.h"
 
 enum {
@@ -310,6 +311,20 @@ double pith_limit_dispatch(pith_pool *pool) {
 
 /* ---- All of them ----------------------------------------------------------------------------- */
 
+/* Neighbours show themselves by a second measurement that differs; the better one counts. */
+static void measure_again(const pith_probes *probes, const pith_probe_memory *huge, pith_pool *pool,
+                          pith_limits *limits) {
+    const pith_peak *peak = limits->int8 > 0 ? &probes->int8 : &probes->f32;
+    double *operations = limits->int8 > 0 ? &limits->int8 : &limits->f32;
+    const double rates[] = {*operations, pith_limit_compute(peak, pool, 0.2)};
+    pith_read_limit again = pith_limit_read(probes, huge, pool, 0.3);
+    const double reads[] = {limits->read.best, again.best};
+    double moved[] = {pith_moved(rates, 2), pith_moved(reads, 2)};
+    limits->moved = moved[0] > moved[1] ? moved[0] : moved[1];
+    *operations = rates[1] > rates[0] ? rates[1] : rates[0];
+    limits->read.best = reads[1] > reads[0] ? reads[1] : reads[0];
+}
+
 void pith_limits_measure(const pith_probes *probes, const pith_probe_memory *huge,
                          const pith_probe_memory *small, pith_pool *pool, pith_limits *out) {
     pith_limits limits = {.n_threads = pith_pool_threads(pool)};
@@ -320,6 +335,7 @@ void pith_limits_measure(const pith_probes *probes, const pith_probe_memory *hug
     limits.bf16 = pith_limit_compute(&probes->bf16, pool, 0.2);
     limits.clock = pith_limit_clock();
     limits.dispatch = pith_limit_dispatch(pool);
+    measure_again(probes, huge, pool, &limits);
     *out = limits;
 }
 

@@ -6,10 +6,13 @@
 #include "simd/kernels.h"
 
 extern const pith_kernels pith_kernels_avx2;
+extern const pith_kernels pith_kernels_avx2_l2; /* with products ending in _l2 */
 
 /* avx2_int8.c, avx2_int4.c */
 void pith_product_int8_avx2(const pith_product *product);
 void pith_product_int4_avx2(const pith_product *product);
+void pith_product_int8_avx2_l2(const pith_product *product); /* weights through the L2 cache */
+void pith_product_int4_avx2_l2(const pith_product *product);
 
 /* avx2_float.c */
 void pith_product_f32_avx2(const pith_product *product);
@@ -55,5 +58,18 @@ void pith_add_layernorm_avx2(float *x, const float *y, const float *bias, const 
 void pith_bias_gelu_avx2(float *x, const float *bias, size_t n);
 void pith_key_blocks_avx2(const float *x, size_t stride, size_t n_keys, size_t head_dim, float *k);
 void pith_affine_avx2(const float *x, float scale, const float *shift, size_t n, float *y);
+
+/* The entries that every table built on AVX2 shares. */
+#define PITH_AVX2_ENTRIES                                                                         \
+    .rmsnorm = pith_rmsnorm_avx2, .quantize = pith_quantize_avx2,                                 \
+    .rmsnorm_quantize = pith_rmsnorm_quantize_avx2, .rope = pith_rope_avx2,                       \
+    .swiglu = pith_swiglu_avx2, .f32_to_f16 = pith_f32_to_f16_avx2, .dot_f32 = pith_dot_f32_avx2, \
+    .scores_f32 = pith_scores_f32_avx2, .scores_f16 = pith_scores_f16_avx2,                       \
+    .scores_int8 = pith_scores_int8_avx2, .softmax = pith_softmax_avx2,                           \
+    .values_f32 = pith_values_f32_avx2, .values_f16 = pith_values_f16_avx2,                       \
+    .values_int8 = pith_values_int8_avx2, .multiply = pith_multiply_avx2,                         \
+    .blend = pith_blend_avx2, .exp = pith_exp_avx2, .add_layernorm = pith_add_layernorm_avx2,     \
+    .bias_gelu = pith_bias_gelu_avx2, .key_blocks = pith_key_blocks_avx2,                         \
+    .affine = pith_affine_avx2
 
 #endif

@@ -57,4 +57,17 @@ void pith_key_blocks_avx512(const float *x, size_t stride, size_t n_keys, size_t
                             float *k);
 void pith_affine_avx512(const float *x, float scale, const float *shift, size_t n, float *y);
 
+/* The entries that every table built on AVX-512 shares. */
+#define PITH_AVX512_ENTRIES                                                               \
+    .rmsnorm = pith_rmsnorm_avx512, .quantize = pith_quantize_avx512,                     \
+    .rmsnorm_quantize = pith_rmsnorm_quantize_avx512, .rope = pith_rope_avx512,           \
+    .swiglu = pith_swiglu_avx512, .f32_to_f16 = pith_f32_to_f16_avx512,                   \
+    .dot_f32 = pith_dot_f32_avx512, .scores_f32 = pith_scores_f32_avx512,                 \
+    .scores_f16 = pith_scores_f16_avx512, .scores_int8 = pith_scores_int8_avx512,         \
+    .softmax = pith_softmax_avx512, .values_f32 = pith_values_f32_avx512,                 \
+    .values_f16 = pith_values_f16_avx512, .values_int8 = pith_values_int8_avx512,         \
+    .multiply = pith_multiply_avx512, .blend = pith_blend_avx512, .exp = pith_exp_avx512, \
+    .add_layernorm = pith_add_layernorm_avx512, .bias_gelu = pith_bias_gelu_avx512,       \
+    .key_blocks = pith_key_blocks_avx512, .affine = pith_affine_avx512
+
 #endif

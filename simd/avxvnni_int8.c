@@ -11,19 +11,27 @@ enum {
 };
 
 static void few_tile_1(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 1, PITH_TYPE_INT8, true);
+    few_tile(p, row, token, 1, PITH_TYPE_INT8, true, false);
 }
 
 static void few_tile_2(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 2, PITH_TYPE_INT8, true);
+    few_tile(p, row, token, 2, PITH_TYPE_INT8, true, false);
+}
+
+static void few_tile_1_l2(const pith_product *p, size_t row, size_t token) {
+    few_tile(p, row, token, 1, PITH_TYPE_INT8, true, true);
+}
+
+static void few_tile_2_l2(const pith_product *p, size_t row, size_t token) {
+    few_tile(p, row, token, 2, PITH_TYPE_INT8, true, true);
 }
 
 static void few_tile_3(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 3, PITH_TYPE_INT8, true);
+    few_tile(p, row, token, 3, PITH_TYPE_INT8, true, false);
 }
 
 static void few_tile_4(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 4, PITH_TYPE_INT8, true);
+    few_tile(p, row, token, 4, PITH_TYPE_INT8, true, false);
 }
 
 static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
@@ -36,11 +44,7 @@ static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint
     }
 }
 
-void pith_product_int8_avxvnni(const pith_product *p) {
-    static const few_size sizes[] = {{4, few_tile_4},
-                                     {3, few_tile_3},
-                                     {2, few_tile_2},
-                                     {1, few_tile_1}};
+static void product(const pith_product *p, const few_size *sizes) {
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
         return;
@@ -57,4 +61,20 @@ void pith_product_int8_avxvnni(const pith_product *p) {
                                      .multiply_2 = pith_multiply_2_avxvnni,
                                      .multiply_1 = pith_multiply_1_avxvnni};
     pith_many_tokens_avx2(p, &format);
+}
+
+void pith_product_int8_avxvnni(const pith_product *p) {
+    static const few_size sizes[] = {{4, few_tile_4},
+                                     {3, few_tile_3},
+                                     {2, few_tile_2},
+                                     {1, few_tile_1}};
+    product(p, sizes);
+}
+
+void pith_product_int8_avxvnni_l2(const pith_product *p) {
+    static const few_size sizes[] = {{4, few_tile_4},
+                                     {3, few_tile_3},
+                                     {2, few_tile_2_l2},
+                                     {1, few_tile_1_l2}};
+    product(p, sizes);
 }

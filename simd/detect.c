@@ -1,20 +1,18 @@
-/* Which kernel tables this CPU can run. On x86 an instruction set counts when CPUID reports it and
- * the operating system saves its registers (XCR0): Intel SDM volume 1, sections 13.3 and 14.3. On
- * AArch64 the kernel's auxiliary vector tells (Linux, Documentation/arm64/elf_hwcaps). */
-#include "simd/kernels.h"
+/* Which kernel tables this CPU can run, and which of two equal ones suits it. On x86 an instruction
+ * set counts when CPUID reports it and the operating system saves its registers (XCR0): Intel SDM
+ * volume 1, sections 13.3 and 14.3. On AArch64 the kernel's auxiliary vector tells (Linux,
+ * Documentation/arm64/elf_hwcaps). */
+#include "simd/detect.h"
 #include "simd/scalar.h"
 
 #include <stdbool.h>
 #include <string.h>
 
+/* Best first. `needs`: all of these bits. */
 typedef struct table_entry {
     const pith_kernels *kernels;
-    bool (*available)(void);
+    unsigned needs;
 } table_entry;
-
-static bool always(void) {
-    return true;
-}
 
 #if defined(__x86_64__)
 
@@ -38,55 +36,59 @@ static uint64_t read_xcr0(void) {
     return (uint64_t)high << 32 | low;
 }
 
-/* CPUID leaf 1 and leaf 7, with what XCR0 allows. */
-typedef struct cpu_features {
-    bool avx2, avx_vnni, avx512, avx512_vnni;
-} cpu_features;
-
-static cpu_features detect_features(void) {
-    cpu_features f = {false, false, false, false};
+static unsigned detect_vendor(void) {
     unsigned a;
     unsigned b;
     unsigned c;
     unsigned d;
+    bool intel = __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
+                 c == signature_INTEL_ecx && d == signature_INTEL_edx;
+    return intel ? PITH_CPU_INTEL : 0;
+}
+
+/* CPUID leaf 1 and leaf 7, with what XCR0 allows. */
+unsigned pith_cpu_features(void) {
+    unsigned a;
+    unsigned b;
+    unsigned c;
+    unsigned d;
+    unsigned features = detect_vendor();
     const unsigned leaf1 = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & leaf1) != leaf1) {
-        return f;
+        return features;
     }
     uint64_t xcr0 = read_xcr0();
-    if ((xcr0 & XCR0_AVX) != XCR0_AVX || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-        return f;
+    if ((xcr0 & XCR0_AVX) != XCR0_AVX || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
+        (b & bit_AVX2) == 0) {
+        return features;
     }
+    features |= PITH_CPU_AVX2;
     const unsigned avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
-    f.avx2 = (b & bit_AVX2) != 0;
-    f.avx512 = f.avx2 && (b & avx512) == avx512 && (xcr0 & XCR0_AVX512) == XCR0_AVX512;
-    f.avx512_vnni = f.avx512 && (c & bit_AVX512VNNI) != 0;
-    f.avx_vnni = f.avx2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_AVX_VNNI) != 0;
-    return f;
+    if ((b & avx512) == avx512 && (xcr0 & XCR0_AVX512) == XCR0_AVX512) {
+        features |= PITH_CPU_AVX512;
+        features |= (c & bit_AVX512VNNI) != 0 ? PITH_CPU_AVX512_VNNI : 0U;
+    }
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_AVX_VNNI) != 0) {
+        features |= PITH_CPU_AVX_VNNI;
+    }
+    return features;
 }
 
-static bool has_avx2(void) {
-    return detect_features().avx2;
-}
-
-static bool has_avx_vnni(void) {
-    return detect_features().avx_vnni;
-}
-
-static bool has_avx512(void) {
-    return detect_features().avx512;
-}
-
-static bool has_avx512_vnni(void) {
-    return detect_features().avx512_vnni;
-}
+enum {
+    AVX512 = PITH_CPU_AVX2 | PITH_CPU_AVX512,
+    AVX512_VNNI = AVX512 | PITH_CPU_AVX512_VNNI,
+    AVX_VNNI = PITH_CPU_AVX2 | PITH_CPU_AVX_VNNI,
+};
 
 static const table_entry tables[] = {
-    {&pith_kernels_avx512_vnni, has_avx512_vnni},
-    {&pith_kernels_avx512, has_avx512},
-    {&pith_kernels_avx_vnni, has_avx_vnni},
-    {&pith_kernels_avx2, has_avx2},
-    {&pith_kernels_scalar, always},
+    {&pith_kernels_avx512_vnni_l2, AVX512_VNNI | PITH_CPU_INTEL},
+    {&pith_kernels_avx512_vnni, AVX512_VNNI},
+    {&pith_kernels_avx512, AVX512},
+    {&pith_kernels_avx_vnni_l2, AVX_VNNI | PITH_CPU_INTEL},
+    {&pith_kernels_avx_vnni, AVX_VNNI},
+    {&pith_kernels_avx2_l2, PITH_CPU_AVX2 | PITH_CPU_INTEL},
+    {&pith_kernels_avx2, PITH_CPU_AVX2},
+    {&pith_kernels_scalar, 0},
 };
 
 const char *const pith_kernel_names[] = {"avx512-vnni", "avx512", "avx-vnni",
@@ -114,44 +116,52 @@ const pith_kernels *pith_kernels_best(void) {
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 
-static bool has_neon(void) {
-    return (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0;
+unsigned pith_cpu_features(void) {
+    unsigned features = (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0 ? PITH_CPU_NEON : 0U;
+    features |= (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0 ? PITH_CPU_NEON_DOT : 0U;
+    features |= (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0 ? PITH_CPU_NEON_I8MM : 0U;
+    return features;
 }
 
-static bool has_neon_dot(void) {
-    return has_neon() && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
-}
-
-/* Its table also holds dot product kernels. */
-static bool has_neon_i8mm(void) {
-    return has_neon_dot() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
-}
+enum {
+    NEON_DOT = PITH_CPU_NEON | PITH_CPU_NEON_DOT,
+    NEON_I8MM = NEON_DOT | PITH_CPU_NEON_I8MM, /* its table also holds dot product kernels */
+};
 
 static const table_entry tables[] = {
-    {&pith_kernels_neon_i8mm, has_neon_i8mm},
-    {&pith_kernels_neon_dot, has_neon_dot},
-    {&pith_kernels_neon, has_neon},
-    {&pith_kernels_scalar, always},
+    {&pith_kernels_neon_i8mm, NEON_I8MM},
+    {&pith_kernels_neon_dot, NEON_DOT},
+    {&pith_kernels_neon, PITH_CPU_NEON},
+    {&pith_kernels_scalar, 0},
 };
 
 const char *const pith_kernel_names[] = {"neon-i8mm", "neon-dot", "neon", "scalar", NULL};
 
 #else
 
-static const table_entry tables[] = {{&pith_kernels_scalar, always}};
+unsigned pith_cpu_features(void) {
+    return 0;
+}
+
+static const table_entry tables[] = {{&pith_kernels_scalar, 0}};
 
 const char *const pith_kernel_names[] = {"scalar", NULL};
 
 #endif
 
-const pith_kernels *pith_kernels_find(const char *name) {
+const pith_kernels *pith_kernels_choose(const char *name, unsigned features) {
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         const pith_kernels *kernels = tables[i].kernels;
-        if ((name == NULL || strcmp(name, kernels->name) == 0) && tables[i].available()) {
+        if ((name == NULL || strcmp(name, kernels->name) == 0) &&
+            (features & tables[i].needs) == tables[i].needs) {
             return kernels;
         }
     }
     return NULL;
+}
+
+const pith_kernels *pith_kernels_find(const char *name) {
+    return pith_kernels_choose(name, pith_cpu_features());
 }
 
 #if !defined(__x86_64__)

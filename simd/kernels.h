@@ -172,7 +172,9 @@ typedef struct pith_kernels {
 } pith_kernels;
 
 /* The kernels of a named instruction set, or the best this CPU and operating system can run
- * (simd/detect.c) when name is NULL; NULL when the name is unknown or cannot run here. */
+ * (simd/detect.c) when name is NULL; NULL when the name is unknown or cannot run here. Of two
+ * tables of one name, equal in every bit of their results, it is the one whose way of fetching
+ * weights suits the maker of the CPU. */
 const pith_kernels *pith_kernels_find(const char *name);
 
 /* In a few nanoseconds a table whose dot products of whole vectors are those of

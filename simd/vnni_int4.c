@@ -51,6 +51,7 @@ typedef struct few_input {
     const int32_t *offset;
     size_t code_stride;
     size_t block_stride;
+    bool into_l2; /* a constant: how weights are fetched */
 } few_input;
 
 /* total += the multipliers of a slice's two blocks times their sums. */
@@ -93,7 +94,7 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         PITH_UNROLL
         for (size_t j = 0; j < LINES; j++) {
             const uint8_t *line = group + j * PITH_LINE_BYTES;
-            fetch_weights(line, n);
+            fetch_weights(line, n, x.into_l2);
             __m512i both = _mm512_load_si512(line);
             __m512i low = _mm512_shuffle_epi8(codes, _mm512_and_si512(both, nibble));
             __m512i high =
@@ -118,22 +119,22 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         x.codes += PITH_INT4_SLICE;
         x.offset += 2;
     }
-    fetch_weights(packed, n);
-    fetch_weights(packed + PITH_LINE_BYTES, n);
+    fetch_weights(packed, n, x.into_l2);
+    fetch_weights(packed + PITH_LINE_BYTES, n, x.into_l2);
     for (size_t s = 0; n <= PITH_FEW_ORDERED && s < slices; s++) {
         add_blocks(packed + s * PITH_TILE_ROWS, blocks[s][0], blocks[s][1], total, n);
     }
 }
 
 /* One tile for `n` tokens (a constant) from token `first` of the product on. */
-PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n) {
+PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n, bool into_l2) {
     const pith_activations *x = p->x;
     const size_t batch = PITH_FEW_KEPT / n;
     size_t token = p->first_token + first;
     few_input input = {x->codes + token * x->code_stride, x->block_offset + token * x->block_stride,
-                       x->code_stride, x->block_stride};
+                       x->code_stride, x->block_stride, into_l2};
     tile_view v = view_tile(p, row);
-    few_outputs out = outputs_from(p, v.scales, row, first);
+    few_outputs out = outputs_from(p, v.scales, row, first, into_l2);
     __m512i kept[PITH_FEW_KEPT];
     for (size_t begin = 0; begin < v.n_groups; begin += batch) {
         size_t end = v.n_groups - begin < batch ? v.n_groups : begin + batch;
@@ -157,27 +158,35 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
 }
 
 static void few_tile_1(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 1);
+    few_tile(p, row, first, 1, false);
 }
 
 static void few_tile_2(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 2);
+    few_tile(p, row, first, 2, false);
+}
+
+static void few_tile_1_l2(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 1, true);
+}
+
+static void few_tile_2_l2(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 2, true);
 }
 
 static void few_tile_3(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 3);
+    few_tile(p, row, first, 3, false);
 }
 
 static void few_tile_4(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 4);
+    few_tile(p, row, first, 4, false);
 }
 
 static void few_tile_6(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 6);
+    few_tile(p, row, first, 6, false);
 }
 
 static void few_tile_8(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 8);
+    few_tile(p, row, first, 8, false);
 }
 
 /* ---- Many tokens ----------------------------------------------------------------------------- */
@@ -243,12 +252,22 @@ static void many_tokens(const pith_product *p) {
     pith_many_tokens_vnni(p, &packed);
 }
 
-void pith_product_int4_vnni(const pith_product *p) {
-    static const few_size sizes[] = {{8, few_tile_8}, {6, few_tile_6}, {4, few_tile_4},
-                                     {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
+static void product(const pith_product *p, const few_size *sizes) {
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
     } else {
         many_tokens(p);
     }
+}
+
+void pith_product_int4_vnni(const pith_product *p) {
+    static const few_size sizes[] = {{8, few_tile_8}, {6, few_tile_6}, {4, few_tile_4},
+                                     {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
+    product(p, sizes);
+}
+
+void pith_product_int4_vnni_l2(const pith_product *p) {
+    static const few_size sizes[] = {{8, few_tile_8}, {6, few_tile_6},    {4, few_tile_4},
+                                     {3, few_tile_3}, {2, few_tile_2_l2}, {1, few_tile_1_l2}};
+    product(p, sizes);
 }

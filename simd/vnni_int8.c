@@ -36,7 +36,8 @@ PITH_INLINE __m512i load_unsigned(const uint8_t *line) {
  * does not wait for one chain of additions. A longer loop than this has more load instructions than
  * the hardware prefetchers follow. */
 PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *codes,
-                           size_t code_stride, __m512i *even, __m512i *odd, size_t n) {
+                           size_t code_stride, __m512i *even, __m512i *odd, size_t n,
+                           bool into_l2) {
     size_t j = 0;
     PITH_UNROLL
     for (size_t t = 0; n <= PITH_FEW_ORDERED && t < n; t++) {
@@ -46,7 +47,7 @@ PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *c
         PITH_UNROLL
         for (size_t i = 0; i < STEP; i++) {
             const uint8_t *line = lines + (j + i) * PITH_LINE_BYTES;
-            fetch_weights(line, n);
+            fetch_weights(line, n, into_l2);
             __m512i w = load_unsigned(line);
             PITH_UNROLL
             for (size_t t = 0; t < n; t++) {
@@ -65,14 +66,14 @@ PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *c
 }
 
 /* One tile for `n` tokens (a constant) from token `first` of the product on. */
-PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n) {
+PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n, bool into_l2) {
     const pith_activations *x = p->x;
     const size_t batch = PITH_FEW_KEPT / n;
     size_t token = p->first_token + first;
     const int8_t *codes = x->codes + token * x->code_stride;
     const int32_t *offset = x->group_offset + token * x->scale_stride;
     tile_view v = view_tile(p, row);
-    few_outputs out = outputs_from(p, v.scales, row, first);
+    few_outputs out = outputs_from(p, v.scales, row, first, into_l2);
     __m512i kept[PITH_FEW_KEPT];
     for (size_t begin = 0; begin < v.n_groups; begin += batch) {
         size_t end = v.n_groups - begin < batch ? v.n_groups : begin + batch;
@@ -87,7 +88,7 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
                 odd[t] = _mm512_setzero_si512();
             }
             few_group(v.lines + line * PITH_LINE_BYTES, n_lines, codes + line * 4, x->code_stride,
-                      even, odd, n);
+                      even, odd, n, into_l2);
             PITH_UNROLL
             for (size_t t = 0; t < n; t++) {
                 kept[(g - begin) * n + t] =
@@ -100,23 +101,31 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
 }
 
 static void few_tile_1(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 1);
+    few_tile(p, row, first, 1, false);
 }
 
 static void few_tile_2(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 2);
+    few_tile(p, row, first, 2, false);
+}
+
+static void few_tile_1_l2(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 1, true);
+}
+
+static void few_tile_2_l2(const pith_product *p, size_t row, size_t first) {
+    few_tile(p, row, first, 2, true);
 }
 
 static void few_tile_3(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 3);
+    few_tile(p, row, first, 3, false);
 }
 
 static void few_tile_4(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 4);
+    few_tile(p, row, first, 4, false);
 }
 
 static void few_tile_8(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 8);
+    few_tile(p, row, first, 8, false);
 }
 
 /* A group of a tile, for pith_packed_tiles. */
@@ -139,12 +148,22 @@ static void many_tokens(const pith_product *p) {
     pith_many_tokens_vnni(p, &packed);
 }
 
-void pith_product_int8_vnni(const pith_product *p) {
-    static const few_size sizes[] = {
-        {8, few_tile_8}, {4, few_tile_4}, {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
+static void product(const pith_product *p, const few_size *sizes) {
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
     } else {
         many_tokens(p);
     }
+}
+
+void pith_product_int8_vnni(const pith_product *p) {
+    static const few_size sizes[] = {
+        {8, few_tile_8}, {4, few_tile_4}, {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
+    product(p, sizes);
+}
+
+void pith_product_int8_vnni_l2(const pith_product *p) {
+    static const few_size sizes[] = {
+        {8, few_tile_8}, {4, few_tile_4}, {3, few_tile_3}, {2, few_tile_2_l2}, {1, few_tile_1_l2}};
+    product(p, sizes);
 }

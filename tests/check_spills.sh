@@ -1,7 +1,8 @@
 #!/bin/sh
 # Reads the listing of the kernels that live by their registers: the innermost loops that multiply
 # integers must store no vector to the stack. A sum that does not stay in its register costs a store
-# and a load per step, and a third of the speed, while every result stays right.
+# and a load per step, and a third of the speed, while every result stays right. No more does a result
+# show how weights are fetched, so that is read here too.
 # Usage: tests/check_spills.sh BUILD [CC]   (BUILD/simd/*.o exist; CC only names the compiler)
 set -eu
 build=$1
@@ -102,22 +103,43 @@ check() {
     }' || failed=1
 }
 
+# FILE: its products of one and two tokens fetch weights past the L2 cache, their _l2 forms into it.
+check_fetches() {
+    for n in 1 2; do
+        for form in "few_tile_$n nta" "few_tile_${n}_l2 t1"; do
+            function=${form% *}
+            hints=$(objdump -d --no-show-raw-insn "$build/simd/$1.o" |
+                sed -n "/^[0-9a-f]* <$function>:\$/,/^\$/s/.*\tprefetch\(nta\|t1\).*/\1/p" | sort -u)
+            if [ "$hints" != "${form#* }" ]; then
+                echo "$1.o: $function fetches weights with '$hints', not ${form#* }"
+                failed=1
+            fi
+        done
+    done
+}
+
 failed=0
 # A lone tile is a product of 16 rows: clang keeps its sums on the stack, where they do little harm.
-check vnni_tile vpdpbusd add_group_1x4 add_group_1x8:16 add_group_2x4 add_group_2x8 add_group_3x4 \
-    add_group_3x8
+check vnni_tile vpdpbusd add_group_1x4 add_group_1x8:16 add_group_2x4 add_group_2x8 \
+    add_group_3x4 add_group_3x8
 # A slice's block sums wait on the stack for their multipliers, of one or two tokens.
-check vnni_int4 vpdpbusd few_tile_1:2 few_tile_2:4 few_tile_3 few_tile_4 few_tile_6 few_tile_8
-check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_3 few_tile_4 few_tile_8
+check vnni_int4 vpdpbusd few_tile_1:2 few_tile_2:4 few_tile_1_l2:2 few_tile_2_l2:4 few_tile_3 \
+    few_tile_4 few_tile_6 few_tile_8
+check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_1_l2 few_tile_2_l2 few_tile_3 few_tile_4 \
+    few_tile_8
 # With one or two tokens a slice's block sums wait likewise. Sums of int4 groups stay in memory where
 # 16 registers do not hold them beside those of a block, and so do some of a slice's multipliers.
-check avx2_int4 vpmaddubsw few_tile_1:4 few_tile_2:8 few_tile_3:14 few_tile_4:20 \
-    multiply_2:4 multiply_4:8 multiply_6:12
-check avx2_int8 vpmaddwd few_tile_1 few_tile_2 few_tile_3 few_tile_4 multiply_2 multiply_4 \
-    multiply_6
+check avx2_int4 vpmaddubsw few_tile_1:4 few_tile_2:8 few_tile_1_l2:4 few_tile_2_l2:8 \
+    few_tile_3:14 few_tile_4:20 multiply_2:4 multiply_4:8 multiply_6:12
+check avx2_int8 vpmaddwd few_tile_1 few_tile_2 few_tile_1_l2 few_tile_2_l2 few_tile_3 few_tile_4 \
+    multiply_2 multiply_4 multiply_6
 check avxvnni_tile vpdpbusd pith_multiply_2_avxvnni pith_multiply_4_avxvnni pith_multiply_6_avxvnni
-check avxvnni_int4 vpdpbusd few_tile_1:4 few_tile_2:8 few_tile_3:14 few_tile_4:20
-check avxvnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_3 few_tile_4
+check avxvnni_int4 vpdpbusd few_tile_1:4 few_tile_2:8 few_tile_1_l2:4 few_tile_2_l2:8 \
+    few_tile_3:14 few_tile_4:20
+check avxvnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_1_l2 few_tile_2_l2 few_tile_3 few_tile_4
+for file in vnni_int4 vnni_int8 avx2_int4 avx2_int8 avxvnni_int4 avxvnni_int8; do
+    check_fetches $file
+done
 if [ "$failed" != 0 ]; then
     echo "check-spills: FAILED"
     exit 1

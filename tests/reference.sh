@@ -1,5 +1,6 @@
 #!/bin/bash
-# The independent numpy implementation against the reference data and against the command.
+# The command's logits against the reference data, and an independent numpy implementation against
+# both.
 # Usage: tests/reference.sh PYTHON PITH
 # Prints what each script prints, its verdict, and "N passed, N failed"; non-zero on failure.
 set -u
@@ -21,6 +22,7 @@ check() {
 }
 
 check golden/check_reference.py
+check golden/check_logits.py "$pith"
 check golden/check_pith_file.py weights/models/tale-int4.pith
 check golden/check_emulation.py "$pith"
 check golden/check_encoder.py "$pith"

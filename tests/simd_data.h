@@ -7,7 +7,8 @@
 #include "simd/kernels.h"
 #include "tests/support.h"
 
-/* The instruction sets of this build that run on this CPU, scalar last. */
+/* The tables of this build that run on this CPU, best first, scalar last; those for CPUs of another
+ * maker follow the ones found here. */
 const pith_kernels *test_table(size_t i); /* NULL after the last */
 
 /* Equal bit for bit, or both NaN. */

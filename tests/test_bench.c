@@ -138,6 +138,10 @@ TEST(bench, shares) {
     pith_bench_judge(&r, &cost, 25000001); /* a pass of 100 MB in caches of 25 MB */
     CHECK(r.share_of_stream < 0, "a share of what may be cached: %g", r.share_of_stream);
     CHECK(r.share_of_best < 0, "a share of what may be cached: %g", r.share_of_best);
+    CHECK(r.cached && near(r.pass_bytes, 100e6), "a pass of %g bytes is not cached", r.pass_bytes);
+    pith_bench_judge(&r, &cost, 25000000);
+    CHECK(!r.cached && r.share_of_stream > 0, "four caches may be in one");
+    pith_bench_judge(&r, &cost, 25000001);
     CHECK(r.failed, "the share of int8, %g, is believed", r.share_of_int8);
     r.limits.int8_before = r.limits.int8_after = 0;
     pith_bench_judge(&r, &cost, 25000001);
@@ -383,9 +387,24 @@ TEST(bench, read_probes_read_everything) {
     test_guarded_free(data, SIZE);
 }
 
-static bool refuse(void *user) {
+static bool refuse(void *user, double done) {
     size_t *left = user;
+    (void)done;
     return (*left)-- > 1;
+}
+
+/* What go_on is told. */
+typedef struct heard {
+    double last;
+    size_t n, falls;
+} heard;
+
+static bool listen(void *user, double done) {
+    heard *h = user;
+    h->falls += done < h->last;
+    h->last = done;
+    h->n++;
+    return true;
 }
 
 TEST(bench, runs_fill_their_result) {
@@ -422,8 +441,10 @@ TEST(bench, runs_fill_their_result) {
               r.best_limit, r.read_limit);
         CHECK(r.read_rate > 0 && r.linear_rate > 0 && r.attention_rate > 0, "test %zu: %g %g %g", i,
               r.read_rate, r.linear_rate, r.attention_rate);
-        CHECK(r.share_of_stream < 0 && r.share_of_best < 0,
-              "test %zu: %g of the stream from the cache", i, r.share_of_stream);
+        CHECK(r.share_of_stream < 0 && r.share_of_best < 0 && r.cached && r.pass_bytes > 0,
+              "test %zu: %g of the stream from the cache, a pass of %g bytes", i, r.share_of_stream,
+              r.pass_bytes);
+        CHECK(r.moved >= 1, "test %zu: the limits moved by %g", i, r.moved);
         size_t left = 2;
         pith_bench_options stopped = options;
         stopped.go_on = refuse;
@@ -442,6 +463,16 @@ TEST(bench, runs_fill_their_result) {
         CHECK(blind.read_limit == 0 && blind.best_limit == 0 && blind.share_of_stream < 0 &&
                   blind.tps > 0,
               "test %zu: limits without a probe", i);
+        CHECK(blind.moved == 0, "test %zu: what was not measured moved by %g", i, blind.moved);
+        heard h = {.n = 0};
+        pith_bench_options told = without; /* without limits no test is tried again */
+        told.go_on = listen;
+        told.go_on_user = &h;
+        CHECK(pith_bench_run(model, &tests[i], &told, &blind, &error) == PITH_OK, "%s",
+              error.message);
+        CHECK(h.falls == 0 && near(h.last, 1) && h.n >= 4,
+              "test %zu: told %zu times, %zu less than before, %g at the end", i, h.n, h.falls,
+              h.last);
     }
     pith_bench_result roomy;
     pith_bench_options with_context = options;

@@ -114,8 +114,9 @@ TEST(bench_embed, shares) {
 
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
-static bool refuse(void *user) {
+static bool refuse(void *user, double done) {
     size_t *left = user;
+    (void)done;
     return (*left)-- > 1;
 }
 
@@ -139,6 +140,8 @@ static void check_run(const pith_model *model, const pith_bench_embed_test *test
     const pith_peak *peak = integer ? &probes.int8 : &probes.f32;
     CHECK((peak->run != NULL) == (r.before > 0 && r.after > 0 && r.share > 0), "%s: %g %g %g", name,
           r.before, r.after, r.share);
+    CHECK(peak->run == NULL ? r.moved == 0 : r.moved >= 1, "%s: the limits moved by %g", name,
+          r.moved);
     size_t left = 2;
     options.go_on = refuse;
     options.go_on_user = &left;

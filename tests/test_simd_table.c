@@ -1,4 +1,5 @@
 /* The kernel tables themselves: names, order, completeness. */
+#include "simd/detect.h"
 #include "tests/simd_data.h"
 #include "tests/test.h"
 
@@ -34,8 +35,78 @@ TEST(simd_table, best_has_the_dot_products_that_find_gives_without_a_name) {
     const pith_kernels *found = pith_kernels_find(NULL);
     CHECK(best->dot_int8 == found->dot_int8 && best->dot_f32 == found->dot_f32,
           "best is %s, find gave %s", best->name, found->name);
-    CHECK(best == found || strcmp(found->name, "avx-vnni") == 0, "best is %s, find gave %s",
-          best->name, found->name);
+    CHECK(strcmp(best->name, found->name) == 0 || strcmp(found->name, "avx-vnni") == 0,
+          "best is %s, find gave %s", best->name, found->name);
+}
+
+static void check_choice(unsigned features, const char *name) {
+    const pith_kernels *best = pith_kernels_choose(NULL, features);
+    CHECK(best != NULL && strcmp(best->name, name) == 0, "features %#x give %s, not %s", features,
+          best == NULL ? "nothing" : best->name, name);
+}
+
+/* Each bit switched off takes away the tables that need it, and no others. */
+TEST(simd_table, without_a_feature_the_next_table_is_chosen) {
+    static const struct {
+        const char *name;
+        unsigned needs;
+    } needs[] = {{"avx512-vnni", PITH_CPU_AVX2 | PITH_CPU_AVX512 | PITH_CPU_AVX512_VNNI},
+                 {"avx512", PITH_CPU_AVX2 | PITH_CPU_AVX512},
+                 {"avx-vnni", PITH_CPU_AVX2 | PITH_CPU_AVX_VNNI},
+                 {"avx2", PITH_CPU_AVX2},
+                 {"neon-i8mm", PITH_CPU_NEON | PITH_CPU_NEON_DOT | PITH_CPU_NEON_I8MM},
+                 {"neon-dot", PITH_CPU_NEON | PITH_CPU_NEON_DOT},
+                 {"neon", PITH_CPU_NEON},
+                 {"scalar", 0}};
+    const size_t n = sizeof needs / sizeof needs[0];
+    for (unsigned features = 0; features <= PITH_CPU_ALL; features++) {
+        const char *best = NULL;
+        for (size_t i = 0; pith_kernel_names[i] != NULL; i++) {
+            size_t at = 0;
+            while (at < n && strcmp(needs[at].name, pith_kernel_names[i]) != 0) {
+                at++;
+            }
+            CHECK(at < n, "%s is not in the test", pith_kernel_names[i]);
+            bool can = (features & needs[at].needs) == needs[at].needs;
+            bool found = pith_kernels_choose(pith_kernel_names[i], features) != NULL;
+            CHECK(found == can, "features %#x: %s was %s", features, pith_kernel_names[i],
+                  found ? "found" : "not found");
+            best = best == NULL && can ? pith_kernel_names[i] : best;
+        }
+        check_choice(features, best);
+    }
+}
+
+/* The maker decides how integer weights are fetched and nothing else: where the maker makes no
+ * difference there is one table, else the two differ in the products of int8 and int4 alone. */
+TEST(simd_table, the_maker_changes_only_the_integer_products) {
+    static const char *const varied[] = {"avx512-vnni", "avx-vnni", "avx2"};
+    size_t n_varied = 0;
+    for (size_t i = 0; pith_kernel_names[i] != NULL; i++) {
+        const char *name = pith_kernel_names[i];
+        const pith_kernels *intel = pith_kernels_choose(name, PITH_CPU_ALL);
+        const pith_kernels *others = pith_kernels_choose(name, PITH_CPU_ALL & ~PITH_CPU_INTEL);
+        bool wanted = false;
+        for (size_t j = 0; j < sizeof varied / sizeof varied[0]; j++) {
+            wanted = wanted || strcmp(name, varied[j]) == 0;
+        }
+        CHECK((intel != others) == wanted, "%s: %s table for Intel", name,
+              wanted ? "no" : "an unexpected");
+        pith_kernels same = *intel;
+        same.name = others->name;
+        for (size_t type = PITH_TYPE_INT8; wanted && type <= PITH_TYPE_INT4; type++) {
+            CHECK(intel->product[type] != others->product[type], "%s: one product of type %zu",
+                  name, type);
+            same.product[type] = others->product[type];
+        }
+        CHECK(memcmp(&same, others, sizeof same) == 0, "%s: the tables differ elsewhere", name);
+        n_varied += wanted;
+    }
+#if defined(__x86_64__)
+    CHECK(n_varied == 3, "%zu tables have one for Intel", n_varied);
+#else
+    CHECK(n_varied == 0, "%zu tables have one for Intel", n_varied);
+#endif
 }
 
 /* For emulators told which processor to be: PITH_TEST_BEST_ISA names what must be found there, and

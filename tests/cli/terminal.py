@@ -156,6 +156,18 @@ def test_progress(pith, tale, text):
     check(t.text.endswith("\x1b[K"), "the bar is left on the terminal", t)
 
 
+def test_bench_progress(pith, tale):
+    """The first test is over in a second, the second takes minutes: the bar stands at 75%."""
+    t = Terminal(pith, "bench", tale, "-p", "8", "-n", "200000", "-r", "1", "-t", "1")
+    check(t.read_until("tg200000, 2 of 2"), "the bar does not name the test", t)
+    check("| pp8 " in t.text, "the row does not stand above the bar of the next test", t)
+    t.send("\x03")
+    check(t.finish() == 130, "Ctrl-C is not exit code 130", t)
+    shares = [int(part.split()[-1]) for part in t.text.split("%  ")[:-1]]
+    check(shares and max(shares) < 90, "the bar jumps", t)
+    check("peak memory" in t.text, "no notes after an interrupt", t)
+
+
 def main():
     pith, chat, tale = sys.argv[1:4]
     test_editing(pith, chat)
@@ -166,6 +178,7 @@ def main():
     test_waiting(pith, tale)
     test_dumb_terminal(pith, tale, "golden/tale-valid.txt")
     test_progress(pith, tale, "golden/tale-valid.txt")
+    test_bench_progress(pith, tale)
     return 1 if failures else 0
 
 

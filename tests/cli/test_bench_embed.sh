@@ -8,10 +8,13 @@ there  was a king. He slept! Did anybody in the castle know? No. "The cat did," 
 say, "and it told nobody.
 END
 expect 0 "$PITH" bench "$MINILM" -r 1 -t 1 --tokens 8 --per-call 1,3 --text "$T/text.txt"
-prints '^\| embed8x1 .*\|  +- \| +[0-9.]+ \|$'
+prints '^\| embed8x1 .*\|  +- \| +[0-9.]+ \|( busy)?$'
 prints '^\| embed8x3 '
 prints '^\| text3 .*\| +- \| +- \| +- \|'
-prints '^p50, p90, p99: of a call; .* at best [0-9]+ Gop/s$'
+prints '^p50, p90, p99: of a call; -: '
+prints '^int8: share of the operations .* at best [0-9]+ Gop/s$|^none: '
+prints '^f32: -, the limit of int8 weights is that of int8 operations$'
+prints '^[^|]+, [0-9]+ CPUs?, '
 
 cat >"$T/check_embed.py" <<'END'
 import csv, json, sys
@@ -28,7 +31,8 @@ keys = """model type isa threads test tokens sentences call_tokens repeats calls
     sentences_per_second_min sentences_per_second_max tps tps_min tps_max first_seconds p50_seconds
     p90_seconds p99_seconds share_of_stream share_of_int8 share_of_f32 int8_gops f32_gflops
     int8_gops_before int8_gops_after f32_gflops_before f32_gflops_after linear_gops attention_gops
-    failed rss_bytes rss_peak_bytes load_seconds load_gbps params weight_bytes""".split()
+    failed rss_bytes rss_peak_bytes load_seconds load_gbps params weight_bytes cpu n_cpus
+    memory_bytes system version date load limits_moved steal others busy""".split()
 documented = open("perf/results/README.md").read()
 counts, other = ("f32", "int8") if kind == "f32" else ("int8", "f32")
 limit = {"int8": "int8_gops", "f32": "f32_gflops"}
@@ -75,6 +79,12 @@ print(json.load(open(sys.argv[1]))[0]["call_tokens"])' "$T/out")" = $((11 + 2 + 
 
 fails 1 'for encoders; .*tale.pith is none' "$PITH" bench "$TALE" --tokens 8
 fails 1 'for encoders' "$PITH" bench "$TALE" -p 0 -n 0 --text "$T/text.txt"
+for option in '-p 512' '-n 4' '-d 0' '-s 1' '-b 8' '-c 9'; do
+    # shellcheck disable=SC2086
+    fails 1 'for decoders; .*minilm.pith is an encoder' "$PITH" bench "$MINILM" $option
+done
+fails 1 'for encoders' "$PITH" bench "$TALE" --per-call 2
+fails 1 'for encoders' "$PITH" bench "$TALE" --sentences 2
 fails 1 'at most 256 tokens' "$PITH" bench "$MINILM" --tokens 257
 fails 1 'nothing to time' "$PITH" bench "$MINILM" --tokens 0
 fails 1 'at most 64 tests' "$PITH" bench "$MINILM" --tokens 1,2,3,4,5,6,7,8,9 --per-call 1,2,3,4,5,6,7,8
@@ -100,7 +110,7 @@ expect 0 perf/compare "$T/embed-f32.json"
 prints '^\| model .*\| stream \| int8 \| +f32 \|$'
 prints '^\| minilm-f32\.pith \| f32 .*\| +- \| +- \| 0\.[0-9]+ \|$'
 if command -v gnuplot >/dev/null; then
-    sed 's/"threads": 1/"threads": 2/' "$T/embed.json" >"$T/embed-2.json"
+    sed 's/"threads":1/"threads":2/' "$T/embed.json" >"$T/embed-2.json"
     expect 0 perf/plot "$T/embed-plots" "$T/embed.json" "$T/embed-2.json"
     is "threads.svg of an encoder" "$(grep -c '</svg>' "$T/embed-plots/threads.svg")" = 1
 else

@@ -122,8 +122,16 @@ is "every document is there once" "$(sqlite3 "$T/killed.db" 'SELECT count(*) || 
 expect 0 "$PITH" bench --search 500 -r 3
 prints '^.*first after open'
 expect 0 "$PITH" bench --search 500 -r 3 -o json
-prints '"vectors": 500.*"later_ms": \{"median"'
-fails 2 'stands alone' "$PITH" bench --search 500 "$ENCODER"
+is "bench --search has two rows" "$(python3 -c '
+import json, sys
+rows = json.load(open(sys.argv[1]))
+documented = open("perf/results/README.md").read()
+print(*[(r["test"], r["query"], r["vectors"], r["repeats"], r["ms_min"] <= r["ms"] <= r["ms_max"])
+        for r in rows], all("`%s`" % k in documented for r in rows for k in r))' "$T/out")" = \
+    "('search', 'first after open', 500, 5, True) ('search', 'later', 500, 3, True) True"
+expect 0 "$PITH" bench --search 500 -r 3 -o csv
+prints '^"search","later",500,'
+fails 2 'needs no model' "$PITH" bench --search 500 "$ENCODER"
 
 fails 1 "no collection 'none'" "$PITH" search "$ENCODER" "$T/s.db" none x
 fails 1 'no such file' "$PITH" search "$ENCODER" "$T/none.db" none x
