@@ -252,6 +252,7 @@ gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow
 	unnoticed"; exit 1; else echo "$$gate fails, as it must"; fi; done
 
 FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_HELP := $(addprefix tests/,support.c tokens.c fixture.c json_reference.c)
 fuzz: ## every fuzz harness for FUZZ_SECONDS
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
@@ -266,7 +267,7 @@ $(addprefix fuzz-,$(FUZZERS)): fuzz-%:
 	  || { tail -40 $(BUILD)/$*.log; exit 1; }
 	@echo "$*: $$(grep stat::number_of_executed_units $(BUILD)/$*.log)"
 .PRECIOUS: $(BUILD)/tests/fuzz/fuzz_%.o
-$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,tests/support.c tests/tokens.c tests/fixture.c) $(TOOL_OBJS) $(BUILD)/libpith.a
+$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,$(FUZZ_HELP)) $(TOOL_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
