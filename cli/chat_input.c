@@ -145,5 +145,8 @@ pith_status pith_chat_input_read(pith_chat_input *input, const char **line, size
     if (input->editor != NULL) {
         return read_edited(input, line, n_bytes, end, error);
     }
-    return pith_cli_read_line(&input->lines, line, n_bytes, end, error);
+    char *text = NULL;
+    pith_status status = pith_cli_read_line(&input->lines, &text, n_bytes, end, error);
+    *line = text;
+    return status;
 }
