@@ -3,6 +3,7 @@
 
 #include <ftw.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -29,11 +30,25 @@ static bool must_fail(test_allocator *t) {
     return t->fail_at != 0 && (call == t->fail_at || (t->fail_after && call > t->fail_at));
 }
 
+static void count_block(test_allocator *t, void *block) {
+    size_t size = malloc_usable_size(block);
+    size_t now = atomic_fetch_add(&t->n_bytes, size) + size;
+    size_t most = atomic_load(&t->most_bytes);
+    while (now > most && !atomic_compare_exchange_weak(&t->most_bytes, &most, now)) {
+    }
+    atomic_fetch_add(&t->n_live, 1);
+}
+
+static void uncount_block(test_allocator *t, size_t size) {
+    atomic_fetch_sub(&t->n_bytes, size);
+    atomic_fetch_sub(&t->n_live, 1);
+}
+
 static void *counted_allocate(void *user, size_t size) {
     test_allocator *t = user;
     void *block = must_fail(t) ? NULL : malloc(size);
     if (block != NULL) {
-        atomic_fetch_add(&t->n_live, 1);
+        count_block(t, block);
     }
     return block;
 }
@@ -41,9 +56,13 @@ static void *counted_allocate(void *user, size_t size) {
 static void *counted_reallocate(void *user, void *block, size_t size) {
     test_allocator *t = user;
     bool fresh = block == NULL;
+    size_t old_size = fresh ? 0 : malloc_usable_size(block);
     void *moved = must_fail(t) ? NULL : realloc(block, size);
-    if (moved != NULL && fresh) {
-        atomic_fetch_add(&t->n_live, 1);
+    if (moved != NULL) {
+        count_block(t, moved); /* both exist while the contents are copied */
+        if (!fresh) {
+            uncount_block(t, old_size);
+        }
     }
     return moved;
 }
@@ -51,7 +70,7 @@ static void *counted_reallocate(void *user, void *block, size_t size) {
 static void counted_release(void *user, void *block) {
     test_allocator *t = user;
     if (block != NULL) {
-        atomic_fetch_sub(&t->n_live, 1);
+        uncount_block(t, malloc_usable_size(block));
     }
     free(block);
 }
@@ -65,6 +84,8 @@ void test_allocator_init(test_allocator *t) {
     };
     atomic_init(&t->n_calls, 0);
     atomic_init(&t->n_live, 0);
+    atomic_init(&t->n_bytes, 0);
+    atomic_init(&t->most_bytes, 0);
     t->fail_at = 0;
     t->fail_after = false;
 }
@@ -83,7 +104,7 @@ static void *json_allocate(size_t size) {
     }
     void *block = malloc(size);
     if (block != NULL) {
-        atomic_fetch_add(&json_allocator->n_live, 1);
+        count_block(json_allocator, block);
     }
     return block;
 }

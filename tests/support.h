@@ -9,9 +9,11 @@
 /* Counts allocations, and makes the `fail_at`-th one (from 1) and, with `fail_after`, all later
  * ones fail; 0 never fails. Not thread-safe counting is avoided: counters are atomic inside. */
 typedef struct test_allocator {
-    pith_allocator allocator; /* pass &t->allocator */
-    _Atomic size_t n_calls;   /* allocate + reallocate so far */
-    _Atomic size_t n_live;    /* blocks not yet released */
+    pith_allocator allocator;  /* pass &t->allocator */
+    _Atomic size_t n_calls;    /* allocate + reallocate so far */
+    _Atomic size_t n_live;     /* blocks not yet released */
+    _Atomic size_t n_bytes;    /* in those blocks, as malloc rounds them up */
+    _Atomic size_t most_bytes; /* the highest n_bytes so far */
     size_t fail_at;
     bool fail_after;
 } test_allocator;
