@@ -53,6 +53,20 @@ static size_t whole_characters(const char *text, size_t n) {
     return n;
 }
 
+/* Replaces control characters: messages quote names and values out of files, and a terminal would
+ * obey what is in them. U+0080 to U+009F, two bytes each, are control characters too. */
+static void replace_controls(char *text) {
+    for (char *at = text; *at != '\0'; at++) {
+        unsigned char byte = (unsigned char)at[0];
+        unsigned char next = (unsigned char)at[1];
+        if (byte < 0x20 || byte == 0x7f) {
+            at[0] = '?';
+        } else if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
+            at[0] = at[1] = '?';
+        }
+    }
+}
+
 /* vsnprintf that cuts between characters; a format that cannot be printed gives "". */
 static void print_to_fit(char *out, size_t capacity, const char *format, va_list arguments) {
     int length = vsnprintf(out, capacity, format, arguments);
@@ -61,6 +75,7 @@ static void print_to_fit(char *out, size_t capacity, const char *format, va_list
     } else if ((size_t)length >= capacity) {
         out[whole_characters(out, capacity - 1)] = '\0';
     }
+    replace_controls(out);
 }
 
 pith_status pith_fail(pith_error *error, pith_status status, const char *format, ...) {

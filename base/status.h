@@ -5,7 +5,8 @@
 
 #include "pith.h"
 
-/* Writes status and message (truncated to fit) unless `error` is NULL; returns `status`. */
+/* Writes status and message (truncated to fit, control characters replaced by '?') unless `error`
+ * is NULL; returns `status`. */
 pith_status pith_fail(pith_error *error, pith_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

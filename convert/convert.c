@@ -77,7 +77,7 @@ static pith_status read_config(conversion *c, pith_error *error) {
     }
     if (status == PITH_OK) {
         status = pith_hf_config_parse(&c->config, config, config_size, generation, generation_size,
-                                      error);
+                                      c->allocator, error);
         if (status != PITH_OK) {
             pith_fail_in(error, status, "%s", c->sources.directory);
         }

@@ -3,7 +3,6 @@
 #include "convert/hf_bert.h"
 
 #include "convert/hf_json.h"
-#include "weights/json.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,10 +16,10 @@ static const char tokenizer_name[] = "tokenizer_config.json";
 
 /* ---- config.json ----------------------------------------------------------------------------- */
 
-bool pith_hf_is_bert(const json_t *config) {
-    const char *type = json_string_value(json_object_get(config, "model_type"));
-    const json_t *list = json_object_get(config, "architectures");
-    const char *architecture = json_string_value(json_array_get(list, 0));
+bool pith_hf_is_bert(pith_json config) {
+    const char *type = pith_hf_json_text(pith_json_get(config, "model_type"));
+    pith_json list = pith_json_get(config, "architectures");
+    const char *architecture = pith_hf_json_text(pith_json_at(list, 0));
     if (type != NULL) {
         return strcmp(type, "bert") == 0;
     }
@@ -28,13 +27,13 @@ bool pith_hf_is_bert(const json_t *config) {
 }
 
 /* Heads for other tasks sit on other things than the last hidden state. */
-static pith_status check_architecture(const json_t *config, pith_error *error) {
+static pith_status check_architecture(pith_json config, pith_error *error) {
     static const char *const names[] = {"BertModel", "BertForMaskedLM", "BertForPreTraining"};
-    const json_t *list = pith_hf_json_get(config, "architectures");
-    if (list == NULL) {
+    pith_json list = pith_hf_json_get(config, "architectures");
+    if (list.at == NULL) {
         return PITH_OK;
     }
-    const char *name = json_string_value(json_array_get(list, 0));
+    const char *name = pith_hf_json_text(pith_json_at(list, 0));
     if (name == NULL) {
         return pith_hf_json_fail(config_name, "architectures", "an array of strings", list, error);
     }
@@ -50,24 +49,30 @@ static pith_status check_architecture(const json_t *config, pith_error *error) {
 }
 
 /* A key that must be absent or have one value. */
-static pith_status require_text(const json_t *config, const char *key, const char *value,
+static pith_status require_text(pith_json config, const char *key, const char *value,
                                 pith_error *error) {
-    const json_t *found = pith_hf_json_get(config, key);
-    if (found == NULL) {
+    pith_json found = pith_hf_json_get(config, key);
+    const char *text = pith_hf_json_text(found);
+    if (found.at == NULL) {
         return PITH_OK;
     }
-    if (!json_is_string(found)) {
+    if (text == NULL) {
         return pith_hf_json_fail(config_name, key, "a string", found, error);
     }
-    if (strcmp(json_string_value(found), value) != 0) {
+    if (strcmp(text, value) != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: %s \"%.60s\" is not supported, only \"%s\"", config_name, key,
-                         json_string_value(found), value);
+                         "%s: %s \"%.60s\" is not supported, only \"%s\"", config_name, key, text,
+                         value);
     }
     return PITH_OK;
 }
 
-static pith_status refuse_other_parts(const json_t *config, pith_error *error) {
+/* True for an object with members. */
+static bool is_filled(pith_json value) {
+    return pith_json_is(value, PITH_JSON_OBJECT) && pith_json_size(value) > 0;
+}
+
+static pith_status refuse_other_parts(pith_json config, pith_error *error) {
     static const char *const flags[] = {"is_decoder", "add_cross_attention", "is_encoder_decoder"};
     pith_status status = require_text(config, "hidden_act", "gelu", error);
     if (status == PITH_OK) {
@@ -82,14 +87,14 @@ static pith_status refuse_other_parts(const json_t *config, pith_error *error) {
                              flags[i]);
         }
     }
-    if (status == PITH_OK && json_object_size(json_object_get(config, "pruned_heads")) > 0) {
+    if (status == PITH_OK && is_filled(pith_json_get(config, "pruned_heads"))) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: pruned_heads is not supported",
                          config_name);
     }
     return status;
 }
 
-static pith_status read_shape(pith_bert_config *out, const json_t *config, pith_error *error) {
+static pith_status read_shape(pith_bert_config *out, pith_json config, pith_error *error) {
     double epsilon = 1e-12;
     *out = (pith_bert_config){
         .vocab_size = 30522,
@@ -128,7 +133,7 @@ static pith_status read_shape(pith_bert_config *out, const json_t *config, pith_
     return status;
 }
 
-pith_status pith_hf_bert_config(pith_bert_config *out, const json_t *config, pith_error *error) {
+pith_status pith_hf_bert_config(pith_bert_config *out, pith_json config, pith_error *error) {
     pith_bert_config parsed;
     pith_status status = check_architecture(config, error);
     if (status == PITH_OK) {
@@ -170,11 +175,11 @@ static bool is_inner_path(const char *path) {
 }
 
 /* Transformer, then pooling, then any number of normalisations: 0, 1, 2 in *n_seen. */
-static pith_status add_module(pith_hf_modules *out, size_t *n_seen, const json_t *module,
+static pith_status add_module(pith_hf_modules *out, size_t *n_seen, pith_json module,
                               pith_error *error) {
     static const char *const expected[] = {"Transformer", "Pooling", "Normalize"};
-    const char *type = json_string_value(json_object_get(module, "type"));
-    const char *path = json_string_value(json_object_get(module, "path"));
+    const char *type = pith_hf_json_text(pith_json_get(module, "type"));
+    const char *path = pith_hf_json_text(pith_json_get(module, "path"));
     if (type == NULL || path == NULL || !is_inner_path(path)) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: expected modules with a type and a path in the same directory",
@@ -195,23 +200,24 @@ static pith_status add_module(pith_hf_modules *out, size_t *n_seen, const json_t
     return PITH_OK;
 }
 
-pith_status pith_hf_modules_parse(pith_hf_modules *out, const char *text, size_t size,
-                                  pith_error *error) {
+pith_status pith_hf_modules_parse(pith_hf_modules *out, char *text, size_t size,
+                                  const pith_allocator *allocator, pith_error *error) {
     pith_hf_modules modules = {.normalize = false};
-    json_t *list;
+    pith_json list;
     size_t n_seen = 0;
-    pith_status status = pith_json_parse(&list, text, size, modules_name, error);
+    pith_status status =
+        pith_json_read(&list, text, size, PITH_JSON_PYTHON, modules_name, allocator, error);
     if (status != PITH_OK) {
         return status;
     }
-    if (!json_is_array(list)) {
-        status =
-            pith_fail(error, PITH_ERROR_FORMAT, "%s: expected an array of modules", modules_name);
+    if (!pith_json_is(list, PITH_JSON_ARRAY)) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: expected an array of modules",
+                         modules_name);
     }
-    for (size_t i = 0; i < json_array_size(list) && status == PITH_OK; i++) {
-        status = add_module(&modules, &n_seen, json_array_get(list, i), error);
+    pith_json_walk walk = pith_json_begin(list);
+    while (status == PITH_OK && pith_json_next(&walk)) {
+        status = add_module(&modules, &n_seen, walk.value, error);
     }
-    json_decref(list);
     if (status == PITH_OK && n_seen < 2) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
                            "%s: without the modules Transformer and Pooling there is no embedding "
@@ -226,35 +232,34 @@ pith_status pith_hf_modules_parse(pith_hf_modules *out, const char *text, size_t
 
 /* ---- Prompts --------------------------------------------------------------------------------- */
 
-pith_status pith_hf_prompts_check(const char *text, size_t size, const char *where,
-                                  pith_error *error) {
-    json_t *config;
-    pith_status status = pith_hf_json_object(&config, text, size, where, error);
+pith_status pith_hf_prompts_check(char *text, size_t size, const char *where,
+                                  const pith_allocator *allocator, pith_error *error) {
+    pith_json config;
+    pith_status status = pith_hf_json_object(&config, text, size, where, allocator, error);
     if (status != PITH_OK) {
         return status;
     }
-    const json_t *chosen = pith_hf_json_get(config, "default_prompt_name");
-    const char *name = json_string_value(chosen);
-    const json_t *prompt =
-        name != NULL ? json_object_get(pith_hf_json_get(config, "prompts"), name) : NULL;
-    bool empty = json_is_string(prompt) && json_string_length(prompt) == 0;
-    if (chosen != NULL && !empty) {
-        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                           "%s: default_prompt_name \"%.60s\": a prompt in front of every text is "
-                           "not supported",
-                           where, name != NULL ? name : "(not a string)");
-    } else if (pith_hf_json_get(config, "truncate_dim") != NULL) {
-        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                           "%s: truncate_dim, embeddings cut short, is not supported", where);
+    pith_json chosen = pith_hf_json_get(config, "default_prompt_name");
+    const char *name = pith_hf_json_text(chosen);
+    pith_json prompts = pith_hf_json_get(config, "prompts");
+    bool empty = name != NULL && pith_json_is_text(pith_json_get(prompts, name), "");
+    if (chosen.at != NULL && !empty) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: default_prompt_name \"%.60s\": a prompt in front of every text is "
+                         "not supported",
+                         where, name != NULL ? name : "(not a string)");
     }
-    json_decref(config);
-    return status;
+    if (pith_hf_json_get(config, "truncate_dim").at != NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: truncate_dim, embeddings cut short, is not supported", where);
+    }
+    return PITH_OK;
 }
 
 /* ---- Pooling --------------------------------------------------------------------------------- */
 
 /* The older form: a flag for each mode. */
-static pith_status read_flags(const json_t *config, const char *where, const char **mode,
+static pith_status read_flags(pith_json config, const char *where, const char **mode,
                               pith_error *error) {
     static const struct {
         const char *key, *mode;
@@ -283,11 +288,11 @@ static pith_status read_flags(const json_t *config, const char *where, const cha
     return PITH_OK;
 }
 
-static pith_status read_mode(const json_t *config, const char *where, pith_pooling *out,
+static pith_status read_mode(pith_json config, const char *where, pith_pooling *out,
                              pith_error *error) {
-    const json_t *named = pith_hf_json_get(config, "pooling_mode");
-    const char *mode = json_string_value(named);
-    if (named == NULL) {
+    pith_json named = pith_hf_json_get(config, "pooling_mode");
+    const char *mode = pith_hf_json_text(named);
+    if (named.at == NULL) {
         pith_status status = read_flags(config, where, &mode, error);
         if (status != PITH_OK) {
             return status;
@@ -307,16 +312,17 @@ static pith_status read_mode(const json_t *config, const char *where, pith_pooli
     return PITH_OK;
 }
 
-pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, const char *text,
-                                  size_t size, const char *where, pith_error *error) {
+pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, char *text, size_t size,
+                                  const char *where, const pith_allocator *allocator,
+                                  pith_error *error) {
     pith_pooling pooling = PITH_POOLING_MEAN;
-    json_t *config;
-    pith_status status = pith_hf_json_object(&config, text, size, where, error);
+    pith_json config;
+    pith_status status = pith_hf_json_object(&config, text, size, where, allocator, error);
     if (status != PITH_OK) {
         return status;
     }
     size_t width = hidden_size;
-    const char *key = json_object_get(config, "embedding_dimension") != NULL
+    const char *key = pith_json_get(config, "embedding_dimension").at != NULL
                           ? "embedding_dimension"
                           : "word_embedding_dimension";
     status = pith_hf_json_count(config, key, where, &width, error);
@@ -327,7 +333,6 @@ pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, const c
     if (status == PITH_OK) {
         status = read_mode(config, where, &pooling, error);
     }
-    json_decref(config);
     if (status == PITH_OK) {
         *out = pooling;
     }
@@ -336,15 +341,15 @@ pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, const c
 
 /* ---- Length of a text ------------------------------------------------------------------------ */
 
-pith_status pith_hf_sentence_parse(pith_hf_sentence *out, const char *text, size_t size,
-                                   pith_error *error) {
+pith_status pith_hf_sentence_parse(pith_hf_sentence *out, char *text, size_t size,
+                                   const pith_allocator *allocator, pith_error *error) {
     pith_hf_sentence sentence = {0};
-    json_t *config;
-    pith_status status = pith_hf_json_object(&config, text, size, sentence_name, error);
+    pith_json config;
+    pith_status status = pith_hf_json_object(&config, text, size, sentence_name, allocator, error);
     if (status != PITH_OK) {
         return status;
     }
-    if (pith_hf_json_get(config, "max_seq_length") != NULL) {
+    if (pith_hf_json_get(config, "max_seq_length").at != NULL) {
         status = pith_hf_json_count(config, "max_seq_length", sentence_name,
                                     &sentence.max_seq_length, error);
         if (status == PITH_OK && sentence.max_seq_length < PITH_BERT_LEAST_TOKENS) {
@@ -356,27 +361,26 @@ pith_status pith_hf_sentence_parse(pith_hf_sentence *out, const char *text, size
         status =
             pith_hf_json_flag(config, "do_lower_case", sentence_name, &sentence.lowercase, error);
     }
-    if (status == PITH_OK && (json_object_size(json_object_get(config, "tokenizer_args")) > 0 ||
-                              json_object_size(json_object_get(config, "config_args")) > 0)) {
+    if (status == PITH_OK && (is_filled(pith_json_get(config, "tokenizer_args")) ||
+                              is_filled(pith_json_get(config, "config_args")))) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
                            "%s: tokenizer_args and config_args are not supported", sentence_name);
     }
-    json_decref(config);
     if (status == PITH_OK) {
         *out = sentence;
     }
     return status;
 }
 
-pith_status pith_hf_model_max_length(size_t *out, const char *text, size_t size,
-                                     pith_error *error) {
-    json_t *config;
-    pith_status status = pith_hf_json_texts(&config, text, size, tokenizer_name, error);
+pith_status pith_hf_model_max_length(size_t *out, char *text, size_t size,
+                                     const pith_allocator *allocator, pith_error *error) {
+    pith_json config;
+    pith_status status = pith_hf_json_object(&config, text, size, tokenizer_name, allocator, error);
     if (status != PITH_OK) {
         return status;
     }
-    double length = json_number_value(json_object_get(config, "model_max_length"));
-    json_decref(config);
+    double length = 0;
+    pith_json_number(pith_json_get(config, "model_max_length"), &length);
     *out =
         length >= PITH_BERT_LEAST_TOKENS && length <= PITH_BERT_MAX_POSITIONS ? (size_t)length : 0;
     return PITH_OK;
@@ -404,7 +408,8 @@ static pith_status read_pooling(pith_bert_config *config, const pith_hf_modules 
     if (status != PITH_OK) {
         return status;
     }
-    status = pith_hf_pooling_parse(&config->pooling, config->hidden_size, text, size, name, error);
+    status = pith_hf_pooling_parse(&config->pooling, config->hidden_size, text, size, name,
+                                   sources->allocator, error);
     pith_release(sources->allocator, text);
     return status;
 }
@@ -412,26 +417,27 @@ static pith_status read_pooling(pith_bert_config *config, const pith_hf_modules 
 pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error) {
     char *text;
     size_t size;
-    json_t *list;
+    pith_json list;
     pith_status status =
         pith_sources_read_optional(sources, modules_name, MAX_TEXT, &text, &size, error);
     if (status != PITH_OK || text == NULL) {
         return status;
     }
-    status = pith_json_parse(&list, text, size, modules_name, error);
+    status = pith_json_read(&list, text, size, PITH_JSON_PYTHON, modules_name, sources->allocator,
+                            error);
+    if (status == PITH_OK) {
+        pith_json first = pith_json_at(list, 0);
+        const char *type = pith_hf_json_text(pith_json_get(first, "type"));
+        const char *path = pith_hf_json_text(pith_json_get(first, "path"));
+        const char *dot = type != NULL ? strrchr(type, '.') : NULL;
+        if (dot != NULL && strcmp(dot, ".Transformer") == 0 && path != NULL) {
+            pith_sources_enter(sources, path);
+        }
+    } else {
+        pith_fail_in(error, status, "%s", sources->directory);
+    }
     pith_release(sources->allocator, text);
-    if (status != PITH_OK) {
-        return pith_fail_in(error, status, "%s", sources->directory);
-    }
-    const json_t *first = json_array_get(list, 0);
-    const char *type = json_string_value(json_object_get(first, "type"));
-    const char *path = json_string_value(json_object_get(first, "path"));
-    const char *dot = type != NULL ? strrchr(type, '.') : NULL;
-    if (dot != NULL && strcmp(dot, ".Transformer") == 0 && path != NULL) {
-        pith_sources_enter(sources, path);
-    }
-    json_decref(list);
-    return PITH_OK;
+    return status;
 }
 
 static pith_status read_prompts(pith_sources *sources, pith_error *error) {
@@ -440,7 +446,7 @@ static pith_status read_prompts(pith_sources *sources, pith_error *error) {
     size_t size;
     pith_status status = pith_sources_read_optional(sources, name, MAX_TEXT, &text, &size, error);
     if (status == PITH_OK && text != NULL) {
-        status = pith_hf_prompts_check(text, size, name, error);
+        status = pith_hf_prompts_check(text, size, name, sources->allocator, error);
         pith_release(sources->allocator, text);
     }
     return status;
@@ -464,7 +470,7 @@ static pith_status read_modules(pith_bert_config *config, pith_sources *sources,
                        sources->directory, modules_name);
         return PITH_OK;
     }
-    status = pith_hf_modules_parse(&modules, text, size, error);
+    status = pith_hf_modules_parse(&modules, text, size, sources->allocator, error);
     pith_release(sources->allocator, text);
     if (status == PITH_OK) {
         config->normalize = modules.normalize;
@@ -482,7 +488,7 @@ static pith_status read_length(pith_bert_config *config, bool *lowercase, pith_s
     pith_status status =
         pith_sources_read_optional(sources, sentence_name, MAX_TEXT, &text, &size, error);
     if (status == PITH_OK && text != NULL) {
-        status = pith_hf_sentence_parse(&sentence, text, size, error);
+        status = pith_hf_sentence_parse(&sentence, text, size, sources->allocator, error);
         pith_release(sources->allocator, text);
     }
     if (status == PITH_OK && *length > config->max_position_embeddings) {
@@ -493,7 +499,7 @@ static pith_status read_length(pith_bert_config *config, bool *lowercase, pith_s
     } else if (status == PITH_OK && *length == 0) {
         status = pith_sources_read_optional(sources, tokenizer_name, MAX_TEXT, &text, &size, error);
         if (status == PITH_OK && text != NULL) {
-            status = pith_hf_model_max_length(length, text, size, error);
+            status = pith_hf_model_max_length(length, text, size, sources->allocator, error);
             pith_release(sources->allocator, text);
         }
     }

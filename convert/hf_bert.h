@@ -4,24 +4,25 @@
 #ifndef PITH_CONVERT_HF_BERT_H
 #define PITH_CONVERT_HF_BERT_H
 
+#include "base/json.h"
 #include "base/status.h"
 #include "convert/sources.h"
 #include "weights/bert.h"
 
-#include <jansson.h>
-
 enum { PITH_HF_MAX_MODULE_PATH = 128 };
 
 /* Whether a config.json is of a BERT model, supported or not. */
-bool pith_hf_is_bert(const json_t *config);
+bool pith_hf_is_bert(pith_json config);
 
 /* Reads config.json; absent keys have the defaults of transformers' BertConfig. The embedding is
  * that of a bare model: max_position_embeddings tokens, mean pooling, not normalised.
  * Errors: FORMAT, UNSUPPORTED. */
-pith_status pith_hf_bert_config(pith_bert_config *out, const json_t *config, pith_error *error);
+pith_status pith_hf_bert_config(pith_bert_config *out, pith_json config, pith_error *error);
 
 /* The same of a checkpoint without config.json: the shape of all-MiniLM-L6-v2. */
 pith_bert_config pith_hf_bert_minilm(void);
+
+/* The readers of a text below change it, also on failure. */
 
 /* modules.json. */
 typedef struct pith_hf_modules {
@@ -30,19 +31,20 @@ typedef struct pith_hf_modules {
 } pith_hf_modules;
 
 /* Errors: FORMAT, UNSUPPORTED (another module, another order), MEMORY. */
-pith_status pith_hf_modules_parse(pith_hf_modules *out, const char *text, size_t size,
-                                  pith_error *error);
+pith_status pith_hf_modules_parse(pith_hf_modules *out, char *text, size_t size,
+                                  const pith_allocator *allocator, pith_error *error);
 
 /* The configuration of a pooling module; `where` is its name in messages. `hidden_size` is what the
  * module must take. Errors: FORMAT, UNSUPPORTED, MEMORY. */
-pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, const char *text,
-                                  size_t size, const char *where, pith_error *error);
+pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, char *text, size_t size,
+                                  const char *where, const pith_allocator *allocator,
+                                  pith_error *error);
 
 /* config_sentence_transformers.json; `where` is its name in messages. Its prompts are for whoever
  * calls: nothing is read from it. Errors: FORMAT, UNSUPPORTED (a prompt in front of every text,
  * embeddings cut short), MEMORY. */
-pith_status pith_hf_prompts_check(const char *text, size_t size, const char *where,
-                                  pith_error *error);
+pith_status pith_hf_prompts_check(char *text, size_t size, const char *where,
+                                  const pith_allocator *allocator, pith_error *error);
 
 /* sentence_bert_config.json. */
 typedef struct pith_hf_sentence {
@@ -50,12 +52,13 @@ typedef struct pith_hf_sentence {
     bool lowercase;        /* texts are lower-cased before they are tokenized */
 } pith_hf_sentence;
 
-pith_status pith_hf_sentence_parse(pith_hf_sentence *out, const char *text, size_t size,
-                                   pith_error *error);
+pith_status pith_hf_sentence_parse(pith_hf_sentence *out, char *text, size_t size,
+                                   const pith_allocator *allocator, pith_error *error);
 
 /* model_max_length of tokenizer_config.json; 0 when it is absent or no length a text could have.
  * Errors: FORMAT, MEMORY. */
-pith_status pith_hf_model_max_length(size_t *out, const char *text, size_t size, pith_error *error);
+pith_status pith_hf_model_max_length(size_t *out, char *text, size_t size,
+                                     const pith_allocator *allocator, pith_error *error);
 
 /* Older versions of sentence-transformers put the model into a directory of its own, which
  * modules.json names: lets the model's files be looked up there. Which modules there are does not

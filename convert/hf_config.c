@@ -30,22 +30,21 @@ static const family families[N_FAMILIES] = {
 
 /* ---- What the model is ----------------------------------------------------------------------- */
 
-static pith_status find_family(const json_t *config, const family **out, pith_error *error) {
-    const json_t *list = pith_hf_json_get(config, "architectures");
-    const json_t *type = pith_hf_json_get(config, "model_type");
-    if (type != NULL && !json_is_string(type)) {
+static pith_status find_family(pith_json config, const family **out, pith_error *error) {
+    pith_json list = pith_hf_json_get(config, "architectures");
+    pith_json type = pith_hf_json_get(config, "model_type");
+    const char *architecture = pith_hf_json_text(pith_json_at(list, 0));
+    const char *model_type = pith_hf_json_text(type);
+    if (type.at != NULL && model_type == NULL) {
         return pith_hf_json_fail(config_name, "model_type", "a string", type, error);
     }
-    if (list == NULL && type == NULL) {
+    if (list.at == NULL && type.at == NULL) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: neither architectures nor model_type",
                          config_name);
     }
-    const json_t *first = list != NULL ? json_array_get(list, 0) : NULL;
-    if (list != NULL && !json_is_string(first)) {
+    if (list.at != NULL && architecture == NULL) {
         return pith_hf_json_fail(config_name, "architectures", "an array of strings", list, error);
     }
-    const char *architecture = json_string_value(first);
-    const char *model_type = json_string_value(type);
     for (size_t i = 0; i < N_FAMILIES; i++) {
         const family *f = &families[i];
         if ((architecture == NULL || strcmp(architecture, f->architecture) == 0) &&
@@ -61,12 +60,12 @@ static pith_status find_family(const json_t *config, const family **out, pith_er
                      model_type != NULL ? model_type : "(none)");
 }
 
-static pith_status refuse_quantised(const json_t *config, pith_error *error) {
+static pith_status refuse_quantised(pith_json config, pith_error *error) {
     static const char *const objects[] = {"quantization_config", "compression_config"};
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
-        const json_t *value = pith_hf_json_get(config, objects[i]);
-        if (value != NULL) {
-            const char *method = json_string_value(json_object_get(value, "quant_method"));
+        pith_json value = pith_hf_json_get(config, objects[i]);
+        if (value.at != NULL) {
+            const char *method = pith_hf_json_text(pith_json_get(value, "quant_method"));
             return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                              "%s: %s (%.60s): weights that are already quantised are not "
                              "supported; convert the original checkpoint",
@@ -77,24 +76,25 @@ static pith_status refuse_quantised(const json_t *config, pith_error *error) {
 }
 
 /* Keys that change what the network computes, in a way pith does not follow. */
-static pith_status refuse_unknown_parts(const json_t *config, pith_error *error) {
-    const json_t *activation = pith_hf_json_get(config, "hidden_act");
-    if (activation != NULL && !json_is_string(activation)) {
+static pith_status refuse_unknown_parts(pith_json config, pith_error *error) {
+    pith_json activation = pith_hf_json_get(config, "hidden_act");
+    const char *name = pith_hf_json_text(activation);
+    if (activation.at != NULL && name == NULL) {
         return pith_hf_json_fail(config_name, "hidden_act", "a string", activation, error);
     }
-    if (activation != NULL && strcmp(json_string_value(activation), "silu") != 0) {
+    if (name != NULL && strcmp(name, "silu") != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: hidden_act \"%.60s\" is not supported, only \"silu\"", config_name,
-                         json_string_value(activation));
+                         name);
     }
     return PITH_OK;
 }
 
-static pith_status refuse_partial_rotation(const json_t *object, pith_error *error) {
+static pith_status refuse_partial_rotation(pith_json object, pith_error *error) {
     static const char *const keys[] = {"partial_rotary_factor", "rotary_pct"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         double share = 1.0;
-        if (pith_hf_json_get(object, keys[i]) == NULL) {
+        if (pith_hf_json_get(object, keys[i]).at == NULL) {
             continue;
         }
         pith_status status = pith_hf_json_number(object, keys[i], config_name, &share, error);
@@ -112,7 +112,7 @@ static pith_status refuse_partial_rotation(const json_t *object, pith_error *err
 
 /* ---- Sizes ----------------------------------------------------------------------------------- */
 
-static pith_status read_sizes(const json_t *config, const family *f, pith_llama_config *out,
+static pith_status read_sizes(pith_json config, const family *f, pith_llama_config *out,
                               pith_error *error) {
     const struct {
         const char *key;
@@ -138,11 +138,12 @@ static pith_status read_sizes(const json_t *config, const family *f, pith_llama_
 }
 
 /* num_key_value_heads and head_dim follow from others when they are null. */
-static pith_status read_head_sizes(const json_t *config, const family *f, pith_llama_config *out,
+static pith_status read_head_sizes(pith_json config, const family *f, pith_llama_config *out,
                                    pith_error *error) {
-    const json_t *kv_heads = json_object_get(config, "num_key_value_heads");
+    pith_json kv_heads = pith_json_get(config, "num_key_value_heads");
     out->num_key_value_heads = f->num_key_value_heads;
-    if (json_is_null(kv_heads) || (kv_heads == NULL && f->num_key_value_heads == 0)) {
+    if (pith_json_is(kv_heads, PITH_JSON_NULL) ||
+        (kv_heads.at == NULL && f->num_key_value_heads == 0)) {
         out->num_key_value_heads = out->num_attention_heads;
     } else {
         pith_status status = pith_hf_json_count(config, "num_key_value_heads", config_name,
@@ -151,7 +152,7 @@ static pith_status read_head_sizes(const json_t *config, const family *f, pith_l
             return status;
         }
     }
-    if (pith_hf_json_get(config, "head_dim") != NULL) {
+    if (pith_hf_json_get(config, "head_dim").at != NULL) {
         return pith_hf_json_count(config, "head_dim", config_name, &out->head_dim, error);
     }
     if (out->num_attention_heads == 0 || out->hidden_size % out->num_attention_heads != 0) {
@@ -164,7 +165,7 @@ static pith_status read_head_sizes(const json_t *config, const family *f, pith_l
     return PITH_OK;
 }
 
-static pith_status read_numbers(const json_t *config, const family *f, pith_llama_config *out,
+static pith_status read_numbers(pith_json config, const family *f, pith_llama_config *out,
                                 pith_error *error) {
     double epsilon = 1e-6;
     out->rope_theta = 10000.0;
@@ -196,19 +197,20 @@ static pith_status read_numbers(const json_t *config, const family *f, pith_llam
 /* What layer_types, where there is one, says of all layers. */
 typedef enum attention { UNSAID, FULL, SLIDING } attention;
 
-static pith_status read_layer_types(const json_t *config, size_t n_layers, attention *out,
+static pith_status read_layer_types(pith_json config, size_t n_layers, attention *out,
                                     pith_error *error) {
-    const json_t *list = pith_hf_json_get(config, "layer_types");
+    pith_json list = pith_hf_json_get(config, "layer_types");
     *out = UNSAID;
-    if (list == NULL) {
+    if (list.at == NULL) {
         return PITH_OK;
     }
-    if (!json_is_array(list) || json_array_size(list) != n_layers) {
+    if (!pith_json_is(list, PITH_JSON_ARRAY) || pith_json_size(list) != n_layers) {
         return pith_hf_json_fail(config_name, "layer_types", "one string for each layer", list,
                                  error);
     }
-    for (size_t i = 0; i < n_layers; i++) {
-        const char *type = json_string_value(json_array_get(list, i));
+    pith_json_walk walk = pith_json_begin(list);
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        const char *type = pith_hf_json_text(walk.value);
         if (type == NULL) {
             return pith_hf_json_fail(config_name, "layer_types", "an array of strings", list,
                                      error);
@@ -228,8 +230,8 @@ static pith_status read_layer_types(const json_t *config, size_t n_layers, atten
 }
 
 /* Qwen2 has the window only with use_sliding_window, from layer max_window_layers on. */
-static pith_status read_qwen2_window(const json_t *config, size_t n_layers, attention types,
-                                     bool *used, pith_error *error) {
+static pith_status read_qwen2_window(pith_json config, size_t n_layers, attention types, bool *used,
+                                     pith_error *error) {
     size_t first = 28;
     *used = false;
     pith_status status = pith_hf_json_flag(config, "use_sliding_window", config_name, used, error);
@@ -249,7 +251,7 @@ static pith_status read_qwen2_window(const json_t *config, size_t n_layers, atte
     return PITH_OK;
 }
 
-static pith_status read_window(const json_t *config, const family *f, pith_llama_config *out,
+static pith_status read_window(pith_json config, const family *f, pith_llama_config *out,
                                pith_error *error) {
     attention types;
     bool used = f == &families[MISTRAL];
@@ -269,7 +271,7 @@ static pith_status read_window(const json_t *config, const family *f, pith_llama
     if (!used || types == FULL) {
         return PITH_OK;
     }
-    if (json_is_null(json_object_get(config, "sliding_window"))) {
+    if (pith_json_is(pith_json_get(config, "sliding_window"), PITH_JSON_NULL)) {
         return PITH_OK;
     }
     status = pith_hf_json_count(config, "sliding_window", config_name, &window, error);
@@ -285,34 +287,35 @@ static pith_status read_window(const json_t *config, const family *f, pith_llama
 /* ---- Rotary embedding ------------------------------------------------------------------------ */
 
 /* The name under "rope_type" (newer) or "type" (older); both may be there. */
-static pith_status find_rope_type(const json_t *rope, const char *section, const char **out,
+static pith_status find_rope_type(pith_json rope, const char *section, const char **out,
                                   pith_error *error) {
-    const json_t *newer = pith_hf_json_get(rope, "rope_type");
-    const json_t *older = pith_hf_json_get(rope, "type");
-    const json_t *value = newer != NULL ? newer : older;
-    if ((newer != NULL && !json_is_string(newer)) || (older != NULL && !json_is_string(older))) {
+    const pith_json newer = pith_hf_json_get(rope, "rope_type");
+    const pith_json older = pith_hf_json_get(rope, "type");
+    const char *new_name = pith_hf_json_text(newer);
+    const char *old_name = pith_hf_json_text(older);
+    if ((newer.at != NULL && new_name == NULL) || (older.at != NULL && old_name == NULL)) {
         return pith_hf_json_fail(config_name, section, "a string as its type or rope_type",
-                                 json_is_string(newer) ? older : newer, error);
+                                 new_name != NULL || newer.at == NULL ? older : newer, error);
     }
-    if (newer != NULL && older != NULL && !json_equal(newer, older)) {
+    if (new_name != NULL && old_name != NULL && strcmp(new_name, old_name) != 0) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: %s: rope_type \"%.60s\" and type \"%.60s\" contradict each other",
-                         config_name, section, json_string_value(newer), json_string_value(older));
+                         config_name, section, new_name, old_name);
     }
-    *out = value != NULL ? json_string_value(value) : "default";
+    *out = new_name != NULL ? new_name : old_name != NULL ? old_name : "default";
     return PITH_OK;
 }
 
-static pith_status require_rope_key(const json_t *rope, const char *section, const char *key,
+static pith_status require_rope_key(pith_json rope, const char *section, const char *key,
                                     pith_error *error) {
-    if (json_object_get(rope, key) == NULL) {
+    if (pith_json_get(rope, key).at == NULL) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s: no %s", config_name, section, key);
     }
     return PITH_OK;
 }
 
-static pith_status read_rope_factors(const json_t *rope, const char *section,
-                                     pith_llama_config *out, pith_error *error) {
+static pith_status read_rope_factors(pith_json rope, const char *section, pith_llama_config *out,
+                                     pith_error *error) {
     const struct {
         const char *key;
         double *value;
@@ -342,18 +345,18 @@ static pith_status read_rope_factors(const json_t *rope, const char *section,
                : status;
 }
 
-static pith_status read_rope_section(const json_t *config, const char *section,
-                                     pith_llama_config *out, pith_error *error) {
-    const json_t *rope = pith_hf_json_get(config, section);
+static pith_status read_rope_section(pith_json config, const char *section, pith_llama_config *out,
+                                     pith_error *error) {
+    pith_json rope = pith_hf_json_get(config, section);
     const char *type = NULL;
-    if (rope == NULL) {
+    if (rope.at == NULL) {
         return PITH_OK;
     }
-    if (!json_is_object(rope)) {
+    if (!pith_json_is(rope, PITH_JSON_OBJECT)) {
         return pith_hf_json_fail(config_name, section, "an object or null", rope, error);
     }
-    if (json_is_object(json_object_get(rope, "full_attention")) ||
-        json_is_object(json_object_get(rope, "sliding_attention"))) {
+    if (pith_json_is(pith_json_get(rope, "full_attention"), PITH_JSON_OBJECT) ||
+        pith_json_is(pith_json_get(rope, "sliding_attention"), PITH_JSON_OBJECT)) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s by type of layer is not supported",
                          config_name, section);
     }
@@ -380,82 +383,100 @@ static pith_status read_rope_section(const json_t *config, const char *section,
 }
 
 /* Newer configurations hold all of it, theta too, in rope_parameters. */
-static pith_status read_rope(const json_t *config, pith_llama_config *out, pith_error *error) {
+static pith_status read_rope(pith_json config, pith_llama_config *out, pith_error *error) {
     pith_status status = refuse_partial_rotation(config, error);
     if (status != PITH_OK) {
         return status;
     }
     const char *section =
-        pith_hf_json_get(config, "rope_parameters") != NULL ? "rope_parameters" : "rope_scaling";
+        pith_hf_json_get(config, "rope_parameters").at != NULL ? "rope_parameters" : "rope_scaling";
     return read_rope_section(config, section, out, error);
 }
 
 /* ---- Special tokens -------------------------------------------------------------------------- */
 
-static pith_status read_id(const json_t *value, const char *where, const char *key,
-                           size_t vocab_size, int32_t *out, pith_error *error) {
-    if (!json_is_integer(value)) {
+/* Reads a token id; -1 when no token can have it, as -1 itself and ids beyond the vocabulary are
+ * used for "none". transformers compares such an id with every token and finds it equal to none. */
+static pith_status read_id(pith_json value, const char *where, const char *key, size_t vocab_size,
+                           int32_t *out, pith_error *error) {
+    size_t id;
+    if (!pith_json_is_integer(value)) {
         return pith_hf_json_fail(where, key, "a token id", value, error);
     }
-    json_int_t id = json_integer_value(value);
-    if (id < 0 || (size_t)id >= vocab_size) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: %s: %lld is no token id, not in 0..%zu (vocab_size - 1)", where, key,
-                         (long long)id, vocab_size - 1);
-    }
-    *out = (int32_t)id;
+    *out = pith_json_count(value, &id) && id < vocab_size ? (int32_t)id : -1;
     return PITH_OK;
 }
 
-static pith_status read_eos(const json_t *value, const char *where, pith_hf_config *out,
+/* An id, or a list with at most one. */
+static pith_status read_bos(pith_json value, const char *where, pith_hf_config *out,
                             pith_error *error) {
-    size_t vocab_size = out->llama.vocab_size;
-    if (!json_is_array(value)) {
-        out->n_eos = 1;
-        return read_id(value, where, "eos_token_id", vocab_size, &out->eos[0], error);
+    size_t n = pith_json_is(value, PITH_JSON_ARRAY) ? pith_json_size(value) : 1;
+    if (n > 1) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: bos_token_id: a list of %zu ids is not supported, only of one", where,
+                         n);
     }
-    size_t n = json_array_size(value);
-    if (n > PITH_MAX_EOS) {
+    if (n == 0) {
+        return PITH_OK;
+    }
+    pith_json id = pith_json_is(value, PITH_JSON_ARRAY) ? pith_json_at(value, 0) : value;
+    return read_id(id, where, "bos_token_id", out->llama.vocab_size, &out->bos, error);
+}
+
+static pith_status add_eos(pith_json value, const char *where, pith_hf_config *out,
+                           pith_error *error) {
+    int32_t id = -1;
+    pith_status status = read_id(value, where, "eos_token_id", out->llama.vocab_size, &id, error);
+    if (status != PITH_OK || id < 0) {
+        return status;
+    }
+    if (out->n_eos == PITH_MAX_EOS) {
         return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: eos_token_id: %zu ids, more than the limit of %d", where, n,
-                         PITH_MAX_EOS);
+                         "%s: eos_token_id: more ids than the limit of %d", where, PITH_MAX_EOS);
     }
-    out->n_eos = n;
-    for (size_t i = 0; i < n; i++) {
-        pith_status status = read_id(json_array_get(value, i), where, "eos_token_id", vocab_size,
-                                     &out->eos[i], error);
-        if (status != PITH_OK) {
-            return status;
-        }
-    }
+    out->eos[out->n_eos++] = id;
     return PITH_OK;
+}
+
+/* An id, or a list of ids. */
+static pith_status read_eos(pith_json value, const char *where, pith_hf_config *out,
+                            pith_error *error) {
+    if (!pith_json_is(value, PITH_JSON_ARRAY)) {
+        return add_eos(value, where, out, error);
+    }
+    pith_status status = PITH_OK;
+    pith_json_walk walk = pith_json_begin(value);
+    while (status == PITH_OK && pith_json_next(&walk)) {
+        status = add_eos(walk.value, where, out, error);
+    }
+    return status;
 }
 
 /* generation_config.json goes before config.json, and that before the class's defaults. A key that
  * is null in config.json means that there is none. */
-static pith_status read_special_ids(const json_t *config, const json_t *generation, const family *f,
+static pith_status read_special_ids(pith_json config, pith_json generation, const family *f,
                                     pith_hf_config *out, pith_error *error) {
     size_t vocab_size = out->llama.vocab_size;
-    const json_t *bos = pith_hf_json_get(generation, "bos_token_id");
-    const json_t *eos = pith_hf_json_get(generation, "eos_token_id");
-    const char *bos_name = bos != NULL ? generation_name : config_name;
-    const char *eos_name = eos != NULL ? generation_name : config_name;
+    pith_json bos = pith_hf_json_get(generation, "bos_token_id");
+    pith_json eos = pith_hf_json_get(generation, "eos_token_id");
+    const char *bos_name = bos.at != NULL ? generation_name : config_name;
+    const char *eos_name = eos.at != NULL ? generation_name : config_name;
     pith_status status = PITH_OK;
-    bos = bos != NULL ? bos : json_object_get(config, "bos_token_id");
-    eos = eos != NULL ? eos : json_object_get(config, "eos_token_id");
+    bos = bos.at != NULL ? bos : pith_json_get(config, "bos_token_id");
+    eos = eos.at != NULL ? eos : pith_json_get(config, "eos_token_id");
     out->bos = -1;
-    if (bos == NULL && f->bos >= 0 && (size_t)f->bos < vocab_size) {
+    if (bos.at == NULL && f->bos >= 0 && (size_t)f->bos < vocab_size) {
         out->bos = f->bos;
-    } else if (bos != NULL && !json_is_null(bos)) {
-        status = read_id(bos, bos_name, "bos_token_id", vocab_size, &out->bos, error);
+    } else if (!pith_json_is_none(bos)) {
+        status = read_bos(bos, bos_name, out, error);
     }
     if (status != PITH_OK) {
         return status;
     }
-    if (eos == NULL && f->eos >= 0 && (size_t)f->eos < vocab_size) {
+    if (eos.at == NULL && f->eos >= 0 && (size_t)f->eos < vocab_size) {
         out->eos[0] = f->eos;
         out->n_eos = 1;
-    } else if (eos != NULL && !json_is_null(eos)) {
+    } else if (!pith_json_is_none(eos)) {
         status = read_eos(eos, eos_name, out, error);
     }
     return status;
@@ -463,7 +484,7 @@ static pith_status read_special_ids(const json_t *config, const json_t *generati
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-static pith_status read_config(const json_t *config, const json_t *generation, pith_hf_config *out,
+static pith_status read_config(pith_json config, pith_json generation, pith_hf_config *out,
                                pith_error *error) {
     const family *f = NULL;
     pith_status status = refuse_quantised(config, error);
@@ -499,16 +520,17 @@ static pith_status read_config(const json_t *config, const json_t *generation, p
     return status == PITH_OK ? read_special_ids(config, generation, f, out, error) : status;
 }
 
-pith_status pith_hf_config_parse(pith_hf_config *out, const char *config, size_t config_size,
-                                 const char *generation, size_t generation_size,
-                                 pith_error *error) {
-    json_t *config_json = NULL;
-    json_t *generation_json = NULL;
+pith_status pith_hf_config_parse(pith_hf_config *out, char *config, size_t config_size,
+                                 char *generation, size_t generation_size,
+                                 const pith_allocator *allocator, pith_error *error) {
+    pith_json config_json;
+    pith_json generation_json = {NULL};
     pith_hf_config parsed = {0};
-    pith_status status = pith_hf_json_object(&config_json, config, config_size, config_name, error);
+    pith_status status =
+        pith_hf_json_object(&config_json, config, config_size, config_name, allocator, error);
     if (status == PITH_OK && generation != NULL) {
         status = pith_hf_json_object(&generation_json, generation, generation_size, generation_name,
-                                     error);
+                                     allocator, error);
     }
     if (status == PITH_OK) {
         status = read_config(config_json, generation_json, &parsed, error);
@@ -516,7 +538,5 @@ pith_status pith_hf_config_parse(pith_hf_config *out, const char *config, size_t
     if (status == PITH_OK) {
         *out = parsed;
     }
-    json_decref(config_json);
-    json_decref(generation_json);
     return status;
 }

@@ -37,39 +37,31 @@ static pith_status add_shard(pith_hf_index *index, const char *name, const char 
     return PITH_OK;
 }
 
-pith_status pith_hf_index_parse(pith_hf_index *out, const char *text, size_t size,
-                                const char *where, pith_error *error) {
-    pith_hf_index index = {0};
-    pith_status status = pith_hf_json_object(&index.root, text, size, where, error);
+pith_status pith_hf_index_parse(pith_hf_index *out, char *text, size_t size, const char *where,
+                                const pith_allocator *allocator, pith_error *error) {
+    pith_json root;
+    pith_status status = pith_hf_json_object(&root, text, size, where, allocator, error);
     if (status != PITH_OK) {
         return status;
     }
-    json_t *map = json_object_get(index.root, "weight_map");
-    if (!json_is_object(map) || json_object_size(map) == 0) {
-        status = pith_hf_json_fail(where, "weight_map", "an object of file names", map, error);
+    pith_hf_index index = {.weight_map = pith_json_get(root, "weight_map")};
+    if (!pith_json_is(index.weight_map, PITH_JSON_OBJECT) ||
+        pith_json_size(index.weight_map) == 0) {
+        return pith_hf_json_fail(where, "weight_map", "an object of file names", index.weight_map,
+                                 error);
     }
-    const char *tensor;
-    json_t *shard;
-    json_object_foreach(map, tensor, shard) {
-        if (status == PITH_OK && !json_is_string(shard)) {
-            status = pith_hf_json_fail(where, tensor, "a file name", shard, error);
+    pith_json_walk walk = pith_json_begin(index.weight_map);
+    while (pith_json_next(&walk)) {
+        const char *shard = pith_hf_json_text(walk.value);
+        status = shard != NULL
+                     ? add_shard(&index, shard, where, error)
+                     : pith_hf_json_fail(where, walk.key, "a file name", walk.value, error);
+        if (status != PITH_OK) {
+            return status;
         }
-        if (status == PITH_OK) {
-            status = add_shard(&index, json_string_value(shard), where, error);
-        }
     }
-    if (status != PITH_OK) {
-        json_decref(index.root);
-        return status;
-    }
-    index.weight_map = map;
     *out = index;
     return PITH_OK;
-}
-
-void pith_hf_index_free(pith_hf_index *index) {
-    json_decref(index->root);
-    *index = (pith_hf_index){0};
 }
 
 /* ---- Shards ---------------------------------------------------------------------------------- */
@@ -89,17 +81,16 @@ static pith_status add_file(pith_hf_shards *shards, pith_sources *sources, const
 /* Every tensor of the index is in the shard it names. */
 static pith_status check_index(const pith_hf_shards *shards, const pith_hf_index *index,
                                pith_error *error) {
-    const char *name;
-    json_t *value;
-    json_object_foreach(index->weight_map, name, value) {
+    pith_json_walk walk = pith_json_begin(index->weight_map);
+    while (pith_json_next(&walk)) {
         size_t i = 0;
-        while (strcmp(index->shards[i], json_string_value(value)) != 0) {
+        while (strcmp(index->shards[i], pith_json_text(walk.value)) != 0) {
             i++;
         }
-        if (pith_safetensors_find(shards->shards[i].header, name) == NULL) {
+        if (pith_safetensors_find(shards->shards[i].header, walk.key) == NULL) {
             return pith_fail(error, PITH_ERROR_FORMAT,
                              "%s/%s: tensor %.150s is not in %.150s as the index says",
-                             shards->sources->directory, index_name, name, index->shards[i]);
+                             shards->sources->directory, index_name, walk.key, index->shards[i]);
         }
     }
     return PITH_OK;
@@ -161,16 +152,15 @@ static pith_status open_indexed(pith_hf_shards *shards, pith_sources *sources, p
         status = pith_sources_read(sources, place, PITH_HF_MAX_INDEX, &text, &size, error);
     }
     if (status == PITH_OK) {
-        status = pith_hf_index_parse(&index, text, size, index_name, error);
+        status = pith_hf_index_parse(&index, text, size, index_name, sources->allocator, error);
     }
-    pith_release(sources->allocator, text);
     for (size_t i = 0; i < index.n_shards && status == PITH_OK; i++) {
         status = add_file(shards, sources, index.shards[i], error);
     }
     if (status == PITH_OK) {
         status = check_index(shards, &index, error);
     }
-    pith_hf_index_free(&index);
+    pith_release(sources->allocator, text);
     return status == PITH_OK ? check_duplicates(shards, error) : status;
 }
 

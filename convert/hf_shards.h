@@ -3,11 +3,10 @@
 #ifndef PITH_CONVERT_HF_SHARDS_H
 #define PITH_CONVERT_HF_SHARDS_H
 
+#include "base/json.h"
 #include "base/status.h"
 #include "convert/sources.h"
 #include "weights/safetensors.h"
-
-#include <jansson.h>
 
 enum {
     PITH_HF_MAX_SHARDS = 512,
@@ -16,17 +15,16 @@ enum {
 
 /* The index: which tensor is in which shard. */
 typedef struct pith_hf_index {
-    json_t *root;
-    json_t *weight_map;                     /* in root: tensor name -> shard name */
-    const char *shards[PITH_HF_MAX_SHARDS]; /* names in root, each once, in order of appearance */
+    pith_json weight_map;                   /* tensor name -> shard name */
+    const char *shards[PITH_HF_MAX_SHARDS]; /* names, each once, in order of appearance */
     size_t n_shards;
 } pith_hf_index;
 
-/* Parses an index; shard names must be plain names in the same directory. `where` is its name in
- * messages. Errors: FORMAT, MEMORY. */
-pith_status pith_hf_index_parse(pith_hf_index *out, const char *text, size_t size,
-                                const char *where, pith_error *error);
-void pith_hf_index_free(pith_hf_index *index);
+/* Parses an index; shard names must be plain names in the same directory. The text is changed, also
+ * on failure, and must outlive the index. `where` is its name in messages. Errors: FORMAT,
+ * MEMORY. */
+pith_status pith_hf_index_parse(pith_hf_index *out, char *text, size_t size, const char *where,
+                                const pith_allocator *allocator, pith_error *error);
 
 typedef struct pith_hf_shards {
     const pith_allocator *allocator;

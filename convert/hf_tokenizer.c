@@ -13,21 +13,21 @@ enum {
     MAX_TEMPLATE = 1 << 20,    /* bytes of a chat template */
 };
 
-/* The texts beside the tokenizer, and the objects two of them hold. */
+/* The texts beside the tokenizer, and the objects that three of them hold. */
 typedef struct settings {
     char *config_text, *added_text, *map_text, *template_text;
     size_t config_size, added_size, map_size, template_size;
-    json_t *config; /* tokenizer_config.json or NULL */
-    json_t *map;    /* special_tokens_map.json or NULL */
+    pith_json config; /* tokenizer_config.json, or absent */
+    pith_json added;  /* added_tokens.json, or absent */
+    pith_json map;    /* special_tokens_map.json, or absent */
 } settings;
 
 static const char config_name[] = "tokenizer_config.json";
+static const char added_name[] = "added_tokens.json";
 static const char map_name[] = "special_tokens_map.json";
 static const char template_name[] = "chat_template.jinja";
 
 static void release_settings(settings *s, const pith_allocator *allocator) {
-    json_decref(s->config);
-    json_decref(s->map);
     pith_release(allocator, s->config_text);
     pith_release(allocator, s->added_text);
     pith_release(allocator, s->map_text);
@@ -40,22 +40,21 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
         size_t limit;
         char **text;
         size_t *size;
+        pith_json *object;
     } files[] = {
-        {config_name, MAX_CONFIG, &s->config_text, &s->config_size},
-        {"added_tokens.json", MAX_CONFIG, &s->added_text, &s->added_size},
-        {map_name, MAX_CONFIG, &s->map_text, &s->map_size},
-        {template_name, MAX_TEMPLATE, &s->template_text, &s->template_size},
+        {config_name, MAX_CONFIG, &s->config_text, &s->config_size, &s->config},
+        {added_name, MAX_CONFIG, &s->added_text, &s->added_size, &s->added},
+        {map_name, MAX_CONFIG, &s->map_text, &s->map_size, &s->map},
+        {template_name, MAX_TEMPLATE, &s->template_text, &s->template_size, NULL},
     };
     pith_status status = PITH_OK;
     for (size_t i = 0; i < sizeof files / sizeof files[0] && status == PITH_OK; i++) {
         status = pith_sources_read_optional(sources, files[i].name, files[i].limit, files[i].text,
                                             files[i].size, error);
-    }
-    if (status == PITH_OK && s->config_text != NULL) {
-        status = pith_hf_json_texts(&s->config, s->config_text, s->config_size, config_name, error);
-    }
-    if (status == PITH_OK && s->map_text != NULL) {
-        status = pith_hf_json_texts(&s->map, s->map_text, s->map_size, map_name, error);
+        if (status == PITH_OK && *files[i].text != NULL && files[i].object != NULL) {
+            status = pith_hf_json_object(files[i].object, *files[i].text, *files[i].size,
+                                         files[i].name, sources->allocator, error);
+        }
     }
     return status;
 }
@@ -63,27 +62,26 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
 /* ---- Chat template --------------------------------------------------------------------------- */
 
 /* The template in tokenizer_config.json: a string, or a list of {name, template} of which "default"
- * counts. *out is NULL when there is none. */
-static pith_status find_template(const json_t *config, const char **out, pith_error *error) {
-    const json_t *value = pith_hf_json_get(config, "chat_template");
-    *out = json_string_value(value);
-    if (value == NULL || json_is_string(value)) {
+ * counts. *out is absent when there is none. */
+static pith_status find_template(pith_json config, pith_json *out, pith_error *error) {
+    pith_json value = pith_hf_json_get(config, "chat_template");
+    *out = value;
+    if (value.at == NULL || pith_json_is(value, PITH_JSON_STRING)) {
         return PITH_OK;
     }
-    if (!json_is_array(value)) {
+    if (!pith_json_is(value, PITH_JSON_ARRAY)) {
         return pith_hf_json_fail(config_name, "chat_template", "a string or a list of templates",
                                  value, error);
     }
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const json_t *item = json_array_get(value, i);
-        const char *name = json_string_value(json_object_get(item, "name"));
-        const json_t *text = json_object_get(item, "template");
-        if (name != NULL && strcmp(name, "default") == 0) {
-            if (!json_is_string(text)) {
-                return pith_hf_json_fail(config_name, "chat_template: default", "a string", text,
+    *out = (pith_json){NULL};
+    pith_json_walk walk = pith_json_begin(value);
+    while (pith_json_next(&walk)) {
+        if (pith_json_is_text(pith_json_get(walk.value, "name"), "default")) {
+            *out = pith_json_get(walk.value, "template");
+            if (!pith_json_is(*out, PITH_JSON_STRING)) {
+                return pith_hf_json_fail(config_name, "chat_template: default", "a string", *out,
                                          error);
             }
-            *out = json_string_value(text);
         }
     }
     return PITH_OK;
@@ -96,11 +94,13 @@ static pith_status read_template(pith_hf_tokenizer *out, const settings *s, pith
     size_t size = s->template_size;
     if (text == NULL) {
         where = config_name;
-        pith_status status = find_template(s->config, &text, error);
-        if (status != PITH_OK || text == NULL) {
+        pith_json found;
+        pith_status status = find_template(s->config, &found, error);
+        if (status != PITH_OK || found.at == NULL) {
             return status;
         }
-        size = strlen(text);
+        text = pith_json_text(found);
+        size = pith_json_text_size(found);
     }
     if (size > MAX_TEMPLATE) {
         return pith_fail(error, PITH_ERROR_FORMAT,
@@ -120,8 +120,7 @@ static pith_status read_template(pith_hf_tokenizer *out, const settings *s, pith
 
 /* ---- Special tokens -------------------------------------------------------------------------- */
 
-static int32_t find_piece(const pith_vocab *vocab, const char *text) {
-    size_t n = strlen(text);
+static int32_t find_piece(const pith_vocab *vocab, const char *text, size_t n) {
     for (size_t i = 0; i < vocab->n_pieces; i++) {
         size_t begin = vocab->offsets[i];
         if (vocab->offsets[i + 1] - begin == n && memcmp(vocab->bytes + begin, text, n) == 0) {
@@ -132,17 +131,18 @@ static int32_t find_piece(const pith_vocab *vocab, const char *text) {
 }
 
 /* The spelling of a special token: "bos_token" is a string, or an object with its content. */
-static const char *find_spelling(const settings *s, const char *key) {
-    const json_t *const objects[] = {s->config, s->map};
+static pith_json find_spelling(const settings *s, const char *key) {
+    const pith_json objects[] = {s->config, s->map};
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
-        const json_t *value = pith_hf_json_get(objects[i], key);
-        const char *text =
-            json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
-        if (text != NULL) {
-            return text;
+        pith_json value = pith_hf_json_get(objects[i], key);
+        if (pith_json_is(value, PITH_JSON_OBJECT)) {
+            value = pith_json_get(value, "content");
+        }
+        if (pith_json_is(value, PITH_JSON_STRING)) {
+            return value;
         }
     }
-    return NULL;
+    return (pith_json){NULL};
 }
 
 /* A tokenizer.json does not say which of its tokens begins and which ends a text. */
@@ -155,8 +155,9 @@ static void apply_special_tokens(pith_vocab *vocab, const settings *s, const pit
         {"eos_token", &vocab->eos},
     };
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
-        const char *text = find_spelling(s, roles[i].key);
-        int32_t id = text != NULL ? find_piece(vocab, text) : -1;
+        pith_json spelling = find_spelling(s, roles[i].key);
+        const char *text = pith_json_text(spelling);
+        int32_t id = text != NULL ? find_piece(vocab, text, pith_json_text_size(spelling)) : -1;
         if (id >= 0) {
             *roles[i].id = id;
         } else if (text != NULL) {
@@ -167,7 +168,7 @@ static void apply_special_tokens(pith_vocab *vocab, const settings *s, const pit
 }
 
 static pith_status apply_add_bos(pith_vocab *vocab, const settings *s, pith_error *error) {
-    if (pith_hf_json_get(s->config, "add_bos_token") == NULL) {
+    if (pith_hf_json_get(s->config, "add_bos_token").at == NULL) {
         return PITH_OK;
     }
     return pith_hf_json_flag(s->config, "add_bos_token", config_name, &vocab->add_bos, error);
@@ -178,18 +179,18 @@ static pith_status apply_add_bos(pith_vocab *vocab, const settings *s, pith_erro
 /* What transformers would do otherwise than a tokenizer.json says. */
 static pith_status apply_bert_config(pith_vocab *vocab, const settings *s, bool json,
                                      const pith_log *log, pith_error *error) {
-    const char *side = json_string_value(pith_hf_json_get(s->config, "truncation_side"));
+    pith_json side = pith_json_get(s->config, "truncation_side");
     bool changed = false;
-    if (side != NULL && strcmp(side, "right") != 0) {
+    if (pith_json_is(side, PITH_JSON_STRING) && !pith_json_is_text(side, "right")) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: truncation_side \"%.60s\" is not supported, only \"right\"",
-                         config_name, side);
+                         config_name, pith_json_text(side));
     }
-    if (!json || s->config_text == NULL) {
+    if (!json || s->config.at == NULL) {
         return PITH_OK;
     }
-    pith_status status = pith_vocab_apply_bert_config(vocab, s->config_text, s->config_size,
-                                                      config_name, &changed, error);
+    pith_status status =
+        pith_vocab_apply_bert_config(vocab, s->config, config_name, &changed, error);
     if (changed) {
         pith_log_write(log, PITH_LOG_WARNING,
                        "%s contradicts the normalizer of tokenizer.json and holds, as in "
@@ -228,25 +229,22 @@ static pith_status open_tokenizer(pith_sources *sources, const char *path, size_
 
 /* The tokens that the configuration declares beyond those of the vocabulary's own file. */
 static pith_status add_tokens(pith_hf_tokenizer *out, const settings *s, pith_error *error) {
-    if (s->config_text == NULL && s->added_text == NULL) {
+    if (s->config.at == NULL && s->added.at == NULL) {
         return PITH_OK;
     }
-    return pith_vocab_add_tokens(&out->file, s->config_text, s->config_size, s->added_text,
-                                 s->added_size, config_name, error);
+    return pith_vocab_add_tokens(&out->file, s->config, s->added, config_name, error);
 }
 
-static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, const char *text,
-                               size_t size, const char *name, const pith_log *log,
-                               pith_error *error) {
+static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *text, size_t size,
+                               const char *name, const pith_log *log, pith_error *error) {
     pith_vocab *vocab = &out->file.vocab;
     bool json = ends_with(name, ".json");
     pith_status status;
     if (json) {
         status = pith_vocab_from_json(&out->file, text, size, name, out->allocator, error);
     } else if (ends_with(name, ".txt")) {
-        status =
-            pith_vocab_from_wordpiece(&out->file, text, size, name, s->config_text, s->config_size,
-                                      s->map_text, s->map_size, out->allocator, error);
+        status = pith_vocab_from_wordpiece(&out->file, text, size, name, s->config, s->map,
+                                           out->allocator, error);
     } else {
         status = pith_vocab_from_sentencepiece(&out->file, text, size, name, out->allocator, error);
     }

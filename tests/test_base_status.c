@@ -67,6 +67,31 @@ static void check_cut(size_t n_before, const char *character) {
     CHECK(memcmp(error.message, text, expected) == 0, "the text changed");
 }
 
+static void keep_message(void *user, pith_log_level level, const char *message) {
+    (void)level;
+    strcpy(user, message);
+}
+
+/* Names and values in messages come out of files, and a terminal would obey them. */
+TEST(status, control_characters_are_replaced) {
+    static const struct {
+        const char *given, *shown;
+    } cases[] = {
+        {"\x1b[31mred\x1b[0m\a\n\t\x7f", "?[31mred?[0m????"},
+        {"\xc2\x80|\xc2\x9b|\xc2\x9f", "??|??|??"},
+        {"\xc2\xa0\xc3\x80\xe2\x96\x81\xc2", "\xc2\xa0\xc3\x80\xe2\x96\x81\xc2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char logged[1000];
+        pith_log log = {keep_message, logged};
+        pith_error error;
+        pith_fail(&error, PITH_ERROR_FORMAT, "%s", cases[i].given);
+        pith_log_write(&log, PITH_LOG_WARNING, "%s", cases[i].given);
+        CHECK(strcmp(error.message, cases[i].shown) == 0, "case %zu: %s", i, error.message);
+        CHECK(strcmp(logged, cases[i].shown) == 0, "case %zu: %s", i, logged);
+    }
+}
+
 TEST(status, long_messages_end_between_characters) {
     for (size_t n_before = 0; n_before < 8; n_before++) {
         check_cut(n_before, "y");

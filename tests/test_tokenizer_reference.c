@@ -219,7 +219,7 @@ static void open_codellama(test_tokenizer *t) {
                                  "\"32008\": {\"content\": \"\\u2581<SUF>\", \"special\": true},"
                                  "\"32009\": {\"content\": \"\\u2581<MID>\", \"special\": true},"
                                  "\"32010\": {\"content\": \"\\u2581<EOT>\", \"special\": true}}}";
-    status = pith_vocab_add_tokens(&t->file, config, strlen(config), added, strlen(added), "config",
+    status = test_vocab_add_tokens(&t->file, config, strlen(config), added, strlen(added), "config",
                                    &error);
     CHECK(status == PITH_OK, "%s", error.message);
     status = pith_tokenizer_new(&t->tokenizer, &t->file.vocab, NULL, &error);

@@ -18,7 +18,7 @@ static pith_status read_parts(const char *parts, pith_vocab_file *file, pith_err
              "{%s,\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\","
              "\"vocab\":{\"a\":0},\"merges\":[]}}",
              parts);
-    return pith_vocab_from_json(file, text, strlen(text), "parts", NULL, error);
+    return test_vocab_from_json(file, text, strlen(text), "parts", NULL, error);
 }
 
 /* Where a pattern cuts a text: the pre-tokens with '|' between them. */

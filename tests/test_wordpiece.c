@@ -14,7 +14,7 @@ enum { UNK = 1, CLS = 2, SEP = 3 };
 
 static pith_status parse(pith_vocab_file *out, const char *lines, const char *config,
                          const char *map, pith_error *error) {
-    return pith_vocab_from_wordpiece(out, lines, strlen(lines), "vocab.txt", config,
+    return test_vocab_from_wordpiece(out, lines, strlen(lines), "vocab.txt", config,
                                      config != NULL ? strlen(config) : 0, map,
                                      map != NULL ? strlen(map) : 0, NULL, error);
 }
@@ -310,7 +310,7 @@ TEST(wordpiece, added_tokens_beyond_the_vocabulary_make_no_words) {
     CHECK(parse(&t.file, SPECIAL "ab\n##c\n", config, NULL, &error) == PITH_OK, "%s",
           error.message);
     pith_status status =
-        pith_vocab_add_tokens(&t.file, config, strlen(config), NULL, 0, "config", &error);
+        test_vocab_add_tokens(&t.file, config, strlen(config), NULL, 0, "config", &error);
     CHECK(status == PITH_OK, "%s", error.message);
     CHECK(pith_tokenizer_new(&t.tokenizer, &t.file.vocab, NULL, &error) == PITH_OK, "%s",
           error.message);

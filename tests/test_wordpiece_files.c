@@ -110,7 +110,7 @@ TEST(wordpiece, json_that_would_change_ids_or_text_is_refused_by_name) {
         pith_vocab_file file;
         pith_error error = {0};
         pith_status status =
-            pith_vocab_from_json(&file, cases[i].text, strlen(cases[i].text), "t", NULL, &error);
+            test_vocab_from_json(&file, cases[i].text, strlen(cases[i].text), "t", NULL, &error);
         CHECK(status == cases[i].status, "case %zu: status %d: %s", i, (int)status, error.message);
         CHECK(strstr(error.message, cases[i].message) != NULL, "case %zu: no \"%s\" in \"%s\"", i,
               cases[i].message, error.message);
@@ -164,8 +164,6 @@ TEST(wordpiece, vocab_txt_is_checked_with_what_stands_beside_it) {
         {SPECIAL, "{\"tokenizer_class\": \"BertJapaneseTokenizer\"}", NULL, PITH_ERROR_UNSUPPORTED,
          "BertJapaneseTokenizer"},
         {SPECIAL, "{\"tokenizer_class\": 1}", NULL, PITH_ERROR_UNSUPPORTED, "tokenizer_class"},
-        {SPECIAL, "{", NULL, PITH_ERROR_FORMAT, "line 1"},
-        {SPECIAL, NULL, "[]", PITH_ERROR_FORMAT, "not a JSON object"},
         {SPECIAL, "{\"cls_token\": \"<s>\"}", NULL, PITH_ERROR_FORMAT, "cls_token (<s>)"},
         {SPECIAL, "{\"cls_token\": 1}", NULL, PITH_ERROR_FORMAT, "special token is neither"},
         {SPECIAL, NULL, "{\"additional_special_tokens\": [\"[PAD]\", {\"id\": 1}]}",
@@ -180,7 +178,7 @@ TEST(wordpiece, vocab_txt_is_checked_with_what_stands_beside_it) {
         pith_vocab_file file;
         pith_error error = {0};
         pith_status status =
-            pith_vocab_from_wordpiece(&file, cases[i].lines, strlen(cases[i].lines), "vocab.txt",
+            test_vocab_from_wordpiece(&file, cases[i].lines, strlen(cases[i].lines), "vocab.txt",
                                       config, config != NULL ? strlen(config) : 0, map,
                                       map != NULL ? strlen(map) : 0, NULL, &error);
         CHECK(status == cases[i].status, "case %zu: status %d: %s", i, (int)status, error.message);
@@ -206,7 +204,7 @@ TEST(wordpiece, too_many_additional_special_tokens_are_refused) {
         pith_vocab_file file;
         pith_error error = {0};
         pith_status status =
-            pith_vocab_from_wordpiece(&file, SPECIAL, strlen(SPECIAL), "vocab.txt", config,
+            test_vocab_from_wordpiece(&file, SPECIAL, strlen(SPECIAL), "vocab.txt", config,
                                       strlen(config), NULL, 0, NULL, &error);
         free(config);
         CHECK(status == (n <= 1024 ? PITH_OK : PITH_ERROR_FORMAT), "%zu tokens: %s: %s", n,
@@ -345,7 +343,7 @@ TEST(wordpiece, a_converted_model_tokenizes_as_the_reference_does) {
 enum { MAX_CALLS = 10000 };
 
 /* Parses, builds and encodes once. */
-static pith_status work(const pith_allocator *allocator, bool *parsed, pith_error *error) {
+static pith_status work(const pith_allocator *allocator, pith_error *error) {
     static const char lines[] = SPECIAL "a\n##b\nab\n\xE1\x84\x80\n";
     static const char config[] = "{\"added_tokens_decoder\": {\"9\": {\"content\": \"Q\", "
                                  "\"normalized\": true}}, \"cls_token\": \"[CLS]\"}";
@@ -353,13 +351,12 @@ static pith_status work(const pith_allocator *allocator, bool *parsed, pith_erro
                                  "\xA5 Q";
     pith_vocab_file file;
     pith_status status =
-        pith_vocab_from_wordpiece(&file, lines, strlen(lines), "v", config, strlen(config), config,
+        test_vocab_from_wordpiece(&file, lines, strlen(lines), "v", config, strlen(config), config,
                                   strlen(config), allocator, error);
     if (status != PITH_OK) {
         return status;
     }
-    status = pith_vocab_add_tokens(&file, config, strlen(config), NULL, 0, "c", error);
-    *parsed = status == PITH_OK;
+    status = test_vocab_add_tokens(&file, config, strlen(config), NULL, 0, "c", error);
     pith_tokenizer *t = NULL;
     pith_tokens ids;
     pith_tokens_init(&ids, allocator);
@@ -383,10 +380,7 @@ TEST(wordpiece, every_allocation_may_fail) {
         test_allocator_init(&a);
         a.fail_at = fail_at;
         pith_error error = {0};
-        bool parsed = false;
-        test_allocator_use_for_json(&a);
-        pith_status status = work(&a.allocator, &parsed, &error);
-        test_allocator_use_for_json(NULL);
+        pith_status status = work(&a.allocator, &error);
         CHECK(a.n_live == 0, "allocation %zu: %zu blocks leaked", fail_at, a.n_live);
         if (a.n_calls < fail_at) {
             CHECK(status == PITH_OK, "%s", error.message);
@@ -394,9 +388,8 @@ TEST(wordpiece, every_allocation_may_fail) {
             CHECK_NO_LEAKS();
             return;
         }
-        /* Without memory jansson mostly says that the text is not JSON. */
-        CHECK(status == PITH_ERROR_MEMORY || (!parsed && status == PITH_ERROR_FORMAT),
-              "allocation %zu: status %d: %s", fail_at, (int)status, error.message);
+        CHECK(status == PITH_ERROR_MEMORY, "allocation %zu: status %d: %s", fail_at, (int)status,
+              error.message);
         n_failures++;
     }
     CHECK(false, "more than %d allocations", MAX_CALLS);

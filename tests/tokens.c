@@ -13,6 +13,77 @@ _Noreturn static void give_up(const char *what, const char *why) {
     exit(3);
 }
 
+/* ---- Constant texts -------------------------------------------------------------------------- */
+
+/* A text that becomes a JSON document, or none. */
+typedef struct document {
+    char *copy;
+    pith_json root;
+} document;
+
+static pith_status read_document(document *out, const char *text, size_t size, const char *name,
+                                 const pith_allocator *allocator, pith_error *error) {
+    *out = (document){NULL, {NULL}};
+    return text == NULL ? PITH_OK
+                        : pith_json_read_copy(&out->root, &out->copy, text, size, PITH_JSON_PYTHON,
+                                              name, allocator, error);
+}
+
+pith_status test_vocab_from_json(pith_vocab_file *out, const char *text, size_t size,
+                                 const char *name, const pith_allocator *allocator,
+                                 pith_error *error) {
+    char *copy = malloc(size > 0 ? size : 1); /* of its own, so that reading beyond is seen */
+    if (copy == NULL) {
+        give_up(name, "no memory");
+    }
+    if (size > 0) {
+        memcpy(copy, text, size);
+    }
+    pith_status status = pith_vocab_from_json(out, copy, size, name, allocator, error);
+    free(copy);
+    return status;
+}
+
+pith_status test_vocab_from_wordpiece(pith_vocab_file *out, const char *lines, size_t size,
+                                      const char *name, const char *config, size_t config_size,
+                                      const char *map, size_t map_size,
+                                      const pith_allocator *allocator, pith_error *error) {
+    document documents[2];
+    allocator = pith_allocator_or_default(allocator);
+    pith_status status = read_document(&documents[0], config, config_size, name, allocator, error);
+    documents[1] = (document){NULL, {NULL}};
+    if (status == PITH_OK) {
+        status = read_document(&documents[1], map, map_size, name, allocator, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_vocab_from_wordpiece(out, lines, size, name, documents[0].root,
+                                           documents[1].root, allocator, error);
+    }
+    pith_release(allocator, documents[0].copy);
+    pith_release(allocator, documents[1].copy);
+    return status;
+}
+
+pith_status test_vocab_add_tokens(pith_vocab_file *file, const char *config, size_t config_size,
+                                  const char *added, size_t added_size, const char *name,
+                                  pith_error *error) {
+    document documents[2];
+    const pith_allocator *allocator = file->allocator;
+    pith_status status = read_document(&documents[0], config, config_size, name, allocator, error);
+    documents[1] = (document){NULL, {NULL}};
+    if (status == PITH_OK) {
+        status = read_document(&documents[1], added, added_size, name, allocator, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_vocab_add_tokens(file, documents[0].root, documents[1].root, name, error);
+    }
+    pith_release(allocator, documents[0].copy);
+    pith_release(allocator, documents[1].copy);
+    return status;
+}
+
+/* ---- Tokenizers ------------------------------------------------------------------------------ */
+
 static void open_vocab(test_tokenizer *out, const char *what) {
     pith_error error = {0};
     if (pith_tokenizer_new(&out->tokenizer, &out->file.vocab, NULL, &error) != PITH_OK) {
@@ -35,10 +106,10 @@ static pith_status read_wordpiece(test_tokenizer *out, const char *relative, con
     const char *path = test_root(relative);
     char *config = read_beside(path, "tokenizer_config.json", &config_size);
     char *map = read_beside(path, "special_tokens_map.json", &map_size);
-    pith_status status = pith_vocab_from_wordpiece(&out->file, data, size, relative, config,
+    pith_status status = test_vocab_from_wordpiece(&out->file, data, size, relative, config,
                                                    config_size, map, map_size, NULL, error);
     if (status == PITH_OK) {
-        status = pith_vocab_add_tokens(&out->file, config, config_size, NULL, 0, relative, error);
+        status = test_vocab_add_tokens(&out->file, config, config_size, NULL, 0, relative, error);
     }
     free(config);
     free(map);
@@ -56,7 +127,7 @@ void test_tokenizer_open(test_tokenizer *out, const char *relative) {
     } else if (ending != NULL && strcmp(ending, ".txt") == 0) {
         status = read_wordpiece(out, relative, data, size, &error);
     } else {
-        status = pith_vocab_from_json(&out->file, data, size, relative, NULL, &error);
+        status = test_vocab_from_json(&out->file, data, size, relative, NULL, &error);
     }
     free(data);
     if (status != PITH_OK) {
@@ -67,7 +138,7 @@ void test_tokenizer_open(test_tokenizer *out, const char *relative) {
 
 void test_tokenizer_open_json(test_tokenizer *out, const char *text) {
     pith_error error = {0};
-    if (pith_vocab_from_json(&out->file, text, strlen(text), "text", NULL, &error) != PITH_OK) {
+    if (test_vocab_from_json(&out->file, text, strlen(text), "text", NULL, &error) != PITH_OK) {
         give_up(text, error.message);
     }
     open_vocab(out, text);

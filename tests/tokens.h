@@ -7,6 +7,19 @@
 
 #include <jansson.h>
 
+/* The parsers of tokenizer/vocab.h for texts that must not change; `allocator` may be NULL. An
+ * optional text is NULL when there is none. */
+pith_status test_vocab_from_json(pith_vocab_file *out, const char *text, size_t size,
+                                 const char *name, const pith_allocator *allocator,
+                                 pith_error *error);
+pith_status test_vocab_from_wordpiece(pith_vocab_file *out, const char *lines, size_t size,
+                                      const char *name, const char *config, size_t config_size,
+                                      const char *map, size_t map_size,
+                                      const pith_allocator *allocator, pith_error *error);
+pith_status test_vocab_add_tokens(pith_vocab_file *file, const char *config, size_t config_size,
+                                  const char *added, size_t added_size, const char *name,
+                                  pith_error *error);
+
 typedef struct test_tokenizer {
     pith_vocab_file file;
     pith_tokenizer *tokenizer;

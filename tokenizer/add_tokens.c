@@ -11,8 +11,8 @@
 
 /* One declaration. */
 typedef struct declared {
-    const char *text; /* owned by the JSON document; NULL: none for this id */
-    size_t n_bytes;
+    const char *text; /* in the JSON document */
+    uint32_t n_bytes;
     uint8_t flags;
 } declared;
 
@@ -21,70 +21,44 @@ typedef struct laying {
     pith_error *error;
     const pith_allocator *allocator;
     const pith_vocab *vocab;
-    declared *tokens; /* [n] by id */
-    size_t n;         /* pieces of the new vocabulary */
-    size_t capacity;
+    declared *tokens; /* [n_tokens], of different ids */
+    size_t n_tokens;
+    uint32_t *of_id; /* [end]: index + 1 of the declaration, 0: none */
+    size_t end;      /* the vocabulary and one id for each declaration: what lies beyond it leaves
+                        some id out */
+    size_t n;        /* pieces of the new vocabulary; `end` when an id lies beyond */
 } laying;
 
 static pith_status no_memory(const laying *l) {
     return pith_fail(l->error, PITH_ERROR_MEMORY, "%s: no memory for added tokens", l->name);
 }
 
-static pith_status load(const laying *l, const char *text, size_t size, size_t flags,
-                        json_t **out) {
-    json_error_t problem;
-    *out = NULL;
-    if (text == NULL) {
-        return PITH_OK;
-    }
-    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | flags, &problem);
-    if (*out == NULL && problem.text[0] == '\0') {
-        return no_memory(l);
-    }
-    if (!json_is_object(*out)) {
-        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: line %d: %s", l->name,
-                         *out == NULL ? problem.line : 1,
-                         *out == NULL ? problem.text : "not a JSON object");
-    }
-    return PITH_OK;
+static const declared *find_declared(const laying *l, size_t id) {
+    return l->of_id[id] != 0 ? &l->tokens[l->of_id[id] - 1] : NULL;
 }
 
-/* Room for the id; ids without a declaration keep what the vocabulary has. */
-static pith_status reserve(laying *l, size_t id) {
+static pith_status declare(laying *l, size_t id, const char *text, size_t n, uint8_t flags) {
     if (id >= PITH_VOCAB_MAX_PIECES) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: added token id %zu, the limit is %d",
                          l->name, id, PITH_VOCAB_MAX_PIECES - 1);
     }
-    if (id >= l->capacity) {
-        size_t capacity = id + 1 > 2 * l->capacity ? id + 1 : 2 * l->capacity;
-        declared *tokens = pith_reallocate(l->allocator, l->tokens, capacity, sizeof *tokens);
-        if (tokens == NULL) {
-            return no_memory(l);
-        }
-        memset(tokens + l->capacity, 0, (capacity - l->capacity) * sizeof *tokens);
-        l->tokens = tokens;
-        l->capacity = capacity;
+    if (n == 0) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: added token %zu is empty", l->name, id);
+    }
+    if (id >= l->end) {
+        l->n = l->end;
+        return PITH_OK;
     }
     l->n = id >= l->n ? id + 1 : l->n;
-    return PITH_OK;
-}
-
-static pith_status declare(laying *l, size_t id, const char *text, size_t n, uint8_t flags) {
-    pith_status status = reserve(l, id);
     if (l->vocab->kind != PITH_TOKENIZER_WORDPIECE) {
         flags &= (uint8_t)~PITH_ADDED_NORMALIZED; /* nothing normalises there */
     } else if (id >= l->vocab->n_pieces) {
         flags |= PITH_ADDED_BEYOND;
     }
-    if (status != PITH_OK) {
-        return status;
-    }
-    declared *token = &l->tokens[id];
-    if (n == 0) {
-        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: added token %zu is empty", l->name, id);
-    }
-    if (token->text == NULL) {
-        *token = (declared){.text = text, .n_bytes = n, .flags = flags};
+    const declared *token = find_declared(l, id);
+    if (token == NULL) {
+        l->tokens[l->n_tokens] = (declared){text, (uint32_t)n, flags};
+        l->of_id[id] = (uint32_t)++l->n_tokens;
     } else if (token->n_bytes != n || memcmp(token->text, text, n) != 0) {
         return pith_fail(l->error, PITH_ERROR_FORMAT,
                          "%s: added token %zu is both \"%.60s\" and \"%.60s\"", l->name, id,
@@ -95,30 +69,24 @@ static pith_status declare(laying *l, size_t id, const char *text, size_t n, uin
 
 /* ---- The two documents ----------------------------------------------------------------------- */
 
-static pith_status read_config(laying *l, json_t *config) {
-    json_t *decoder = json_object_get(config, "added_tokens_decoder");
-    if (decoder != NULL && !json_is_object(decoder)) {
-        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: added_tokens_decoder is not an object",
-                         l->name);
-    }
-    for (void *i = json_object_iter(decoder); i != NULL; i = json_object_iter_next(decoder, i)) {
-        const char *key = json_object_iter_key(i);
-        const json_t *token = json_object_iter_value(i);
-        const json_t *content = json_object_get(token, "content");
-        size_t n_digits = strspn(key, "0123456789");
-        if (n_digits == 0 || n_digits > 9 || key[n_digits] != '\0') {
+static pith_status read_config(laying *l, pith_json decoder) {
+    pith_json_walk walk = pith_json_begin(decoder);
+    while (pith_json_next(&walk)) {
+        pith_json content = pith_json_get(walk.value, "content");
+        size_t n_digits = strspn(walk.key, "0123456789");
+        if (n_digits == 0 || n_digits > 9 || n_digits != walk.key_size) {
             return pith_fail(l->error, PITH_ERROR_FORMAT,
-                             "%s: added_tokens_decoder has the id \"%.60s\"", l->name, key);
+                             "%s: added_tokens_decoder has the id \"%.60s\"", l->name, walk.key);
         }
-        if (!json_is_string(content)) {
+        if (!pith_json_is(content, PITH_JSON_STRING)) {
             return pith_fail(l->error, PITH_ERROR_FORMAT,
-                             "%s: added token %s has no content string", l->name, key);
+                             "%s: added token %s has no content string", l->name, walk.key);
         }
         uint8_t flags;
-        pith_status status = pith_hf_flags(token, l->name, &flags, l->error);
+        pith_status status = pith_hf_flags(walk.value, l->name, &flags, l->error);
         if (status == PITH_OK) {
-            status = declare(l, strtoul(key, NULL, 10), json_string_value(content),
-                             json_string_length(content), flags);
+            status = declare(l, strtoul(walk.key, NULL, 10), pith_json_text(content),
+                             pith_json_text_size(content), flags);
         }
         if (status != PITH_OK) {
             return status;
@@ -127,21 +95,48 @@ static pith_status read_config(laying *l, json_t *config) {
     return PITH_OK;
 }
 
-static pith_status read_added(laying *l, json_t *added) {
-    for (void *i = json_object_iter(added); i != NULL; i = json_object_iter_next(added, i)) {
-        const char *text = json_object_iter_key(i);
-        const json_t *id = json_object_iter_value(i);
-        if (!json_is_integer(id) || json_integer_value(id) < 0) {
+static pith_status read_added(laying *l, pith_json added) {
+    pith_json_walk walk = pith_json_begin(added);
+    while (pith_json_next(&walk)) {
+        size_t id;
+        if (!pith_json_count(walk.value, &id)) {
             return pith_fail(l->error, PITH_ERROR_FORMAT,
-                             "%s: the id of added token \"%.60s\" is not a number", l->name, text);
+                             "%s: the id of added token \"%.60s\" is not a number", l->name,
+                             walk.key);
         }
-        pith_status status =
-            declare(l, (size_t)json_integer_value(id), text, strlen(text), PITH_ADDED_NORMALIZED);
+        pith_status status = declare(l, id, walk.key, walk.key_size, PITH_ADDED_NORMALIZED);
         if (status != PITH_OK) {
             return status;
         }
     }
     return PITH_OK;
+}
+
+static pith_status read_documents(laying *l, pith_json config, pith_json added) {
+    const pith_json documents[] = {config, added};
+    for (size_t i = 0; i < 2; i++) {
+        if (documents[i].at != NULL && !pith_json_is(documents[i], PITH_JSON_OBJECT)) {
+            return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: not a JSON object", l->name);
+        }
+    }
+    pith_json decoder = pith_json_get(config, "added_tokens_decoder");
+    if (decoder.at != NULL && !pith_json_is(decoder, PITH_JSON_OBJECT)) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: added_tokens_decoder is not an object",
+                         l->name);
+    }
+    size_t n = pith_json_size(decoder) + pith_json_size(added);
+    if (n > PITH_VOCAB_MAX_PIECES) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: %zu added tokens, the limit is %d",
+                         l->name, n, PITH_VOCAB_MAX_PIECES);
+    }
+    l->end += n;
+    l->tokens = pith_allocate(l->allocator, n, sizeof *l->tokens);
+    l->of_id = pith_allocate_zeroed(l->allocator, l->end, sizeof *l->of_id);
+    if (l->tokens == NULL || l->of_id == NULL) {
+        return no_memory(l);
+    }
+    pith_status status = read_config(l, decoder);
+    return status == PITH_OK ? read_added(l, added) : status;
 }
 
 /* ---- The new vocabulary ---------------------------------------------------------------------- */
@@ -153,15 +148,15 @@ static const char *old_text(const pith_vocab *v, size_t id, size_t *n) {
 
 /* Ordinary and byte pieces cannot be spelled anew: text is merged to them. */
 static pith_status check_declared(const laying *l, size_t id) {
-    const declared *token = id < l->capacity ? &l->tokens[id] : NULL;
+    const declared *token = find_declared(l, id);
     if (id >= l->vocab->n_pieces) {
-        bool there = token != NULL && token->text != NULL;
-        return there ? PITH_OK
-                     : pith_fail(l->error, PITH_ERROR_FORMAT,
-                                 "%s: added tokens leave out id %zu, behind a vocabulary of %zu",
-                                 l->name, id, l->vocab->n_pieces);
+        return token != NULL
+                   ? PITH_OK
+                   : pith_fail(l->error, PITH_ERROR_FORMAT,
+                               "%s: added tokens leave out id %zu, behind a vocabulary of %zu",
+                               l->name, id, l->vocab->n_pieces);
     }
-    if (token == NULL || token->text == NULL) {
+    if (token == NULL) {
         return PITH_OK;
     }
     size_t n;
@@ -195,8 +190,8 @@ typedef struct arrays {
 
 static pith_status allocate_arrays(const laying *l, arrays *a) {
     size_t total = l->vocab->n_bytes;
-    for (size_t id = 0; id < l->capacity; id++) {
-        total += l->tokens[id].n_bytes; /* an old spelling that is replaced leaves room unused */
+    for (size_t i = 0; i < l->n_tokens; i++) {
+        total += l->tokens[i].n_bytes; /* an old spelling that is replaced leaves room unused */
     }
     if (total > PITH_VOCAB_MAX_BYTES) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: %zu bytes of tokens, more than %d",
@@ -219,9 +214,9 @@ static void fill_arrays(const laying *l, arrays *a) {
     const pith_vocab *v = l->vocab;
     for (size_t id = 0; id < l->n; id++) {
         bool old = id < v->n_pieces;
-        bool given = id < l->capacity && l->tokens[id].text != NULL;
-        size_t n = given ? l->tokens[id].n_bytes : 0;
-        const char *text = given ? l->tokens[id].text : old_text(v, id, &n);
+        const declared *token = find_declared(l, id);
+        size_t n = token != NULL ? token->n_bytes : 0;
+        const char *text = token != NULL ? token->text : old_text(v, id, &n);
         a->offsets[id] = (uint32_t)a->n_bytes;
         memcpy(a->bytes + a->n_bytes, text, n);
         a->n_bytes += n;
@@ -229,8 +224,8 @@ static void fill_arrays(const laying *l, arrays *a) {
             a->scores[id] = v->scores[id];
         }
         uint8_t type = old ? v->types[id] : PITH_PIECE_UNUSED;
-        a->types[id] = given ? declared_type(type, l->tokens[id].flags) : type;
-        a->added[id] = given ? l->tokens[id].flags : v->added[id];
+        a->types[id] = token != NULL ? declared_type(type, token->flags) : type;
+        a->added[id] = token != NULL ? token->flags : v->added[id];
     }
     a->offsets[l->n] = (uint32_t)a->n_bytes;
 }
@@ -284,36 +279,23 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
     return PITH_OK;
 }
 
-pith_status pith_vocab_add_tokens(pith_vocab_file *file, const char *config_text,
-                                  size_t config_size, const char *added_text, size_t added_size,
+pith_status pith_vocab_add_tokens(pith_vocab_file *file, pith_json config, pith_json added,
                                   const char *name, pith_error *error) {
     laying l = {
         .name = name,
         .error = error,
         .allocator = file->allocator,
         .vocab = &file->vocab,
+        .end = file->vocab.n_pieces,
         .n = file->vocab.n_pieces,
     };
-    json_t *config = NULL;
-    json_t *added = NULL;
-    /* model_max_length may be a number beyond 64 bits; no number matters here. */
-    pith_status status = load(&l, config_text, config_size, JSON_DECODE_INT_AS_REAL, &config);
+    pith_status status = read_documents(&l, config, added);
     if (status == PITH_OK) {
-        status = load(&l, added_text, added_size, 0, &added);
-    }
-    if (status == PITH_OK) {
-        status = read_config(&l, config);
-    }
-    if (status == PITH_OK) {
-        status = read_added(&l, added);
-    }
-    if (status == PITH_OK) {
-        const json_t *add_bos = json_object_get(config, "add_bos_token");
-        bool given = json_is_boolean(add_bos);
-        status = lay_over(&l, file, given ? json_is_true(add_bos) : file->vocab.add_bos);
+        bool add_bos = file->vocab.add_bos;
+        pith_json_bool(pith_json_get(config, "add_bos_token"), &add_bos);
+        status = lay_over(&l, file, add_bos);
     }
     pith_release(l.allocator, l.tokens);
-    json_decref(config);
-    json_decref(added);
+    pith_release(l.allocator, l.of_id);
     return status;
 }

@@ -3,32 +3,43 @@
 #define PITH_TOKENIZER_HF_JSON_H
 
 #include "base/bytes.h"
+#include "base/json.h"
 #include "tokenizer/vocab.h"
 
-#include <jansson.h>
+/* The document's members that matter, found once: to look one up in a large object is to walk over
+ * all that lies before it. */
+typedef struct pith_hf_root {
+    pith_json model, normalizer, pre_tokenizer, post_processor, decoder, added_tokens;
+} pith_hf_root;
 
-/* One id. */
-typedef struct pith_hf_piece {
-    const char *text; /* owned by the JSON document; NULL: nothing has this id */
-    size_t n_bytes;
-    uint8_t type;
-    uint8_t added;
-    bool literal; /* byte-level BPE: spelled with characters outside GPT-2's byte alphabet, so that
-                     it stands for its own spelling and no text can be merged to it */
-} pith_hf_piece;
+/* The same of "model". */
+typedef struct pith_hf_model {
+    pith_json type, vocab, merges, unk_token, dropout;
+    pith_json byte_fallback, fuse_unk, ignore_merges;
+    pith_json continuing_subword_prefix, end_of_word_suffix, max_input_chars_per_word;
+} pith_hf_model;
 
 typedef struct pith_hf {
     const char *name; /* of the file */
     const pith_allocator *allocator;
     pith_error *error;
-    json_t *root;
-    const json_t *model;
-    pith_vocab settings;   /* kind and settings; arrays come last */
-    bool has_normalizer;   /* so that `normalized` of an added token means something */
-    pith_bytes pattern;    /* empty: none */
-    pith_hf_piece *pieces; /* [n_pieces] */
+    pith_hf_root root;
+    pith_hf_model model;
+    pith_vocab settings; /* kind and settings; arrays come last */
+    bool has_normalizer; /* so that `normalized` of an added token means something */
+    pith_bytes pattern;  /* empty: none */
+
     size_t n_pieces;
+    uint32_t *offsets; /* [n_pieces + 1] into bytes */
+    char *bytes;
+    uint8_t *types;   /* [n_pieces]; 0: neither the model nor an added token has this id */
+    uint8_t *added;   /* [n_pieces] */
+    uint32_t *merges; /* [n_merges, 3] */
+    size_t n_merges;
 } pith_hf;
+
+/* Finds the members of hf->root and hf->model. */
+void pith_hf_find_parts(pith_hf *hf, pith_json document);
 
 /* The parts of hf_json_parts.c; each reads one section of the document into hf->settings.
  * Errors: FORMAT, MEMORY, UNSUPPORTED by name. */
@@ -46,23 +57,38 @@ pith_status pith_hf_read_bert_post_processor(pith_hf *hf);
 /* What both share. */
 pith_status pith_hf_unsupported(const pith_hf *hf, const char *section, const char *what);
 pith_status pith_hf_malformed(const pith_hf *hf, const char *section, const char *what);
-bool pith_hf_is_text(const json_t *value, const char *text);
-bool pith_hf_is_number(const json_t *value, json_int_t number);
-const char *pith_hf_type_of(const json_t *component); /* its "type", never NULL */
-bool pith_hf_has_type(const json_t *component, const char *type);
-/* The i-th step of a section: of the list `list_key` of a Sequence, or the section itself; NULL
- * after the last one. */
-const json_t *pith_hf_step_of(const json_t *section, const char *list_key, size_t i);
+bool pith_hf_is_number(pith_json value, int64_t number);
+const char *pith_hf_type_of(pith_json component); /* its "type", never NULL */
+bool pith_hf_has_type(pith_json component, const char *type);
+
+/* The steps of a section: those in the list `list_key` of a Sequence, or the section itself; none
+ * when it is absent or null. */
+typedef struct pith_hf_steps {
+    pith_json step; /* after pith_hf_next_step returned true */
+    pith_json single;
+    pith_json_walk walk;
+} pith_hf_steps;
+
+pith_hf_steps pith_hf_steps_of(pith_json section, const char *list_key);
+bool pith_hf_next_step(pith_hf_steps *steps);
+
+/* An id within the vocabulary. */
+bool pith_hf_read_id(const pith_hf *hf, pith_json value, int32_t *out);
+
 /* The id of a token that a TemplateProcessing names. Errors: FORMAT. */
-pith_status pith_hf_template_id(const pith_hf *hf, const json_t *template, const json_t *token,
+pith_status pith_hf_template_id(const pith_hf *hf, pith_json template, pith_json token,
                                 int32_t *out);
 
-/* Reads a member that is true or false; `fallback` when it is missing or null. Errors: FORMAT. */
-pith_status pith_hf_bool(const json_t *object, const char *key, bool fallback, const char *name,
+/* The value, if it is an array: for walks that must not go through an object. */
+pith_json pith_hf_array(pith_json value);
+
+/* Reads the member `key`, which is true or false; `fallback` when it is absent or null.
+ * Errors: FORMAT. */
+pith_status pith_hf_bool(pith_json value, const char *key, bool fallback, const char *name,
                          bool *out, pith_error *error);
 
 /* Reads the flags of an added token (PITH_ADDED_*). Errors: FORMAT. */
-pith_status pith_hf_flags(const json_t *token, const char *name, uint8_t *out, pith_error *error);
+pith_status pith_hf_flags(pith_json token, const char *name, uint8_t *out, pith_error *error);
 
 /* Writes in PCRE2's language (with UTF, UCP and \n as newline) what a regular expression means in
  * Oniguruma's, which Hugging Face's tokenizers use. Appends to `out`.

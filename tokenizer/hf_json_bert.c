@@ -12,55 +12,55 @@ enum { DEFAULT_WORD_CHARS = 100 };
 
 /* The only step of a section; UNSUPPORTED when there is none, more than one, or one of another
  * type. */
-static pith_status only_step(const pith_hf *hf, const char *section, const char *list_key,
-                             const char *type, const json_t **out) {
-    const json_t *value = json_object_get(hf->root, section);
-    const json_t *step = pith_hf_step_of(value, list_key, 0);
-    if (step == NULL) {
-        return pith_hf_unsupported(hf, section, "none for WordPiece");
+static pith_status only_step(const pith_hf *hf, const char *name, pith_json section,
+                             const char *list_key, const char *type, pith_json *out) {
+    pith_hf_steps steps = pith_hf_steps_of(section, list_key);
+    if (!pith_hf_next_step(&steps)) {
+        return pith_hf_unsupported(hf, name, "none for WordPiece");
     }
+    pith_json step = steps.step;
     if (!pith_hf_has_type(step, type)) {
-        return pith_hf_unsupported(hf, section, pith_hf_type_of(step));
+        return pith_hf_unsupported(hf, name, pith_hf_type_of(step));
     }
-    const json_t *next = pith_hf_step_of(value, list_key, 1);
-    if (next != NULL) {
-        return pith_hf_unsupported(hf, section, pith_hf_type_of(next));
+    if (pith_hf_next_step(&steps)) {
+        return pith_hf_unsupported(hf, name, pith_hf_type_of(steps.step));
     }
     *out = step;
     return PITH_OK;
 }
 
 static pith_status read_model(pith_hf *hf) {
-    const json_t *prefix = json_object_get(hf->model, "continuing_subword_prefix");
-    const json_t *longest = json_object_get(hf->model, "max_input_chars_per_word");
-    if (prefix != NULL && !pith_hf_is_text(prefix, PREFIX)) {
+    const pith_hf_model *m = &hf->model;
+    pith_json prefix = m->continuing_subword_prefix;
+    pith_json longest = m->max_input_chars_per_word;
+    if (prefix.at != NULL && !pith_json_is_text(prefix, PREFIX)) {
         return pith_hf_unsupported(hf, "model", "WordPiece with another prefix than " PREFIX);
     }
-    if (!json_is_string(json_object_get(hf->model, "unk_token"))) {
+    if (!pith_json_is(m->unk_token, PITH_JSON_STRING)) {
         return pith_hf_malformed(hf, "model", "WordPiece without unk_token");
     }
     hf->settings.max_word_chars = DEFAULT_WORD_CHARS;
-    if (longest != NULL) {
-        json_int_t n = json_integer_value(longest);
-        if (!json_is_integer(longest) || n < 1) {
+    if (longest.at != NULL) {
+        size_t n;
+        if (!pith_json_count(longest, &n) || n < 1) {
             return pith_hf_malformed(hf, "model",
                                      "max_input_chars_per_word is not a positive number");
         }
         if (n > PITH_VOCAB_MAX_WORD_CHARS) {
             return pith_hf_unsupported(hf, "model", "WordPiece with words over 1024 characters");
         }
-        hf->settings.max_word_chars = (size_t)n;
+        hf->settings.max_word_chars = n;
     }
     return PITH_OK;
 }
 
 static pith_status read_normalizer(pith_hf *hf) {
-    const json_t *section = json_object_get(hf->root, "normalizer");
-    if (section == NULL || json_is_null(section)) {
+    if (pith_json_is_none(hf->root.normalizer)) {
         return PITH_OK; /* text is taken as it is */
     }
-    const json_t *step;
-    pith_status status = only_step(hf, "normalizer", "normalizers", "BertNormalizer", &step);
+    pith_json step;
+    pith_status status =
+        only_step(hf, "normalizer", hf->root.normalizer, "normalizers", "BertNormalizer", &step);
     if (status != PITH_OK) {
         return status;
     }
@@ -74,40 +74,44 @@ static pith_status read_normalizer(pith_hf *hf) {
         {"lowercase", &hf->settings.lowercase},
     };
     for (size_t i = 0; status == PITH_OK && i < sizeof flags / sizeof flags[0]; i++) {
-        status = pith_hf_bool(step, flags[i].key, true, hf->name, flags[i].flag, hf->error);
+        status = pith_hf_bool(pith_json_get(step, flags[i].key), flags[i].key, true, hf->name,
+                              flags[i].flag, hf->error);
     }
     if (status == PITH_OK) {
-        status = pith_hf_bool(step, "strip_accents", hf->settings.lowercase, hf->name,
-                              &hf->settings.strip_accents, hf->error);
+        status =
+            pith_hf_bool(pith_json_get(step, "strip_accents"), "strip_accents",
+                         hf->settings.lowercase, hf->name, &hf->settings.strip_accents, hf->error);
     }
     return status;
 }
 
 static pith_status check_decoder(pith_hf *hf) {
-    const json_t *step;
-    pith_status status = only_step(hf, "decoder", "decoders", "WordPiece", &step);
+    pith_json step;
+    pith_status status = only_step(hf, "decoder", hf->root.decoder, "decoders", "WordPiece", &step);
     bool clean = true;
     if (status == PITH_OK) {
-        status = pith_hf_bool(step, "cleanup", true, hf->name, &clean, hf->error);
+        status = pith_hf_bool(pith_json_get(step, "cleanup"), "cleanup", true, hf->name, &clean,
+                              hf->error);
     }
     if (status != PITH_OK) {
         return status;
     }
-    const json_t *prefix = json_object_get(step, "prefix");
-    if (prefix != NULL && !pith_hf_is_text(prefix, PREFIX)) {
+    pith_json prefix = pith_json_get(step, "prefix");
+    if (prefix.at != NULL && !pith_json_is_text(prefix, PREFIX)) {
         return pith_hf_unsupported(hf, "decoder", "WordPiece with another prefix than " PREFIX);
     }
     return clean ? PITH_OK : pith_hf_unsupported(hf, "decoder", "WordPiece without cleanup");
 }
 
 pith_status pith_hf_read_bert(pith_hf *hf) {
-    const json_t *step;
+    pith_json step;
     pith_status status = read_model(hf);
     if (status == PITH_OK) {
         status = read_normalizer(hf);
     }
     if (status == PITH_OK) {
-        status = only_step(hf, "pre_tokenizer", "pretokenizers", "BertPreTokenizer", &step);
+        status = only_step(hf, "pre_tokenizer", hf->root.pre_tokenizer, "pretokenizers",
+                           "BertPreTokenizer", &step);
     }
     return status == PITH_OK ? check_decoder(hf) : status;
 }
@@ -117,24 +121,25 @@ pith_status pith_hf_read_bert(pith_hf *hf) {
 /* One place of a template: a special token (sequence NULL) or a text, and its token type. */
 typedef struct place {
     const char *sequence;
-    json_int_t type_id;
+    int64_t type_id;
 } place;
 
 /* Compares a template with what BERT has; the ids of its special tokens go to ids, in order. */
-static pith_status match_template(const pith_hf *hf, const json_t *template, const char *key,
+static pith_status match_template(const pith_hf *hf, pith_json template, const char *key,
                                   const place *places, size_t n, int32_t *ids) {
-    const json_t *items = json_object_get(template, key);
-    bool same = json_array_size(items) == n;
+    pith_json items = pith_hf_array(pith_json_get(template, key));
+    bool same = pith_json_size(items) == n;
     size_t n_ids = 0;
     for (size_t i = 0; i < n && same; i++) {
-        const json_t *item = json_array_get(items, i);
-        const json_t *token = json_object_get(item, "SpecialToken");
-        const json_t *sequence = json_object_get(item, "Sequence");
-        const json_t *found = places[i].sequence != NULL ? sequence : token;
-        same = found != NULL &&
-               pith_hf_is_number(json_object_get(found, "type_id"), places[i].type_id) &&
-               (token != NULL || pith_hf_is_text(json_object_get(found, "id"), places[i].sequence));
-        if (same && token != NULL) {
+        pith_json item = pith_json_at(items, i);
+        pith_json token = pith_json_get(item, "SpecialToken");
+        pith_json sequence = pith_json_get(item, "Sequence");
+        pith_json found = places[i].sequence != NULL ? sequence : token;
+        same =
+            found.at != NULL &&
+            pith_hf_is_number(pith_json_get(found, "type_id"), places[i].type_id) &&
+            (token.at != NULL || pith_json_is_text(pith_json_get(found, "id"), places[i].sequence));
+        if (same && token.at != NULL) {
             pith_status status = pith_hf_template_id(hf, template, token, &ids[n_ids++]);
             if (status != PITH_OK) {
                 return status;
@@ -146,7 +151,7 @@ static pith_status match_template(const pith_hf *hf, const json_t *template, con
                                       "TemplateProcessing unlike [CLS] A [SEP] B [SEP]");
 }
 
-static pith_status read_template(pith_hf *hf, const json_t *template) {
+static pith_status read_template(pith_hf *hf, pith_json template) {
     static const place single[] = {{NULL, 0}, {"A", 0}, {NULL, 0}};
     static const place pair[] = {{NULL, 0}, {"A", 0}, {NULL, 0}, {"B", 1}, {NULL, 1}};
     int32_t one[3] = {-1, -1, -1};
@@ -168,28 +173,27 @@ static pith_status read_template(pith_hf *hf, const json_t *template) {
 }
 
 /* BertProcessing: "cls" and "sep" are ["[CLS]", 101]. */
-static pith_status read_processing(pith_hf *hf, const json_t *step) {
+static pith_status read_processing(pith_hf *hf, pith_json step) {
     const struct {
         const char *key;
         int32_t *id;
     } tokens[] = {{"cls", &hf->settings.bos}, {"sep", &hf->settings.eos}};
     for (size_t i = 0; i < 2; i++) {
-        const json_t *id = json_array_get(json_object_get(step, tokens[i].key), 1);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
-            json_integer_value(id) >= (json_int_t)hf->n_pieces) {
+        if (!pith_hf_read_id(hf, pith_json_at(pith_json_get(step, tokens[i].key), 1),
+                             tokens[i].id)) {
             return pith_hf_malformed(hf, "post_processor",
                                      "\"cls\" or \"sep\" has no id in the vocabulary");
         }
-        *tokens[i].id = (int32_t)json_integer_value(id);
     }
     return PITH_OK;
 }
 
 pith_status pith_hf_read_bert_post_processor(pith_hf *hf) {
-    const json_t *section = json_object_get(hf->root, "post_processor");
-    const json_t *step = pith_hf_step_of(section, "processors", 0);
-    bool old = step != NULL && pith_hf_has_type(step, "BertProcessing");
-    pith_status status = only_step(hf, "post_processor", "processors",
+    pith_json section = hf->root.post_processor;
+    pith_hf_steps steps = pith_hf_steps_of(section, "processors");
+    bool old = pith_hf_next_step(&steps) && pith_hf_has_type(steps.step, "BertProcessing");
+    pith_json step;
+    pith_status status = only_step(hf, "post_processor", section, "processors",
                                    old ? "BertProcessing" : "TemplateProcessing", &step);
     if (status != PITH_OK) {
         return status;

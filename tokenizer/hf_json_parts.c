@@ -28,17 +28,17 @@ pith_status pith_hf_malformed(const pith_hf *hf, const char *section, const char
     return pith_fail(hf->error, PITH_ERROR_FORMAT, "%s: %s: %s", hf->name, section, what);
 }
 
-pith_status pith_hf_bool(const json_t *object, const char *key, bool fallback, const char *name,
+pith_status pith_hf_bool(pith_json value, const char *key, bool fallback, const char *name,
                          bool *out, pith_error *error) {
-    const json_t *value = json_object_get(object, key);
-    if (value != NULL && !json_is_null(value) && !json_is_boolean(value)) {
+    bool found = fallback;
+    if (!pith_json_is_none(value) && !pith_json_bool(value, &found)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: \"%s\" is not true or false", name, key);
     }
-    *out = json_is_boolean(value) ? json_is_true(value) : fallback;
+    *out = found;
     return PITH_OK;
 }
 
-pith_status pith_hf_flags(const json_t *token, const char *name, uint8_t *out, pith_error *error) {
+pith_status pith_hf_flags(pith_json token, const char *name, uint8_t *out, pith_error *error) {
     static const struct {
         const char *key;
         uint8_t flag;
@@ -50,7 +50,8 @@ pith_status pith_hf_flags(const json_t *token, const char *name, uint8_t *out, p
     uint8_t all = 0;
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         bool set;
-        pith_status status = pith_hf_bool(token, flags[i].key, false, name, &set, error);
+        pith_status status = pith_hf_bool(pith_json_get(token, flags[i].key), flags[i].key, false,
+                                          name, &set, error);
         if (status != PITH_OK) {
             return status;
         }
@@ -61,64 +62,115 @@ pith_status pith_hf_flags(const json_t *token, const char *name, uint8_t *out, p
 }
 
 /* A flag of one step of the pipeline. */
-static pith_status read_bool(const pith_hf *hf, const json_t *step, const char *key, bool fallback,
+static pith_status read_bool(const pith_hf *hf, pith_json step, const char *key, bool fallback,
                              bool *out) {
-    return pith_hf_bool(step, key, fallback, hf->name, out, hf->error);
+    return pith_hf_bool(pith_json_get(step, key), key, fallback, hf->name, out, hf->error);
 }
 
-bool pith_hf_is_text(const json_t *value, const char *text) {
-    return json_is_string(value) && json_string_length(value) == strlen(text) &&
-           memcmp(json_string_value(value), text, strlen(text)) == 0;
+bool pith_hf_is_number(pith_json value, int64_t number) {
+    int64_t found;
+    return pith_json_integer(value, &found) && found == number;
 }
 
-bool pith_hf_is_number(const json_t *value, json_int_t number) {
-    return json_is_integer(value) && json_integer_value(value) == number;
-}
-
-/* The "type" of a component, never NULL. */
-const char *pith_hf_type_of(const json_t *component) {
-    const char *type = json_string_value(json_object_get(component, "type"));
+const char *pith_hf_type_of(pith_json component) {
+    const char *type = pith_json_text(pith_json_get(component, "type"));
     return type != NULL ? type : "(no type)";
 }
 
-bool pith_hf_has_type(const json_t *component, const char *type) {
-    return strcmp(pith_hf_type_of(component), type) == 0;
+bool pith_hf_has_type(pith_json component, const char *type) {
+    return pith_json_is_text(pith_json_get(component, "type"), type);
 }
 
-/* The i-th step of a section: of the list `list_key` of a Sequence, or the section itself; NULL
- * after the last one. */
-const json_t *pith_hf_step_of(const json_t *section, const char *list_key, size_t i) {
-    if (section == NULL || json_is_null(section)) {
-        return NULL;
-    }
+pith_json pith_hf_array(pith_json value) {
+    return pith_json_is(value, PITH_JSON_ARRAY) ? value : (pith_json){NULL};
+}
+
+pith_hf_steps pith_hf_steps_of(pith_json section, const char *list_key) {
     if (pith_hf_has_type(section, "Sequence")) {
-        return json_array_get(json_object_get(section, list_key), i);
+        pith_json list = pith_hf_array(pith_json_get(section, list_key));
+        return (pith_hf_steps){.walk = pith_json_begin(list)};
     }
-    return i == 0 ? section : NULL;
+    return (pith_hf_steps){.single = pith_json_is_none(section) ? (pith_json){NULL} : section};
+}
+
+bool pith_hf_next_step(pith_hf_steps *steps) {
+    if (steps->single.at != NULL) {
+        steps->step = steps->single;
+        steps->single.at = NULL;
+        return true;
+    }
+    bool found = pith_json_next(&steps->walk);
+    steps->step = steps->walk.value;
+    return found;
+}
+
+/* ---- The parts ------------------------------------------------------------------------------- */
+
+typedef struct member {
+    const char *key;
+    pith_json *value;
+} member;
+
+static void find_members(pith_json object, const member *members, size_t n) {
+    pith_json_walk walk = pith_json_begin(object);
+    while (pith_json_next(&walk) && walk.key != NULL) {
+        for (size_t i = 0; i < n; i++) {
+            if (strcmp(members[i].key, walk.key) == 0) {
+                *members[i].value = walk.value;
+            }
+        }
+    }
+}
+
+void pith_hf_find_parts(pith_hf *hf, pith_json document) {
+    pith_hf_root *r = &hf->root;
+    pith_hf_model *m = &hf->model;
+    const member in_root[] = {
+        {"model", &r->model},
+        {"normalizer", &r->normalizer},
+        {"pre_tokenizer", &r->pre_tokenizer},
+        {"post_processor", &r->post_processor},
+        {"decoder", &r->decoder},
+        {"added_tokens", &r->added_tokens},
+    };
+    const member in_model[] = {
+        {"type", &m->type},
+        {"vocab", &m->vocab},
+        {"merges", &m->merges},
+        {"unk_token", &m->unk_token},
+        {"dropout", &m->dropout},
+        {"byte_fallback", &m->byte_fallback},
+        {"fuse_unk", &m->fuse_unk},
+        {"ignore_merges", &m->ignore_merges},
+        {"continuing_subword_prefix", &m->continuing_subword_prefix},
+        {"end_of_word_suffix", &m->end_of_word_suffix},
+        {"max_input_chars_per_word", &m->max_input_chars_per_word},
+    };
+    find_members(document, in_root, sizeof in_root / sizeof in_root[0]);
+    find_members(r->model, in_model, sizeof in_model / sizeof in_model[0]);
 }
 
 /* ---- Kind ------------------------------------------------------------------------------------ */
 
 pith_status pith_hf_read_kind(pith_hf *hf) {
-    const json_t *type = json_object_get(hf->model, "type");
+    const pith_hf_model *m = &hf->model;
+    bool typed = m->type.at != NULL;
     /* Files older than tokenizers 0.9 do not name the type of the model. */
-    bool bpe =
-        type == NULL ? json_object_get(hf->model, "merges") != NULL : pith_hf_is_text(type, "BPE");
-    bool wordpiece = type == NULL
-                         ? !bpe && json_object_get(hf->model, "max_input_chars_per_word") != NULL
-                         : pith_hf_is_text(type, "WordPiece");
+    bool bpe = typed ? pith_json_is_text(m->type, "BPE") : m->merges.at != NULL;
+    bool wordpiece = typed ? pith_json_is_text(m->type, "WordPiece")
+                           : !bpe && m->max_input_chars_per_word.at != NULL;
     if (wordpiece) {
         hf->settings.kind = PITH_TOKENIZER_WORDPIECE;
         return PITH_OK;
     }
     if (!bpe) {
-        return pith_hf_unsupported(hf, "model", pith_hf_type_of(hf->model));
+        const char *type = pith_json_text(m->type);
+        return pith_hf_unsupported(hf, "model", type != NULL ? type : "(no type)");
     }
     hf->settings.kind = PITH_TOKENIZER_LLAMA_BPE;
-    const json_t *section = json_object_get(hf->root, "pre_tokenizer");
-    const json_t *step;
-    for (size_t i = 0; (step = pith_hf_step_of(section, "pretokenizers", i)) != NULL; i++) {
-        if (pith_hf_has_type(step, "ByteLevel")) {
+    pith_hf_steps steps = pith_hf_steps_of(hf->root.pre_tokenizer, "pretokenizers");
+    while (pith_hf_next_step(&steps)) {
+        if (pith_hf_has_type(steps.step, "ByteLevel")) {
             hf->settings.kind = PITH_TOKENIZER_BYTE_BPE;
         }
     }
@@ -128,22 +180,22 @@ pith_status pith_hf_read_kind(pith_hf *hf) {
 /* ---- Normalizer ------------------------------------------------------------------------------ */
 
 /* Replace " " by U+2581, or with `back` the other way round. */
-static bool is_space_replacement(const json_t *step, bool back) {
-    const json_t *pattern = json_object_get(json_object_get(step, "pattern"), "String");
-    return pith_hf_has_type(step, "Replace") && pith_hf_is_text(pattern, back ? MARK : " ") &&
-           pith_hf_is_text(json_object_get(step, "content"), back ? " " : MARK);
+static bool is_space_replacement(pith_json step, bool back) {
+    pith_json pattern = pith_json_get(pith_json_get(step, "pattern"), "String");
+    return pith_hf_has_type(step, "Replace") && pith_json_is_text(pattern, back ? MARK : " ") &&
+           pith_json_is_text(pith_json_get(step, "content"), back ? " " : MARK);
 }
 
 pith_status pith_hf_read_normalizer(pith_hf *hf) {
     bool bytewise = hf->settings.kind == PITH_TOKENIZER_BYTE_BPE;
-    const json_t *section = json_object_get(hf->root, "normalizer");
-    const json_t *step;
-    for (size_t i = 0; (step = pith_hf_step_of(section, "normalizers", i)) != NULL; i++) {
+    pith_hf_steps steps = pith_hf_steps_of(hf->root.normalizer, "normalizers");
+    while (pith_hf_next_step(&steps)) {
+        pith_json step = steps.step;
         hf->has_normalizer = true;
         if (bytewise && pith_hf_has_type(step, "NFC")) {
             hf->settings.nfc = true;
         } else if (!bytewise && pith_hf_has_type(step, "Prepend") &&
-                   pith_hf_is_text(json_object_get(step, "prepend"), MARK) &&
+                   pith_json_is_text(pith_json_get(step, "prepend"), MARK) &&
                    !hf->settings.add_dummy_prefix) {
             hf->settings.add_dummy_prefix = true;
         } else if (!bytewise && is_space_replacement(step, false)) {
@@ -160,7 +212,7 @@ pith_status pith_hf_read_normalizer(pith_hf *hf) {
 
 /* ---- Pre-tokenizer --------------------------------------------------------------------------- */
 
-static pith_status read_metaspace(pith_hf *hf, const json_t *step) {
+static pith_status read_metaspace(pith_hf *hf, pith_json step) {
     bool prefix;
     bool split;
     pith_status status = read_bool(hf, step, "add_prefix_space", true, &prefix);
@@ -170,12 +222,12 @@ static pith_status read_metaspace(pith_hf *hf, const json_t *step) {
     if (status != PITH_OK) {
         return status;
     }
-    const json_t *scheme = json_object_get(step, "prepend_scheme");
-    bool never = pith_hf_is_text(scheme, "never") || !prefix;
-    if (!pith_hf_is_text(json_object_get(step, "replacement"), MARK)) {
+    pith_json scheme = pith_json_get(step, "prepend_scheme");
+    bool never = pith_json_is_text(scheme, "never") || !prefix;
+    if (!pith_json_is_text(pith_json_get(step, "replacement"), MARK)) {
         return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace with another replacement");
     }
-    if (!never && !pith_hf_is_text(scheme, "first")) {
+    if (!never && !pith_json_is_text(scheme, "first")) {
         return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace with prepend_scheme always");
     }
     if (split) {
@@ -194,25 +246,25 @@ static pith_status add_pattern(pith_hf *hf, const char *regex, size_t n) {
     return pith_pattern_translate(regex, n, hf->name, &hf->pattern, hf->error);
 }
 
-static pith_status read_split(pith_hf *hf, const json_t *step) {
-    const json_t *regex = json_object_get(json_object_get(step, "pattern"), "Regex");
+static pith_status read_split(pith_hf *hf, pith_json step) {
+    pith_json regex = pith_json_get(pith_json_get(step, "pattern"), "Regex");
     bool invert;
     pith_status status = read_bool(hf, step, "invert", false, &invert);
     if (status != PITH_OK) {
         return status;
     }
-    if (!json_is_string(regex)) {
+    if (!pith_json_is(regex, PITH_JSON_STRING)) {
         return pith_hf_unsupported(hf, "pre_tokenizer", "Split by something else than a Regex");
     }
-    if (invert || !pith_hf_is_text(json_object_get(step, "behavior"), "Isolated")) {
+    if (invert || !pith_json_is_text(pith_json_get(step, "behavior"), "Isolated")) {
         return pith_hf_unsupported(hf, "pre_tokenizer",
                                    "Split with a behavior other than Isolated");
     }
-    return add_pattern(hf, json_string_value(regex), json_string_length(regex));
+    return add_pattern(hf, pith_json_text(regex), pith_json_text_size(regex));
 }
 
 /* ByteLevel, alone or behind one step that has (`first`) already cut the text. */
-static pith_status read_byte_level(pith_hf *hf, const json_t *step, const json_t *first) {
+static pith_status read_byte_level(pith_hf *hf, pith_json step, pith_json first) {
     bool use_regex;
     bool prefix;
     pith_status status = read_bool(hf, step, "use_regex", true, &use_regex);
@@ -222,12 +274,12 @@ static pith_status read_byte_level(pith_hf *hf, const json_t *step, const json_t
     if (status != PITH_OK) {
         return status;
     }
-    if (prefix && (first != NULL || hf->has_normalizer)) {
+    if (prefix && (first.at != NULL || hf->has_normalizer)) {
         return pith_hf_unsupported(hf, "pre_tokenizer",
                                    "ByteLevel with add_prefix_space in a sequence");
     }
     hf->settings.add_prefix_space = prefix;
-    if (first == NULL) {
+    if (first.at == NULL) {
         return use_regex ? add_pattern(hf, GPT2_PATTERN, strlen(GPT2_PATTERN)) : PITH_OK;
     }
     if (pith_hf_has_type(first, "Split") && !use_regex) {
@@ -248,11 +300,11 @@ static pith_status read_byte_level(pith_hf *hf, const json_t *step, const json_t
 }
 
 pith_status pith_hf_read_pre_tokenizer(pith_hf *hf) {
-    const json_t *section = json_object_get(hf->root, "pre_tokenizer");
-    const json_t *steps[3] = {NULL};
+    pith_hf_steps all = pith_hf_steps_of(hf->root.pre_tokenizer, "pretokenizers");
+    pith_json steps[3];
     size_t n = 0;
-    while (n < 3 && (steps[n] = pith_hf_step_of(section, "pretokenizers", n)) != NULL) {
-        n++;
+    while (n < 3 && pith_hf_next_step(&all)) {
+        steps[n++] = all.step;
     }
     if (n == 3) {
         return pith_hf_unsupported(hf, "pre_tokenizer", "Sequence of more than two");
@@ -260,15 +312,16 @@ pith_status pith_hf_read_pre_tokenizer(pith_hf *hf) {
     if (n == 0) {
         return PITH_OK;
     }
-    const json_t *last = steps[n - 1];
-    const json_t *first = n == 2 ? steps[0] : NULL;
+    pith_json last = steps[n - 1];
+    pith_json first = n == 2 ? steps[0] : (pith_json){NULL};
     if (pith_hf_has_type(last, "ByteLevel")) {
         return read_byte_level(hf, last, first);
     }
-    if (first == NULL && pith_hf_has_type(last, "Metaspace")) {
+    if (first.at == NULL && pith_hf_has_type(last, "Metaspace")) {
         return read_metaspace(hf, last);
     }
-    return pith_hf_unsupported(hf, "pre_tokenizer", pith_hf_type_of(first != NULL ? first : last));
+    return pith_hf_unsupported(hf, "pre_tokenizer",
+                               pith_hf_type_of(first.at != NULL ? first : last));
 }
 
 /* ---- Decoder --------------------------------------------------------------------------------- */
@@ -294,9 +347,9 @@ pith_status pith_hf_read_decoder(pith_hf *hf) {
     bool bytes = false;
     bool strip = false;
     bool byte_level = false;
-    const json_t *section = json_object_get(hf->root, "decoder");
-    const json_t *step;
-    for (size_t i = 0; (step = pith_hf_step_of(section, "decoders", i)) != NULL; i++) {
+    pith_hf_steps steps = pith_hf_steps_of(hf->root.decoder, "decoders");
+    while (pith_hf_next_step(&steps)) {
+        pith_json step = steps.step;
         if (bytewise && pith_hf_has_type(step, "ByteLevel")) {
             byte_level = true;
         } else if (!bytewise && is_space_replacement(step, true)) {
@@ -304,9 +357,9 @@ pith_status pith_hf_read_decoder(pith_hf *hf) {
         } else if (!bytewise && pith_hf_has_type(step, "ByteFallback")) {
             bytes = true;
         } else if (!bytewise && pith_hf_has_type(step, "Strip") &&
-                   pith_hf_is_text(json_object_get(step, "content"), " ") &&
-                   pith_hf_is_number(json_object_get(step, "start"), 1) &&
-                   pith_hf_is_number(json_object_get(step, "stop"), 0)) {
+                   pith_json_is_text(pith_json_get(step, "content"), " ") &&
+                   pith_hf_is_number(pith_json_get(step, "start"), 1) &&
+                   pith_hf_is_number(pith_json_get(step, "stop"), 0)) {
             strip = true;
         } else if (!pith_hf_has_type(step, "Fuse")) {
             return pith_hf_unsupported(hf, "decoder", pith_hf_type_of(step));
@@ -320,59 +373,65 @@ pith_status pith_hf_read_decoder(pith_hf *hf) {
 
 /* ---- Post-processor -------------------------------------------------------------------------- */
 
-/* The id of a token that a TemplateProcessing names. */
-pith_status pith_hf_template_id(const pith_hf *hf, const json_t *template, const json_t *token,
+bool pith_hf_read_id(const pith_hf *hf, pith_json value, int32_t *out) {
+    size_t id;
+    if (!pith_json_count(value, &id) || id >= hf->n_pieces) {
+        return false;
+    }
+    *out = (int32_t)id;
+    return true;
+}
+
+pith_status pith_hf_template_id(const pith_hf *hf, pith_json template, pith_json token,
                                 int32_t *out) {
-    const char *name = json_string_value(json_object_get(token, "id"));
-    const json_t *entry =
-        name != NULL ? json_object_get(json_object_get(template, "special_tokens"), name) : NULL;
-    const json_t *ids = json_object_get(entry, "ids");
-    const json_t *id = json_array_get(ids, 0);
-    if (json_array_size(ids) != 1 || !json_is_integer(id) || json_integer_value(id) < 0 ||
-        json_integer_value(id) >= (json_int_t)hf->n_pieces) {
+    const char *name = pith_json_text(pith_json_get(token, "id"));
+    pith_json entry = {NULL};
+    if (name != NULL) {
+        entry = pith_json_get(pith_json_get(template, "special_tokens"), name);
+    }
+    pith_json ids = pith_json_get(entry, "ids");
+    if (pith_json_size(ids) != 1 || !pith_hf_read_id(hf, pith_json_at(ids, 0), out)) {
         return pith_hf_malformed(hf, "post_processor",
                                  "a special token has no id in the vocabulary");
     }
-    *out = (int32_t)json_integer_value(id);
     return PITH_OK;
 }
 
 /* "single": tokens around the text; one in front is bos, one behind is eos. */
-static pith_status read_template(pith_hf *hf, const json_t *template) {
-    const json_t *single = json_object_get(template, "single");
+static pith_status read_template(pith_hf *hf, pith_json template) {
+    pith_json_walk walk = pith_json_begin(pith_hf_array(pith_json_get(template, "single")));
     bool text_seen = false;
     size_t n_before = 0;
     size_t n_after = 0;
-    for (size_t i = 0; i < json_array_size(single); i++) {
-        const json_t *item = json_array_get(single, i);
-        const json_t *token = json_object_get(item, "SpecialToken");
-        if (json_object_get(item, "Sequence") != NULL) {
+    while (pith_json_next(&walk)) {
+        if (pith_json_get(walk.value, "Sequence").at != NULL) {
             text_seen = true;
             continue;
         }
+        *(text_seen ? &n_after : &n_before) += 1;
+        if (n_before > 1 || n_after > 1) {
+            return pith_hf_unsupported(hf, "post_processor",
+                                       "TemplateProcessing with several tokens a side");
+        }
         int32_t id = -1;
-        pith_status status = pith_hf_template_id(hf, template, token, &id);
+        pith_status status =
+            pith_hf_template_id(hf, template, pith_json_get(walk.value, "SpecialToken"), &id);
         if (status != PITH_OK) {
             return status;
         }
-        *(text_seen ? &n_after : &n_before) += 1;
         *(text_seen ? &hf->settings.eos : &hf->settings.bos) = id;
     }
     if (!text_seen) {
         return pith_hf_malformed(hf, "post_processor", "a template without a sequence");
-    }
-    if (n_before > 1 || n_after > 1) {
-        return pith_hf_unsupported(hf, "post_processor",
-                                   "TemplateProcessing with several tokens a side");
     }
     hf->settings.add_bos = n_before == 1;
     return PITH_OK;
 }
 
 pith_status pith_hf_read_post_processor(pith_hf *hf) {
-    const json_t *section = json_object_get(hf->root, "post_processor");
-    const json_t *step;
-    for (size_t i = 0; (step = pith_hf_step_of(section, "processors", i)) != NULL; i++) {
+    pith_hf_steps steps = pith_hf_steps_of(hf->root.post_processor, "processors");
+    while (pith_hf_next_step(&steps)) {
+        pith_json step = steps.step;
         if (pith_hf_has_type(step, "TemplateProcessing")) {
             pith_status status = read_template(hf, step);
             if (status != PITH_OK) {

@@ -34,12 +34,18 @@ static size_t slots_for(size_t n) {
     return slots;
 }
 
-static uint64_t tag_of(uint64_t hash) {
-    return hash & UINT64_C(0xFFFFFFFF00000000);
+/* A slot of the pieces' table: so small that the table of a large vocabulary fits in a cache, and
+ * costs a hostile file's reader less than the file. */
+enum { ID_BITS = 21 };
+#define ID_MASK ((UINT32_C(1) << ID_BITS) - 1)
+_Static_assert(PITH_VOCAB_MAX_PIECES <= ID_MASK, "an id and one more must fit");
+
+static uint32_t tag_of(uint64_t hash) {
+    return (uint32_t)(hash >> 32) & ~ID_MASK;
 }
 
-static uint32_t id_of(uint64_t slot) {
-    return (uint32_t)slot - 1;
+static uint32_t id_of(uint32_t slot) {
+    return (slot & ID_MASK) - 1;
 }
 
 static bool spelled(const pith_piece_table *table, uint32_t id, const char *text, size_t n) {
@@ -48,12 +54,13 @@ static bool spelled(const pith_piece_table *table, uint32_t id, const char *text
 }
 
 /* The slot of a spelling or the empty one where it belongs; NULL when the probe is too long. */
-static uint64_t *piece_slot(const pith_piece_table *table, uint64_t hash, const char *text,
+static uint32_t *piece_slot(const pith_piece_table *table, uint64_t hash, const char *text,
                             size_t n) {
     size_t at = (size_t)hash & table->mask;
     for (size_t probe = 0; probe < PITH_TABLE_MAX_PROBES; probe++) {
-        uint64_t slot = table->slots[at];
-        if (slot == 0 || (tag_of(slot) == tag_of(hash) && spelled(table, id_of(slot), text, n))) {
+        uint32_t slot = table->slots[at];
+        if (slot == 0 ||
+            ((slot & ~ID_MASK) == tag_of(hash) && spelled(table, id_of(slot), text, n))) {
             return &table->slots[at];
         }
         at = (at + 1) & table->mask;
@@ -73,21 +80,21 @@ pith_status pith_piece_table_build(pith_piece_table *out, const char *bytes,
     for (size_t id = 0; id < n_pieces; id++) {
         const char *text = bytes + offsets[id];
         size_t n = offsets[id + 1] - offsets[id];
-        if (n == 0) {
+        if (n == 0 || types[id] == 0) {
             continue;
         }
         uint64_t hash = hash_text(text, n);
-        uint64_t *slot = piece_slot(&table, hash, text, n);
+        uint32_t *slot = piece_slot(&table, hash, text, n);
         if (slot == NULL) {
             pith_release(allocator, table.slots);
             return pith_fail(error, PITH_ERROR_FORMAT,
                              "piece %zu: its spelling collides with %d others", id,
                              PITH_TABLE_MAX_PROBES);
         }
-        bool better = types != NULL && *slot != 0 && types[id] == PITH_PIECE_NORMAL &&
+        bool better = *slot != 0 && types[id] == PITH_PIECE_NORMAL &&
                       types[id_of(*slot)] != PITH_PIECE_NORMAL;
         if (*slot == 0 || better) {
-            *slot = tag_of(hash) | (id + 1);
+            *slot = tag_of(hash) | (uint32_t)(id + 1);
         }
         table.longest = n > table.longest ? n : table.longest;
     }
@@ -99,7 +106,7 @@ int32_t pith_piece_table_find(const pith_piece_table *table, const char *text, s
     if (n_bytes == 0 || n_bytes > table->longest) {
         return -1;
     }
-    const uint64_t *slot = piece_slot(table, hash_text(text, n_bytes), text, n_bytes);
+    const uint32_t *slot = piece_slot(table, hash_text(text, n_bytes), text, n_bytes);
     return slot != NULL && *slot != 0 ? (int32_t)id_of(*slot) : -1;
 }
 

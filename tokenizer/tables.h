@@ -12,13 +12,14 @@ enum { PITH_TABLE_MAX_PROBES = 512 };
 typedef struct pith_piece_table {
     const char *bytes;       /* spellings, borrowed */
     const uint32_t *offsets; /* [n_pieces + 1], borrowed */
-    uint64_t *slots;         /* [mask + 1]: upper half of the hash, id + 1; 0: empty */
+    uint32_t *slots;         /* [mask + 1]: 11 bits of the hash, 21 of id + 1; 0: empty */
     size_t mask;
     size_t longest; /* bytes of the longest spelling */
 } pith_piece_table;
 
-/* Of two pieces with the same spelling, one of type NORMAL is kept, else the first; empty spellings
- * are left out. `types` may be NULL. Errors: MEMORY, FORMAT (spellings made to collide). */
+/* At most PITH_VOCAB_MAX_PIECES. Of two pieces with the same spelling, one of type NORMAL is kept,
+ * else the first; empty spellings and pieces of type 0 are left out. Errors: MEMORY, FORMAT
+ * (spellings made to collide). */
 pith_status pith_piece_table_build(pith_piece_table *out, const char *bytes,
                                    const uint32_t *offsets, const uint8_t *types, size_t n_pieces,
                                    const pith_allocator *allocator, pith_error *error);

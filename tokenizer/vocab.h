@@ -4,6 +4,7 @@
 #ifndef PITH_TOKENIZER_VOCAB_H
 #define PITH_TOKENIZER_VOCAB_H
 
+#include "base/json.h"
 #include "base/memory.h"
 
 typedef enum pith_tokenizer_kind {
@@ -101,35 +102,34 @@ pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data
                                           pith_error *error);
 
 /* Parses a Hugging Face tokenizer.json of the supported kinds; any normaliser, pre-tokenizer or
- * model field that would change ids and is not supported is UNSUPPORTED by name. */
-pith_status pith_vocab_from_json(pith_vocab_file *out, const char *text, size_t size,
-                                 const char *name, const pith_allocator *allocator,
-                                 pith_error *error);
+ * model field that would change ids and is not supported is UNSUPPORTED by name. The text is
+ * changed, also on failure; nothing of it is needed afterwards. Errors: FORMAT, MEMORY,
+ * UNSUPPORTED. */
+pith_status pith_vocab_from_json(pith_vocab_file *out, char *text, size_t size, const char *name,
+                                 const pith_allocator *allocator, pith_error *error);
 
-/* Parses BERT's vocab.txt, one piece a line. The texts of tokenizer_config.json (do_lower_case,
+/* Parses BERT's vocab.txt, one piece a line. The objects of tokenizer_config.json (do_lower_case,
  * strip_accents, tokenize_chinese_chars, names of special tokens) and special_tokens_map.json may
- * be NULL: then all is as in BERT's own uncased model. Errors: FORMAT, MEMORY, UNSUPPORTED
+ * be absent: then all is as in BERT's own uncased model. Errors: FORMAT, MEMORY, UNSUPPORTED
  * (tokenizer classes that split words in other ways, named). */
 pith_status pith_vocab_from_wordpiece(pith_vocab_file *out, const char *text, size_t size,
-                                      const char *name, const char *config_text, size_t config_size,
-                                      const char *map_text, size_t map_size,
+                                      const char *name, pith_json config, pith_json map,
                                       const pith_allocator *allocator, pith_error *error);
 
 /* Lets tokenizer_config.json overrule the normaliser of a WordPiece tokenizer.json, as
  * transformers' fast BertTokenizer does: do_lower_case, strip_accents and tokenize_chinese_chars
  * hold, absent ones with that class's defaults. Of another tokenizer_class, or without any
- * normaliser, all stays. *changed tells whether something did. `name` is the name of the text.
- * Errors: FORMAT, MEMORY. */
-pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, const char *text, size_t size,
-                                         const char *name, bool *changed, pith_error *error);
+ * normaliser, all stays. *changed tells whether something did. `name` is the name of the file.
+ * Errors: FORMAT. */
+pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, pith_json config, const char *name,
+                                         bool *changed, pith_error *error);
 
 /* Adds the tokens that tokenizer_config.json ("added_tokens_decoder") or added_tokens.json declare
  * beyond or over those of a tokenizer.model or vocab.txt; ids must be contiguous with the
- * vocabulary or already in it. Where both texts declare an id, the first gives its flags.
- * "add_bos_token" of the first is read too. Either text may be NULL. On failure the vocabulary is
- * as before. Errors: FORMAT, MEMORY. */
-pith_status pith_vocab_add_tokens(pith_vocab_file *file, const char *config_text,
-                                  size_t config_size, const char *added_text, size_t added_size,
+ * vocabulary or already in it. Where both declare an id, the first gives its flags.
+ * "add_bos_token" of the first is read too. Either may be absent. On failure the vocabulary is as
+ * before. Errors: FORMAT, MEMORY. */
+pith_status pith_vocab_add_tokens(pith_vocab_file *file, pith_json config, pith_json added,
                                   const char *name, pith_error *error);
 
 #endif

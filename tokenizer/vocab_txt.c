@@ -16,8 +16,8 @@ typedef struct reading {
     const char *name;
     pith_error *error;
     const pith_allocator *allocator;
-    json_t *config; /* tokenizer_config.json, or NULL */
-    json_t *map;    /* special_tokens_map.json, or NULL */
+    pith_json config; /* tokenizer_config.json, or absent */
+    pith_json map;    /* special_tokens_map.json, or absent */
     pith_vocab_file file;
     uint8_t *types, *added; /* of the vocabulary, for writing */
 } reading;
@@ -98,32 +98,12 @@ static int32_t find_piece(const pith_vocab *v, const char *text, size_t n) {
 
 /* ---- Settings -------------------------------------------------------------------------------- */
 
-static pith_status load(const reading *r, const char *place, const char *text, size_t size,
-                        json_t **out) {
-    json_error_t problem;
-    if (text == NULL) {
-        return PITH_OK;
-    }
-    /* model_max_length may be a number beyond 64 bits; no number matters here. */
-    size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
-    *out = json_loadb(text, size, flags, &problem);
-    if (*out == NULL && problem.text[0] == '\0') {
-        return no_memory(r);
-    }
-    if (!json_is_object(*out)) {
-        return pith_fail(r->error, PITH_ERROR_FORMAT, "%s%s: line %d: %s", place, r->name,
-                         *out == NULL ? problem.line : 1,
-                         *out == NULL ? problem.text : "not a JSON object");
-    }
-    return PITH_OK;
-}
-
 /* Whether it is BertTokenizer, another name of it, or not said. */
-static bool is_bert_class(const json_t *value) {
+static bool is_bert_class(pith_json value) {
     static const char *const known[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
                                         "MobileBertTokenizer"};
-    const char *class = json_string_value(value);
-    if (value == NULL || json_is_null(value)) {
+    const char *class = pith_json_text(value);
+    if (pith_json_is_none(value)) {
         return true;
     }
     for (size_t i = 0; class != NULL && i < sizeof known / sizeof known[0]; i++) {
@@ -138,14 +118,19 @@ static bool is_bert_class(const json_t *value) {
 
 /* Other classes with a vocab.txt split words in their own ways, or use other special tokens. */
 static pith_status check_class(const reading *r) {
-    const json_t *value = json_object_get(r->config, "tokenizer_class");
-    const char *class = json_string_value(value);
+    pith_json value = pith_json_get(r->config, "tokenizer_class");
+    const char *class = pith_json_text(value);
     if (is_bert_class(value)) {
         return PITH_OK;
     }
     return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
                      "%s: tokenizer_class \"%.60s\" is not supported with a vocab.txt", r->name,
                      class != NULL ? class : "(not a string)");
+}
+
+/* A flag of tokenizer_config.json. */
+static pith_status read_bool(const reading *r, const char *key, bool fallback, bool *out) {
+    return pith_hf_bool(pith_json_get(r->config, key), key, fallback, r->name, out, r->error);
 }
 
 /* What the normaliser does. */
@@ -159,20 +144,17 @@ static pith_status read_flags(reading *r) {
         {"tokenize_chinese_chars", &v->split_cjk},
     };
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        pith_status status =
-            pith_hf_bool(r->config, flags[i].key, true, r->name, flags[i].flag, r->error);
+        pith_status status = read_bool(r, flags[i].key, true, flags[i].flag);
         if (status != PITH_OK) {
             return status;
         }
     }
-    return pith_hf_bool(r->config, "strip_accents", v->lowercase, r->name, &v->strip_accents,
-                        r->error);
+    return read_bool(r, "strip_accents", v->lowercase, &v->strip_accents);
 }
 
 static pith_status require_words(reading *r) {
     bool basic;
-    pith_status status =
-        pith_hf_bool(r->config, "do_basic_tokenize", true, r->name, &basic, r->error);
+    pith_status status = read_bool(r, "do_basic_tokenize", true, &basic);
     return status != PITH_OK || basic
                ? status
                : pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
@@ -184,17 +166,15 @@ static bool same_normalizer(const pith_vocab *a, const pith_vocab *b) {
            a->split_cjk == b->split_cjk;
 }
 
-pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, const char *text, size_t size,
-                                         const char *name, bool *changed, pith_error *error) {
+pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, pith_json config, const char *name,
+                                         bool *changed, pith_error *error) {
     bool normalizes =
         vocab->clean_text || vocab->lowercase || vocab->strip_accents || vocab->split_cjk;
-    reading r = {.name = name, .error = error, .file.vocab = *vocab};
-    pith_status status = load(&r, "", text, size, &r.config);
-    if (status == PITH_OK && normalizes &&
-        is_bert_class(json_object_get(r.config, "tokenizer_class"))) {
+    reading r = {.name = name, .error = error, .config = config, .file.vocab = *vocab};
+    pith_status status = PITH_OK;
+    if (normalizes && is_bert_class(pith_json_get(config, "tokenizer_class"))) {
         status = read_flags(&r);
     }
-    json_decref(r.config);
     if (status == PITH_OK) {
         *changed = !same_normalizer(vocab, &r.file.vocab);
         vocab->lowercase = r.file.vocab.lowercase;
@@ -206,29 +186,25 @@ pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, const char *text, si
 
 /* ---- Special tokens -------------------------------------------------------------------------- */
 
-static bool is_named(const json_t *value) {
-    return value != NULL && !json_is_null(value);
-}
-
-static const json_t *content_of(const json_t *value) {
-    return json_is_object(value) ? json_object_get(value, "content") : value;
+static pith_json content_of(pith_json value) {
+    return pith_json_is(value, PITH_JSON_OBJECT) ? pith_json_get(value, "content") : value;
 }
 
 /* A special token: a string, or an object with content and flags. *id is -1 when the vocabulary has
  * no such piece. */
-static pith_status mark_special(reading *r, const json_t *value, const char *fallback,
-                                int32_t *id) {
-    const json_t *content = content_of(value);
-    const char *text = json_is_string(content) ? json_string_value(content) : fallback;
-    size_t n = json_is_string(content) ? json_string_length(content) : strlen(fallback);
+static pith_status mark_special(reading *r, pith_json value, const char *fallback, int32_t *id) {
+    pith_json content = content_of(value);
+    bool named = pith_json_is(content, PITH_JSON_STRING);
+    const char *text = named ? pith_json_text(content) : fallback;
+    size_t n = named ? pith_json_text_size(content) : strlen(fallback);
     uint8_t flags = 0;
-    if (is_named(value) && !json_is_string(content)) {
+    if (!pith_json_is_none(value) && !named) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
                          "%s: a special token is neither a string nor an object with \"content\"",
                          r->name);
     }
     *id = find_piece(&r->file.vocab, text, n);
-    if (json_is_object(value)) {
+    if (pith_json_is(value, PITH_JSON_OBJECT)) {
         pith_status status = pith_hf_flags(value, r->name, &flags, r->error);
         if (status != PITH_OK) {
             return status;
@@ -239,6 +215,12 @@ static pith_status mark_special(reading *r, const json_t *value, const char *fal
         r->added[*id] = flags | PITH_ADDED_SPECIAL;
     }
     return PITH_OK;
+}
+
+/* What tokenizer_config.json says, else special_tokens_map.json. */
+static pith_json find_setting(const reading *r, const char *key) {
+    pith_json value = pith_json_get(r->config, key);
+    return pith_json_is_none(value) ? pith_json_get(r->map, key) : value;
 }
 
 static pith_status read_special_tokens(reading *r) {
@@ -255,16 +237,13 @@ static pith_status read_special_tokens(reading *r) {
         {"mask_token", "[MASK]", &mask, false},
     };
     for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {
-        const json_t *value = json_object_get(r->config, tokens[i].key);
-        if (!is_named(value)) {
-            value = json_object_get(r->map, tokens[i].key);
-        }
+        pith_json value = find_setting(r, tokens[i].key);
         pith_status status = mark_special(r, value, tokens[i].spelling, tokens[i].id);
         if (status != PITH_OK) {
             return status;
         }
         if (*tokens[i].id < 0 && tokens[i].needed) {
-            const char *named = json_string_value(content_of(value));
+            const char *named = pith_json_text(content_of(value));
             return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: no piece is the %s (%.60s)", r->name,
                              tokens[i].key, named != NULL ? named : tokens[i].spelling);
         }
@@ -274,32 +253,32 @@ static pith_status read_special_tokens(reading *r) {
 }
 
 static pith_status read_more_tokens(reading *r) {
-    const json_t *list = json_object_get(r->config, "additional_special_tokens");
-    if (!is_named(list)) {
-        list = json_object_get(r->map, "additional_special_tokens");
-    }
-    if (json_array_size(list) > MAX_MORE_TOKENS) {
+    pith_json list = pith_hf_array(find_setting(r, "additional_special_tokens"));
+    size_t n = pith_json_size(list);
+    if (n > MAX_MORE_TOKENS) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
-                         "%s: %zu additional_special_tokens, the limit is %d", r->name,
-                         json_array_size(list), MAX_MORE_TOKENS);
+                         "%s: %zu additional_special_tokens, the limit is %d", r->name, n,
+                         MAX_MORE_TOKENS);
     }
     pith_status status = PITH_OK;
-    for (size_t i = 0; status == PITH_OK && i < json_array_size(list); i++) {
+    pith_json_walk walk = pith_json_begin(list);
+    while (status == PITH_OK && pith_json_next(&walk)) {
         int32_t id;
-        status = mark_special(r, json_array_get(list, i), "", &id);
+        status = mark_special(r, walk.value, "", &id);
     }
     return status;
 }
 
 pith_status pith_vocab_from_wordpiece(pith_vocab_file *out, const char *text, size_t size,
-                                      const char *name, const char *config_text, size_t config_size,
-                                      const char *map_text, size_t map_size,
+                                      const char *name, pith_json config, pith_json map,
                                       const pith_allocator *allocator, pith_error *error) {
     allocator = pith_allocator_or_default(allocator);
     reading r = {
         .name = name,
         .error = error,
         .allocator = allocator,
+        .config = config,
+        .map = map,
         .file = {.allocator = allocator,
                  .vocab = {.kind = PITH_TOKENIZER_WORDPIECE,
                            .bos = -1,
@@ -309,15 +288,9 @@ pith_status pith_vocab_from_wordpiece(pith_vocab_file *out, const char *text, si
                            .clean_text = true,
                            .max_word_chars = MAX_WORD_CHARS}},
     };
-    pith_status status = load(&r, "beside ", config_text, config_size, &r.config);
-    if (status == PITH_OK) {
-        status = load(&r, "beside ", map_text, map_size, &r.map);
-    }
     pith_status (*const parts[])(reading *) = {require_words, read_flags, read_more_tokens,
                                                read_special_tokens};
-    if (status == PITH_OK) {
-        status = check_class(&r);
-    }
+    pith_status status = check_class(&r);
     if (status == PITH_OK) {
         status = read_lines(&r, text, size);
     }
@@ -327,8 +300,6 @@ pith_status pith_vocab_from_wordpiece(pith_vocab_file *out, const char *text, si
     if (status == PITH_OK) {
         status = pith_vocab_check(&r.file.vocab, name, error);
     }
-    json_decref(r.config);
-    json_decref(r.map);
     if (status != PITH_OK) {
         pith_vocab_file_free(&r.file);
         return status;

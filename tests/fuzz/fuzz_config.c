@@ -2,6 +2,7 @@
  * the first, then optionally a NUL byte and another text, which is read as generation_config.json
  * and as each of the module files. What is accepted must satisfy what the rest of the converter,
  * and the shapes derived from it, rely on. */
+#include "base/memory.h"
 #include "convert/hf_bert.h"
 #include "convert/hf_config.h"
 
@@ -49,28 +50,45 @@ static void check_llama(const pith_hf_config *config) {
     }
 }
 
-static void check_modules(const char *text, size_t size, size_t hidden_size) {
+/* A copy of its own, which the reader may change, and reading beyond which is seen. */
+static char *copy_bytes(const char *text, size_t size) {
+    char *copy = malloc(size > 0 ? size : 1);
+    if (size > 0) {
+        memcpy(copy, text, size);
+    }
+    return copy;
+}
+
+static void check_modules(const char *original, size_t size, size_t hidden_size) {
+    const pith_allocator *allocator = &pith_malloc_allocator;
+    char *text = copy_bytes(original, size);
     pith_error error;
     pith_hf_modules modules;
     pith_pooling pooling;
     pith_hf_sentence sentence;
     size_t length;
-    if (pith_hf_modules_parse(&modules, text, size, &error) == PITH_OK) {
+    if (pith_hf_modules_parse(&modules, text, size, allocator, &error) == PITH_OK) {
         require(strlen(modules.pooling) < sizeof modules.pooling && modules.pooling[0] != '/' &&
                 strstr(modules.pooling, "..") == NULL);
     }
-    if (pith_hf_pooling_parse(&pooling, hidden_size, text, size, "pooling", &error) == PITH_OK) {
+    memcpy(text, original, size);
+    if (pith_hf_pooling_parse(&pooling, hidden_size, text, size, "pooling", allocator, &error) ==
+        PITH_OK) {
         require((unsigned)pooling < PITH_N_POOLINGS);
     }
-    if (pith_hf_sentence_parse(&sentence, text, size, &error) == PITH_OK) {
+    memcpy(text, original, size);
+    if (pith_hf_sentence_parse(&sentence, text, size, allocator, &error) == PITH_OK) {
         require(sentence.max_seq_length == 0 || sentence.max_seq_length >= PITH_BERT_LEAST_TOKENS);
     }
-    pith_status prompts = pith_hf_prompts_check(text, size, "prompts", &error);
+    memcpy(text, original, size);
+    pith_status prompts = pith_hf_prompts_check(text, size, "prompts", allocator, &error);
     require(prompts == PITH_OK || (error.status == prompts && error.message[0] != '\0'));
-    if (pith_hf_model_max_length(&length, text, size, &error) == PITH_OK) {
+    memcpy(text, original, size);
+    if (pith_hf_model_max_length(&length, text, size, allocator, &error) == PITH_OK) {
         require(length == 0 ||
                 (length >= PITH_BERT_LEAST_TOKENS && length <= PITH_BERT_MAX_POSITIONS));
     }
+    free(text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -79,8 +97,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t n = end != NULL ? (size_t)(end - text) : size;
     pith_hf_config config;
     pith_error error = {0};
-    pith_status status = pith_hf_config_parse(&config, text, n, end != NULL ? end + 1 : NULL,
-                                              end != NULL ? size - n - 1 : 0, &error);
+    size_t n_generation = end != NULL ? size - n - 1 : 0;
+    char *copies[] = {copy_bytes(text, n), end != NULL ? copy_bytes(end + 1, n_generation) : NULL};
+    pith_status status = pith_hf_config_parse(&config, copies[0], n, copies[1], n_generation,
+                                              &pith_malloc_allocator, &error);
+    free(copies[0]);
+    free(copies[1]);
     if (status != PITH_OK) {
         require(error.status == status && error.message[0] != '\0');
     } else if (config.architecture == PITH_ARCHITECTURE_BERT) {
@@ -89,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         check_llama(&config);
     }
     if (end != NULL) {
-        check_modules(end + 1, size - n - 1, status == PITH_OK ? config.bert.hidden_size : 48);
+        check_modules(end + 1, n_generation, status == PITH_OK ? config.bert.hidden_size : 48);
     }
     return 0;
 }

@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *text = (const char *)data;
     pith_vocab_file file;
     pith_error error;
-    if (pith_vocab_from_json(&file, text, size, "t", NULL, &error) == PITH_OK) {
+    if (test_vocab_from_json(&file, text, size, "t", NULL, &error) == PITH_OK) {
         use(&file.vocab);
         pith_vocab_file_free(&file);
     }
@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             PITH_OK) {
             abort();
         }
-        if (pith_vocab_add_tokens(&file, as_config ? text : NULL, size, as_config ? NULL : text,
+        if (test_vocab_add_tokens(&file, as_config ? text : NULL, size, as_config ? NULL : text,
                                   size, "a", &error) == PITH_OK) {
             use(&file.vocab);
         }

@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     pith_vocab_file file;
     pith_error error;
-    if (pith_vocab_from_wordpiece(&file, lines, n_special + n_lines, "v", config,
+    if (test_vocab_from_wordpiece(&file, lines, n_special + n_lines, "v", config,
                                   config != NULL ? strlen(config) : 0, NULL, 0, NULL,
                                   &error) == PITH_OK) {
         pith_tokenizer *t;
