@@ -19,8 +19,8 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fPIC -fvisibility=hidden 
              $(WARN) $(OPT) $(SANITIZE) -Iinclude -I. $(CFLAGS)
 
 # Looked up when used, so that `make deps` works before pkg-config is there.
-LIB_LIBS = $(shell pkg-config --libs jansson libutf8proc libpcre2-8) -lm -ldl -pthread
-CLI_LIBS = $(shell pkg-config --libs libedit libsodium sqlite3)
+LIB_LIBS = $(shell pkg-config --libs libutf8proc libpcre2-8) -lm -ldl -pthread
+CLI_LIBS = $(shell pkg-config --libs jansson libedit libsodium sqlite3)
 
 # Layers, lowest first; tests/check_includes.sh holds which may include which.
 LIB_DIRS := base simd weights tokenizer engine
@@ -98,7 +98,7 @@ $(BUILD)/pith.pc: always # PREFIX may have changed
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: pith' 'Description: Llama-family language models and sentence encoders on a CPU' 'Version: $(VERSION)' \
-	  'Requires.private: jansson libutf8proc libpcre2-8' 'Libs: -L$${libdir} -lpith' \
+	  'Requires.private: libutf8proc libpcre2-8' 'Libs: -L$${libdir} -lpith' \
 	  'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' > $@
 
 $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
@@ -198,7 +198,7 @@ plain: plain-bin ## all tests through the plain runner
 
 # AArch64 by cross-compiler and emulator: what needs no other library, linked statically. cortex-a53
 # has no dot product instructions, neoverse-n1 no matrix ones: there a kernel built with the wrong
-# flags stops on an illegal instruction. jansson's header is the same for every processor.
+# flags stops on an illegal instruction.
 .PHONY: arm64-test arm64-bin
 ARM64_PACKAGES := $(BUILD_PACKAGES) gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 ARM64_BUILD := $(BUILD)/arm64

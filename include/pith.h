@@ -92,7 +92,7 @@ PITH_API const char *pith_version(void);
 /* Memory for pith's own objects. All three functions are required and may be called from any
  * thread. `allocate` returns memory aligned for any type, or NULL; `reallocate` accepts NULL and
  * leaves the old block alone when it fails; `release` accepts NULL. NULL in place of a
- * pith_allocator means malloc, realloc and free. jansson keeps its own, process-wide allocator. */
+ * pith_allocator means malloc, realloc and free. */
 typedef struct pith_allocator {
     void *user;
     void *(*allocate)(void *user, size_t size);

@@ -2,7 +2,6 @@
 #include "tests/support.h"
 
 #include <ftw.h>
-#include <jansson.h>
 #include <malloc.h>
 #include <math.h>
 #include <stdarg.h>
@@ -88,37 +87,6 @@ void test_allocator_init(test_allocator *t) {
     atomic_init(&t->most_bytes, 0);
     t->fail_at = 0;
     t->fail_after = false;
-}
-
-/* Weak: programs that test only what needs no JSON link without jansson. */
-#pragma weak json_set_alloc_funcs
-
-static test_allocator *json_allocator; /* jansson's hooks take no user pointer */
-
-/* The buffer in which jansson collects a token grows through 16, 32, 64, ... bytes. jansson 2.14
- * ignores a failure to grow it and then reads past its end, so those sizes never fail here. */
-static void *json_allocate(size_t size) {
-    bool token_buffer = size >= 32 && (size & (size - 1)) == 0;
-    if (!token_buffer) {
-        return counted_allocate(json_allocator, size);
-    }
-    void *block = malloc(size);
-    if (block != NULL) {
-        count_block(json_allocator, block);
-    }
-    return block;
-}
-
-static void json_release(void *block) {
-    counted_release(json_allocator, block);
-}
-
-void test_allocator_use_for_json(test_allocator *t) {
-    if (json_set_alloc_funcs == NULL) {
-        give_up("this program is linked without jansson");
-    }
-    json_allocator = t;
-    json_set_alloc_funcs(t != NULL ? json_allocate : malloc, t != NULL ? json_release : free);
 }
 
 /* ---- Paths and files ------------------------------------------------------------------------- */

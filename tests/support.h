@@ -20,11 +20,6 @@ typedef struct test_allocator {
 
 void test_allocator_init(test_allocator *t);
 
-/* Makes jansson allocate through `t` (NULL: malloc again); jansson's allocator is process-wide, so
- * no JSON value may live across the change. Blocks of 32, 64, 128, ... bytes never fail and are not
- * in n_calls (see support.c for why). */
-void test_allocator_use_for_json(test_allocator *t);
-
 /* A fresh directory under $TMPDIR or /tmp, removed with its contents at exit. */
 const char *test_directory(void);
 /* test_directory()/name, in one of 16 rotating static buffers. */
