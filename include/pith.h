@@ -122,8 +122,10 @@ typedef struct pith_model_options {
     const char *isa;  /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni" (x86-64); "neon",
                          "neon-dot", "neon-i8mm" (AArch64); NULL: the best this CPU has. Results
                          are the same with all of them */
-    pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it can be loaded; ON: an error when
-                         it cannot; OFF: bit-identical results in f32 too */
+    pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it is installed; ON: an error when
+                         it is not; OFF: bit-identical results in f32 too. OpenBLAS and the
+                         Fortran library below it end the process when memory is short while
+                         they are loaded */
     bool map;         /* map the file instead of reading it into huge pages. Truncating a mapped
                          file while it is in use ends the process with SIGBUS */
     const pith_allocator *allocator; /* borrowed until pith_model_free */
