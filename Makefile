@@ -150,7 +150,7 @@ test: deps-test ## install what is missing, build, and run every test
 
 # ---- Tests ---------------------------------------------------------------------------------------
 
-.PHONY: unit unit-bin golden golden-bin golden-scripts cli-test gates plain plain-bin threads-bin
+.PHONY: unit unit-bin golden golden-bin golden-scripts cli-test oom gates plain plain-bin threads-bin
 CRITERION_LIBS = $(shell pkg-config --libs criterion)
 CRITERION_JOBS ?= 2
 test_objects = $(call objects,$(1) $(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
@@ -172,8 +172,16 @@ golden-scripts: $(BUILD)/pith ## the independent numpy implementation against th
 	$(PYTHON) golden/check_emulation.py $(BUILD)/pith
 	$(PYTHON) golden/check_encoder.py $(BUILD)/pith
 	$(PYTHON) golden/check_bert.py $(BUILD)/pith
-cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
+cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## the command and the examples, as a user runs them
 	PITH=$(BUILD)/pith tests/cli/run.sh
+
+# Every allocation of the process failed in turn; cli-test does that for a sample of them.
+$(BUILD)/failm.so: tests/oom/failm.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fvisibility=default -shared -o $@ $<
+oom: $(BUILD)/pith $(BUILD)/failm.so ## run the commands with every allocation failed in turn (half an hour)
+	$(PYTHON) tests/oom/sweep.py $(BUILD)/pith $(BUILD)/failm.so
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
 $(BUILD)/plain/%.o: %.c
