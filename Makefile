@@ -20,8 +20,8 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fPIC -fvisibility=hidden 
 
 # What the library and what the command link, by the names that pkg-config knows. Looked up when
 # used, so that `make deps` works before pkg-config is there.
-LIB_MODULES := jansson libutf8proc libpcre2-8
-CLI_MODULES := libedit libsodium sqlite3
+LIB_MODULES := libutf8proc libpcre2-8
+CLI_MODULES := jansson libedit libsodium sqlite3
 MODULE_CFLAGS = $(eval MODULE_CFLAGS := $(foreach m,$(LIB_MODULES) $(CLI_MODULES) criterion,\
                   $(shell pkg-config --cflags $(m) 2>/dev/null)))$(MODULE_CFLAGS)
 LIB_LIBS = $(shell pkg-config --libs $(LIB_MODULES)) -lm -ldl -pthread
@@ -173,7 +173,7 @@ test: deps-test ## install what is missing, build, and run every test
 
 # ---- Tests ---------------------------------------------------------------------------------------
 
-.PHONY: unit unit-bin golden golden-bin golden-scripts cli-test gates plain plain-bin threads-bin
+.PHONY: unit unit-bin golden golden-bin golden-scripts cli-test oom gates plain plain-bin threads-bin
 CRITERION_LIBS = $(shell pkg-config --libs criterion)
 CRITERION_JOBS ?= 2
 RUN_UNIT = $(BUILD)/tests/unit -j$(CRITERION_JOBS)
@@ -195,8 +195,16 @@ golden: golden-bin golden-scripts ## the tests against reference outputs
 	$(RUN_GOLDEN)
 golden-scripts: $(BUILD)/pith ## pith's logits and an independent numpy implementation against that data
 	$(RUN_SCRIPTS)
-cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so examples ## the command and the examples, as a user runs them
+cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## the command and the examples, as a user runs them
 	$(RUN_CLI)
+
+# Every allocation of the process failed in turn; cli-test does that for a sample of them.
+$(BUILD)/failm.so: tests/oom/failm.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fvisibility=default -shared -o $@ $<
+oom: $(BUILD)/pith $(BUILD)/failm.so ## run the commands with every allocation failed in turn (half an hour)
+	$(PYTHON) tests/oom/sweep.py $(BUILD)/pith $(BUILD)/failm.so
 
 # The same tests without Criterion, for ThreadSanitizer and emulators.
 $(BUILD)/plain/%.o: %.c | $(FOUND)
@@ -221,7 +229,7 @@ plain: plain-bin ## all tests through the plain runner
 
 # AArch64 by cross-compiler and emulator: what needs no other library, linked statically. cortex-a53
 # has no dot product instructions, neoverse-n1 no matrix ones: there a kernel built with the wrong
-# flags stops on an illegal instruction. jansson's header is the same for every processor.
+# flags stops on an illegal instruction.
 .PHONY: arm64-test arm64-bin
 ARM64_BUILD := $(BUILD)/arm64
 MASKED := simd_table simd_product simd_attention simd_encoder
@@ -273,6 +281,7 @@ gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow $(BUILD)/gates/arena
 	unnoticed"; exit 1; else echo "$$gate fails, as it must"; fi; done
 
 FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_HELP := $(addprefix tests/,support.c tokens.c fixture.c json_reference.c)
 fuzz: ## every fuzz harness for FUZZ_SECONDS
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
@@ -287,7 +296,7 @@ $(addprefix fuzz-,$(FUZZERS)): fuzz-%:
 	  || { tail -40 $(BUILD)/$*.log; exit 1; }
 	@echo "$*: $$(grep stat::number_of_executed_units $(BUILD)/$*.log)"
 .PRECIOUS: $(BUILD)/tests/fuzz/fuzz_%.o
-$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,tests/support.c tests/tokens.c tests/fixture.c) $(TOOL_OBJS) $(BUILD)/libpith.a
+$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,$(FUZZ_HELP)) $(TOOL_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)

@@ -225,6 +225,10 @@ bool pith_json_is_integer(pith_json value) {
     return ends_scalar(*at);
 }
 
+size_t pith_json_number_size(pith_json value) {
+    return pith_json_is(value, PITH_JSON_NUMBER) ? (size_t)(skip_scalar(value.at) - value.at) : 0;
+}
+
 bool pith_json_integer(pith_json value, int64_t *out) {
     if (!pith_json_is_integer(value)) {
         return false;

@@ -107,6 +107,9 @@ bool pith_json_number(pith_json value, double *out);
 /* True when the value is a number written as an integer, of any size. */
 bool pith_json_is_integer(pith_json value);
 
+/* Characters of a number, which begin at value.at; 0 for other kinds. */
+size_t pith_json_number_size(pith_json value);
+
 /* False when the value is neither true nor false. */
 bool pith_json_bool(pith_json value, bool *out);
 

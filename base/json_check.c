@@ -282,26 +282,31 @@ static pith_status push_key(checker *c, size_t offset) {
     return PITH_OK;
 }
 
-static int compare_keys(const void *a, const void *b, void *text) {
-    uint32_t x;
-    uint32_t y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    const char *left = (const char *)text + x;
-    const char *right = (const char *)text + y;
+/* Any total order will do that puts equal strings together. Only as much of a string is read as
+ * decides: one long key among many short ones costs no more than its neighbours. */
+static int compare_strings(const char *left, const char *right) {
+    if (*left == '"' && *right == '"') {
+        return strcmp(left, right);
+    }
+    if (*left != *right) {
+        return *left == '"' ? -1 : 1;
+    }
     size_t n = pith_json_string_size(left);
     size_t m = pith_json_string_size(right);
     if (n != m) {
         return n < m ? -1 : 1;
     }
-    int order = memcmp(pith_json_string_text(left), pith_json_string_text(right), n);
-    return order != 0 ? order : x < y ? -1 : 1;
+    return memcmp(pith_json_string_text(left), pith_json_string_text(right), n);
 }
 
-static bool same_key(const char *a, const char *b) {
-    size_t n = pith_json_string_size(a);
-    return n == pith_json_string_size(b) &&
-           memcmp(pith_json_string_text(a), pith_json_string_text(b), n) == 0;
+/* Of equal keys the earlier one comes first. */
+static int compare_keys(const void *a, const void *b, void *text) {
+    uint32_t x;
+    uint32_t y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    int order = compare_strings((const char *)text + x, (const char *)text + y);
+    return order != 0 ? order : x < y ? -1 : 1;
 }
 
 static pith_status fail_twice(const checker *c, const char *key) {
@@ -328,16 +333,16 @@ static void blank_member(char *key) {
 
 /* The object that closes: of equal keys the last one counts, or none may be. */
 static pith_status settle_keys(checker *c, size_t first) {
-    uint32_t *keys = c->keys + first;
     size_t n = c->n_keys - first;
     c->n_keys = first;
     if (n < 2) {
         return PITH_OK;
     }
+    uint32_t *keys = c->keys + first;
     qsort_r(keys, n, sizeof *keys, compare_keys, c->text);
     for (size_t i = 0; i + 1 < n; i++) {
         char *key = c->text + keys[i];
-        if (same_key(key, c->text + keys[i + 1])) {
+        if (compare_strings(key, c->text + keys[i + 1]) == 0) {
             if (c->mode == PITH_JSON_STRICT) {
                 return fail_twice(c, key);
             }

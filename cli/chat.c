@@ -52,6 +52,7 @@ typedef struct chat {
     pith_message *messages; /* [n_messages]; contents are owned here */
     size_t n_messages, capacity;
     pith_bytes answer; /* of this turn */
+    bool no_memory;    /* the answer could not grow */
     bool failed;       /* a turn could not be answered */
 } chat;
 
@@ -124,8 +125,9 @@ static bool on_text(void *user, const char *text, size_t n_bytes) {
         text++; /* the space between the markup and the first word */
         n_bytes--;
     }
-    return pith_bytes_append(&c->answer, text, n_bytes) && pith_cli_write(c->cli, text, n_bytes) &&
-           pith_cli_flush(c->cli) && !pith_interrupted();
+    c->no_memory = !pith_bytes_append(&c->answer, text, n_bytes);
+    return !c->no_memory && pith_cli_write(c->cli, text, n_bytes) && pith_cli_flush(c->cli) &&
+           !pith_interrupted();
 }
 
 /* Generates the answer to the conversation into c->answer. */
@@ -147,11 +149,15 @@ static pith_status answer(chat *c, pith_usage *usage, pith_error *error) {
     }
     size_t kept = 0;
     c->answer.size = 0;
+    c->no_memory = false;
     status = pith_session_reuse(c->session, tokens, n_tokens, &kept, error);
     if (status == PITH_OK) {
         pith_interrupt_catch(true);
         status = pith_generate(c->session, tokens + kept, n_tokens - kept, &c->params, on_text, c,
                                usage, error);
+    }
+    if (status == PITH_OK && c->no_memory) { /* to pith_generate it is a wish to stop */
+        status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the answer");
     }
     free(tokens);
     return status;

@@ -3,6 +3,7 @@
  * editor draws on standard error, so that standard output holds answers only. */
 #include "cli/chat_input.h"
 
+#include <errno.h>
 #include <histedit.h>
 #include <locale.h>
 #include <stdio.h>
@@ -66,9 +67,22 @@ static int read_character(EditLine *editor, wchar_t *out) {
     }
 }
 
+/* libedit 3.1 checks few of its allocations and goes on without a block. Asks for more than it
+ * takes at its start, so that memory that is short shows here. */
+static bool has_memory(void) {
+    enum { EDITOR_MEMORY = 1 << 20 };
+    void *block = malloc(EDITOR_MEMORY);
+    free(block);
+    return block != NULL;
+}
+
 static bool start_editor(pith_chat_input *input) {
     HistEvent event;
-    setlocale(LC_CTYPE, "C.UTF-8"); /* libedit decodes what it shows; pith's text is UTF-8 */
+    errno = 0;
+    /* libedit decodes what it shows; pith's text is UTF-8 */
+    if (!has_memory() || (setlocale(LC_CTYPE, "C.UTF-8") == NULL && errno == ENOMEM)) {
+        return false;
+    }
     input->history = history_init();
     input->editor = el_init("pith", stdin, stderr, stderr);
     if (input->history == NULL || input->editor == NULL) {
@@ -145,5 +159,8 @@ pith_status pith_chat_input_read(pith_chat_input *input, const char **line, size
     if (input->editor != NULL) {
         return read_edited(input, line, n_bytes, end, error);
     }
-    return pith_cli_read_line(&input->lines, line, n_bytes, end, error);
+    char *text = NULL;
+    pith_status status = pith_cli_read_line(&input->lines, &text, n_bytes, end, error);
+    *line = text;
+    return status;
 }

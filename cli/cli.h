@@ -7,6 +7,7 @@
 #define PITH_CLI_CLI_H
 
 #include "base/file.h"
+#include "base/json_write.h"
 #include "base/status.h"
 #include "cli/options.h"
 
@@ -37,7 +38,17 @@ bool pith_cli_flush(pith_cli *cli);
  * file cannot steer the terminal. */
 bool pith_cli_print_name(pith_cli *cli, const char *text);
 
-/* Writes a JSON document (a json_t *) and a newline. */
+/* Writes the document that `json` holds and a newline, and releases it. Errors: those of
+ * pith_json_write_end, which nothing is written for; a failing standard output is none of them. */
+pith_status pith_cli_print_document(pith_cli *cli, pith_json_writer *json, pith_error *error);
+
+/* Makes the first failed allocation of jansson one that no later one follows, so that
+ * pith_cli_print_json knows of it. jansson itself may go on with part of a document. Called once,
+ * before any JSON value is made. */
+void pith_cli_guard_json(void);
+
+/* Writes a JSON document (a json_t *) and a newline. False also when memory ran out at any time
+ * since pith_cli_guard_json. */
 bool pith_cli_print_json(pith_cli *cli, const void *json, size_t flags);
 
 /* Flushes standard output and gives the exit code: `code`, or failure when output has failed. A
@@ -122,17 +133,27 @@ pith_status pith_cli_unescape(char *text, pith_error *error);
 /* Warns of Windows line endings, which cost a token each and mislead the model. */
 void pith_cli_warn_crlf(pith_cli *cli, const char *name, const char *text, size_t n_bytes);
 
-/* Standard input line by line; starts zeroed. */
+/* Standard input line by line; starts zeroed. A byte order mark before the first line is skipped.
+ */
 typedef struct pith_lines {
     char *data; /* [capacity], of which [begin, end) is not yet given out */
     size_t begin, end, capacity;
     bool finished; /* nothing more to read */
+    size_t number; /* lines given out, blank ones included */
 } pith_lines;
 
-/* Gives the next line without its newline, borrowed until the next call; *end is set instead at the
- * end of the input. Errors: IO, FORMAT (a line longer than 256 MiB), MEMORY, STOPPED. */
-pith_status pith_cli_read_line(pith_lines *lines, const char **line, size_t *n_bytes, bool *end,
+/* Gives the next line without its newline, borrowed until the next call, for the caller to change;
+ * *end is set instead at the end of the input. Errors: IO, FORMAT (a line longer than 256 MiB),
+ * MEMORY, STOPPED. */
+pith_status pith_cli_read_line(pith_lines *lines, char **line, size_t *n_bytes, bool *end,
                                pith_error *error);
+
+/* The same for JSON Lines: skips lines of white space alone. */
+pith_status pith_cli_read_json_line(pith_lines *lines, char **line, size_t *n_bytes, bool *end,
+                                    pith_error *error);
+
+/* Reads a line of JSON as Python would, in place: see pith_json_read. Errors: FORMAT, MEMORY. */
+pith_status pith_cli_parse_line(pith_json *root, char *line, size_t n_bytes, pith_error *error);
 void pith_lines_release(pith_lines *lines);
 
 /* Refuses an output path that exists and is not a regular file, or that is the same file as

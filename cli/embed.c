@@ -1,6 +1,5 @@
 /* pith embed: lines of text to sentence embeddings, as JSON Lines or a NumPy file. Texts go to the
  * library in chunks, so that any number of them takes little memory. */
-#include <jansson.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,13 +64,14 @@ typedef struct embedding {
     pith_lines lines;
     bool end;
     pith_embed_input *inputs;   /* [CHUNK_TEXTS] */
-    void **owners;              /* [CHUNK_TEXTS] a json_t * with --json, else malloc'ed */
+    char **lines_kept;          /* [CHUNK_TEXTS] malloc'ed, what `inputs` points into */
     pith_embed_result *results; /* [CHUNK_TEXTS] */
     float *vectors;             /* [CHUNK_TEXTS, n_embd] */
     size_t n;                   /* texts of this chunk, of chunk_bytes in all */
     size_t chunk_bytes;
 
     size_t n_before, bytes_before; /* of earlier chunks */
+    size_t first_line;             /* of this chunk */
     size_t n_cut;
     size_t total_bytes; /* of the input; 0: unknown */
     pith_progress progress;
@@ -79,10 +79,10 @@ typedef struct embedding {
 
 static pith_status allocate(embedding *e, pith_error *error) {
     e->inputs = calloc(CHUNK_TEXTS, sizeof *e->inputs);
-    e->owners = calloc(CHUNK_TEXTS, sizeof *e->owners);
+    e->lines_kept = calloc(CHUNK_TEXTS, sizeof *e->lines_kept);
     e->results = calloc(CHUNK_TEXTS, sizeof *e->results);
     e->vectors = calloc(CHUNK_TEXTS, e->n_embd * sizeof *e->vectors);
-    if (e->inputs == NULL || e->owners == NULL || e->results == NULL || e->vectors == NULL) {
+    if (e->inputs == NULL || e->lines_kept == NULL || e->results == NULL || e->vectors == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %d texts", CHUNK_TEXTS);
     }
     return PITH_OK;
@@ -90,71 +90,67 @@ static pith_status allocate(embedding *e, pith_error *error) {
 
 static void drop_texts(embedding *e) {
     for (size_t i = 0; i < e->n; i++) {
-        if (e->settings->json) {
-            json_decref(e->owners[i]);
-        } else {
-            free(e->owners[i]);
-        }
+        free(e->lines_kept[i]);
     }
     e->n = 0;
     e->chunk_bytes = 0;
 }
 
 static void release(embedding *e) {
-    if (e->owners != NULL) {
+    if (e->lines_kept != NULL) {
         drop_texts(e);
     }
     pith_lines_release(&e->lines);
     free(e->inputs);
-    free(e->owners);
+    free(e->lines_kept);
     free(e->results);
     free(e->vectors);
 }
 
 /* The member `key`, a string; absent when `optional` allows it. */
-static pith_status read_member(const json_t *object, const char *key, bool optional,
-                               const char **text, size_t *n_bytes, pith_error *error) {
-    const json_t *value = json_object_get(object, key);
-    if (value == NULL && optional) {
+static pith_status read_member(pith_json object, const char *key, bool optional, const char **text,
+                               size_t *n_bytes, pith_error *error) {
+    pith_json value = pith_json_get(object, key);
+    if (value.at == NULL && optional) {
         return PITH_OK;
     }
-    if (!json_is_string(value)) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "not a JSON object with a string \"%s\"", key);
+    *text = pith_json_text(value);
+    *n_bytes = pith_json_text_size(value);
+    return *text != NULL
+               ? PITH_OK
+               : pith_fail(error, PITH_ERROR_FORMAT, "not a JSON object with a string \"%s\"", key);
+}
+
+static pith_status read_object(char *line, size_t n_bytes, pith_embed_input *input,
+                               pith_error *error) {
+    pith_json root;
+    pith_status status = pith_cli_parse_line(&root, line, n_bytes, error);
+    if (status == PITH_OK) {
+        status = read_member(root, "text", false, &input->text, &input->n_bytes, error);
     }
-    *text = json_string_value(value);
-    *n_bytes = json_string_length(value);
-    return PITH_OK;
+    return status == PITH_OK
+               ? read_member(root, "pair", true, &input->pair, &input->n_pair_bytes, error)
+               : status;
 }
 
 /* Adds the text of a line to the chunk. */
 static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith_error *error) {
-    pith_embed_input input = {.n_bytes = n_bytes};
+    char *copy = malloc(n_bytes + 1);
+    if (copy == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu bytes", n_bytes);
+    }
+    memcpy(copy, line, n_bytes);
+    pith_embed_input input = {.text = copy, .n_bytes = n_bytes};
     pith_status status = PITH_OK;
     if (e->settings->json) {
-        json_error_t problem;
-        json_t *root = json_loadb(line, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
-        if (root == NULL) {
-            return pith_fail(error, PITH_ERROR_FORMAT, "not valid JSON: %s (byte %d)", problem.text,
-                             problem.position);
-        }
-        status = read_member(root, "text", false, &input.text, &input.n_bytes, error);
-        if (status == PITH_OK) {
-            status = read_member(root, "pair", true, &input.pair, &input.n_pair_bytes, error);
-        }
-        if (status != PITH_OK) {
-            json_decref(root);
-            return status;
-        }
-        e->owners[e->n] = root;
-    } else {
-        char *copy = malloc(n_bytes + 1);
-        if (copy == NULL) {
-            return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu bytes", n_bytes);
-        }
-        memcpy(copy, line, n_bytes);
-        input.text = copy;
-        e->owners[e->n] = copy;
+        status = read_object(copy, n_bytes, &input, error);
     }
+    if (status != PITH_OK) {
+        free(copy);
+        return status;
+    }
+    e->first_line = e->n == 0 ? e->lines.number : e->first_line;
+    e->lines_kept[e->n] = copy;
     e->inputs[e->n++] = input;
     e->chunk_bytes += n_bytes + 1;
     return PITH_OK;
@@ -163,15 +159,17 @@ static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith
 static pith_status read_chunk(embedding *e, pith_error *error) {
     pith_status status = PITH_OK;
     while (status == PITH_OK && e->n < CHUNK_TEXTS && e->chunk_bytes < CHUNK_BYTES) {
-        const char *line;
+        char *line;
         size_t n_bytes;
-        status = pith_cli_read_line(&e->lines, &line, &n_bytes, &e->end, error);
+        status = e->settings->json
+                     ? pith_cli_read_json_line(&e->lines, &line, &n_bytes, &e->end, error)
+                     : pith_cli_read_line(&e->lines, &line, &n_bytes, &e->end, error);
         if (status != PITH_OK || e->end) {
             return status;
         }
         status = add_line(e, line, n_bytes, error);
         if (status != PITH_OK) {
-            pith_fail_in(error, status, "standard input, line %zu", e->n_before + e->n + 1);
+            pith_fail_in(error, status, "standard input, line %zu", e->lines.number);
         }
     }
     return status;
@@ -225,8 +223,8 @@ static pith_status embed_chunks(embedding *e, pith_error *error) {
             status = pith_embed(e->model, e->inputs, e->n, &embed_options, e->vectors, e->results,
                                 error);
             if (status != PITH_OK && status != PITH_ERROR_STOPPED) {
-                pith_fail_in(error, status, "standard input, counting texts from line %zu as 0",
-                             e->n_before + 1);
+                pith_fail_in(error, status, "standard input, counting texts from line %zu as 0%s",
+                             e->first_line, e->settings->json ? ", without blank lines" : "");
             }
         }
         if (status == PITH_OK) {

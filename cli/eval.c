@@ -4,7 +4,6 @@
  * exponential, bits/byte the sum over ln 2 and the bytes of the targets. With a reference, KL is
  * the mean over positions of sum_v q(v) ln(q(v) / p(v)), q the reference. All in double precision.
  * Standard errors are those of the mean of independent positions. */
-#include <jansson.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -245,28 +244,27 @@ static pith_status print_json(pith_cli *cli, const eval_state *state, const pith
                               size_t n_bytes, pith_error *error) {
     const running *nats = &state->nats;
     double bits = n_bytes > 0 ? nats->mean * (double)nats->n / M_LN2 / (double)n_bytes : 0;
-    json_t *out =
-        json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "windows",
-                  (json_int_t)windows->n, "context", (json_int_t)windows->length, "tokens",
-                  (json_int_t)nats->n, "bytes", (json_int_t)n_bytes, "nats_per_token", nats->mean,
-                  "nats_per_token_error", running_error(nats), "perplexity", exp(nats->mean),
-                  "perplexity_error", exp(nats->mean) * running_error(nats), "bits_per_byte", bits);
-    if (out != NULL && state->reference != NULL) {
-        json_t *more = json_pack("{s:f, s:f, s:f, s:f}", "kl", state->kl.mean, "kl_error",
-                                 running_error(&state->kl), "top1_agreement", state->agreement.mean,
-                                 "top1_agreement_error", running_error(&state->agreement));
-        if (more == NULL || json_object_update(out, more) != 0) {
-            json_decref(out);
-            out = NULL;
-        }
-        json_decref(more);
+    pith_json_writer json;
+    pith_json_write_begin(&json, NULL);
+    json.style = PITH_JSON_SPACED;
+    pith_json_open(&json, NULL, '{');
+    pith_json_put_integer(&json, "windows", (int64_t)windows->n);
+    pith_json_put_integer(&json, "context", (int64_t)windows->length);
+    pith_json_put_integer(&json, "tokens", (int64_t)nats->n);
+    pith_json_put_integer(&json, "bytes", (int64_t)n_bytes);
+    pith_json_put_real(&json, "nats_per_token", nats->mean);
+    pith_json_put_real(&json, "nats_per_token_error", running_error(nats));
+    pith_json_put_real(&json, "perplexity", exp(nats->mean));
+    pith_json_put_real(&json, "perplexity_error", exp(nats->mean) * running_error(nats));
+    pith_json_put_real(&json, "bits_per_byte", bits);
+    if (state->reference != NULL) {
+        pith_json_put_real(&json, "kl", state->kl.mean);
+        pith_json_put_real(&json, "kl_error", running_error(&state->kl));
+        pith_json_put_real(&json, "top1_agreement", state->agreement.mean);
+        pith_json_put_real(&json, "top1_agreement_error", running_error(&state->agreement));
     }
-    if (out == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the result");
-    }
-    pith_cli_print_json(cli, out, 0);
-    json_decref(out);
-    return PITH_OK;
+    pith_json_close(&json, '}');
+    return pith_cli_print_document(cli, &json, error);
 }
 
 /* The reference must give every token the same number. */

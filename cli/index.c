@@ -1,5 +1,4 @@
 /* pith index: texts into a collection of a database, from JSON Lines or from files. */
-#include <jansson.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <stdlib.h>

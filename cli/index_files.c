@@ -1,8 +1,9 @@
 /* Files and directories for pith index. */
 #include "cli/index_run.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fts.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -99,46 +100,85 @@ static pith_status index_file(pith_index *run, const char *path, const struct st
     return status;
 }
 
-static int by_name(const FTSENT **a, const FTSENT **b) {
-    return strcmp((*a)->fts_name, (*b)->fts_name);
+/* A walk over a directory, which adds up the files' bytes (count_only) or indexes them. */
+typedef struct walk {
+    pith_index *run;
+    bool count_only;
+    size_t *total; /* bytes of all files */
+    size_t done;   /* bytes of those that were looked at */
+} walk;
+
+static pith_status visit(walk *w, const char *path, pith_error *error);
+
+/* Not alphasort, which asks the locale. */
+static int by_name(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Looks at every file below `root`: adds up their bytes (`total`), or indexes them. */
-static pith_status walk(pith_index *run, char *root, size_t *total, bool count_only,
-                        pith_error *error) {
-    char *roots[] = {root, NULL};
-    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+/* Hidden files stay out, and the directory and its parent with them. */
+static int is_visible(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+/* What cannot be looked at is reported and left out, unless memory is short. */
+static pith_status report(walk *w, const char *path, int code, pith_error *error) {
+    if (code == ENOMEM) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory", path);
+    }
+    if (!w->count_only) {
+        pith_cli_message(w->run->cli, "%s: %s", path, strerror(code));
+        w->run->n_refused++;
+    }
+    return PITH_OK;
+}
+
+/* All files below a directory in the order of their names. glibc's fts would do, but its fts_open
+ * uses the root's entry without a check that there was memory for it. */
+static pith_status visit_directory(walk *w, const char *path, pith_error *error) {
+    struct dirent **entries = NULL;
+    int n = scandir(path, &entries, is_visible, by_name);
+    if (n < 0) {
+        return report(w, path, errno, error);
+    }
     pith_status status = PITH_OK;
-    size_t done = 0;
-    if (tree == NULL) {
-        return pith_fail(error, PITH_ERROR_IO, "%s: %s", root, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        char *inner = NULL;
+        if (status == PITH_OK &&
+            asprintf(&inner, "%s/%s", strcmp(path, "/") == 0 ? "" : path, entries[i]->d_name) < 0) {
+            inner = NULL;
+            status = report(w, path, ENOMEM, error);
+        }
+        if (status == PITH_OK) {
+            status = visit(w, inner, error);
+        }
+        free(inner);
+        free(entries[i]);
     }
-    while (status == PITH_OK) {
-        errno = 0;
-        FTSENT *entry = fts_read(tree);
-        if (entry == NULL && errno != 0) {
-            status = pith_fail(error, PITH_ERROR_IO, "%s: %s", root, strerror(errno));
-        }
-        if (entry == NULL) {
-            break;
-        }
-        if (pith_interrupted() || run->cli->output_error != 0) {
-            status = pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
-        } else if (entry->fts_level > FTS_ROOTLEVEL && entry->fts_name[0] == '.') {
-            fts_set(tree, entry, FTS_SKIP);
-        } else if (entry->fts_info == FTS_F && count_only) {
-            *total += (size_t)entry->fts_statp->st_size;
-        } else if (entry->fts_info == FTS_F && S_ISREG(entry->fts_statp->st_mode)) {
-            status = index_file(run, entry->fts_path, entry->fts_statp, error);
-            done += (size_t)entry->fts_statp->st_size;
-            pith_progress_update(&run->progress, done, *total);
-        } else if (!count_only && (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR ||
-                                   entry->fts_info == FTS_NS)) {
-            pith_cli_message(run->cli, "%s: %s", entry->fts_path, strerror(entry->fts_errno));
-            run->n_refused++;
-        }
+    free(entries);
+    return status;
+}
+
+static pith_status visit(walk *w, const char *path, pith_error *error) {
+    struct stat facts;
+    if (pith_interrupted() || w->run->cli->output_error != 0) {
+        return pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
     }
-    fts_close(tree);
+    if (lstat(path, &facts) != 0) {
+        return report(w, path, errno, error);
+    }
+    if (S_ISDIR(facts.st_mode)) {
+        return visit_directory(w, path, error);
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        return PITH_OK;
+    }
+    if (w->count_only) {
+        *w->total += (size_t)facts.st_size;
+        return PITH_OK;
+    }
+    pith_status status = index_file(w->run, path, &facts, error);
+    w->done += (size_t)facts.st_size;
+    pith_progress_update(&w->run->progress, w->done, *w->total);
     return status;
 }
 
@@ -159,10 +199,10 @@ pith_status pith_index_path(pith_index *run, const char *path, pith_error *error
     }
     pith_status status = PITH_OK;
     if (run->progress.shown) {
-        status = walk(run, root, &total, true, error);
+        status = visit(&(walk){.run = run, .count_only = true, .total = &total}, root, error);
     }
     if (status == PITH_OK) {
-        status = walk(run, root, &total, false, error);
+        status = visit(&(walk){.run = run, .total = &total}, root, error);
     }
     if (status == PITH_OK) {
         status = pith_store_remove_files(run->store, &run->collection, root, still_there, NULL,

@@ -1,7 +1,9 @@
 /* JSON Lines for pith index, and what both sources share. */
+#include "base/memory.h"
+#include "base/utf8.h"
 #include "cli/index_run.h"
 
-#include <jansson.h>
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,14 +28,22 @@ void pith_index_committed(void *user, const pith_store_document *document, size_
     if (!run->settings->json) {
         return;
     }
-    json_t *line = json_object();
-    json_t *id = json_stringn(document->key, document->n_key);
+    pith_json_writer line;
+    pith_json_write_begin(&line, NULL);
+    line.style = PITH_JSON_SPACED;
+    pith_json_open(&line, NULL, '{');
     /* A path that is not UTF-8 has no spelling in JSON. */
-    json_object_set_new(line, "id", id != NULL ? id : json_null());
-    json_object_set_new(line, "chunks", json_integer((json_int_t)n_chunks));
-    pith_cli_print_json(run->cli, line, 0);
+    if (pith_utf8_check(document->key, document->n_key) == document->n_key) {
+        pith_json_put_bytes(&line, "id", document->key, document->n_key);
+    } else {
+        pith_json_put_null(&line, "id");
+    }
+    pith_json_put_integer(&line, "chunks", (int64_t)n_chunks);
+    pith_json_close(&line, '}');
+    if (pith_cli_print_document(run->cli, &line, NULL) != PITH_OK) {
+        run->cli->output_error = ENOMEM;
+    }
     pith_cli_flush(run->cli);
-    json_decref(line);
 }
 
 /* Lengths keep texts and metadata apart. */
@@ -72,85 +82,97 @@ pith_status pith_index_document(pith_index *run, pith_store_document *document, 
     return PITH_OK;
 }
 
+/* Compact JSON with sorted keys, so that a document's hash knows no white space; *out is
+ * malloc'ed, and NULL when there is no metadata. */
+static pith_status metadata_text(pith_json metadata, char **out, pith_error *error) {
+    *out = NULL;
+    if (pith_json_is_none(metadata)) {
+        return PITH_OK;
+    }
+    pith_json_writer text;
+    pith_json_write_begin(&text, NULL);
+    pith_json_put_value(&text, NULL, metadata);
+    pith_status status = pith_json_write_end(&text, "\"metadata\"", error);
+    if (status != PITH_OK) {
+        pith_bytes_release(&text.bytes);
+        return status;
+    }
+    if (text.bytes.size > PITH_STORE_MAX_METADATA) {
+        status = pith_fail(error, PITH_ERROR_FORMAT, "\"metadata\" has %zu bytes; the limit is %d",
+                           text.bytes.size, PITH_STORE_MAX_METADATA);
+        pith_bytes_release(&text.bytes);
+        return status;
+    }
+    *out = text.bytes.data;
+    return PITH_OK;
+}
+
+/* What a line is to say; the strings lie in it, or in `number`. */
+static pith_status read_document(pith_json root, char number[32], pith_store_document *document,
+                                 pith_error *error) {
+    pith_json id = pith_json_get(root, "id");
+    pith_json text = pith_json_get(root, "text");
+    int64_t integer;
+    *document = (pith_store_document){.key = pith_json_text(id),
+                                      .n_key = pith_json_text_size(id),
+                                      .text = pith_json_text(text),
+                                      .n_bytes = pith_json_text_size(text)};
+    if (pith_json_integer(id, &integer)) {
+        document->n_key = (size_t)snprintf(number, 32, "%lld", (long long)integer);
+        document->key = number;
+    }
+    if (document->text == NULL || document->key == NULL || document->n_key == 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "not an object with \"id\" (a string or a whole number) and \"text\" "
+                         "(a string)");
+    }
+    if (document->n_key > PITH_STORE_MAX_KEY) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "\"id\" has %zu bytes; the limit is %d",
+                         document->n_key, PITH_STORE_MAX_KEY);
+    }
+    return PITH_OK;
+}
+
 /* *bad tells that the line is to blame for a failure, and not the database. */
-static pith_status index_line(pith_index *run, const char *line, size_t n_bytes, bool *bad,
+static pith_status index_line(pith_index *run, char *line, size_t n_bytes, bool *bad,
                               pith_error *error) {
-    json_error_t problem;
+    pith_json root;
+    pith_store_document document;
     char number[32];
     char *metadata = NULL;
-    pith_status status = PITH_OK;
-    json_t *root = json_loadb(line, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
-    *bad = true;
-    if (root == NULL) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "not valid JSON: %s (byte %d)", problem.text,
-                         problem.position);
+    pith_status status = pith_cli_parse_line(&root, line, n_bytes, error);
+    if (status == PITH_OK) {
+        status = read_document(root, number, &document, error);
     }
-    const json_t *id = json_object_get(root, "id");
-    const json_t *text = json_object_get(root, "text");
-    const json_t *facts = json_object_get(root, "metadata");
-    pith_store_document document = {.text = json_string_value(text),
-                                    .n_bytes = json_string_length(text)};
-    if (json_is_integer(id)) {
-        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(id));
-        document.key = number;
-        document.n_key = strlen(number);
-    } else {
-        document.key = json_string_value(id);
-        document.n_key = json_string_length(id);
+    if (status == PITH_OK) {
+        status = metadata_text(pith_json_get(root, "metadata"), &metadata, error);
     }
-    if (document.text == NULL || document.key == NULL || document.n_key == 0) {
-        status = pith_fail(error, PITH_ERROR_FORMAT,
-                           "not an object with \"id\" (a string or a whole number) and \"text\" "
-                           "(a string)");
-        goto done;
+    *bad = status != PITH_OK && status != PITH_ERROR_MEMORY;
+    if (status == PITH_OK) {
+        document.metadata = metadata;
+        status = pith_index_document(run, &document, error);
     }
-    if (document.n_key > PITH_STORE_MAX_KEY) {
-        status = pith_fail(error, PITH_ERROR_FORMAT, "\"id\" has %zu bytes; the limit is %d",
-                           document.n_key, PITH_STORE_MAX_KEY);
-        goto done;
-    }
-    *bad = false;
-    if (facts != NULL && !json_is_null(facts)) {
-        metadata = json_dumps(facts, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
-        if (metadata == NULL) {
-            status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the metadata");
-            goto done;
-        }
-        if (strlen(metadata) > PITH_STORE_MAX_METADATA) {
-            *bad = true;
-            status =
-                pith_fail(error, PITH_ERROR_FORMAT, "\"metadata\" has %zu bytes; the limit is %d",
-                          strlen(metadata), PITH_STORE_MAX_METADATA);
-            goto done;
-        }
-    }
-    document.metadata = metadata;
-    status = pith_index_document(run, &document, error);
-done:
     free(metadata);
-    json_decref(root);
     return status;
 }
 
 pith_status pith_index_lines(pith_index *run, pith_error *error) {
     pith_lines lines = {.data = NULL};
     pith_cli_await(run->cli, "JSON Lines");
-    const char *line = NULL;
+    char *line = NULL;
     size_t n_bytes = 0;
-    size_t number = 0;
     bool end = false;
     bool bad = false;
     pith_status status = PITH_OK;
     while (status == PITH_OK && run->cli->output_error == 0) {
-        status = pith_cli_read_line(&lines, &line, &n_bytes, &end, error);
+        status = pith_cli_read_json_line(&lines, &line, &n_bytes, &end, error);
         bad = status == PITH_ERROR_FORMAT;
         if (status != PITH_OK || end) {
             break;
         }
-        number++;
         status = index_line(run, line, n_bytes, &bad, error);
         if (bad) {
-            pith_fail_in(error, status, "standard input, line %zu", number);
+            pith_fail_in(error, status, "standard input, line %zu", lines.number);
         }
     }
     pith_lines_release(&lines);

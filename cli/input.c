@@ -1,4 +1,5 @@
 /* Reading texts and lines, and checking output paths before any work is done. */
+#include "base/memory.h"
 #include "cli/cli.h"
 
 #include "base/checked.h"
@@ -114,16 +115,21 @@ pith_status pith_cli_read_file(const pith_file *file, char **text, size_t *n_byt
 }
 
 /* Gives out [begin, end of line) and steps over the newline, if there is one. */
-static void give_line(pith_lines *lines, size_t n, const char **line, size_t *n_bytes) {
+static void give_line(pith_lines *lines, size_t n, char **line, size_t *n_bytes) {
+    static const char mark[] = "\xef\xbb\xbf";
     *line = lines->data + lines->begin;
     *n_bytes = n;
     lines->begin += n;
     if (lines->begin < lines->end) {
         lines->begin++;
     }
+    if (lines->number++ == 0 && n >= sizeof mark - 1 && memcmp(*line, mark, sizeof mark - 1) == 0) {
+        *line += sizeof mark - 1;
+        *n_bytes -= sizeof mark - 1;
+    }
 }
 
-pith_status pith_cli_read_line(pith_lines *lines, const char **line, size_t *n_bytes, bool *end,
+pith_status pith_cli_read_line(pith_lines *lines, char **line, size_t *n_bytes, bool *end,
                                pith_error *error) {
     static const char name[] = "standard input";
     size_t searched = 0; /* bytes after begin known to hold no newline */
@@ -161,6 +167,37 @@ pith_status pith_cli_read_line(pith_lines *lines, const char **line, size_t *n_b
         lines->end += n;
         lines->finished = n == 0;
     }
+}
+
+static bool is_blank(const char *line, size_t n_bytes) {
+    for (size_t i = 0; i < n_bytes; i++) {
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r') {
+            return false;
+        }
+    }
+    return true;
+}
+
+pith_status pith_cli_read_json_line(pith_lines *lines, char **line, size_t *n_bytes, bool *end,
+                                    pith_error *error) {
+    pith_status status;
+    do {
+        status = pith_cli_read_line(lines, line, n_bytes, end, error);
+    } while (status == PITH_OK && !*end && is_blank(*line, *n_bytes));
+    return status;
+}
+
+pith_status pith_cli_parse_line(pith_json *root, char *line, size_t n_bytes, pith_error *error) {
+    pith_error problem;
+    pith_status status = pith_json_read(root, line, n_bytes, PITH_JSON_PYTHON, "the line",
+                                        &pith_malloc_allocator, &problem);
+    if (status == PITH_ERROR_FORMAT) {
+        /* The reader counts lines too, of which there is one here. */
+        const char *column = strstr(problem.message, "column ");
+        return pith_fail(error, status, "not valid JSON: %s",
+                         column != NULL ? column : problem.message);
+    }
+    return status == PITH_OK ? status : pith_fail(error, status, "%s", problem.message);
 }
 
 void pith_lines_release(pith_lines *lines) {

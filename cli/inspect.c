@@ -1,6 +1,5 @@
 /* pith inspect: what a model file holds. Bits per weight count the packed bytes, padding and scales
  * included, over the real weights. */
-#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -258,92 +257,108 @@ static void print_text(pith_cli *cli, pith_model_file *file) {
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-/* The hyper-parameters as in the file; NULL: out of memory. */
-static json_t *config_json(const pith_metadata *metadata) {
-    json_t *object = json_object();
-    if (object != NULL && pith_config_write(metadata, object, NULL) != PITH_OK) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
-}
-
-static json_t *matrices_json(const summary *sum) {
-    json_t *list = json_array();
+static void put_matrices(pith_json_writer *json, const summary *sum) {
+    pith_json_open(json, "matrices", '[');
     for (size_t i = 0; i < sum->n_kinds; i++) {
         const matrix_kind *kind = &sum->kinds[i];
-        json_array_append_new(list,
-                              json_pack("{s:s,s:I,s:s,s:I,s:I,s:I,s:f}", "kind", kind->name,
-                                        "count", (json_int_t)kind->count, "type", kind_type(kind),
-                                        "rows", (json_int_t)kind->rows, "cols",
-                                        (json_int_t)kind->cols, "bytes", (json_int_t)kind->bytes,
-                                        "bits_per_weight", bits(kind->bytes, kind->weights)));
+        pith_json_open(json, NULL, '{');
+        pith_json_put_text(json, "kind", kind->name);
+        pith_json_put_integer(json, "count", (int64_t)kind->count);
+        pith_json_put_text(json, "type", kind_type(kind));
+        pith_json_put_integer(json, "rows", (int64_t)kind->rows);
+        pith_json_put_integer(json, "cols", (int64_t)kind->cols);
+        pith_json_put_integer(json, "bytes", (int64_t)kind->bytes);
+        pith_json_put_real(json, "bits_per_weight", bits(kind->bytes, kind->weights));
+        pith_json_close(json, '}');
     }
-    return list;
+    pith_json_close(json, ']');
 }
 
-static json_t *sources_json(const pith_metadata *metadata) {
-    json_t *list = json_array();
+static void put_sources(pith_json_writer *json, const pith_metadata *metadata) {
+    pith_json_open(json, "sources", '[');
     for (size_t i = 0; i < metadata->n_sources; i++) {
         const pith_source *source = &metadata->sources[i];
-        json_array_append_new(list, json_pack("{s:s,s:I,s:s}", "name", source->name, "size",
-                                              (json_int_t)source->size, "sha256", source->sha256));
+        pith_json_open(json, NULL, '{');
+        pith_json_put_text(json, "name", source->name);
+        pith_json_put_integer(json, "size", (int64_t)source->size);
+        pith_json_put_text(json, "sha256", source->sha256);
+        pith_json_close(json, '}');
     }
-    return list;
+    pith_json_close(json, ']');
 }
 
-static json_t *tensors_json(const pith_model_file *file) {
-    json_t *list = json_array();
+static void put_tensors(pith_json_writer *json, const pith_model_file *file) {
+    pith_json_open(json, "tensors", '[');
     for (size_t i = 0; i < pith_safetensors_count(file->header); i++) {
         const pith_tensor *tensor = pith_safetensors_at(file->header, i);
-        json_t *shape = json_array();
+        pith_json_open(json, NULL, '{');
+        pith_json_put_text(json, "name", tensor->name);
+        pith_json_put_text(json, "dtype", pith_dtype_name(tensor->dtype));
+        pith_json_open(json, "shape", '[');
         for (size_t d = 0; d < tensor->n_dims; d++) {
-            json_array_append_new(shape, json_integer((json_int_t)tensor->shape[d]));
+            pith_json_put_integer(json, NULL, (int64_t)tensor->shape[d]);
         }
-        json_array_append_new(list, json_pack("{s:s,s:s,s:o,s:I}", "name", tensor->name, "dtype",
-                                              pith_dtype_name(tensor->dtype), "shape", shape,
-                                              "bytes", (json_int_t)tensor->size));
+        pith_json_close(json, ']');
+        pith_json_put_integer(json, "bytes", (int64_t)tensor->size);
+        pith_json_close(json, '}');
     }
-    return list;
+    pith_json_close(json, ']');
 }
 
-static json_t *eos_json(const pith_metadata *metadata) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < metadata->n_eos; i++) {
-        json_array_append_new(list, json_integer(metadata->eos[i]));
+static void put_tokenizer(pith_json_writer *json, const pith_model_file *file) {
+    pith_json_open(json, "tokenizer", '{');
+    pith_json_put_text(json, "kind", tokenizer_kind(&file->vocab));
+    pith_json_put_integer(json, "pieces", (int64_t)file->vocab.n_pieces);
+    pith_json_put_integer(json, "merges", (int64_t)file->vocab.n_merges);
+    pith_json_put_integer(json, "bos", file->metadata.bos);
+    pith_json_close(json, '}');
+    pith_json_open(json, "eos", '[');
+    for (size_t i = 0; i < file->metadata.n_eos; i++) {
+        pith_json_put_integer(json, NULL, file->metadata.eos[i]);
     }
-    return list;
+    pith_json_close(json, ']');
+}
+
+static void put_text_or_null(pith_json_writer *json, const char *key, const char *text) {
+    if (text != NULL) {
+        pith_json_put_text(json, key, text);
+    } else {
+        pith_json_put_null(json, key);
+    }
 }
 
 static pith_status print_json(pith_cli *cli, pith_model_file *file, bool verified,
                               pith_error *error) {
     const pith_metadata *metadata = &file->metadata;
     summary sum = summarise(file);
-    json_t *out =
-        json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:f,s:o,s:{s:s,s:I,s:I,s:i},s:o,s:s?,s:s?,s:o,s:o,s:o}",
-                  "architecture", metadata->architecture, "generator", metadata->generator, "type",
-                  pith_type_name(metadata->type), "head_type", pith_type_name(metadata->head_type),
-                  "params", (json_int_t)file->n_params, "weight_bytes",
-                  (json_int_t)file->weight_bytes, "bits_per_weight", bits(sum.bytes, sum.weights),
-                  "config", config_json(metadata), "tokenizer", "kind",
-                  tokenizer_kind(&file->vocab), "pieces", (json_int_t)file->vocab.n_pieces,
-                  "merges", (json_int_t)file->vocab.n_merges, "bos", (int)metadata->bos, "eos",
-                  eos_json(metadata), "chat_format", metadata->chat_format, "chat_template",
-                  metadata->chat_template, "matrices", matrices_json(&sum), "sources",
-                  sources_json(metadata), "tensors", tensors_json(file));
-    if (out != NULL && sum.int4_weights > 0) {
-        json_object_set_new(out, "int4_bits_per_weight",
-                            json_real(bits(sum.int4_bytes, sum.int4_weights)));
+    pith_json_writer json;
+    pith_json_write_begin(&json, NULL);
+    json.style = PITH_JSON_INDENTED;
+    pith_json_open(&json, NULL, '{');
+    pith_json_put_text(&json, "architecture", metadata->architecture);
+    pith_json_put_text(&json, "generator", metadata->generator);
+    pith_json_put_text(&json, "type", pith_type_name(metadata->type));
+    pith_json_put_text(&json, "head_type", pith_type_name(metadata->head_type));
+    pith_json_put_integer(&json, "params", (int64_t)file->n_params);
+    pith_json_put_integer(&json, "weight_bytes", (int64_t)file->weight_bytes);
+    pith_json_put_real(&json, "bits_per_weight", bits(sum.bytes, sum.weights));
+    pith_json_open(&json, "config", '{');
+    pith_config_write(metadata, &json); /* the hyper-parameters as in the file */
+    pith_json_close(&json, '}');
+    put_tokenizer(&json, file);
+    put_text_or_null(&json, "chat_format", metadata->chat_format);
+    put_text_or_null(&json, "chat_template", metadata->chat_template);
+    put_matrices(&json, &sum);
+    put_sources(&json, metadata);
+    put_tensors(&json, file);
+    if (sum.int4_weights > 0) {
+        pith_json_put_real(&json, "int4_bits_per_weight", bits(sum.int4_bytes, sum.int4_weights));
     }
-    if (out != NULL && verified) {
-        json_object_set_new(out, "verified", json_true());
+    if (verified) {
+        pith_json_put_bool(&json, "verified", true);
     }
-    if (out == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the description");
-    }
-    pith_cli_print_json(cli, out, JSON_INDENT(2));
-    json_decref(out);
-    return PITH_OK;
+    pith_json_close(&json, '}');
+    return pith_cli_print_document(cli, &json, error);
 }
 
 /* ---------------------------------------------------------------------------------------------- */

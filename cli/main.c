@@ -154,6 +154,7 @@ static int dispatch(pith_cli *cli, int argc, char **argv) {
 int main(int argc, char **argv) {
     pith_cli cli = {.name = NULL};
     open_standard_files();
+    pith_cli_guard_json();
     prepare_blas();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, handled like others */
     return pith_cli_finish(&cli, dispatch(&cli, argc, argv));

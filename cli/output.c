@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,12 +58,38 @@ bool pith_cli_print_name(pith_cli *cli, const char *text) {
     return good;
 }
 
+pith_status pith_cli_print_document(pith_cli *cli, pith_json_writer *json, pith_error *error) {
+    pith_status status = pith_json_write_end(json, "the result", error);
+    if (status == PITH_OK) {
+        pith_cli_write(cli, json->bytes.data, json->bytes.size);
+        pith_cli_write(cli, "\n", 1);
+    }
+    pith_bytes_release(&json->bytes);
+    return status;
+}
+
+/* jansson's hooks take no user pointer. */
+static atomic_bool json_out_of_memory;
+
+static void *json_allocate(size_t size) {
+    void *block = json_out_of_memory ? NULL : malloc(size);
+    if (block == NULL) {
+        json_out_of_memory = true;
+    }
+    return block;
+}
+
+void pith_cli_guard_json(void) {
+    json_set_alloc_funcs(json_allocate, free);
+}
+
 static int write_json(const char *text, size_t n_bytes, void *user) {
     return pith_cli_write(user, text, n_bytes) ? 0 : -1;
 }
 
 bool pith_cli_print_json(pith_cli *cli, const void *json, size_t flags) {
-    if (json_dump_callback(json, write_json, cli, flags) != 0) {
+    if (json_out_of_memory || json_dump_callback(json, write_json, cli, flags) != 0 ||
+        json_out_of_memory) {
         errno = ENOMEM;
         return output_failed(cli);
     }

@@ -1,9 +1,9 @@
 /* pith search: the chunks of a collection closest in meaning to a question. */
-#include <jansson.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/encoder.h"
 
@@ -51,41 +51,71 @@ static const pith_option_group groups[] = {
     {NULL, NULL, 0},
 };
 
-/* A string of bytes that need not be UTF-8, such as a path: in one that is not, all but ASCII
- * becomes
- * '?'. */
-static json_t *json_name(const char *text, size_t n) {
-    json_t *value = json_stringn(text, n);
-    if (value != NULL) {
-        return value;
+/* Bytes that need not be UTF-8, such as a path: in those that are not, all but ASCII becomes '?'.
+ */
+static pith_status put_name(pith_json_writer *json, const char *key, const char *text, size_t n,
+                            pith_error *error) {
+    if (pith_utf8_check(text, n) == n) {
+        pith_json_put_bytes(json, key, text, n);
+        return PITH_OK;
     }
     char *copy = malloc(n + 1);
-    for (size_t i = 0; copy != NULL && i < n; i++) {
+    if (copy == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for a result");
+    }
+    for (size_t i = 0; i < n; i++) {
         copy[i] = (char)((unsigned char)text[i] < 0x80 ? text[i] : '?');
     }
-    value = copy != NULL ? json_stringn(copy, n) : NULL;
+    pith_json_put_bytes(json, key, copy, n);
     free(copy);
-    return value;
+    return PITH_OK;
+}
+
+/* Any JSON value as a text; null when the text in the database is none. Brackets around it make a
+ * document of what may be a scalar. */
+static pith_status put_metadata(pith_json_writer *json, const char *text, pith_error *error) {
+    pith_bytes document;
+    pith_json root;
+    pith_bytes_init(&document, NULL);
+    if (!pith_bytes_append_text(&document, "[") || !pith_bytes_append_text(&document, text) ||
+        !pith_bytes_append_text(&document, "]")) {
+        pith_bytes_release(&document);
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for a result");
+    }
+    pith_status status = pith_json_read(&root, document.data, document.size, PITH_JSON_PYTHON,
+                                        "metadata", document.allocator, error);
+    if (status == PITH_OK && pith_json_size(root) == 1) {
+        pith_json_put_value(json, "metadata", pith_json_at(root, 0));
+    } else if (status != PITH_ERROR_MEMORY) {
+        pith_json_put_null(json, "metadata");
+        status = PITH_OK;
+    }
+    pith_bytes_release(&document);
+    return status;
 }
 
 static pith_status print_json(pith_cli *cli, const pith_store_text *text, double score,
                               pith_error *error) {
-    json_t *line = json_object();
-    bool good = json_object_set_new(line, "id", json_name(text->key, text->n_key)) == 0 &&
-                json_object_set_new(line, "score", json_real(score)) == 0 &&
-                json_object_set_new(line, "begin", json_integer((json_int_t)text->begin)) == 0 &&
-                json_object_set_new(line, "end", json_integer((json_int_t)text->end)) == 0 &&
-                json_object_set_new(line, "text", json_name(text->text, text->n_bytes)) == 0;
-    if (good && text->metadata != NULL) {
-        json_t *metadata = json_loads(text->metadata, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-        good =
-            json_object_set_new(line, "metadata", metadata != NULL ? metadata : json_null()) == 0;
+    pith_json_writer json;
+    pith_json_write_begin(&json, NULL);
+    json.style = PITH_JSON_SPACED;
+    pith_json_open(&json, NULL, '{');
+    pith_status status = put_name(&json, "id", text->key, text->n_key, error);
+    pith_json_put_real(&json, "score", score);
+    pith_json_put_integer(&json, "begin", (int64_t)text->begin);
+    pith_json_put_integer(&json, "end", (int64_t)text->end);
+    if (status == PITH_OK) {
+        status = put_name(&json, "text", text->text, text->n_bytes, error);
     }
-    if (good) {
-        pith_cli_print_json(cli, line, JSON_REAL_PRECISION(17));
+    if (status == PITH_OK && text->metadata != NULL) {
+        status = put_metadata(&json, text->metadata, error);
     }
-    json_decref(line);
-    return good ? PITH_OK : pith_fail(error, PITH_ERROR_MEMORY, "out of memory for a result");
+    if (status != PITH_OK) {
+        pith_bytes_release(&json.bytes);
+        return status;
+    }
+    pith_json_close(&json, '}');
+    return pith_cli_print_document(cli, &json, error);
 }
 
 /* White space becomes single spaces, so that a result is two lines. */

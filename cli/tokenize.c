@@ -1,6 +1,5 @@
 /* pith tokenize and pith detokenize: lines of text to token ids and back, one JSON object a line,
  * or with --pieces a table to read. */
-#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,22 +54,18 @@ static const pith_option_group detokenize_groups[] = {
     {NULL, NULL, 0},
 };
 
-/* Parses a line as a JSON object that has `key`. */
-static pith_status parse_line(const char *line, size_t n_bytes, const char *key, json_t **root,
-                              const json_t **value, pith_error *error) {
-    json_error_t problem;
-    json_t *object = json_loadb(line, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
-    if (object == NULL) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "not valid JSON: %s (byte %d)", problem.text,
-                         problem.position);
+/* Parses a line, in place, as a JSON object that has `key`. */
+static pith_status parse_line(char *line, size_t n_bytes, const char *key, pith_json *value,
+                              pith_error *error) {
+    pith_json root;
+    pith_status status = pith_cli_parse_line(&root, line, n_bytes, error);
+    if (status != PITH_OK) {
+        return status;
     }
-    *value = json_object_get(object, key);
-    if (*value == NULL) {
-        json_decref(object);
-        return pith_fail(error, PITH_ERROR_FORMAT, "not a JSON object with the key \"%s\"", key);
-    }
-    *root = object;
-    return PITH_OK;
+    *value = pith_json_get(root, key);
+    return value->at != NULL
+               ? PITH_OK
+               : pith_fail(error, PITH_ERROR_FORMAT, "not a JSON object with the key \"%s\"", key);
 }
 
 static void print_ids(pith_cli *cli, const int32_t *ids, size_t n) {
@@ -143,50 +138,51 @@ static pith_status print_table(pith_cli *cli, const pith_model *model, const int
 
 static pith_status print_json_pieces(pith_cli *cli, const pith_model *model, const int32_t *ids,
                                      size_t n, pith_error *error) {
-    json_t *id_array = json_array();
-    json_t *piece_array = json_array();
-    json_t *object = json_object();
+    pith_json_writer json;
     pith_status status = PITH_OK;
-    bool good = object != NULL;
-    for (size_t i = 0; status == PITH_OK && good && i < n; i++) {
+    pith_json_write_begin(&json, NULL);
+    json.style = PITH_JSON_SPACED;
+    pith_json_open(&json, NULL, '{');
+    pith_json_open(&json, "ids", '[');
+    for (size_t i = 0; i < n; i++) {
+        pith_json_put_integer(&json, NULL, ids[i]);
+    }
+    pith_json_close(&json, ']');
+    pith_json_open(&json, "pieces", '[');
+    for (size_t i = 0; status == PITH_OK && i < n; i++) {
         char *piece = NULL;
         size_t n_bytes = 0;
         status = spell(model, ids[i], false, &piece, &n_bytes, error);
         if (status == PITH_OK) {
-            good = json_array_append_new(id_array, json_integer(ids[i])) == 0 &&
-                   json_array_append_new(piece_array, json_stringn(piece, n_bytes)) == 0;
+            pith_json_put_bytes(&json, NULL, piece, n_bytes);
         }
         free(piece);
     }
-    good = good && json_object_set(object, "ids", id_array) == 0 &&
-           json_object_set(object, "pieces", piece_array) == 0;
-    if (status == PITH_OK && good) {
-        pith_cli_print_json(cli, object, 0);
-    } else if (status == PITH_OK) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", n);
+    pith_json_close(&json, ']');
+    pith_json_close(&json, '}');
+    if (status != PITH_OK) {
+        pith_bytes_release(&json.bytes);
+        return status;
     }
-    json_decref(id_array);
-    json_decref(piece_array);
-    json_decref(object);
-    return status;
+    return pith_cli_print_document(cli, &json, error);
 }
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
 static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
-                                 const tokenize_settings *settings, const char *line,
-                                 size_t n_bytes, pith_error *error) {
-    json_t *root = NULL;
-    const json_t *value;
+                                 const tokenize_settings *settings, char *line, size_t n_bytes,
+                                 pith_error *error) {
+    const char *text = line;
     pith_status status = PITH_OK;
     if (settings->json) {
-        status = parse_line(line, n_bytes, "text", &root, &value, error);
-        if (status == PITH_OK && !json_is_string(value)) {
+        pith_json value;
+        status = parse_line(line, n_bytes, "text", &value, error);
+        if (status == PITH_OK && !pith_json_is(value, PITH_JSON_STRING)) {
             status = pith_fail(error, PITH_ERROR_FORMAT, "\"text\" is not a string");
         }
         if (status == PITH_OK) {
-            line = json_string_value(value);
-            n_bytes = json_string_length(value);
+            text = pith_json_text(value);
+            n_bytes = pith_json_text_size(value);
         }
     }
     unsigned flags = (settings->bos ? (unsigned)PITH_TOKENIZE_BOS : 0) |
@@ -194,7 +190,7 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
     int32_t *ids = NULL;
     size_t n_ids = 0;
     if (status == PITH_OK) {
-        status = pith_cli_tokenize(model, line, n_bytes, flags, &ids, &n_ids, error);
+        status = pith_cli_tokenize(model, text, n_bytes, flags, &ids, &n_ids, error);
     }
     if (status == PITH_OK && settings->pieces) {
         status = settings->json ? print_json_pieces(cli, model, ids, n_ids, error)
@@ -203,24 +199,23 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
         print_ids(cli, ids, n_ids);
     }
     free(ids);
-    json_decref(root);
     return status;
 }
 
 /* Reads a JSON array of token ids; *ids is malloc'ed. */
-static pith_status read_ids(const json_t *array, int32_t **ids, size_t *n_ids, pith_error *error) {
-    if (!json_is_array(array)) {
+static pith_status read_ids(pith_json array, int32_t **ids, size_t *n_ids, pith_error *error) {
+    if (!pith_json_is(array, PITH_JSON_ARRAY)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "\"ids\" is not an array");
     }
-    size_t n = json_array_size(array);
+    size_t n = pith_json_size(array);
     int32_t *out = calloc(n + 1, sizeof *out);
     if (out == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu ids", n);
     }
-    for (size_t i = 0; i < n; i++) {
-        const json_t *item = json_array_get(array, i);
-        json_int_t id = json_integer_value(item);
-        if (!json_is_integer(item) || id < INT32_MIN || id > INT32_MAX) {
+    pith_json_walk walk = pith_json_begin(array);
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        int64_t id;
+        if (!pith_json_integer(walk.value, &id) || id < INT32_MIN || id > INT32_MAX) {
             free(out);
             return pith_fail(error, PITH_ERROR_FORMAT, "\"ids\"[%zu] is not a token id", i);
         }
@@ -251,17 +246,26 @@ static pith_status decode_ids(const pith_model *model, const int32_t *ids, size_
     return PITH_OK;
 }
 
+static pith_status print_text(pith_cli *cli, const char *text, size_t n_bytes, pith_error *error) {
+    pith_json_writer json;
+    pith_json_write_begin(&json, NULL);
+    json.style = PITH_JSON_SPACED;
+    pith_json_open(&json, NULL, '{');
+    pith_json_put_bytes(&json, "text", text, n_bytes);
+    pith_json_close(&json, '}');
+    return pith_cli_print_document(cli, &json, error);
+}
+
 static pith_status detokenize_line(pith_cli *cli, const pith_model *model,
-                                   const tokenize_settings *settings, const char *line,
-                                   size_t n_bytes, pith_error *error) {
+                                   const tokenize_settings *settings, char *line, size_t n_bytes,
+                                   pith_error *error) {
     (void)settings;
-    json_t *root = NULL;
-    const json_t *value;
+    pith_json value;
     int32_t *ids = NULL;
     size_t n_ids = 0;
     char *text = NULL;
     size_t n_text = 0;
-    pith_status status = parse_line(line, n_bytes, "ids", &root, &value, error);
+    pith_status status = parse_line(line, n_bytes, "ids", &value, error);
     if (status == PITH_OK) {
         status = read_ids(value, &ids, &n_ids, error);
     }
@@ -269,51 +273,43 @@ static pith_status detokenize_line(pith_cli *cli, const pith_model *model,
         status = decode_ids(model, ids, n_ids, &text, &n_text, error);
     }
     if (status == PITH_OK) {
-        json_t *out = json_object();
-        if (json_object_set_new(out, "text", json_stringn(text, n_text)) != 0) {
-            status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu bytes", n_text);
-        } else {
-            pith_cli_print_json(cli, out, 0);
-        }
-        json_decref(out);
+        status = print_text(cli, text, n_text, error);
     }
     free(text);
     free(ids);
-    json_decref(root);
     return status;
 }
 
 typedef pith_status (*line_fn)(pith_cli *cli, const pith_model *model,
-                               const tokenize_settings *settings, const char *line, size_t n_bytes,
+                               const tokenize_settings *settings, char *line, size_t n_bytes,
                                pith_error *error);
 
-static int run_lines(pith_cli *cli, const tokenize_settings *settings, line_fn fn) {
+/* `json`: the input is JSON Lines. */
+static int run_lines(pith_cli *cli, const tokenize_settings *settings, bool json, line_fn fn) {
     pith_error error;
     pith_model *model = NULL;
     pith_lines lines = {.data = NULL};
-    const char *line = NULL;
+    char *line = NULL;
     size_t n_bytes = 0;
-    size_t number = 0;
     bool end = false;
     pith_status status =
         pith_cli_open_model(cli, &settings->common, settings->model, true, &model, &error);
     if (status == PITH_OK) {
-        pith_cli_await(cli, settings->json || fn == detokenize_line ? "JSON Lines"
-                                                                    : "texts, one a line");
+        pith_cli_await(cli, json ? "JSON Lines" : "texts, one a line");
     }
     while (status == PITH_OK && cli->output_error == 0) {
         if (pith_interrupted()) {
             status = pith_fail(&error, PITH_ERROR_STOPPED, "interrupted");
             break;
         }
-        status = pith_cli_read_line(&lines, &line, &n_bytes, &end, &error);
+        status = json ? pith_cli_read_json_line(&lines, &line, &n_bytes, &end, &error)
+                      : pith_cli_read_line(&lines, &line, &n_bytes, &end, &error);
         if (status != PITH_OK || end) {
             break;
         }
-        number++;
         status = fn(cli, model, settings, line, n_bytes, &error);
         if (status != PITH_OK) {
-            pith_fail_in(&error, status, "standard input, line %zu", number);
+            pith_fail_in(&error, status, "standard input, line %zu", lines.number);
         }
     }
     pith_lines_release(&lines);
@@ -322,11 +318,12 @@ static int run_lines(pith_cli *cli, const tokenize_settings *settings, line_fn f
 }
 
 static int run_tokenize(pith_cli *cli, const void *arguments) {
-    return run_lines(cli, arguments, tokenize_line);
+    const tokenize_settings *settings = arguments;
+    return run_lines(cli, settings, settings->json, tokenize_line);
 }
 
 static int run_detokenize(pith_cli *cli, const void *arguments) {
-    return run_lines(cli, arguments, detokenize_line);
+    return run_lines(cli, arguments, true, detokenize_line);
 }
 
 const pith_command pith_command_tokenize = {

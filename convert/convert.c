@@ -34,8 +34,9 @@ typedef struct conversion {
     pith_model_writer *writer;
     pith_tensor_note *notes; /* [n_notes]: the plan's parts, then the tokenizer's */
     size_t n_notes;
-    pith_source *source_notes; /* [sources.n] */
-    size_t first_index;        /* of the plan's parts in the writer */
+    pith_source *source_notes;        /* [sources.n] */
+    char (*hashes)[PITH_SHA256_TEXT]; /* those of the notes in their order, then the sources' */
+    size_t first_index;               /* of the plan's parts in the writer */
 } conversion;
 
 static void release(conversion *c) {
@@ -44,6 +45,7 @@ static void release(conversion *c) {
     pith_importance_free(c->importance);
     pith_release(c->allocator, c->notes);
     pith_release(c->allocator, c->source_notes);
+    pith_release(c->allocator, c->hashes);
     pith_plan_free(&c->plan);
     pith_hf_tokenizer_free(&c->tokenizer);
     pith_hf_shards_close(&c->shards);
@@ -318,24 +320,30 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
 
 /* ---- Declaring ------------------------------------------------------------------------------- */
 
-/* As many digits as a hash has, so that the size of the metadata is known before the hashes. */
-static void set_hash_room(char text[PITH_SHA256_TEXT]) {
-    memset(text, '0', PITH_SHA256_TEXT - 1);
-    text[PITH_SHA256_TEXT - 1] = '\0';
+/* Room for as many tensors as there may be. */
+static size_t note_capacity(const conversion *c) {
+    return c->plan.n + PITH_VOCAB_N_PARTS;
 }
 
 static pith_status allocate_notes(conversion *c, pith_error *error) {
-    size_t capacity = c->plan.n + PITH_VOCAB_N_PARTS;
+    size_t capacity = note_capacity(c);
     c->notes = pith_allocate_zeroed(c->allocator, capacity, sizeof *c->notes);
     c->source_notes = pith_allocate_zeroed(c->allocator, c->sources.n, sizeof *c->source_notes);
-    if (c->notes == NULL || c->source_notes == NULL) {
+    c->hashes = pith_allocate(c->allocator, capacity + c->sources.n, sizeof *c->hashes);
+    if (c->notes == NULL || c->source_notes == NULL || c->hashes == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the list of tensors",
                          c->sources.directory);
     }
+    /* As many digits as a hash has, so that the size of the metadata is known before the hashes. */
+    for (size_t i = 0; i < capacity + c->sources.n; i++) {
+        memset(c->hashes[i], '0', PITH_SHA256_TEXT - 1);
+        c->hashes[i][PITH_SHA256_TEXT - 1] = '\0';
+    }
     for (size_t i = 0; i < c->sources.n; i++) {
         const pith_source_file *file = &c->sources.files[i];
-        c->source_notes[i] = (pith_source){.name = file->name, .size = file->file.size};
-        set_hash_room(c->source_notes[i].sha256);
+        c->source_notes[i] = (pith_source){.name = file->name,
+                                           .size = file->file.size,
+                                           .sha256 = c->hashes[capacity + i]};
     }
     return PITH_OK;
 }
@@ -343,13 +351,12 @@ static pith_status allocate_notes(conversion *c, pith_error *error) {
 static pith_status declare_weights(conversion *c, pith_error *error) {
     for (size_t i = 0; i < c->plan.n; i++) {
         const pith_plan_part *part = &c->plan.parts[i];
-        pith_tensor_note *note = &c->notes[c->n_notes++];
         pith_dtype dtype;
         size_t n_dims, index, shape[2];
-        *note = (pith_tensor_note){.name = part->slot.name,
-                                   .is_matrix = part->slot.is_matrix,
-                                   .type = part->type};
-        set_hash_room(note->sha256);
+        c->notes[c->n_notes++] = (pith_tensor_note){.name = part->slot.name,
+                                                    .is_matrix = part->slot.is_matrix,
+                                                    .type = part->type,
+                                                    .sha256 = c->hashes[i]};
         if (!pith_slot_shape(&part->slot, part->type, &dtype, &n_dims, shape)) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: tensor %s is too large",
                              c->sources.directory, part->slot.name);
@@ -371,14 +378,14 @@ static pith_status declare_tokenizer(conversion *c, size_t *indices, pith_error 
         if (!pith_vocab_slot_of(&c->tokenizer.file.vocab, (pith_vocab_part)i, &slot)) {
             continue;
         }
-        pith_tensor_note *note = &c->notes[c->n_notes++];
+        char *hash_text = c->hashes[c->n_notes];
         crypto_hash_sha256_state hash;
         size_t size = pith_dtype_size(slot.dtype) * slot.shape[0];
         size *= slot.n_dims > 1 ? slot.shape[1] : 1;
-        note->name = slot.name;
+        c->notes[c->n_notes++] = (pith_tensor_note){.name = slot.name, .sha256 = hash_text};
         crypto_hash_sha256_init(&hash);
         crypto_hash_sha256_update(&hash, slot.data, size);
-        pith_hash_finish(&hash, note->sha256);
+        pith_hash_finish(&hash, hash_text);
         pith_status status = pith_model_writer_add(c->writer, slot.name, slot.dtype, slot.n_dims,
                                                    slot.shape, &indices[i], error);
         if (status != PITH_OK) {
@@ -450,8 +457,8 @@ static pith_status stream_weights(conversion *c, pith_error *error) {
         .pool = c->pool,
         .writer = c->writer,
         .first_index = c->first_index,
-        .notes = c->notes,
-        .source_notes = c->source_notes,
+        .part_hashes = c->hashes,
+        .source_hashes = c->hashes + note_capacity(c),
     };
     return pith_stream_run(&stream, error);
 }

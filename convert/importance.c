@@ -1,12 +1,11 @@
 /* Mean squared inputs of matrices: gathered over a text, kept in a safetensors file. */
 #include "convert/importance.h"
 
-#include "base/bytes.h"
 #include "base/checked.h"
 #include "base/file.h"
+#include "base/json_write.h"
 #include "weights/safetensors.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -142,29 +141,29 @@ size_t pith_importance_width(const pith_importance *importance, const char *name
 
 /* ---- The file -------------------------------------------------------------------------------- */
 
-static int append_text(const char *text, size_t n, void *bytes) {
-    return pith_bytes_append(bytes, text, n) ? 0 : -1;
-}
-
-/* Appends the safetensors header; false: out of memory, or a name that is not UTF-8. */
-static bool make_header(const pith_importance *importance, pith_bytes *text) {
-    json_t *header = json_object();
+/* The text of the safetensors header; the caller releases text->bytes, also on failure. */
+static pith_status make_header(const pith_importance *importance, pith_json_writer *text,
+                               pith_error *error) {
     size_t begin = 0;
-    int failed = header == NULL;
-    for (size_t i = 0; i < importance->n && failed == 0; i++) {
+    pith_json_write_begin(text, importance->allocator);
+    pith_json_open(text, NULL, '{');
+    for (size_t i = 0; i < importance->n; i++) {
         const entry *e = &importance->entries[i];
         size_t end = begin + e->n_cols * sizeof(float);
-        json_t *tensor =
-            json_pack("{s:s, s:[I], s:[I, I]}", "dtype", "F32", "shape", (json_int_t)e->n_cols,
-                      "data_offsets", (json_int_t)begin, (json_int_t)end);
-        failed = json_object_set_new(header, e->name, tensor); /* fails for NULL too */
+        pith_json_open(text, e->name, '{');
+        pith_json_put_text(text, "dtype", "F32");
+        pith_json_open(text, "shape", '[');
+        pith_json_put_integer(text, NULL, (int64_t)e->n_cols);
+        pith_json_close(text, ']');
+        pith_json_open(text, "data_offsets", '[');
+        pith_json_put_integer(text, NULL, (int64_t)begin);
+        pith_json_put_integer(text, NULL, (int64_t)end);
+        pith_json_close(text, ']');
+        pith_json_close(text, '}');
         begin = end;
     }
-    if (failed == 0) {
-        failed = json_dump_callback(header, append_text, text, JSON_COMPACT);
-    }
-    json_decref(header);
-    return failed == 0;
+    pith_json_close(text, '}');
+    return pith_json_write_end(text, "the header of an importance file", error);
 }
 
 static pith_status write_file(const pith_importance *importance, pith_output *output,
@@ -265,16 +264,13 @@ pith_status pith_importance_save(const pith_importance *importance, const char *
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: no importance to write", path);
     }
     pith_output *output = NULL;
-    pith_bytes text;
-    pith_status status;
-    pith_bytes_init(&text, importance->allocator);
-    if (make_header(importance, &text)) {
+    pith_json_writer text;
+    pith_status status = make_header(importance, &text, error);
+    if (status == PITH_OK) {
         status = pith_output_create(&output, path, importance->allocator, error);
-    } else {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the header", path);
     }
     if (status == PITH_OK) {
-        status = write_file(importance, output, &text, error);
+        status = write_file(importance, output, &text.bytes, error);
     }
     if (status == PITH_OK) {
         status = check_file(importance, output, error);
@@ -284,6 +280,6 @@ pith_status pith_importance_save(const pith_importance *importance, const char *
     } else {
         pith_output_discard(output);
     }
-    pith_bytes_release(&text);
+    pith_bytes_release(&text.bytes);
     return status;
 }

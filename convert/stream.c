@@ -202,7 +202,7 @@ static pith_status run_band(worker *w, size_t n_tiles, tile_result *sums, pith_e
     w->pending = (pending){
         .data = w->band,
         .size = pith_min_size(n_tiles * part->tile_bytes, part->size - begin),
-        .finished_hash = last ? w->stream->notes[w->part_index].sha256 : NULL,
+        .finished_hash = last ? w->stream->part_hashes[w->part_index] : NULL,
     };
     return PITH_OK;
 }
@@ -263,7 +263,7 @@ static pith_status finish_hashes(worker *w, pith_error *error) {
         }
     } while (w->source_bytes_done < w->source_bytes);
     for (size_t i = 0; i < w->stream->sources->n; i++) {
-        pith_hash_finish(&w->files[i].state, w->stream->source_notes[i].sha256);
+        pith_hash_finish(&w->files[i].state, w->stream->source_hashes[i]);
     }
     return PITH_OK;
 }

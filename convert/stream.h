@@ -18,8 +18,8 @@ typedef struct pith_stream {
     pith_pool *pool;
     pith_model_writer *writer; /* laid out; part i of the plan is tensor first_index + i */
     size_t first_index;
-    pith_tensor_note *notes;   /* [plan->n]: hashes are filled in */
-    pith_source *source_notes; /* [sources->n]: hashes are filled in */
+    char (*part_hashes)[PITH_SHA256_TEXT];   /* [plan->n], filled in */
+    char (*source_hashes)[PITH_SHA256_TEXT]; /* [sources->n], filled in */
 } pith_stream;
 
 /* Writes all parts of the plan and hashes all sources; reports each matrix.

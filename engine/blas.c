@@ -2,16 +2,27 @@
 #include "engine/blas.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/status.h"
 
+/* Why dlopen failed. Its own memory, that of the library's constructors, or address space may have
+ * been short: the text tells of those that errno does not. */
+static pith_status load_failed(int code, pith_error *error) {
+    const char *text = dlerror();
+    if (code == ENOMEM || text == NULL || strstr(text, "memory") != NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "OpenBLAS: no memory for libopenblas.so.0");
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED, "OpenBLAS: libopenblas.so.0 cannot be loaded");
+}
+
 pith_status pith_blas_load(pith_sgemm_fn *out, size_t n_threads, pith_error *error) {
+    errno = 0;
     /* NODELETE: its threads outlive any handle. */
     void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (library == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "OpenBLAS: libopenblas.so.0 cannot be loaded");
+        return load_failed(errno, error);
     }
     pith_sgemm_fn sgemm = NULL;
     void (*set_threads)(int) = NULL;

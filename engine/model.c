@@ -74,7 +74,8 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
         /* A decoder calls it from one thread, an encoder from every thread at once. */
         size_t n_threads = model->bert != NULL ? 1 : pith_pool_threads(model->pool);
         if (pith_blas_load(&model->sgemm, n_threads, &reason) != PITH_OK) {
-            if (blas == PITH_BLAS_ON) {
+            /* Short of memory is no choice of kernels: the same call gives the same numbers. */
+            if (blas == PITH_BLAS_ON || reason.status == PITH_ERROR_MEMORY) {
                 return pith_fail(error, reason.status, "%s", reason.message);
             }
             pith_log_write(&model->log, PITH_LOG_INFO, "%s; using own kernels", reason.message);

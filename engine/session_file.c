@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/json.h"
 #include "engine/session.h"
-#include "weights/json.h"
 
 enum {
     SESSION_VERSION = 1,
@@ -230,7 +230,7 @@ typedef struct loading {
     const pith_model *model;
     pith_file file;
     pith_safetensors *header;
-    json_t *note;
+    pith_json note; /* in the header */
     pith_session *session;
     size_t n_tokens;
     uint64_t hash;
@@ -240,7 +240,7 @@ typedef struct loading {
 /* Compares a text of the note with what it must be. */
 static pith_status expect_text(const loading *l, const char *key, const char *expected,
                                const char *meaning) {
-    const char *text = json_string_value(json_object_get(l->note, key));
+    const char *text = pith_json_text(pith_json_get(l->note, key));
     if (text == NULL) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: its metadata lacks \"%s\"", l->file.path,
                          key);
@@ -254,22 +254,23 @@ static pith_status expect_text(const loading *l, const char *key, const char *ex
 
 static pith_status read_note(loading *l) {
     const char *path = l->file.path;
-    const char *text = pith_safetensors_metadata(l->header, "pith");
+    char *text = pith_safetensors_take_metadata(l->header, "pith");
     if (text == NULL) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: is not a session file", path);
     }
-    pith_status status = pith_json_parse(&l->note, text, strlen(text), path, l->error);
+    pith_status status = pith_json_read(&l->note, text, strlen(text), PITH_JSON_STRICT, path,
+                                        &l->model->allocator, l->error);
     if (status != PITH_OK) {
         return status;
     }
-    const json_t *version = json_object_get(l->note, "session_version");
-    if (!json_is_integer(version)) {
+    int64_t version;
+    if (!pith_json_integer(pith_json_get(l->note, "session_version"), &version)) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: is not a session file", path);
     }
-    if (json_integer_value(version) != SESSION_VERSION) {
+    if (version != SESSION_VERSION) {
         return pith_fail(l->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: session version %" JSON_INTEGER_FORMAT ", this program reads %d",
-                         path, json_integer_value(version), SESSION_VERSION);
+                         "%s: session version %" PRId64 ", this program reads %d", path, version,
+                         SESSION_VERSION);
     }
     static const char other[] = "was saved with another model";
     char model[HEX_TEXT];
@@ -285,7 +286,7 @@ static pith_status read_note(loading *l) {
 
 /* The cache type to use: that of the file, which the caller may only confirm. */
 static pith_status choose_kv_type(const loading *l, pith_kv_type wanted, pith_kv_type *out) {
-    const char *text = json_string_value(json_object_get(l->note, "kv_type"));
+    const char *text = pith_json_text(pith_json_get(l->note, "kv_type"));
     pith_kv_type type = PITH_KV_AUTO;
     for (pith_kv_type t = PITH_KV_F32; t <= PITH_KV_INT8 && text != NULL; t++) {
         type = strcmp(text, kv_name(t)) == 0 ? t : type;
@@ -524,7 +525,6 @@ pith_status pith_session_load(pith_session **out, const pith_model *model, const
         l.session = NULL;
     }
     pith_session_free(l.session);
-    json_decref(l.note);
     pith_safetensors_free(l.header);
     pith_file_close(&l.file);
     return status;

@@ -31,9 +31,9 @@
  *
  * Threads. A pith_model is immutable to its users: any number of threads may use it at once, and
  * evaluate different sessions of it at once. A pith_session, a pith_sampler and a pith_decoder are
- * each used by one thread at a time; all sessions of a batch by the one that evaluates it. A model's
- * own threads hand work over by C11 atomics, which ThreadSanitizer follows and helgrind does not:
- * the races that helgrind reports between them are false.
+ * each used by one thread at a time; all sessions of a batch by the one that evaluates it. A
+ * model's own threads hand work over by C11 atomics, which ThreadSanitizer follows and helgrind
+ * does not: the races that helgrind reports between them are false.
  *
  * Work buffers. What an evaluation needs beside its sessions belongs to the model: sets of buffers,
  * of which each evaluation that is under way (pith_session_eval, pith_batch_eval, each step of
@@ -108,8 +108,7 @@ PITH_API const char *pith_version(void);
 /* Memory for pith's own objects. All three functions are required and may be called from any
  * thread; they must not call pith. `allocate` returns memory aligned for any type, or NULL;
  * `reallocate` accepts NULL and leaves the old block alone when it fails; `release` accepts NULL.
- * NULL in place of a pith_allocator means malloc, realloc and free. jansson keeps its own,
- * process-wide allocator. */
+ * NULL in place of a pith_allocator means malloc, realloc and free. */
 typedef struct pith_allocator {
     void *user;
     void *(*allocate)(void *user, size_t size);
@@ -139,8 +138,10 @@ typedef struct pith_model_options {
     const char *isa;  /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni" (x86-64); "neon",
                          "neon-dot", "neon-i8mm" (AArch64); NULL: the best this CPU has. Results
                          are the same with all of them */
-    pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it can be loaded; ON: an error when
-                         it cannot; OFF: bit-identical results in f32 too */
+    pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it is installed; ON: an error when
+                         it is not; OFF: bit-identical results in f32 too. OpenBLAS and the
+                         Fortran library below it end the process when memory is short while
+                         they are loaded */
     bool map;         /* map the file instead of reading it into huge pages. Truncating a mapped
                          file while it is in use ends the process with SIGBUS; writing to it
                          changes results, and nothing else: all that is checked at opening (header,

@@ -235,6 +235,7 @@ typedef struct build {
     pith_model_writer *writer;
     pith_tensor_note notes[MAX_TENSORS];
     char names[MAX_TENSORS][sizeof(((pith_slot *)0)->name)];
+    char hashes[MAX_TENSORS][PITH_SHA256_TEXT];
     void *data[MAX_TENSORS];
     size_t sizes[MAX_TENSORS];
     size_t n;
@@ -252,10 +253,12 @@ static void add_tensor(build *b, const char *name, bool is_matrix, pith_type typ
     }
     must(pith_model_writer_add(b->writer, name, dtype, n_dims, shape, &index, &error), &error);
     snprintf(b->names[index], sizeof b->names[index], "%s", name);
-    b->notes[index] =
-        (pith_tensor_note){.name = b->names[index], .is_matrix = is_matrix, .type = type};
+    b->notes[index] = (pith_tensor_note){.name = b->names[index],
+                                         .is_matrix = is_matrix,
+                                         .type = type,
+                                         .sha256 = b->hashes[index]};
     crypto_hash_sha256(hash, data, size);
-    sodium_bin2hex(b->notes[index].sha256, PITH_SHA256_TEXT, hash, sizeof hash);
+    sodium_bin2hex(b->hashes[index], PITH_SHA256_TEXT, hash, sizeof hash);
     b->data[index] = data;
     b->sizes[index] = size;
     b->n = index + 1;

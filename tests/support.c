@@ -2,7 +2,7 @@
 #include "tests/support.h"
 
 #include <ftw.h>
-#include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -29,12 +29,25 @@ static bool must_fail(test_allocator *t) {
     return t->fail_at != 0 && (call == t->fail_at || (t->fail_after && call > t->fail_at));
 }
 
+static void count_block(test_allocator *t, void *block) {
+    size_t size = malloc_usable_size(block);
+    size_t now = atomic_fetch_add(&t->n_bytes, size) + size;
+    size_t most = atomic_load(&t->most_bytes);
+    while (now > most && !atomic_compare_exchange_weak(&t->most_bytes, &most, now)) {
+    }
+    atomic_fetch_add(&t->n_live, 1);
+}
+
+static void uncount_block(test_allocator *t, size_t size) {
+    atomic_fetch_sub(&t->n_bytes, size);
+    atomic_fetch_sub(&t->n_live, 1);
+}
+
 static void *counted_allocate(void *user, size_t size) {
     test_allocator *t = user;
     void *block = must_fail(t) ? NULL : malloc(size);
-    atomic_fetch_add(&t->n_bytes, size);
     if (block != NULL) {
-        atomic_fetch_add(&t->n_live, 1);
+        count_block(t, block);
     }
     return block;
 }
@@ -42,10 +55,13 @@ static void *counted_allocate(void *user, size_t size) {
 static void *counted_reallocate(void *user, void *block, size_t size) {
     test_allocator *t = user;
     bool fresh = block == NULL;
+    size_t old_size = fresh ? 0 : malloc_usable_size(block);
     void *moved = must_fail(t) ? NULL : realloc(block, size);
-    atomic_fetch_add(&t->n_bytes, size);
-    if (moved != NULL && fresh) {
-        atomic_fetch_add(&t->n_live, 1);
+    if (moved != NULL) {
+        count_block(t, moved); /* both exist while the contents are copied */
+        if (!fresh) {
+            uncount_block(t, old_size);
+        }
     }
     return moved;
 }
@@ -53,7 +69,7 @@ static void *counted_reallocate(void *user, void *block, size_t size) {
 static void counted_release(void *user, void *block) {
     test_allocator *t = user;
     if (block != NULL) {
-        atomic_fetch_sub(&t->n_live, 1);
+        uncount_block(t, malloc_usable_size(block));
     }
     free(block);
 }
@@ -68,39 +84,9 @@ void test_allocator_init(test_allocator *t) {
     atomic_init(&t->n_calls, 0);
     atomic_init(&t->n_live, 0);
     atomic_init(&t->n_bytes, 0);
+    atomic_init(&t->most_bytes, 0);
     t->fail_at = 0;
     t->fail_after = false;
-}
-
-/* Weak: programs that test only what needs no JSON link without jansson. */
-#pragma weak json_set_alloc_funcs
-
-static test_allocator *json_allocator; /* jansson's hooks take no user pointer */
-
-/* The buffer in which jansson collects a token grows through 16, 32, 64, ... bytes. jansson 2.14
- * ignores a failure to grow it and then reads past its end, so those sizes never fail here. */
-static void *json_allocate(size_t size) {
-    bool token_buffer = size >= 32 && (size & (size - 1)) == 0;
-    if (!token_buffer) {
-        return counted_allocate(json_allocator, size);
-    }
-    void *block = malloc(size);
-    if (block != NULL) {
-        atomic_fetch_add(&json_allocator->n_live, 1);
-    }
-    return block;
-}
-
-static void json_release(void *block) {
-    counted_release(json_allocator, block);
-}
-
-void test_allocator_use_for_json(test_allocator *t) {
-    if (json_set_alloc_funcs == NULL) {
-        give_up("this program is linked without jansson");
-    }
-    json_allocator = t;
-    json_set_alloc_funcs(t != NULL ? json_allocate : malloc, t != NULL ? json_release : free);
 }
 
 /* ---- Paths and files ------------------------------------------------------------------------- */

@@ -9,20 +9,16 @@
 /* Counts allocations, and makes the `fail_at`-th one (from 1) and, with `fail_after`, all later
  * ones fail; 0 never fails. Not thread-safe counting is avoided: counters are atomic inside. */
 typedef struct test_allocator {
-    pith_allocator allocator; /* pass &t->allocator */
-    _Atomic size_t n_calls;   /* allocate + reallocate so far */
-    _Atomic size_t n_live;    /* blocks not yet released */
-    _Atomic size_t n_bytes;   /* of all these calls together, got or not */
+    pith_allocator allocator;  /* pass &t->allocator */
+    _Atomic size_t n_calls;    /* allocate + reallocate so far */
+    _Atomic size_t n_live;     /* blocks not yet released */
+    _Atomic size_t n_bytes;    /* in those blocks, as malloc rounds them up */
+    _Atomic size_t most_bytes; /* the highest n_bytes so far */
     size_t fail_at;
     bool fail_after;
 } test_allocator;
 
 void test_allocator_init(test_allocator *t);
-
-/* Makes jansson allocate through `t` (NULL: malloc again); jansson's allocator is process-wide, so
- * no JSON value may live across the change. Blocks of 32, 64, 128, ... bytes never fail and are not
- * in n_calls (see support.c for why). */
-void test_allocator_use_for_json(test_allocator *t);
 
 /* A fresh directory under $TMPDIR or /tmp, removed with its contents at exit. */
 const char *test_directory(void);

@@ -74,7 +74,6 @@ TEST(pith_file, opens_every_type) {
               "types");
         CHECK(file->metadata.bos == 1 && file->metadata.n_eos == 1 && file->metadata.eos[0] == 2,
               "tokens");
-        CHECK(strstr(file->metadata_text, "\"format_version\":1") != NULL, "text");
         check_weights(&file->llama);
         pith_model_file_close(file);
     }
@@ -268,13 +267,11 @@ TEST(pith_file, survives_every_failing_allocation) {
     }
 }
 
-/* jansson's allocations fail too, from the n-th on (see test_safetensors.c for why all). */
 TEST(pith_file, survives_the_end_of_memory) {
     const char *path = test_path("memory.pith");
     test_allocator t;
     test_allocator_init(&t);
     test_write_tiny_model(path, PITH_TYPE_INT4, 1);
-    test_allocator_use_for_json(&t);
     t.fail_after = true;
     pith_status status = PITH_ERROR_MEMORY;
     size_t n = 0;
@@ -283,12 +280,11 @@ TEST(pith_file, survives_the_end_of_memory) {
         t.n_calls = 0;
         t.fail_at = ++n;
         status = pith_model_file_open(&file, path, false, NULL, NULL, &t.allocator, NULL);
-        CHECK(status == PITH_OK || status == PITH_ERROR_MEMORY || status == PITH_ERROR_FORMAT,
-              "allocation %zu: %s", n, pith_status_name(status));
+        CHECK(status == PITH_OK || status == PITH_ERROR_MEMORY, "allocation %zu: %s", n,
+              pith_status_name(status));
         pith_model_file_close(file);
         CHECK(status == PITH_OK || t.n_calls >= n, "fails without a failing allocation");
         CHECK(t.n_live == 0, "allocation %zu: %zu blocks leaked", n, (size_t)t.n_live);
     }
-    CHECK(n > 300, "only %zu allocations", n);
-    test_allocator_use_for_json(NULL);
+    CHECK(n > 10, "only %zu allocations", n);
 }

@@ -3,7 +3,6 @@
 
 #include "base/status.h"
 #include "weights/fields.h"
-#include "weights/json.h"
 
 #include <string.h>
 
@@ -78,23 +77,14 @@ size_t pith_config_vocab_size(const pith_metadata *metadata) {
     return is_bert(metadata) ? metadata->bert.vocab_size : metadata->config.vocab_size;
 }
 
-static pith_status write_llama(const pith_llama_config *config, json_t *object, pith_error *error) {
-    pith_status status = pith_fields_write(llama_fields, N_LLAMA_FIELDS, config, object, error);
-    return status == PITH_OK
-               ? pith_json_set_text(object, "rope_scaling", rope_names[config->rope_scaling], error)
-               : status;
-}
-
-static pith_status write_bert(const pith_bert_config *config, json_t *object, pith_error *error) {
-    pith_status status = pith_fields_write(bert_fields, N_BERT_FIELDS, config, object, error);
-    return status == PITH_OK
-               ? pith_json_set_text(object, "pooling", pith_pooling_name(config->pooling), error)
-               : status;
-}
-
-pith_status pith_config_write(const pith_metadata *metadata, json_t *object, pith_error *error) {
-    return is_bert(metadata) ? write_bert(&metadata->bert, object, error)
-                             : write_llama(&metadata->config, object, error);
+void pith_config_write(const pith_metadata *metadata, pith_json_writer *to) {
+    if (is_bert(metadata)) {
+        pith_fields_write(bert_fields, N_BERT_FIELDS, &metadata->bert, to);
+        pith_json_put_text(to, "pooling", pith_pooling_name(metadata->bert.pooling));
+    } else {
+        pith_fields_write(llama_fields, N_LLAMA_FIELDS, &metadata->config, to);
+        pith_json_put_text(to, "rope_scaling", rope_names[metadata->config.rope_scaling]);
+    }
 }
 
 static pith_status bad_key(const char *key, const char *what, const char *where,
@@ -103,14 +93,14 @@ static pith_status bad_key(const char *key, const char *what, const char *where,
                      what);
 }
 
-static pith_status read_llama(pith_llama_config *config, const json_t *object, const char *where,
+static pith_status read_llama(pith_llama_config *config, pith_json object, const char *where,
                               pith_error *error) {
     pith_status status =
         pith_fields_read(llama_fields, N_LLAMA_FIELDS, config, object, where, "config", error);
     if (status != PITH_OK) {
         return status;
     }
-    const char *name = json_string_value(json_object_get(object, "rope_scaling"));
+    const char *name = pith_json_text(pith_json_get(object, "rope_scaling"));
     size_t scaling = 0;
     while (scaling < N_ROPE_NAMES && (name == NULL || strcmp(name, rope_names[scaling]) != 0)) {
         scaling++;
@@ -122,21 +112,21 @@ static pith_status read_llama(pith_llama_config *config, const json_t *object, c
     return pith_llama_config_check(config, where, error);
 }
 
-static pith_status read_bert(pith_bert_config *config, const json_t *object, const char *where,
+static pith_status read_bert(pith_bert_config *config, pith_json object, const char *where,
                              pith_error *error) {
     pith_status status =
         pith_fields_read(bert_fields, N_BERT_FIELDS, config, object, where, "config", error);
     if (status != PITH_OK) {
         return status;
     }
-    const char *pooling = json_string_value(json_object_get(object, "pooling"));
+    const char *pooling = pith_json_text(pith_json_get(object, "pooling"));
     if (pooling == NULL || !pith_pooling_find(pooling, &config->pooling)) {
         return bad_key("config.pooling", "mean, cls or max", where, error);
     }
     return pith_bert_config_check(config, where, error);
 }
 
-pith_status pith_config_read(pith_metadata *metadata, const json_t *object, const char *where,
+pith_status pith_config_read(pith_metadata *metadata, pith_json object, const char *where,
                              pith_error *error) {
     return is_bert(metadata) ? read_bert(&metadata->bert, object, where, error)
                              : read_llama(&metadata->config, object, where, error);

@@ -3,17 +3,16 @@
 #ifndef PITH_WEIGHTS_CONFIG_H
 #define PITH_WEIGHTS_CONFIG_H
 
+#include "base/json.h"
+#include "base/json_write.h"
 #include "weights/metadata.h"
 
-#include <jansson.h>
-
-/* Adds the members that metadata->architecture has to an object. Errors: MEMORY, ARGUMENT (a number
- * that JSON cannot hold, an unknown architecture). */
-pith_status pith_config_write(const pith_metadata *metadata, json_t *object, pith_error *error);
+/* Writes the members that metadata->architecture has. */
+void pith_config_write(const pith_metadata *metadata, pith_json_writer *to);
 
 /* Reads and checks them, by metadata->architecture. `where` names the file. Errors: FORMAT,
  * UNSUPPORTED. */
-pith_status pith_config_read(pith_metadata *metadata, const json_t *object, const char *where,
+pith_status pith_config_read(pith_metadata *metadata, pith_json object, const char *where,
                              pith_error *error);
 
 /* Rows of the token embedding. */

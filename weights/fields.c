@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-static json_t *field_value(const pith_field *field, const char *at) {
+static void write_field(const pith_field *field, const char *at, pith_json_writer *to) {
     size_t count;
     int32_t id;
     bool flag;
@@ -17,70 +17,47 @@ static json_t *field_value(const pith_field *field, const char *at) {
     switch (field->kind) {
     case PITH_FIELD_COUNT:
         memcpy(&count, at, sizeof count);
-        return json_integer((json_int_t)count);
+        pith_json_put_integer(to, field->key, (int64_t)count);
+        break;
     case PITH_FIELD_ID:
         memcpy(&id, at, sizeof id);
-        return json_integer(id);
+        pith_json_put_integer(to, field->key, id);
+        break;
     case PITH_FIELD_FLAG:
         memcpy(&flag, at, sizeof flag);
-        return json_boolean(flag);
+        pith_json_put_bool(to, field->key, flag);
+        break;
     case PITH_FIELD_FLOAT:
         memcpy(&single, at, sizeof single);
-        return json_real((double)single);
+        pith_json_put_real(to, field->key, (double)single);
+        break;
     case PITH_FIELD_DOUBLE:
         memcpy(&real, at, sizeof real);
-        return json_real(real);
+        pith_json_put_real(to, field->key, real);
+        break;
     }
-    return NULL;
 }
 
-/* False for numbers that JSON has no spelling for. */
-static bool field_is_finite(const pith_field *field, const char *at) {
-    float single = 0;
-    double real = 0;
-    if (field->kind == PITH_FIELD_FLOAT) {
-        memcpy(&single, at, sizeof single);
-    } else if (field->kind == PITH_FIELD_DOUBLE) {
-        memcpy(&real, at, sizeof real);
-    }
-    return isfinite(single) && isfinite(real);
-}
-
-pith_status pith_fields_write(const pith_field *fields, size_t n_fields, const void *base,
-                              json_t *object, pith_error *error) {
+void pith_fields_write(const pith_field *fields, size_t n_fields, const void *base,
+                       pith_json_writer *to) {
     for (size_t i = 0; i < n_fields; i++) {
-        const char *at = (const char *)base + fields[i].offset;
-        if (!field_is_finite(&fields[i], at)) {
-            return pith_fail(error, PITH_ERROR_ARGUMENT, "%s is not finite", fields[i].key);
-        }
-        if (json_object_set_new(object, fields[i].key, field_value(&fields[i], at)) != 0) {
-            return pith_fail(error, PITH_ERROR_MEMORY, "no memory for metadata");
-        }
+        write_field(&fields[i], (const char *)base + fields[i].offset, to);
     }
-    return PITH_OK;
 }
 
-static bool read_integer(const json_t *value, json_int_t least, size_t most, json_int_t *out) {
-    if (!json_is_integer(value) || json_integer_value(value) < least ||
-        json_integer_value(value) > (json_int_t)most) {
-        return false;
-    }
-    *out = json_integer_value(value);
-    return true;
+static bool read_integer(pith_json value, int64_t least, size_t most, int64_t *out) {
+    return pith_json_integer(value, out) && *out >= least && *out <= (int64_t)most;
 }
 
 /* An integer is a number too: other writers may drop the ".0". */
-static bool read_number(const json_t *value, double *out) {
-    if (!json_is_number(value)) {
-        return false;
-    }
-    *out = json_number_value(value);
-    return true;
+static bool read_number(pith_json value, double *out) {
+    return pith_json_number(value, out) && isfinite(*out);
 }
 
-static bool read_field(const pith_field *field, const json_t *value, char *at) {
-    json_int_t integer;
+static bool read_field(const pith_field *field, pith_json value, char *at) {
+    int64_t integer;
     double number;
+    bool flag;
     switch (field->kind) {
     case PITH_FIELD_COUNT:
         if (read_integer(value, 0, field->limit, &integer)) {
@@ -95,8 +72,8 @@ static bool read_field(const pith_field *field, const json_t *value, char *at) {
         }
         return false;
     case PITH_FIELD_FLAG:
-        if (json_is_boolean(value)) {
-            memcpy(at, &(bool){json_is_true(value)}, sizeof(bool));
+        if (pith_json_bool(value, &flag)) {
+            memcpy(at, &flag, sizeof flag);
             return true;
         }
         return false;
@@ -117,7 +94,7 @@ static bool read_field(const pith_field *field, const json_t *value, char *at) {
 }
 
 pith_status pith_fields_read(const pith_field *fields, size_t n_fields, void *base,
-                             const json_t *object, const char *where, const char *section,
+                             pith_json object, const char *where, const char *section,
                              pith_error *error) {
     static const char *const expected[] = {
         [PITH_FIELD_COUNT] = "a count within its limit",
@@ -127,7 +104,7 @@ pith_status pith_fields_read(const pith_field *fields, size_t n_fields, void *ba
         [PITH_FIELD_DOUBLE] = "a number",
     };
     for (size_t i = 0; i < n_fields; i++) {
-        const json_t *value = json_object_get(object, fields[i].key);
+        pith_json value = pith_json_get(object, fields[i].key);
         if (!read_field(&fields[i], value, (char *)base + fields[i].offset)) {
             const char *kind = expected[fields[i].kind];
             if (fields[i].kind == PITH_FIELD_COUNT || fields[i].kind == PITH_FIELD_ID) {

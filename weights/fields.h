@@ -2,9 +2,8 @@
 #ifndef PITH_WEIGHTS_FIELDS_H
 #define PITH_WEIGHTS_FIELDS_H
 
-#include "pith.h"
-
-#include <jansson.h>
+#include "base/json.h"
+#include "base/json_write.h"
 
 typedef enum pith_field_kind {
     PITH_FIELD_COUNT,  /* size_t, 0..limit */
@@ -21,14 +20,13 @@ typedef struct pith_field {
     size_t limit;  /* of COUNT and ID; at most INT32_MAX for ID */
 } pith_field;
 
-/* Adds the fields of `base` to `object` in the table's order. Errors: MEMORY, ARGUMENT (a number
- * that JSON cannot hold). */
-pith_status pith_fields_write(const pith_field *fields, size_t n_fields, const void *base,
-                              json_t *object, pith_error *error);
+/* Writes the fields of `base` as members, in the table's order. */
+void pith_fields_write(const pith_field *fields, size_t n_fields, const void *base,
+                       pith_json_writer *to);
 
 /* Reads them; every key must be there. `where` and `section` name the place. Errors: FORMAT. */
 pith_status pith_fields_read(const pith_field *fields, size_t n_fields, void *base,
-                             const json_t *object, const char *where, const char *section,
+                             pith_json object, const char *where, const char *section,
                              pith_error *error);
 
 #endif

@@ -2,12 +2,13 @@
  * docs/format.md lists the keys. Unknown keys are ignored, so that later versions may add some. */
 #include "weights/metadata.h"
 
+#include "base/memory.h"
 #include "base/status.h"
 #include "weights/config.h"
 #include "weights/fields.h"
-#include "weights/json.h"
 #include "weights/pith_file.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const pith_field vocab_fields[] = {
@@ -50,182 +51,122 @@ enum {
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-static pith_status no_memory(pith_error *error) {
-    return pith_fail(error, PITH_ERROR_MEMORY, "no memory for metadata");
-}
-
-static pith_status set_integer(json_t *object, const char *key, size_t value, pith_error *error) {
-    return json_object_set_new(object, key, json_integer((json_int_t)value)) == 0
-               ? PITH_OK
-               : no_memory(error);
-}
-
-/* Adds an empty object (or array) and gives a borrowed pointer to it; NULL: out of memory. */
-static json_t *set_container(json_t *object, const char *key, json_t *container) {
-    return json_object_set_new(object, key, container) == 0 ? container : NULL;
-}
-
-static pith_status write_head(const pith_metadata *m, json_t *root, pith_error *error) {
-    pith_status status = set_integer(root, "format_version", PITH_FORMAT_VERSION, error);
-    const struct {
-        const char *key;
-        const char *text; /* NULL: absent */
-    } texts[] = {
-        {"architecture", m->architecture}, {"generator", m->generator},
-        {"type", pith_type_name(m->type)}, {"head_type", pith_type_name(m->head_type)},
-        {"chat_format", m->chat_format},   {"chat_template", m->chat_template},
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts && status == PITH_OK; i++) {
-        if (texts[i].text != NULL) {
-            status = pith_json_set_text(root, texts[i].key, texts[i].text, error);
-        }
+static void put_optional_text(pith_json_writer *to, const char *key, const char *text) {
+    if (text != NULL) {
+        pith_json_put_text(to, key, text);
     }
-    return status;
 }
 
-static pith_status write_config(const pith_metadata *m, json_t *root, pith_error *error) {
-    json_t *object = set_container(root, "config", json_object());
-    return object != NULL ? pith_config_write(m, object, error) : no_memory(error);
+static void put_hash(pith_json_writer *to, const char *text) {
+    put_optional_text(to, "sha256", text != NULL && text[0] != '\0' ? text : NULL);
 }
 
-static pith_status write_tokens(const pith_metadata *m, json_t *root, pith_error *error) {
-    json_t *object = set_container(root, "tokens", json_object());
-    if (object == NULL || json_object_set_new(object, "bos", json_integer(m->bos)) != 0) {
-        return no_memory(error);
-    }
-    json_t *eos = set_container(object, "eos", json_array());
-    if (eos == NULL) {
-        return no_memory(error);
-    }
+static void write_head(const pith_metadata *m, pith_json_writer *to) {
+    pith_json_put_integer(to, "format_version", PITH_FORMAT_VERSION);
+    pith_json_put_text(to, "architecture", m->architecture);
+    put_optional_text(to, "generator", m->generator);
+    pith_json_put_text(to, "type", pith_type_name(m->type));
+    pith_json_put_text(to, "head_type", pith_type_name(m->head_type));
+    put_optional_text(to, "chat_format", m->chat_format);
+    put_optional_text(to, "chat_template", m->chat_template);
+}
+
+static void write_config(const pith_metadata *m, pith_json_writer *to) {
+    pith_json_open(to, "config", '{');
+    pith_config_write(m, to);
+    pith_json_close(to, '}');
+}
+
+static void write_tokens(const pith_metadata *m, pith_json_writer *to) {
+    pith_json_open(to, "tokens", '{');
+    pith_json_put_integer(to, "bos", m->bos);
+    pith_json_open(to, "eos", '[');
     for (size_t i = 0; i < m->n_eos; i++) {
-        if (json_array_append_new(eos, json_integer(m->eos[i])) != 0) {
-            return no_memory(error);
-        }
+        pith_json_put_integer(to, NULL, m->eos[i]);
     }
-    return PITH_OK;
+    pith_json_close(to, ']');
+    pith_json_close(to, '}');
 }
 
-static pith_status write_vocab(const pith_vocab *vocab, json_t *root, pith_error *error) {
+static void write_vocab(const pith_vocab *vocab, pith_json_writer *to) {
     if (vocab->n_pieces == 0) {
-        return PITH_OK;
+        return;
     }
-    json_t *object = set_container(root, "tokenizer", json_object());
-    if (object == NULL) {
-        return no_memory(error);
-    }
-    pith_status status = pith_json_set_text(object, "kind", kind_names[vocab->kind], error);
-    if (status == PITH_OK) {
-        status = pith_fields_write(vocab_fields, N_VOCAB_FIELDS, vocab, object, error);
-    }
-    if (status == PITH_OK && vocab->pattern != NULL) {
-        status = pith_json_set_text(object, "pattern", vocab->pattern, error);
-    }
-    return status;
+    pith_json_open(to, "tokenizer", '{');
+    pith_json_put_text(to, "kind", kind_names[vocab->kind]);
+    pith_fields_write(vocab_fields, N_VOCAB_FIELDS, vocab, to);
+    put_optional_text(to, "pattern", vocab->pattern);
+    pith_json_close(to, '}');
 }
 
-static pith_status write_sources(const pith_metadata *m, json_t *root, pith_error *error) {
-    json_t *array = set_container(root, "sources", json_array());
-    pith_status status = array != NULL ? PITH_OK : no_memory(error);
-    for (size_t i = 0; i < m->n_sources && status == PITH_OK; i++) {
-        json_t *object = json_object();
-        if (json_array_append_new(array, object) != 0) {
-            return no_memory(error);
-        }
-        status = pith_json_set_text(object, "name", m->sources[i].name, error);
-        if (status == PITH_OK) {
-            status = set_integer(object, "size", m->sources[i].size, error);
-        }
-        if (status == PITH_OK && m->sources[i].sha256[0] != '\0') {
-            status = pith_json_set_text(object, "sha256", m->sources[i].sha256, error);
-        }
+static void write_sources(const pith_metadata *m, pith_json_writer *to) {
+    pith_json_open(to, "sources", '[');
+    for (size_t i = 0; i < m->n_sources; i++) {
+        pith_json_open(to, NULL, '{');
+        pith_json_put_text(to, "name", m->sources[i].name);
+        pith_json_put_integer(to, "size", (int64_t)m->sources[i].size);
+        put_hash(to, m->sources[i].sha256);
+        pith_json_close(to, '}');
     }
-    return status;
+    pith_json_close(to, ']');
 }
 
-static pith_status write_notes(const pith_metadata *m, json_t *root, pith_error *error) {
-    json_t *tensors = set_container(root, "tensors", json_object());
-    pith_status status = tensors != NULL ? PITH_OK : no_memory(error);
-    for (size_t i = 0; i < m->n_notes && status == PITH_OK; i++) {
+static void write_notes(const pith_metadata *m, pith_json_writer *to) {
+    pith_json_open(to, "tensors", '{');
+    for (size_t i = 0; i < m->n_notes; i++) {
         const pith_tensor_note *note = &m->notes[i];
-        json_t *object = set_container(tensors, note->name, json_object());
-        if (object == NULL) {
-            return no_memory(error);
-        }
-        if (note->is_matrix) {
-            status = pith_json_set_text(object, "type", pith_type_name(note->type), error);
-        }
-        if (status == PITH_OK && note->sha256[0] != '\0') {
-            status = pith_json_set_text(object, "sha256", note->sha256, error);
-        }
+        pith_json_open(to, note->name, '{');
+        put_optional_text(to, "type", note->is_matrix ? pith_type_name(note->type) : NULL);
+        put_hash(to, note->sha256);
+        pith_json_close(to, '}');
     }
-    return status;
-}
-
-/* JSON to a block of the caller's allocator. */
-static pith_status dump(const json_t *root, const pith_allocator *allocator, char **text,
-                        pith_error *error) {
-    size_t size = json_dumpb(root, NULL, 0, JSON_COMPACT);
-    if (size > PITH_MAX_METADATA) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "metadata of %zu bytes, the limit is %d", size,
-                         PITH_MAX_METADATA);
-    }
-    char *block = size != 0 ? pith_allocate(allocator, size + 1, 1) : NULL;
-    if (block == NULL) {
-        return no_memory(error);
-    }
-    if (json_dumpb(root, block, size, JSON_COMPACT) != size) {
-        pith_release(allocator, block);
-        return no_memory(error);
-    }
-    block[size] = '\0';
-    *text = block;
-    return PITH_OK;
+    pith_json_close(to, '}');
 }
 
 pith_status pith_metadata_write(const pith_metadata *metadata, const pith_allocator *allocator,
                                 char **text, pith_error *error) {
-    json_t *root = json_object();
-    if (root == NULL) {
-        return no_memory(error);
+    pith_json_writer to;
+    pith_json_write_begin(&to, allocator);
+    pith_json_open(&to, NULL, '{');
+    write_head(metadata, &to);
+    write_config(metadata, &to);
+    write_tokens(metadata, &to);
+    write_vocab(&metadata->vocab, &to);
+    write_sources(metadata, &to);
+    write_notes(metadata, &to);
+    pith_json_close(&to, '}');
+    pith_status status = pith_json_write_end(&to, "metadata", error);
+    if (status == PITH_OK && to.bytes.size > PITH_MAX_METADATA) {
+        status = pith_fail(error, PITH_ERROR_ARGUMENT, "metadata of %zu bytes, the limit is %d",
+                           to.bytes.size, PITH_MAX_METADATA);
     }
-    pith_status status = write_head(metadata, root, error);
-    if (status == PITH_OK) {
-        status = write_config(metadata, root, error);
+    if (status != PITH_OK) {
+        pith_bytes_release(&to.bytes);
+        return status;
     }
-    if (status == PITH_OK) {
-        status = write_tokens(metadata, root, error);
-    }
-    if (status == PITH_OK) {
-        status = write_vocab(&metadata->vocab, root, error);
-    }
-    if (status == PITH_OK) {
-        status = write_sources(metadata, root, error);
-    }
-    if (status == PITH_OK) {
-        status = write_notes(metadata, root, error);
-    }
-    if (status == PITH_OK) {
-        status = dump(root, allocator, text, error);
-    }
-    json_decref(root);
-    return status;
+    *text = to.bytes.data;
+    return PITH_OK;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 struct pith_metadata_owner {
     const pith_allocator *allocator;
-    json_t *root; /* all strings of the struct live here */
     pith_source *sources;
     pith_tensor_note *notes;
 };
 
 typedef struct reader {
     pith_metadata metadata;
+    pith_json root;
     pith_metadata_owner *owner;
     const char *where;
     pith_error *error;
 } reader;
+
+static pith_status no_memory(pith_error *error) {
+    return pith_fail(error, PITH_ERROR_MEMORY, "no memory for metadata");
+}
 
 static pith_status bad_key(const reader *r, const char *key, const char *what) {
     return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: metadata %s is missing or not %s", r->where,
@@ -233,9 +174,9 @@ static pith_status bad_key(const reader *r, const char *key, const char *what) {
 }
 
 /* Index of the string `object[key]` in `names`, or n_names. */
-static size_t find_name(const json_t *object, const char *key, const char *const *names,
+static size_t find_name(pith_json object, const char *key, const char *const *names,
                         size_t n_names) {
-    const char *text = json_string_value(json_object_get(object, key));
+    const char *text = pith_json_text(pith_json_get(object, key));
     size_t i = 0;
     while (i < n_names && (text == NULL || strcmp(text, names[i]) != 0)) {
         i++;
@@ -243,48 +184,44 @@ static size_t find_name(const json_t *object, const char *key, const char *const
     return i;
 }
 
-static bool is_text_or_absent(const json_t *object, const char *key, const char **out) {
-    const json_t *value = json_object_get(object, key);
-    *out = json_string_value(value);
-    return value == NULL || *out != NULL;
+static bool is_text_or_absent(pith_json object, const char *key, const char **out) {
+    pith_json value = pith_json_get(object, key);
+    *out = pith_json_text(value);
+    return value.at == NULL || *out != NULL;
 }
 
 /* An absent checksum gives "". */
-static bool read_sha256(const json_t *object, char out[PITH_SHA256_TEXT]) {
-    const char *text;
-    if (!is_text_or_absent(object, "sha256", &text)) {
+static bool read_sha256(pith_json object, const char **out) {
+    if (!is_text_or_absent(object, "sha256", out)) {
         return false;
     }
-    out[0] = '\0';
-    if (text == NULL) {
+    if (*out == NULL) {
+        *out = "";
         return true;
     }
-    if (strlen(text) != PITH_SHA256_TEXT - 1 ||
-        strspn(text, "0123456789abcdef") != PITH_SHA256_TEXT - 1) {
-        return false;
-    }
-    memcpy(out, text, PITH_SHA256_TEXT);
-    return true;
+    return strlen(*out) == PITH_SHA256_TEXT - 1 &&
+           strspn(*out, "0123456789abcdef") == PITH_SHA256_TEXT - 1;
 }
 
-static bool read_type(const json_t *object, const char *key, pith_type *out) {
-    const char *text = json_string_value(json_object_get(object, key));
+static bool read_type(pith_json object, const char *key, pith_type *out) {
+    const char *text = pith_json_text(pith_json_get(object, key));
     return text != NULL && pith_type_find(text, out);
 }
 
 static pith_status read_head(reader *r) {
-    const json_t *root = r->owner->root;
+    pith_json root = r->root;
     pith_metadata *m = &r->metadata;
-    const json_t *version = json_object_get(root, "format_version");
-    if (!json_is_integer(version)) {
+    pith_json version = pith_json_get(root, "format_version");
+    int64_t number;
+    if (!pith_json_integer(version, &number)) {
         return bad_key(r, "format_version", "an integer");
     }
-    if (json_integer_value(version) != PITH_FORMAT_VERSION) {
+    if (number != PITH_FORMAT_VERSION) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: format version %lld; this build reads version %d", r->where,
-                         (long long)json_integer_value(version), PITH_FORMAT_VERSION);
+                         "%s: format version %" PRId64 "; this build reads version %d", r->where,
+                         number, PITH_FORMAT_VERSION);
     }
-    m->architecture = json_string_value(json_object_get(root, "architecture"));
+    m->architecture = pith_json_text(pith_json_get(root, "architecture"));
     if (m->architecture == NULL) {
         return bad_key(r, "architecture", "a string");
     }
@@ -293,7 +230,7 @@ static pith_status read_head(reader *r) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: architecture \"%.40s\" is unknown",
                          r->where, m->architecture);
     }
-    m->generator = json_string_value(json_object_get(root, "generator"));
+    m->generator = pith_json_text(pith_json_get(root, "generator"));
     if (m->generator == NULL) {
         return bad_key(r, "generator", "a string");
     }
@@ -311,33 +248,32 @@ static pith_status read_head(reader *r) {
 }
 
 static pith_status read_config(reader *r) {
-    return pith_config_read(&r->metadata, json_object_get(r->owner->root, "config"), r->where,
-                            r->error);
+    return pith_config_read(&r->metadata, pith_json_get(r->root, "config"), r->where, r->error);
 }
 
-static bool read_token(const json_t *value, json_int_t least, size_t vocab_size, int32_t *out) {
-    if (!json_is_integer(value) || json_integer_value(value) < least ||
-        json_integer_value(value) >= (json_int_t)vocab_size) {
+static bool read_token(pith_json value, int64_t least, size_t vocab_size, int32_t *out) {
+    int64_t token;
+    if (!pith_json_integer(value, &token) || token < least || token >= (int64_t)vocab_size) {
         return false;
     }
-    *out = (int32_t)json_integer_value(value);
+    *out = (int32_t)token;
     return true;
 }
 
 static pith_status read_tokens(reader *r) {
     pith_metadata *m = &r->metadata;
-    const json_t *object = json_object_get(r->owner->root, "tokens");
-    const json_t *eos = json_object_get(object, "eos");
+    pith_json object = pith_json_get(r->root, "tokens");
+    pith_json eos = pith_json_get(object, "eos");
     size_t vocab_size = pith_config_vocab_size(m);
-    if (!read_token(json_object_get(object, "bos"), -1, vocab_size, &m->bos)) {
+    if (!read_token(pith_json_get(object, "bos"), -1, vocab_size, &m->bos)) {
         return bad_key(r, "tokens.bos", "-1 or a token of the vocabulary");
     }
-    if (!json_is_array(eos) || json_array_size(eos) > PITH_MAX_EOS) {
+    if (!pith_json_is(eos, PITH_JSON_ARRAY) || pith_json_size(eos) > PITH_MAX_EOS) {
         return bad_key(r, "tokens.eos", "an array of at most 16 tokens");
     }
-    m->n_eos = json_array_size(eos);
-    for (size_t i = 0; i < m->n_eos; i++) {
-        if (!read_token(json_array_get(eos, i), 0, vocab_size, &m->eos[i])) {
+    pith_json_walk walk = pith_json_begin(eos);
+    for (m->n_eos = 0; pith_json_next(&walk); m->n_eos++) {
+        if (!read_token(walk.value, 0, vocab_size, &m->eos[m->n_eos])) {
             return bad_key(r, "tokens.eos", "an array of tokens of the vocabulary");
         }
     }
@@ -346,8 +282,8 @@ static pith_status read_tokens(reader *r) {
 
 static pith_status read_vocab(reader *r) {
     pith_vocab *vocab = &r->metadata.vocab;
-    const json_t *object = json_object_get(r->owner->root, "tokenizer");
-    if (object == NULL) {
+    pith_json object = pith_json_get(r->root, "tokenizer");
+    if (object.at == NULL) {
         vocab->bos = vocab->eos = vocab->unk = -1;
         return PITH_OK;
     }
@@ -374,61 +310,79 @@ static pith_status read_vocab(reader *r) {
     return PITH_OK;
 }
 
-static pith_status read_sources(reader *r) {
-    const json_t *array = json_object_get(r->owner->root, "sources");
-    if (!json_is_array(array)) {
-        return bad_key(r, "sources", "an array");
-    }
-    size_t n = json_array_size(array);
-    pith_source *sources = pith_allocate_zeroed(r->owner->allocator, n, sizeof *sources);
-    if (sources == NULL) {
-        return no_memory(r->error);
-    }
-    r->owner->sources = sources;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *object = json_array_get(array, i);
-        const json_t *size = json_object_get(object, "size");
-        sources[i].name = json_string_value(json_object_get(object, "name"));
-        if (sources[i].name == NULL || !json_is_integer(size) || json_integer_value(size) < 0 ||
-            !read_sha256(object, sources[i].sha256)) {
+/* The two lists are walked twice: memory is taken only for what has been found good. */
+
+static pith_status walk_sources(const reader *r, pith_source *sources) {
+    pith_json_walk walk = pith_json_begin(pith_json_get(r->root, "sources"));
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        pith_source source = {.name = pith_json_text(pith_json_get(walk.value, "name"))};
+        if (source.name == NULL ||
+            !pith_json_count(pith_json_get(walk.value, "size"), &source.size) ||
+            !read_sha256(walk.value, &source.sha256)) {
             return bad_key(r, "sources", "a list of name, size and sha256");
         }
-        sources[i].size = (size_t)json_integer_value(size);
+        if (sources != NULL) {
+            sources[i] = source;
+        }
     }
-    r->metadata.sources = sources;
+    return PITH_OK;
+}
+
+static pith_status read_sources(reader *r) {
+    pith_json array = pith_json_get(r->root, "sources");
+    if (!pith_json_is(array, PITH_JSON_ARRAY)) {
+        return bad_key(r, "sources", "an array");
+    }
+    pith_status status = walk_sources(r, NULL);
+    if (status != PITH_OK) {
+        return status;
+    }
+    size_t n = pith_json_size(array);
+    r->owner->sources = pith_allocate(r->owner->allocator, n, sizeof *r->owner->sources);
+    if (r->owner->sources == NULL) {
+        return no_memory(r->error);
+    }
+    r->metadata.sources = r->owner->sources;
     r->metadata.n_sources = n;
+    return walk_sources(r, r->owner->sources);
+}
+
+static pith_status walk_notes(const reader *r, pith_tensor_note *notes) {
+    pith_json_walk walk = pith_json_begin(pith_json_get(r->root, "tensors"));
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        pith_tensor_note note = {.name = walk.key};
+        note.is_matrix = pith_json_get(walk.value, "type").at != NULL;
+        if (!pith_json_is(walk.value, PITH_JSON_OBJECT) || !read_sha256(walk.value, &note.sha256) ||
+            (note.is_matrix && !read_type(walk.value, "type", &note.type))) {
+            return bad_key(r, "tensors", "an object of type and sha256");
+        }
+        if (notes != NULL) {
+            notes[i] = note;
+        }
+    }
     return PITH_OK;
 }
 
 static pith_status read_notes(reader *r) {
-    json_t *tensors = json_object_get(r->owner->root, "tensors");
-    if (!json_is_object(tensors)) {
+    pith_json tensors = pith_json_get(r->root, "tensors");
+    if (!pith_json_is(tensors, PITH_JSON_OBJECT)) {
         return bad_key(r, "tensors", "an object");
     }
-    size_t n = json_object_size(tensors);
-    pith_tensor_note *notes = pith_allocate_zeroed(r->owner->allocator, n, sizeof *notes);
-    if (notes == NULL) {
+    pith_status status = walk_notes(r, NULL);
+    if (status != PITH_OK) {
+        return status;
+    }
+    size_t n = pith_json_size(tensors);
+    r->owner->notes = pith_allocate(r->owner->allocator, n, sizeof *r->owner->notes);
+    if (r->owner->notes == NULL) {
         return no_memory(r->error);
     }
-    r->owner->notes = notes;
-    size_t i = 0;
-    const char *name;
-    json_t *object;
-    json_object_foreach(tensors, name, object) {
-        notes[i].name = name;
-        notes[i].is_matrix = json_object_get(object, "type") != NULL;
-        if (!json_is_object(object) || !read_sha256(object, notes[i].sha256) ||
-            (notes[i].is_matrix && !read_type(object, "type", &notes[i].type))) {
-            return bad_key(r, "tensors", "an object of type and sha256");
-        }
-        i++;
-    }
-    r->metadata.notes = notes;
+    r->metadata.notes = r->owner->notes;
     r->metadata.n_notes = n;
-    return PITH_OK;
+    return walk_notes(r, r->owner->notes);
 }
 
-static pith_status read_document(reader *r, const char *text) {
+static pith_status read_document(reader *r, char *text) {
     static pith_status (*const sections[])(reader *) = {
         read_head, read_config, read_tokens, read_vocab, read_sources, read_notes,
     };
@@ -437,14 +391,15 @@ static pith_status read_document(reader *r, const char *text) {
         return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: metadata exceeds the limit of %d bytes",
                          r->where, PITH_MAX_METADATA);
     }
-    pith_status status = pith_json_parse(&r->owner->root, text, size, r->where, r->error);
+    pith_status status = pith_json_read(&r->root, text, size, PITH_JSON_STRICT, r->where,
+                                        r->owner->allocator, r->error);
     for (size_t i = 0; i < sizeof sections / sizeof *sections && status == PITH_OK; i++) {
         status = sections[i](r);
     }
     return status;
 }
 
-pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, const char *text,
+pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, char *text,
                                const char *where, const pith_allocator *allocator,
                                pith_error *error) {
     reader r = {.where = where, .error = error};
@@ -465,7 +420,6 @@ pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, 
 
 void pith_metadata_free(pith_metadata_owner *owner) {
     if (owner != NULL) {
-        json_decref(owner->root);
         pith_release(owner->allocator, owner->sources);
         pith_release(owner->allocator, owner->notes);
         pith_release(owner->allocator, owner);

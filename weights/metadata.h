@@ -17,15 +17,15 @@ enum {
 typedef struct pith_source {
     const char *name; /* base name, or path within the directory of the checkpoint */
     size_t size;
-    char sha256[PITH_SHA256_TEXT]; /* lower case; "": not recorded */
+    const char *sha256; /* lower-case hex digits; "" or NULL: not recorded */
 } pith_source;
 
 /* One tensor of the file. */
 typedef struct pith_tensor_note {
     const char *name;
     bool is_matrix;
-    pith_type type;                /* of a matrix */
-    char sha256[PITH_SHA256_TEXT]; /* of its bytes in the file; "": not recorded */
+    pith_type type;     /* of a matrix */
+    const char *sha256; /* of its bytes in the file; "" or NULL: not recorded */
 } pith_tensor_note;
 
 typedef struct pith_metadata {
@@ -54,11 +54,11 @@ typedef struct pith_metadata {
 pith_status pith_metadata_write(const pith_metadata *metadata, const pith_allocator *allocator,
                                 char **text, pith_error *error);
 
-/* Parses and checks a document. *out points into *owner, which the caller frees with
- * pith_metadata_free. Errors: FORMAT (names the key), UNSUPPORTED (version, architecture), MEMORY.
- */
+/* Parses and checks a document. `text` is changed, also on failure; *out points into it and into
+ * *owner, which the caller frees with pith_metadata_free. Errors: FORMAT (names the key),
+ * UNSUPPORTED (version, architecture), MEMORY. */
 typedef struct pith_metadata_owner pith_metadata_owner;
-pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, const char *text,
+pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, char *text,
                                const char *where, const pith_allocator *allocator,
                                pith_error *error);
 void pith_metadata_free(pith_metadata_owner *owner);

@@ -5,7 +5,7 @@
 
 #include "base/checked.h"
 #include "base/file.h"
-#include "weights/json.h"
+#include "base/json_write.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -27,7 +27,6 @@ struct pith_model_writer {
     entry *entries; /* [capacity], n_entries in use */
     size_t n_entries;
     size_t capacity;
-    json_t *header;     /* made by layout: the metadata's value is empty until the end */
     size_t data_offset; /* 0 before layout */
     size_t metadata_limit;
 };
@@ -72,7 +71,6 @@ static void writer_free(pith_model_writer *writer) {
         pith_release(writer->allocator, writer->entries[i].name);
     }
     pith_release(writer->allocator, writer->entries);
-    json_decref(writer->header);
     pith_release(writer->allocator, writer);
 }
 
@@ -156,6 +154,8 @@ pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, p
 
 /* ---- Layout ---------------------------------------------------------------------------------- */
 
+enum { N_CLASSES = 5 };
+
 /* The place of a tensor in the file: 0 for whole cache lines, then by falling element size, so that
  * each tensor starts on a multiple of its element size. */
 static unsigned layout_class(const entry *e) {
@@ -173,19 +173,42 @@ static unsigned layout_class(const entry *e) {
     }
 }
 
-static json_t *describe(const entry *e) {
-    json_t *shape = json_array();
+static void describe(const entry *e, pith_json_writer *to) {
+    pith_json_open(to, e->name, '{');
+    pith_json_put_text(to, "dtype", pith_dtype_name(e->dtype));
+    pith_json_open(to, "shape", '[');
     for (size_t i = 0; i < e->n_dims; i++) {
-        if (json_array_append_new(shape, json_integer((json_int_t)e->shape[i])) != 0) {
-            json_decref(shape);
-            return NULL;
-        }
+        pith_json_put_integer(to, NULL, (int64_t)e->shape[i]);
     }
-    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", pith_dtype_name(e->dtype), "shape", shape,
-                     "data_offsets", (json_int_t)e->begin, (json_int_t)(e->begin + e->size));
+    pith_json_close(to, ']');
+    pith_json_open(to, "data_offsets", '[');
+    pith_json_put_integer(to, NULL, (int64_t)e->begin);
+    pith_json_put_integer(to, NULL, (int64_t)(e->begin + e->size));
+    pith_json_close(to, ']');
+    pith_json_close(to, '}');
 }
 
-/* Gives the tensors of one class their offsets and adds them to the header. */
+/* The header's text, tensors in the order of the file. The caller releases text->bytes, also on
+ * failure. */
+static pith_status make_header(const pith_model_writer *writer, const char *metadata,
+                               pith_json_writer *text, pith_error *error) {
+    pith_json_write_begin(text, writer->allocator);
+    pith_json_open(text, NULL, '{');
+    pith_json_open(text, "__metadata__", '{');
+    pith_json_put_text(text, "pith", metadata);
+    pith_json_close(text, '}');
+    for (unsigned class = 0; class < N_CLASSES; class ++) {
+        for (size_t i = 0; i < writer->n_entries; i++) {
+            if (layout_class(&writer->entries[i]) == class) {
+                describe(&writer->entries[i], text);
+            }
+        }
+    }
+    pith_json_close(text, '}');
+    return pith_json_write_end(text, "the model's header", error);
+}
+
+/* Gives the tensors of one class their offsets. */
 static pith_status place_class(pith_model_writer *writer, unsigned class, size_t *end,
                                pith_error *error) {
     for (size_t i = 0; i < writer->n_entries; i++) {
@@ -198,34 +221,30 @@ static pith_status place_class(pith_model_writer *writer, unsigned class, size_t
             return pith_fail(error, PITH_ERROR_ARGUMENT, "tensor \"%s\": the file is too large",
                              e->name);
         }
-        if (json_object_set_new(writer->header, e->name, describe(e)) != 0) {
-            return no_memory(error);
-        }
     }
     return PITH_OK;
 }
 
 pith_status pith_model_writer_layout(pith_model_writer *writer, size_t metadata_limit,
                                      pith_error *error) {
-    if (writer->header != NULL || metadata_limit > PITH_MAX_METADATA) {
+    if (writer->data_offset != 0 || metadata_limit > PITH_MAX_METADATA) {
         return pith_fail(error, PITH_ERROR_ARGUMENT,
                          "layout fixed twice, or metadata limit %zu above %d", metadata_limit,
                          PITH_MAX_METADATA);
     }
-    writer->header = json_pack("{s:{s:s}}", "__metadata__", "pith", "");
-    if (writer->header == NULL) {
-        return no_memory(error);
-    }
     size_t end = 0;
-    for (unsigned class = 0; class < 5; class ++) {
+    for (unsigned class = 0; class < N_CLASSES; class ++) {
         pith_status status = place_class(writer, class, &end, error);
         if (status != PITH_OK) {
             return status;
         }
     }
-    size_t bare = json_dumpb(writer->header, NULL, 0, JSON_COMPACT);
-    if (bare == 0) {
-        return no_memory(error);
+    pith_json_writer text;
+    pith_status status = make_header(writer, "", &text, error);
+    size_t bare = text.bytes.size;
+    pith_bytes_release(&text.bytes);
+    if (status != PITH_OK) {
+        return status;
     }
     /* Compact JSON has no control characters: as a JSON string at most every byte is escaped. */
     size_t data_offset = pith_round_up(8 + bare + 2 * metadata_limit, PITH_DATA_ALIGNMENT);
@@ -275,19 +294,14 @@ static pith_status check_complete(const pith_model_writer *writer, pith_error *e
     return PITH_OK;
 }
 
-static pith_status set_metadata(pith_model_writer *writer, const char *metadata,
-                                pith_error *error) {
-    json_t *section = json_object_get(writer->header, "__metadata__");
-    size_t size = strlen(metadata);
-    if (size > writer->metadata_limit) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "metadata of %zu bytes, %zu were announced",
-                         size, writer->metadata_limit);
-    }
-    return pith_json_set_text(section, "pith", metadata, error);
-}
-
-static pith_status write_header(pith_model_writer *writer, pith_error *error) {
+/* Writes the header: its length, its text, and spaces up to the data. */
+static pith_status put_header(pith_model_writer *writer, const pith_bytes *text,
+                              pith_error *error) {
     size_t size = writer->data_offset;
+    if (text->size > size - 8) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "metadata is not compact JSON: it does not fit in the header");
+    }
     char *block = pith_allocate(writer->allocator, size, 1);
     if (block == NULL) {
         return no_memory(error);
@@ -296,17 +310,9 @@ static pith_status write_header(pith_model_writer *writer, pith_error *error) {
     for (size_t i = 0; i < 8; i++) {
         block[i] = (char)(unsigned char)(length >> (8 * i));
     }
-    memset(block + 8, ' ', size - 8);
-    size_t used = json_dumpb(writer->header, block + 8, size - 8, JSON_COMPACT);
-    pith_status status = PITH_OK;
-    if (used == 0) {
-        status = no_memory(error);
-    } else if (used > size - 8) {
-        status = pith_fail(error, PITH_ERROR_ARGUMENT,
-                           "metadata is not compact JSON: it does not fit in the header");
-    } else {
-        status = pith_output_write(writer->output, 0, block, size, error);
-    }
+    memcpy(block + 8, text->data, text->size);
+    memset(block + 8 + text->size, ' ', size - 8 - text->size);
+    pith_status status = pith_output_write(writer->output, 0, block, size, error);
     pith_release(writer->allocator, block);
     return status;
 }
@@ -322,6 +328,22 @@ static pith_status check_written(const pith_model_writer *writer, pith_model_che
     return status;
 }
 
+static pith_status write_header(pith_model_writer *writer, const char *metadata,
+                                pith_error *error) {
+    size_t size = strlen(metadata);
+    if (size > writer->metadata_limit) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "metadata of %zu bytes, %zu were announced",
+                         size, writer->metadata_limit);
+    }
+    pith_json_writer text;
+    pith_status status = make_header(writer, metadata, &text, error);
+    if (status == PITH_OK) {
+        status = put_header(writer, &text.bytes, error);
+    }
+    pith_bytes_release(&text.bytes);
+    return status;
+}
+
 pith_status pith_model_writer_finish(pith_model_writer *writer, const char *metadata,
                                      pith_error *error) {
     return pith_model_writer_finish_checked(writer, metadata, NULL, NULL, error);
@@ -332,10 +354,7 @@ pith_status pith_model_writer_finish_checked(pith_model_writer *writer, const ch
                                              pith_error *error) {
     pith_status status = check_complete(writer, error);
     if (status == PITH_OK) {
-        status = set_metadata(writer, metadata, error);
-    }
-    if (status == PITH_OK) {
-        status = write_header(writer, error);
+        status = write_header(writer, metadata, error);
     }
     if (status == PITH_OK && check != NULL) {
         status = check_written(writer, check, user, error);

@@ -329,13 +329,13 @@ static pith_status check_header(opened *o, const pith_log *log, pith_error *erro
                          "%s: the data starts at byte %zu, not a multiple of %d", o->path,
                          data_offset, PITH_LINE_BYTES);
     }
-    file->metadata_text = pith_safetensors_metadata(file->header, "pith");
-    if (file->metadata_text == NULL) {
+    char *text = pith_safetensors_take_metadata(file->header, "pith");
+    if (text == NULL) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: not a pith model: __metadata__ has no key \"pith\"", o->path);
     }
-    pith_status status = pith_metadata_read(&file->metadata, &o->metadata_owner,
-                                            file->metadata_text, o->path, o->allocator, error);
+    pith_status status =
+        pith_metadata_read(&file->metadata, &o->metadata_owner, text, o->path, o->allocator, error);
     if (status == PITH_OK) {
         status = assign_notes(o, error);
     }

@@ -21,8 +21,7 @@ enum {
 typedef struct pith_model_file {
     const char *path;
     pith_safetensors *header;
-    pith_metadata metadata;    /* architecture, types, config, special tokens, sources, checksums */
-    const char *metadata_text; /* the JSON document itself */
+    pith_metadata metadata; /* architecture, types, config, special tokens, sources, checksums */
     pith_architecture architecture;
     pith_llama llama;     /* of a llama; zeros of a bert */
     pith_bert bert;       /* of a bert; zeros of a llama */

@@ -1,10 +1,12 @@
 /* The safetensors container (github.com/huggingface/safetensors, "Format"): parsing and checking of
- * the header. The parsed JSON is kept, since names and metadata strings live in it. */
+ * the header. Its text is decoded in place and kept, since names and metadata strings live in it.
+ */
 #include "weights/safetensors.h"
 
 #include "base/checked.h"
+#include "base/json.h"
+#include "base/memory.h"
 #include "base/status.h"
-#include "weights/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +27,9 @@ static const struct {
 
 struct pith_safetensors {
     const pith_allocator *allocator;
-    json_t *root;
-    const json_t *metadata; /* in root, or NULL */
+    char *text;         /* the header as pith_json_read leaves it */
+    pith_json root;     /* in text */
+    pith_json metadata; /* in root, or absent */
     size_t n_tensors;
     pith_tensor *tensors;        /* [n_tensors] by offset */
     const pith_tensor **by_name; /* [n_tensors] */
@@ -55,14 +58,6 @@ static pith_status bad_tensor(const parse *p, const char *name, const char *what
     return pith_fail(p->error, PITH_ERROR_FORMAT, "%s: tensor \"%.120s\": %s", p->file, name, what);
 }
 
-static bool is_count(const json_t *value, size_t *out) {
-    if (!json_is_integer(value) || json_integer_value(value) < 0) {
-        return false;
-    }
-    *out = (size_t)json_integer_value(value);
-    return true;
-}
-
 /* Names end up in messages and on terminals. */
 static bool has_control_character(const char *name) {
     for (const unsigned char *c = (const unsigned char *)name; *c != 0; c++) {
@@ -73,9 +68,8 @@ static bool has_control_character(const char *name) {
     return false;
 }
 
-static pith_status parse_dtype(const parse *p, const char *name, const json_t *info,
-                               pith_dtype *out) {
-    const char *text = json_string_value(json_object_get(info, "dtype"));
+static pith_status parse_dtype(const parse *p, const char *name, pith_json info, pith_dtype *out) {
+    const char *text = pith_json_text(pith_json_get(info, "dtype"));
     if (text == NULL) {
         return bad_tensor(p, name, "dtype is not a string");
     }
@@ -93,21 +87,21 @@ static pith_status parse_dtype(const parse *p, const char *name, const json_t *i
 }
 
 /* Fills shape, and *bytes by its product with the size of an element. */
-static pith_status parse_shape(const parse *p, const json_t *info, pith_tensor *tensor,
-                               size_t *bytes) {
-    const json_t *shape = json_object_get(info, "shape");
-    if (!json_is_array(shape)) {
+static pith_status parse_shape(const parse *p, pith_json info, pith_tensor *tensor, size_t *bytes) {
+    pith_json shape = pith_json_get(info, "shape");
+    if (!pith_json_is(shape, PITH_JSON_ARRAY)) {
         return bad_tensor(p, tensor->name, "shape is not an array");
     }
-    tensor->n_dims = json_array_size(shape);
+    tensor->n_dims = pith_json_size(shape);
     if (tensor->n_dims > PITH_SAFETENSORS_MAX_DIMS) {
         return pith_fail(p->error, PITH_ERROR_FORMAT,
                          "%s: tensor \"%.120s\": %zu dimensions, the limit is %d", p->file,
                          tensor->name, tensor->n_dims, PITH_SAFETENSORS_MAX_DIMS);
     }
     *bytes = pith_dtype_size(tensor->dtype);
-    for (size_t i = 0; i < tensor->n_dims; i++) {
-        if (!is_count(json_array_get(shape, i), &tensor->shape[i])) {
+    pith_json_walk walk = pith_json_begin(shape);
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        if (!pith_json_count(walk.value, &tensor->shape[i])) {
             return bad_tensor(p, tensor->name, "shape holds something other than a count");
         }
         if (!pith_mul_size(*bytes, tensor->shape[i], bytes)) {
@@ -117,13 +111,13 @@ static pith_status parse_shape(const parse *p, const json_t *info, pith_tensor *
     return PITH_OK;
 }
 
-static pith_status parse_span(const parse *p, const json_t *info, pith_tensor *tensor,
-                              size_t bytes) {
-    const json_t *span = json_object_get(info, "data_offsets");
+static pith_status parse_span(const parse *p, pith_json info, pith_tensor *tensor, size_t bytes) {
+    pith_json span = pith_json_get(info, "data_offsets");
     size_t begin;
     size_t end;
-    if (!json_is_array(span) || json_array_size(span) != 2 ||
-        !is_count(json_array_get(span, 0), &begin) || !is_count(json_array_get(span, 1), &end)) {
+    if (!pith_json_is(span, PITH_JSON_ARRAY) || pith_json_size(span) != 2 ||
+        !pith_json_count(pith_json_at(span, 0), &begin) ||
+        !pith_json_count(pith_json_at(span, 1), &end)) {
         return bad_tensor(p, tensor->name, "data_offsets is not a pair of counts");
     }
     if (begin > end || end > p->data_size) {
@@ -142,7 +136,7 @@ static pith_status parse_span(const parse *p, const json_t *info, pith_tensor *t
     return PITH_OK;
 }
 
-static pith_status parse_tensor(const parse *p, const char *name, const json_t *info,
+static pith_status parse_tensor(const parse *p, const char *name, pith_json info,
                                 pith_tensor *out) {
     pith_tensor tensor = {.name = name};
     size_t bytes = 0;
@@ -150,7 +144,7 @@ static pith_status parse_tensor(const parse *p, const char *name, const json_t *
         return pith_fail(p->error, PITH_ERROR_FORMAT, "%s: a tensor name holds a control character",
                          p->file);
     }
-    if (!json_is_object(info)) {
+    if (!pith_json_is(info, PITH_JSON_OBJECT)) {
         return bad_tensor(p, name, "its description is not an object");
     }
     pith_status status = parse_dtype(p, name, info, &tensor.dtype);
@@ -214,14 +208,13 @@ static pith_status check_tiling(const parse *p, const pith_safetensors *st) {
     return PITH_OK;
 }
 
-static pith_status check_metadata(const parse *p, json_t *metadata) {
-    const char *key;
-    json_t *value;
-    if (!json_is_object(metadata)) {
+static pith_status check_metadata(const parse *p, pith_json metadata) {
+    if (!pith_json_is(metadata, PITH_JSON_OBJECT)) {
         return pith_fail(p->error, PITH_ERROR_FORMAT, "%s: __metadata__ is not an object", p->file);
     }
-    json_object_foreach(metadata, key, value) {
-        if (!json_is_string(value)) {
+    pith_json_walk walk = pith_json_begin(metadata);
+    while (pith_json_next(&walk)) {
+        if (!pith_json_is(walk.value, PITH_JSON_STRING)) {
             return pith_fail(p->error, PITH_ERROR_FORMAT,
                              "%s: __metadata__ holds a value that is not a string", p->file);
         }
@@ -229,28 +222,40 @@ static pith_status check_metadata(const parse *p, json_t *metadata) {
     return PITH_OK;
 }
 
-static pith_status collect_tensors(const parse *p, pith_safetensors *st) {
-    size_t room = json_object_size(st->root);
-    const char *key;
-    json_t *value;
-    st->tensors = pith_allocate(st->allocator, room, sizeof *st->tensors);
-    st->by_name = pith_allocate(st->allocator, room, sizeof *st->by_name);
-    if (st->tensors == NULL || st->by_name == NULL) {
-        return pith_fail(p->error, PITH_ERROR_MEMORY, "%s: no memory for %zu tensors", p->file,
-                         room);
-    }
-    json_object_foreach(st->root, key, value) {
-        pith_status status;
-        if (strcmp(key, "__metadata__") == 0) {
-            status = check_metadata(p, value);
-            st->metadata = value;
+/* Checks every member of the header and counts the tensors; with `tensors` it also fills them in.
+ * Memory is taken between a first walk and a second one: only what is a tensor may cost any. */
+static pith_status walk_header(const parse *p, pith_safetensors *st, pith_tensor *tensors) {
+    pith_json_walk walk = pith_json_begin(st->root);
+    pith_status status = PITH_OK;
+    st->n_tensors = 0;
+    while (status == PITH_OK && pith_json_next(&walk)) {
+        if (strcmp(walk.key, "__metadata__") == 0) {
+            status = check_metadata(p, walk.value);
+            st->metadata = walk.value;
         } else {
-            status = parse_tensor(p, key, value, &st->tensors[st->n_tensors]);
+            pith_tensor unused;
+            pith_tensor *tensor = tensors != NULL ? &tensors[st->n_tensors] : &unused;
+            status = parse_tensor(p, walk.key, walk.value, tensor);
             st->n_tensors++;
         }
-        if (status != PITH_OK) {
-            return status;
-        }
+    }
+    return status;
+}
+
+static pith_status collect_tensors(const parse *p, pith_safetensors *st) {
+    pith_status status = walk_header(p, st, NULL);
+    if (status != PITH_OK) {
+        return status;
+    }
+    st->tensors = pith_allocate(st->allocator, st->n_tensors, sizeof *st->tensors);
+    st->by_name = pith_allocate(st->allocator, st->n_tensors, sizeof *st->by_name);
+    if (st->tensors == NULL || st->by_name == NULL) {
+        return pith_fail(p->error, PITH_ERROR_MEMORY, "%s: no memory for %zu tensors", p->file,
+                         st->n_tensors);
+    }
+    status = walk_header(p, st, st->tensors);
+    if (status != PITH_OK) {
+        return status;
     }
     qsort(st->tensors, st->n_tensors, sizeof *st->tensors, compare_offsets);
     for (size_t i = 0; i < st->n_tensors; i++) {
@@ -273,24 +278,27 @@ static pith_status check_length(size_t n, size_t file_size, const char *name, pi
     return PITH_OK;
 }
 
-pith_status pith_safetensors_parse(pith_safetensors **out, const char *text, size_t n,
-                                   size_t file_size, const char *name,
-                                   const pith_allocator *allocator, pith_error *error) {
-    pith_status status = check_length(n, file_size, name, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    if (n == 0 || text[0] != '{') {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: the header does not start with '{'", name);
-    }
+/* Parses `text` [n], which becomes the header's, or is released on failure. */
+static pith_status parse_owned(pith_safetensors **out, char *text, size_t n, size_t file_size,
+                               const char *name, const pith_allocator *allocator,
+                               pith_error *error) {
+    parse p = {name, 8 + n, file_size - 8 - n, error};
     pith_safetensors *st = pith_allocate_zeroed(allocator, 1, sizeof *st);
     if (st == NULL) {
+        pith_release(allocator, text);
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the header", name);
     }
-    parse p = {name, 8 + n, file_size - 8 - n, error};
     st->allocator = allocator;
+    st->text = text;
     st->data_offset = p.data_offset;
-    status = pith_json_parse(&st->root, text, n, name, error);
+    pith_status status = PITH_OK;
+    if (n == 0 || text[0] != '{') {
+        status =
+            pith_fail(error, PITH_ERROR_FORMAT, "%s: the header does not start with '{'", name);
+    }
+    if (status == PITH_OK) {
+        status = pith_json_read(&st->root, text, n, PITH_JSON_STRICT, name, allocator, error);
+    }
     if (status == PITH_OK) {
         status = collect_tensors(&p, st);
     }
@@ -300,6 +308,24 @@ pith_status pith_safetensors_parse(pith_safetensors **out, const char *text, siz
     }
     *out = st;
     return PITH_OK;
+}
+
+static pith_status no_room(size_t n, const char *name, pith_error *error) {
+    return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for a header of %zu bytes", name, n);
+}
+
+pith_status pith_safetensors_parse(pith_safetensors **out, const char *text, size_t n,
+                                   size_t file_size, const char *name,
+                                   const pith_allocator *allocator, pith_error *error) {
+    pith_status status = check_length(n, file_size, name, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    char *copy = pith_copy_text(allocator, text, n);
+    if (copy == NULL) {
+        return no_room(n, name, error);
+    }
+    return parse_owned(out, copy, n, file_size, name, allocator, error);
 }
 
 /* The length field, little-endian on every machine. */
@@ -330,20 +356,19 @@ pith_status pith_safetensors_read(pith_safetensors **out, const pith_file *file,
     }
     char *text = pith_allocate(allocator, n, 1);
     if (text == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for a header of %zu bytes",
-                         file->path, n);
+        return no_room(n, file->path, error);
     }
     status = pith_file_read(file, sizeof length, text, n, error);
-    if (status == PITH_OK) {
-        status = pith_safetensors_parse(out, text, n, file->size, file->path, allocator, error);
+    if (status != PITH_OK) {
+        pith_release(allocator, text);
+        return status;
     }
-    pith_release(allocator, text);
-    return status;
+    return parse_owned(out, text, n, file->size, file->path, allocator, error);
 }
 
 void pith_safetensors_free(pith_safetensors *st) {
     if (st != NULL) {
-        json_decref(st->root);
+        pith_release(st->allocator, st->text);
         pith_release(st->allocator, st->tensors);
         pith_release(st->allocator, st->by_name);
         pith_release(st->allocator, st);
@@ -371,5 +396,11 @@ size_t pith_safetensors_data_offset(const pith_safetensors *st) {
 }
 
 const char *pith_safetensors_metadata(const pith_safetensors *st, const char *key) {
-    return st->metadata != NULL ? json_string_value(json_object_get(st->metadata, key)) : NULL;
+    return pith_json_text(pith_json_get(st->metadata, key));
+}
+
+char *pith_safetensors_take_metadata(pith_safetensors *st, const char *key) {
+    const char *found = pith_safetensors_metadata(st, key);
+    st->metadata = (pith_json){NULL};
+    return found != NULL ? st->text + (found - st->text) : NULL;
 }

@@ -5,7 +5,8 @@
  * an object of strings. Nothing in the header is trusted: the length is bounded by the file and by
  * PITH_SAFETENSORS_MAX_HEADER, the text must start with '{', keys are unique, spans tile the data
  * exactly (no gap, no overlap, to the end of the file), and shape x dtype equals the span with
- * checked arithmetic. A message names the file and the tensor. */
+ * checked arithmetic. A message names the file and the tensor. A header costs at most 4 bytes of
+ * memory a byte of its text, whatever stands in it. */
 #ifndef PITH_WEIGHTS_SAFETENSORS_H
 #define PITH_WEIGHTS_SAFETENSORS_H
 
@@ -49,13 +50,14 @@ typedef struct pith_tensor {
 
 typedef struct pith_safetensors pith_safetensors;
 
-/* Parses a header already in memory: `text` [n] is the JSON, data starts at 8 + n of a file of
- * `file_size` bytes. `name` is used in messages. Errors: FORMAT, MEMORY, UNSUPPORTED (dtype). */
+/* Parses a header already in memory, of which it keeps a copy: `text` [n] is the JSON, data starts
+ * at 8 + n of a file of `file_size` bytes. `name` is used in messages. Errors: FORMAT, MEMORY,
+ * UNSUPPORTED (dtype). */
 pith_status pith_safetensors_parse(pith_safetensors **out, const char *text, size_t n,
                                    size_t file_size, const char *name,
                                    const pith_allocator *allocator, pith_error *error);
 
-/* Reads and parses the header of a file. */
+/* Reads and parses the header of a file. Errors: those of pith_safetensors_parse, and IO. */
 pith_status pith_safetensors_read(pith_safetensors **out, const pith_file *file,
                                   const pith_allocator *allocator, pith_error *error);
 void pith_safetensors_free(pith_safetensors *st);
@@ -69,5 +71,9 @@ size_t pith_safetensors_data_offset(const pith_safetensors *st); /* 8 + header l
 
 /* A value of "__metadata__", or NULL. */
 const char *pith_safetensors_metadata(const pith_safetensors *st, const char *key);
+
+/* The same value for the caller to change in place, such as a JSON document that pith_json_read
+ * decodes; it lives as long as `st`, which has no metadata any more. */
+char *pith_safetensors_take_metadata(pith_safetensors *st, const char *key);
 
 #endif

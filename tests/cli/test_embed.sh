@@ -29,6 +29,11 @@ says '1 of 2 texts were longer than 256 tokens'
 fails 1 'text 1 has more than 256 tokens' "$PITH" embed "$M" --no-truncate <"$T/long"
 printf 'a\n\377\n' >"$T/bad"
 fails 1 'text 1: .*UTF-8' "$PITH" embed "$M" <"$T/bad"
+printf '\xef\xbb\xbf{"text": "a"}\n\n{"text": "a"}\n' >"$T/jsonl"
+expect 0 "$PITH" embed "$M" --json <"$T/jsonl"
+is "blank lines and a byte order mark are skipped" "$(sort -u "$T/out" | wc -l)$(wc -l <"$T/out")" = 12
+printf '\n{"text": "a"}\n{"text": "\\u0000"}\n{"text": "a\xff"}\n' >"$T/jsonl"
+fails 1 'line 4: not valid JSON: column 12: invalid UTF-8' "$PITH" embed "$M" --json <"$T/jsonl"
 printf '{"text": "a"}\n{"txt": "a"}\n' >"$T/jsonl"
 fails 1 'line 2: not a JSON object with a string "text"' "$PITH" embed "$M" --json <"$T/jsonl"
 fails 1 'no encoder' "$PITH" embed "$TALE" <"$T/texts"

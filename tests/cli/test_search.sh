@@ -34,6 +34,17 @@ expect 0 "$PITH" index "$ENCODER" "$T/s.db" lines --json --type f32 <"$T/lines"
 prints '"id": "2", "chunks": 1'
 expect 0 "$PITH" search "$ENCODER" "$T/s.db" lines one --json
 prints '"id": "a".*"metadata": \{"n": 1\}'
+# Blank lines and a byte order mark are skipped; metadata is anything that JSON can hold.
+printf '\xef\xbb\xbf{"id": 1, "text": "one", "metadata": "x\\u0000"}\n \n{"id": 2, "text": "two", "metadata": {"z": 1.5, "a": [{}, null]}}\r\n\n' \
+    >"$T/lines"
+expect 0 "$PITH" index "$ENCODER" "$T/s.db" blank <"$T/lines"
+says '2 documents'
+expect 0 "$PITH" search "$ENCODER" "$T/s.db" blank one --json
+prints '"text": "one", "metadata": "x\\u0000"'
+prints '"text": "two", "metadata": \{"a": \[\{\}, null\], "z": 1.5\}'
+echo '{"id": "a", "text": "b", "metadata": [NaN]}' >"$T/lines"
+fails 1 'line 1: "metadata": a number is not finite' "$PITH" index "$ENCODER" "$T/s.db" lines \
+    <"$T/lines"
 echo '{"id": "a"}' >"$T/lines"
 fails 1 'line 1: .*"text"' "$PITH" index "$ENCODER" "$T/s.db" lines <"$T/lines"
 

@@ -77,6 +77,18 @@ expect 0 sh -c "echo 'Once unbelievably' | '$PITH' tokenize '$T/wordpiece.pith' 
 is "an encoder's pieces" "$(cut -f2 "$T/out" | tr '\n' ' ')" = '[CLS] once un ##bel ##ie ##va ##bly [SEP]  '
 fails 2 'unknown option --pieces' "$PITH" detokenize "$TALE" --pieces
 fails 2 'takes no value' "$PITH" tokenize "$TALE" --pieces=yes
+# What Python reads is read, blank lines and a byte order mark are skipped, and lines are counted.
+printf '\xef\xbb\xbf{"text": "b", "text": "Once", "n": [NaN, 1e999, 18446744073709551616]}\n\n \t\r\n{"text": "Once"}\r\n' \
+    >"$T/jsonl"
+expect 0 "$PITH" tokenize "$TALE" --json <"$T/jsonl"
+is "blank lines and a mark give no result" "$(wc -l <"$T/out")" = 2
+is "the last of equal keys counts" "$(sed -n 1p "$T/out")" = "$(sed -n 2p "$T/out")"
+printf '\xef\xbb\xbfOnce\nOnce\n' >"$T/lines"
+expect 0 "$PITH" tokenize "$TALE" <"$T/lines"
+is "a byte order mark is no text" "$(sed -n 1p "$T/out")" = "$(sed -n 2p "$T/out")"
+{ printf '\xef\xbb\xbf\n'; cat "$T/out"; } >"$T/ids"
+expect 0 "$PITH" detokenize "$TALE" <"$T/ids"
+is "a blank line has no ids" "$(cat "$T/out")" = "$(printf '{"text": "Once"}\n{"text": "Once"}')"
 
 bad_line() { # PATTERN COMMAND INPUT...
     printf "$3" >"$T/input"
@@ -85,6 +97,8 @@ bad_line() { # PATTERN COMMAND INPUT...
     one_line
 }
 bad_line 'line 2: not valid JSON' "tokenize $TALE --json" '{"text": "a"}\n{"text": \n'
+bad_line 'line 3: not valid JSON: column 10: ' "tokenize $TALE --json" '{"text": "a"}\n\n{"text": \n'
+bad_line 'line 1: not valid JSON: column 1: neither' "tokenize $TALE --json" '3\n'
 bad_line 'line 1: not a JSON object with the key "text"' "tokenize $TALE --json" '{"txt": "a"}\n'
 bad_line 'line 1: not a JSON object' "tokenize $TALE --json" '["text"]\n'
 bad_line 'line 1: "text" is not a string' "tokenize $TALE --json" '{"text": 1}\n'
