@@ -154,7 +154,7 @@ def test_layers_equal_the_commands():
              ["model.layers.0", "model.layers.0.mlp.down_proj.input",
               "model.layers.0.mlp.gate_up_proj.input", "model.layers.0.self_attn.o_proj.input",
               "model.layers.0.self_attn.qkv_proj.input"])
-        for layer in 0, 4, model.info.n_layers:
+        for layer in range(model.info.n_layers + 1):
             run("logits", name, "--text", ONCE, "--layer", str(layer), "--out", path("py.npy"),
                 *flags)
             rows = seen[f"model.layers.{layer - 1}" if layer > 0 else "model.embed_tokens"]
