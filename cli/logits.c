@@ -1,6 +1,7 @@
 /* pith logits: the logits at every position of a text or token sequence, of the whole network or,
  * with --layer, of its residual stream so far, as a NumPy file (format version 1.0 of
  * numpy.lib.format). */
+#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,7 +170,8 @@ static pith_status eval_chunk(evaluation *e, const int32_t *tokens, size_t n, pi
     e->n_rows = 0;
     pith_status status = pith_session_eval(e->session, tokens, n, error);
     if (status == PITH_OK && e->rows != NULL) {
-        status = pith_logit_lens(e->model, e->rows, e->n_rows, e->logits, error);
+        assert(e->n_rows == n);
+        status = pith_logit_lens(e->model, e->rows, n, e->logits, error);
     }
     return status;
 }

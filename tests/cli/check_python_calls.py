@@ -1,11 +1,5 @@
-"""Tests of examples/pith.py, one line "ok NAME" or "FAILED NAME: why" each:
-    check_python.py PITH DIRECTORY TALE.pith CHAT.pith
-PITH is the command that its results are compared with; libpith.so lies beside it. DIRECTORY is for
-files. Without a C compiler (CC, else cc) the declarations are not compared, and the line says
-"skipped"."""
+"""Every call of examples/pith.py: results equal the command's, errors arrive, objects end."""
 
-import ast
-import ctypes
 import gc
 import json
 import os
@@ -18,192 +12,12 @@ import threading
 
 import numpy as np
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "examples"))
-import pith  # noqa: E402
+from python_support import (CHAT, LIBRARY, ROOT, TALE, convert, main, open_model, path, pith,
+                            raises, refused, run, same, same_bits)
 
-PITH, DIRECTORY, TALE, CHAT = sys.argv[1:]
-LIBRARY = os.path.join(os.path.dirname(os.path.abspath(PITH)), "libpith.so")
 ONCE = "Once upon a time there was a"
 # What `pith run` does unless told otherwise.
 USUAL = {"temperature": 0.8, "top_k": 40, "top_p": 0.9, "repeat_last_n": 64}
-
-
-class Skip(Exception):
-    pass
-
-
-def path(name):
-    return os.path.join(DIRECTORY, name)
-
-
-def run(*arguments, text=None):
-    """What the command writes to standard output."""
-    done = subprocess.run([PITH, *arguments], check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, input=text if text is None else text.encode())
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
-
-
-def convert(source, name, kind):
-    if not os.path.exists(path(name)):
-        run("convert", os.path.join(ROOT, source), path(name), "--type", kind)
-    return path(name)
-
-
-def open_model(name=TALE, **options):
-    return pith.Model(name, library=LIBRARY, **options)
-
-
-def same(actual, expected, what=""):
-    assert actual == expected, f"{what} {actual!r}, not {expected!r}"
-
-
-def same_bits(actual, expected, what=""):
-    assert actual.shape == expected.shape, f"{what} {actual.shape}, not {expected.shape}"
-    assert actual.dtype == expected.dtype == np.float32, f"{what} {actual.dtype}"
-    assert actual.tobytes() == expected.tobytes(), f"{what} differs"
-
-
-def raises(kind, pattern, function, *arguments, status=None, **options):
-    try:
-        function(*arguments, **options)
-    except kind as error:
-        assert re.search(pattern, str(error)), f"{error!r} lacks {pattern!r}"
-        if status is not None:
-            same(error.status, status, str(error))
-            same(error.message, str(error))
-        return
-    raise AssertionError(f"no {kind.__name__} ({pattern})")
-
-
-def refused(status, pattern, function, *arguments, **options):
-    raises(pith.PithError, pattern, function, *arguments, status=status, **options)
-
-
-# ---- The declarations ----------------------------------------------------------------------------
-
-
-def header():
-    with open(os.path.join(ROOT, "include/pith.h")) as file:
-        return re.sub(r"/\*.*?\*/", "", file.read(), flags=re.DOTALL)
-
-
-def header_fields(name):
-    body, = re.findall(r"typedef struct %s \{(.*?)\} %s;" % (name, name), header(), re.DOTALL)
-    body = re.sub(r"\(\*(\w+)\)\(.*?\)", r"\1", body, flags=re.DOTALL)
-    return [re.search(r"(\w+)(\[\d+\])?\s*$", declarator).group(1)
-            for line in body.split(";") for declarator in line.split(",") if declarator.strip()]
-
-
-def kind_of(ctype):
-    if ctype is ctypes.c_bool:
-        return "bool"
-    if ctype in (ctypes.c_float, ctypes.c_double):
-        return "real"
-    if ctype in (ctypes.c_void_p, ctypes.c_char_p) or not issubclass(ctype, ctypes._SimpleCData):
-        return "other"
-    return "integer"
-
-
-def test_structs_are_those_of_the_header():
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None:
-        raise Skip("no C compiler")
-    lines, expected = [], []
-    for name, struct in pith.STRUCTS.items():
-        same(header_fields(name), [field for field, _ in struct._fields_], f"fields of {name}:")
-        lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
-        expected.append(f"{name} {ctypes.sizeof(struct)}")
-        for field, ctype in struct._fields_:
-            it = f"(({name} *)0)->{field}"
-            lines.append(f'printf("{name}.{field} %zu %zu %s\\n", offsetof({name}, {field}), '
-                         f"sizeof({it}), KIND({it}));")
-            expected.append(f"{name}.{field} {getattr(struct, field).offset} "
-                            f"{ctypes.sizeof(ctype)} {kind_of(ctype)}")
-    with open(path("layout.c"), "w") as file:
-        file.write('#include <pith.h>\n#include <stdio.h>\n'
-                   '#define KIND(x) _Generic((x), bool: "bool", float: "real", double: "real", '
-                   'int: "integer", unsigned: "integer", long: "integer", '
-                   'unsigned long: "integer", unsigned long long: "integer", default: "other")\n'
-                   'int main(void) {\n' + "\n".join(lines) + "\nreturn 0;\n}\n")
-    subprocess.run([compiler, "-std=c11", "-I", os.path.join(ROOT, "include"), path("layout.c"),
-                    "-o", path("layout")], check=True)
-    printed = subprocess.run([path("layout")], check=True, stdout=subprocess.PIPE).stdout.decode()
-    for actual, wanted in zip(printed.splitlines(), expected):
-        same(wanted, actual)
-    same(len(printed.splitlines()), len(expected))
-
-
-def test_enumerations_are_those_of_the_header():
-    found = {}
-    for body in re.findall(r"enum \w*\s*\{(.*?)\}", header(), re.DOTALL):
-        value = 0
-        for item in filter(None, (item.strip() for item in body.split(","))):
-            name, *given = item.split("=")
-            value = int(given[0]) if given else value
-            found[name.strip()] = value
-            value += 1
-    tables = {"PITH_BLAS_": pith.BLAS, "PITH_KV_": pith.KV_TYPES, "PITH_FINISH_": pith.FINISHES,
-              "PITH_LOG_": pith.LOG_LEVELS, "PITH_ERROR_": pith.STATUSES}
-    for prefix, names in tables.items():
-        expected = {prefix + name.upper(): i for i, name in enumerate(names)}
-        if prefix == "PITH_ERROR_":
-            expected["PITH_OK"] = expected.pop("PITH_ERROR_OK")
-        same(expected, {name: value for name, value in found.items()
-                        if name.startswith(prefix) or name == "PITH_OK" and name in expected})
-    same((pith.TOKENIZE_BOS, pith.TOKENIZE_SPECIAL),
-         (found["PITH_TOKENIZE_BOS"], found["PITH_TOKENIZE_SPECIAL"]))
-
-
-def parameter_kind(text):
-    words = text.split()
-    if "*" in text or words[0].endswith("_fn"):
-        return "other"
-    name = words[0] if words[0] != "const" else words[1]
-    kinds = {"bool": ("bool", 1), "size_t": ("integer", ctypes.sizeof(ctypes.c_size_t)),
-             "int32_t": ("integer", 4), "unsigned": ("integer", 4), "float": ("real", 4),
-             "double": ("real", 8), "pith_status": ("integer", 4),
-             "pith_log_level": ("integer", 4), "void": None}
-    return kinds[name]
-
-
-def ctype_kind(ctype):
-    if ctype is None or kind_of(ctype) == "other":
-        return None if ctype is None else "other"
-    return kind_of(ctype), ctypes.sizeof(ctype)
-
-
-def test_functions_are_those_of_the_header():
-    text = header()
-    declared = {name: (result, parameters) for result, name, parameters
-                in re.findall(r"PITH_API ([^;()]*?)(pith_\w+)\((.*?)\);", text, re.DOTALL)}
-    for name, (result, *parameters) in pith.FUNCTIONS.items():
-        assert name in declared, f"pith.h does not declare {name}"
-        wanted = [part for part in declared[name][1].split(",") if part.strip() != "void"]
-        same([ctype_kind(result)] + [ctype_kind(ctype) for ctype in parameters],
-             [parameter_kind(declared[name][0])] + [parameter_kind(part) for part in wanted], name)
-    for name, ctype in {"pith_log_fn": pith.LogFn, "pith_load_fn": pith.LoadFn,
-                        "pith_observe_fn": pith.ObserveFn, "pith_text_fn": pith.TextFn}.items():
-        (result, parameters), = re.findall(r"typedef (\w+) \(\*%s\)\((.*?)\);" % name, text,
-                                           re.DOTALL)
-        same([ctype_kind(ctype._restype_)] + [ctype_kind(kind) for kind in ctype._argtypes_],
-             [parameter_kind(result)] + [parameter_kind(part) for part in parameters.split(",")],
-             name)
-
-
-def test_the_version_is_the_headers():
-    with open(os.path.join(ROOT, "include/pith.h")) as file:
-        found = re.search(r'#define PITH_VERSION "(.*)"', file.read()).group(1)
-    same(pith.VERSION, found)
-    same(pith.version(LIBRARY), found)
-
-
-def test_python_39_can_read_it():
-    with open(pith.__file__) as file:
-        text = file.read()
-    ast.parse(text, feature_version=(3, 9))
-    same(max(map(len, text.splitlines())) <= 100, True, "lines of at most 100 columns:")
 
 
 # ---- The library ---------------------------------------------------------------------------------
@@ -340,7 +154,7 @@ def test_layers_equal_the_commands():
              ["model.layers.0", "model.layers.0.mlp.down_proj.input",
               "model.layers.0.mlp.gate_up_proj.input", "model.layers.0.self_attn.o_proj.input",
               "model.layers.0.self_attn.qkv_proj.input"])
-        for layer in 0, 4, model.info.n_layers:
+        for layer in range(model.info.n_layers + 1):
             run("logits", name, "--text", ONCE, "--layer", str(layer), "--out", path("py.npy"),
                 *flags)
             rows = seen[f"model.layers.{layer - 1}" if layer > 0 else "model.embed_tokens"]
@@ -730,24 +544,5 @@ def test_arguments_that_cannot_be():
     same(session.length, 1)
 
 
-def main():
-    bad = 0
-    for name, function in [(name, function) for name, function in globals().items()
-                           if name.startswith("test_")]:
-        title = name[len("test_"):].replace("_", " ")
-        try:
-            function()
-            print("ok", title)
-        except Skip as reason:
-            print(f"skipped {title}: {reason}")
-        except (Exception, KeyboardInterrupt) as error:  # the next test runs all the same
-            bad += 1
-            place = error.__traceback__
-            while place.tb_next is not None and place.tb_next.tb_frame.f_code.co_filename == __file__:
-                place = place.tb_next
-            print(f"FAILED {title}: line {place.tb_lineno}: {type(error).__name__}: {error}")
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))
