@@ -328,12 +328,12 @@ static void blank_member(char *key) {
 
 /* The object that closes: of equal keys the last one counts, or none may be. */
 static pith_status settle_keys(checker *c, size_t first) {
-    uint32_t *keys = c->keys + first;
     size_t n = c->n_keys - first;
     c->n_keys = first;
     if (n < 2) {
-        return PITH_OK;
+        return PITH_OK; /* also when there are no keys at all yet, and so no array */
     }
+    uint32_t *keys = c->keys + first;
     qsort_r(keys, n, sizeof *keys, compare_keys, c->text);
     for (size_t i = 0; i + 1 < n; i++) {
         char *key = c->text + keys[i];
