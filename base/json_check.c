@@ -336,7 +336,7 @@ static pith_status settle_keys(checker *c, size_t first) {
     size_t n = c->n_keys - first;
     c->n_keys = first;
     if (n < 2) {
-        return PITH_OK;
+        return PITH_OK; /* also when there are no keys at all yet, and so no array */
     }
     uint32_t *keys = c->keys + first;
     qsort_r(keys, n, sizeof *keys, compare_keys, c->text);

@@ -451,7 +451,7 @@ static pith_status check_model(pith_hf *hf) {
     }
     double dropout = 0;
     bool number = pith_json_number(hf->model.dropout, &dropout);
-    if (!pith_json_is_none(hf->model.dropout) && !(number && !(dropout > 0))) {
+    if (!pith_json_is_none(hf->model.dropout) && !(number && dropout <= 0)) {
         return pith_fail(hf->error, PITH_ERROR_UNSUPPORTED, "%s: dropout is not supported",
                          hf->name);
     }

@@ -1,5 +1,5 @@
-/* Arbitrary text as a tokenizer.json, and as the two files that add tokens to a vocabulary; what
- * parses must encode and decode. */
+/* Arbitrary text as a tokenizer.json, as the two files that add tokens to a vocabulary, and as
+ * those beside a vocab.txt; what parses must encode and decode. */
 #include "base/utf8.h"
 #include "tests/support.h"
 #include "tests/tokens.h"
@@ -44,6 +44,31 @@ static const unsigned char model[] = {
     0x12, 0x02, 0x18, 0x02,                                      /* trainer_spec: BPE */
 };
 
+static void use_as_bert_config(const char *text, size_t size) {
+    static const char lines[] = "[UNK]\n[CLS]\n[SEP]\na\n##b\n";
+    pith_vocab_file file;
+    pith_error error;
+    for (int as_config = 0; as_config < 2; as_config++) {
+        if (test_vocab_from_wordpiece(&file, lines, strlen(lines), "v", as_config ? text : NULL,
+                                      size, as_config ? NULL : text, size, NULL,
+                                      &error) == PITH_OK) {
+            use(&file.vocab);
+            pith_vocab_file_free(&file);
+        }
+    }
+    char *copy;
+    pith_json root;
+    bool changed;
+    pith_vocab vocab = {.clean_text = true, .lowercase = true};
+    if (pith_json_read_copy(&root, &copy, text, size, PITH_JSON_PYTHON, "c", &pith_malloc_allocator,
+                            &error) == PITH_OK &&
+        pith_vocab_apply_bert_config(&vocab, root, "c", &changed, &error) == PITH_OK &&
+        changed != (!vocab.lowercase || vocab.strip_accents || vocab.split_cjk)) {
+        abort();
+    }
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *text = (const char *)data;
     pith_vocab_file file;
@@ -63,5 +88,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         pith_vocab_file_free(&file);
     }
+    use_as_bert_config(text, size);
     return 0;
 }
