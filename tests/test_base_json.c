@@ -354,8 +354,8 @@ TEST(json, writer_has_three_styles) {
     static const char *const expected[] = {
         [PITH_JSON_COMPACT] = "{\"a\":\"x\\u0000y\",\"b\":[null,2,{}],\"c\":true}",
         [PITH_JSON_SPACED] = "{\"a\": \"x\\u0000y\", \"b\": [null, 2, {}], \"c\": true}",
-        [PITH_JSON_INDENTED] = "{\n  \"a\": \"x\\u0000y\",\n  \"b\": [\n    null,\n    2,\n"
-                               "    {}\n  ],\n  \"c\": true\n}",
+        [PITH_JSON_INDENTED] = ("{\n  \"a\": \"x\\u0000y\",\n  \"b\": [\n    null,\n    2,\n"
+                                "    {}\n  ],\n  \"c\": true\n}"),
     };
     for (int style = PITH_JSON_COMPACT; style <= PITH_JSON_INDENTED; style++) {
         pith_json_writer w;
