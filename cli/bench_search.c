@@ -257,12 +257,12 @@ pith_status pith_bench_search(pith_cli *cli, size_t n, size_t n_repeats, bool ma
         status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu vectors", n);
     }
     if (status == PITH_OK) {
-        status = make_database(&bench, error);
-    }
-    if (status == PITH_OK) {
         pith_bench_rows_begin(&bench.rows, cli, output);
         print_head(&bench);
-        status = measure(&bench, error);
+        status = make_database(&bench, error);
+        if (status == PITH_OK) {
+            status = measure(&bench, error);
+        }
         pith_bench_rows_end(&bench.rows);
     }
     remove_database(&bench);

@@ -142,6 +142,9 @@ print(*[(r["test"], r["query"], r["vectors"], r["repeats"], r["ms_min"] <= r["ms
     "('search', 'first after open', 500, 5, True) ('search', 'later', 500, 3, True) True"
 expect 0 "$PITH" bench --search 500 -r 3 -o csv
 prints '^"search","later",500,'
+interrupt "an interrupted bench --search" "grep -q '^\[' '$T/out'" "$PITH" bench --search 1000000 -o json
+is "an interrupted bench --search is a document" "$(cat "$T/out")" = "[
+]"
 fails 2 'needs no model' "$PITH" bench --search 500 "$ENCODER"
 
 fails 1 "no collection 'none'" "$PITH" search "$ENCODER" "$T/s.db" none x
