@@ -9,6 +9,7 @@
  * and then all its values, since memory is fastest where few streams are long. */
 #include "engine/attention.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -52,13 +53,15 @@ static size_t partial_floats(const pith_llama_config *config) {
     return group_size(config) * (config->head_dim + 2);
 }
 
-static size_t max_chunks(size_t n_context) {
-    return (n_context + CHUNK - 1) / CHUNK + 1; /* a sliding window may straddle one more */
+size_t pith_attention_max_chunks(const pith_llama_config *config, size_t n_context) {
+    size_t window = config->sliding_window;
+    size_t n = (n_context + CHUNK - 1) / CHUNK;
+    /* Where a window begins with the last key of a chunk, it reaches furthest beyond it. */
+    return window != 0 ? pith_min_size(n, 1 + (window + CHUNK - 2) / CHUNK) : n;
 }
 
-size_t pith_attention_partial_floats(const pith_llama_config *config, size_t n_context) {
-    return SPLIT_ROWS * config->num_key_value_heads * max_chunks(n_context) *
-           partial_floats(config);
+size_t pith_attention_partial_floats(const pith_llama_config *config, size_t n_chunks) {
+    return SPLIT_ROWS * config->num_key_value_heads * n_chunks * partial_floats(config);
 }
 
 static attend attend_buffers(const pith_forward *f, size_t thread) {
@@ -396,6 +399,7 @@ void pith_attention(const pith_forward *f, size_t layer) {
         size_t n = n_chunks_of(config, f->rows[i].position);
         loop.n_chunks = pith_max_size(loop.n_chunks, n);
     }
+    assert(f->n_rows <= f->scratch->size.rows && loop.n_chunks <= f->scratch->size.chunks);
     if (f->n_rows <= SPLIT_ROWS && loop.n_chunks > 1) {
         size_t n = f->n_rows * config->num_key_value_heads;
         loop.run = choose_run(f, loop.n_chunks);

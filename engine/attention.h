@@ -9,8 +9,12 @@
  * softmax(q k^T / sqrt(head_dim)) v to scratch->a [n_rows, heads x head_dim]. */
 void pith_attention(const pith_forward *f, size_t layer);
 
-/* Floats that one thread's buffers and the chunk results take. */
+/* Most chunks of keys that a row attends to in a timeline of at most n_context tokens. */
+size_t pith_attention_max_chunks(const pith_llama_config *config, size_t n_context);
+
+/* Floats of one thread's buffers, and of the results of single chunks when no row attends to more
+ * than n_chunks. */
 size_t pith_attention_thread_floats(const pith_llama_config *config);
-size_t pith_attention_partial_floats(const pith_llama_config *config, size_t n_context);
+size_t pith_attention_partial_floats(const pith_llama_config *config, size_t n_chunks);
 
 #endif

@@ -1,5 +1,7 @@
 /* One forward pass: the rows (tokens) that go through the network together, and the buffers they
- * use. Rows may belong to different sessions; each carries its own cache and position. */
+ * use. Rows may belong to different sessions; each carries its own cache, position and observer.
+ *
+ * The buffers belong to the model: a pass takes a set that no other pass uses and gives it back. */
 #ifndef PITH_ENGINE_FORWARD_H
 #define PITH_ENGINE_FORWARD_H
 
@@ -7,11 +9,18 @@
 #include "engine/model.h"
 #include "simd/blocks.h"
 
+/* Watches the inside of the network (pith_session_observe); fn NULL: nobody does. */
+typedef struct pith_observer {
+    pith_observe_fn fn;
+    void *user;
+} pith_observer;
+
 typedef struct pith_row {
-    const pith_kv_cache *kv;
+    const pith_kv_cache *kv; /* of its session: rows of one session follow one another */
     size_t position;
     int32_t token;
-    float *logits; /* [vocab rounded up to 16] to fill, or NULL */
+    float *logits;                 /* [vocab rounded up to 16] to fill, or NULL */
+    const pith_observer *observer; /* of its session, or NULL */
 } pith_row;
 
 /* Rows of one session at consecutive positions, few enough for one attention task. */
@@ -19,9 +28,18 @@ typedef struct pith_row_block {
     size_t first, n;
 } pith_row_block;
 
-/* Buffers of a pass, taken once from a session's arena. Strides are in elements. */
-typedef struct pith_scratch {
-    size_t max_rows;
+/* What the buffers of a pass have room for. */
+typedef struct pith_scratch_size {
+    size_t rows;   /* of a pass */
+    size_t chunks; /* of keys that a row attends to (attention.h) */
+} pith_scratch_size;
+
+/* The buffers of a pass. Strides are in elements, max_rows is size.rows. */
+typedef struct pith_scratch pith_scratch;
+struct pith_scratch {
+    pith_region region; /* holds this object */
+    pith_scratch *next; /* in a list of those not in use */
+    pith_scratch_size size;
     pith_row *rows;         /* [max_rows] */
     pith_row_block *blocks; /* [max_rows] */
     float **logits;         /* [max_rows] destinations of the head's rows */
@@ -49,7 +67,7 @@ typedef struct pith_scratch {
     size_t attend_floats;
     float *attend;  /* [n_threads, attend_floats] */
     float *partial; /* results of attention over single chunks (attention.c) */
-} pith_scratch;
+};
 
 enum {
     PITH_BLAS_PANEL = 512,
@@ -57,19 +75,39 @@ enum {
                              outputs stay in the L2 cache, and AVX-512 VNNI takes tiles by threes */
 };
 
-void pith_scratch_take(pith_scratch *scratch, pith_arena *arena, const pith_model *model,
-                       size_t max_rows, size_t n_context);
+/* The buffers of a model. All that are not in use have the same size, the largest that was needed
+ * so far, so any of them serves any pass that is no larger. There are never more than passes have
+ * run at once, but for one before the first pass. */
+typedef struct pith_scratch_cache pith_scratch_cache;
+
+/* Errors: MEMORY. */
+pith_status pith_scratch_cache_new(pith_scratch_cache **out, const pith_allocator *allocator,
+                                   pith_error *error);
+void pith_scratch_cache_free(pith_scratch_cache *cache); /* accepts NULL */
+
+/* The size for passes of n_rows rows of timelines of at most n_context tokens. */
+pith_scratch_size pith_scratch_size_for(const pith_model *model, size_t n_rows, size_t n_context);
+
+/* Makes sure that buffers of at least this size exist, in use or not. Any thread.
+ * Errors: MEMORY. */
+pith_status pith_scratch_reserve(const pith_model *model, pith_scratch_size size,
+                                 pith_error *error);
+
+/* Takes buffers of at least this size, which nobody else uses until they are given back. Allocates
+ * when all are in use or too small. Any thread. Errors: MEMORY. */
+pith_status pith_scratch_take(pith_scratch **out, const pith_model *model, pith_scratch_size size,
+                              pith_error *error);
+void pith_scratch_give(const pith_model *model, pith_scratch *scratch);
 
 typedef struct pith_forward {
     const pith_model *model;
     const pith_scratch *scratch;
-    const pith_row *rows; /* [n_rows] */
+    const pith_row *rows; /* [n_rows], those of the scratch */
     size_t n_rows;
-    pith_observe_fn observe; /* or NULL */
-    void *observe_user;
+    bool observed; /* some row has an observer */
 } pith_forward;
 
-/* Runs the rows through the network: extends their caches, fills their logits. */
+/* Runs the rows through the network: extends their caches, fills their logits. Changes the rows. */
 void pith_llama_forward(const pith_forward *f);
 
 /* Calls fn over [0, n) through the pool, or directly when there is a single piece. */

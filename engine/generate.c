@@ -145,7 +145,7 @@ static pith_status check_params(const pith_generate_params *params, pith_error *
 static pith_status begin_lookahead(generation *g, pith_error *error) {
     const pith_session *s = g->session;
     lookahead *a = &g->ahead;
-    a->max_drafts = pith_min_size(g->params->speculate, s->scratch.max_rows - 1);
+    a->max_drafts = pith_min_size(g->params->speculate, s->n_batch - 1);
     if (s->model->sgemm != NULL) {
         a->max_drafts = pith_min_size(a->max_drafts, PITH_BLAS_MIN_ROWS - 2);
     }
@@ -214,7 +214,7 @@ static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, b
                          g->session->n_tokens, g->session->n_context);
     }
     for (size_t done = 0; done < n;) {
-        size_t chunk = pith_min_size(n - done, g->session->scratch.max_rows);
+        size_t chunk = pith_min_size(n - done, g->session->n_batch);
         pith_status status = pith_session_eval(g->session, prompt + done, chunk, error);
         if (status != PITH_OK) {
             return status;

@@ -22,7 +22,7 @@ static void ready(const pith_forward *f, float *input, size_t stride, const pith
 static void apply(const pith_forward *f, const pith_matrix *w, const float *bias, const float *in,
                   size_t in_stride, pith_epilogue epilogue, float *out, size_t out_stride);
 static void observe(const pith_forward *f, const char *name, const float *rows, size_t stride,
-                    size_t n_rows, size_t n_cols);
+                    size_t n_cols);
 static void observe_layer(const pith_forward *f, size_t layer, const char *name, const float *rows,
                           size_t stride, size_t n_cols);
 static void head(const pith_forward *f);
@@ -89,7 +89,7 @@ static void embed_rows(void *argument, size_t begin, size_t end, size_t thread) 
 static void embed(const pith_forward *f) {
     step_loop loop = {.f = f};
     pith_forward_each(f, f->n_rows, 8, embed_rows, &loop);
-    observe(f, "model.embed_tokens", f->scratch->x, f->scratch->x_stride, f->n_rows,
+    observe(f, "model.embed_tokens", f->scratch->x, f->scratch->x_stride,
             f->model->llama.config.hidden_size);
 }
 
@@ -135,7 +135,7 @@ static void norm_rows(void *argument, size_t begin, size_t end, size_t thread) {
     for (size_t r = begin; r < end; r++) {
         const float *x = s->x + r * s->x_stride;
         float *a = s->a + r * s->a_stride;
-        if (loop->group == 0 || f->observe != NULL) { /* observers want the float values */
+        if (loop->group == 0 || f->observed) { /* observers want the float values */
             kernels->rmsnorm(x, loop->weight, eps, loop->k, a);
             ready_row(loop, a, r);
         } else {
@@ -206,7 +206,8 @@ static void apply(const pith_forward *f, const pith_matrix *w, const float *bias
     pith_linear_run(f, &linear);
 }
 
-/* The rows whose logits are wanted, moved to the front (nothing reads x after this). */
+/* The rows whose logits are wanted, moved to the front (nothing reads x or the others after this).
+ */
 static void head(const pith_forward *f) {
     const pith_llama *llama = &f->model->llama;
     const pith_scratch *s = f->scratch;
@@ -217,6 +218,7 @@ static void head(const pith_forward *f) {
         if (f->rows[r].logits != NULL) {
             memmove(s->x + wanted.n_rows * s->x_stride, s->x + r * s->x_stride,
                     hidden * sizeof *s->x);
+            s->rows[wanted.n_rows] = f->rows[r];
             s->logits[wanted.n_rows++] = f->rows[r].logits;
         }
     }
@@ -224,32 +226,38 @@ static void head(const pith_forward *f) {
         return;
     }
     norm(&wanted, llama->norm, &llama->head); /* a = RMSNorm(x)             a [wanted, hidden] */
-    observe(f, "model.norm", s->a, s->a_stride, wanted.n_rows, hidden);
-    observe(f, "lm_head.input", s->a, s->a_stride, wanted.n_rows, hidden);
+    observe(&wanted, "model.norm", s->a, s->a_stride, hidden);
+    observe(&wanted, "lm_head.input", s->a, s->a_stride, hidden);
     apply(&wanted, &llama->head, NULL, s->a, s->a_stride, PITH_LOGITS, NULL, 0);
 }
 
 /* ---- Observers ------------------------------------------------------------------------------- */
 
+/* Shows one tensor, rows [n_rows, stride], to the observer of each session: its own rows alone. */
 static void observe(const pith_forward *f, const char *name, const float *rows, size_t stride,
-                    size_t n_rows, size_t n_cols) {
-    if (f->observe == NULL) {
+                    size_t n_cols) {
+    if (!f->observed) {
         return;
     }
     float *packed = f->scratch->observed;
-    for (size_t r = 0; r < n_rows; r++) {
-        memcpy(packed + r * n_cols, rows + r * stride, n_cols * sizeof *packed);
+    for (size_t first = 0, end; first < f->n_rows; first = end) {
+        const pith_observer *observer = f->rows[first].observer;
+        for (end = first; end < f->n_rows && f->rows[end].kv == f->rows[first].kv; end++) {
+            memcpy(packed + (end - first) * n_cols, rows + end * stride, n_cols * sizeof *packed);
+        }
+        if (observer != NULL) {
+            observer->fn(observer->user, name, packed, end - first, n_cols);
+        }
     }
-    f->observe(f->observe_user, name, packed, n_rows, n_cols);
 }
 
 /* "model.layers.L.name", or "model.layers.L" when name is NULL. */
 static void observe_layer(const pith_forward *f, size_t layer, const char *name, const float *rows,
                           size_t stride, size_t n_cols) {
-    if (f->observe != NULL) {
+    if (f->observed) {
         char full[96];
         snprintf(full, sizeof full, "model.layers.%zu%s%s", layer, name != NULL ? "." : "",
                  name != NULL ? name : "");
-        observe(f, full, rows, stride, f->n_rows, n_cols);
+        observe(f, full, rows, stride, n_cols);
     }
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/embed.h"
+#include "engine/forward.h"
 #include "engine/rope.h"
 
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
@@ -74,7 +75,7 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     }
     pith_rope_frequencies(config, model->inv_freq);
     model->token_bytes = bytes_per_token(&model->llama);
-    return PITH_OK;
+    return pith_scratch_cache_new(&model->scratch_cache, &model->allocator, error);
 }
 
 /* Takes over what the file says beyond the weights. */
@@ -138,6 +139,7 @@ void pith_model_free(pith_model *model) {
     }
     pith_allocator allocator = model->allocator;
     pith_embed_cache_free(model->embed_cache);
+    pith_scratch_cache_free(model->scratch_cache);
     pith_release(&allocator, model->inv_freq);
     pith_tokenizer_free(model->tokenizer);
     pith_model_file_close(model->file);

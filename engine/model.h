@@ -1,5 +1,5 @@
-/* An open model: weights, kernels, threads and tokenizer. Immutable once open; sessions borrow it.
- */
+/* An open model: weights, kernels, threads, tokenizer, and the work buffers of evaluations. To its
+ * users it is immutable once open; sessions borrow it. */
 #ifndef PITH_ENGINE_MODEL_H
 #define PITH_ENGINE_MODEL_H
 
@@ -27,7 +27,8 @@ struct pith_model {
 
     const pith_bert *bert; /* an encoder's weights, in the file or random_bert; NULL: a decoder */
     pith_bert random_bert;
-    struct pith_embed_cache *embed_cache; /* an encoder's buffers between calls (embed.h) */
+    struct pith_embed_cache *embed_cache;     /* an encoder's buffers between calls (embed.h) */
+    struct pith_scratch_cache *scratch_cache; /* a decoder's (forward.h) */
 
     pith_type type; /* of the linear layers */
     int32_t bos;
@@ -51,7 +52,7 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
                                pith_error *error);
 
 /* The rest, once the weights and `type` are set: BLAS, and of a decoder rotary frequencies and byte
- * counts, of an encoder its buffers. */
+ * counts; work buffers. */
 pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error);
 
 #endif

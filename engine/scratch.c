@@ -1,7 +1,12 @@
-/* The buffers of a forward pass and its loops; see forward.h. */
+/* The buffers of a forward pass, the list of those that no pass uses, and the loops of a pass; see
+ * forward.h. */
+#include <pthread.h>
+
 #include "base/checked.h"
 #include "engine/attention.h"
 #include "engine/forward.h"
+
+/* ---- Layout ---------------------------------------------------------------------------------- */
 
 /* Floats of a row: whole lines, an odd number of them, so that the rows that a prefill goes through
  * side by side do not fall on the same cache sets. */
@@ -13,15 +18,18 @@ enum {
     MIN_TILE_ROWS = 16, /* rows' worth of epilogue buffer even for tiny batches */
 };
 
-void pith_scratch_take(pith_scratch *s, pith_arena *arena, const pith_model *model, size_t max_rows,
-                       size_t n_context) {
+/* Lays the buffers out in an arena, this object first; run twice, first to measure. */
+static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_scratch_size size) {
     const pith_llama_config *config = &model->llama.config;
+    size_t max_rows = size.rows;
     size_t n_threads = pith_pool_threads(model->pool);
     size_t half = config->head_dim / 2;
     size_t q_dim = config->num_attention_heads * config->head_dim;
     size_t widest =
         pith_max_size(pith_max_size(config->hidden_size, q_dim), config->intermediate_size);
-    s->max_rows = max_rows;
+    pith_scratch layout = {.size = size};
+    pith_scratch *out = pith_arena_take(arena, 1, sizeof *out);
+    pith_scratch *s = &layout;
     s->rows = pith_arena_take(arena, max_rows, sizeof *s->rows);
     s->blocks = pith_arena_take(arena, max_rows, sizeof *s->blocks);
     s->logits = pith_arena_take(arena, max_rows, sizeof *s->logits);
@@ -56,9 +64,169 @@ void pith_scratch_take(pith_scratch *s, pith_arena *arena, const pith_model *mod
 
     s->attend_floats = pith_attention_thread_floats(config);
     s->attend = pith_arena_take(arena, n_threads * s->attend_floats, sizeof *s->attend);
-    s->partial = pith_arena_take(arena, pith_attention_partial_floats(config, n_context),
+    s->partial = pith_arena_take(arena, pith_attention_partial_floats(config, size.chunks),
                                  sizeof *s->partial);
+    if (out != NULL) {
+        *out = layout;
+    }
+    return out;
 }
+
+static pith_status new_scratch(pith_scratch **out, const pith_model *model, pith_scratch_size size,
+                               pith_error *error) {
+    pith_arena measure = {0};
+    pith_region region;
+    lay_out(&measure, model, size);
+    if (measure.overflow) {
+        return pith_fail(error, PITH_ERROR_MEMORY,
+                         "the work buffers of a pass of %zu tokens do not fit in memory",
+                         size.rows);
+    }
+    pith_status status = pith_region_allocate(&region, measure.used, &model->allocator, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_arena arena = {.base = region.data};
+    pith_scratch *scratch = lay_out(&arena, model, size);
+    scratch->region = region;
+    *out = scratch;
+    return PITH_OK;
+}
+
+static void free_scratch(pith_scratch *scratch) {
+    pith_region region = scratch->region; /* holds the scratch itself */
+    pith_region_release(&region);
+}
+
+/* ---- Those not in use ------------------------------------------------------------------------ */
+
+struct pith_scratch_cache {
+    pith_allocator allocator;
+    pthread_mutex_t lock;
+    pith_scratch_size size; /* of every one in the list */
+    pith_scratch *free;     /* the one given back last comes first: its memory is warmest */
+    size_t n;               /* of this size, in the list or in use */
+};
+
+pith_status pith_scratch_cache_new(pith_scratch_cache **out, const pith_allocator *allocator,
+                                   pith_error *error) {
+    pith_scratch_cache *cache = pith_allocate_zeroed(allocator, 1, sizeof *cache);
+    if (cache == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
+    }
+    cache->allocator = *allocator;
+    pthread_mutex_init(&cache->lock, NULL); /* cannot fail with default attributes on Linux */
+    *out = cache;
+    return PITH_OK;
+}
+
+static void free_list(pith_scratch_cache *cache) {
+    while (cache->free != NULL) {
+        pith_scratch *next = cache->free->next;
+        free_scratch(cache->free);
+        cache->free = next;
+    }
+}
+
+void pith_scratch_cache_free(pith_scratch_cache *cache) {
+    if (cache != NULL) {
+        free_list(cache);
+        pthread_mutex_destroy(&cache->lock);
+        pith_allocator allocator = cache->allocator;
+        pith_release(&allocator, cache);
+    }
+}
+
+pith_scratch_size pith_scratch_size_for(const pith_model *model, size_t n_rows, size_t n_context) {
+    return (pith_scratch_size){
+        .rows = n_rows,
+        .chunks = pith_attention_max_chunks(&model->llama.config, n_context),
+    };
+}
+
+static bool fits(pith_scratch_size inner, pith_scratch_size outer) {
+    return inner.rows <= outer.rows && inner.chunks <= outer.chunks;
+}
+
+/* Adds one of at least this size to the list. Smaller ones serve no more: those in the list go, and
+ * those in use when they are given back. The lock is held, so that nobody allocates what another
+ * thread is about to. */
+static pith_status add(const pith_model *model, pith_scratch_size size, pith_error *error) {
+    pith_scratch_cache *cache = model->scratch_cache;
+    size.rows = pith_max_size(size.rows, cache->size.rows);
+    size.chunks = pith_max_size(size.chunks, cache->size.chunks);
+    pith_scratch *scratch = NULL;
+    pith_status status = new_scratch(&scratch, model, size, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (!fits(size, cache->size)) {
+        free_list(cache);
+        cache->size = size;
+        cache->n = 0;
+    }
+    scratch->next = cache->free;
+    cache->free = scratch;
+    cache->n++;
+    return PITH_OK;
+}
+
+pith_status pith_scratch_reserve(const pith_model *model, pith_scratch_size size,
+                                 pith_error *error) {
+    pith_scratch_cache *cache = model->scratch_cache;
+    pith_status status = PITH_OK;
+    pthread_mutex_lock(&cache->lock);
+    if (cache->n == 0 || !fits(size, cache->size)) {
+        status = add(model, size, error);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return status;
+}
+
+/* Rows to make room for when a pass has more than any before, twice as many next time: a batch may
+ * grow by a session at a time. */
+static size_t grown_rows(size_t n) {
+    size_t rows = 1;
+    while (rows < n) {
+        rows *= 2;
+    }
+    return rows;
+}
+
+pith_status pith_scratch_take(pith_scratch **out, const pith_model *model, pith_scratch_size size,
+                              pith_error *error) {
+    pith_scratch_cache *cache = model->scratch_cache;
+    pith_status status = PITH_OK;
+    pthread_mutex_lock(&cache->lock);
+    if (size.rows > cache->size.rows) {
+        size.rows = grown_rows(size.rows);
+    }
+    if (cache->free == NULL || !fits(size, cache->size)) {
+        status = add(model, size, error);
+    }
+    if (status == PITH_OK) {
+        *out = cache->free;
+        cache->free = cache->free->next;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return status;
+}
+
+void pith_scratch_give(const pith_model *model, pith_scratch *scratch) {
+    pith_scratch_cache *cache = model->scratch_cache;
+    pthread_mutex_lock(&cache->lock);
+    if (fits(cache->size, scratch->size)) {
+        scratch->next = cache->free;
+        cache->free = scratch;
+        scratch = NULL;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    if (scratch != NULL) {
+        free_scratch(scratch);
+    }
+}
+
+/* ---- Loops ----------------------------------------------------------------------------------- */
 
 void pith_forward_each(const pith_forward *f, size_t n, size_t grain, pith_loop_fn fn, void *arg) {
     if (n <= grain) {

@@ -15,9 +15,8 @@ enum {
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 /* Lays the session out in an arena; run twice, first to measure. */
-static void take(pith_session *s, pith_arena *arena, pith_kv_type kv_type, size_t n_batch) {
+static void take(pith_session *s, pith_arena *arena, pith_kv_type kv_type) {
     const pith_llama_config *config = &s->model->llama.config;
-    pith_scratch_take(&s->scratch, arena, s->model, n_batch, s->n_context);
     s->tokens = pith_arena_take(arena, s->n_context, sizeof *s->tokens);
     s->logits_stride = pith_round_up(config->vocab_size, PITH_TILE_ROWS);
     s->logits = pith_arena_take(arena, s->all_logits ? s->n_context : 1,
@@ -72,11 +71,20 @@ pith_status pith_session_new(pith_session **out, const pith_model *model,
     if (full.n_context == 0) {
         full.n_context = model->llama.config.max_position_embeddings;
     }
-    full.n_batch = pith_min_size(full.n_batch != 0 ? full.n_batch : DEFAULT_BATCH, full.n_context);
+    if (full.n_batch == 0) {
+        full.n_batch = DEFAULT_BATCH;
+    }
     if (full.kv_type == PITH_KV_AUTO) {
         full.kv_type = model->type == PITH_TYPE_F32 ? PITH_KV_F32 : PITH_KV_F16;
     }
     return pith_session_create(out, model, &full, error);
+}
+
+/* The work buffers that evaluations of this session alone need. */
+static pith_status reserve_scratch(const pith_session *s, pith_error *error) {
+    size_t n_rows = pith_min_size(s->n_batch, s->n_context);
+    return pith_scratch_reserve(s->model, pith_scratch_size_for(s->model, n_rows, s->n_context),
+                                error);
 }
 
 pith_status pith_session_create(pith_session **out, const pith_model *model,
@@ -88,22 +96,26 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
     s->model = model;
     s->all_logits = options->all_logits;
     s->n_context = options->n_context;
+    s->n_batch = options->n_batch;
 
     pith_status status;
     pith_arena measure = {0};
-    take(s, &measure, options->kv_type, options->n_batch);
+    take(s, &measure, options->kv_type);
     if (measure.overflow) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "a context of %zu does not fit in memory",
                            s->n_context);
     } else {
         status = pith_region_allocate(&s->region, measure.used, &model->allocator, error);
     }
+    if (status == PITH_OK) {
+        status = reserve_scratch(s, error);
+    }
     if (status != PITH_OK) {
-        pith_release(&model->allocator, s);
+        pith_session_free(s);
         return status;
     }
     pith_arena arena = {.base = s->region.data};
-    take(s, &arena, options->kv_type, options->n_batch);
+    take(s, &arena, options->kv_type);
     *out = s;
     return PITH_OK;
 }
@@ -113,7 +125,7 @@ pith_status pith_session_fork(pith_session **out, const pith_session *session, p
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_fork: null argument");
     }
     const pith_session_options options = {.n_context = session->n_context,
-                                          .n_batch = session->scratch.max_rows,
+                                          .n_batch = session->n_batch,
                                           .kv_type = session->kv.type,
                                           .all_logits = session->all_logits};
     pith_session *s = NULL;
@@ -201,37 +213,73 @@ static pith_status check_batch(pith_session *const *sessions, size_t n_sessions,
     return PITH_OK;
 }
 
-static pith_row make_row(const pith_session *s, const int32_t *tokens, size_t n_tokens, size_t i) {
-    bool wanted = s->all_logits || i + 1 == n_tokens;
+static pith_row make_row(const pith_session *s, int32_t token, size_t i, float *logits) {
     return (pith_row){
         .kv = &s->kv,
         .position = s->n_tokens + i,
-        .token = tokens[i],
-        .logits = wanted ? s->logits + (s->all_logits ? i * s->logits_stride : 0) : NULL,
+        .token = token,
+        .logits = logits,
+        .observer = s->observer.fn != NULL ? &s->observer : NULL,
     };
 }
 
-/* All tokens in order, session after session, in passes of at most max_rows rows. */
-static void run_passes(pith_session *const *sessions, size_t n_sessions,
-                       const int32_t *const *tokens, const size_t *n_tokens) {
-    const pith_session *owner = sessions[0]; /* its buffers and its observer are used */
-    pith_forward pass = {.model = owner->model,
-                         .scratch = &owner->scratch,
-                         .rows = owner->scratch.rows,
-                         .observe = owner->observe,
-                         .observe_user = owner->observe_user};
-    for (size_t i = 0; i < n_sessions; i++) {
-        for (size_t t = 0; t < n_tokens[i]; t++) {
-            owner->scratch.rows[pass.n_rows++] = make_row(sessions[i], tokens[i], n_tokens[i], t);
-            if (pass.n_rows == owner->scratch.max_rows) {
-                pith_llama_forward(&pass);
-                pass.n_rows = 0;
+/* One pass of the scratch's first n_rows rows. */
+static void run_pass(const pith_model *model, const pith_scratch *scratch, size_t n_rows) {
+    pith_forward pass = {.model = model,
+                         .scratch = scratch,
+                         .rows = scratch->rows,
+                         .n_rows = n_rows};
+    for (size_t r = 0; r < n_rows; r++) {
+        pass.observed = pass.observed || scratch->rows[r].observer != NULL;
+    }
+    pith_llama_forward(&pass);
+}
+
+/* The sessions and tokens of one evaluation, as pith_batch_eval has them. */
+typedef struct batch {
+    pith_session *const *sessions; /* [n_sessions] */
+    size_t n_sessions;
+    const int32_t *const *tokens; /* [n_sessions] */
+    const size_t *n_tokens;       /* [n_sessions] */
+    size_t most_rows;             /* of a pass */
+} batch;
+
+/* All tokens in order, session after session, in passes of at most most_rows rows. */
+static void run_passes(const batch *b, const pith_scratch *scratch) {
+    const pith_model *model = b->sessions[0]->model;
+    size_t n_rows = 0;
+    for (size_t i = 0; i < b->n_sessions; i++) {
+        const pith_session *s = b->sessions[i];
+        for (size_t t = 0; t < b->n_tokens[i]; t++) {
+            bool wanted = s->all_logits || t + 1 == b->n_tokens[i];
+            float *logits = s->logits + (s->all_logits ? t * s->logits_stride : 0);
+            scratch->rows[n_rows++] = make_row(s, b->tokens[i][t], t, wanted ? logits : NULL);
+            if (n_rows == b->most_rows) {
+                run_pass(model, scratch, n_rows);
+                n_rows = 0;
             }
         }
     }
-    if (pass.n_rows != 0) {
-        pith_llama_forward(&pass);
+    if (n_rows != 0) {
+        run_pass(model, scratch, n_rows);
     }
+}
+
+/* Sets most_rows; takes buffers for passes of the batch: for as many rows as it has or its sessions
+ * allow, and for the longest of their timelines. */
+static pith_status take_scratch(batch *b, pith_scratch **out, pith_error *error) {
+    size_t n_rows = 0;
+    size_t longest = 0;
+    b->most_rows = 0;
+    for (size_t i = 0; i < b->n_sessions; i++) {
+        const pith_session *s = b->sessions[i];
+        n_rows += b->n_tokens[i]; /* at most MAX_CONTEXT each: far from SIZE_MAX */
+        longest = pith_max_size(longest, s->n_tokens + b->n_tokens[i]);
+        b->most_rows = pith_max_size(b->most_rows, s->n_batch);
+    }
+    const pith_model *model = b->sessions[0]->model;
+    n_rows = pith_min_size(n_rows, b->most_rows);
+    return pith_scratch_take(out, model, pith_scratch_size_for(model, n_rows, longest), error);
 }
 
 pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
@@ -244,10 +292,20 @@ pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
     if (status != PITH_OK) {
         return status;
     }
+    batch b = {.sessions = sessions,
+               .n_sessions = n_sessions,
+               .tokens = tokens,
+               .n_tokens = n_tokens};
+    pith_scratch *scratch = NULL;
+    status = take_scratch(&b, &scratch, error);
+    if (status != PITH_OK) {
+        return status;
+    }
     for (size_t i = 0; i < n_sessions; i++) {
         sessions[i]->n_logits = 0; /* their memory is about to change */
     }
-    run_passes(sessions, n_sessions, tokens, n_tokens);
+    run_passes(&b, scratch);
+    pith_scratch_give(sessions[0]->model, scratch);
     for (size_t i = 0; i < n_sessions; i++) {
         const pith_session *s = sessions[i];
         if (!pith_session_finite(s->logits, s->logits_stride, s->all_logits ? n_tokens[i] : 1,
@@ -275,22 +333,20 @@ pith_status pith_session_eval_ahead(pith_session *s, const int32_t *tokens, size
     if (status != PITH_OK) {
         return status;
     }
-    assert(n <= s->scratch.max_rows);
+    assert(n <= s->n_batch);
+    pith_scratch *scratch = NULL;
+    status = pith_scratch_take(&scratch, s->model,
+                               pith_scratch_size_for(s->model, n, s->n_tokens + n), error);
+    if (status != PITH_OK) {
+        return status;
+    }
     for (size_t i = 0; i < n; i++) {
-        s->scratch.rows[i] =
-            (pith_row){.kv = &s->kv,
-                       .position = s->n_tokens + i,
-                       .token = tokens[i],
-                       .logits = i == 0 ? s->logits : ahead + (i - 1) * s->logits_stride};
+        float *logits = i == 0 ? s->logits : ahead + (i - 1) * s->logits_stride;
+        scratch->rows[i] = make_row(s, tokens[i], i, logits);
     }
     s->n_logits = 0;
-    pith_forward pass = {.model = s->model,
-                         .scratch = &s->scratch,
-                         .rows = s->scratch.rows,
-                         .n_rows = n,
-                         .observe = s->observe,
-                         .observe_user = s->observe_user};
-    pith_llama_forward(&pass);
+    run_pass(s->model, scratch, n);
+    pith_scratch_give(s->model, scratch);
     size_t vocab = s->model->llama.config.vocab_size;
     if (!pith_session_finite(s->logits, s->logits_stride, 1, vocab)) {
         /* A NaN of a later token reaches earlier rows through attention, as 0 x NaN. */
@@ -373,6 +429,5 @@ pith_status pith_session_reuse(pith_session *s, const int32_t *tokens, size_t n_
 }
 
 void pith_session_observe(pith_session *s, pith_observe_fn fn, void *user) {
-    s->observe = fn;
-    s->observe_user = user;
+    s->observer = (pith_observer){.fn = fn, .user = user};
 }

@@ -1,4 +1,5 @@
-/* A session: one timeline of tokens, its KV cache, and the buffers of its forward passes. */
+/* A session: one timeline of tokens, its KV cache and its logits. The buffers of forward passes are
+ * the model's (forward.h). */
 #ifndef PITH_ENGINE_SESSION_H
 #define PITH_ENGINE_SESSION_H
 
@@ -8,16 +9,15 @@ struct pith_session {
     const pith_model *model;
     pith_region region; /* everything below that is a pointer */
     pith_kv_cache kv;
-    pith_scratch scratch;
     int32_t *tokens; /* [n_context] the timeline */
     size_t n_tokens;
     size_t n_context;
+    size_t n_batch; /* most rows of a pass; may be more than n_context */
     bool all_logits;
     float *logits; /* [n_context or 1, logits_stride] */
     size_t logits_stride;
     size_t n_logits; /* rows of the last eval; 0: none available */
-    pith_observe_fn observe;
-    void *observe_user;
+    pith_observer observer;
 };
 
 /* As pith_session_new with every choice made: n_batch and n_context are at least 1, the cache type
@@ -25,7 +25,7 @@ struct pith_session {
 pith_status pith_session_create(pith_session **out, const pith_model *model,
                                 const pith_session_options *options, pith_error *error);
 
-/* Evaluates tokens [1 <= n <= scratch.max_rows] in one pass, but appends the first alone, as
+/* Evaluates tokens [1 <= n <= n_batch] in one pass, but appends the first alone, as
  * pith_session_eval does; the logits after each of the others go to ahead [n - 1, logits_stride].
  * Of these the first *n_ahead are finite, and pith_session_follow may take them over.
  * Errors: as pith_session_eval. */

@@ -29,8 +29,22 @@
  * globals. Text is UTF-8 and carries its length in bytes; it need not end in NUL. Free functions
  * accept NULL.
  *
- * Threads. A pith_model is immutable: any number of threads may use it at once. A pith_session, a
- * pith_sampler and a pith_decoder are each used by one thread at a time.
+ * Threads. A pith_model is immutable to its users: any number of threads may use it at once, and
+ * evaluate different sessions of it at once. A pith_session, a pith_sampler and a pith_decoder are
+ * each used by one thread at a time; all sessions of a batch by the one that evaluates it.
+ *
+ * Work buffers. What an evaluation needs beside its sessions belongs to the model: sets of buffers,
+ * of which each evaluation that is under way (pith_session_eval, pith_batch_eval, each step of
+ * pith_generate) has one to itself. Every set is large enough for the largest n_batch, as far as
+ * n_context allows it, and the largest n_context of the sessions made so far. pith_session_new
+ * makes sure that there is one. An evaluation allocates memory, before it begins, only
+ *   - when all sets are in use: when more threads evaluate at once than ever did since the sets
+ *     became as large as they are;
+ *   - when a batch has more tokens for one pass than a set has room for, as many sessions of short
+ *     contexts together may have; the room grows to the next power of two.
+ * A program that evaluates one session at a time allocates nothing after pith_session_new. Without
+ * memory an evaluation returns MEMORY and has changed nothing. The sets that are kept are as many
+ * as evaluations were under way at once; pith_model_free frees them.
  *
  * OpenBLAS. Products with f32 weights go through OpenBLAS when it is installed and the options
  * allow it; it is loaded at the first pith_model_open that wants it. It starts threads of its own
@@ -90,9 +104,10 @@ PITH_API const char *pith_version(void);
 /* ---- Options shared by several calls --------------------------------------------------------- */
 
 /* Memory for pith's own objects. All three functions are required and may be called from any
- * thread. `allocate` returns memory aligned for any type, or NULL; `reallocate` accepts NULL and
- * leaves the old block alone when it fails; `release` accepts NULL. NULL in place of a
- * pith_allocator means malloc, realloc and free. jansson keeps its own, process-wide allocator. */
+ * thread; they must not call pith. `allocate` returns memory aligned for any type, or NULL;
+ * `reallocate` accepts NULL and leaves the old block alone when it fails; `release` accepts NULL.
+ * NULL in place of a pith_allocator means malloc, realloc and free. jansson keeps its own,
+ * process-wide allocator. */
 typedef struct pith_allocator {
     void *user;
     void *(*allocate)(void *user, size_t size);
@@ -248,28 +263,34 @@ typedef enum pith_kv_type { PITH_KV_AUTO, PITH_KV_F32, PITH_KV_F16, PITH_KV_INT8
 typedef struct pith_session_options {
     size_t n_context;     /* positions; 0: the model's n_context. More than the model's is allowed
                              and logged as a warning */
-    size_t n_batch;       /* most tokens per forward pass (prefill chunk); 0: 512; at most 65536 */
+    size_t n_batch;       /* most tokens per forward pass (prefill chunk); 0: 512; at most 65536. In
+                             a batch the largest of its sessions' holds for the whole */
     pith_kv_type kv_type; /* AUTO: f32 for f32 weights, else f16. INT8: codes with a scale per
                              position and KV head, little more than half the memory of f16,
                              slightly less exact */
     bool all_logits;      /* keep the logits of every token of an eval, not only the last */
 } pith_session_options;
 
-/* Errors: ARGUMENT, MEMORY, UNSUPPORTED (the model is an encoder; INT8 with heads of more than 256
- * elements). The model must outlive the session. */
+/* Allocates the session's cache, tokens and logits, and work buffers (above) when the model has
+ * none that are large enough. Errors: ARGUMENT, MEMORY, UNSUPPORTED (the model is an encoder; INT8
+ * with heads of more than 256 elements). The model must outlive the session. */
 PITH_API pith_status pith_session_new(pith_session **out, const pith_model *model,
                                       const pith_session_options *options, pith_error *error);
 PITH_API void pith_session_free(pith_session *session);
 
 /* Appends tokens [n_tokens >= 1] to the timeline and computes the logits of the last one (of every
- * one with all_logits). On failure the timeline is as before. Allocates nothing.
- * Errors: ARGUMENT, CONTEXT, TOKEN, NUMERIC. */
+ * one with all_logits). On failure the timeline is as before. Allocates nothing but work buffers,
+ * when those of the model are all in use (above). Errors: ARGUMENT, CONTEXT, MEMORY, TOKEN,
+ * NUMERIC. */
 PITH_API pith_status pith_session_eval(pith_session *session, const int32_t *tokens,
                                        size_t n_tokens, pith_error *error);
 
-/* Evaluates several sessions of one model in one pass: tokens[i] [n_tokens[i] >= 1] are appended
- * to sessions[i]. Logits are bit for bit those of separate evals (with BLAS off). On failure every
- * timeline is as before. Sessions must be distinct. Errors: as pith_session_eval. */
+/* Evaluates several sessions of one model together, in passes of at most as many tokens as the
+ * largest n_batch among them: tokens[i] [n_tokens[i] >= 1] are appended to sessions[i]. The
+ * sessions may differ in every option and in length. Logits are bit for bit those of separate evals
+ * (with BLAS off). On failure every timeline is as before. Sessions must be distinct. Allocates
+ * nothing but work buffers, when those of the model are all in use or have room for too few tokens
+ * (above). Errors: as pith_session_eval. */
 PITH_API pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
                                      const int32_t *const *tokens, const size_t *n_tokens,
                                      pith_error *error);
@@ -325,7 +346,10 @@ PITH_API pith_status pith_session_load(pith_session **out, const pith_model *mod
  *     "model.norm"                               [n_rows, n_embd] after the final RMSNorm
  *     "model.layers.L.self_attn.qkv_proj.input"  inputs of the linear layers: [n_tokens, columns];
  *     ...self_attn.o_proj.input, ...mlp.gate_up_proj.input, ...mlp.down_proj.input, lm_head.input
- * Inputs are the float values before activation quantisation. NULL stops. Slows evaluation. */
+ * Inputs are the float values before activation quantisation. In a batch each session's observer is
+ * called with the rows of its own session alone, between the calls of the others'. An observer may
+ * read the length and tokens of a session that is being evaluated, nothing else. NULL stops. Slows
+ * evaluation. */
 typedef void (*pith_observe_fn)(void *user, const char *name, const float *data, size_t n_rows,
                                 size_t n_cols);
 PITH_API void pith_session_observe(pith_session *session, pith_observe_fn fn, void *user);

@@ -187,10 +187,9 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
         return pith_fail(error, PITH_ERROR_MEMORY, "a test of %zu tokens after %zu is too large",
                          test->n_tokens, depth);
     }
-    n_context = pith_max_size(n_context, b->n_sessions); /* else it would bound a pass */
     size_t n_batch = b->options->n_batch != 0 ? b->options->n_batch : DEFAULT_BATCH;
     n_context = pith_max_size(n_context, b->options->n_context);
-    b->max_rows = pith_min_size(n_batch, n_context);
+    b->max_rows = n_batch;
     b->sessions = pith_allocate_zeroed(allocator, b->n_sessions, sizeof(pith_session *));
     b->next = pith_allocate(allocator, b->n_sessions, sizeof(const int32_t *));
     b->ones = pith_allocate(allocator, b->n_sessions, sizeof(size_t));

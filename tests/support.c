@@ -32,6 +32,7 @@ static bool must_fail(test_allocator *t) {
 static void *counted_allocate(void *user, size_t size) {
     test_allocator *t = user;
     void *block = must_fail(t) ? NULL : malloc(size);
+    atomic_fetch_add(&t->n_bytes, size);
     if (block != NULL) {
         atomic_fetch_add(&t->n_live, 1);
     }
@@ -42,6 +43,7 @@ static void *counted_reallocate(void *user, void *block, size_t size) {
     test_allocator *t = user;
     bool fresh = block == NULL;
     void *moved = must_fail(t) ? NULL : realloc(block, size);
+    atomic_fetch_add(&t->n_bytes, size);
     if (moved != NULL && fresh) {
         atomic_fetch_add(&t->n_live, 1);
     }
@@ -65,6 +67,7 @@ void test_allocator_init(test_allocator *t) {
     };
     atomic_init(&t->n_calls, 0);
     atomic_init(&t->n_live, 0);
+    atomic_init(&t->n_bytes, 0);
     t->fail_at = 0;
     t->fail_after = false;
 }

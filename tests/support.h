@@ -12,6 +12,7 @@ typedef struct test_allocator {
     pith_allocator allocator; /* pass &t->allocator */
     _Atomic size_t n_calls;   /* allocate + reallocate so far */
     _Atomic size_t n_live;    /* blocks not yet released */
+    _Atomic size_t n_bytes;   /* of all these calls together, got or not */
     size_t fail_at;
     bool fail_after;
 } test_allocator;

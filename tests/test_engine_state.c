@@ -134,7 +134,7 @@ TEST(engine_state, forks_have_the_options_of_the_original) {
     CHECK(pith_session_fork(&forks[0], empty, &error) == PITH_OK, "%s", error.message);
     CHECK(pith_session_fork(&forks[1], full, &error) == PITH_OK, "%s", error.message);
     for (size_t i = 0; i < 2; i++) {
-        CHECK(forks[i]->n_context == 40 && forks[i]->scratch.max_rows == 7 &&
+        CHECK(forks[i]->n_context == 40 && forks[i]->n_batch == 7 &&
                   forks[i]->kv.type == PITH_KV_F32 && forks[i]->all_logits,
               "fork %zu has other options", i);
     }
