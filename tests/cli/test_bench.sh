@@ -52,7 +52,7 @@ is "bench -o json is an array of tests" "$(python3 "$T/check.py" "$T/bench.json"
     'pp8 tg4 tg4x3 tg4@d20 tg4@d20x3'
 # A context of more tokens than the test needs is really in memory.
 resident() {
-    "$PITH" bench "$TALE" -p 8 -n 0 -r 1 -t 1 "$@" -o jsonl 2>>"$T/warnings" | python3 -c '
+    "$PITH" bench "$TALE" -p 8 -n 0 -r 1 -t 1 "$@" -o jsonl 2>"$T/err" | python3 -c '
 import json, sys
 row = json.loads(sys.stdin.readline())
 print(row["rss_bytes"] >> 20, row["load_gbps"])'
