@@ -149,6 +149,12 @@ static void print_rope(pith_cli *cli, const pith_llama_config *config) {
         pith_cli_print(cli, ", llama3 scaling by %g (low %g, high %g, original context %zu)",
                        config->rope_factor, config->rope_low_freq_factor,
                        config->rope_high_freq_factor, config->rope_original_context);
+    } else if (config->rope_scaling == PITH_ROPE_YARN) {
+        pith_cli_print(cli, ", yarn scaling by %g (original context %zu, attention factor %g)",
+                       config->rope_factor, config->rope_original_context,
+                       config->rope_attention_factor);
+    } else if (config->rope_scaling == PITH_ROPE_DYNAMIC) {
+        pith_cli_print(cli, ", dynamic scaling beyond the context: none within");
     }
     pith_cli_print(cli, "\n");
 }

@@ -9,6 +9,7 @@
 #include "convert/importance.h"
 #include "convert/plan.h"
 #include "convert/stream.h"
+#include "convert/tied.h"
 #include "tokenizer/tokenizer.h"
 #include "weights/metadata.h"
 #include "weights/pith_file.h"
@@ -16,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_CONFIG = 16 << 20, COMPARE = 64 << 10 };
+enum { MAX_CONFIG = 16 << 20 };
 
 typedef struct conversion {
     const pith_convert_options *options;
@@ -234,51 +235,19 @@ static pith_status check_importance(const conversion *c, pith_error *error) {
     return PITH_OK;
 }
 
-/* A tied head that is stored nevertheless should be the embedding. *same is true otherwise too. */
-static pith_status compare_tied_head(const conversion *c, bool *same, pith_error *error) {
-    pith_hf_tensor head, embed;
-    unsigned char a[COMPARE], b[COMPARE];
-    *same = true;
-    if (!c->config.llama.tie_word_embeddings ||
-        !pith_hf_shards_find(&c->shards, "lm_head.weight", &head) ||
-        !pith_hf_shards_find(&c->shards, "model.embed_tokens.weight", &embed)) {
-        return PITH_OK;
-    }
-    size_t size = embed.tensor->size;
-    *same = head.tensor->dtype == embed.tensor->dtype && head.tensor->size == size;
-    for (size_t done = 0; done < size && *same;) {
-        size_t n = size - done < COMPARE ? size - done : COMPARE;
-        pith_status status = pith_file_read(head.file, head.tensor->offset + done, a, n, error);
-        if (status == PITH_OK) {
-            status = pith_file_read(embed.file, embed.tensor->offset + done, b, n, error);
-        }
-        if (status != PITH_OK) {
-            return status;
-        }
-        *same = memcmp(a, b, n) == 0;
-        done += n;
-    }
-    return PITH_OK;
-}
-
 static pith_status make_plan(conversion *c, pith_error *error) {
-    bool same;
-    pith_status status =
-        pith_plan_make(&c->plan, &c->config, c->type, c->head_type, &c->shards, error);
+    pith_status status = PITH_OK;
+    if (c->config.architecture == PITH_ARCHITECTURE_LLAMA) {
+        status = pith_tied_resolve(&c->config.llama, &c->shards, &c->options->log, error);
+    }
     if (status == PITH_OK) {
-        status = compare_tied_head(c, &same, error);
+        status = pith_plan_make(&c->plan, &c->config, c->type, c->head_type, &c->shards, error);
     }
-    if (status != PITH_OK) {
-        return status;
+    if (status == PITH_OK) {
+        pith_plan_warn_missing(&c->plan, &c->shards, &c->options->log);
+        pith_plan_warn_unused(&c->plan, &c->config, &c->shards, &c->options->log);
     }
-    if (!same) {
-        pith_log_write(&c->options->log, PITH_LOG_WARNING,
-                       "%s: lm_head.weight differs from the embedding, but tie_word_embeddings is "
-                       "true: it was left out",
-                       c->sources.directory);
-    }
-    pith_plan_warn_unused(&c->plan, &c->config, &c->shards, &c->options->log);
-    return PITH_OK;
+    return status;
 }
 
 static pith_status read_all(conversion *c, const char *source, pith_error *error) {

@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "convert/hf_bert.h"
 #include "convert/hf_json.h"
+#include "convert/hf_rope.h"
 
 #include <math.h>
 #include <string.h>
@@ -86,26 +87,6 @@ static pith_status refuse_unknown_parts(pith_json config, pith_error *error) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: hidden_act \"%.60s\" is not supported, only \"silu\"", config_name,
                          name);
-    }
-    return PITH_OK;
-}
-
-static pith_status refuse_partial_rotation(pith_json object, pith_error *error) {
-    static const char *const keys[] = {"partial_rotary_factor", "rotary_pct"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        double share = 1.0;
-        if (pith_hf_json_get(object, keys[i]).at == NULL) {
-            continue;
-        }
-        pith_status status = pith_hf_json_number(object, keys[i], config_name, &share, error);
-        if (status != PITH_OK) {
-            return status;
-        }
-        if (share != 1.0) {
-            return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                             "%s: %s %g is not supported: all of a head must rotate", config_name,
-                             keys[i], share);
-        }
     }
     return PITH_OK;
 }
@@ -284,115 +265,6 @@ static pith_status read_window(pith_json config, const family *f, pith_llama_con
     return status;
 }
 
-/* ---- Rotary embedding ------------------------------------------------------------------------ */
-
-/* The name under "rope_type" (newer) or "type" (older); both may be there. */
-static pith_status find_rope_type(pith_json rope, const char *section, const char **out,
-                                  pith_error *error) {
-    const pith_json newer = pith_hf_json_get(rope, "rope_type");
-    const pith_json older = pith_hf_json_get(rope, "type");
-    const char *new_name = pith_hf_json_text(newer);
-    const char *old_name = pith_hf_json_text(older);
-    if ((newer.at != NULL && new_name == NULL) || (older.at != NULL && old_name == NULL)) {
-        return pith_hf_json_fail(config_name, section, "a string as its type or rope_type",
-                                 new_name != NULL || newer.at == NULL ? older : newer, error);
-    }
-    if (new_name != NULL && old_name != NULL && strcmp(new_name, old_name) != 0) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: %s: rope_type \"%.60s\" and type \"%.60s\" contradict each other",
-                         config_name, section, new_name, old_name);
-    }
-    *out = new_name != NULL ? new_name : old_name != NULL ? old_name : "default";
-    return PITH_OK;
-}
-
-static pith_status require_rope_key(pith_json rope, const char *section, const char *key,
-                                    pith_error *error) {
-    if (pith_json_get(rope, key).at == NULL) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s: no %s", config_name, section, key);
-    }
-    return PITH_OK;
-}
-
-static pith_status read_rope_factors(pith_json rope, const char *section, pith_llama_config *out,
-                                     pith_error *error) {
-    const struct {
-        const char *key;
-        double *value;
-    } numbers[] = {
-        {"factor", &out->rope_factor},
-        {"low_freq_factor", &out->rope_low_freq_factor},
-        {"high_freq_factor", &out->rope_high_freq_factor},
-    };
-    size_t n = out->rope_scaling == PITH_ROPE_LINEAR ? 1 : 3;
-    for (size_t i = 0; i < n; i++) {
-        pith_status status = require_rope_key(rope, section, numbers[i].key, error);
-        if (status == PITH_OK) {
-            status =
-                pith_hf_json_number(rope, numbers[i].key, config_name, numbers[i].value, error);
-        }
-        if (status != PITH_OK) {
-            return status;
-        }
-    }
-    if (n == 1) {
-        return PITH_OK;
-    }
-    const char *key = "original_max_position_embeddings";
-    pith_status status = require_rope_key(rope, section, key, error);
-    return status == PITH_OK
-               ? pith_hf_json_count(rope, key, config_name, &out->rope_original_context, error)
-               : status;
-}
-
-static pith_status read_rope_section(pith_json config, const char *section, pith_llama_config *out,
-                                     pith_error *error) {
-    pith_json rope = pith_hf_json_get(config, section);
-    const char *type = NULL;
-    if (rope.at == NULL) {
-        return PITH_OK;
-    }
-    if (!pith_json_is(rope, PITH_JSON_OBJECT)) {
-        return pith_hf_json_fail(config_name, section, "an object or null", rope, error);
-    }
-    if (pith_json_is(pith_json_get(rope, "full_attention"), PITH_JSON_OBJECT) ||
-        pith_json_is(pith_json_get(rope, "sliding_attention"), PITH_JSON_OBJECT)) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s by type of layer is not supported",
-                         config_name, section);
-    }
-    pith_status status = find_rope_type(rope, section, &type, error);
-    if (status == PITH_OK) {
-        status = refuse_partial_rotation(rope, error);
-    }
-    if (status == PITH_OK) {
-        status = pith_hf_json_number(rope, "rope_theta", config_name, &out->rope_theta, error);
-    }
-    if (status != PITH_OK || strcmp(type, "default") == 0) {
-        return status;
-    }
-    if (strcmp(type, "linear") == 0) {
-        out->rope_scaling = PITH_ROPE_LINEAR;
-    } else if (strcmp(type, "llama3") == 0) {
-        out->rope_scaling = PITH_ROPE_LLAMA3;
-    } else {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: %s of type \"%.60s\" is not supported, only linear and llama3",
-                         config_name, section, type);
-    }
-    return read_rope_factors(rope, section, out, error);
-}
-
-/* Newer configurations hold all of it, theta too, in rope_parameters. */
-static pith_status read_rope(pith_json config, pith_llama_config *out, pith_error *error) {
-    pith_status status = refuse_partial_rotation(config, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    const char *section =
-        pith_hf_json_get(config, "rope_parameters").at != NULL ? "rope_parameters" : "rope_scaling";
-    return read_rope_section(config, section, out, error);
-}
-
 /* ---- Special tokens -------------------------------------------------------------------------- */
 
 /* Reads a token id; -1 when no token can have it, as -1 itself and ids beyond the vocabulary are
@@ -512,7 +384,7 @@ static pith_status read_config(pith_json config, pith_json generation, pith_hf_c
         status = read_window(config, f, &out->llama, error);
     }
     if (status == PITH_OK) {
-        status = read_rope(config, &out->llama, error);
+        status = pith_hf_rope_read(config, &out->llama, error);
     }
     if (status == PITH_OK) {
         status = pith_llama_config_check(&out->llama, config_name, error);

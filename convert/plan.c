@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_NAME = 128, MAX_WARNINGS = 8 };
+enum { MAX_NAME = PITH_PLAN_MAX_NAME, MAX_WARNINGS = 8 };
 
 /* Names of the tensors that a part joins, after "model.layers.N." or "encoder.layer.N." where the
  * part belongs to a layer. */
@@ -176,8 +176,43 @@ static pith_status find_source(const pith_hf_shards *shards, const char *name, b
     return PITH_OK;
 }
 
-static pith_status find_blocks(pith_plan_part *out, const request *from, unsigned part,
-                               size_t layer, pith_error *error) {
+/* The embedding of a tied model may be stored under the name of the head alone. */
+static void use_tied_name(char name[MAX_NAME], const request *from, unsigned part) {
+    pith_hf_tensor found;
+    if (from->config->architecture == PITH_ARCHITECTURE_LLAMA && part == PITH_LLAMA_EMBED &&
+        from->config->llama.tie_word_embeddings &&
+        !pith_hf_shards_find(from->shards, name, &found) &&
+        pith_hf_shards_find(from->shards, llama_sources[PITH_LLAMA_HEAD].names[0], &found)) {
+        snprintf(name, MAX_NAME, "%s", llama_sources[PITH_LLAMA_HEAD].names[0]);
+    }
+}
+
+static bool is_missing_bias(const request *from, const char *name) {
+    static const char ending[] = ".bias";
+    pith_hf_tensor found;
+    size_t n = strlen(name);
+    size_t m = sizeof ending - 1;
+    return n > m && strcmp(name + n - m, ending) == 0 &&
+           !pith_hf_shards_find(from->shards, name, &found) &&
+           !find_old_name(from->shards, name, &found);
+}
+
+static void note_missing(pith_plan *plan, const char *name, unsigned part, size_t block) {
+    for (size_t i = 0; i < plan->n_missing; i++) {
+        if (plan->missing[i].part == part && plan->missing[i].block == block) {
+            plan->missing[i].n++;
+            return;
+        }
+    }
+    if (plan->n_missing < PITH_PLAN_MAX_MISSING) { /* no architecture has so many */
+        struct pith_plan_missing *missing = &plan->missing[plan->n_missing++];
+        *missing = (struct pith_plan_missing){.part = part, .block = block, .n = 1};
+        snprintf(missing->name, sizeof missing->name, "%s", name);
+    }
+}
+
+static pith_status find_blocks(pith_plan *plan, pith_plan_part *out, const request *from,
+                               unsigned part, size_t layer, pith_error *error) {
     size_t first_tile = 0;
     for (size_t b = 0; b < PITH_PLAN_MAX_BLOCKS && source_of(from, part)->names[b] != NULL; b++) {
         struct pith_plan_block *block = &out->blocks[b];
@@ -186,8 +221,14 @@ static pith_status find_blocks(pith_plan_part *out, const request *from, unsigne
         block->rows = block_rows(from, part, &out->slot, b);
         block->first_tile = first_tile;
         first_tile += pith_groups(block->rows, PITH_TILE_ROWS);
-        pith_status status = find_source(from->shards, name, out->slot.is_matrix, block->rows,
-                                         out->slot.cols, &block->source, error);
+        use_tied_name(name, from, part);
+        pith_status status = PITH_OK;
+        if (is_missing_bias(from, name)) {
+            note_missing(plan, name, part, b);
+        } else {
+            status = find_source(from->shards, name, out->slot.is_matrix, block->rows,
+                                 out->slot.cols, &block->source, error);
+        }
         if (status != PITH_OK) {
             return status;
         }
@@ -211,8 +252,8 @@ static pith_type part_type(const request *from, const pith_slot *slot) {
 }
 
 /* `out` has its slot already. */
-static pith_status make_part(pith_plan_part *out, const request *from, unsigned part, size_t layer,
-                             pith_error *error) {
+static pith_status make_part(pith_plan *plan, pith_plan_part *out, const request *from,
+                             unsigned part, size_t layer, pith_error *error) {
     size_t cols = out->slot.cols;
     out->type = part_type(from, &out->slot);
     if (out->type == PITH_TYPE_INT4 && cols % PITH_INT4_SLICE != 0) {
@@ -224,7 +265,7 @@ static pith_status make_part(pith_plan_part *out, const request *from, unsigned 
     out->n_tiles = pith_groups(out->slot.rows, PITH_TILE_ROWS);
     out->tile_bytes = pith_matrix_tile_bytes(out->type, cols);
     out->size = out->slot.is_matrix ? out->n_tiles * out->tile_bytes : out->slot.rows * 4;
-    return find_blocks(out, from, part, layer, error);
+    return find_blocks(plan, out, from, part, layer, error);
 }
 
 /* Adds the parts that a layer has, or those outside the layers. */
@@ -237,7 +278,7 @@ static pith_status add_parts(pith_plan *plan, const request *from, size_t layer,
             !slot_of(from, part, layer, &out->slot)) {
             continue;
         }
-        pith_status status = make_part(out, from, part, layer, error);
+        pith_status status = make_part(plan, out, from, part, layer, error);
         if (status != PITH_OK) {
             return status;
         }
@@ -294,7 +335,23 @@ void pith_plan_free(pith_plan *plan) {
     *plan = (pith_plan){0};
 }
 
-/* ---- Tensors nobody asked for ---------------------------------------------------------------- */
+/* ---- Tensors that are not there, and those nobody asked for
+ * ---------------------------------------------------------------- */
+
+void pith_plan_warn_missing(const pith_plan *plan, const pith_hf_shards *shards,
+                            const pith_log *log) {
+    for (size_t i = 0; i < plan->n_missing; i++) {
+        const struct pith_plan_missing *missing = &plan->missing[i];
+        char others[64] = "";
+        if (missing->n > 1) {
+            snprintf(others, sizeof others, " (nor in %zu other layer%s)", missing->n - 1,
+                     missing->n > 2 ? "s" : "");
+        }
+        pith_log_write(log, PITH_LOG_WARNING,
+                       "%s: no tensor %s in the checkpoint%s: taken as zero, as transformers does",
+                       shards->sources->directory, missing->name, others);
+    }
+}
 
 static bool is_used(const pith_plan *plan, const pith_tensor *tensor) {
     for (size_t i = 0; i < plan->n; i++) {

@@ -7,7 +7,11 @@
 #include "convert/hf_config.h"
 #include "convert/hf_shards.h"
 
-enum { PITH_PLAN_MAX_BLOCKS = 3 };
+enum {
+    PITH_PLAN_MAX_BLOCKS = 3,
+    PITH_PLAN_MAX_NAME = 128, /* bytes of a tensor's name in a checkpoint, with its end */
+    PITH_PLAN_MAX_MISSING = 16,
+};
 
 typedef struct pith_plan_part {
     pith_slot slot;   /* name and padded shape in the .pith file */
@@ -16,7 +20,7 @@ typedef struct pith_plan_part {
     bool alternating; /* tiles of the two blocks in turn (gate and up), else one after another */
     size_t n_blocks;
     struct pith_plan_block {
-        pith_hf_tensor source; /* [rows, cols], or [rows] for a vector */
+        pith_hf_tensor source; /* [rows, cols], or [rows] for a vector; none: zeros */
         size_t rows;
         size_t first_tile; /* when not alternating */
     } blocks[PITH_PLAN_MAX_BLOCKS];
@@ -33,13 +37,26 @@ typedef struct pith_plan {
     size_t n_weights;
     size_t max_cols;
     size_t max_tile_bytes;
+    /* Biases that the checkpoint has not, one entry for each kind. */
+    struct pith_plan_missing {
+        char name[PITH_PLAN_MAX_NAME]; /* of the first layer without it */
+        size_t block;
+        unsigned part;
+        size_t n; /* layers */
+    } missing[PITH_PLAN_MAX_MISSING];
+    size_t n_missing;
 } pith_plan;
 
 /* Finds and checks every tensor of the configuration; those of a BERT model may have the prefix
- * "bert.". Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
+ * "bert.". A bias that is not there is zero, as transformers makes it. Of a tied pair either may be
+ * there. Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
 pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
                            pith_type head_type, const pith_hf_shards *shards, pith_error *error);
 void pith_plan_free(pith_plan *plan);
+
+/* Warns about biases that are taken as zero. */
+void pith_plan_warn_missing(const pith_plan *plan, const pith_hf_shards *shards,
+                            const pith_log *log);
 
 /* Warns about tensors of the checkpoint that no part of the plan reads; what is known to be of no
  * use is passed over: tables of rotary frequencies, and BERT's position ids and pooler. */

@@ -8,7 +8,8 @@
 /* Bytes of scratch that reading rows of `cols` columns takes. */
 size_t pith_rows_scratch(size_t cols);
 
-/* Reads rows [first, first + n) of a [rows, cols] tensor of F32, F16 or BF16 to out [n, cols].
+/* Reads rows [first, first + n) of a [rows, cols] tensor of F32, F16 or BF16 to out [n, cols];
+ * zeros where there is no tensor.
  * Thread-safe. Errors: IO, FORMAT (truncated). */
 pith_status pith_rows_read(const pith_hf_tensor *source, size_t cols, size_t first, size_t n,
                            void *scratch, float *out, pith_error *error);

@@ -81,7 +81,7 @@ static void embed_rows(void *argument, size_t begin, size_t end, size_t thread) 
     for (size_t r = begin; r < end; r++) {
         float *x = f->scratch->x + r * f->scratch->x_stride;
         pith_matrix_row(&llama->embed, (size_t)f->rows[r].token, x);
-        pith_rope_table(f->model->inv_freq, half, f->rows[r].position,
+        pith_rope_table(f->model->inv_freq, half, f->model->rope_scale, f->rows[r].position,
                         f->scratch->cosines + r * half, f->scratch->sines + r * half);
     }
 }

@@ -90,6 +90,7 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
     }
     pith_rope_frequencies(config, model->inv_freq);
+    model->rope_scale = pith_rope_scale(config);
     model->token_bytes = bytes_per_token(&model->llama);
     return pith_scratch_cache_new(&model->scratch_cache, &model->allocator, error);
 }

@@ -40,7 +40,8 @@ struct pith_model {
     size_t weight_bytes;
     size_t token_bytes;
 
-    float *inv_freq; /* [head_dim / 2] rotary frequencies (rope.h) */
+    float *inv_freq;  /* [head_dim / 2] rotary frequencies (rope.h) */
+    float rope_scale; /* of cos and sin */
 };
 
 /* Rows of the token embedding. */

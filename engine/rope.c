@@ -22,24 +22,67 @@ static double scale_llama3(const pith_llama_config *config, double frequency) {
     return (1.0 - smooth) * frequency / config->rope_factor + smooth * frequency;
 }
 
+/* The dimension (a pair's index, not whole) that turns `rotations` times over the original context:
+ * Peng et al. 2023, section 3.2, solved for it. */
+static double yarn_dimension(const pith_llama_config *config, double rotations) {
+    double context = (double)config->rope_original_context;
+    return (double)config->head_dim * log(context / (rotations * two_pi)) /
+           (2.0 * log(config->rope_theta));
+}
+
+/* YaRN's ramp: 0 for dimensions that are left alone, 1 for those divided by the factor; as
+ * transformers computes it, whose rounding to whole dimensions the published models have. */
+static double yarn_ramp(const pith_llama_config *config, size_t i) {
+    double low = yarn_dimension(config, config->rope_beta_fast);
+    double high = yarn_dimension(config, config->rope_beta_slow);
+    if (config->rope_truncate) {
+        low = floor(low);
+        high = ceil(high);
+    }
+    low = fmax(low, 0);
+    high = fmin(high, (double)(config->head_dim - 1));
+    if (low == high) {
+        high += 0.001; /* a step instead of a ramp */
+    }
+    return fmin(fmax(((double)i - low) / (high - low), 0), 1);
+}
+
+static double scale_yarn(const pith_llama_config *config, size_t i, double frequency) {
+    double ramp = yarn_ramp(config, i);
+    return frequency / config->rope_factor * ramp + frequency * (1.0 - ramp);
+}
+
 void pith_rope_frequencies(const pith_llama_config *config, float *inv_freq) {
     for (size_t i = 0; i < config->head_dim / 2; i++) {
         double exponent = (double)(2 * i) / (double)config->head_dim;
         double frequency = (float)(1.0 / pow(config->rope_theta, exponent));
-        if (config->rope_scaling == PITH_ROPE_LINEAR) {
+        switch (config->rope_scaling) {
+        case PITH_ROPE_NONE:
+        case PITH_ROPE_DYNAMIC:
+            break;
+        case PITH_ROPE_LINEAR:
             frequency /= config->rope_factor;
-        } else if (config->rope_scaling == PITH_ROPE_LLAMA3) {
+            break;
+        case PITH_ROPE_LLAMA3:
             frequency = scale_llama3(config, frequency);
+            break;
+        case PITH_ROPE_YARN:
+            frequency = scale_yarn(config, i, frequency);
+            break;
         }
         inv_freq[i] = (float)frequency;
     }
 }
 
-void pith_rope_table(const float *inv_freq, size_t half, size_t position, float *cosines,
-                     float *sines) {
+float pith_rope_scale(const pith_llama_config *config) {
+    return config->rope_scaling == PITH_ROPE_YARN ? (float)config->rope_attention_factor : 1.0F;
+}
+
+void pith_rope_table(const float *inv_freq, size_t half, float scale, size_t position,
+                     float *cosines, float *sines) {
     for (size_t i = 0; i < half; i++) {
         float angle = (float)position * inv_freq[i];
-        cosines[i] = (float)cos((double)angle);
-        sines[i] = (float)sin((double)angle);
+        cosines[i] = (float)cos((double)angle) * scale;
+        sines[i] = (float)sin((double)angle) * scale;
     }
 }

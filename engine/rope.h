@@ -1,5 +1,5 @@
 /* Rotary position embedding: frequencies and tables. Su et al. 2021 (RoFormer), equation 34; the
- * scalings of Chen et al. 2023 (linear) and of Llama 3.1. */
+ * scalings of Chen et al. 2023 (linear), of Llama 3.1, and of Peng et al. 2023 (YaRN). */
 #ifndef PITH_ENGINE_ROPE_H
 #define PITH_ENGINE_ROPE_H
 
@@ -9,8 +9,11 @@
  * the implementations that trained these models compute it. */
 void pith_rope_frequencies(const pith_llama_config *config, float *inv_freq);
 
-/* cos and sin [half] of position x inv_freq [half]. */
-void pith_rope_table(const float *inv_freq, size_t half, size_t position, float *cosines,
-                     float *sines);
+/* What cos and sin are multiplied by: 1, but for YaRN's temperature. */
+float pith_rope_scale(const pith_llama_config *config);
+
+/* cos and sin [half] of position x inv_freq [half], times `scale`. */
+void pith_rope_table(const float *inv_freq, size_t half, float scale, size_t position,
+                     float *cosines, float *sines);
 
 #endif

@@ -24,6 +24,32 @@ static void take(pith_session *s, pith_arena *arena, pith_kv_type kv_type) {
     pith_kv_cache_take(&s->kv, arena, config, kv_type, s->n_context);
 }
 
+/* YaRN stretches the original length by its factor, whatever max_position_embeddings says. */
+static size_t trained_positions(const pith_llama_config *config) {
+    double stretched = config->rope_scaling == PITH_ROPE_YARN
+                           ? config->rope_factor * (double)config->rope_original_context
+                           : 0;
+    return stretched >= MAX_CONTEXT
+               ? MAX_CONTEXT
+               : pith_max_size(config->max_position_embeddings, (size_t)stretched);
+}
+
+static pith_status check_positions(const pith_model *model, size_t n_context, pith_error *error) {
+    const pith_llama_config *config = &model->llama.config;
+    if (config->rope_scaling == PITH_ROPE_DYNAMIC && n_context > config->max_position_embeddings) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "a context of %zu is more than %zu positions: beyond them rope_scaling "
+                         "\"dynamic\" turns all keys anew with every token, which is not supported",
+                         n_context, config->max_position_embeddings);
+    }
+    if (n_context > trained_positions(config)) {
+        pith_log_write(&model->log, PITH_LOG_WARNING,
+                       "a context of %zu is more than the %zu positions the model was trained for",
+                       n_context, trained_positions(config));
+    }
+    return PITH_OK;
+}
+
 static pith_status check_options(const pith_model *model, const pith_session_options *options,
                                  pith_error *error) {
     if (options->n_context > MAX_CONTEXT) {
@@ -44,12 +70,7 @@ static pith_status check_options(const pith_model *model, const pith_session_opt
         return pith_fail(error, PITH_ERROR_ARGUMENT, "unknown KV cache type %d",
                          (int)options->kv_type);
     }
-    if (options->n_context > model->llama.config.max_position_embeddings) {
-        pith_log_write(&model->log, PITH_LOG_WARNING,
-                       "a context of %zu is more than the %zu positions the model was trained for",
-                       options->n_context, model->llama.config.max_position_embeddings);
-    }
-    return PITH_OK;
+    return check_positions(model, options->n_context, error);
 }
 
 pith_status pith_session_new(pith_session **out, const pith_model *model,

@@ -1,7 +1,7 @@
 """The Llama forward pass in numpy, written from the papers to check the C engine against.
 
 Touvron et al. 2023 (Llama, Llama 2), Zhang & Sennrich 2019 (RMSNorm), Su et al. 2021 (RoPE), Chen
-et al. 2023 (linear position scaling), Ainslie et al. 2023 (grouped-query attention), Shazeer 2020
+et al. 2023 (linear position scaling), Peng et al. 2023 (YaRN), Ainslie et al. 2023 (grouped-query attention), Shazeer 2020
 (SwiGLU), Jiang et al. 2023 (Mistral's sliding window), Bai et al. 2023 (Qwen's biases). The whole
 sequence goes through at once, so there is no cache; every tensor is [tokens, ...].
 
@@ -32,7 +32,7 @@ class Config:
     head_dim: int
     eps: float
     theta: float
-    scaling: dict  # {"kind": "none" | "linear" | "llama3", ...}
+    scaling: dict  # {"kind": "none" | "linear" | "llama3" | "yarn", ...}
     max_positions: int
     window: int  # keys a query sees, itself included; 0: all
     tied: bool
@@ -48,7 +48,7 @@ class Config:
             raise ValueError(f"{directory}: model_type {kind!r} is not supported")
         if kind == "qwen2" and c.get("use_sliding_window"):
             raise ValueError(f"{directory}: use_sliding_window is not supported")
-        scaling = c.get("rope_scaling") or {}
+        scaling = c.get("rope_parameters") or c.get("rope_scaling") or {}
         scaling = dict(scaling, kind=scaling.get("rope_type", scaling.get("type", "none")))
         heads = c["num_attention_heads"]
         bias = kind == "llama" and c.get("attention_bias", False)
@@ -57,7 +57,8 @@ class Config:
             layers=c["num_hidden_layers"], heads=heads,
             kv_heads=c.get("num_key_value_heads") or heads,
             head_dim=c.get("head_dim") or c["hidden_size"] // heads,
-            eps=c["rms_norm_eps"], theta=c.get("rope_theta", 10000.0), scaling=scaling,
+            eps=c["rms_norm_eps"], scaling=scaling,
+            theta=scaling.get("rope_theta", c.get("rope_theta", 10000.0)),
             max_positions=c.get("max_position_embeddings", 2048),
             window=(c.get("sliding_window") or 0) if kind == "mistral" else 0,
             tied=c.get("tie_word_embeddings", False), qkv_bias=bias or kind == "qwen2", o_bias=bias,
@@ -77,7 +78,20 @@ def rope_frequencies(config):
         low, high = s["low_freq_factor"], s["high_freq_factor"]
         keep = np.clip((turns - low) / (high - low), 0, 1)
         return f * (keep + (1 - keep) / s["factor"])
+    if s["kind"] == "yarn":
+        # The pair that turns r times over the original length, rounded outwards (section 3.2).
+        low, high = (config.head_dim * np.log(s["original_max_position_embeddings"] / (r * 2 * np.pi))
+                     / (2 * np.log(config.theta)) for r in (32, 1))
+        low, high = max(np.floor(low), 0), min(np.ceil(high), config.head_dim - 1)
+        divide = np.clip((np.arange(len(f)) - low) / (high - low), 0, 1)
+        return f * (1 - divide) + f / s["factor"] * divide
     raise ValueError(f"rope_scaling {s['kind']!r} is not supported")
+
+
+def rope_temperature(config):
+    """What cos and sin are multiplied by (YaRN, section 3.4)."""
+    s = config.scaling
+    return 0.1 * np.log(s["factor"]) + 1 if s["kind"] == "yarn" else 1.0
 
 
 def rotate(x, cos, sin):
@@ -181,8 +195,8 @@ class Model:
         c = self.config
         positions = np.arange(len(ids))
         angles = positions[:, None] * rope_frequencies(c)
-        cos = np.cos(angles).astype(self.dtype)[:, None]
-        sin = np.sin(angles).astype(self.dtype)[:, None]
+        cos = (np.cos(angles) * rope_temperature(c)).astype(self.dtype)[:, None]
+        sin = (np.sin(angles) * rope_temperature(c)).astype(self.dtype)[:, None]
         distance = positions[:, None] - positions
         mask = (distance >= 0) & ((distance < c.window) if c.window else True)
 

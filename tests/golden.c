@@ -18,6 +18,7 @@ const char *const test_golden_names[] = {
     "llama-tied",
     "llama-linear",
     "llama3",
+    "llama-yarn",
     "llama-bias",
     "extra/mqa",
     "extra/head-dim",

@@ -5,6 +5,7 @@
 #include "tests/support.h"
 #include "tests/test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,61 @@ TEST(convert_config, reads_all_spellings_of_rope_scaling) {
     }
 }
 
+/* What is left open is as transformers' _compute_yarn_parameters has it; max_position_embeddings is
+ * 64. The temperatures are 0.1 m ln(factor) + 1. */
+TEST(convert_config, fills_in_what_yarn_leaves_open) {
+    static const struct {
+        const char *keys;
+        double factor;
+        size_t original;
+        double attention, fast, slow;
+        bool truncate;
+    } cases[] = {
+        {"\"factor\": 4", 4, 64, 1.138629436111989, 32, 1, true},
+        {"\"factor\": 4.0, \"original_max_position_embeddings\": 32", 4, 32, 1.138629436111989, 32,
+         1, true},
+        {"\"factor\": null, \"original_max_position_embeddings\": 32", 2, 32, 1.0693147180559945,
+         32, 1, true},
+        {"\"factor\": 0.5", 0.5, 64, 1, 32, 1, true},
+        {"\"factor\": 4, \"attention_factor\": 1.25", 4, 64, 1.25, 32, 1, true},
+        {"\"factor\": 4, \"attention_factor\": null, \"beta_fast\": null, \"beta_slow\": 0", 4, 64,
+         1.138629436111989, 32, 1, true},
+        {"\"factor\": 4, \"beta_fast\": 24, \"beta_slow\": 2.5, \"truncate\": false", 4, 64,
+         1.138629436111989, 24, 2.5, false},
+        {"\"factor\": 4, \"mscale\": 1.0, \"mscale_all_dim\": 1.0", 4, 64, 1, 32, 1, true},
+        {"\"factor\": 4, \"mscale\": 2, \"mscale_all_dim\": 0.5", 4, 64, 1.1944648761087142, 32, 1,
+         true},
+        {"\"factor\": 4, \"mscale\": 2", 4, 64, 1.138629436111989, 32, 1, true},
+        {"\"factor\": 4, \"mscale\": 2, \"mscale_all_dim\": 0", 4, 64, 1.138629436111989, 32, 1,
+         true},
+    };
+    static const char *const places[] = {"rope_scaling\": {\"type", "rope_scaling\": {\"rope_type",
+                                         "rope_parameters\": {\"rope_theta\": 1e4, \"rope_type"};
+    for (size_t i = 0; i < 3 * sizeof cases / sizeof cases[0]; i++) {
+        char edits[512];
+        snprintf(edits, sizeof edits, "{\"%s\": \"yarn\", %s}}", places[i % 3], cases[i / 3].keys);
+        const pith_llama_config c = parse_good(edits, NULL).llama;
+        CHECK(c.rope_scaling == PITH_ROPE_YARN && c.rope_factor == cases[i / 3].factor &&
+                  c.rope_original_context == cases[i / 3].original,
+              "%s: %g %zu", edits, c.rope_factor, c.rope_original_context);
+        CHECK(fabs(c.rope_attention_factor - cases[i / 3].attention) < 1e-15, "%s: %.17g", edits,
+              c.rope_attention_factor);
+        CHECK(c.rope_beta_fast == cases[i / 3].fast && c.rope_beta_slow == cases[i / 3].slow &&
+                  c.rope_truncate == cases[i / 3].truncate,
+              "%s: %g %g %d", edits, c.rope_beta_fast, c.rope_beta_slow, c.rope_truncate);
+    }
+    /* A length beside the section goes before one inside. */
+    pith_hf_config c = parse_good("{\"original_max_position_embeddings\": 16, \"rope_scaling\":"
+                                  " {\"type\": \"yarn\", \"factor\": 4,"
+                                  " \"original_max_position_embeddings\": 32}}",
+                                  NULL);
+    CHECK(c.llama.rope_original_context == 16, "%zu", c.llama.rope_original_context);
+    c = parse_good("{\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}", NULL);
+    CHECK(c.llama.rope_scaling == PITH_ROPE_DYNAMIC && c.llama.rope_factor == 2, "%g",
+          c.llama.rope_factor);
+    CHECK_NO_LEAKS();
+}
+
 #define MISTRAL "\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"mistral\""
 #define QWEN2 "\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\""
 #define SLIDING "[\"sliding_attention\", \"sliding_attention\"]"
@@ -314,8 +370,6 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
         {"{\"compression_config\": {}}", "compression_config"},
         {"{\"hidden_act\": \"gelu\"}", "\"gelu\""},
         {"{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor 0.5"},
-        {"{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}}", "\"yarn\""},
-        {"{\"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 4}}", "\"dynamic\""},
         {"{\"rope_scaling\": {\"rope_type\": \"longrope\"}}", "\"longrope\""},
         {"{\"rope_parameters\": {\"rope_type\": \"proportional\"}}", "\"proportional\""},
         {"{\"rope_parameters\": {\"full_attention\": {\"rope_theta\": 1e4}}}", "by type of layer"},
@@ -387,6 +441,19 @@ TEST(convert_config, refuses_broken_values) {
          "contradict"},
         {"{\"rope_scaling\": {\"type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1}}", NULL,
          "no high_freq_factor"},
+        {"{\"rope_scaling\": {\"type\": \"yarn\"}}", NULL, "rope_scaling: no factor"},
+        {"{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": \"4\"}}", NULL, "factor: expected"},
+        {"{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 0}}", NULL, "rope_factor is 0"},
+        {"{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4, \"beta_slow\": -1}}", NULL,
+         "rope_beta_slow"},
+        {"{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4, \"attention_factor\": 0}}", NULL,
+         "rope_attention_factor"},
+        {"{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4,"
+         " \"original_max_position_embeddings\": 0}}",
+         NULL, "rope_original_context"},
+        {"{\"rope_theta\": 1, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}}", NULL,
+         "rope_theta is 1"},
+        {"{\"rope_scaling\": {\"type\": \"dynamic\"}}", NULL, "rope_scaling: no factor"},
         {"{" MISTRAL ", \"sliding_window\": 0}", NULL, "sliding_window"},
         {"{" MISTRAL ", \"sliding_window\": \"wide\"}", NULL, "sliding_window"},
         {"{\"layer_types\": [\"full_attention\"]}", NULL, "layer_types"},

@@ -90,6 +90,75 @@ TEST(convert_variants, converts_mistral_and_qwen2) {
     CHECK_NO_LEAKS();
 }
 
+static pith_model *open_with_rope(const char *name, const char *edits, char *warnings) {
+    const char *directory = test_make_checkpoint(name, edits);
+    pith_error error;
+    pith_model *model = NULL;
+    pith_model_options options = {.n_threads = 1, .log = collect, .log_user = warnings};
+    const char *out = test_path("rope.pith");
+    pith_status status = try_convert(directory, out, PITH_TYPE_F32, NULL, &error);
+    CHECK(status == PITH_OK, "%s: %s", edits, error.message);
+    status = pith_model_open(&model, out, &options, &error);
+    CHECK(status == PITH_OK, "%s: %s", edits, error.message);
+    return model;
+}
+
+/* rope_scaling "dynamic" is none up to max_position_embeddings, 64 here, and refused beyond. */
+TEST(convert_variants, dynamic_rope_is_plain_up_to_its_length) {
+    static const char *const edits[] = {
+        "{\"rope_scaling\": null}", "{\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}}"};
+    enum { VOCAB = 40, N = 64 };
+    float logits[2][VOCAB];
+    char warnings[4096] = "";
+    int32_t tokens[N];
+    for (size_t i = 0; i < N; i++) {
+        tokens[i] = (int32_t)(i * 7 % VOCAB);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        pith_model *model = open_with_rope(i == 0 ? "plain" : "dynamic", edits[i], warnings);
+        pith_session *session = NULL;
+        pith_error error = {0};
+        pith_status status = pith_session_new(&session, model, NULL, &error);
+        CHECK(status == PITH_OK, "%s", error.message);
+        CHECK(pith_session_context(session) == N, "%zu", pith_session_context(session));
+        CHECK(pith_session_eval(session, tokens, N, &error) == PITH_OK, "%s", error.message);
+        memcpy(logits[i], pith_session_logits(session), sizeof logits[i]);
+        pith_session_free(session);
+        session = NULL;
+        const pith_session_options longer = {.n_context = N + 1};
+        status = pith_session_new(&session, model, &longer, &error);
+        CHECK(status == (i == 0 ? PITH_OK : PITH_ERROR_UNSUPPORTED), "%s",
+              pith_status_name(status));
+        CHECK(i == 0 || (session == NULL && strstr(error.message, "context of 65") != NULL &&
+                         strstr(error.message, "\"dynamic\"") != NULL),
+              "%s", error.message);
+        pith_session_free(session);
+        pith_model_free(model);
+    }
+    CHECK(memcmp(logits[0], logits[1], sizeof logits[0]) == 0, "dynamic changed the logits");
+    CHECK_NO_LEAKS();
+}
+
+/* A model stretched by YaRN was made for factor x original positions, whatever
+ * max_position_embeddings says; Qwen2.5's documents leave that as it was. */
+TEST(convert_variants, yarn_counts_in_the_length_of_a_model) {
+    char warnings[4096] = "";
+    pith_model *model =
+        open_with_rope("stretched", "{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0}}",
+                       warnings);
+    for (size_t n = 256; n <= 257; n++) {
+        pith_session *session = NULL;
+        pith_error error = {0};
+        const pith_session_options options = {.n_context = n};
+        CHECK(pith_session_new(&session, model, &options, &error) == PITH_OK, "%s", error.message);
+        CHECK((strstr(warnings, "more than the 256 positions") != NULL) == (n == 257), "%zu: %s", n,
+              warnings);
+        pith_session_free(session);
+    }
+    pith_model_free(model);
+    CHECK_NO_LEAKS();
+}
+
 /* attention_bias and mlp_bias: the biases of gate and up alternate in sixteens, like their rows. */
 TEST(convert_variants, joins_biases_like_their_matrices) {
     const char *directory =
@@ -131,8 +200,9 @@ TEST(convert_variants, leaves_out_what_is_not_part_of_the_model) {
     pith_model_file_close(file);
 }
 
-/* tie_word_embeddings with a head in the file: it does not count, but one that differs is odd. */
-TEST(convert_variants, ignores_the_head_of_a_tied_model) {
+/* tie_word_embeddings with a head in the file: dropped when it is the embedding, kept when fine-
+ * tuning has parted the two. */
+TEST(convert_variants, keeps_the_head_of_a_tied_model_only_if_it_differs) {
     for (int differs = 0; differs < 2; differs++) {
         char warnings[4096];
         const char *directory =
@@ -143,14 +213,89 @@ TEST(convert_variants, ignores_the_head_of_a_tied_model) {
         test_tensor *head = test_tensors_find(&tensors, "lm_head.weight");
         memcpy(head->data, embed->data, head->size);
         ((float *)head->data)[99] += (float)differs;
+        float expected = ((float *)head->data)[99];
         write_model(directory, &tensors);
         pith_model_file *file = convert_and_open(directory, test_path("tied.pith"), warnings);
-        CHECK(file->llama.head.data == file->llama.embed.data, "the pair is stored twice");
-        CHECK(pith_safetensors_find(file->header, "lm_head.weight") == NULL, "there is a head");
+        float row[32];
+        pith_matrix_row(&file->llama.head, 3, row);
+        CHECK((file->llama.head.data == file->llama.embed.data) == (differs == 0), "%d", differs);
+        CHECK(file->metadata.config.tie_word_embeddings == (differs == 0), "%d", differs);
+        CHECK(row[3] == expected, "%g, expected %g", (double)row[3], (double)expected);
         CHECK((strstr(warnings, "lm_head.weight differs") != NULL) == (differs == 1), "%s",
               warnings);
+        CHECK(strstr(warnings, "left out") == NULL, "%s", warnings);
         pith_model_file_close(file);
     }
+    CHECK_NO_LEAKS();
+}
+
+/* A tied pair is stored under either name. */
+TEST(convert_variants, finds_a_tied_pair_by_either_name) {
+    static const char *const names[] = {"model.embed_tokens.weight", "lm_head.weight"};
+    for (size_t i = 0; i < 2; i++) {
+        char warnings[4096];
+        const char *directory = test_make_checkpoint(i == 0 ? "tied-embed" : "tied-head",
+                                                     "{\"tie_word_embeddings\": true}");
+        pith_llama_config config = test_checkpoint_config();
+        test_tensors tensors = test_checkpoint_tensors(&config, 4);
+        float expected = ((float *)test_tensors_find(&tensors, names[i])->data)[99];
+        test_tensors_remove(&tensors, names[1 - i]);
+        write_model(directory, &tensors);
+        pith_model_file *file = convert_and_open(directory, test_path("tied.pith"), warnings);
+        float row[32];
+        pith_matrix_row(&file->llama.embed, 3, row);
+        CHECK(file->llama.head.data == file->llama.embed.data, "%s: stored twice", names[i]);
+        CHECK(row[3] == expected, "%s: %g, expected %g", names[i], (double)row[3],
+              (double)expected);
+        CHECK(strstr(warnings, names[i]) == NULL, "%s", warnings);
+        pith_model_file_close(file);
+    }
+    /* Without the promise of a tied pair one name is not enough. */
+    const char *directory = test_make_checkpoint("untied-head", NULL);
+    pith_llama_config config = test_checkpoint_config();
+    test_tensors tensors = test_checkpoint_tensors(&config, 4);
+    test_tensors_remove(&tensors, names[1]);
+    write_model(directory, &tensors);
+    check_fails(directory, PITH_TYPE_F32, PITH_ERROR_FORMAT, "no tensor lm_head.weight");
+    CHECK_NO_LEAKS();
+}
+
+/* Each bias may be missing by itself, in all layers or in one: zero, with a warning of its own. */
+TEST(convert_variants, takes_a_missing_bias_as_zero) {
+    static const char *const parts[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                        "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
+                                        "mlp.down_proj"};
+    pith_llama_config config = test_checkpoint_config();
+    config.qkv_bias = config.o_bias = config.mlp_bias = true;
+    pith_qkv_layout qkv = pith_llama_qkv_layout(&config);
+    const char *directory =
+        test_make_checkpoint("missing", "{\"attention_bias\": true, \"mlp_bias\": true}");
+    for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
+        char name[96], warnings[4096], both[160];
+        test_tensors tensors = test_checkpoint_tensors(&config, 3);
+        for (size_t layer = 0; layer < 2; layer++) {
+            snprintf(name, sizeof name, "model.layers.%zu.%s.bias", layer, parts[p]);
+            if (layer == 1 || p % 2 == 0) {
+                test_tensors_remove(&tensors, name);
+            }
+        }
+        write_model(directory, &tensors);
+        pith_model_file *file = convert_and_open(directory, test_path("missing.pith"), warnings);
+        const pith_llama_layer *layer = &file->llama.layers[1];
+        const float *found[] = {
+            layer->qkv_bias, layer->qkv_bias + qkv.k_begin, layer->qkv_bias + qkv.v_begin,
+            layer->o_bias,   layer->gate_up_bias,           layer->gate_up_bias + 16,
+            layer->down_bias};
+        for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+            CHECK((found[i][5] == 0) == (i == p), "%s missing: %s is %g", parts[p], parts[i],
+                  (double)found[i][5]);
+        }
+        snprintf(both, sizeof both, "no tensor model.layers.%d.%s.bias in the checkpoint%s: taken",
+                 p % 2 == 0 ? 0 : 1, parts[p], p % 2 == 0 ? " (nor in 1 other layer)" : "");
+        CHECK(strstr(warnings, both) != NULL, "no \"%s\" in \"%s\"", both, warnings);
+        pith_model_file_close(file);
+    }
+    CHECK_NO_LEAKS();
 }
 
 TEST(convert_variants, refuses_tensors_that_do_not_fit) {

@@ -40,8 +40,9 @@ static void run_everywhere(check_fn *check) {
     CHECK_NO_LEAKS();
 }
 
-static void check_logits(const char *where, const pith_model *model, const test_npz *expected) {
-    for (size_t p = 0; p < TEST_GOLDEN_PROMPTS; p++) {
+static void check_prompts(const char *where, const pith_model *model, const test_npz *expected,
+                          size_t begin, size_t end) {
+    for (size_t p = begin; p < end; p++) {
         const test_array *ids = test_npz_ints(expected, "ids", p);
         const test_array *positions = test_npz_ints(expected, "positions", p);
         const test_array *logits = test_npz_floats(expected, "logits", p);
@@ -62,8 +63,26 @@ static void check_logits(const char *where, const pith_model *model, const test_
     }
 }
 
+static void check_logits(const char *where, const pith_model *model, const test_npz *expected) {
+    check_prompts(where, model, expected, 0, TEST_GOLDEN_PROMPTS);
+}
+
 TEST(golden, f32_logits_match_at_every_position) {
     run_everywhere(check_logits);
+}
+
+/* The fifth prompt of llama-yarn has 300 tokens, the original context 256. */
+static void check_beyond(const char *where, const pith_model *model, const test_npz *expected) {
+    check_prompts(where, model, expected, TEST_GOLDEN_PROMPTS, TEST_GOLDEN_PROMPTS + 1);
+}
+
+TEST(golden, yarn_matches_beyond_the_original_context) {
+    test_npz *expected = test_golden_expected("llama-yarn");
+    for (size_t i = 0; test_golden_isa(i) != NULL; i++) {
+        run_with_blas("llama-yarn", test_golden_isa(i), PITH_BLAS_OFF, expected, check_beyond);
+    }
+    test_npz_free(expected);
+    CHECK_NO_LEAKS();
 }
 
 static void check_greedy(const char *where, const pith_model *model, const test_npz *expected) {

@@ -132,19 +132,23 @@ static void check_checkpoint(const baseline *base) {
     }
 }
 
+static void check_name(const char *name, pith_type type, pith_kv_type kv_type) {
+    test_npz *expected = test_golden_expected(name);
+    const test_array *ids = test_npz_ints(expected, "ids", TEST_GOLDEN_PROMPTS - 1);
+    baseline base = {.name = name,
+                     .type = type,
+                     .kv_type = kv_type,
+                     .ids = ids->data.ints,
+                     .n_tokens = ids->count};
+    compute_baseline(&base);
+    check_checkpoint(&base);
+    free(base.logits);
+    test_npz_free(expected);
+}
+
 static void check_identity(pith_type type, pith_kv_type kv_type) {
     for (size_t c = 0; c < N_NAMES; c++) {
-        test_npz *expected = test_golden_expected(NAMES[c]);
-        const test_array *ids = test_npz_ints(expected, "ids", TEST_GOLDEN_PROMPTS - 1);
-        baseline base = {.name = NAMES[c],
-                         .type = type,
-                         .kv_type = kv_type,
-                         .ids = ids->data.ints,
-                         .n_tokens = ids->count};
-        compute_baseline(&base);
-        check_checkpoint(&base);
-        free(base.logits);
-        test_npz_free(expected);
+        check_name(NAMES[c], type, kv_type);
     }
     CHECK_NO_LEAKS();
 }
@@ -171,4 +175,10 @@ TEST(golden, int4_is_identical_however_it_is_computed) {
 
 TEST(golden, int8_cache_is_identical_however_it_is_computed) {
     check_identity(PITH_TYPE_INT8, PITH_KV_INT8);
+}
+
+/* Its temperature multiplies the tables that every kernel reads. */
+TEST(golden, yarn_is_identical_however_it_is_computed) {
+    check_name("llama-yarn", PITH_TYPE_F16, PITH_KV_AUTO);
+    CHECK_NO_LEAKS();
 }

@@ -21,6 +21,7 @@ static const struct {
     {"llama-tied", 6.5e-6, 3.2e-4, 8.9e-3, 3.7e-1},
     {"llama-linear", 2.6e-7, 1.5e-4, 3.8e-3, 1.4e-1},
     {"llama3", 2.3e-7, 2.3e-7, 4.9e-3, 1.7e-1},
+    {"llama-yarn", 1.8e-6, 4.1e-4, 1.0e-2, 3.7e-1},
     {"llama-bias", 1.7e-6, 1.0e-4, 2.7e-3, 2.7e-3},
     {"extra/mqa", 4.7e-7, 1.3e-4, 2.6e-3, 1.0e-1},
     {"extra/head-dim", 4.2e-7, 4.2e-7, 2.6e-3, 3.2e-2},

@@ -351,6 +351,45 @@ TEST(metadata, optional_keys_may_be_absent) {
     }
 }
 
+/* The numbers of yarn are there where it is, and then all of them are needed. */
+TEST(metadata, yarn_has_keys_of_its_own) {
+    static const char *const keys[] = {"rope_attention_factor", "rope_beta_fast", "rope_beta_slow",
+                                       "rope_truncate"};
+    pith_source sources[2];
+    pith_tensor_note notes[3];
+    pith_metadata m = full_metadata(sources, notes);
+    char *text = write_document(&m);
+    CHECK(strstr(text, "rope_beta_fast") == NULL, "%s", text);
+    free(text);
+    m.config.rope_scaling = PITH_ROPE_YARN;
+    m.config.rope_attention_factor = 1.138629436111989;
+    m.config.rope_beta_fast = 24;
+    m.config.rope_beta_slow = 1.5;
+    m.config.rope_truncate = true;
+    text = write_document(&m);
+    pith_metadata r;
+    pith_metadata_owner *owner;
+    pith_error error;
+    CHECK(pith_metadata_read(&r, &owner, text, "m.pith", &pith_malloc_allocator, &error) == PITH_OK,
+          "%s", error.message);
+    CHECK(r.config.rope_scaling == PITH_ROPE_YARN &&
+              r.config.rope_attention_factor == 1.138629436111989 &&
+              r.config.rope_beta_fast == 24 && r.config.rope_beta_slow == 1.5 &&
+              r.config.rope_truncate,
+          "%s", text);
+    pith_metadata_free(owner);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *root = json_loads(text, 0, NULL);
+        json_object_del(json_object_get(root, "config"), keys[i]);
+        char *without = json_dumps(root, 0);
+        refuse(without, PITH_ERROR_FORMAT, keys[i]);
+        free(without);
+        json_decref(root);
+    }
+    free(text);
+    CHECK_NO_LEAKS();
+}
+
 TEST(metadata, unknown_keys_are_ignored) {
     static const char *const sections[] = {NULL, "config", "tokens", "tokenizer"};
     for (size_t i = 0; i < 4; i++) {
@@ -389,7 +428,7 @@ TEST(metadata, numbers_out_of_range_are_refused) {
         {"config", "rope_theta", "-1"},
         {"config", "rope_factor", "0.0"},
         {"config", "rope_high_freq_factor", "1.1"},
-        {"config", "rope_scaling", "\"yarn\""},
+        {"config", "rope_scaling", "\"longrope\""},
         {"tokens", "bos", "-2"},
         {"tokens", "bos", "32016"},
         {"tokens", "eos", "[-1]"},

@@ -38,10 +38,18 @@ static const pith_field llama_fields[] = {
     {"mlp_bias", PITH_FIELD_FLAG, offsetof(pith_llama_config, mlp_bias), 0},
 };
 
+/* Only where rope_scaling is yarn: files of other models are as they always were. */
+static const pith_field yarn_fields[] = {
+    {"rope_attention_factor", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_attention_factor),
+     0},
+    {"rope_beta_fast", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_beta_fast), 0},
+    {"rope_beta_slow", PITH_FIELD_DOUBLE, offsetof(pith_llama_config, rope_beta_slow), 0},
+    {"rope_truncate", PITH_FIELD_FLAG, offsetof(pith_llama_config, rope_truncate), 0},
+};
+
 static const char *const rope_names[] = {
-    [PITH_ROPE_NONE] = "none",
-    [PITH_ROPE_LINEAR] = "linear",
-    [PITH_ROPE_LLAMA3] = "llama3",
+    [PITH_ROPE_NONE] = "none", [PITH_ROPE_LINEAR] = "linear",   [PITH_ROPE_LLAMA3] = "llama3",
+    [PITH_ROPE_YARN] = "yarn", [PITH_ROPE_DYNAMIC] = "dynamic",
 };
 
 static const pith_field bert_fields[] = {
@@ -65,6 +73,7 @@ static const pith_field bert_fields[] = {
 
 enum {
     N_LLAMA_FIELDS = sizeof llama_fields / sizeof *llama_fields,
+    N_YARN_FIELDS = sizeof yarn_fields / sizeof *yarn_fields,
     N_ROPE_NAMES = sizeof rope_names / sizeof *rope_names,
     N_BERT_FIELDS = sizeof bert_fields / sizeof *bert_fields,
 };
@@ -83,6 +92,9 @@ void pith_config_write(const pith_metadata *metadata, pith_json_writer *to) {
         pith_json_put_text(to, "pooling", pith_pooling_name(metadata->bert.pooling));
     } else {
         pith_fields_write(llama_fields, N_LLAMA_FIELDS, &metadata->config, to);
+        if (metadata->config.rope_scaling == PITH_ROPE_YARN) {
+            pith_fields_write(yarn_fields, N_YARN_FIELDS, &metadata->config, to);
+        }
         pith_json_put_text(to, "rope_scaling", rope_names[metadata->config.rope_scaling]);
     }
 }
@@ -106,9 +118,17 @@ static pith_status read_llama(pith_llama_config *config, pith_json object, const
         scaling++;
     }
     if (scaling == N_ROPE_NAMES) {
-        return bad_key("config.rope_scaling", "none, linear or llama3", where, error);
+        return bad_key("config.rope_scaling", "none, linear, llama3, yarn or dynamic", where,
+                       error);
     }
     config->rope_scaling = (pith_rope_scaling)scaling;
+    if (config->rope_scaling == PITH_ROPE_YARN) {
+        status =
+            pith_fields_read(yarn_fields, N_YARN_FIELDS, config, object, where, "config", error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
     return pith_llama_config_check(config, where, error);
 }
 

@@ -72,19 +72,18 @@ static pith_status check_positive(double value, const char *name, const char *wh
     return PITH_OK;
 }
 
-static pith_status check_rope(const pith_llama_config *c, const char *where, pith_error *error) {
-    pith_status status = check_positive(c->rope_theta, "rope_theta", where, error);
-    if (status == PITH_OK && c->rope_scaling != PITH_ROPE_NONE) {
-        status = check_positive(c->rope_factor, "rope_factor", where, error);
+static pith_status check_original_context(const pith_llama_config *c, const char *where,
+                                          pith_error *error) {
+    if (c->rope_original_context == 0 || c->rope_original_context > PITH_LLAMA_MAX_POSITIONS) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: rope_original_context is %zu, not in 1..%d",
+                         where, c->rope_original_context, PITH_LLAMA_MAX_POSITIONS);
     }
-    if (status != PITH_OK || c->rope_scaling == PITH_ROPE_NONE ||
-        c->rope_scaling == PITH_ROPE_LINEAR) {
-        return status;
-    }
-    if (c->rope_scaling != PITH_ROPE_LLAMA3) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: unknown rope_scaling", where);
-    }
-    status = check_positive(c->rope_low_freq_factor, "rope_low_freq_factor", where, error);
+    return PITH_OK;
+}
+
+static pith_status check_llama3(const pith_llama_config *c, const char *where, pith_error *error) {
+    pith_status status =
+        check_positive(c->rope_low_freq_factor, "rope_low_freq_factor", where, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -95,11 +94,51 @@ static pith_status check_rope(const pith_llama_config *c, const char *where, pit
                          "%s: rope_high_freq_factor %g is not above rope_low_freq_factor %g", where,
                          c->rope_high_freq_factor, c->rope_low_freq_factor);
     }
-    if (c->rope_original_context == 0 || c->rope_original_context > PITH_LLAMA_MAX_POSITIONS) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: rope_original_context is %zu, not in 1..%d",
-                         where, c->rope_original_context, PITH_LLAMA_MAX_POSITIONS);
+    return check_original_context(c, where, error);
+}
+
+static pith_status check_yarn(const pith_llama_config *c, const char *where, pith_error *error) {
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"rope_attention_factor", c->rope_attention_factor},
+        {"rope_beta_fast", c->rope_beta_fast},
+        {"rope_beta_slow", c->rope_beta_slow},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        pith_status status = check_positive(numbers[i].value, numbers[i].name, where, error);
+        if (status != PITH_OK) {
+            return status;
+        }
     }
-    return PITH_OK;
+    /* The dimensions are found by logarithms to this base. */
+    if (c->rope_theta <= 1) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: rope_theta is %g, yarn asks for more than 1", where, c->rope_theta);
+    }
+    return check_original_context(c, where, error);
+}
+
+static pith_status check_rope(const pith_llama_config *c, const char *where, pith_error *error) {
+    pith_status status = check_positive(c->rope_theta, "rope_theta", where, error);
+    if (status == PITH_OK && c->rope_scaling != PITH_ROPE_NONE) {
+        status = check_positive(c->rope_factor, "rope_factor", where, error);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    switch (c->rope_scaling) {
+    case PITH_ROPE_NONE:
+    case PITH_ROPE_LINEAR:
+    case PITH_ROPE_DYNAMIC:
+        return PITH_OK;
+    case PITH_ROPE_LLAMA3:
+        return check_llama3(c, where, error);
+    case PITH_ROPE_YARN:
+        return check_yarn(c, where, error);
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: unknown rope_scaling", where);
 }
 
 pith_status pith_llama_config_check(const pith_llama_config *config, const char *where,

@@ -10,6 +10,10 @@ typedef enum pith_rope_scaling {
     PITH_ROPE_NONE,
     PITH_ROPE_LINEAR, /* Chen et al. 2023: positions / factor */
     PITH_ROPE_LLAMA3, /* Llama 3.1: long wavelengths / factor, smooth in between */
+    PITH_ROPE_YARN,   /* Peng et al. 2023: dimensions / factor by their rotations, a temperature */
+    /* NTK-aware: the base would grow with the length of the whole text, so that every cached key
+     * would turn with it; none up to max_position_embeddings, and no session is longer. */
+    PITH_ROPE_DYNAMIC,
 } pith_rope_scaling;
 
 /* Named as in config.json. */
@@ -27,9 +31,14 @@ typedef struct pith_llama_config {
     double rope_theta;
     pith_rope_scaling rope_scaling;
     double rope_factor;
-    double rope_low_freq_factor; /* llama3 only, as the next two */
+    double rope_low_freq_factor; /* llama3 only, as the next one */
     double rope_high_freq_factor;
-    size_t rope_original_context;
+    size_t rope_original_context; /* llama3 and yarn */
+    double rope_attention_factor; /* yarn only, as the next three: multiplies cos and sin */
+    double rope_beta_fast;        /* rotations over the original context from which on a dimension
+                                     is left alone ... */
+    double rope_beta_slow;        /* ... and up to which it is divided by the factor */
+    bool rope_truncate;           /* the two dimensions are rounded to whole ones */
     bool tie_word_embeddings;
     bool qkv_bias;
     bool o_bias;

@@ -1,0 +1,216 @@
+/* Rotary scalings of config.json: none, linear, llama3, yarn and dynamic. */
+#include "convert/hf_rope.h"
+
+#include "base/status.h"
+#include "convert/hf_json.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char config_name[] = "config.json";
+static const char original_key[] = "original_max_position_embeddings";
+
+static const struct {
+    const char *name;
+    pith_rope_scaling scaling;
+} types[] = {
+    {"default", PITH_ROPE_NONE}, {"linear", PITH_ROPE_LINEAR},   {"llama3", PITH_ROPE_LLAMA3},
+    {"yarn", PITH_ROPE_YARN},    {"dynamic", PITH_ROPE_DYNAMIC},
+};
+
+static pith_status refuse_partial_rotation(pith_json object, pith_error *error) {
+    static const char *const keys[] = {"partial_rotary_factor", "rotary_pct"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        double share = 1.0;
+        if (pith_hf_json_get(object, keys[i]).at == NULL) {
+            continue;
+        }
+        pith_status status = pith_hf_json_number(object, keys[i], config_name, &share, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        if (share != 1.0) {
+            return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                             "%s: %s %g is not supported: all of a head must rotate", config_name,
+                             keys[i], share);
+        }
+    }
+    return PITH_OK;
+}
+
+/* The name under "rope_type" (newer) or "type" (older); both may be there. */
+static pith_status find_type(pith_json rope, const char *section, pith_rope_scaling *out,
+                             pith_error *error) {
+    const pith_json newer = pith_hf_json_get(rope, "rope_type");
+    const pith_json older = pith_hf_json_get(rope, "type");
+    const char *new_name = pith_hf_json_text(newer);
+    const char *old_name = pith_hf_json_text(older);
+    if ((newer.at != NULL && new_name == NULL) || (older.at != NULL && old_name == NULL)) {
+        return pith_hf_json_fail(config_name, section, "a string as its type or rope_type",
+                                 new_name != NULL || newer.at == NULL ? older : newer, error);
+    }
+    if (new_name != NULL && old_name != NULL && strcmp(new_name, old_name) != 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: %s: rope_type \"%.60s\" and type \"%.60s\" contradict each other",
+                         config_name, section, new_name, old_name);
+    }
+    const char *name = new_name != NULL ? new_name : old_name != NULL ? old_name : "default";
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (strcmp(name, types[i].name) == 0) {
+            *out = types[i].scaling;
+            return PITH_OK;
+        }
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: %s of type \"%.60s\" is not supported, only linear, llama3, yarn and, up "
+                     "to the original length, dynamic",
+                     config_name, section, name);
+}
+
+static pith_status require_number(pith_json rope, const char *section, const char *key, double *out,
+                                  pith_error *error) {
+    if (pith_json_get(rope, key).at == NULL) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s: no %s", config_name, section, key);
+    }
+    return pith_hf_json_number(rope, key, config_name, out, error);
+}
+
+/* A number that may be null or absent: *out is left alone then. */
+static pith_status read_number(pith_json rope, const char *key, double *out, pith_error *error) {
+    return pith_hf_json_get(rope, key).at == NULL
+               ? PITH_OK
+               : pith_hf_json_number(rope, key, config_name, out, error);
+}
+
+/* The length before scaling: beside the section (Phi-3's place for it, which goes first in
+ * transformers), in it, or max_position_embeddings. */
+static pith_status read_original(pith_json config, pith_json rope, pith_llama_config *out,
+                                 pith_error *error) {
+    out->rope_original_context = out->max_position_embeddings;
+    pith_json object = pith_hf_json_get(config, original_key).at != NULL ? config : rope;
+    return pith_hf_json_get(object, original_key).at == NULL
+               ? PITH_OK
+               : pith_hf_json_count(object, original_key, config_name, &out->rope_original_context,
+                                    error);
+}
+
+static pith_status read_llama3(pith_json config, pith_json rope, const char *section,
+                               pith_llama_config *out, pith_error *error) {
+    const struct {
+        const char *key;
+        double *value;
+    } numbers[] = {
+        {"factor", &out->rope_factor},
+        {"low_freq_factor", &out->rope_low_freq_factor},
+        {"high_freq_factor", &out->rope_high_freq_factor},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        pith_status status = require_number(rope, section, numbers[i].key, numbers[i].value, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    return read_original(config, rope, out, error);
+}
+
+/* YaRN's temperature, Peng et al. 2023, section 3.4: what cos and sin are multiplied by. */
+static double yarn_mscale(double factor, double mscale) {
+    return factor <= 1 ? 1 : 0.1 * mscale * log(factor) + 1;
+}
+
+/* 0 stands for null, as in transformers: the defaults hold. */
+static pith_status read_yarn_numbers(pith_json rope, pith_llama_config *out, pith_error *error) {
+    double mscale = 0;
+    double mscale_all_dim = 0;
+    const struct {
+        const char *key;
+        double *value;
+    } numbers[] = {
+        {"attention_factor", &out->rope_attention_factor},
+        {"mscale", &mscale},
+        {"mscale_all_dim", &mscale_all_dim},
+        {"beta_fast", &out->rope_beta_fast},
+        {"beta_slow", &out->rope_beta_slow},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        pith_status status = read_number(rope, numbers[i].key, numbers[i].value, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    out->rope_beta_fast = out->rope_beta_fast == 0 ? 32 : out->rope_beta_fast;
+    out->rope_beta_slow = out->rope_beta_slow == 0 ? 1 : out->rope_beta_slow;
+    if (pith_hf_json_get(rope, "attention_factor").at == NULL) {
+        bool both = mscale != 0 && mscale_all_dim != 0;
+        out->rope_attention_factor = both ? yarn_mscale(out->rope_factor, mscale) /
+                                                yarn_mscale(out->rope_factor, mscale_all_dim)
+                                          : yarn_mscale(out->rope_factor, 1);
+    }
+    return PITH_OK;
+}
+
+static pith_status read_yarn(pith_json config, pith_json rope, const char *section,
+                             pith_llama_config *out, pith_error *error) {
+    pith_status status = read_original(config, rope, out, error);
+    bool null_factor = pith_json_is(pith_json_get(rope, "factor"), PITH_JSON_NULL);
+    out->rope_truncate = true;
+    if (status == PITH_OK && !null_factor) {
+        status = require_number(rope, section, "factor", &out->rope_factor, error);
+    } else if (out->rope_original_context != 0) {
+        out->rope_factor =
+            (double)out->max_position_embeddings / (double)out->rope_original_context;
+    }
+    if (status == PITH_OK && pith_hf_json_get(rope, "truncate").at != NULL) {
+        status = pith_hf_json_flag(rope, "truncate", config_name, &out->rope_truncate, error);
+    }
+    return status == PITH_OK ? read_yarn_numbers(rope, out, error) : status;
+}
+
+static pith_status read_section(pith_json config, const char *section, pith_llama_config *out,
+                                pith_error *error) {
+    pith_json rope = pith_hf_json_get(config, section);
+    if (rope.at == NULL) {
+        return PITH_OK;
+    }
+    if (!pith_json_is(rope, PITH_JSON_OBJECT)) {
+        return pith_hf_json_fail(config_name, section, "an object or null", rope, error);
+    }
+    if (pith_json_is(pith_json_get(rope, "full_attention"), PITH_JSON_OBJECT) ||
+        pith_json_is(pith_json_get(rope, "sliding_attention"), PITH_JSON_OBJECT)) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s by type of layer is not supported",
+                         config_name, section);
+    }
+    pith_status status = find_type(rope, section, &out->rope_scaling, error);
+    if (status == PITH_OK) {
+        status = refuse_partial_rotation(rope, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_json_number(rope, "rope_theta", config_name, &out->rope_theta, error);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    switch (out->rope_scaling) {
+    case PITH_ROPE_NONE:
+        break;
+    case PITH_ROPE_LINEAR:
+    case PITH_ROPE_DYNAMIC:
+        return require_number(rope, section, "factor", &out->rope_factor, error);
+    case PITH_ROPE_LLAMA3:
+        return read_llama3(config, rope, section, out, error);
+    case PITH_ROPE_YARN:
+        return read_yarn(config, rope, section, out, error);
+    }
+    return PITH_OK;
+}
+
+/* Newer configurations hold all of it, theta too, in rope_parameters. */
+pith_status pith_hf_rope_read(pith_json config, pith_llama_config *out, pith_error *error) {
+    pith_status status = refuse_partial_rotation(config, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    const char *section =
+        pith_hf_json_get(config, "rope_parameters").at != NULL ? "rope_parameters" : "rope_scaling";
+    return read_section(config, section, out, error);
+}
