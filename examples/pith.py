@@ -43,7 +43,7 @@ import numpy as np
 __all__ = ["Decoder", "Generation", "Model", "PithError", "Sampler", "Session", "batch_eval",
            "version"]
 
-VERSION = "0.1.0"  # of the pith.h below
+VERSION = "0.2.0"  # of the pith.h below
 
 # ---- pith.h: enumerations, structs, functions ----------------------------------------------------
 # tests/cli/test_python.sh compares all of this with the header.
@@ -208,7 +208,7 @@ def _candidates(path):
         return [os.path.abspath(os.fspath(path))]
     here = os.path.dirname(os.path.abspath(__file__))
     near = [os.path.join(here, name) for name in ("libpith.so", "../build/libpith.so")]
-    return [name for name in near if os.path.exists(name)] + ["libpith.so.0"]
+    return [name for name in near if os.path.exists(name)] + ["libpith.so.1"]
 
 
 class _Library:

@@ -67,7 +67,7 @@
 extern "C" {
 #endif
 
-#define PITH_VERSION "0.1.0"
+#define PITH_VERSION "0.2.0"
 
 #if defined(__GNUC__)
 #define PITH_API __attribute__((visibility("default")))
