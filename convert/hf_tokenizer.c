@@ -130,11 +130,44 @@ static int32_t find_piece(const pith_vocab *vocab, const char *text, size_t n) {
     return -1;
 }
 
-/* The spelling of a special token: "bos_token" is a string, or an object with its content. */
-static pith_json find_spelling(const settings *s, const char *key) {
+/* What the classes of transformers assume where tokenizer_config.json has no such key. */
+typedef struct tokenizer_class {
+    const char *name; /* without "Fast" */
+    const char *bos, *eos;
+    bool adds; /* add_bos_token is true and add_eos_token false unless given: what the
+                  post-processor says does not matter */
+} tokenizer_class;
+
+static const tokenizer_class classes[] = {
+    {"LlamaTokenizer", "<s>", "</s>", true},
+    {"CodeLlamaTokenizer", "<s>", "</s>", true},
+    {"GemmaTokenizer", "<bos>", "<eos>", true},
+    {"GPT2Tokenizer", "<|endoftext|>", "<|endoftext|>", false},
+    {"Qwen2Tokenizer", NULL, "<|endoftext|>", false},
+};
+
+/* The class that the configuration names, or one that assumes nothing. */
+static const tokenizer_class *find_class(const settings *s) {
+    static const tokenizer_class other = {"", NULL, NULL, false};
+    const char *name = pith_json_text(pith_json_get(s->config, "tokenizer_class"));
+    for (size_t i = 0; name != NULL && i < sizeof classes / sizeof classes[0]; i++) {
+        size_t n = strlen(classes[i].name);
+        if (strncmp(name, classes[i].name, n) == 0 &&
+            (name[n] == '\0' || strcmp(name + n, "Fast") == 0)) {
+            return &classes[i];
+        }
+    }
+    return &other;
+}
+
+/* The spelling of a special token: "bos_token" is a string, or an object with its content. *given
+ * when a file has the key at all: null means that there is none. */
+static pith_json find_spelling(const settings *s, const char *key, bool *given) {
     const pith_json objects[] = {s->config, s->map};
+    *given = false;
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
-        pith_json value = pith_hf_json_get(objects[i], key);
+        pith_json value = pith_json_get(objects[i], key);
+        *given = *given || value.at != NULL;
         if (pith_json_is(value, PITH_JSON_OBJECT)) {
             value = pith_json_get(value, "content");
         }
@@ -145,33 +178,70 @@ static pith_json find_spelling(const settings *s, const char *key) {
     return (pith_json){NULL};
 }
 
-/* A tokenizer.json does not say which of its tokens begins and which ends a text. */
-static void apply_special_tokens(pith_vocab *vocab, const settings *s, const pith_log *log) {
-    const struct {
-        const char *key;
-        int32_t *id;
-    } roles[] = {
-        {"bos_token", &vocab->bos},
-        {"eos_token", &vocab->eos},
-    };
-    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
-        pith_json spelling = find_spelling(s, roles[i].key);
-        const char *text = pith_json_text(spelling);
-        int32_t id = text != NULL ? find_piece(vocab, text, pith_json_text_size(spelling)) : -1;
-        if (id >= 0) {
-            *roles[i].id = id;
-        } else if (text != NULL) {
-            pith_log_write(log, PITH_LOG_WARNING, "%s: \"%.60s\" is not in the vocabulary",
-                           roles[i].key, text);
-        }
+/* Looks up "bos_token" or "eos_token"; `assumed` is the class's. *id stays where nothing is said.
+ */
+static void apply_special_token(const pith_vocab *vocab, const settings *s, const char *key,
+                                const char *assumed, const pith_log *log, int32_t *id, bool *none) {
+    bool given;
+    pith_json spelling = find_spelling(s, key, &given);
+    const char *text = pith_json_text(spelling);
+    size_t n = pith_json_text_size(spelling);
+    *none = given && text == NULL;
+    if (!given && assumed != NULL) {
+        text = assumed;
+        n = strlen(assumed);
+    }
+    int32_t found = text != NULL ? find_piece(vocab, text, n) : -1;
+    if (found >= 0) {
+        *id = found;
+    } else if (*none) {
+        *id = -1;
+    } else if (given) {
+        pith_log_write(log, PITH_LOG_WARNING, "%s: \"%.60s\" is not in the vocabulary", key, text);
     }
 }
 
-static pith_status apply_add_bos(pith_vocab *vocab, const settings *s, pith_error *error) {
-    if (pith_hf_json_get(s->config, "add_bos_token").at == NULL) {
-        return PITH_OK;
+/* A key of tokenizer_config.json that is true, false, null or absent; the last two leave *out. */
+static pith_status read_choice(const settings *s, const char *key, bool *given, bool *out,
+                               pith_error *error) {
+    *given = pith_hf_json_get(s->config, key).at != NULL;
+    return *given ? pith_hf_json_flag(s->config, key, config_name, out, error) : PITH_OK;
+}
+
+/* What stands around a text: add_bos_token and add_eos_token where they are given, else what the
+ * class assumes, else what the post-processor said, which `vocab` holds until now. The tokens are
+ * those that the configuration names; the post-processor's where it decides. */
+static pith_status apply_special_tokens(pith_hf_tokenizer *out, const settings *s,
+                                        const pith_log *log, pith_error *error) {
+    pith_vocab *vocab = &out->file.vocab;
+    const tokenizer_class *class = find_class(s);
+    const struct {
+        const char *token, *add, *assumed;
+        bool adds;
+        int32_t *id;
+        bool *flag;
+    } roles[] = {
+        {"bos_token", "add_bos_token", class->bos, true, &vocab->bos, &vocab->add_bos},
+        {"eos_token", "add_eos_token", class->eos, false, &vocab->eos, &vocab->add_eos},
+    };
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        bool given;
+        bool none;
+        int32_t around = *roles[i].flag ? *roles[i].id : -1;
+        pith_status status = read_choice(s, roles[i].add, &given, roles[i].flag, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        if (!given && class->adds) {
+            *roles[i].flag = roles[i].adds;
+        }
+        apply_special_token(vocab, s, roles[i].token, roles[i].assumed, log, roles[i].id, &none);
+        if (around >= 0 && *roles[i].flag && (*roles[i].id < 0 || (!given && !class->adds))) {
+            *roles[i].id = around;
+        }
+        out->no_bos = i == 0 ? none && *roles[i].id < 0 : out->no_bos;
     }
-    return pith_hf_json_flag(s->config, "add_bos_token", config_name, &vocab->add_bos, error);
+    return PITH_OK;
 }
 
 /* ---- WordPiece ------------------------------------------------------------------------------- */
@@ -257,11 +327,8 @@ static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *
     if (wordpiece) {
         status = apply_bert_config(vocab, s, json, log, error);
     }
-    if (status == PITH_OK && json && !wordpiece) {
-        apply_special_tokens(vocab, s, log);
-    }
     if (status == PITH_OK && !wordpiece) {
-        status = apply_add_bos(vocab, s, error);
+        status = apply_special_tokens(out, s, log, error);
     }
     return status == PITH_OK ? pith_vocab_check(vocab, name, error) : status;
 }

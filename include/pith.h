@@ -7,7 +7,7 @@
  *     if (pith_session_new(&session, model, NULL, &error) != PITH_OK) ...
  *     int32_t tokens[64];
  *     size_t n;
- *     pith_tokenize(model, "Once upon a time", 16, PITH_TOKENIZE_BOS, tokens, 64, &n, &error);
+ *     pith_tokenize(model, "Once upon a time", 16, PITH_TOKENIZE_AUTO, tokens, 64, &n, &error);
  *     pith_session_eval(session, tokens, n, &error);
  *     const float *logits = pith_session_logits(session);     -- [vocab], valid until the next eval
  *     pith_session_free(session);
@@ -172,11 +172,14 @@ typedef struct pith_model_info {
     size_t weight_bytes; /* bytes of all weight tensors */
     size_t token_bytes;  /* weight bytes read to generate one token (embedding excluded) */
     size_t n_threads;
-    int32_t bos;        /* -1: none */
+    int32_t bos; /* the tokenizer's beginning-of-sequence token; the configuration's where the
+                    tokenizer does not speak of one; -1: none */
     const int32_t *eos; /* [n_eos] tokens that end a generation */
     size_t n_eos;
     bool has_infill; /* the tokenizer has Code Llama's <PRE>, <SUF>, <MID>, <EOT> */
     bool blas;       /* OpenBLAS is in use */
+    bool add_bos;    /* the tokenizer puts `bos` in front of a text (PITH_TOKENIZE_AUTO) */
+    bool add_eos;    /* it puts an end-of-sequence token behind it */
 } pith_model_info;
 
 /* Facts about an open model. Strings and arrays are owned by the model. */
@@ -187,6 +190,8 @@ PITH_API void pith_model_get_info(const pith_model *model, pith_model_info *out)
 enum {
     PITH_TOKENIZE_BOS = 1,     /* put the beginning-of-sequence token first, if the model has one */
     PITH_TOKENIZE_SPECIAL = 2, /* read special tokens written in the text ("</s>") as such */
+    PITH_TOKENIZE_AUTO = 4,    /* put around the text what the tokenizer does: its BOS in front
+                                  (Llama), its EOS behind, or nothing (Qwen2); what a prompt needs */
 };
 
 /* Encodes `text` [n_bytes]. For an encoder the flags do not matter: [CLS] and [SEP] are always put

@@ -171,6 +171,7 @@ TEST(metadata, each_field_has_a_key_of_its_own) {
     /* Flip or change one field after the other: the text must change each time, differently. */
     static const size_t flags[] = {
         offsetof(pith_vocab, add_bos),
+        offsetof(pith_vocab, add_eos),
         offsetof(pith_vocab, add_dummy_prefix),
         offsetof(pith_vocab, remove_extra_whitespaces),
         offsetof(pith_vocab, escape_whitespaces),
@@ -294,7 +295,8 @@ static void refuse_changed(const char *section, const char *key, const char *val
 
 static bool is_optional(const char *key) {
     return strcmp(key, "chat_format") == 0 || strcmp(key, "chat_template") == 0 ||
-           strcmp(key, "pattern") == 0 || strcmp(key, "tokenizer") == 0;
+           strcmp(key, "pattern") == 0 || strcmp(key, "tokenizer") == 0 ||
+           strcmp(key, "add_eos") == 0;
 }
 
 TEST(metadata, every_key_is_needed_and_has_its_type) {

@@ -433,8 +433,13 @@ TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
          "ByteFallback"},
         {"{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "Strip"},
-        {"{\"post_processor\":{\"type\":\"RobertaProcessing\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
-         "RobertaProcessing"},
+        {"{\"post_processor\":{\"type\":\"RobertaProcessing\"}," MODEL "}", PITH_ERROR_FORMAT,
+         "\"cls\" or \"sep\" has no id"},
+        {"{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\","
+         "\"cls\":[\"a\",0],\"sep\":[\"a\",0]},{\"type\":\"BertProcessing\"}]}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Sequence that adds tokens twice"},
+        {"{\"post_processor\":{\"type\":\"Somewhere\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "Somewhere"},
     };
     CHECK_JSON(cases);
 }

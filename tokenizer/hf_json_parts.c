@@ -397,7 +397,8 @@ pith_status pith_hf_template_id(const pith_hf *hf, pith_json template, pith_json
     return PITH_OK;
 }
 
-/* "single": tokens around the text; one in front is bos, one behind is eos. */
+/* "single": tokens around the text; one in front is bos, one behind is eos. Together with another
+ * step that adds tokens it would be more than one. */
 static pith_status read_template(pith_hf *hf, pith_json template) {
     pith_json_walk walk = pith_json_begin(pith_hf_array(pith_json_get(template, "single")));
     bool text_seen = false;
@@ -425,21 +426,41 @@ static pith_status read_template(pith_hf *hf, pith_json template) {
         return pith_hf_malformed(hf, "post_processor", "a template without a sequence");
     }
     hf->settings.add_bos = n_before == 1;
+    hf->settings.add_eos = n_after == 1;
+    return PITH_OK;
+}
+
+/* BertProcessing and RobertaProcessing: "cls" and "sep" are ["</s>", 2]. */
+static pith_status read_cls_and_sep(pith_hf *hf, pith_json step) {
+    if (!pith_hf_read_id(hf, pith_json_at(pith_json_get(step, "cls"), 1), &hf->settings.bos) ||
+        !pith_hf_read_id(hf, pith_json_at(pith_json_get(step, "sep"), 1), &hf->settings.eos)) {
+        return pith_hf_malformed(hf, "post_processor",
+                                 "\"cls\" or \"sep\" has no id in the vocabulary");
+    }
+    hf->settings.add_bos = true;
+    hf->settings.add_eos = true;
     return PITH_OK;
 }
 
 pith_status pith_hf_read_post_processor(pith_hf *hf) {
     pith_hf_steps steps = pith_hf_steps_of(hf->root.post_processor, "processors");
-    while (pith_hf_next_step(&steps)) {
+    bool added = false;
+    pith_status status = PITH_OK;
+    while (status == PITH_OK && pith_hf_next_step(&steps)) {
         pith_json step = steps.step;
-        if (pith_hf_has_type(step, "TemplateProcessing")) {
-            pith_status status = read_template(hf, step);
-            if (status != PITH_OK) {
-                return status;
-            }
-        } else if (!pith_hf_has_type(step, "ByteLevel")) { /* which only moves offsets */
+        bool template = pith_hf_has_type(step, "TemplateProcessing");
+        if (pith_hf_has_type(step, "ByteLevel")) {
+            continue; /* it only moves offsets */
+        }
+        if (!template && !pith_hf_has_type(step, "BertProcessing") &&
+            !pith_hf_has_type(step, "RobertaProcessing")) {
             return pith_hf_unsupported(hf, "post_processor", pith_hf_type_of(step));
         }
+        if (added) {
+            return pith_hf_unsupported(hf, "post_processor", "Sequence that adds tokens twice");
+        }
+        added = true;
+        status = template ? read_template(hf, step) : read_cls_and_sep(hf, step);
     }
-    return PITH_OK;
+    return status;
 }

@@ -61,7 +61,7 @@ typedef struct pith_vocab {
                                Both BPE kinds, else NULL */
 
     int32_t bos, eos, unk; /* -1: none. WordPiece has all three: [CLS], [SEP], [UNK] */
-    bool add_bos;          /* what the model expects in front of a text (informative) */
+    bool add_bos, add_eos; /* the tokenizer puts bos in front of a text, eos behind it */
 
     bool add_dummy_prefix; /* SentencePiece: put a space in front; LLAMA_BPE: Prepend */
     bool remove_extra_whitespaces;

@@ -36,6 +36,11 @@ static const pith_field vocab_fields[] = {
      PITH_VOCAB_MAX_BYTES},
 };
 
+/* Flags that older files do not have: false when absent, and written only when true. */
+static const pith_field later_vocab_fields[] = {
+    {"add_eos", PITH_FIELD_FLAG, offsetof(pith_vocab, add_eos), 0},
+};
+
 static const char *const kind_names[] = {
     [PITH_TOKENIZER_SENTENCEPIECE] = "sentencepiece",
     [PITH_TOKENIZER_LLAMA_BPE] = "llama_bpe",
@@ -45,6 +50,7 @@ static const char *const kind_names[] = {
 
 enum {
     N_VOCAB_FIELDS = sizeof vocab_fields / sizeof *vocab_fields,
+    N_LATER_FIELDS = sizeof later_vocab_fields / sizeof *later_vocab_fields,
     N_KIND_NAMES = sizeof kind_names / sizeof *kind_names,
 };
 
@@ -105,6 +111,17 @@ static pith_status write_tokens(const pith_metadata *m, json_t *root, pith_error
     return PITH_OK;
 }
 
+static pith_status write_later_fields(const pith_vocab *vocab, json_t *object, pith_error *error) {
+    pith_status status = PITH_OK;
+    for (size_t i = 0; status == PITH_OK && i < N_LATER_FIELDS; i++) {
+        const pith_field *field = &later_vocab_fields[i];
+        if (*(const bool *)((const char *)vocab + field->offset)) {
+            status = pith_fields_write(field, 1, vocab, object, error);
+        }
+    }
+    return status;
+}
+
 static pith_status write_vocab(const pith_vocab *vocab, json_t *root, pith_error *error) {
     if (vocab->n_pieces == 0) {
         return PITH_OK;
@@ -116,6 +133,9 @@ static pith_status write_vocab(const pith_vocab *vocab, json_t *root, pith_error
     pith_status status = pith_json_set_text(object, "kind", kind_names[vocab->kind], error);
     if (status == PITH_OK) {
         status = pith_fields_write(vocab_fields, N_VOCAB_FIELDS, vocab, object, error);
+    }
+    if (status == PITH_OK) {
+        status = write_later_fields(vocab, object, error);
     }
     if (status == PITH_OK && vocab->pattern != NULL) {
         status = pith_json_set_text(object, "pattern", vocab->pattern, error);
@@ -344,6 +364,17 @@ static pith_status read_tokens(reader *r) {
     return PITH_OK;
 }
 
+static pith_status read_later_fields(reader *r, pith_vocab *vocab, const json_t *object) {
+    pith_status status = PITH_OK;
+    for (size_t i = 0; status == PITH_OK && i < N_LATER_FIELDS; i++) {
+        const pith_field *field = &later_vocab_fields[i];
+        if (json_object_get(object, field->key) != NULL) {
+            status = pith_fields_read(field, 1, vocab, object, r->where, "tokenizer", r->error);
+        }
+    }
+    return status;
+}
+
 static pith_status read_vocab(reader *r) {
     pith_vocab *vocab = &r->metadata.vocab;
     const json_t *object = json_object_get(r->owner->root, "tokenizer");
@@ -358,6 +389,9 @@ static pith_status read_vocab(reader *r) {
     vocab->kind = (pith_tokenizer_kind)kind;
     pith_status status = pith_fields_read(vocab_fields, N_VOCAB_FIELDS, vocab, object, r->where,
                                           "tokenizer", r->error);
+    if (status == PITH_OK) {
+        status = read_later_fields(r, vocab, object);
+    }
     if (status != PITH_OK) {
         return status;
     }

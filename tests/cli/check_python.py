@@ -270,7 +270,8 @@ def test_texts_are_those_of_the_command():
     model = open_model()
     texts = [ONCE, "", "é\t😀 x", "word " * 3000, "a</s>"]
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
-    for options, flags in ({}, ()), ({"bos": True}, ("--bos",)), ({"special": True}, ("--special",)):
+    for options, flags in (({}, ()), ({"bos": True}, ("--bos",)), ({"bos": "auto"}, ("--bos=auto",)),
+                           ({"special": True}, ("--special",))):
         told = run("tokenize", TALE, "--json", "--pieces", *flags, text=lines).splitlines()
         for text, line in zip(texts, map(json.loads, told)):
             tokens = model.tokenize(text, **options)
