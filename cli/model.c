@@ -188,8 +188,17 @@ const pith_option pith_sampling_options[] = {
      .argument = "STR",
      .low = 1,
      .high = 256,
-     .help = "end before this text; may be given up to 16 times",
+     .help = "end before this text, or at the special token that is spelled so; may be given up to "
+             "16 times",
      .offset = offsetof(pith_sampling_settings, stops)},
+    {.name = "eos",
+     .kind = PITH_OPTION_TEXTS,
+     .argument = "TOKEN",
+     .low = 1,
+     .high = 512,
+     .help = "end at this token too, given by its id or as the vocabulary spells it; may be given "
+             "up to 16 times",
+     .offset = offsetof(pith_sampling_settings, eos)},
     {.name = "escapes",
      .letter = 'e',
      .kind = PITH_OPTION_FLAG,
@@ -325,8 +334,44 @@ pith_status pith_cli_tokenize_prompt(pith_cli *cli, const pith_model *model, con
     return status;
 }
 
-pith_status pith_cli_generation(const pith_sampling_settings *settings,
-                                pith_generate_params *params, pith_error *error) {
+/* A token by its id, when that is all digits, or by its spelling. */
+static pith_status find_token(const pith_model *model, const char *text, int32_t *out,
+                              pith_error *error) {
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    size_t n = strlen(text);
+    if (strspn(text, "0123456789") == n) {
+        unsigned long id = n < 10 ? strtoul(text, NULL, 10) : info.n_vocab;
+        if (id >= info.n_vocab) {
+            return pith_fail(error, PITH_ERROR_ARGUMENT,
+                             "--eos %s is outside the vocabulary of %zu tokens", text,
+                             info.n_vocab);
+        }
+        *out = (int32_t)id;
+        return PITH_OK;
+    }
+    for (size_t id = 0; id < info.n_vocab; id++) {
+        const char *spelling;
+        size_t n_bytes;
+        if (pith_token_text(model, (int32_t)id, &spelling, &n_bytes, NULL) == PITH_OK &&
+            n_bytes == n && memcmp(spelling, text, n) == 0) {
+            *out = (int32_t)id;
+            return PITH_OK;
+        }
+    }
+    return pith_fail(error, PITH_ERROR_ARGUMENT, "--eos: the vocabulary has no token \"%.60s\"",
+                     text);
+}
+
+pith_status pith_cli_generation(const pith_sampling_settings *settings, const pith_model *model,
+                                int32_t *eos /* [PITH_MAX_TEXTS] */, pith_generate_params *params,
+                                pith_error *error) {
+    for (size_t i = 0; i < settings->eos.n; i++) {
+        pith_status status = find_token(model, settings->eos.items[i], &eos[i], error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
     uint64_t seed = settings->seed.value;
     if (!settings->seed.given && getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
         return pith_fail(error, PITH_ERROR_IO, "no random seed: %s", strerror(errno));
@@ -348,6 +393,8 @@ pith_status pith_cli_generation(const pith_sampling_settings *settings,
         .stops = settings->stops.items,
         .n_stops = settings->stops.n,
         .speculate = settings->speculate,
+        .eos = eos,
+        .n_eos = settings->eos.n,
     };
     return PITH_OK;
 }

@@ -31,7 +31,7 @@ typedef struct pith_sampling_settings {
     size_t top_k, repeat_last_n;
     size_t max_tokens, speculate;
     pith_seed seed;
-    pith_texts stops;
+    pith_texts stops, eos;
     bool escapes, stats;
 } pith_sampling_settings;
 
@@ -77,10 +77,12 @@ pith_status pith_cli_tokenize_prompt(pith_cli *cli, const pith_model *model, con
                                      size_t n_bytes, size_t bos, bool special, int32_t **tokens,
                                      size_t *n_tokens, pith_error *error);
 
-/* Fills generation parameters; draws a seed from the system when none was given. `params` borrows
- * from `settings`. Errors: IO. */
-pith_status pith_cli_generation(const pith_sampling_settings *settings,
-                                pith_generate_params *params, pith_error *error);
+/* Fills generation parameters; draws a seed from the system when none was given. Tokens that --eos
+ * names go to `eos`. `params` borrows from `settings` and `eos`. Errors: IO, ARGUMENT (no such
+ * token). */
+pith_status pith_cli_generation(const pith_sampling_settings *settings, const pith_model *model,
+                                int32_t *eos /* [PITH_MAX_TEXTS] */, pith_generate_params *params,
+                                pith_error *error);
 
 /* With --escapes: replaces the escapes in the stop strings and in `texts` [n], which are arguments
  * of the command (NULL ones are passed over). Errors: ARGUMENT. */

@@ -202,9 +202,10 @@ static pith_status generate(pith_cli *cli, const pith_model *model, const run_se
     pith_session *session = NULL;
     size_t n_kept = 0;
     pith_generate_params params;
+    int32_t eos[PITH_MAX_TEXTS];
     text_sink sink = {.cli = cli};
     pith_usage usage;
-    pith_status status = pith_cli_generation(&settings->sampling, &params, error);
+    pith_status status = pith_cli_generation(&settings->sampling, model, eos, &params, error);
     params.ignore_eos = settings->ignore_eos;
     if (status == PITH_OK) {
         status = open_session(model, settings, tokens, n_tokens, &session, &n_kept, error);

@@ -109,7 +109,8 @@ class Sampling(ctypes.Structure):
 
 class GenerateParams(ctypes.Structure):
     _fields_ = [("sampling", Sampling), ("max_tokens", _size), ("stops", ctypes.POINTER(_text)),
-                ("n_stops", _size), ("ignore_eos", _bool), ("speculate", _size)]
+                ("n_stops", _size), ("ignore_eos", _bool), ("speculate", _size), ("eos", _tokens),
+                ("n_eos", _size)]
 
 
 class Usage(ctypes.Structure):
@@ -706,10 +707,11 @@ class Session(_Owner):
             self.observe(function, *before)
             seen.update((name, np.concatenate(parts)) for name, parts in rows.items())
 
-    def generate(self, prompt, *, max_tokens=0, stop=(), ignore_eos=False, speculate=0, **sampling):
+    def generate(self, prompt, *, max_tokens=0, stop=(), ignore_eos=False, speculate=0, eos=(),
+                 **sampling):
         """A Generation: iterate over it for the text after the prompt. A prompt is a text, in
         around which comes what the tokenizer puts there if the timeline is empty, or token ids.
-        Sampling settings are those of Model.sampler."""
+        `eos` holds further end tokens. Sampling settings are those of Model.sampler."""
         begins = self.length == 0
         if isinstance(prompt, (str, bytes)):
             prompt = self.model.tokenize(prompt, bos="auto" if begins else False)
@@ -717,8 +719,11 @@ class Session(_Owner):
                  for text in ((stop,) if isinstance(stop, (str, bytes)) else stop)]
         params = _fill(GenerateParams, {"max_tokens": max_tokens, "ignore_eos": ignore_eos,
                                         "speculate": speculate, "n_stops": len(stops)})
+        eos = _token_array(eos)
+        params.eos, params.n_eos = _data(eos), len(eos)
         params.sampling = _fill(Sampling, sampling)
         params.stops = (_text * len(stops))(*stops)
+        params.kept = eos  # which C only points at
         return Generation(self, _token_array(prompt), params)
 
 

@@ -410,7 +410,7 @@ PITH_API pith_status pith_sample(pith_sampler *sampler, const float *logits, int
 
 typedef enum pith_finish {
     PITH_FINISH_EOS,     /* the model ended the text */
-    PITH_FINISH_STOP,    /* a stop string was found; the text ends before it */
+    PITH_FINISH_STOP,    /* a stop string, or its token, was found; the text ends before it */
     PITH_FINISH_LENGTH,  /* max_tokens reached */
     PITH_FINISH_CONTEXT, /* the context is full */
     PITH_FINISH_STOPPED, /* the callback asked to stop */
@@ -420,13 +420,17 @@ typedef enum pith_finish {
 typedef struct pith_generate_params {
     pith_sampling sampling;
     size_t max_tokens;        /* 0: until the context is full */
-    const char *const *stops; /* [n_stops] NUL-terminated stop strings, each 1..256 bytes */
+    const char *const *stops; /* [n_stops] NUL-terminated stop strings, each 1..256 bytes. One that
+                                 is the spelling of a special or added token ("<|im_end|>") stops
+                                 at that token too, which gives no text */
     size_t n_stops;           /* at most 16 */
-    bool ignore_eos;
+    bool ignore_eos;          /* go on after the model's own end tokens */
     size_t speculate; /* prompt-lookup decoding: most tokens drafted at a time, at most 16; 0: off.
                          Tokens that followed the last few before are evaluated together with the
                          next one; those the sampler chooses too cost nothing more. The text is the
                          same with any value; only speed differs, most where text repeats */
+    const int32_t *eos; /* [n_eos] further end tokens, which ignore_eos leaves as they are */
+    size_t n_eos;       /* at most 64 */
 } pith_generate_params;
 
 typedef struct pith_usage {
@@ -450,7 +454,7 @@ typedef bool (*pith_text_fn)(void *user, const char *text, size_t n_bytes);
  * The text continues the timeline's: a word that follows comes with its space in front, and the
  * penalties' window holds the timeline's last tokens, however they came to be evaluated. `on_text`
  * may be NULL. `usage` may be NULL; it is filled on success. A callback returning false is success
- * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY. */
+ * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY, TOKEN (params->eos). */
 PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n_prompt,
                                    const pith_generate_params *params, pith_text_fn on_text,
                                    void *user, pith_usage *usage, pith_error *error);

@@ -163,6 +163,20 @@ int32_t pith_tokenizer_find(const pith_tokenizer *tokenizer, const char *spellin
     return pith_piece_table_find(&tokenizer->pieces, spelling, n_bytes);
 }
 
+int32_t pith_tokenizer_find_added(const pith_tokenizer *tokenizer, const char *spelling,
+                                  size_t n_bytes) {
+    const pith_vocab *v = &tokenizer->vocab;
+    for (size_t id = 0; id < v->n_pieces; id++) {
+        size_t n = v->offsets[id + 1] - v->offsets[id];
+        bool added = v->types[id] == PITH_PIECE_CONTROL ||
+                     v->types[id] == PITH_PIECE_USER_DEFINED || v->added[id] != 0;
+        if (added && n == n_bytes && memcmp(v->bytes + v->offsets[id], spelling, n) == 0) {
+            return (int32_t)id;
+        }
+    }
+    return -1;
+}
+
 bool pith_tokenizer_piece(const pith_tokenizer *tokenizer, int32_t id, const char **text,
                           size_t *n_bytes) {
     const pith_vocab *v = &tokenizer->vocab;
