@@ -1,6 +1,7 @@
 /* Which tokenizer a checkpoint has, and what its configuration files add to it. */
 #include "convert/hf_tokenizer.h"
 
+#include "base/checked.h"
 #include "base/utf8.h"
 #include "convert/hf_json.h"
 #include "tokenizer/tokenizer.h"
@@ -281,10 +282,11 @@ static bool ends_with(const char *text, const char *ending) {
     return n >= m && strcmp(text + n - m, ending) == 0;
 }
 
-/* Opens the file at `path`, or what the directory has; *index is SIZE_MAX when there is nothing. */
+/* Opens the file at `path`, or what the directory has, tokenizer.json first, as AutoTokenizer does;
+ * *index is SIZE_MAX when there is nothing. */
 static pith_status open_tokenizer(pith_sources *sources, const char *path, size_t *index,
                                   pith_error *error) {
-    static const char *const names[] = {"tokenizer.model", "tokenizer.json", "vocab.txt"};
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt"};
     *index = SIZE_MAX;
     if (path != NULL) {
         return pith_sources_add_path(sources, path, index, error);
@@ -298,11 +300,37 @@ static pith_status open_tokenizer(pith_sources *sources, const char *path, size_
 }
 
 /* The tokens that the configuration declares beyond those of the vocabulary's own file. */
-static pith_status add_tokens(pith_hf_tokenizer *out, const settings *s, pith_error *error) {
+static pith_status add_tokens(pith_hf_tokenizer *out, const settings *s, bool json,
+                              pith_error *error) {
     if (s->config.at == NULL && s->added.at == NULL) {
         return PITH_OK;
     }
-    return pith_vocab_add_tokens(&out->file, s->config, s->added, config_name, error);
+    return json ? pith_vocab_add_missing_tokens(&out->file, s->config, s->added, config_name, error)
+                : pith_vocab_add_tokens(&out->file, s->config, s->added, config_name, error);
+}
+
+/* Where transformers' slow tokenizers put a space in front: with "legacy", which LlamaTokenizer
+ * assumes, before every stretch of text, else before the whole text alone. */
+static pith_status apply_legacy(pith_vocab *vocab, const settings *s, pith_error *error) {
+    const char *class = find_class(s)->name;
+    bool code = strcmp(class, "CodeLlamaTokenizer") == 0;
+    bool legacy = !code;
+    bool prefix = true;
+    pith_status status = PITH_OK;
+    if (!code && strcmp(class, "LlamaTokenizer") != 0) {
+        return PITH_OK;
+    }
+    if (!code && pith_hf_json_get(s->config, "legacy").at != NULL) {
+        status = pith_hf_json_flag(s->config, "legacy", config_name, &legacy, error);
+    }
+    if (status == PITH_OK && !code && pith_hf_json_get(s->config, "add_prefix_space").at != NULL) {
+        status = pith_hf_json_flag(s->config, "add_prefix_space", config_name, &prefix, error);
+    }
+    if (status == PITH_OK && !legacy) {
+        vocab->add_dummy_prefix = prefix;
+        vocab->prefix_first_only = prefix;
+    }
+    return status;
 }
 
 static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *text, size_t size,
@@ -319,8 +347,11 @@ static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *
         status = pith_vocab_from_sentencepiece(&out->file, text, size, name, out->allocator, error);
     }
     out->present = status == PITH_OK;
-    if (status == PITH_OK && !json) {
-        status = add_tokens(out, s, error);
+    if (status == PITH_OK) {
+        status = add_tokens(out, s, json, error);
+    }
+    if (status == PITH_OK && vocab->kind == PITH_TOKENIZER_SENTENCEPIECE) {
+        status = apply_legacy(vocab, s, error);
     }
     /* WordPiece has its [CLS] and [SEP] already. */
     bool wordpiece = status == PITH_OK && vocab->kind == PITH_TOKENIZER_WORDPIECE;
@@ -331,6 +362,46 @@ static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *
         status = apply_special_tokens(out, s, log, error);
     }
     return status == PITH_OK ? pith_vocab_check(vocab, name, error) : status;
+}
+
+/* Leaves out tokens that the embedding has no rows for. Special ones, which no text becomes unless
+ * it is asked for, are not missed; others could be produced and are refused. */
+static pith_status fit_vocab(pith_vocab *vocab, size_t vocab_size, const char *name,
+                             const pith_log *log, pith_error *error) {
+    if (vocab->n_pieces <= vocab_size) {
+        return PITH_OK;
+    }
+    for (size_t id = vocab_size; id < vocab->n_pieces; id++) {
+        if (vocab->types[id] != PITH_PIECE_CONTROL && vocab->types[id] != PITH_PIECE_UNUSED) {
+            return pith_fail(
+                error, PITH_ERROR_FORMAT,
+                "%s: %zu tokens, but vocab_size in config.json is %zu: text can become "
+                "token %zu, \"%.*s\", which has no row in the embedding",
+                name, vocab->n_pieces, vocab_size, id,
+                (int)pith_min_size(vocab->offsets[id + 1] - vocab->offsets[id], 60),
+                vocab->bytes + vocab->offsets[id]);
+        }
+    }
+    size_t n_merges = 0;
+    for (size_t i = 0; i < vocab->n_merges; i++) {
+        const uint32_t *merge = vocab->merges + 3 * i;
+        n_merges += merge[0] < vocab_size && merge[1] < vocab_size && merge[2] < vocab_size;
+    }
+    if (n_merges != vocab->n_merges) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: merges use tokens beyond vocab_size in config.json, %zu", name,
+                         vocab_size);
+    }
+    pith_log_write(log, PITH_LOG_WARNING,
+                   "%s: special tokens %zu to %zu have no row in the embedding and are left out",
+                   name, vocab_size, vocab->n_pieces - 1);
+    int32_t *const ids[] = {&vocab->bos, &vocab->eos, &vocab->unk};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        *ids[i] = *ids[i] >= 0 && (size_t)*ids[i] >= vocab_size ? -1 : *ids[i];
+    }
+    vocab->n_pieces = vocab_size;
+    vocab->n_bytes = vocab->offsets[vocab_size];
+    return pith_vocab_check(vocab, name, error);
 }
 
 static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, size_t index,
@@ -345,12 +416,17 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, siz
     }
     status = parse_vocab(out, s, text, size, name, log, error);
     pith_release(out->allocator, text);
-    if (status == PITH_OK && out->file.vocab.n_pieces > vocab_size) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: %zu tokens, but vocab_size in config.json is %zu", name,
-                         out->file.vocab.n_pieces, vocab_size);
+    if (status == PITH_ERROR_UNSUPPORTED && error != NULL && ends_with(name, ".json") &&
+        pith_sources_has(sources, "tokenizer.model")) {
+        char reason[sizeof error->message];
+        memcpy(reason, error->message, sizeof reason);
+        return pith_fail(
+            error, PITH_ERROR_UNSUPPORTED,
+            "%s; there is a tokenizer.model, too: --tokenizer %s/tokenizer.model reads "
+            "that, as transformers' slow tokenizer does",
+            reason, sources->directory);
     }
-    return status;
+    return status == PITH_OK ? fit_vocab(&out->file.vocab, vocab_size, name, log, error) : status;
 }
 
 pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources, const char *path,

@@ -120,6 +120,9 @@ static pith_status build(pith_tokenizer *t, pith_error *error) {
     if (status == PITH_OK && v->pattern != NULL) {
         status = pith_splitter_new(&t->splitter, v->pattern, t->allocator, error);
     }
+    if (status == PITH_OK && v->n_steps != 0) {
+        status = pith_steps_new(&t->steps, v->steps, v->n_steps, t->allocator, error);
+    }
     return status;
 }
 
@@ -147,6 +150,7 @@ void pith_tokenizer_free(pith_tokenizer *tokenizer) {
     }
     const pith_allocator *allocator = tokenizer->allocator;
     pith_splitter_free(tokenizer->splitter);
+    pith_steps_free(tokenizer->steps, tokenizer->vocab.n_steps, allocator);
     pith_matcher_release(&tokenizer->as_given, allocator);
     pith_matcher_release(&tokenizer->normalized, allocator);
     pith_release(allocator, tokenizer->pieces.slots);

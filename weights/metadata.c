@@ -41,6 +41,10 @@ static const pith_field later_vocab_fields[] = {
     {"add_eos", PITH_FIELD_FLAG, offsetof(pith_vocab, add_eos), 0},
 };
 
+/* Of older files it is what prefix_first_only is, and written only when it is not. */
+static const pith_field unless_space_field = {"prefix_unless_space", PITH_FIELD_FLAG,
+                                              offsetof(pith_vocab, prefix_unless_space), 0};
+
 static const char *const kind_names[] = {
     [PITH_TOKENIZER_SENTENCEPIECE] = "sentencepiece",
     [PITH_TOKENIZER_LLAMA_BPE] = "llama_bpe",
@@ -119,6 +123,59 @@ static pith_status write_later_fields(const pith_vocab *vocab, json_t *object, p
             status = pith_fields_write(field, 1, vocab, object, error);
         }
     }
+    if (status == PITH_OK && vocab->prefix_unless_space != vocab->prefix_first_only) {
+        status = pith_fields_write(&unless_space_field, 1, vocab, object, error);
+    }
+    return status;
+}
+
+static const char *const step_names[] = {
+    [PITH_STEP_SPLIT] = "split",
+    [PITH_STEP_SPACE] = "space",
+    [PITH_STEP_BYTES] = "bytes",
+};
+
+static const char *const behavior_names[] = {
+    [PITH_SPLIT_ISOLATED] = "isolated",
+    [PITH_SPLIT_REMOVED] = "removed",
+    [PITH_SPLIT_MERGED_WITH_PREVIOUS] = "merged_with_previous",
+    [PITH_SPLIT_MERGED_WITH_NEXT] = "merged_with_next",
+    [PITH_SPLIT_CONTIGUOUS] = "contiguous",
+};
+
+enum {
+    N_STEP_NAMES = sizeof step_names / sizeof *step_names,
+    N_BEHAVIOR_NAMES = sizeof behavior_names / sizeof *behavior_names,
+};
+
+static pith_status write_step(const pith_step *step, json_t *array, pith_error *error) {
+    json_t *object = json_object();
+    if (json_array_append_new(array, object) != 0) {
+        return no_memory(error);
+    }
+    pith_status status = pith_json_set_text(object, "step", step_names[step->kind], error);
+    if (status != PITH_OK || step->kind != PITH_STEP_SPLIT) {
+        return status;
+    }
+    status = pith_json_set_text(object, "pattern", step->pattern, error);
+    if (status == PITH_OK) {
+        status = pith_json_set_text(object, "behavior", behavior_names[step->behavior], error);
+    }
+    if (status == PITH_OK && json_object_set_new(object, "invert", json_boolean(step->invert))) {
+        status = no_memory(error);
+    }
+    return status;
+}
+
+static pith_status write_steps(const pith_vocab *vocab, json_t *object, pith_error *error) {
+    if (vocab->n_steps == 0) {
+        return PITH_OK;
+    }
+    json_t *array = set_container(object, "pre_tokenizer", json_array());
+    pith_status status = array != NULL ? PITH_OK : no_memory(error);
+    for (size_t i = 0; status == PITH_OK && i < vocab->n_steps; i++) {
+        status = write_step(&vocab->steps[i], array, error);
+    }
     return status;
 }
 
@@ -140,7 +197,7 @@ static pith_status write_vocab(const pith_vocab *vocab, json_t *root, pith_error
     if (status == PITH_OK && vocab->pattern != NULL) {
         status = pith_json_set_text(object, "pattern", vocab->pattern, error);
     }
-    return status;
+    return status == PITH_OK ? write_steps(vocab, object, error) : status;
 }
 
 static pith_status write_sources(const pith_metadata *m, json_t *root, pith_error *error) {
@@ -238,6 +295,7 @@ struct pith_metadata_owner {
     json_t *root; /* all strings of the struct live here */
     pith_source *sources;
     pith_tensor_note *notes;
+    pith_step *steps;
 };
 
 typedef struct reader {
@@ -372,7 +430,53 @@ static pith_status read_later_fields(reader *r, pith_vocab *vocab, const json_t 
             status = pith_fields_read(field, 1, vocab, object, r->where, "tokenizer", r->error);
         }
     }
+    vocab->prefix_unless_space = vocab->prefix_first_only;
+    if (status == PITH_OK && json_object_get(object, unless_space_field.key) != NULL) {
+        status = pith_fields_read(&unless_space_field, 1, vocab, object, r->where, "tokenizer",
+                                  r->error);
+    }
     return status;
+}
+
+static bool read_step(const json_t *object, pith_step *out) {
+    size_t kind = find_name(object, "step", step_names, N_STEP_NAMES);
+    if (kind == N_STEP_NAMES) {
+        return false;
+    }
+    *out = (pith_step){.kind = (pith_step_kind)kind};
+    if (out->kind != PITH_STEP_SPLIT) {
+        return true;
+    }
+    size_t behavior = find_name(object, "behavior", behavior_names, N_BEHAVIOR_NAMES);
+    const json_t *invert = json_object_get(object, "invert");
+    out->behavior = (pith_split_behavior)behavior;
+    out->invert = json_is_true(invert);
+    out->pattern = json_string_value(json_object_get(object, "pattern"));
+    return behavior != N_BEHAVIOR_NAMES && json_is_boolean(invert) && out->pattern != NULL;
+}
+
+static pith_status read_steps(reader *r, pith_vocab *vocab, const json_t *object) {
+    const json_t *array = json_object_get(object, "pre_tokenizer");
+    size_t n = json_array_size(array);
+    if (array == NULL) {
+        return PITH_OK;
+    }
+    if (!json_is_array(array) || n == 0 || n > PITH_VOCAB_MAX_STEPS) {
+        return bad_key(r, "tokenizer.pre_tokenizer", "an array of 1 to 32 steps");
+    }
+    pith_step *steps = pith_allocate_zeroed(r->owner->allocator, n, sizeof *steps);
+    if (steps == NULL) {
+        return no_memory(r->error);
+    }
+    r->owner->steps = steps;
+    for (size_t i = 0; i < n; i++) {
+        if (!read_step(json_array_get(array, i), &steps[i])) {
+            return bad_key(r, "tokenizer.pre_tokenizer", "a list of known steps");
+        }
+    }
+    vocab->steps = steps;
+    vocab->n_steps = n;
+    return PITH_OK;
 }
 
 static pith_status read_vocab(reader *r) {
@@ -405,7 +509,7 @@ static pith_status read_vocab(reader *r) {
     if (!is_text_or_absent(object, "pattern", &vocab->pattern)) {
         return bad_key(r, "tokenizer.pattern", "a string");
     }
-    return PITH_OK;
+    return read_steps(r, vocab, object);
 }
 
 static pith_status read_sources(reader *r) {
@@ -502,6 +606,7 @@ void pith_metadata_free(pith_metadata_owner *owner) {
         json_decref(owner->root);
         pith_release(owner->allocator, owner->sources);
         pith_release(owner->allocator, owner->notes);
+        pith_release(owner->allocator, owner->steps);
         pith_release(owner->allocator, owner);
     }
 }
