@@ -63,7 +63,7 @@ static const pith_option prompt_options[] = {
      .offset = offsetof(run_settings, special)},
     {.name = "ignore-eos",
      .kind = PITH_OPTION_FLAG,
-     .help = "go on after an end token",
+     .help = "go on after the model's end tokens, but not those of --eos",
      .offset = offsetof(run_settings, ignore_eos)},
     {.name = NULL},
 };
