@@ -124,6 +124,8 @@ TEST(tokenizer_steps, every_kind_of_step_cuts_as_hugging_face) {
         {SEQUENCE("{\"type\":\"Punctuation\",\"behavior\":\"Contiguous\"}," BYTES_BY_REGEX
                   "," DIGITS("false") "," SPLIT("Regex", "[0-9][0-9][0-9]", "Isolated", "false")),
          "a 12345, b\xC3\xA9", "a| |123|45|,| b\xC3\xA9"},
+        {SEQUENCE(SEQUENCE(DIGITS("true") ",{\"type\":\"Punctuation\"}") "," BYTES), "a1.b",
+         "a|1|.|b"},
         {SEQUENCE(BYTES "," SPLIT("Regex", "\\\\p{L}+", "Isolated", "false")), "a b.c", "a b|.|c"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -348,6 +348,17 @@ static pith_status read_step(pith_hf *hf, pith_json step) {
     return unsupported(hf, pith_hf_type_of(step));
 }
 
+/* A Sequence within a Sequence is the same as its steps in its place, but for ByteLevel, which
+ * would have to know what comes behind. */
+static pith_status read_nested(pith_hf *hf, pith_json section) {
+    pith_hf_steps all = pith_hf_steps_of(section, "pretokenizers");
+    pith_status status = PITH_OK;
+    while (status == PITH_OK && pith_hf_next_step(&all)) {
+        status = read_step(hf, all.step);
+    }
+    return status;
+}
+
 static pith_status read_steps(pith_hf *hf) {
     pith_hf_steps all = pith_hf_steps_of(hf->root.pre_tokenizer, "pretokenizers");
     bool byte_level = false;
@@ -356,7 +367,9 @@ static pith_status read_steps(pith_hf *hf) {
     while (status == PITH_OK && more) {
         pith_json step = all.step;
         more = pith_hf_next_step(&all);
-        if (!pith_hf_has_type(step, "ByteLevel")) {
+        if (pith_hf_has_type(step, "Sequence")) {
+            status = read_nested(hf, step);
+        } else if (!pith_hf_has_type(step, "ByteLevel")) {
             status = read_step(hf, step);
         } else if (byte_level) {
             status = unsupported(hf, "ByteLevel twice");
