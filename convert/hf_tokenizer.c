@@ -141,6 +141,7 @@ typedef struct tokenizer_class {
 
 static const tokenizer_class classes[] = {
     {"LlamaTokenizer", "<s>", "</s>", true},
+    {"LLaMATokenizer", "<s>", "</s>", true}, /* of the first conversions */
     {"CodeLlamaTokenizer", "<s>", "</s>", true},
     {"GemmaTokenizer", "<bos>", "<eos>", true},
     {"GPT2Tokenizer", "<|endoftext|>", "<|endoftext|>", false},
@@ -317,7 +318,7 @@ static pith_status apply_legacy(pith_vocab *vocab, const settings *s, pith_error
     bool legacy = !code;
     bool prefix = true;
     pith_status status = PITH_OK;
-    if (!code && strcmp(class, "LlamaTokenizer") != 0) {
+    if (!code && strcmp(class, "LlamaTokenizer") != 0 && strcmp(class, "LLaMATokenizer") != 0) {
         return PITH_OK;
     }
     if (!code && pith_hf_json_get(s->config, "legacy").at != NULL) {

@@ -123,6 +123,7 @@ TEST(convert_beginning, the_tokenizer_decides_what_stands_around_a_text) {
         /* Classes that always decide it themselves. */
         {"null", "{\"tokenizer_class\":\"LlamaTokenizerFast\"," TOKENS "}", "4 3", "4 3"},
         {"null", "{\"tokenizer_class\":\"LlamaTokenizer\",\"add_bos_token\":null}", "4 3", "4 3"},
+        {"null", "{\"tokenizer_class\":\"LLaMATokenizer\"}", "4 3", "4 3"},
         {"null", "{\"tokenizer_class\":\"CodeLlamaTokenizer\",\"add_eos_token\":true}", "4 3 5",
          "4 3"},
         {TEMPLATE(TEXT "," SPECIAL("</s>")),
