@@ -48,6 +48,7 @@ typedef struct chat {
     pith_model *model;
     pith_session *session;
     pith_generate_params params;
+    int32_t eos[PITH_MAX_TEXTS]; /* of params */
     pith_chat_input *input;
     pith_message *messages; /* [n_messages]; contents are owned here */
     size_t n_messages, capacity;
@@ -275,7 +276,7 @@ static pith_status open_chat(chat *c, pith_error *error) {
     };
     status = pith_session_new(&c->session, c->model, &session_options, error);
     if (status == PITH_OK) {
-        status = pith_cli_generation(&settings->sampling, &c->params, error);
+        status = pith_cli_generation(&settings->sampling, c->model, c->eos, &c->params, error);
     }
     return status == PITH_OK ? pith_chat_input_new(&c->input, error) : status;
 }

@@ -43,7 +43,7 @@ static void bash_name(pith_cli *cli, const pith_command *command, const pith_opt
 }
 
 static void bash_choice(pith_cli *cli, const pith_command *command, const pith_option *option) {
-    if (option->kind == PITH_OPTION_CHOICE) {
+    if (option->kind == PITH_OPTION_CHOICE && option->implied == NULL) {
         pith_cli_print(cli, "    %s,--%s) words='", command->name, option->name);
         print_choices(cli, option);
         pith_cli_print(cli, "' ;;\n");
@@ -85,13 +85,15 @@ static void print_bash(pith_cli *cli, const pith_command *const *commands, size_
 
 static void zsh_option(pith_cli *cli, const pith_command *command, const pith_option *option) {
     (void)command;
-    pith_cli_print(cli, "            '*--%s%s'", option->name,
-                   option->kind == PITH_OPTION_FLAG ? "" : "=");
+    const char *value = option->kind == PITH_OPTION_FLAG ? ""
+                        : option->implied != NULL        ? "=-"
+                                                         : "=";
+    pith_cli_print(cli, "            '*--%s%s'", option->name, value);
     pith_cli_print(cli, "\\[");
     print_quoted(cli, option->help, "[]:\\");
     pith_cli_print(cli, "\\]");
     if (option->kind == PITH_OPTION_CHOICE) {
-        pith_cli_print(cli, "':%s:(", option->name);
+        pith_cli_print(cli, option->implied != NULL ? "'::%s:(" : "':%s:(", option->name);
         print_choices(cli, option);
         pith_cli_print(cli, ")'");
     } else if (option->kind != PITH_OPTION_FLAG) {
@@ -137,7 +139,7 @@ static void fish_option(pith_cli *cli, const pith_command *command, const pith_o
         pith_cli_print(cli, " -s %c", option->letter);
     }
     if (option->kind == PITH_OPTION_CHOICE) {
-        pith_cli_print(cli, " -x -a '");
+        pith_cli_print(cli, option->implied != NULL ? " -f -a '" : " -x -a '");
         print_choices(cli, option);
         pith_cli_print(cli, "'");
     } else if (option->kind != PITH_OPTION_FLAG) {

@@ -55,7 +55,8 @@ static const pith_option options[] = {
     {.name = "tokenizer",
      .kind = PITH_OPTION_TEXT,
      .argument = "FILE",
-     .help = "tokenizer.model or tokenizer.json to use, by default the one in SRC",
+     .help = "tokenizer.json or tokenizer.model to use, by default the one in SRC; of both "
+             "tokenizer.json, as AutoTokenizer does",
      .offset = offsetof(convert_settings, tokenizer)},
     {.name = "report",
      .kind = PITH_OPTION_FLAG,

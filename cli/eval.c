@@ -21,6 +21,7 @@ typedef struct eval_settings {
     size_t reference_kv; /* as pith_kv_type; 0: that of the model */
     bool json;
     pith_common_settings common;
+    size_t bos;
 } eval_settings;
 
 static const pith_operand operands[] = {
@@ -70,6 +71,7 @@ static const pith_option options[] = {
 
 static const pith_option_group groups[] = {
     {"Options", options, 0},
+    {"Beginning", pith_bos_options, offsetof(eval_settings, bos)},
     {"Model", pith_common_options, offsetof(eval_settings, common)},
     {NULL, NULL, 0},
 };
@@ -274,12 +276,13 @@ static pith_status check_reference(const eval_settings *settings, const pith_win
     pith_model_info info, other_info;
     pith_model_get_info(model, &info);
     pith_model_get_info(reference, &other_info);
-    if (info.n_vocab != other_info.n_vocab || info.bos != other_info.bos) {
+    int32_t bos = pith_cli_first_token(reference, settings->bos);
+    if (info.n_vocab != other_info.n_vocab || windows->bos != bos) {
         return pith_fail(error, PITH_ERROR_ARGUMENT,
                          "%s has %zu tokens (beginning %d), %s has %zu (beginning %d): not "
                          "comparable",
-                         settings->model, info.n_vocab, info.bos, settings->reference,
-                         other_info.n_vocab, other_info.bos);
+                         settings->model, info.n_vocab, windows->bos, settings->reference,
+                         other_info.n_vocab, bos);
     }
     for (size_t id = 0; id < info.n_vocab; id++) {
         const char *a, *b;
@@ -324,8 +327,8 @@ static pith_status evaluate(pith_cli *cli, const eval_settings *settings, const 
     size_t reference_kv =
         settings->reference_kv != 0 ? settings->reference_kv : settings->common.kv;
     size_t length = settings->context < info.n_context ? settings->context : info.n_context;
-    pith_status status =
-        pith_windows_load(cli, &windows, model, settings->text, length, settings->windows, error);
+    pith_status status = pith_windows_load(cli, &windows, model, settings->text, settings->bos,
+                                           length, settings->windows, error);
     if (status == PITH_OK && reference != NULL) {
         status = check_reference(settings, &windows, model, reference, error);
     }
@@ -384,8 +387,9 @@ const pith_command pith_command_eval = {
     .name = "eval",
     .summary = "perplexity on a text, and the distance from a reference model",
     .description =
-        "Cuts the text into consecutive windows. Each begins with the model's beginning-of-text "
-        "token, if it has one, and every token of the text is predicted exactly once, with what "
+        "Cuts the text into consecutive windows. Each begins with the beginning-of-text token, if "
+        "the model's tokenizer puts one in front of a text (--bos decides otherwise), and every "
+        "token of the text is predicted exactly once, with what "
         "stands before it in its window as context; all positions count. The text is plain: "
         "special tokens written in it are not special.\n\n"
         "nats/token is the mean of -ln p, perplexity its exponential, bits/byte the sum divided by "

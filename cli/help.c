@@ -41,7 +41,10 @@ static void option_label(const pith_option *option, char *out, size_t capacity) 
     if (option->letter != 0) {
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
     }
-    snprintf(out, capacity, "%s--%s%s%s", letter, option->name, option->argument != NULL ? " " : "",
+    const char *format = option->implied != NULL    ? "%s--%s[=%s]"
+                         : option->argument != NULL ? "%s--%s %s"
+                                                    : "%s--%s%s";
+    snprintf(out, capacity, format, letter, option->name,
              option->argument != NULL ? option->argument : "");
 }
 

@@ -15,6 +15,7 @@ typedef struct importance_settings {
     const char *model, *text, *output;
     size_t context, windows;
     pith_common_settings common;
+    size_t bos;
 } importance_settings;
 
 static const pith_operand operands[] = {
@@ -57,6 +58,7 @@ static const pith_option options[] = {
 
 static const pith_option_group groups[] = {
     {"Options", options, 0},
+    {"Beginning", pith_bos_options, offsetof(importance_settings, bos)},
     {"Model", pith_common_options, offsetof(importance_settings, common)},
     {NULL, NULL, 0},
 };
@@ -138,8 +140,8 @@ static int run(pith_cli *cli, const void *arguments) {
     }
     pith_model_get_info(model, &info);
     size_t length = settings->context < info.n_context ? settings->context : info.n_context;
-    status =
-        pith_windows_load(cli, &windows, model, settings->text, length, settings->windows, &error);
+    status = pith_windows_load(cli, &windows, model, settings->text, settings->bos, length,
+                               settings->windows, &error);
     if (status != PITH_OK) {
         goto done;
     }

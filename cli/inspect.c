@@ -196,7 +196,8 @@ static void print_bert(pith_cli *cli, const pith_bert_config *config) {
 
 /* What is said and asked of decoders. */
 static void print_generation(pith_cli *cli, const pith_metadata *metadata) {
-    pith_cli_print(cli, "special tokens  beginning %d, end", metadata->bos);
+    pith_cli_print(cli, "special tokens  beginning %d%s, end", metadata->bos,
+                   metadata->vocab.add_bos ? " (in front of a text)" : "");
     for (size_t i = 0; i < metadata->n_eos; i++) {
         pith_cli_print(cli, " %d", metadata->eos[i]);
     }

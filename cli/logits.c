@@ -19,6 +19,7 @@ typedef struct logits_settings {
     pith_number layer;
     size_t chunk, context;
     pith_common_settings common;
+    size_t bos;
 } logits_settings;
 
 static const pith_operand operands[] = {
@@ -75,6 +76,7 @@ static const pith_option options[] = {
 
 static const pith_option_group groups[] = {
     {"Options", options, 0},
+    {"Beginning of --text", pith_bos_options, offsetof(logits_settings, bos)},
     {"Model", pith_common_options, offsetof(logits_settings, common)},
     {NULL, NULL, 0},
 };
@@ -233,10 +235,11 @@ static int run(pith_cli *cli, const void *arguments) {
     }
     if (status == PITH_OK) {
         e.model = model;
-        status = settings->tokens != NULL
-                     ? read_list(settings->tokens, &e.tokens, &e.n_tokens, &error)
-                     : pith_cli_tokenize_prompt(model, settings->text, strlen(settings->text),
-                                                false, &e.tokens, &e.n_tokens, &error);
+        status =
+            settings->tokens != NULL
+                ? read_list(settings->tokens, &e.tokens, &e.n_tokens, &error)
+                : pith_cli_tokenize_prompt(cli, model, settings->text, strlen(settings->text),
+                                           settings->bos, false, &e.tokens, &e.n_tokens, &error);
     }
     if (status == PITH_OK) {
         status = begin(&e, settings, &error);

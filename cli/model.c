@@ -11,6 +11,7 @@
 #define LOAD_SILENCE 0.5 /* seconds that opening a model may take before a bar appears */
 
 const char *const pith_kv_types[] = {"f32", "f16", "int8", NULL};
+const char *const pith_bos_choices[] = {"on", "off", "auto", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 
 _Static_assert(PITH_KV_F32 == 1 && PITH_KV_F16 == 2 && PITH_KV_INT8 == 3, "--kv is an index");
@@ -24,6 +25,17 @@ const pith_option pith_threads_options[] = {
      .low = 1,
      .high = PITH_MAX_THREADS,
      .help = "threads to use, by default one per usable CPU"},
+    {.name = NULL},
+};
+
+const pith_option pith_bos_options[] = {
+    {.name = "bos",
+     .kind = PITH_OPTION_CHOICE,
+     .argument = "WHEN",
+     .choices = pith_bos_choices,
+     .initial = "auto",
+     .help = "the beginning-of-text token in front of the text; auto puts around it what the "
+             "model's tokenizer does"},
     {.name = NULL},
 };
 
@@ -177,8 +189,17 @@ const pith_option pith_sampling_options[] = {
      .argument = "STR",
      .low = 1,
      .high = 256,
-     .help = "end before this text; may be given up to 16 times",
+     .help = "end before this text, or at the special token that is spelled so; may be given up to "
+             "16 times",
      .offset = offsetof(pith_sampling_settings, stops)},
+    {.name = "eos",
+     .kind = PITH_OPTION_TEXTS,
+     .argument = "TOKEN",
+     .low = 1,
+     .high = 512,
+     .help = "end at this token too, given by its id or as the vocabulary spells it; may be given "
+             "up to 16 times",
+     .offset = offsetof(pith_sampling_settings, eos)},
     {.name = "escapes",
      .letter = 'e',
      .kind = PITH_OPTION_FLAG,
@@ -279,16 +300,34 @@ pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t 
     }
 }
 
-pith_status pith_cli_tokenize_prompt(const pith_model *model, const char *text, size_t n_bytes,
-                                     bool special, int32_t **tokens, size_t *n_tokens,
-                                     pith_error *error) {
-    unsigned flags = PITH_TOKENIZE_BOS | (special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0);
+int32_t pith_cli_first_token(const pith_model *model, size_t bos) {
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    return bos == PITH_BOS_ON || (bos == PITH_BOS_AUTO && info.add_bos) ? info.bos : -1;
+}
+
+unsigned pith_cli_bos_flags(pith_cli *cli, const pith_model *model, size_t bos) {
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    bool encoder = strcmp(info.architecture, "bert") == 0; /* where the flags do not matter */
+    if (bos == PITH_BOS_ON && info.bos < 0 && !encoder) {
+        pith_cli_message(cli, "the model has no beginning-of-text token: --bos adds nothing");
+    }
+    return bos == PITH_BOS_ON     ? (unsigned)PITH_TOKENIZE_BOS
+           : bos == PITH_BOS_AUTO ? (unsigned)PITH_TOKENIZE_AUTO
+                                  : 0U;
+}
+
+pith_status pith_cli_tokenize_prompt(pith_cli *cli, const pith_model *model, const char *text,
+                                     size_t n_bytes, size_t bos, bool special, int32_t **tokens,
+                                     size_t *n_tokens, pith_error *error) {
+    unsigned flags =
+        pith_cli_bos_flags(cli, model, bos) | (special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0U);
     int32_t *ids = NULL;
     pith_status status = pith_cli_tokenize(model, text, n_bytes, flags, &ids, n_tokens, error);
     if (status == PITH_OK && *n_tokens == 0) {
         free(ids);
-        return pith_fail(error, PITH_ERROR_ARGUMENT,
-                         "the text is empty, and the model has no token to begin one with");
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "the text is empty, and no token begins it");
     }
     if (status == PITH_OK) {
         *tokens = ids;
@@ -296,8 +335,44 @@ pith_status pith_cli_tokenize_prompt(const pith_model *model, const char *text, 
     return status;
 }
 
-pith_status pith_cli_generation(const pith_sampling_settings *settings,
-                                pith_generate_params *params, pith_error *error) {
+/* A token by its id, when that is all digits, or by its spelling. */
+static pith_status find_token(const pith_model *model, const char *text, int32_t *out,
+                              pith_error *error) {
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    size_t n = strlen(text);
+    if (strspn(text, "0123456789") == n) {
+        unsigned long id = n < 10 ? strtoul(text, NULL, 10) : info.n_vocab;
+        if (id >= info.n_vocab) {
+            return pith_fail(error, PITH_ERROR_ARGUMENT,
+                             "--eos %s is outside the vocabulary of %zu tokens", text,
+                             info.n_vocab);
+        }
+        *out = (int32_t)id;
+        return PITH_OK;
+    }
+    for (size_t id = 0; id < info.n_vocab; id++) {
+        const char *spelling;
+        size_t n_bytes;
+        if (pith_token_text(model, (int32_t)id, &spelling, &n_bytes, NULL) == PITH_OK &&
+            n_bytes == n && memcmp(spelling, text, n) == 0) {
+            *out = (int32_t)id;
+            return PITH_OK;
+        }
+    }
+    return pith_fail(error, PITH_ERROR_ARGUMENT, "--eos: the vocabulary has no token \"%.60s\"",
+                     text);
+}
+
+pith_status pith_cli_generation(const pith_sampling_settings *settings, const pith_model *model,
+                                int32_t *eos /* [PITH_MAX_TEXTS] */, pith_generate_params *params,
+                                pith_error *error) {
+    for (size_t i = 0; i < settings->eos.n; i++) {
+        pith_status status = find_token(model, settings->eos.items[i], &eos[i], error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
     uint64_t seed = settings->seed.value;
     if (!settings->seed.given && getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
         return pith_fail(error, PITH_ERROR_IO, "no random seed: %s", strerror(errno));
@@ -319,6 +394,8 @@ pith_status pith_cli_generation(const pith_sampling_settings *settings,
         .stops = settings->stops.items,
         .n_stops = settings->stops.n,
         .speculate = settings->speculate,
+        .eos = eos,
+        .n_eos = settings->eos.n,
     };
     return PITH_OK;
 }

@@ -22,22 +22,27 @@ typedef struct pith_length_settings {
     size_t batch;
 } pith_length_settings;
 
+/* --bos: what stands in front of a text, for commands that evaluate one. */
+enum { PITH_BOS_ON = 1, PITH_BOS_OFF = 2, PITH_BOS_AUTO = 3 }; /* index + 1 of pith_bos_choices */
+
 /* --temp ... --stats: run and chat. */
 typedef struct pith_sampling_settings {
     double temperature, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty;
     size_t top_k, repeat_last_n;
     size_t max_tokens, speculate;
     pith_seed seed;
-    pith_texts stops;
+    pith_texts stops, eos;
     bool escapes, stats;
 } pith_sampling_settings;
 
 extern const char *const pith_kv_types[]; /* choices of --kv */
+extern const char *const pith_bos_choices[];
 
 extern const pith_option pith_common_options[];
 extern const pith_option pith_length_options[];
 extern const pith_option pith_sampling_options[];
 extern const pith_option pith_threads_options[]; /* a lone size_t */
+extern const pith_option pith_bos_options[];     /* a lone size_t: PITH_BOS_* */
 
 /* The options in the library's words; the log goes to standard error. */
 pith_model_options pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings);
@@ -57,17 +62,27 @@ pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t 
                               unsigned flags, int32_t **tokens, size_t *n_tokens,
                               pith_error *error);
 
-/* Encodes a text as the beginning of a context, as `pith run` does with its prompt: the model's
- * beginning-of-text token stands in front, if it has one. *tokens is malloc'ed and *n_tokens at
- * least 1. Errors: as pith_cli_tokenize, ARGUMENT (no token at all). */
-pith_status pith_cli_tokenize_prompt(const pith_model *model, const char *text, size_t n_bytes,
-                                     bool special, int32_t **tokens, size_t *n_tokens,
-                                     pith_error *error);
+/* What --bos asks of pith_tokenize: AUTO is what the tokenizer puts around a text, ON its
+ * beginning-of-text token alone, OFF nothing. With ON, a model without that token is named on
+ * standard error. */
+unsigned pith_cli_bos_flags(pith_cli *cli, const pith_model *model, size_t bos);
 
-/* Fills generation parameters; draws a seed from the system when none was given. `params` borrows
- * from `settings`. Errors: IO. */
-pith_status pith_cli_generation(const pith_sampling_settings *settings,
-                                pith_generate_params *params, pith_error *error);
+/* The token that begins a text under --bos, or -1. */
+int32_t pith_cli_first_token(const pith_model *model, size_t bos);
+
+/* Encodes a text as the beginning of a context, as `pith run` does with its prompt; `bos` is that
+ * of --bos. *tokens is malloc'ed and *n_tokens at least 1. Errors: as pith_cli_tokenize, ARGUMENT
+ * (no token at all). */
+pith_status pith_cli_tokenize_prompt(pith_cli *cli, const pith_model *model, const char *text,
+                                     size_t n_bytes, size_t bos, bool special, int32_t **tokens,
+                                     size_t *n_tokens, pith_error *error);
+
+/* Fills generation parameters; draws a seed from the system when none was given. Tokens that --eos
+ * names go to `eos`. `params` borrows from `settings` and `eos`. Errors: IO, ARGUMENT (no such
+ * token). */
+pith_status pith_cli_generation(const pith_sampling_settings *settings, const pith_model *model,
+                                int32_t *eos /* [PITH_MAX_TEXTS] */, pith_generate_params *params,
+                                pith_error *error);
 
 /* With --escapes: replaces the escapes in the stop strings and in `texts` [n], which are arguments
  * of the command (NULL ones are passed over). Errors: ARGUMENT. */

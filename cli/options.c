@@ -267,7 +267,9 @@ static pith_status suggest_choice(const pith_command *command, const char *value
 /* Sets the option; its value is `value`, or the next argument when that is NULL. */
 static pith_status take_option(parse_state *state, const pith_option *option, size_t offset,
                                const char *value, pith_error *error) {
-    if (value == NULL && option->kind != PITH_OPTION_FLAG) {
+    if (value == NULL && option->implied != NULL) {
+        value = option->implied;
+    } else if (value == NULL && option->kind != PITH_OPTION_FLAG) {
         if (state->next == state->argc) {
             return pith_fail(error, PITH_ERROR_ARGUMENT, "--%s needs a value: --%s %s",
                              option->name, option->name, option->argument);

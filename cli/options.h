@@ -44,6 +44,8 @@ typedef struct pith_option {
     double low, high;
     const char *const *choices; /* NULL-terminated */
     const char *initial;        /* the default, read as if given first; NULL: zero */
+    const char *implied;        /* CHOICE: the value of --name alone, any other needs a '='; NULL:
+                                   there must be one */
     const char *help;
     const char *hint; /* what to do, behind the message when the option is missing or its number is
                          out of range; NULL: nothing */

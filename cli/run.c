@@ -17,6 +17,7 @@ typedef struct run_settings {
     pith_sampling_settings sampling;
     pith_common_settings common;
     pith_length_settings length;
+    size_t bos;
 } run_settings;
 
 static const pith_operand operands[] = {
@@ -62,7 +63,7 @@ static const pith_option prompt_options[] = {
      .offset = offsetof(run_settings, special)},
     {.name = "ignore-eos",
      .kind = PITH_OPTION_FLAG,
-     .help = "go on after an end token",
+     .help = "go on after the model's end tokens, but not those of --eos",
      .offset = offsetof(run_settings, ignore_eos)},
     {.name = NULL},
 };
@@ -81,6 +82,7 @@ static const pith_option state_options[] = {
 
 static const pith_option_group groups[] = {
     {"Prompt", prompt_options, 0},
+    {"Beginning", pith_bos_options, offsetof(run_settings, bos)},
     {"Generation", pith_sampling_options, offsetof(run_settings, sampling)},
     {"Model", pith_common_options, offsetof(run_settings, common)},
     {"Session", pith_length_options, offsetof(run_settings, length)},
@@ -154,8 +156,9 @@ static pith_status read_prompt(pith_cli *cli, const pith_model *model, const run
         pith_cli_warn_crlf(cli, named ? settings->prompt_file : "standard input", text, n_bytes);
     }
     if (status == PITH_OK) {
-        status = pith_cli_tokenize_prompt(model, text != NULL ? text : "", n_bytes,
-                                          settings->special, tokens, n_tokens, error);
+        status =
+            pith_cli_tokenize_prompt(cli, model, text != NULL ? text : "", n_bytes, settings->bos,
+                                     settings->special, tokens, n_tokens, error);
     }
     free(file_text);
     return status;
@@ -200,9 +203,10 @@ static pith_status generate(pith_cli *cli, const pith_model *model, const run_se
     pith_session *session = NULL;
     size_t n_kept = 0;
     pith_generate_params params;
+    int32_t eos[PITH_MAX_TEXTS];
     text_sink sink = {.cli = cli};
     pith_usage usage;
-    pith_status status = pith_cli_generation(&settings->sampling, &params, error);
+    pith_status status = pith_cli_generation(&settings->sampling, model, eos, &params, error);
     params.ignore_eos = settings->ignore_eos;
     if (status == PITH_OK) {
         status = open_session(model, settings, tokens, n_tokens, &session, &n_kept, error);
@@ -285,8 +289,10 @@ const pith_command pith_command_run = {
     .summary = "generate text after a prompt",
     .description =
         "Writes the generated text to standard output as it comes; the prompt is not repeated. "
-        "The model's beginning-of-text token is put in front, so an empty prompt lets the model "
-        "begin by itself. Without PROMPT, --prompt, --file and --prefix the prompt is read from "
+        "What the model's tokenizer puts around a text (for Llama a beginning-of-text token in "
+        "front, for Qwen2 nothing) is put around the prompt; --bos decides otherwise. With a token "
+        "in front an empty prompt lets the model begin by itself. Without PROMPT, --prompt, --file "
+        "and --prefix the prompt is read from "
         "standard input, unless that is a terminal; one newline at its end is dropped.\n\n"
         "With --prefix and --suffix a Code Llama model writes what belongs between two files.",
     .example = "pith run tale.pith 'Once upon a time' -n 100\n"

@@ -11,7 +11,9 @@
 
 typedef struct tokenize_settings {
     const char *model;
-    bool json, pieces, bos, special;
+    bool json, pieces, special;
+    size_t bos;
+    unsigned flags; /* that --bos asks for, once the model is open */
     pith_common_settings common;
 } tokenize_settings;
 
@@ -33,8 +35,13 @@ static const pith_option tokenize_options[] = {
              "empty line after each text; with --json {\"ids\": [...], \"pieces\": [...]}",
      .offset = offsetof(tokenize_settings, pieces)},
     {.name = "bos",
-     .kind = PITH_OPTION_FLAG,
-     .help = "put the beginning-of-text token first, if the model has one",
+     .kind = PITH_OPTION_CHOICE,
+     .argument = "WHEN",
+     .choices = pith_bos_choices,
+     .initial = "off",
+     .implied = "on",
+     .help = "put the beginning-of-text token first, if the model has one; with --bos=auto what "
+             "'pith run' puts around a prompt",
      .offset = offsetof(tokenize_settings, bos)},
     {.name = "special",
      .kind = PITH_OPTION_FLAG,
@@ -185,8 +192,7 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
             n_bytes = pith_json_text_size(value);
         }
     }
-    unsigned flags = (settings->bos ? (unsigned)PITH_TOKENIZE_BOS : 0) |
-                     (settings->special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0);
+    unsigned flags = settings->flags | (settings->special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0U);
     int32_t *ids = NULL;
     size_t n_ids = 0;
     if (status == PITH_OK) {
@@ -285,7 +291,9 @@ typedef pith_status (*line_fn)(pith_cli *cli, const pith_model *model,
                                pith_error *error);
 
 /* `json`: the input is JSON Lines. */
-static int run_lines(pith_cli *cli, const tokenize_settings *settings, bool json, line_fn fn) {
+static int run_lines(pith_cli *cli, const tokenize_settings *given, bool json, line_fn fn) {
+    tokenize_settings opened = *given;
+    const tokenize_settings *settings = &opened;
     pith_error error;
     pith_model *model = NULL;
     pith_lines lines = {.data = NULL};
@@ -295,6 +303,7 @@ static int run_lines(pith_cli *cli, const tokenize_settings *settings, bool json
     pith_status status =
         pith_cli_open_model(cli, &settings->common, settings->model, true, &model, &error);
     if (status == PITH_OK) {
+        opened.flags = pith_cli_bos_flags(cli, model, settings->bos);
         pith_cli_await(cli, json ? "JSON Lines" : "texts, one a line");
     }
     while (status == PITH_OK && cli->output_error == 0) {

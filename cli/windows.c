@@ -8,18 +8,18 @@
 #include "cli/model.h"
 
 pith_status pith_windows_load(pith_cli *cli, pith_windows *out, const pith_model *model,
-                              const char *path, size_t length, size_t limit, pith_error *error) {
-    pith_model_info info;
+                              const char *path, size_t bos, size_t length, size_t limit,
+                              pith_error *error) {
     pith_windows windows = {.length = length};
     char *text = NULL;
     size_t n_bytes = 0;
-    pith_model_get_info(model, &info);
-    windows.bos = info.bos;
+    windows.bos = pith_cli_first_token(model, bos);
+    unsigned flags = pith_cli_bos_flags(cli, model, bos);
     pith_status status = pith_cli_read(path, &text, &n_bytes, error);
     if (status == PITH_OK) {
         pith_cli_warn_crlf(cli, path, text, n_bytes);
-        status =
-            pith_cli_tokenize(model, text, n_bytes, 0, &windows.tokens, &windows.n_tokens, error);
+        status = pith_cli_tokenize(model, text, n_bytes, flags, &windows.tokens, &windows.n_tokens,
+                                   error);
         if (status != PITH_OK) {
             pith_fail_in(error, status, "%s", path);
         }
@@ -27,6 +27,10 @@ pith_status pith_windows_load(pith_cli *cli, pith_windows *out, const pith_model
     free(text);
     if (status != PITH_OK) {
         return status;
+    }
+    if (windows.bos >= 0) { /* it begins every window, not only the text */
+        windows.n_tokens--;
+        memmove(windows.tokens, windows.tokens + 1, windows.n_tokens * sizeof *windows.tokens);
     }
     size_t first = windows.bos < 0 ? 1U : 0; /* the first target */
     if (windows.n_tokens <= first) {

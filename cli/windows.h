@@ -6,8 +6,8 @@
 
 /* Every token of the text is predicted exactly once (without a beginning-of-text token all but the
  * first). Window i holds `length` input tokens, the last one fewer, and as many targets: input j is
- * followed by target j. The first input of a window is the model's beginning-of-text token; when it
- * has none, the token before the first target. */
+ * followed by target j. The first input of a window is the token that begins a text; when there is
+ * none, the token before the first target. */
 typedef struct pith_windows {
     int32_t *tokens; /* [n_tokens] of the whole text */
     size_t n_tokens;
@@ -16,11 +16,12 @@ typedef struct pith_windows {
     size_t n; /* windows */
 } pith_windows;
 
-/* Reads and encodes the text in `path`, with a warning when it has Windows line endings. Windows
- * have `length` inputs; at most `limit` of them are used (0: all). Errors: IO, FORMAT (nothing to
- * predict), TEXT, MEMORY. */
+/* Reads and encodes the text in `path`, with a warning when it has Windows line endings; `bos` is
+ * that of --bos. Windows have `length` inputs; at most `limit` of them are used (0: all). Errors:
+ * IO, FORMAT (nothing to predict), TEXT, MEMORY. */
 pith_status pith_windows_load(pith_cli *cli, pith_windows *out, const pith_model *model,
-                              const char *path, size_t length, size_t limit, pith_error *error);
+                              const char *path, size_t bos, size_t length, size_t limit,
+                              pith_error *error);
 void pith_windows_release(pith_windows *windows);
 
 /* Inputs [length] of window i and its targets (borrowed); returns how many there are. */

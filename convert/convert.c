@@ -383,6 +383,17 @@ static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_erro
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
+/* The beginning-of-text token is the tokenizer's; the configuration's only where that does not
+ * speak of one. */
+static int32_t find_bos(const conversion *c) {
+    const pith_hf_tokenizer *t = &c->tokenizer;
+    if (c->config.architecture != PITH_ARCHITECTURE_LLAMA || !t->present) {
+        return c->config.bos;
+    }
+    int32_t bos = t->file.vocab.bos;
+    return bos >= 0 || t->no_bos ? bos : c->config.bos;
+}
+
 static pith_status write_metadata(const conversion *c, char **text, pith_error *error) {
     const char *chat_template = c->tokenizer.chat_template;
     pith_metadata metadata = {
@@ -392,7 +403,7 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         .head_type = c->head_type,
         .config = c->config.llama,
         .bert = c->config.bert,
-        .bos = c->config.bos,
+        .bos = find_bos(c),
         .n_eos = c->config.n_eos,
         .chat_format = chat_template != NULL ? pith_chat_recognise(chat_template) : NULL,
         .chat_template = chat_template,

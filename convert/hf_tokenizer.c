@@ -1,6 +1,7 @@
 /* Which tokenizer a checkpoint has, and what its configuration files add to it. */
 #include "convert/hf_tokenizer.h"
 
+#include "base/checked.h"
 #include "base/utf8.h"
 #include "convert/hf_json.h"
 #include "tokenizer/tokenizer.h"
@@ -130,11 +131,45 @@ static int32_t find_piece(const pith_vocab *vocab, const char *text, size_t n) {
     return -1;
 }
 
-/* The spelling of a special token: "bos_token" is a string, or an object with its content. */
-static pith_json find_spelling(const settings *s, const char *key) {
+/* What the classes of transformers assume where tokenizer_config.json has no such key. */
+typedef struct tokenizer_class {
+    const char *name; /* without "Fast" */
+    const char *bos, *eos;
+    bool adds; /* add_bos_token is true and add_eos_token false unless given: what the
+                  post-processor says does not matter */
+} tokenizer_class;
+
+static const tokenizer_class classes[] = {
+    {"LlamaTokenizer", "<s>", "</s>", true},
+    {"LLaMATokenizer", "<s>", "</s>", true}, /* of the first conversions */
+    {"CodeLlamaTokenizer", "<s>", "</s>", true},
+    {"GemmaTokenizer", "<bos>", "<eos>", true},
+    {"GPT2Tokenizer", "<|endoftext|>", "<|endoftext|>", false},
+    {"Qwen2Tokenizer", NULL, "<|endoftext|>", false},
+};
+
+/* The class that the configuration names, or one that assumes nothing. */
+static const tokenizer_class *find_class(const settings *s) {
+    static const tokenizer_class other = {"", NULL, NULL, false};
+    const char *name = pith_json_text(pith_json_get(s->config, "tokenizer_class"));
+    for (size_t i = 0; name != NULL && i < sizeof classes / sizeof classes[0]; i++) {
+        size_t n = strlen(classes[i].name);
+        if (strncmp(name, classes[i].name, n) == 0 &&
+            (name[n] == '\0' || strcmp(name + n, "Fast") == 0)) {
+            return &classes[i];
+        }
+    }
+    return &other;
+}
+
+/* The spelling of a special token: "bos_token" is a string, or an object with its content. *given
+ * when a file has the key at all: null means that there is none. */
+static pith_json find_spelling(const settings *s, const char *key, bool *given) {
     const pith_json objects[] = {s->config, s->map};
+    *given = false;
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
-        pith_json value = pith_hf_json_get(objects[i], key);
+        pith_json value = pith_json_get(objects[i], key);
+        *given = *given || value.at != NULL;
         if (pith_json_is(value, PITH_JSON_OBJECT)) {
             value = pith_json_get(value, "content");
         }
@@ -145,33 +180,70 @@ static pith_json find_spelling(const settings *s, const char *key) {
     return (pith_json){NULL};
 }
 
-/* A tokenizer.json does not say which of its tokens begins and which ends a text. */
-static void apply_special_tokens(pith_vocab *vocab, const settings *s, const pith_log *log) {
-    const struct {
-        const char *key;
-        int32_t *id;
-    } roles[] = {
-        {"bos_token", &vocab->bos},
-        {"eos_token", &vocab->eos},
-    };
-    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
-        pith_json spelling = find_spelling(s, roles[i].key);
-        const char *text = pith_json_text(spelling);
-        int32_t id = text != NULL ? find_piece(vocab, text, pith_json_text_size(spelling)) : -1;
-        if (id >= 0) {
-            *roles[i].id = id;
-        } else if (text != NULL) {
-            pith_log_write(log, PITH_LOG_WARNING, "%s: \"%.60s\" is not in the vocabulary",
-                           roles[i].key, text);
-        }
+/* Looks up "bos_token" or "eos_token"; `assumed` is the class's. *id stays where nothing is said.
+ */
+static void apply_special_token(const pith_vocab *vocab, const settings *s, const char *key,
+                                const char *assumed, const pith_log *log, int32_t *id, bool *none) {
+    bool given;
+    pith_json spelling = find_spelling(s, key, &given);
+    const char *text = pith_json_text(spelling);
+    size_t n = pith_json_text_size(spelling);
+    *none = given && text == NULL;
+    if (!given && assumed != NULL) {
+        text = assumed;
+        n = strlen(assumed);
+    }
+    int32_t found = text != NULL ? find_piece(vocab, text, n) : -1;
+    if (found >= 0) {
+        *id = found;
+    } else if (*none) {
+        *id = -1;
+    } else if (given) {
+        pith_log_write(log, PITH_LOG_WARNING, "%s: \"%.60s\" is not in the vocabulary", key, text);
     }
 }
 
-static pith_status apply_add_bos(pith_vocab *vocab, const settings *s, pith_error *error) {
-    if (pith_hf_json_get(s->config, "add_bos_token").at == NULL) {
-        return PITH_OK;
+/* A key of tokenizer_config.json that is true, false, null or absent; the last two leave *out. */
+static pith_status read_choice(const settings *s, const char *key, bool *given, bool *out,
+                               pith_error *error) {
+    *given = pith_hf_json_get(s->config, key).at != NULL;
+    return *given ? pith_hf_json_flag(s->config, key, config_name, out, error) : PITH_OK;
+}
+
+/* What stands around a text: add_bos_token and add_eos_token where they are given, else what the
+ * class assumes, else what the post-processor said, which `vocab` holds until now. The tokens are
+ * those that the configuration names; the post-processor's where it decides. */
+static pith_status apply_special_tokens(pith_hf_tokenizer *out, const settings *s,
+                                        const pith_log *log, pith_error *error) {
+    pith_vocab *vocab = &out->file.vocab;
+    const tokenizer_class *class = find_class(s);
+    const struct {
+        const char *token, *add, *assumed;
+        bool adds;
+        int32_t *id;
+        bool *flag;
+    } roles[] = {
+        {"bos_token", "add_bos_token", class->bos, true, &vocab->bos, &vocab->add_bos},
+        {"eos_token", "add_eos_token", class->eos, false, &vocab->eos, &vocab->add_eos},
+    };
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        bool given;
+        bool none;
+        int32_t around = *roles[i].flag ? *roles[i].id : -1;
+        pith_status status = read_choice(s, roles[i].add, &given, roles[i].flag, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        if (!given && class->adds) {
+            *roles[i].flag = roles[i].adds;
+        }
+        apply_special_token(vocab, s, roles[i].token, roles[i].assumed, log, roles[i].id, &none);
+        if (around >= 0 && *roles[i].flag && (*roles[i].id < 0 || (!given && !class->adds))) {
+            *roles[i].id = around;
+        }
+        out->no_bos = i == 0 ? none && *roles[i].id < 0 : out->no_bos;
     }
-    return pith_hf_json_flag(s->config, "add_bos_token", config_name, &vocab->add_bos, error);
+    return PITH_OK;
 }
 
 /* ---- WordPiece ------------------------------------------------------------------------------- */
@@ -211,10 +283,11 @@ static bool ends_with(const char *text, const char *ending) {
     return n >= m && strcmp(text + n - m, ending) == 0;
 }
 
-/* Opens the file at `path`, or what the directory has; *index is SIZE_MAX when there is nothing. */
+/* Opens the file at `path`, or what the directory has, tokenizer.json first, as AutoTokenizer does;
+ * *index is SIZE_MAX when there is nothing. */
 static pith_status open_tokenizer(pith_sources *sources, const char *path, size_t *index,
                                   pith_error *error) {
-    static const char *const names[] = {"tokenizer.model", "tokenizer.json", "vocab.txt"};
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt"};
     *index = SIZE_MAX;
     if (path != NULL) {
         return pith_sources_add_path(sources, path, index, error);
@@ -228,11 +301,37 @@ static pith_status open_tokenizer(pith_sources *sources, const char *path, size_
 }
 
 /* The tokens that the configuration declares beyond those of the vocabulary's own file. */
-static pith_status add_tokens(pith_hf_tokenizer *out, const settings *s, pith_error *error) {
+static pith_status add_tokens(pith_hf_tokenizer *out, const settings *s, bool json,
+                              pith_error *error) {
     if (s->config.at == NULL && s->added.at == NULL) {
         return PITH_OK;
     }
-    return pith_vocab_add_tokens(&out->file, s->config, s->added, config_name, error);
+    return json ? pith_vocab_add_missing_tokens(&out->file, s->config, s->added, config_name, error)
+                : pith_vocab_add_tokens(&out->file, s->config, s->added, config_name, error);
+}
+
+/* Where transformers' slow tokenizers put a space in front: with "legacy", which LlamaTokenizer
+ * assumes, before every stretch of text, else before the whole text alone. */
+static pith_status apply_legacy(pith_vocab *vocab, const settings *s, pith_error *error) {
+    const char *class = find_class(s)->name;
+    bool code = strcmp(class, "CodeLlamaTokenizer") == 0;
+    bool legacy = !code;
+    bool prefix = true;
+    pith_status status = PITH_OK;
+    if (!code && strcmp(class, "LlamaTokenizer") != 0 && strcmp(class, "LLaMATokenizer") != 0) {
+        return PITH_OK;
+    }
+    if (!code && pith_hf_json_get(s->config, "legacy").at != NULL) {
+        status = pith_hf_json_flag(s->config, "legacy", config_name, &legacy, error);
+    }
+    if (status == PITH_OK && !code && pith_hf_json_get(s->config, "add_prefix_space").at != NULL) {
+        status = pith_hf_json_flag(s->config, "add_prefix_space", config_name, &prefix, error);
+    }
+    if (status == PITH_OK && !legacy) {
+        vocab->add_dummy_prefix = prefix;
+        vocab->prefix_first_only = prefix;
+    }
+    return status;
 }
 
 static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *text, size_t size,
@@ -249,21 +348,61 @@ static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *
         status = pith_vocab_from_sentencepiece(&out->file, text, size, name, out->allocator, error);
     }
     out->present = status == PITH_OK;
-    if (status == PITH_OK && !json) {
-        status = add_tokens(out, s, error);
+    if (status == PITH_OK) {
+        status = add_tokens(out, s, json, error);
+    }
+    if (status == PITH_OK && vocab->kind == PITH_TOKENIZER_SENTENCEPIECE) {
+        status = apply_legacy(vocab, s, error);
     }
     /* WordPiece has its [CLS] and [SEP] already. */
     bool wordpiece = status == PITH_OK && vocab->kind == PITH_TOKENIZER_WORDPIECE;
     if (wordpiece) {
         status = apply_bert_config(vocab, s, json, log, error);
     }
-    if (status == PITH_OK && json && !wordpiece) {
-        apply_special_tokens(vocab, s, log);
-    }
     if (status == PITH_OK && !wordpiece) {
-        status = apply_add_bos(vocab, s, error);
+        status = apply_special_tokens(out, s, log, error);
     }
     return status == PITH_OK ? pith_vocab_check(vocab, name, error) : status;
+}
+
+/* Leaves out tokens that the embedding has no rows for. Special ones, which no text becomes unless
+ * it is asked for, are not missed; others could be produced and are refused. */
+static pith_status fit_vocab(pith_vocab *vocab, size_t vocab_size, const char *name,
+                             const pith_log *log, pith_error *error) {
+    if (vocab->n_pieces <= vocab_size) {
+        return PITH_OK;
+    }
+    for (size_t id = vocab_size; id < vocab->n_pieces; id++) {
+        if (vocab->types[id] != PITH_PIECE_CONTROL && vocab->types[id] != PITH_PIECE_UNUSED) {
+            return pith_fail(
+                error, PITH_ERROR_FORMAT,
+                "%s: %zu tokens, but vocab_size in config.json is %zu: text can become "
+                "token %zu, \"%.*s\", which has no row in the embedding",
+                name, vocab->n_pieces, vocab_size, id,
+                (int)pith_min_size(vocab->offsets[id + 1] - vocab->offsets[id], 60),
+                vocab->bytes + vocab->offsets[id]);
+        }
+    }
+    size_t n_merges = 0;
+    for (size_t i = 0; i < vocab->n_merges; i++) {
+        const uint32_t *merge = vocab->merges + 3 * i;
+        n_merges += merge[0] < vocab_size && merge[1] < vocab_size && merge[2] < vocab_size;
+    }
+    if (n_merges != vocab->n_merges) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: merges use tokens beyond vocab_size in config.json, %zu", name,
+                         vocab_size);
+    }
+    pith_log_write(log, PITH_LOG_WARNING,
+                   "%s: special tokens %zu to %zu have no row in the embedding and are left out",
+                   name, vocab_size, vocab->n_pieces - 1);
+    int32_t *const ids[] = {&vocab->bos, &vocab->eos, &vocab->unk};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        *ids[i] = *ids[i] >= 0 && (size_t)*ids[i] >= vocab_size ? -1 : *ids[i];
+    }
+    vocab->n_pieces = vocab_size;
+    vocab->n_bytes = vocab->offsets[vocab_size];
+    return pith_vocab_check(vocab, name, error);
 }
 
 static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, size_t index,
@@ -278,12 +417,17 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, siz
     }
     status = parse_vocab(out, s, text, size, name, log, error);
     pith_release(out->allocator, text);
-    if (status == PITH_OK && out->file.vocab.n_pieces > vocab_size) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: %zu tokens, but vocab_size in config.json is %zu", name,
-                         out->file.vocab.n_pieces, vocab_size);
+    if (status == PITH_ERROR_UNSUPPORTED && error != NULL && ends_with(name, ".json") &&
+        pith_sources_has(sources, "tokenizer.model")) {
+        char reason[sizeof error->message];
+        memcpy(reason, error->message, sizeof reason);
+        return pith_fail(
+            error, PITH_ERROR_UNSUPPORTED,
+            "%s; there is a tokenizer.model, too: --tokenizer %s/tokenizer.model reads "
+            "that, as transformers' slow tokenizer does",
+            reason, sources->directory);
     }
-    return status;
+    return status == PITH_OK ? fit_vocab(&out->file.vocab, vocab_size, name, log, error) : status;
 }
 
 pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources, const char *path,

@@ -12,6 +12,7 @@ typedef struct pith_hf_tokenizer {
     const pith_allocator *allocator;
     pith_vocab_file file;
     bool present;
+    bool no_bos;         /* the configuration says that there is no beginning-of-text token */
     char *chat_template; /* or NULL */
 } pith_hf_tokenizer;
 

@@ -11,14 +11,16 @@
 enum {
     MAX_STOPS = 16,
     MAX_STOP_BYTES = 256,
+    MAX_EOS = 64,
 };
 
 /* Text that came out of the decoder but may be the start of a stop string. */
 typedef struct stop_filter {
     const char *const *stops;
     size_t n_stops;
-    size_t longest; /* bytes of the longest stop string */
-    char *held;     /* [longest + pith_decode_max] */
+    size_t longest;            /* bytes of the longest stop string */
+    int32_t tokens[MAX_STOPS]; /* the special or added token of that spelling, -1: none */
+    char *held;                /* [longest + pith_decode_max] */
     size_t n_held;
 } stop_filter;
 
@@ -63,6 +65,16 @@ static size_t find_stop(const stop_filter *f) {
         }
     }
     return f->n_held;
+}
+
+/* True when the token's spelling is a stop string. */
+static bool is_stop_token(const stop_filter *f, int32_t token) {
+    for (size_t i = 0; i < f->n_stops; i++) {
+        if (f->tokens[i] == token) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Offset from which the held text could still become a stop string, or n_held. */
@@ -121,7 +133,24 @@ static void flush_text(generation *g, pith_finish *finish) {
 
 /* ---- The loop -------------------------------------------------------------------------------- */
 
-static pith_status check_params(const pith_generate_params *params, pith_error *error) {
+static pith_status check_eos(const pith_model *model, const pith_generate_params *params,
+                             pith_error *error) {
+    if (params->n_eos > MAX_EOS || (params->n_eos != 0 && params->eos == NULL)) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "%zu end tokens, at most %d", params->n_eos,
+                         MAX_EOS);
+    }
+    for (size_t i = 0; i < params->n_eos; i++) {
+        if (params->eos[i] < 0 || (size_t)params->eos[i] >= pith_model_vocab_size(model)) {
+            return pith_fail(error, PITH_ERROR_TOKEN,
+                             "end token %d is outside the vocabulary of %zu", (int)params->eos[i],
+                             pith_model_vocab_size(model));
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status check_params(const pith_model *model, const pith_generate_params *params,
+                                pith_error *error) {
     if (params->speculate > PITH_MAX_DRAFT) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "speculate is %zu, more than %d",
                          params->speculate, PITH_MAX_DRAFT);
@@ -137,7 +166,7 @@ static pith_status check_params(const pith_generate_params *params, pith_error *
                              "stop string %zu has %zu bytes, not 1 to %d", i, n, MAX_STOP_BYTES);
         }
     }
-    return PITH_OK;
+    return check_eos(model, params, error);
 }
 
 /* Room for the logits of drafts. All tokens of a draft and the one before it go in one pass, and
@@ -170,7 +199,9 @@ static pith_status begin(generation *g, pith_error *error) {
     f->stops = g->params->stops;
     f->n_stops = g->params->n_stops;
     for (size_t i = 0; i < f->n_stops; i++) {
-        f->longest = pith_max_size(f->longest, strlen(f->stops[i]));
+        size_t n = strlen(f->stops[i]);
+        f->longest = pith_max_size(f->longest, n);
+        f->tokens[i] = pith_tokenizer_find_added(model->tokenizer, f->stops[i], n);
     }
     size_t piece = pith_decode_max(model->tokenizer);
     g->piece = pith_allocate(&model->allocator, piece, 1);
@@ -229,11 +260,26 @@ static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, b
     return PITH_OK;
 }
 
-static bool is_end(const pith_model *model, int32_t token) {
-    for (size_t i = 0; i < model->n_eos; i++) {
-        if (model->eos[i] == token) {
+static bool is_among(const int32_t *tokens, size_t n, int32_t token) {
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] == token) {
             return true;
         }
+    }
+    return false;
+}
+
+/* True when the token ends the text; *finish says how. */
+static bool is_end(const generation *g, int32_t token, pith_finish *finish) {
+    const pith_model *model = g->session->model;
+    bool own = !g->params->ignore_eos && is_among(model->eos, model->n_eos, token);
+    if (own || is_among(g->params->eos, g->params->n_eos, token)) {
+        *finish = PITH_FINISH_EOS;
+        return true;
+    }
+    if (is_stop_token(&g->filter, token)) {
+        *finish = PITH_FINISH_STOP;
+        return true;
     }
     return false;
 }
@@ -296,8 +342,8 @@ static pith_status generate_tokens(generation *g, double started, pith_usage *us
         if (usage->generated_tokens == 0) {
             usage->prompt_seconds = seconds() - started;
         }
-        if (!g->params->ignore_eos && is_end(model, token)) {
-            usage->finish = PITH_FINISH_EOS;
+        if (is_end(g, token, &usage->finish)) {
+            flush_text(g, &usage->finish);
             return PITH_OK;
         }
         pith_sampler_accept(g->sampler, token);
@@ -308,10 +354,12 @@ static pith_status generate_tokens(generation *g, double started, pith_usage *us
         }
         if (usage->generated_tokens == g->params->max_tokens) {
             usage->finish = PITH_FINISH_LENGTH;
+            flush_text(g, &usage->finish);
             return PITH_OK;
         }
         if (g->session->n_tokens == g->session->n_context) {
             usage->finish = PITH_FINISH_CONTEXT;
+            flush_text(g, &usage->finish);
             return PITH_OK;
         }
         status = append(g, token, usage, error);
@@ -332,7 +380,7 @@ pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "the model has no tokenizer");
     }
     params = params != NULL ? params : &defaults;
-    pith_status status = check_params(params, error);
+    pith_status status = check_params(session->model, params, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -349,10 +397,6 @@ pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n
         used.prompt_seconds = seconds() - started;
     } else if (status == PITH_OK) {
         status = generate_tokens(&g, started, &used, error);
-        if (status == PITH_OK && used.finish != PITH_FINISH_STOP &&
-            used.finish != PITH_FINISH_STOPPED) {
-            flush_text(&g, &used.finish);
-        }
         used.generate_seconds = seconds() - started - used.prompt_seconds;
     }
     end(&g);

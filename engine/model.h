@@ -30,8 +30,10 @@ struct pith_model {
     struct pith_embed_cache *embed_cache;     /* an encoder's buffers between calls (embed.h) */
     struct pith_scratch_cache *scratch_cache; /* a decoder's (forward.h) */
 
-    pith_type type; /* of the linear layers */
-    int32_t bos;
+    pith_type type;                /* of the linear layers */
+    int32_t bos;                   /* the tokenizer's; config.json's where that has none; -1 */
+    int32_t tokenizer_eos;         /* what add_eos puts behind a text; -1: none */
+    bool add_bos, add_eos;         /* the tokenizer puts them around a text */
     int32_t eos[PITH_MAX_EOS + 1]; /* with room for <EOT> of infilling */
     size_t n_eos;
     const char *chat_format;

@@ -35,11 +35,18 @@ static bool is_encoder(const pith_model *model) {
 
 static pith_status encode_for_decoder(const pith_model *model, const char *text, size_t n_bytes,
                                       unsigned flags, pith_tokens *out, pith_error *error) {
-    if ((flags & PITH_TOKENIZE_BOS) != 0 && model->bos >= 0 && !pith_tokens_push(out, model->bos)) {
+    bool automatic = (flags & PITH_TOKENIZE_AUTO) != 0;
+    bool bos = (flags & PITH_TOKENIZE_BOS) != 0 ? model->bos >= 0 : automatic && model->add_bos;
+    if (bos && !pith_tokens_push(out, model->bos)) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
     }
     unsigned how = (flags & PITH_TOKENIZE_SPECIAL) != 0 ? PITH_ENCODE_SPECIAL : 0;
-    return pith_encode(model->tokenizer, text, n_bytes, how, out, error);
+    pith_status status = pith_encode(model->tokenizer, text, n_bytes, how, out, error);
+    if (status == PITH_OK && automatic && model->add_eos &&
+        !pith_tokens_push(out, model->tokenizer_eos)) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
+    }
+    return status;
 }
 
 pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_bytes, unsigned flags,

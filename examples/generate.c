@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
     bool good =
         argc == 3 && pith_model_open(&model, argv[1], NULL, &error) == PITH_OK &&
         pith_session_new(&session, model, NULL, &error) == PITH_OK &&
-        pith_tokenize(model, argv[2], strlen(argv[2]), PITH_TOKENIZE_BOS, tokens, 512, &n,
+        pith_tokenize(model, argv[2], strlen(argv[2]), PITH_TOKENIZE_AUTO, tokens, 512, &n,
                       &error) == PITH_OK &&
         pith_generate(session, tokens, n, &params, print_text, NULL, NULL, &error) == PITH_OK;
     if (good) {

@@ -67,7 +67,7 @@ static bool observe(const pith_model *model, pith_session *session, const char *
     bool good = w.rows != NULL && logits != NULL;
     if (good) {
         pith_session_observe(session, watch, &w);
-        good = pith_tokenize(model, text, strlen(text), PITH_TOKENIZE_BOS, tokens, MAX_TOKENS, &n,
+        good = pith_tokenize(model, text, strlen(text), PITH_TOKENIZE_AUTO, tokens, MAX_TOKENS, &n,
                              error) == PITH_OK &&
                pith_session_eval(session, tokens, n, error) == PITH_OK &&
                pith_logit_lens(model, w.rows, n_rows, logits, error) == PITH_OK;

@@ -7,7 +7,7 @@
         print(piece, end="", flush=True)
     session.rewind(0)
     with session.record("model.layers.3") as seen:
-        session.eval(model.tokenize("Once upon a time", bos=True))
+        session.eval(model.tokenize("Once upon a time", bos="auto"))
     lens = model.logit_lens(seen["model.layers.3"])             # [tokens, n_vocab]
     print(model.token_text(lens[-1].argmax()), session.logits().argmax())
     vectors = pith.Model("minilm.pith").embed(["a stone", "a rock"])     # [2, n_embd]
@@ -54,7 +54,7 @@ LOG_LEVELS = ("info", "warning")
 BLAS = ("auto", "on", "off")
 KV_TYPES = ("auto", "f32", "f16", "int8")
 FINISHES = ("eos", "stop", "length", "context", "stopped")
-TOKENIZE_BOS, TOKENIZE_SPECIAL = 1, 2
+TOKENIZE_BOS, TOKENIZE_SPECIAL, TOKENIZE_AUTO = 1, 2, 4
 
 _void = ctypes.c_void_p
 _text = ctypes.c_char_p
@@ -89,7 +89,7 @@ class ModelInfo(ctypes.Structure):
                 ("n_embd", _size), ("n_layers", _size), ("n_params", _size),
                 ("weight_bytes", _size), ("token_bytes", _size), ("n_threads", _size),
                 ("bos", _token), ("eos", _tokens), ("n_eos", _size), ("has_infill", _bool),
-                ("blas", _bool)]
+                ("blas", _bool), ("add_bos", _bool), ("add_eos", _bool)]
 
 
 class Message(ctypes.Structure):
@@ -109,7 +109,8 @@ class Sampling(ctypes.Structure):
 
 class GenerateParams(ctypes.Structure):
     _fields_ = [("sampling", Sampling), ("max_tokens", _size), ("stops", ctypes.POINTER(_text)),
-                ("n_stops", _size), ("ignore_eos", _bool), ("speculate", _size)]
+                ("n_stops", _size), ("ignore_eos", _bool), ("speculate", _size), ("eos", _tokens),
+                ("n_eos", _size)]
 
 
 class Usage(ctypes.Structure):
@@ -470,9 +471,11 @@ class Model(_Owner):
         return types.SimpleNamespace(**info)
 
     def tokenize(self, text, *, bos=False, special=False):
-        """The text's token ids."""
+        """The text's token ids. With bos="auto" what the tokenizer puts around a text is there too,
+        with True its beginning-of-text token alone."""
         data = _bytes(text)
-        flags = (TOKENIZE_BOS if bos else 0) | (TOKENIZE_SPECIAL if special else 0)
+        flags = TOKENIZE_AUTO if bos == "auto" else TOKENIZE_BOS if bos else 0
+        flags |= TOKENIZE_SPECIAL if special else 0
         return self._lib.tokens(self._lib.tokenize, self._c, data, len(data), flags)
 
     def detokenize(self, tokens):
@@ -704,19 +707,23 @@ class Session(_Owner):
             self.observe(function, *before)
             seen.update((name, np.concatenate(parts)) for name, parts in rows.items())
 
-    def generate(self, prompt, *, max_tokens=0, stop=(), ignore_eos=False, speculate=0, **sampling):
+    def generate(self, prompt, *, max_tokens=0, stop=(), ignore_eos=False, speculate=0, eos=(),
+                 **sampling):
         """A Generation: iterate over it for the text after the prompt. A prompt is a text, in
-        front of which comes the beginning-of-text token if the timeline is empty, or token ids.
-        Sampling settings are those of Model.sampler."""
+        around which comes what the tokenizer puts there if the timeline is empty, or token ids.
+        `eos` holds further end tokens. Sampling settings are those of Model.sampler."""
         begins = self.length == 0
         if isinstance(prompt, (str, bytes)):
-            prompt = self.model.tokenize(prompt, bos=begins)
+            prompt = self.model.tokenize(prompt, bos="auto" if begins else False)
         stops = [_string("a stop text", text)
                  for text in ((stop,) if isinstance(stop, (str, bytes)) else stop)]
         params = _fill(GenerateParams, {"max_tokens": max_tokens, "ignore_eos": ignore_eos,
                                         "speculate": speculate, "n_stops": len(stops)})
+        eos = _token_array(eos)
+        params.eos, params.n_eos = _data(eos), len(eos)
         params.sampling = _fill(Sampling, sampling)
         params.stops = (_text * len(stops))(*stops)
+        params.kept = eos  # which C only points at
         return Generation(self, _token_array(prompt), params)
 
 

@@ -7,7 +7,7 @@
  *     if (pith_session_new(&session, model, NULL, &error) != PITH_OK) ...
  *     int32_t tokens[64];
  *     size_t n;
- *     pith_tokenize(model, "Once upon a time", 16, PITH_TOKENIZE_BOS, tokens, 64, &n, &error);
+ *     pith_tokenize(model, "Once upon a time", 16, PITH_TOKENIZE_AUTO, tokens, 64, &n, &error);
  *     pith_session_eval(session, tokens, n, &error);
  *     const float *logits = pith_session_logits(session);     -- [vocab], valid until the next eval
  *     pith_session_free(session);
@@ -177,11 +177,14 @@ typedef struct pith_model_info {
     size_t weight_bytes; /* bytes of all weight tensors */
     size_t token_bytes;  /* weight bytes read to generate one token (embedding excluded) */
     size_t n_threads;
-    int32_t bos;        /* -1: none */
+    int32_t bos; /* the tokenizer's beginning-of-sequence token; the configuration's where the
+                    tokenizer does not speak of one; -1: none */
     const int32_t *eos; /* [n_eos] tokens that end a generation */
     size_t n_eos;
     bool has_infill; /* the tokenizer has Code Llama's <PRE>, <SUF>, <MID>, <EOT> */
     bool blas;       /* OpenBLAS is in use */
+    bool add_bos;    /* the tokenizer puts `bos` in front of a text (PITH_TOKENIZE_AUTO) */
+    bool add_eos;    /* it puts an end-of-sequence token behind it */
 } pith_model_info;
 
 /* Facts about an open model. Strings and arrays are owned by the model. */
@@ -190,8 +193,10 @@ PITH_API void pith_model_get_info(const pith_model *model, pith_model_info *out)
 /* ---- Text and tokens ------------------------------------------------------------------------- */
 
 enum {
-    PITH_TOKENIZE_BOS = 1,    /* put the beginning-of-sequence token first, if the model has one */
-    PITH_TOKENIZE_SPECIAL = 2 /* read special tokens written in the text ("</s>") as such */
+    PITH_TOKENIZE_BOS = 1,     /* put the beginning-of-sequence token first, if the model has one */
+    PITH_TOKENIZE_SPECIAL = 2, /* read special tokens written in the text ("</s>") as such */
+    PITH_TOKENIZE_AUTO = 4    /* put around the text what the tokenizer does: its BOS in front
+                                  (Llama), its EOS behind, or nothing (Qwen2); what a prompt needs */
 };
 
 /* Encodes `text` [n_bytes]. For an encoder the flags do not matter: [CLS] and [SEP] are always put
@@ -413,7 +418,7 @@ PITH_API pith_status pith_sample(pith_sampler *sampler, const float *logits, int
 
 typedef enum pith_finish {
     PITH_FINISH_EOS,     /* the model ended the text */
-    PITH_FINISH_STOP,    /* a stop string was found; the text ends before it */
+    PITH_FINISH_STOP,    /* a stop string, or its token, was found; the text ends before it */
     PITH_FINISH_LENGTH,  /* max_tokens reached */
     PITH_FINISH_CONTEXT, /* the context is full */
     PITH_FINISH_STOPPED  /* the callback asked to stop */
@@ -423,13 +428,17 @@ typedef enum pith_finish {
 typedef struct pith_generate_params {
     pith_sampling sampling;
     size_t max_tokens;        /* 0: until the context is full */
-    const char *const *stops; /* [n_stops] NUL-terminated stop strings, each 1..256 bytes */
+    const char *const *stops; /* [n_stops] NUL-terminated stop strings, each 1..256 bytes. One that
+                                 is the spelling of a special or added token ("<|im_end|>") stops
+                                 at that token too, which gives no text */
     size_t n_stops;           /* at most 16 */
-    bool ignore_eos;
+    bool ignore_eos;          /* go on after the model's own end tokens */
     size_t speculate; /* prompt-lookup decoding: most tokens drafted at a time, at most 16; 0: off.
                          Tokens that followed the last few before are evaluated together with the
                          next one; those the sampler chooses too cost nothing more. The text is the
                          same with any value; only speed differs, most where text repeats */
+    const int32_t *eos; /* [n_eos] further end tokens, which ignore_eos leaves as they are */
+    size_t n_eos;       /* at most 64 */
 } pith_generate_params;
 
 typedef struct pith_usage {
@@ -453,7 +462,7 @@ typedef bool (*pith_text_fn)(void *user, const char *text, size_t n_bytes);
  * The text continues the timeline's: a word that follows comes with its space in front, and the
  * penalties' window holds the timeline's last tokens, however they came to be evaluated. `on_text`
  * may be NULL. `usage` may be NULL; it is filled on success. A callback returning false is success
- * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY. */
+ * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY, TOKEN (params->eos). */
 PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n_prompt,
                                    const pith_generate_params *params, pith_text_fn on_text,
                                    void *user, pith_usage *usage, pith_error *error);

@@ -285,7 +285,7 @@ TEST(convert, records_hashes_of_sources_and_tensors) {
         "model-00002-of-00002.safetensors",
         "model.safetensors.index.json",
         "special_tokens_map.json",
-        "tokenizer.model",
+        "tokenizer.json",
         "tokenizer_config.json",
     };
     enum { N_NAMES = sizeof names / sizeof names[0] };

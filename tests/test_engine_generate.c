@@ -1,4 +1,5 @@
 /* Generation: limits, stop strings across tokens, callbacks, usage. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,101 @@ TEST(engine_generate, stop_strings_cut_exactly_across_tokens) {
     CHECK(usage.finish == PITH_FINISH_LENGTH && out.n == whole.n, "held-back text was lost");
     pith_model_free(model);
     CHECK_NO_LEAKS();
+}
+
+/* The tokens that greedy generation chooses after the prompt, [n]. */
+static void choose_greedily(const pith_model *model, int32_t *tokens, size_t n) {
+    pith_session *session = NULL;
+    pith_error error;
+    CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+    const pith_generate_params params = {.max_tokens = n + 1, .ignore_eos = true};
+    pith_status status = pith_generate(session, prompt, 4, &params, NULL, NULL, NULL, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    memcpy(tokens, pith_session_tokens(session) + 4, n * sizeof *tokens);
+    pith_session_free(session);
+}
+
+/* A special token gives no text, so a stop string of its spelling would never be seen in any. */
+TEST(engine_generate, the_spelling_of_a_special_token_stops_at_the_token) {
+    enum { N = 12 };
+    pith_model *model = open_tiny(NULL);
+    int32_t tokens[N];
+    choose_greedily(model, tokens, N);
+    size_t last = N - 1;
+    size_t first = 0; /* where that token comes for the first time */
+    while (tokens[first] != tokens[last]) {
+        first++;
+    }
+    uint8_t *type = (uint8_t *)&pith_tokenizer_vocab(model->tokenizer)->types[tokens[last]];
+    *type = PITH_PIECE_CONTROL; /* the file was read into memory, not mapped */
+    const char *text_of_it;
+    size_t n_bytes;
+    char spelling[64] = "";
+    pith_token_text(model, tokens[last], &text_of_it, &n_bytes, NULL);
+    memcpy(spelling, text_of_it, n_bytes);
+    text before = {0};
+    pith_generate_params params = {.max_tokens = first, .ignore_eos = true};
+    if (first > 0) {
+        generate(model, &params, &before);
+    }
+    const char *const stops[] = {"no such text", spelling};
+    char held[4200]; /* all the text may be the beginning of this one and is held back */
+    snprintf(held, sizeof held, "%s and more", before.bytes);
+    const char *const with_held[] = {spelling, held};
+    params = (pith_generate_params){.stops = stops, .n_stops = 2, .ignore_eos = true};
+    for (size_t speculate = 0; speculate <= 4; speculate += 4) {
+        text out = {0};
+        params.speculate = speculate;
+        pith_usage usage = generate(model, &params, &out);
+        CHECK(usage.finish == PITH_FINISH_STOP && usage.generated_tokens == first,
+              "finish %d after %zu tokens, expected %zu", (int)usage.finish, usage.generated_tokens,
+              first);
+        CHECK(strcmp(out.bytes, before.bytes) == 0, "\"%s\", expected \"%s\"", out.bytes,
+              before.bytes);
+    }
+    if (strlen(held) <= 256) {
+        text out = {0};
+        params = (pith_generate_params){.stops = with_held, .n_stops = 2};
+        pith_usage usage = generate(model, &params, &out);
+        CHECK(usage.finish == PITH_FINISH_STOP && strcmp(out.bytes, before.bytes) == 0,
+              "finish %d, \"%s\", expected \"%s\"", (int)usage.finish, out.bytes, before.bytes);
+    }
+    pith_model_free(model);
+}
+
+TEST(engine_generate, further_end_tokens_end_it_whatever_ignore_eos_says) {
+    enum { N = 6 };
+    pith_model *model = open_tiny(NULL);
+    int32_t tokens[N];
+    choose_greedily(model, tokens, N);
+    size_t first = 0;
+    while (tokens[first] != tokens[N - 1]) {
+        first++;
+    }
+    const int32_t eos[2] = {tokens[N - 1], 0};
+    for (int ignore = 0; ignore < 2; ignore++) {
+        text out = {0};
+        pith_generate_params params = {.ignore_eos = ignore != 0, .eos = eos, .n_eos = 2};
+        pith_usage usage = generate(model, &params, &out);
+        CHECK(usage.finish == PITH_FINISH_EOS && usage.generated_tokens <= first,
+              "finish %d after %zu tokens, expected %zu", (int)usage.finish, usage.generated_tokens,
+              first);
+    }
+    pith_session *session = NULL;
+    pith_error error;
+    CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+    const int32_t beyond[1] = {300};
+    pith_generate_params params = {.eos = beyond, .n_eos = 1};
+    CHECK(pith_generate(session, prompt, 4, &params, NULL, NULL, NULL, &error) ==
+                  PITH_ERROR_TOKEN &&
+              pith_session_length(session) == 0,
+          "token 300 of 300");
+    params = (pith_generate_params){.n_eos = 1};
+    CHECK(pith_generate(session, prompt, 4, &params, NULL, NULL, NULL, &error) ==
+              PITH_ERROR_ARGUMENT,
+          "no array");
+    pith_session_free(session);
+    pith_model_free(model);
 }
 
 TEST(engine_generate, the_callback_can_stop_it) {

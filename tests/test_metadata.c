@@ -177,10 +177,36 @@ TEST(metadata, reads_back_what_was_written) {
     CHECK_NO_LEAKS();
 }
 
+/* Files older than the key say it with prefix_first_only alone. */
+TEST(metadata, an_absent_prefix_unless_space_is_prefix_first_only) {
+    for (int unless = 0; unless < 2; unless++) {
+        for (int first = 0; first < 2; first++) {
+            pith_source sources[2];
+            pith_tensor_note notes[3];
+            pith_metadata m = full_metadata(sources, notes);
+            m.vocab.prefix_first_only = first != 0;
+            m.vocab.prefix_unless_space = unless != 0;
+            char *text = write_document(&m);
+            CHECK((strstr(text, "prefix_unless_space") != NULL) == (first != unless), "%s", text);
+            pith_metadata r;
+            pith_metadata_owner *owner;
+            CHECK(pith_metadata_read(&r, &owner, text, "m", &pith_malloc_allocator, NULL) ==
+                      PITH_OK,
+                  "not read");
+            CHECK(r.vocab.prefix_first_only == (first != 0) &&
+                      r.vocab.prefix_unless_space == (unless != 0),
+                  "first %d, unless %d", first, unless);
+            pith_metadata_free(owner);
+            free(text);
+        }
+    }
+}
+
 TEST(metadata, each_field_has_a_key_of_its_own) {
     /* Flip or change one field after the other: the text must change each time, differently. */
     static const size_t flags[] = {
         offsetof(pith_vocab, add_bos),
+        offsetof(pith_vocab, add_eos),
         offsetof(pith_vocab, add_dummy_prefix),
         offsetof(pith_vocab, remove_extra_whitespaces),
         offsetof(pith_vocab, escape_whitespaces),
@@ -305,7 +331,56 @@ static void refuse_changed(const char *section, const char *key, const char *val
 
 static bool is_optional(const char *key) {
     return strcmp(key, "chat_format") == 0 || strcmp(key, "chat_template") == 0 ||
-           strcmp(key, "pattern") == 0 || strcmp(key, "tokenizer") == 0;
+           strcmp(key, "pattern") == 0 || strcmp(key, "tokenizer") == 0 ||
+           strcmp(key, "add_eos") == 0;
+}
+
+TEST(metadata, steps_of_a_pre_tokenizer_survive) {
+    static const pith_step steps[] = {
+        {PITH_STEP_SPLIT, "\\p{N}{1,3}", PITH_SPLIT_ISOLATED, false},
+        {PITH_STEP_SPLIT, "[\xE4\xB8\x80-\xE9\xBE\xA5]+", PITH_SPLIT_REMOVED, true},
+        {PITH_STEP_SPLIT, "x", PITH_SPLIT_MERGED_WITH_PREVIOUS, false},
+        {PITH_STEP_SPLIT, "x", PITH_SPLIT_MERGED_WITH_NEXT, false},
+        {PITH_STEP_SPLIT, "x", PITH_SPLIT_CONTIGUOUS, false},
+        {.kind = PITH_STEP_SPACE},
+        {.kind = PITH_STEP_BYTES},
+    };
+    enum { N = sizeof steps / sizeof steps[0] };
+    pith_source sources[2];
+    pith_tensor_note notes[3];
+    pith_metadata m = full_metadata(sources, notes);
+    m.vocab.pattern = NULL;
+    m.vocab.steps = steps;
+    m.vocab.n_steps = N;
+    char *text = write_document(&m);
+    pith_metadata r;
+    pith_metadata_owner *owner;
+    pith_error error;
+    pith_status status = pith_metadata_read(&r, &owner, text, "m", &pith_malloc_allocator, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    CHECK(r.vocab.n_steps == N, "%zu steps", r.vocab.n_steps);
+    for (size_t i = 0; i < N; i++) {
+        const pith_step *a = &steps[i];
+        const pith_step *b = &r.vocab.steps[i];
+        CHECK(a->kind == b->kind && a->behavior == b->behavior && a->invert == b->invert &&
+                  same_text(a->pattern, b->pattern),
+              "step %zu", i);
+    }
+    pith_metadata_free(owner);
+    free(text);
+    static const char *const bad[] = {
+        "[]",
+        "{}",
+        "[1]",
+        "[{\"step\":\"jump\"}]",
+        "[{\"step\":\"split\",\"pattern\":\"a\"}]",
+        "[{\"step\":\"split\",\"pattern\":1,\"behavior\":\"removed\",\"invert\":false}]",
+        "[{\"step\":\"split\",\"pattern\":\"a\",\"behavior\":\"gone\",\"invert\":false}]",
+        "[{\"step\":\"split\",\"pattern\":\"a\",\"behavior\":\"removed\",\"invert\":0}]"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        refuse_changed("tokenizer", "pre_tokenizer", bad[i], PITH_ERROR_FORMAT, "pre_tokenizer");
+    }
+    CHECK_NO_LEAKS();
 }
 
 TEST(metadata, every_key_is_needed_and_has_its_type) {

@@ -396,36 +396,29 @@ TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
         {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":"
          "\"\\u2581\"}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "decoder"},
-        {"{\"pre_tokenizer\":{\"type\":\"Whitespace\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
-         "pre_tokenizer \"Whitespace\""},
+        {"{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "pre_tokenizer \"UnicodeScripts\""},
         {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":"
          "\"first\",\"split\":false}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "replacement"},
         {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\\u2581\",\"prepend_scheme\""
-         ":\"always\",\"split\":false}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "always"},
-        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\\u2581\",\"prepend_scheme\""
-         ":\"first\"}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "split"},
-        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Punctuation\"},"
+         ":\"often\",\"split\":false}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "prepend_scheme"},
+        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},"
          "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "Punctuation"},
+         PITH_ERROR_UNSUPPORTED, "ByteLevel twice"},
         {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
-         "\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Removed\"},{\"type\":\"ByteLevel\","
+         "\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Sometimes\"},{\"type\":\"ByteLevel\","
          "\"add_prefix_space\":false,\"use_regex\":false}]}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "Isolated"},
+         PITH_ERROR_UNSUPPORTED, "behavior"},
         {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
-         "\"pattern\":{\"String\":\"a\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\","
+         "\"pattern\":{\"String\":\"\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\","
          "\"add_prefix_space\":false,\"use_regex\":false}]}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "Regex"},
         {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
          "\"pattern\":{\"Regex\":\"\\\\h\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\","
          "\"add_prefix_space\":false,\"use_regex\":false}]}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "regular expression"},
-        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\"},"
-         "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}]},\"decoder\":{\"type\":"
-         "\"ByteLevel\"}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "add_prefix_space in a sequence"},
         {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "decoder"},
         {"{\"decoder\":{\"type\":\"BPEDecoder\"}," MODEL "}", PITH_ERROR_UNSUPPORTED, "BPEDecoder"},
@@ -433,8 +426,13 @@ TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
          "ByteFallback"},
         {"{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "Strip"},
-        {"{\"post_processor\":{\"type\":\"RobertaProcessing\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
-         "RobertaProcessing"},
+        {"{\"post_processor\":{\"type\":\"RobertaProcessing\"}," MODEL "}", PITH_ERROR_FORMAT,
+         "\"cls\" or \"sep\" has no id"},
+        {"{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\","
+         "\"cls\":[\"a\",0],\"sep\":[\"a\",0]},{\"type\":\"BertProcessing\"}]}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Sequence that adds tokens twice"},
+        {"{\"post_processor\":{\"type\":\"Somewhere\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "Somewhere"},
     };
     CHECK_JSON(cases);
 }

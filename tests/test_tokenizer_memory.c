@@ -96,6 +96,14 @@ static const char small_json[] =
     "\"model\":{\"type\":\"BPE\",\"unk_token\":\"a\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},"
     "\"merges\":[\"a b\"]}}";
 
+/* ... and one whose pre-tokenizer is kept as steps. */
+static const char steps_json[] =
+    "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":"
+    "{\"String\":\"-\"},\"behavior\":\"Contiguous\"},{\"type\":\"ByteLevel\"},{\"type\":\"Digits\"}"
+    "]},"
+    "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,"
+    "\"ab\":2},\"merges\":[\"a b\"]}}";
+
 TEST(tokenizer, parsing_survives_failing_allocations) {
     size_t size;
     char *data = test_read_file(test_root("golden/llama-gqa/tokenizer.model"), &size);
@@ -103,6 +111,7 @@ TEST(tokenizer, parsing_survives_failing_allocations) {
     check_attempts("model", parse_model, &model);
     check_attempts("added tokens", add_tokens, &model);
     check_attempts("json", parse_json, small_json);
+    check_attempts("steps", parse_json, steps_json);
     free(data);
 }
 
@@ -168,5 +177,8 @@ TEST(tokenizer, building_and_encoding_survive_failing_allocations) {
     test_tokenizer_close(&t);
     test_tokenizer_open_json(&t, small_json);
     check_tokenizer("byte-level", &t.file.vocab);
+    test_tokenizer_close(&t);
+    test_tokenizer_open_json(&t, steps_json);
+    check_tokenizer("steps", &t.file.vocab);
     test_tokenizer_close(&t);
 }

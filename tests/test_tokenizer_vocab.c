@@ -17,6 +17,7 @@ typedef struct small_vocab {
     uint8_t added[6];
     uint32_t merges[6];
     char pattern[5000];
+    pith_step steps[PITH_VOCAB_MAX_STEPS + 1];
     pith_vocab vocab;
 } small_vocab;
 
@@ -146,6 +147,40 @@ static void long_pattern(small_vocab *s) {
 static void pattern_not_utf8(small_vocab *s) {
     s->pattern[0] = (char)0xFF;
 }
+static void one_step(small_vocab *s, pith_step step) {
+    s->steps[0] = step;
+    s->vocab.steps = s->steps;
+    s->vocab.n_steps = 1;
+}
+static void steps_beside_a_pattern(small_vocab *s) {
+    one_step(s, (pith_step){.pattern = "a"});
+}
+static void steps_by_score(small_vocab *s) {
+    one_step(s, (pith_step){.pattern = "a"});
+}
+static void many_steps(small_vocab *s) {
+    for (size_t i = 0; i <= PITH_VOCAB_MAX_STEPS; i++) {
+        s->steps[i] = (pith_step){.pattern = "a"};
+    }
+    s->vocab.steps = s->steps;
+    s->vocab.n_steps = PITH_VOCAB_MAX_STEPS + 1;
+}
+static void step_unknown(small_vocab *s) {
+    one_step(s, (pith_step){.pattern = "a", .behavior = (pith_split_behavior)5});
+}
+static void step_without_pattern(small_vocab *s) {
+    one_step(s, (pith_step){.kind = PITH_STEP_SPLIT});
+}
+static void step_with_long_pattern(small_vocab *s) {
+    static char text[PITH_VOCAB_MAX_STEP_PATTERN + 2];
+    memset(text, 'a', sizeof text - 1);
+    one_step(s, (pith_step){.pattern = text});
+}
+static void step_after_bytes(small_vocab *s) {
+    one_step(s, (pith_step){.kind = PITH_STEP_BYTES});
+    s->steps[1] = (pith_step){.kind = PITH_STEP_SPACE};
+    s->vocab.n_steps = 2;
+}
 static void pattern_for_nothing(small_vocab *s) {
     s->vocab.pattern = s->pattern;
 }
@@ -189,6 +224,13 @@ TEST(tokenizer, the_check_names_what_is_wrong) {
         {long_pattern, BYTES, "pattern has over 4096 bytes"},
         {pattern_not_utf8, BYTES, "pattern is not UTF-8"},
         {pattern_for_nothing, LLAMA, "only byte-level BPE"},
+        {steps_beside_a_pattern, BYTES, "1 steps, where"},
+        {steps_by_score, SP, "1 steps, where"},
+        {many_steps, LLAMA, "33 steps, where at most 32"},
+        {step_unknown, LLAMA, "step 0 is not known"},
+        {step_without_pattern, LLAMA, "step 0 has no pattern"},
+        {step_with_long_pattern, LLAMA, "step 0 has over 32768 bytes"},
+        {step_after_bytes, LLAMA, "step 1 comes after"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         small_vocab s;

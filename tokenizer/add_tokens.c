@@ -5,6 +5,7 @@
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
+#include "tokenizer/tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ typedef struct declared {
     const char *text; /* in the JSON document */
     uint32_t n_bytes;
     uint8_t flags;
+    size_t id; /* as declared, before pith_vocab_add_missing_tokens gives it another */
 } declared;
 
 typedef struct laying {
@@ -23,10 +25,11 @@ typedef struct laying {
     const pith_vocab *vocab;
     declared *tokens; /* [n_tokens], of different ids */
     size_t n_tokens;
-    uint32_t *of_id; /* [end]: index + 1 of the declaration, 0: none */
-    size_t end;      /* the vocabulary and one id for each declaration: what lies beyond it leaves
-                        some id out */
-    size_t n;        /* pieces of the new vocabulary; `end` when an id lies beyond */
+    const pith_piece_table *known; /* of a tokenizer.json: spellings that have an id; else NULL */
+    uint32_t *of_id;               /* [end]: index + 1 of the declaration, 0: none */
+    size_t end; /* the vocabulary and one id for each declaration: what lies beyond it leaves
+                   some id out */
+    size_t n;   /* pieces of the new vocabulary; `end` when an id lies beyond */
 } laying;
 
 static pith_status no_memory(const laying *l) {
@@ -41,6 +44,11 @@ static pith_status declare(laying *l, size_t id, const char *text, size_t n, uin
     if (id >= PITH_VOCAB_MAX_PIECES) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: added token id %zu, the limit is %d",
                          l->name, id, PITH_VOCAB_MAX_PIECES - 1);
+    }
+    if (l->known != NULL) {
+        l->tokens[l->n_tokens] = (declared){text, (uint32_t)n, flags, id};
+        l->n_tokens += n > 0; /* transformers ignores an empty one */
+        return PITH_OK;
     }
     if (n == 0) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: added token %zu is empty", l->name, id);
@@ -57,7 +65,7 @@ static pith_status declare(laying *l, size_t id, const char *text, size_t n, uin
     }
     const declared *token = find_declared(l, id);
     if (token == NULL) {
-        l->tokens[l->n_tokens] = (declared){text, (uint32_t)n, flags};
+        l->tokens[l->n_tokens] = (declared){text, (uint32_t)n, flags, id};
         l->of_id[id] = (uint32_t)++l->n_tokens;
     } else if (token->n_bytes != n || memcmp(token->text, text, n) != 0) {
         return pith_fail(l->error, PITH_ERROR_FORMAT,
@@ -277,6 +285,79 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
     put_block(file, file->vocab.added, a.added);
     file->vocab = vocab;
     return PITH_OK;
+}
+
+/* ---- Beside a tokenizer.json ------------------------------------------------------------------
+ */
+
+static int compare_ids(const void *left, const void *right) {
+    const declared *a = left;
+    const declared *b = right;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+/* True when the token is one that tokenizer.json declares already. */
+static bool is_added(const pith_vocab *v, int32_t id) {
+    return v->added[id] != 0 || v->types[id] == PITH_PIECE_CONTROL ||
+           v->types[id] == PITH_PIECE_USER_DEFINED;
+}
+
+/* Gives the declared tokens the ids that transformers would. */
+static void assign_ids(laying *l) {
+    const pith_vocab *v = l->vocab;
+    /* Something normalises text before tokens are looked for. */
+    bool normalizes = v->nfc || v->kind == PITH_TOKENIZER_WORDPIECE ||
+                      (v->kind == PITH_TOKENIZER_LLAMA_BPE && !v->prefix_unless_space);
+    qsort(l->tokens, l->n_tokens, sizeof *l->tokens, compare_ids);
+    for (size_t i = 0; i < l->n_tokens; i++) {
+        declared *token = &l->tokens[i];
+        int32_t id = pith_piece_table_find(l->known, token->text, token->n_bytes);
+        bool twice = false; /* declared by both files */
+        for (size_t k = i; k > 0 && l->tokens[k - 1].id == token->id; k--) {
+            const declared *before = &l->tokens[k - 1];
+            twice = twice || (before->n_bytes == token->n_bytes &&
+                              memcmp(before->text, token->text, token->n_bytes) == 0);
+        }
+        if (twice || (id >= 0 && is_added(v, id))) {
+            continue;
+        }
+        size_t place = id >= 0 ? (size_t)id : l->n++;
+        if (!normalizes) {
+            token->flags &= (uint8_t)~PITH_ADDED_NORMALIZED;
+        }
+        if (id < 0 && v->kind == PITH_TOKENIZER_WORDPIECE) {
+            token->flags |= PITH_ADDED_BEYOND;
+        }
+        l->of_id[place] = (uint32_t)i + 1;
+    }
+}
+
+pith_status pith_vocab_add_missing_tokens(pith_vocab_file *file, pith_json config, pith_json added,
+                                          const char *name, pith_error *error) {
+    const pith_vocab *v = &file->vocab;
+    pith_piece_table known = {0};
+    laying l = {
+        .name = name,
+        .error = error,
+        .allocator = file->allocator,
+        .vocab = v,
+        .known = &known,
+        .end = v->n_pieces,
+        .n = v->n_pieces,
+    };
+    pith_status status = pith_piece_table_build(&known, v->bytes, v->offsets, v->types, v->n_pieces,
+                                                file->allocator, error);
+    if (status == PITH_OK) {
+        status = read_documents(&l, config, added);
+    }
+    if (status == PITH_OK) {
+        assign_ids(&l);
+        status = lay_over(&l, file, v->add_bos);
+    }
+    pith_release(l.allocator, known.slots);
+    pith_release(l.allocator, l.tokens);
+    pith_release(l.allocator, l.of_id);
+    return status;
 }
 
 pith_status pith_vocab_add_tokens(pith_vocab_file *file, pith_json config, pith_json added,

@@ -12,6 +12,7 @@ typedef struct encoding {
     unsigned flags;
     pith_merger merger;
     pith_split_walk walk;
+    pith_cutting cutting;
     pith_tokens *out;
     pith_error *error;
 } encoding;
@@ -55,7 +56,13 @@ static pith_status encode_pretoken(encoding *e, const char *text, size_t n) {
             return push(e, id);
         }
     }
-    return pith_merge(&e->merger, text, n, e->out, e->error);
+    return e->tokenizer->vocab.kind == PITH_TOKENIZER_BYTE_BPE
+               ? pith_merge(&e->merger, text, n, e->out, e->error)
+               : encode_words(e, text, n);
+}
+
+static pith_status take_piece(void *user, const char *text, size_t n) {
+    return encode_pretoken(user, text, n);
 }
 
 static pith_status encode_pretokens(encoding *e, const char *text, size_t n) {
@@ -83,11 +90,13 @@ static pith_status encode_plain(encoding *e, const char *text, size_t n) {
     if (e->tokenizer->vocab.kind == PITH_TOKENIZER_WORDPIECE) {
         return pith_wordpiece_encode(e->tokenizer, text, n, e->out, e->error);
     }
+    if (e->tokenizer->steps != NULL) {
+        return pith_steps_cut(&e->cutting, text, n);
+    }
     if (e->tokenizer->splitter != NULL) {
         return encode_pretokens(e, text, n);
     }
-    return e->tokenizer->vocab.kind == PITH_TOKENIZER_BYTE_BPE ? encode_pretoken(e, text, n)
-                                                               : encode_words(e, text, n);
+    return encode_pretoken(e, text, n);
 }
 
 /* Text without added tokens that are matched as given. */
@@ -117,13 +126,27 @@ static pith_status encode_stretch(encoding *e, const char *text, size_t n, bool 
     return status;
 }
 
+/* Transformers' slow tokenizers (legacy false) put the prefix in front before they look for added
+ * tokens, and take it back only in front of a special one. */
+static pith_status encode_lone_prefix(encoding *e, int32_t first) {
+    const pith_vocab *v = &e->tokenizer->vocab;
+    bool special = v->types[first] == PITH_PIECE_CONTROL || (v->added[first] & PITH_ADDED_SPECIAL);
+    if (v->kind != PITH_TOKENIZER_SENTENCEPIECE || !v->add_dummy_prefix || !v->prefix_first_only ||
+        v->prefix_unless_space || special || (e->flags & PITH_ENCODE_NO_PREFIX) != 0) {
+        return PITH_OK;
+    }
+    return encode_plain(e, PITH_SPACE_MARK, PITH_SPACE_MARK_BYTES);
+}
+
 static pith_status encode_text(encoding *e, const char *text, size_t n) {
     bool special = (e->flags & PITH_ENCODE_SPECIAL) != 0;
     size_t from = 0;
     pith_match match;
     while (
         pith_matcher_next(e->tokenizer, &e->tokenizer->as_given, text, n, from, special, &match)) {
-        pith_status status = encode_stretch(e, text + from, match.start - from, from == 0);
+        pith_status status = match.start == 0
+                                 ? encode_lone_prefix(e, match.id)
+                                 : encode_stretch(e, text + from, match.start - from, from == 0);
         if (status == PITH_OK) {
             status = push(e, match.id);
         }
@@ -191,8 +214,12 @@ pith_status pith_encode_enough(const pith_tokenizer *tokenizer, const char *text
         status = pith_fail(error, PITH_ERROR_MEMORY, "no memory to encode text");
     }
     if (status == PITH_OK) {
+        status = pith_steps_begin(&e.cutting, tokenizer, n_bytes, take_piece, &e, error);
+    }
+    if (status == PITH_OK) {
         status = encode_enough(&e, text, n_bytes, enough);
     }
+    pith_steps_end(&e.cutting);
     pith_split_end(&e.walk);
     pith_merger_release(&e.merger);
     return status;

@@ -7,15 +7,13 @@
 #include "base/checked.h"
 #include "base/status.h"
 #include "base/utf8.h"
-#include "tokenizer/tables.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/internal.h"
 
 #include <string.h>
 
 enum {
     MAX_FILE_BYTES = 256 << 20,
     MAX_GAPS = 1 << 16, /* ids without a token: every one costs memory, but no byte of the file */
-    N_ALPHABET = 324,   /* code points of the byte alphabet are all below */
 };
 
 static pith_status no_memory(const pith_hf *hf) {
@@ -157,54 +155,28 @@ static pith_status read_vocabulary(pith_hf *hf) {
 
 /* ---- The byte alphabet ----------------------------------------------------------------------- */
 
-/* The byte that each code point of the alphabet stands for, -1 for others: printable Latin-1
- * characters are themselves, the other bytes follow in order from U+0100. */
-static void fill_alphabet(int *byte_of /* [N_ALPHABET] */) {
-    int next = 256;
-    memset(byte_of, 0xFF, N_ALPHABET * sizeof *byte_of);
-    for (int byte = 0; byte < 256; byte++) {
-        bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte != 0xAD);
-        byte_of[printable ? byte : next++] = byte;
-    }
-}
-
-static bool is_in_alphabet(const int *byte_of, const char *text, size_t n) {
+static bool is_in_alphabet(const char *text, size_t n) {
     for (size_t i = 0; i < n; i += pith_utf8_length(text[i])) {
-        uint32_t code = pith_utf8_decode(text + i);
-        if (code >= N_ALPHABET || byte_of[code] < 0) {
+        if (pith_alphabet_byte(pith_utf8_decode(text + i)) < 0) {
             return false;
         }
     }
     return true;
 }
 
-/* Writes the bytes that text [n] in the alphabet means, and returns how many they are; `out` may be
- * `text` or before it. */
-static size_t decode_alphabet(const int *byte_of, const char *text, size_t n, char *out) {
-    size_t size = 0;
-    size_t length;
-    for (size_t i = 0; i < n; i += length) {
-        length = pith_utf8_length(text[i]);
-        out[size++] = (char)byte_of[pith_utf8_decode(text + i)];
-    }
-    return size;
-}
-
 /* Undoes the alphabet in all spellings, which move together. literal[id] is for pieces with
  * characters outside it, which stand for their own spelling so that no text can be merged to
  * them. */
 static void decode_spellings(pith_hf *hf, bool *literal) {
-    int byte_of[N_ALPHABET];
-    fill_alphabet(byte_of);
     size_t size = 0;
     for (size_t id = 0; id < hf->n_pieces; id++) {
         const char *text = hf->bytes + hf->offsets[id];
         size_t n = hf->offsets[id + 1] - hf->offsets[id];
         char *out = hf->bytes + size;
-        literal[id] = hf->types[id] != PITH_PIECE_NORMAL || !is_in_alphabet(byte_of, text, n);
+        literal[id] = hf->types[id] != PITH_PIECE_NORMAL || !is_in_alphabet(text, n);
         hf->offsets[id] = (uint32_t)size;
         if (!literal[id]) {
-            n = decode_alphabet(byte_of, text, n, out);
+            n = pith_alphabet_decode(text, n, out);
         } else if (n > 0) {
             memmove(out, text, n);
         }
@@ -481,7 +453,8 @@ static pith_status finish(pith_hf *hf, pith_vocab_file *file) {
     *file = (pith_vocab_file){
         .vocab = hf->settings,
         .allocator = hf->allocator,
-        .blocks = {hf->bytes, hf->offsets, hf->merges, hf->types, hf->added, hf->pattern.data},
+        .blocks = {hf->bytes, hf->offsets, hf->merges, hf->types, hf->added, hf->pattern.data,
+                   hf->steps, hf->step_texts.data},
     };
     pith_vocab *v = &file->vocab;
     v->n_pieces = hf->n_pieces;
@@ -493,6 +466,15 @@ static pith_status finish(pith_hf *hf, pith_vocab_file *file) {
     v->merges = hf->merges;
     v->n_merges = hf->n_merges;
     v->pattern = hf->pattern.size > 0 ? hf->pattern.data : NULL;
+    v->steps = hf->steps;
+    v->n_steps = hf->n_steps;
+    const char *text = hf->step_texts.data;
+    for (size_t i = 0; i < hf->n_steps; i++) {
+        if (hf->steps[i].kind == PITH_STEP_SPLIT) {
+            hf->steps[i].pattern = text;
+            text += strlen(text) + 1;
+        }
+    }
     return pith_vocab_check(v, hf->name, hf->error);
 }
 
@@ -527,11 +509,12 @@ static pith_status read_document(pith_hf *hf, pith_json document) {
 }
 
 static void release_arrays(pith_hf *hf) {
-    void *const blocks[] = {hf->bytes, hf->offsets, hf->merges, hf->types, hf->added};
+    void *const blocks[] = {hf->bytes, hf->offsets, hf->merges, hf->types, hf->added, hf->steps};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         pith_release(hf->allocator, blocks[i]);
     }
     pith_bytes_release(&hf->pattern);
+    pith_bytes_release(&hf->step_texts);
 }
 
 pith_status pith_vocab_from_json(pith_vocab_file *out, char *text, size_t size, const char *name,
@@ -547,6 +530,7 @@ pith_status pith_vocab_from_json(pith_vocab_file *out, char *text, size_t size, 
         .settings = {.bos = -1, .eos = -1, .unk = -1},
     };
     pith_bytes_init(&hf.pattern, hf.allocator);
+    pith_bytes_init(&hf.step_texts, hf.allocator);
     pith_json document;
     pith_status status =
         pith_json_read(&document, text, size, PITH_JSON_PYTHON, name, hf.allocator, error);

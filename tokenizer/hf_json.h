@@ -28,6 +28,9 @@ typedef struct pith_hf {
     pith_vocab settings; /* kind and settings; arrays come last */
     bool has_normalizer; /* so that `normalized` of an added token means something */
     pith_bytes pattern;  /* empty: none */
+    pith_step *steps;    /* [n_steps], their patterns one after the other in step_texts */
+    size_t n_steps;
+    pith_bytes step_texts;
 
     size_t n_pieces;
     uint32_t *offsets; /* [n_pieces + 1] into bytes */
@@ -45,7 +48,7 @@ void pith_hf_find_parts(pith_hf *hf, pith_json document);
  * Errors: FORMAT, MEMORY, UNSUPPORTED by name. */
 pith_status pith_hf_read_kind(pith_hf *hf);
 pith_status pith_hf_read_normalizer(pith_hf *hf);
-pith_status pith_hf_read_pre_tokenizer(pith_hf *hf);
+pith_status pith_hf_read_pre_tokenizer(pith_hf *hf); /* hf_json_pre.c */
 pith_status pith_hf_read_decoder(pith_hf *hf);
 pith_status pith_hf_read_post_processor(pith_hf *hf);
 

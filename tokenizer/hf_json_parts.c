@@ -1,23 +1,15 @@
-/* The pipeline around the model in a Hugging Face tokenizer.json: normalizer, pre_tokenizer,
- * post_processor, decoder (https://huggingface.co/docs/tokenizers/components). The combinations
- * that Llama, GPT-2, Llama 3 and Qwen2 use are recognised; whatever else would change ids or text
- * is refused by name. */
+/* The pipeline around the model in a Hugging Face tokenizer.json: normalizer, post_processor,
+ * decoder (https://huggingface.co/docs/tokenizers/components); hf_json_pre.c has the pre_tokenizer.
+ * The combinations that Llama, GPT-2, Llama 3 and Qwen2 use are recognised; whatever else would
+ * change ids or text is refused by name. */
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
+#include "tokenizer/internal.h"
 
 #include <string.h>
 
-#define MARK "\xE2\x96\x81" /* U+2581 */
-
-/* The pattern of ByteLevel with use_regex (Radford et al. 2019, section 2.2, as released). */
-#define GPT2_PATTERN \
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-
-/* The same behind a pre-tokenizer that isolates digits: numbers are gone, and the end of a stretch
- * between them counts as the end of the text. */
-#define GPT2_BESIDE_DIGITS \
-    "|'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?![^\\s\\p{N}])|\\s+"
+#define MARK PITH_SPACE_MARK
 
 pith_status pith_hf_unsupported(const pith_hf *hf, const char *section, const char *what) {
     return pith_fail(hf->error, PITH_ERROR_UNSUPPORTED, "%s: %s \"%.60s\" is not supported",
@@ -59,12 +51,6 @@ pith_status pith_hf_flags(pith_json token, const char *name, uint8_t *out, pith_
     }
     *out = all;
     return PITH_OK;
-}
-
-/* A flag of one step of the pipeline. */
-static pith_status read_bool(const pith_hf *hf, pith_json step, const char *key, bool fallback,
-                             bool *out) {
-    return pith_hf_bool(pith_json_get(step, key), key, fallback, hf->name, out, hf->error);
 }
 
 bool pith_hf_is_number(pith_json value, int64_t number) {
@@ -210,120 +196,6 @@ pith_status pith_hf_read_normalizer(pith_hf *hf) {
     return PITH_OK;
 }
 
-/* ---- Pre-tokenizer --------------------------------------------------------------------------- */
-
-static pith_status read_metaspace(pith_hf *hf, pith_json step) {
-    bool prefix;
-    bool split;
-    pith_status status = read_bool(hf, step, "add_prefix_space", true, &prefix);
-    if (status == PITH_OK) {
-        status = read_bool(hf, step, "split", true, &split);
-    }
-    if (status != PITH_OK) {
-        return status;
-    }
-    pith_json scheme = pith_json_get(step, "prepend_scheme");
-    bool never = pith_json_is_text(scheme, "never") || !prefix;
-    if (!pith_json_is_text(pith_json_get(step, "replacement"), MARK)) {
-        return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace with another replacement");
-    }
-    if (!never && !pith_json_is_text(scheme, "first")) {
-        return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace with prepend_scheme always");
-    }
-    if (split) {
-        return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace with split");
-    }
-    if (hf->has_normalizer) {
-        return pith_hf_unsupported(hf, "pre_tokenizer", "Metaspace after a normalizer");
-    }
-    hf->settings.escape_whitespaces = true;
-    hf->settings.add_dummy_prefix = !never;
-    hf->settings.prefix_first_only = !never;
-    return PITH_OK;
-}
-
-static pith_status add_pattern(pith_hf *hf, const char *regex, size_t n) {
-    return pith_pattern_translate(regex, n, hf->name, &hf->pattern, hf->error);
-}
-
-static pith_status read_split(pith_hf *hf, pith_json step) {
-    pith_json regex = pith_json_get(pith_json_get(step, "pattern"), "Regex");
-    bool invert;
-    pith_status status = read_bool(hf, step, "invert", false, &invert);
-    if (status != PITH_OK) {
-        return status;
-    }
-    if (!pith_json_is(regex, PITH_JSON_STRING)) {
-        return pith_hf_unsupported(hf, "pre_tokenizer", "Split by something else than a Regex");
-    }
-    if (invert || !pith_json_is_text(pith_json_get(step, "behavior"), "Isolated")) {
-        return pith_hf_unsupported(hf, "pre_tokenizer",
-                                   "Split with a behavior other than Isolated");
-    }
-    return add_pattern(hf, pith_json_text(regex), pith_json_text_size(regex));
-}
-
-/* ByteLevel, alone or behind one step that has (`first`) already cut the text. */
-static pith_status read_byte_level(pith_hf *hf, pith_json step, pith_json first) {
-    bool use_regex;
-    bool prefix;
-    pith_status status = read_bool(hf, step, "use_regex", true, &use_regex);
-    if (status == PITH_OK) {
-        status = read_bool(hf, step, "add_prefix_space", true, &prefix);
-    }
-    if (status != PITH_OK) {
-        return status;
-    }
-    if (prefix && (first.at != NULL || hf->has_normalizer)) {
-        return pith_hf_unsupported(hf, "pre_tokenizer",
-                                   "ByteLevel with add_prefix_space in a sequence");
-    }
-    hf->settings.add_prefix_space = prefix;
-    if (first.at == NULL) {
-        return use_regex ? add_pattern(hf, GPT2_PATTERN, strlen(GPT2_PATTERN)) : PITH_OK;
-    }
-    if (pith_hf_has_type(first, "Split") && !use_regex) {
-        return read_split(hf, first);
-    }
-    if (!pith_hf_has_type(first, "Digits") || !use_regex) {
-        return pith_hf_unsupported(hf, "pre_tokenizer", pith_hf_type_of(first));
-    }
-    bool individual;
-    status = read_bool(hf, first, "individual_digits", false, &individual);
-    if (status != PITH_OK) {
-        return status;
-    }
-    const char *digits = individual ? "\\p{N}" : "\\p{N}+";
-    status = add_pattern(hf, digits, strlen(digits));
-    return status == PITH_OK ? add_pattern(hf, GPT2_BESIDE_DIGITS, strlen(GPT2_BESIDE_DIGITS))
-                             : status;
-}
-
-pith_status pith_hf_read_pre_tokenizer(pith_hf *hf) {
-    pith_hf_steps all = pith_hf_steps_of(hf->root.pre_tokenizer, "pretokenizers");
-    pith_json steps[3];
-    size_t n = 0;
-    while (n < 3 && pith_hf_next_step(&all)) {
-        steps[n++] = all.step;
-    }
-    if (n == 3) {
-        return pith_hf_unsupported(hf, "pre_tokenizer", "Sequence of more than two");
-    }
-    if (n == 0) {
-        return PITH_OK;
-    }
-    pith_json last = steps[n - 1];
-    pith_json first = n == 2 ? steps[0] : (pith_json){NULL};
-    if (pith_hf_has_type(last, "ByteLevel")) {
-        return read_byte_level(hf, last, first);
-    }
-    if (first.at == NULL && pith_hf_has_type(last, "Metaspace")) {
-        return read_metaspace(hf, last);
-    }
-    return pith_hf_unsupported(hf, "pre_tokenizer",
-                               pith_hf_type_of(first.at != NULL ? first : last));
-}
-
 /* ---- Decoder --------------------------------------------------------------------------------- */
 
 /* The decoder has to undo exactly what the encoder did, for that is what pith's decoder does. */
@@ -341,6 +213,11 @@ static pith_status check_llama_decoder(pith_hf *hf, bool replace, bool bytes, bo
     return PITH_OK;
 }
 
+static bool is_false(pith_json value) {
+    bool flag = true;
+    return pith_json_bool(value, &flag) && !flag;
+}
+
 pith_status pith_hf_read_decoder(pith_hf *hf) {
     bool bytewise = hf->settings.kind == PITH_TOKENIZER_BYTE_BPE;
     bool replace = false;
@@ -354,6 +231,11 @@ pith_status pith_hf_read_decoder(pith_hf *hf) {
             byte_level = true;
         } else if (!bytewise && is_space_replacement(step, true)) {
             replace = true;
+        } else if (!bytewise && pith_hf_has_type(step, "Metaspace") &&
+                   pith_json_is_text(pith_json_get(step, "replacement"), MARK)) {
+            replace = true;
+            strip = !pith_json_is_text(pith_json_get(step, "prepend_scheme"), "never") &&
+                    !is_false(pith_json_get(step, "add_prefix_space"));
         } else if (!bytewise && pith_hf_has_type(step, "ByteFallback")) {
             bytes = true;
         } else if (!bytewise && pith_hf_has_type(step, "Strip") &&
@@ -397,7 +279,8 @@ pith_status pith_hf_template_id(const pith_hf *hf, pith_json template, pith_json
     return PITH_OK;
 }
 
-/* "single": tokens around the text; one in front is bos, one behind is eos. */
+/* "single": tokens around the text; one in front is bos, one behind is eos. Together with another
+ * step that adds tokens it would be more than one. */
 static pith_status read_template(pith_hf *hf, pith_json template) {
     pith_json_walk walk = pith_json_begin(pith_hf_array(pith_json_get(template, "single")));
     bool text_seen = false;
@@ -425,21 +308,41 @@ static pith_status read_template(pith_hf *hf, pith_json template) {
         return pith_hf_malformed(hf, "post_processor", "a template without a sequence");
     }
     hf->settings.add_bos = n_before == 1;
+    hf->settings.add_eos = n_after == 1;
+    return PITH_OK;
+}
+
+/* BertProcessing and RobertaProcessing: "cls" and "sep" are ["</s>", 2]. */
+static pith_status read_cls_and_sep(pith_hf *hf, pith_json step) {
+    if (!pith_hf_read_id(hf, pith_json_at(pith_json_get(step, "cls"), 1), &hf->settings.bos) ||
+        !pith_hf_read_id(hf, pith_json_at(pith_json_get(step, "sep"), 1), &hf->settings.eos)) {
+        return pith_hf_malformed(hf, "post_processor",
+                                 "\"cls\" or \"sep\" has no id in the vocabulary");
+    }
+    hf->settings.add_bos = true;
+    hf->settings.add_eos = true;
     return PITH_OK;
 }
 
 pith_status pith_hf_read_post_processor(pith_hf *hf) {
     pith_hf_steps steps = pith_hf_steps_of(hf->root.post_processor, "processors");
-    while (pith_hf_next_step(&steps)) {
+    bool added = false;
+    pith_status status = PITH_OK;
+    while (status == PITH_OK && pith_hf_next_step(&steps)) {
         pith_json step = steps.step;
-        if (pith_hf_has_type(step, "TemplateProcessing")) {
-            pith_status status = read_template(hf, step);
-            if (status != PITH_OK) {
-                return status;
-            }
-        } else if (!pith_hf_has_type(step, "ByteLevel")) { /* which only moves offsets */
+        bool template = pith_hf_has_type(step, "TemplateProcessing");
+        if (pith_hf_has_type(step, "ByteLevel")) {
+            continue; /* it only moves offsets */
+        }
+        if (!template && !pith_hf_has_type(step, "BertProcessing") &&
+            !pith_hf_has_type(step, "RobertaProcessing")) {
             return pith_hf_unsupported(hf, "post_processor", pith_hf_type_of(step));
         }
+        if (added) {
+            return pith_hf_unsupported(hf, "post_processor", "Sequence that adds tokens twice");
+        }
+        added = true;
+        status = template ? read_template(hf, step) : read_cls_and_sep(hf, step);
     }
-    return PITH_OK;
+    return status;
 }

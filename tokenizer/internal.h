@@ -3,6 +3,7 @@
  *     normalize.c  the rest gets its prefix, its U+2581 for spaces, its NFC
  *     added.c      once more, for tokens that are matched in normalised text
  *     split.c      byte-level BPE: cut into pre-tokens by the pattern
+ *     steps.c      ... or by several steps, one after the other
  *     merge.c      characters or bytes are joined to pieces
  * and encode.c walks through them. For WordPiece the second step is bert_normalize.c, and the last
  * two are wordpiece.c. */
@@ -84,6 +85,9 @@ pith_status pith_splitter_new(pith_splitter **out, const char *pattern,
                               const pith_allocator *allocator, pith_error *error);
 void pith_splitter_free(pith_splitter *splitter);
 
+/* True when the pattern can match no characters at all. */
+bool pith_splitter_matches_empty(const pith_splitter *splitter);
+
 /* One walk over one text. */
 typedef struct pith_split_walk {
     const pith_splitter *splitter;
@@ -99,6 +103,54 @@ void pith_split_end(pith_split_walk *walk);
  * Errors: TEXT (the pattern ran into its limits), MEMORY. */
 pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_t n_bytes,
                             size_t from, size_t *start, size_t *end, pith_error *error);
+
+/* The same, but a match may be empty, and *start is SIZE_MAX when there is none. */
+pith_status pith_split_find(const pith_split_walk *walk, const char *text, size_t n_bytes,
+                            size_t from, size_t *start, size_t *end, pith_error *error);
+
+/* ---- alphabet.c ------------------------------------------------------------------------------ */
+
+enum { PITH_ALPHABET_BYTES = 2 }; /* of the longest character */
+
+/* The byte that a character of the alphabet stands for; -1: it is none. */
+int pith_alphabet_byte(uint32_t code);
+
+/* Spells bytes [n] in the alphabet, out: [n * PITH_ALPHABET_BYTES]; returns the length. */
+size_t pith_alphabet_encode(const char *text, size_t n, char *out);
+
+/* Writes the bytes that text [n] in the alphabet means, and returns how many they are; `out` may be
+ * `text` or before it. */
+size_t pith_alphabet_decode(const char *text, size_t n, char *out);
+
+/* ---- steps.c: pre-tokenizers of several steps ------------------------------------------------ */
+
+/* Compiles the steps' patterns; *out [n] is for pith_steps_free, also on failure when it was set.
+ * Errors: FORMAT, MEMORY. */
+pith_status pith_steps_new(pith_splitter ***out, const pith_step *steps, size_t n,
+                           const pith_allocator *allocator, pith_error *error);
+void pith_steps_free(pith_splitter **splitters, size_t n, const pith_allocator *allocator);
+
+/* Receives a pre-token. */
+typedef pith_status (*pith_piece_fn)(void *user, const char *text, size_t n_bytes);
+
+/* Pre-tokenization of one text. */
+typedef struct pith_cutting {
+    const pith_tokenizer *tokenizer;
+    pith_split_walk *walks; /* [n_steps] */
+    bool spelled;           /* pieces are in the byte alphabet */
+    pith_piece_fn fn;
+    void *user;
+    pith_error *error;
+} pith_cutting;
+
+/* For a text of n_bytes; pith_steps_end is needed also on failure. Errors: MEMORY. */
+pith_status pith_steps_begin(pith_cutting *cutting, const pith_tokenizer *tokenizer, size_t n_bytes,
+                             pith_piece_fn fn, void *user, pith_error *error);
+void pith_steps_end(pith_cutting *cutting);
+
+/* Cuts a stretch of the text and calls fn with each pre-token; its failure ends the cutting.
+ * Errors: TEXT (a pattern ran into its limits), MEMORY. */
+pith_status pith_steps_cut(pith_cutting *cutting, const char *text, size_t n_bytes);
 
 /* ---- merge.c --------------------------------------------------------------------------------- */
 
@@ -205,6 +257,7 @@ struct pith_tokenizer {
     pith_matcher as_given;   /* added tokens matched in the text as given */
     pith_matcher normalized; /* those matched in normalised text */
     pith_splitter *splitter; /* NULL: no pattern */
+    pith_splitter **steps;   /* [vocab.n_steps], NULL where a step has no pattern */
     bool has_unused;
     bool words_apart; /* no piece spans the start of a word (U+2581 after something else), so words
                          can be encoded one by one; WordPiece: no added token holds white space */

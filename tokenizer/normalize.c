@@ -18,7 +18,8 @@ static bool wants_prefix(const pith_vocab *v, const char *text, size_t n, bool a
     if (!v->add_dummy_prefix) {
         return false;
     }
-    return !v->prefix_first_only || (at_start && text[0] != ' ' && !pith_at_space_mark(text, n));
+    bool at_space = text[0] == ' ' || pith_at_space_mark(text, n);
+    return (at_start || !v->prefix_first_only) && !(v->prefix_unless_space && at_space);
 }
 
 /* Bytes at the end of text[0 .. n) that are spaces. */

@@ -10,6 +10,13 @@
 /* Unicode White_Space, as the inside of a class. */
 #define SPACE_CLASS "\\t-\\r\\x{85}\\p{Z}"
 
+/* Oniguruma's word characters, as the inside of a class. */
+#define WORD_CLASS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+
+/* Beginning and end of a line, which is what ^ and $ are to Oniguruma. */
+#define LINE_BEGIN "(?:\\A|(?<=\\n)(?!\\z))"
+#define LINE_END "(?=\\n|\\z)"
+
 typedef struct translation {
     const char *text;
     size_t n;
@@ -70,6 +77,20 @@ static pith_status property(translation *t) {
     return copy(t, n + 1);
 }
 
+/* \\uHHHH */
+static pith_status code_point(translation *t) {
+    char code[16] = "\\x{";
+    for (size_t i = 0; i < 4; i++) {
+        code[3 + i] = peek(t, 2 + i);
+        if (code[3 + i] == '\0' || strchr("0123456789abcdefABCDEF", code[3 + i]) == NULL) {
+            return refuse(t, "\\u without four digits");
+        }
+    }
+    code[7] = '}';
+    t->at += 6;
+    return emit(t, code, 8);
+}
+
 static pith_status escape(translation *t) {
     char c = peek(t, 1);
     pith_status status = PITH_OK;
@@ -78,6 +99,18 @@ static pith_status escape(translation *t) {
         status = emit_text(t, t->in_class ? SPACE_CLASS : "[" SPACE_CLASS "]");
         t->at += 2;
         return status;
+    case 'w':
+    case 'W':
+        if (c == 'W' && t->in_class) {
+            return refuse(t, "\\W in a class");
+        }
+        status = emit_text(t, t->in_class ? WORD_CLASS
+                              : c == 'w'  ? "[" WORD_CLASS "]"
+                                          : "[^" WORD_CLASS "]");
+        t->at += 2;
+        return status;
+    case 'u':
+        return code_point(t);
     case 'S':
         if (t->in_class) {
             return refuse(t, "\\S in a class");
@@ -92,14 +125,18 @@ static pith_status escape(translation *t) {
     case 'n':
     case 't':
     case 'd':
+    case 'f':
         return copy(t, 2);
+    case 'A':
+    case 'z':
+        return t->in_class ? refuse(t, "an anchor in a class") : copy(t, 2);
     default:
         break;
     }
     if (c != '\0' && strchr("\\^$.|?*+()[]{}/-'\"!#%&,:;<=>@_`~", c) != NULL) {
         return copy(t, 2);
     }
-    return refuse(t, "an escape other than \\s \\S \\d \\p \\r \\n \\t");
+    return refuse(t, "an escape other than \\s \\w \\d \\p \\u \\r \\n \\t \\f \\A \\z");
 }
 
 static pith_status class_character(translation *t) {
@@ -177,7 +214,8 @@ static pith_status step(translation *t) {
         return repetition(t);
     case '^':
     case '$':
-        return refuse(t, "an anchor");
+        t->at++;
+        return emit_text(t, c == '^' ? LINE_BEGIN : LINE_END);
     case '\0':
         return refuse(t, "a NUL");
     default:

@@ -43,7 +43,7 @@ static pith_status compile(pith_splitter *s, const char *pattern, pith_error *er
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     pcre2_set_parens_nest_limit(context, MAX_NESTING);
-    pcre2_set_max_pattern_length(context, PITH_VOCAB_MAX_PATTERN);
+    pcre2_set_max_pattern_length(context, PITH_VOCAB_MAX_STEP_PATTERN);
     int code = 0;
     PCRE2_SIZE offset = 0;
     s->code =
@@ -100,6 +100,11 @@ void pith_splitter_free(pith_splitter *splitter) {
     pith_release(splitter->allocator, splitter);
 }
 
+bool pith_splitter_matches_empty(const pith_splitter *splitter) {
+    uint32_t empty = 0;
+    return pcre2_pattern_info(splitter->code, PCRE2_INFO_MATCHEMPTY, &empty) == 0 && empty != 0;
+}
+
 bool pith_split_begin(pith_split_walk *walk, const pith_splitter *splitter, size_t n_bytes) {
     *walk = (pith_split_walk){.splitter = splitter};
     if (splitter == NULL) {
@@ -122,13 +127,13 @@ void pith_split_end(pith_split_walk *walk) {
     *walk = (pith_split_walk){.splitter = walk->splitter};
 }
 
-pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_t n_bytes,
-                            size_t from, size_t *start, size_t *end, pith_error *error) {
+static pith_status find(const pith_split_walk *walk, const char *text, size_t n_bytes, size_t from,
+                        uint32_t options, size_t *start, size_t *end, pith_error *error) {
     int found = pcre2_match(walk->splitter->code, (PCRE2_SPTR)text, n_bytes, from,
-                            PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, walk->match, walk->limits);
+                            PCRE2_NO_UTF_CHECK | options, walk->match, walk->limits);
     if (found == PCRE2_ERROR_NOMATCH) {
-        *start = n_bytes;
-        *end = n_bytes;
+        *start = SIZE_MAX;
+        *end = SIZE_MAX;
         return PITH_OK;
     }
     if (found == PCRE2_ERROR_NOMEMORY) {
@@ -141,11 +146,26 @@ pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_
                          (const char *)message);
     }
     const PCRE2_SIZE *span = pcre2_get_ovector_pointer(walk->match);
-    if (span[0] < from || span[0] >= span[1] || span[1] > n_bytes) {
+    if (span[0] < from || span[0] > span[1] || span[1] > n_bytes) {
         return pith_fail(error, PITH_ERROR_TEXT, "split pattern matched backwards at byte %zu",
                          from);
     }
     *start = span[0];
     *end = span[1];
     return PITH_OK;
+}
+
+pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_t n_bytes,
+                            size_t from, size_t *start, size_t *end, pith_error *error) {
+    pith_status status = find(walk, text, n_bytes, from, PCRE2_NOTEMPTY, start, end, error);
+    if (status == PITH_OK && *start == SIZE_MAX) {
+        *start = n_bytes;
+        *end = n_bytes;
+    }
+    return status;
+}
+
+pith_status pith_split_find(const pith_split_walk *walk, const char *text, size_t n_bytes,
+                            size_t from, size_t *start, size_t *end, pith_error *error) {
+    return find(walk, text, n_bytes, from, 0, start, end, error);
 }

@@ -120,6 +120,9 @@ static pith_status build(pith_tokenizer *t, pith_error *error) {
     if (status == PITH_OK && v->pattern != NULL) {
         status = pith_splitter_new(&t->splitter, v->pattern, t->allocator, error);
     }
+    if (status == PITH_OK && v->n_steps != 0) {
+        status = pith_steps_new(&t->steps, v->steps, v->n_steps, t->allocator, error);
+    }
     return status;
 }
 
@@ -147,6 +150,7 @@ void pith_tokenizer_free(pith_tokenizer *tokenizer) {
     }
     const pith_allocator *allocator = tokenizer->allocator;
     pith_splitter_free(tokenizer->splitter);
+    pith_steps_free(tokenizer->steps, tokenizer->vocab.n_steps, allocator);
     pith_matcher_release(&tokenizer->as_given, allocator);
     pith_matcher_release(&tokenizer->normalized, allocator);
     pith_release(allocator, tokenizer->pieces.slots);
@@ -161,6 +165,20 @@ const pith_vocab *pith_tokenizer_vocab(const pith_tokenizer *tokenizer) {
 
 int32_t pith_tokenizer_find(const pith_tokenizer *tokenizer, const char *spelling, size_t n_bytes) {
     return pith_piece_table_find(&tokenizer->pieces, spelling, n_bytes);
+}
+
+int32_t pith_tokenizer_find_added(const pith_tokenizer *tokenizer, const char *spelling,
+                                  size_t n_bytes) {
+    const pith_vocab *v = &tokenizer->vocab;
+    for (size_t id = 0; id < v->n_pieces; id++) {
+        size_t n = v->offsets[id + 1] - v->offsets[id];
+        bool added = v->types[id] == PITH_PIECE_CONTROL ||
+                     v->types[id] == PITH_PIECE_USER_DEFINED || v->added[id] != 0;
+        if (added && n == n_bytes && memcmp(v->bytes + v->offsets[id], spelling, n) == 0) {
+            return (int32_t)id;
+        }
+    }
+    return -1;
 }
 
 bool pith_tokenizer_piece(const pith_tokenizer *tokenizer, int32_t id, const char **text,

@@ -62,6 +62,10 @@ pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char 
 /* Id of the token spelled exactly so, or -1. */
 int32_t pith_tokenizer_find(const pith_tokenizer *tokenizer, const char *spelling, size_t n_bytes);
 
+/* The same, of special and added tokens only: those that are matched whole. */
+int32_t pith_tokenizer_find_added(const pith_tokenizer *tokenizer, const char *spelling,
+                                  size_t n_bytes);
+
 /* Spelling of a token as stored; false when out of range. */
 bool pith_tokenizer_piece(const pith_tokenizer *tokenizer, int32_t id, const char **text,
                           size_t *n_bytes);

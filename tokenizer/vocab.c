@@ -132,6 +132,60 @@ static pith_status check_merge(const pith_vocab *vocab, size_t rank, const char 
     return PITH_OK;
 }
 
+static pith_status check_step(const pith_step *step, size_t index, const char *where,
+                              pith_error *error) {
+    if ((unsigned)step->kind > PITH_STEP_BYTES ||
+        (unsigned)step->behavior > PITH_SPLIT_CONTIGUOUS) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: pre-tokenizer: step %zu is not known",
+                         where, index);
+    }
+    if ((step->kind == PITH_STEP_SPLIT) != (step->pattern != NULL)) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: pre-tokenizer: step %zu has no pattern, or one for nothing", where,
+                         index);
+    }
+    if (step->pattern == NULL) {
+        return PITH_OK;
+    }
+    size_t n = strnlen(step->pattern, PITH_VOCAB_MAX_STEP_PATTERN + 1);
+    if (n > PITH_VOCAB_MAX_STEP_PATTERN) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: pre-tokenizer: the pattern of step %zu has over %d bytes", where,
+                         index, PITH_VOCAB_MAX_STEP_PATTERN);
+    }
+    if (pith_utf8_check(step->pattern, n) != n) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: pre-tokenizer: the pattern of step %zu is not UTF-8", where, index);
+    }
+    return PITH_OK;
+}
+
+static pith_status check_steps(const pith_vocab *vocab, const char *where, pith_error *error) {
+    if (vocab->n_steps == 0) {
+        return PITH_OK;
+    }
+    if (!merges_by_rank(vocab->kind) || vocab->pattern != NULL ||
+        vocab->n_steps > PITH_VOCAB_MAX_STEPS) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: pre-tokenizer: %zu steps, where at most %d may be in BPE without a "
+                         "split pattern",
+                         where, vocab->n_steps, PITH_VOCAB_MAX_STEPS);
+    }
+    pith_status status = PITH_OK;
+    size_t n_spelled = 0;
+    for (size_t i = 0; status == PITH_OK && i < vocab->n_steps; i++) {
+        status = check_step(&vocab->steps[i], i, where, error);
+        n_spelled += vocab->steps[i].kind == PITH_STEP_BYTES;
+        bool late = n_spelled > 1 || (n_spelled > 0 && vocab->steps[i].kind == PITH_STEP_SPACE);
+        if (status == PITH_OK && late) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s: pre-tokenizer: step %zu comes after the bytes were spelled",
+                             where, i);
+        }
+    }
+    return status;
+}
+
 static pith_status check_settings(const pith_vocab *vocab, const char *where, pith_error *error) {
     const int32_t ids[] = {vocab->bos, vocab->eos, vocab->unk};
     static const char *const names[] = {"bos", "eos", "unk"};
@@ -153,8 +207,9 @@ static pith_status check_settings(const pith_vocab *vocab, const char *where, pi
                              vocab->max_word_chars, PITH_VOCAB_MAX_WORD_CHARS);
         }
     }
-    if (vocab->pattern == NULL) {
-        return PITH_OK;
+    pith_status status = check_steps(vocab, where, error);
+    if (status != PITH_OK || vocab->pattern == NULL) {
+        return status;
     }
     if (vocab->kind != PITH_TOKENIZER_BYTE_BPE) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: only byte-level BPE has a split pattern",

@@ -29,9 +29,11 @@ enum {
     PITH_VOCAB_MAX_PIECES = 1 << 20,
     PITH_VOCAB_MAX_MERGES = 1 << 21,
     PITH_VOCAB_MAX_BYTES = 64 << 20,
-    PITH_VOCAB_MAX_ADDED_BYTES = 512, /* of a token that is looked for in the text */
-    PITH_VOCAB_MAX_PATTERN = 4096,    /* bytes of `pattern` */
-    PITH_VOCAB_MAX_WORD_CHARS = 1024, /* of max_word_chars */
+    PITH_VOCAB_MAX_ADDED_BYTES = 512,      /* of a token that is looked for in the text */
+    PITH_VOCAB_MAX_PATTERN = 4096,         /* bytes of `pattern` */
+    PITH_VOCAB_MAX_STEPS = 32,             /* of a pre-tokenizer */
+    PITH_VOCAB_MAX_STEP_PATTERN = 1 << 15, /* bytes of a step's pattern */
+    PITH_VOCAB_MAX_WORD_CHARS = 1024,      /* of max_word_chars */
 };
 
 /* Flags of an added or special token, in `added`. */
@@ -44,6 +46,30 @@ enum {
     PITH_ADDED_BEYOND = 32,     /* WordPiece: not in the model's own vocabulary, so that no word is
                                    ever made of it */
 };
+
+/* What becomes of the matches of a step's pattern, and of what lies between them (Hugging Face's
+ * SplitDelimiterBehavior). */
+typedef enum pith_split_behavior {
+    PITH_SPLIT_ISOLATED, /* each is a piece */
+    PITH_SPLIT_REMOVED,  /* matches go */
+    PITH_SPLIT_MERGED_WITH_PREVIOUS,
+    PITH_SPLIT_MERGED_WITH_NEXT,
+    PITH_SPLIT_CONTIGUOUS, /* neighbouring matches are one piece */
+} pith_split_behavior;
+
+typedef enum pith_step_kind {
+    PITH_STEP_SPLIT, /* cut by a pattern */
+    PITH_STEP_SPACE, /* a space in front of each piece, unless there is one */
+    PITH_STEP_BYTES, /* spell the bytes in GPT-2's byte alphabet for the steps that follow */
+} pith_step_kind;
+
+/* One step of a pre-tokenizer. */
+typedef struct pith_step {
+    pith_step_kind kind;
+    const char *pattern; /* of SPLIT, PCRE2, NUL-terminated; else NULL */
+    pith_split_behavior behavior;
+    bool invert; /* what lies between the matches counts as the matches */
+} pith_step;
 
 typedef struct pith_vocab {
     pith_tokenizer_kind kind;
@@ -61,13 +87,14 @@ typedef struct pith_vocab {
                                Both BPE kinds, else NULL */
 
     int32_t bos, eos, unk; /* -1: none. WordPiece has all three: [CLS], [SEP], [UNK] */
-    bool add_bos;          /* what the model expects in front of a text (informative) */
+    bool add_bos, add_eos; /* the tokenizer puts bos in front of a text, eos behind it */
 
     bool add_dummy_prefix; /* SentencePiece: put a space in front; LLAMA_BPE: Prepend */
     bool remove_extra_whitespaces;
-    bool escape_whitespaces; /* ' ' is U+2581 in pieces */
-    bool prefix_first_only;  /* Metaspace prepend_scheme "first": no prefix when the text already
-                                begins with a space, and none after a special token */
+    bool escape_whitespaces;  /* ' ' is U+2581 in pieces */
+    bool prefix_first_only;   /* the prefix stands at the beginning of the text only, not behind a
+                                 special token (Metaspace prepend_scheme "first"; legacy false) */
+    bool prefix_unless_space; /* ... and not where a space stands already (Metaspace) */
     bool byte_fallback;
     bool fuse_unk;
     bool ignore_merges;    /* a whole pre-token that is a piece is that piece */
@@ -75,9 +102,12 @@ typedef struct pith_vocab {
     bool nfc;              /* NFC normalisation first (Qwen2) */
     bool lowercase, strip_accents, clean_text, split_cjk; /* WordPiece (BertNormalizer) */
     size_t max_word_chars;                                /* WordPiece: 100; longer is unk */
-    const char *pattern; /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
-                            lies between matches is a pre-token too; NUL-terminated. NULL: the
-                            text is one pre-token */
+    const char *pattern;    /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
+                               lies between matches is a pre-token too; NUL-terminated. NULL: the
+                               text is one pre-token, or cut by `steps` */
+    const pith_step *steps; /* [n_steps] both BPE kinds: the pre-tokenizer, each step applied to the
+                               pieces of the one before; only without `pattern` */
+    size_t n_steps;
 } pith_vocab;
 
 /* Checks everything that the encoder relies on: counts within limits, offsets ascending, merges
@@ -131,5 +161,12 @@ pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, pith_json config, co
  * before. Errors: FORMAT, MEMORY. */
 pith_status pith_vocab_add_tokens(pith_vocab_file *file, pith_json config, pith_json added,
                                   const char *name, pith_error *error);
+
+/* The same for a vocabulary from a tokenizer.json, which decides where both declare a token: only
+ * those are added that it does not know as added tokens, in the order of their ids, as transformers
+ * does: a spelling that the vocabulary has keeps its id, others get the next ones.
+ * Errors: FORMAT, MEMORY. */
+pith_status pith_vocab_add_missing_tokens(pith_vocab_file *file, pith_json config, pith_json added,
+                                          const char *name, pith_error *error);
 
 #endif

@@ -5,49 +5,11 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "weights/config.h"
-#include "weights/fields.h"
+#include "weights/metadata_vocab.h"
 #include "weights/pith_file.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static const pith_field vocab_fields[] = {
-    {"n_pieces", PITH_FIELD_COUNT, offsetof(pith_vocab, n_pieces), PITH_VOCAB_MAX_PIECES},
-    {"n_bytes", PITH_FIELD_COUNT, offsetof(pith_vocab, n_bytes), PITH_VOCAB_MAX_BYTES},
-    {"n_merges", PITH_FIELD_COUNT, offsetof(pith_vocab, n_merges), PITH_VOCAB_MAX_MERGES},
-    {"bos", PITH_FIELD_ID, offsetof(pith_vocab, bos), PITH_VOCAB_MAX_PIECES},
-    {"eos", PITH_FIELD_ID, offsetof(pith_vocab, eos), PITH_VOCAB_MAX_PIECES},
-    {"unk", PITH_FIELD_ID, offsetof(pith_vocab, unk), PITH_VOCAB_MAX_PIECES},
-    {"add_bos", PITH_FIELD_FLAG, offsetof(pith_vocab, add_bos), 0},
-    {"add_dummy_prefix", PITH_FIELD_FLAG, offsetof(pith_vocab, add_dummy_prefix), 0},
-    {"remove_extra_whitespaces", PITH_FIELD_FLAG, offsetof(pith_vocab, remove_extra_whitespaces),
-     0},
-    {"escape_whitespaces", PITH_FIELD_FLAG, offsetof(pith_vocab, escape_whitespaces), 0},
-    {"prefix_first_only", PITH_FIELD_FLAG, offsetof(pith_vocab, prefix_first_only), 0},
-    {"byte_fallback", PITH_FIELD_FLAG, offsetof(pith_vocab, byte_fallback), 0},
-    {"fuse_unk", PITH_FIELD_FLAG, offsetof(pith_vocab, fuse_unk), 0},
-    {"ignore_merges", PITH_FIELD_FLAG, offsetof(pith_vocab, ignore_merges), 0},
-    {"add_prefix_space", PITH_FIELD_FLAG, offsetof(pith_vocab, add_prefix_space), 0},
-    {"nfc", PITH_FIELD_FLAG, offsetof(pith_vocab, nfc), 0},
-    {"lowercase", PITH_FIELD_FLAG, offsetof(pith_vocab, lowercase), 0},
-    {"strip_accents", PITH_FIELD_FLAG, offsetof(pith_vocab, strip_accents), 0},
-    {"clean_text", PITH_FIELD_FLAG, offsetof(pith_vocab, clean_text), 0},
-    {"split_cjk", PITH_FIELD_FLAG, offsetof(pith_vocab, split_cjk), 0},
-    {"max_word_chars", PITH_FIELD_COUNT, offsetof(pith_vocab, max_word_chars),
-     PITH_VOCAB_MAX_BYTES},
-};
-
-static const char *const kind_names[] = {
-    [PITH_TOKENIZER_SENTENCEPIECE] = "sentencepiece",
-    [PITH_TOKENIZER_LLAMA_BPE] = "llama_bpe",
-    [PITH_TOKENIZER_BYTE_BPE] = "byte_bpe",
-    [PITH_TOKENIZER_WORDPIECE] = "wordpiece",
-};
-
-enum {
-    N_VOCAB_FIELDS = sizeof vocab_fields / sizeof *vocab_fields,
-    N_KIND_NAMES = sizeof kind_names / sizeof *kind_names,
-};
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -93,9 +55,7 @@ static void write_vocab(const pith_vocab *vocab, pith_json_writer *to) {
         return;
     }
     pith_json_open(to, "tokenizer", '{');
-    pith_json_put_text(to, "kind", kind_names[vocab->kind]);
-    pith_fields_write(vocab_fields, N_VOCAB_FIELDS, vocab, to);
-    put_optional_text(to, "pattern", vocab->pattern);
+    pith_vocab_settings_write(vocab, to);
     pith_json_close(to, '}');
 }
 
@@ -154,6 +114,7 @@ struct pith_metadata_owner {
     const pith_allocator *allocator;
     pith_source *sources;
     pith_tensor_note *notes;
+    pith_step *steps;
 };
 
 typedef struct reader {
@@ -171,17 +132,6 @@ static pith_status no_memory(pith_error *error) {
 static pith_status bad_key(const reader *r, const char *key, const char *what) {
     return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: metadata %s is missing or not %s", r->where,
                      key, what);
-}
-
-/* Index of the string `object[key]` in `names`, or n_names. */
-static size_t find_name(pith_json object, const char *key, const char *const *names,
-                        size_t n_names) {
-    const char *text = pith_json_text(pith_json_get(object, key));
-    size_t i = 0;
-    while (i < n_names && (text == NULL || strcmp(text, names[i]) != 0)) {
-        i++;
-    }
-    return i;
 }
 
 static bool is_text_or_absent(pith_json object, const char *key, const char **out) {
@@ -281,33 +231,9 @@ static pith_status read_tokens(reader *r) {
 }
 
 static pith_status read_vocab(reader *r) {
-    pith_vocab *vocab = &r->metadata.vocab;
-    pith_json object = pith_json_get(r->root, "tokenizer");
-    if (object.at == NULL) {
-        vocab->bos = vocab->eos = vocab->unk = -1;
-        return PITH_OK;
-    }
-    size_t kind = find_name(object, "kind", kind_names, N_KIND_NAMES);
-    if (kind == N_KIND_NAMES) {
-        return bad_key(r, "tokenizer.kind", "a known kind");
-    }
-    vocab->kind = (pith_tokenizer_kind)kind;
-    pith_status status = pith_fields_read(vocab_fields, N_VOCAB_FIELDS, vocab, object, r->where,
-                                          "tokenizer", r->error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    int64_t n = (int64_t)vocab->n_pieces;
-    if (n == 0) {
-        return bad_key(r, "tokenizer.n_pieces", "positive");
-    }
-    if (vocab->bos >= n || vocab->eos >= n || vocab->unk >= n) {
-        return bad_key(r, "tokenizer.bos, eos or unk", "-1 or the id of a piece");
-    }
-    if (!is_text_or_absent(object, "pattern", &vocab->pattern)) {
-        return bad_key(r, "tokenizer.pattern", "a string");
-    }
-    return PITH_OK;
+    return pith_vocab_settings_read(&r->metadata.vocab, &r->owner->steps,
+                                    pith_json_get(r->root, "tokenizer"), r->where,
+                                    r->owner->allocator, r->error);
 }
 
 /* The two lists are walked twice: memory is taken only for what has been found good. */
@@ -422,6 +348,7 @@ void pith_metadata_free(pith_metadata_owner *owner) {
     if (owner != NULL) {
         pith_release(owner->allocator, owner->sources);
         pith_release(owner->allocator, owner->notes);
+        pith_release(owner->allocator, owner->steps);
         pith_release(owner->allocator, owner);
     }
 }

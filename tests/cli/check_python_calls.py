@@ -84,7 +84,8 @@ def test_texts_are_those_of_the_command():
     model = open_model()
     texts = [ONCE, "", "é\t😀 x", "word " * 3000, "a</s>"]
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
-    for options, flags in ({}, ()), ({"bos": True}, ("--bos",)), ({"special": True}, ("--special",)):
+    for options, flags in (({}, ()), ({"bos": True}, ("--bos",)), ({"bos": "auto"}, ("--bos=auto",)),
+                           ({"special": True}, ("--special",))):
         told = run("tokenize", TALE, "--json", "--pieces", *flags, text=lines).splitlines()
         for text, line in zip(texts, map(json.loads, told)):
             tokens = model.tokenize(text, **options)
@@ -230,6 +231,11 @@ def test_texts_equal_those_of_run():
             same((usage.drafted_tokens > 0) <= ("speculate" in options), True)
     session = open_model().session()
     first = "".join(session.generate(session.model.tokenize(ONCE, bos=True), max_tokens=9))
+    prompt = session.model.tokenize(ONCE, bos=True)
+    end = session.tokens[len(prompt) + 3]
+    again = session.model.session().generate(ONCE, max_tokens=9, eos=[0, int(end)])
+    assert first.startswith("".join(again)) and again.usage.finish == "eos"
+    refused("token", "end token 99999", lambda: list(session.model.session().generate("x", eos=[99999])))
     same(first, run("run", TALE, "-p", ONCE, "-n", "9", "--temp", "0", "--repeat-penalty", "1"))
 
 

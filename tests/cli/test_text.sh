@@ -219,10 +219,13 @@ for name in "config.json", "generation_config.json", "tokenizer_config.json":
     path = os.path.join(sys.argv[1], name)
     keys = json.load(open(path))
     json.dump({k: None if k.startswith("bos_token") else v for k, v in keys.items()}, open(path, "w"))
+path = os.path.join(sys.argv[1], "tokenizer.json")
+keys = json.load(open(path))
+json.dump({**keys, "post_processor": None}, open(path, "w"))
 END
 "$PITH" convert "$T/no-bos" "$T/no-bos.pith" --type f32
-fails 1 'the text is empty, and the model has no token to begin one with' "$PITH" run "$T/no-bos.pith" -p ''
-fails 1 'the text is empty, and the model has no token to begin one with' "$PITH" logits "$T/no-bos.pith" \
+fails 1 'the text is empty, and no token begins it' "$PITH" run "$T/no-bos.pith" -p ''
+fails 1 'the text is empty, and no token begins it' "$PITH" logits "$T/no-bos.pith" \
     --text '' --out "$T/x.npy"
 long=$(printf 'word %.0s' {1..600})
 fails 1 'the prompt has [0-9]+ tokens, the context only 512' "$PITH" run "$TALE" -p "$long"

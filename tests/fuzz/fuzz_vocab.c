@@ -1,6 +1,6 @@
 /* Arbitrary arrays as a vocabulary, as they might stand in a hostile .pith file: whatever passes
  * pith_vocab_check must be safe to build, to encode and to decode with. The input is cut into
- * settings, piece lengths, types, flags, merges, a pattern, spellings and a text. */
+ * settings, piece lengths, types, flags, merges, a pattern or steps, spellings and a text. */
 #include "tests/tokens.h"
 
 #include <stdint.h>
@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MAX_PIECES = 64, MAX_MERGES = 64, MAX_PATTERN = 64 };
+enum { MAX_PIECES = 64, MAX_MERGES = 64, MAX_PATTERN = 64, MAX_STEPS = 4, STEP_PATTERN = 16 };
 
 typedef struct input {
     const uint8_t *at;
@@ -33,6 +33,8 @@ typedef struct arrays {
     uint8_t added[MAX_PIECES];
     uint32_t merges[3 * MAX_MERGES];
     char pattern[MAX_PATTERN + 1];
+    pith_step steps[MAX_STEPS];
+    char step_patterns[MAX_STEPS][STEP_PATTERN];
 } arrays;
 
 static void read_settings(input *in, pith_vocab *v) {
@@ -49,9 +51,29 @@ static void read_settings(input *in, pith_vocab *v) {
     v->ignore_merges = (a & 64) != 0;
     v->add_prefix_space = (a & 128) != 0;
     v->nfc = (b & 1) != 0;
+    v->prefix_unless_space = (b & 16) != 0;
     v->unk = (int32_t)(b >> 1 & 7) - 1;
     v->bos = -1;
     v->eos = -1;
+}
+
+static void read_steps(input *in, pith_vocab *v, arrays *a) {
+    v->steps = a->steps;
+    v->n_steps = take(in) % MAX_STEPS + 1U;
+    for (size_t i = 0; i < v->n_steps; i++) {
+        uint8_t head = take(in);
+        pith_step *step = &a->steps[i];
+        step->kind = (pith_step_kind)(head % 8 < 3 ? head % 8 : PITH_STEP_SPLIT);
+        step->behavior = (pith_split_behavior)(head / 8 % 5);
+        step->invert = head / 64 % 2 != 0;
+        if (step->kind == PITH_STEP_SPLIT) {
+            size_t n = take(in) % STEP_PATTERN;
+            for (size_t k = 0; k < n; k++) {
+                a->step_patterns[i][k] = (char)take(in);
+            }
+            step->pattern = a->step_patterns[i];
+        }
+    }
 }
 
 static void read_arrays(input *in, pith_vocab *v, arrays *a) {
@@ -82,6 +104,8 @@ static void read_arrays(input *in, pith_vocab *v, arrays *a) {
             a->pattern[i] = (char)take(in);
         }
         v->pattern = a->pattern;
+    } else if (v->kind == PITH_TOKENIZER_BYTE_BPE || v->kind == PITH_TOKENIZER_LLAMA_BPE) {
+        read_steps(in, v, a);
     }
     v->bytes = a->bytes;
     v->n_bytes = total;
