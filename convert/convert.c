@@ -5,6 +5,7 @@
 #include "convert/hash.h"
 #include "convert/hf_bert.h"
 #include "convert/hf_config.h"
+#include "convert/hf_directory.h"
 #include "convert/hf_tokenizer.h"
 #include "convert/importance.h"
 #include "convert/plan.h"
@@ -52,13 +53,6 @@ static void release(conversion *c) {
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
-
-static pith_status fail_without_config(const conversion *c, pith_error *error) {
-    return pith_fail(error, PITH_ERROR_FORMAT,
-                     "%s: no %sconfig.json; the source is a Hugging Face model directory with "
-                     "config.json, safetensors files and a tokenizer",
-                     c->sources.directory, c->sources.inner);
-}
 
 static pith_status read_config(conversion *c, pith_error *error) {
     char *config = NULL;
@@ -112,7 +106,7 @@ static pith_status assume_config(conversion *c, pith_error *error) {
                        c->sources.directory);
         return PITH_OK;
     }
-    return fail_without_config(c, error);
+    return pith_hf_explain_directory(&c->sources, "config.json", error);
 }
 
 static size_t vocab_size(const conversion *c) {
@@ -120,10 +114,22 @@ static size_t vocab_size(const conversion *c) {
                                                             : c->config.llama.vocab_size;
 }
 
+/* A decoder that sentence-transformers turns into an encoder would become a writer of nonsense. */
+static pith_status refuse_embedding_decoder(const conversion *c, pith_error *error) {
+    if (!pith_sources_has(&c->sources, "modules.json")) {
+        return PITH_OK;
+    }
+    return pith_fail(
+        error, PITH_ERROR_UNSUPPORTED,
+        "%s: modules.json: this is an embedding model of sentence-transformers, and of "
+        "these only BERT encoders are supported, not decoders such as this one",
+        c->sources.directory);
+}
+
 /* What an encoder has besides its shape. */
 static pith_status read_encoder(conversion *c, pith_error *error) {
     if (c->config.architecture != PITH_ARCHITECTURE_BERT) {
-        return PITH_OK;
+        return refuse_embedding_decoder(c, error);
     }
     if (c->options->importance_path != NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
@@ -257,9 +263,8 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
         status = read_config(c, error);
     }
     if (status == PITH_OK) {
-        if (c->assumed_config && !pith_sources_has(&c->sources, "model.safetensors") &&
-            !pith_sources_has(&c->sources, "model.safetensors.index.json")) {
-            return fail_without_config(c, error);
+        if (c->assumed_config && !pith_hf_shards_are_there(&c->sources)) {
+            return pith_hf_explain_directory(&c->sources, "config.json", error);
         }
         status = pith_hf_shards_open(&c->shards, &c->sources, error);
     }
