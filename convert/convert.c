@@ -381,6 +381,14 @@ static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_erro
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
+/* The markup that the conversations of this model have, or NULL. */
+static const char *chat_format(const conversion *c) {
+    const char *chat_template = c->tokenizer.chat_template;
+    return chat_template != NULL        ? pith_chat_recognise(chat_template)
+           : c->tokenizer.llama2_markup ? "llama2"
+                                        : NULL;
+}
+
 static pith_status write_metadata(const conversion *c, char **text, pith_error *error) {
     const char *chat_template = c->tokenizer.chat_template;
     pith_metadata metadata = {
@@ -392,7 +400,7 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         .bert = c->config.bert,
         .bos = c->config.bos,
         .n_eos = c->config.n_eos,
-        .chat_format = chat_template != NULL ? pith_chat_recognise(chat_template) : NULL,
+        .chat_format = chat_format(c),
         .chat_template = chat_template,
         .vocab = c->tokenizer.file.vocab,
         .n_sources = c->sources.n,

@@ -13,6 +13,7 @@ typedef struct pith_hf_tokenizer {
     pith_vocab_file file;
     bool present;
     char *chat_template; /* or NULL */
+    bool llama2_markup;  /* there is no template, but the configuration asks for Llama 2's markup */
 } pith_hf_tokenizer;
 
 /* Reads the tokenizer at `path`, or the directory's when path is NULL; a directory without one is a
