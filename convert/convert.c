@@ -5,6 +5,7 @@
 #include "convert/hash.h"
 #include "convert/hf_bert.h"
 #include "convert/hf_config.h"
+#include "convert/hf_directory.h"
 #include "convert/hf_tokenizer.h"
 #include "convert/importance.h"
 #include "convert/plan.h"
@@ -54,13 +55,6 @@ static void release(conversion *c) {
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
-
-static pith_status fail_without_config(const conversion *c, pith_error *error) {
-    return pith_fail(error, PITH_ERROR_FORMAT,
-                     "%s: no %sconfig.json; the source is a Hugging Face model directory with "
-                     "config.json, safetensors files and a tokenizer",
-                     c->sources.directory, c->sources.inner);
-}
 
 static pith_status read_config(conversion *c, pith_error *error) {
     char *config = NULL;
@@ -114,7 +108,7 @@ static pith_status assume_config(conversion *c, pith_error *error) {
                        c->sources.directory);
         return PITH_OK;
     }
-    return fail_without_config(c, error);
+    return pith_hf_explain_directory(&c->sources, "config.json", error);
 }
 
 static size_t vocab_size(const conversion *c) {
@@ -122,10 +116,22 @@ static size_t vocab_size(const conversion *c) {
                                                             : c->config.llama.vocab_size;
 }
 
+/* A decoder that sentence-transformers turns into an encoder would become a writer of nonsense. */
+static pith_status refuse_embedding_decoder(const conversion *c, pith_error *error) {
+    if (!pith_sources_has(&c->sources, "modules.json")) {
+        return PITH_OK;
+    }
+    return pith_fail(
+        error, PITH_ERROR_UNSUPPORTED,
+        "%s: modules.json: this is an embedding model of sentence-transformers, and of "
+        "these only BERT encoders are supported, not decoders such as this one",
+        c->sources.directory);
+}
+
 /* What an encoder has besides its shape. */
 static pith_status read_encoder(conversion *c, pith_error *error) {
     if (c->config.architecture != PITH_ARCHITECTURE_BERT) {
-        return PITH_OK;
+        return refuse_embedding_decoder(c, error);
     }
     if (c->options->importance_path != NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
@@ -259,9 +265,8 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
         status = read_config(c, error);
     }
     if (status == PITH_OK) {
-        if (c->assumed_config && !pith_sources_has(&c->sources, "model.safetensors") &&
-            !pith_sources_has(&c->sources, "model.safetensors.index.json")) {
-            return fail_without_config(c, error);
+        if (c->assumed_config && !pith_hf_shards_are_there(&c->sources)) {
+            return pith_hf_explain_directory(&c->sources, "config.json", error);
         }
         status = pith_hf_shards_open(&c->shards, &c->sources, error);
     }
@@ -394,6 +399,14 @@ static int32_t find_bos(const conversion *c) {
     return bos >= 0 || t->no_bos ? bos : c->config.bos;
 }
 
+/* The markup that the conversations of this model have, or NULL. */
+static const char *chat_format(const conversion *c) {
+    const char *chat_template = c->tokenizer.chat_template;
+    return chat_template != NULL        ? pith_chat_recognise(chat_template)
+           : c->tokenizer.llama2_markup ? "llama2"
+                                        : NULL;
+}
+
 static pith_status write_metadata(const conversion *c, char **text, pith_error *error) {
     const char *chat_template = c->tokenizer.chat_template;
     pith_metadata metadata = {
@@ -405,7 +418,7 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         .bert = c->config.bert,
         .bos = find_bos(c),
         .n_eos = c->config.n_eos,
-        .chat_format = chat_template != NULL ? pith_chat_recognise(chat_template) : NULL,
+        .chat_format = chat_format(c),
         .chat_template = chat_template,
         .vocab = c->tokenizer.file.vocab,
         .n_sources = c->sources.n,

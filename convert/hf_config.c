@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "convert/hf_bert.h"
 #include "convert/hf_json.h"
+#include "convert/hf_quantised.h"
 #include "convert/hf_rope.h"
 
 #include <math.h>
@@ -59,21 +60,6 @@ static pith_status find_family(pith_json config, const family **out, pith_error 
                      "are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and BertModel",
                      config_name, architecture != NULL ? architecture : "(none)",
                      model_type != NULL ? model_type : "(none)");
-}
-
-static pith_status refuse_quantised(pith_json config, pith_error *error) {
-    static const char *const objects[] = {"quantization_config", "compression_config"};
-    for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
-        pith_json value = pith_hf_json_get(config, objects[i]);
-        if (value.at != NULL) {
-            const char *method = pith_hf_json_text(pith_json_get(value, "quant_method"));
-            return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                             "%s: %s (%.60s): weights that are already quantised are not "
-                             "supported; convert the original checkpoint",
-                             config_name, objects[i], method != NULL ? method : "no quant_method");
-        }
-    }
-    return PITH_OK;
 }
 
 /* Keys that change what the network computes, in a way pith does not follow. */
@@ -359,14 +345,16 @@ static pith_status read_special_ids(pith_json config, pith_json generation, cons
 static pith_status read_config(pith_json config, pith_json generation, pith_hf_config *out,
                                pith_error *error) {
     const family *f = NULL;
-    pith_status status = refuse_quantised(config, error);
-    if (status == PITH_OK && pith_hf_is_bert(config)) {
+    /* The family goes first: other weights of one that is not supported would not help. */
+    if (pith_hf_is_bert(config)) {
         out->architecture = PITH_ARCHITECTURE_BERT;
         out->bos = -1;
-        return pith_hf_bert_config(&out->bert, config, error);
+        pith_status bert = pith_hf_bert_config(&out->bert, config, error);
+        return bert == PITH_OK ? pith_hf_refuse_quantised(config, error) : bert;
     }
+    pith_status status = find_family(config, &f, error);
     if (status == PITH_OK) {
-        status = find_family(config, &f, error);
+        status = pith_hf_refuse_quantised(config, error);
     }
     if (status == PITH_OK) {
         status = refuse_unknown_parts(config, error);

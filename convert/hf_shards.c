@@ -1,10 +1,14 @@
 /* Finding tensors in a checkpoint of one or many safetensors files. */
 #include "convert/hf_shards.h"
 
+#include "convert/hf_directory.h"
 #include "convert/hf_json.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char single_name[] = "model.safetensors";
 static const char index_name[] = "model.safetensors.index.json";
@@ -117,30 +121,117 @@ static pith_status check_duplicates(const pith_hf_shards *shards, pith_error *er
     return PITH_OK;
 }
 
-/* There are no safetensors: says what there is instead. */
-static pith_status fail_without_weights(const pith_sources *sources, pith_error *error) {
-    const char *found = NULL;
-    static const char *const endings[] = {".gguf", ".bin", ".pth", ".pt", ".safetensors"};
-    char example[256] = "";
-    DIR *directory = opendir(sources->directory);
+/* ---- Shards by their names ---- */
+
+/* PREFIX-00001-of-00003.safetensors. */
+typedef struct shard_set {
+    char prefix[128];
+    size_t n;     /* shards that the names speak of; 0: no such file was found */
+    bool several; /* sets of shards, of which none is called "model" */
+} shard_set;
+
+static bool read_digits(const char *text, size_t *out) {
+    *out = 0;
+    for (size_t i = 0; i < 5; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+        *out = *out * 10 + (size_t)(text[i] - '0');
+    }
+    return true;
+}
+
+/* Mistral's and PEFT's files are of other layouts. */
+static bool parse_shard_name(const char *name, shard_set *out) {
+    static const char ending[] = "-00000-of-00000.safetensors";
+    size_t n = strlen(name);
+    size_t m = sizeof ending - 1;
+    size_t shard, total;
+    if (n <= m || n - m >= sizeof out->prefix || strcmp(name + n - 12, ".safetensors") != 0) {
+        return false;
+    }
+    const char *at = name + n - m;
+    if (at[0] != '-' || !read_digits(at + 1, &shard) || memcmp(at + 6, "-of-", 4) != 0 ||
+        !read_digits(at + 10, &total) || total == 0 || shard == 0 || shard > total ||
+        strncmp(name, "consolidated", 12) == 0 || strncmp(name, "adapter", 7) == 0) {
+        return false;
+    }
+    *out = (shard_set){.n = total};
+    memcpy(out->prefix, name, n - m);
+    return true;
+}
+
+static void choose_set(shard_set *chosen, const shard_set *found) {
+    bool same = strcmp(chosen->prefix, found->prefix) == 0 && chosen->n == found->n;
+    bool model = strcmp(found->prefix, "model") == 0;
+    bool had_model = strcmp(chosen->prefix, "model") == 0;
+    if (chosen->n == 0 || (model && !had_model)) {
+        *chosen = *found;
+    } else if (!same && (model || !had_model)) {
+        chosen->several = true;
+    }
+}
+
+static shard_set find_shards(const pith_sources *sources) {
+    shard_set chosen = {.n = 0};
+    char path[PITH_SOURCES_MAX_INNER + 3];
+    snprintf(path, sizeof path, "./%s", sources->inner);
+    int fd = openat(sources->directory_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+    if (directory == NULL && fd >= 0) {
+        close(fd);
+    }
     for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-        size_t n = strlen(entry->d_name);
-        for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-            size_t m = strlen(endings[i]);
-            if (n > m && n < sizeof example && strcmp(entry->d_name + n - m, endings[i]) == 0 &&
-                (found == NULL || strcmp(entry->d_name, example) < 0)) {
-                memcpy(example, entry->d_name, n + 1);
-                found = example;
-            }
+        shard_set found;
+        if (parse_shard_name(entry->d_name, &found)) {
+            choose_set(&chosen, &found);
         }
     }
     if (directory != NULL) {
         closedir(directory);
     }
-    return pith_fail(error, PITH_ERROR_FORMAT,
-                     "%s: neither %s nor %s%s%.200s; the weights must be in the safetensors format",
-                     sources->directory, single_name, index_name,
-                     found != NULL ? ", but there is " : "", found != NULL ? found : "");
+    return chosen;
+}
+
+bool pith_hf_shards_are_there(const pith_sources *sources) {
+    return pith_sources_has(sources, single_name) || pith_sources_has(sources, index_name) ||
+           find_shards(sources).n != 0;
+}
+
+static pith_status open_by_names(pith_hf_shards *shards, pith_sources *sources,
+                                 const shard_set *set, pith_error *error) {
+    if (set->several) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: no %s, and there are several sets of shards; without the index it is "
+                         "not known which of them is the model: download it too",
+                         sources->directory, index_name);
+    }
+    if (set->n > PITH_HF_MAX_SHARDS) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: %zu shards, more than the limit of %d",
+                         sources->directory, set->n, PITH_HF_MAX_SHARDS);
+    }
+    pith_status status = PITH_OK;
+    for (size_t i = 1; i <= set->n && status == PITH_OK; i++) {
+        char name[192];
+        snprintf(name, sizeof name, "%s-%05zu-of-%05zu.safetensors", set->prefix, i, set->n);
+        if (!pith_sources_has(sources, name)) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s: shard %s is missing: the download is not complete",
+                             sources->directory, name);
+        }
+        status = add_file(shards, sources, name, error);
+    }
+    return status == PITH_OK ? check_duplicates(shards, error) : status;
+}
+
+static pith_status add_indexed(pith_hf_shards *shards, pith_sources *sources, const char *name,
+                               pith_error *error) {
+    if (!pith_sources_has(sources, name)) {
+        return pith_fail(error, PITH_ERROR_IO,
+                         "%s: shard %s of %s is missing: the download is not complete",
+                         sources->directory, name, index_name);
+    }
+    return add_file(shards, sources, name, error);
 }
 
 static pith_status open_indexed(pith_hf_shards *shards, pith_sources *sources, pith_error *error) {
@@ -155,7 +246,7 @@ static pith_status open_indexed(pith_hf_shards *shards, pith_sources *sources, p
         status = pith_hf_index_parse(&index, text, size, index_name, sources->allocator, error);
     }
     for (size_t i = 0; i < index.n_shards && status == PITH_OK; i++) {
-        status = add_file(shards, sources, index.shards[i], error);
+        status = add_indexed(shards, sources, index.shards[i], error);
     }
     if (status == PITH_OK) {
         status = check_index(shards, &index, error);
@@ -168,14 +259,17 @@ pith_status pith_hf_shards_open(pith_hf_shards *out, pith_sources *sources, pith
     pith_hf_shards shards = {.allocator = sources->allocator, .sources = sources};
     shards.shards = pith_allocate(sources->allocator, PITH_HF_MAX_SHARDS, sizeof *shards.shards);
     pith_status status;
+    shard_set set = {.n = 0};
     if (shards.shards == NULL) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory", sources->directory);
     } else if (pith_sources_has(sources, single_name)) {
         status = add_file(&shards, sources, single_name, error);
     } else if (pith_sources_has(sources, index_name)) {
         status = open_indexed(&shards, sources, error);
+    } else if ((set = find_shards(sources)).n != 0) {
+        status = open_by_names(&shards, sources, &set, error);
     } else {
-        status = fail_without_weights(sources, error);
+        status = pith_hf_explain_directory(sources, "model.safetensors", error);
     }
     if (status != PITH_OK) {
         pith_hf_shards_close(&shards);

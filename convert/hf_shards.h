@@ -1,5 +1,6 @@
 /* The weights of a Hugging Face checkpoint: model.safetensors, or the shards that
- * model.safetensors.index.json lists, seen as one set of named tensors. */
+ * model.safetensors.index.json lists, or shards by their names where the index was not downloaded,
+ * seen as one set of named tensors. */
 #ifndef PITH_CONVERT_HF_SHARDS_H
 #define PITH_CONVERT_HF_SHARDS_H
 
@@ -41,6 +42,9 @@ typedef struct pith_hf_tensor {
     const pith_file *file;
     const pith_tensor *tensor;
 } pith_hf_tensor;
+
+/* Returns true when the directory has weights of any of these forms. */
+bool pith_hf_shards_are_there(const pith_sources *sources);
 
 /* Opens all shards and checks the index against them; `sources` must outlive the shards, and its
  * list must not grow while a pith_hf_tensor is in use. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */

@@ -88,6 +88,14 @@ static pith_status find_template(pith_json config, pith_json *out, pith_error *e
     return PITH_OK;
 }
 
+/* Meta's first Llama 2 chat models have no template: this key of their time asks the tokenizer's
+ * class for its own one, Llama 2's markup. */
+static bool has_llama2_class_template(const settings *s) {
+    bool asked = false;
+    pith_json_bool(pith_json_get(s->config, "use_default_system_prompt"), &asked);
+    return asked;
+}
+
 /* A file of its own goes before the string in tokenizer_config.json. */
 static pith_status read_template(pith_hf_tokenizer *out, const settings *s, pith_error *error) {
     const char *text = s->template_text;
@@ -98,6 +106,7 @@ static pith_status read_template(pith_hf_tokenizer *out, const settings *s, pith
         pith_json found;
         pith_status status = find_template(s->config, &found, error);
         if (status != PITH_OK || found.at == NULL) {
+            out->llama2_markup = status == PITH_OK && has_llama2_class_template(s);
             return status;
         }
         text = pith_json_text(found);

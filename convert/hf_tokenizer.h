@@ -14,6 +14,7 @@ typedef struct pith_hf_tokenizer {
     bool present;
     bool no_bos;         /* the configuration says that there is no beginning-of-text token */
     char *chat_template; /* or NULL */
+    bool llama2_markup;  /* there is no template, but the configuration asks for Llama 2's markup */
 } pith_hf_tokenizer;
 
 /* Reads the tokenizer at `path`, or the directory's when path is NULL; a directory without one is a

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "convert/hf_quantised.h"
 #include "simd/blocks.h"
 
 #include <stdio.h>
@@ -149,20 +150,38 @@ static bool find_old_name(const pith_hf_shards *shards, const char *name, pith_h
     return false;
 }
 
+static pith_status fail_missing(const pith_hf_shards *shards, const char *name, pith_error *error) {
+    const char *method = pith_hf_quantised_instead(shards, name);
+    if (method != NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: no tensor %s, but one that is quantised by %s; %s",
+                         shards->sources->directory, name, method, pith_hf_quantised_advice);
+    }
+    return pith_fail(error, PITH_ERROR_FORMAT, "%s: no tensor %s in the checkpoint",
+                     shards->sources->directory, name);
+}
+
+static pith_status fail_dtype(const pith_hf_tensor *found, const char *name, pith_error *error) {
+    const pith_dtype dtype = found->tensor->dtype;
+    bool original = dtype == PITH_DTYPE_F64 || dtype == PITH_DTYPE_I64 || dtype == PITH_DTYPE_U64;
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: tensor %s has dtype %s; supported are F32, F16 and BF16%s%s",
+                     found->file->path, name, pith_dtype_name(dtype),
+                     original ? "" : ": the weights are already quantised; ",
+                     original ? "" : pith_hf_quantised_advice);
+}
+
 static pith_status find_source(const pith_hf_shards *shards, const char *name, bool is_matrix,
                                size_t rows, size_t cols, pith_hf_tensor *out, pith_error *error) {
     const size_t expected[2] = {rows, cols};
     size_t n_dims = is_matrix ? 2 : 1;
     if (!pith_hf_shards_find(shards, name, out) && !find_old_name(shards, name, out)) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: no tensor %s in the checkpoint",
-                         shards->sources->directory, name);
+        return fail_missing(shards, name, error);
     }
     const pith_tensor *tensor = out->tensor;
     if (tensor->dtype != PITH_DTYPE_F32 && tensor->dtype != PITH_DTYPE_F16 &&
         tensor->dtype != PITH_DTYPE_BF16) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: tensor %s has dtype %s; supported are F32, F16 and BF16",
-                         out->file->path, name, pith_dtype_name(tensor->dtype));
+        return fail_dtype(out, name, error);
     }
     if (tensor->n_dims != n_dims ||
         memcmp(tensor->shape, expected, n_dims * sizeof *expected) != 0) {

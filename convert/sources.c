@@ -2,6 +2,7 @@
 #include "convert/sources.h"
 
 #include "base/bytes.h"
+#include "base/file_kind.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -9,14 +10,49 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The source is a file, or within one. */
+static pith_status explain_file(const char *path, const pith_allocator *allocator,
+                                pith_error *error) {
+    static const char belongs[] = "; the source is a Hugging Face model directory with config.json "
+                                  "and safetensors files";
+    pith_file file;
+    pith_error ignored;
+    pith_file_look look = {.kind = PITH_FILE_OTHER};
+    if (pith_file_open(&file, path, &ignored) == PITH_OK) {
+        look = pith_file_look_in(&file, allocator);
+        pith_file_close(&file);
+    }
+    switch (look.kind) {
+    case PITH_FILE_OTHER:
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: not a directory%s", path, belongs);
+    case PITH_FILE_PITH:
+        return pith_fail_kind(error, path, &look,
+                              ", which is converted already; another type is made from the "
+                              "original checkpoint");
+    case PITH_FILE_SAFETENSORS:
+    case PITH_FILE_JSON:
+        return pith_fail_kind(error, path, &look,
+                              ", one part of a checkpoint; give the directory it is in, with "
+                              "config.json, all safetensors files and the tokenizer");
+    case PITH_FILE_GGUF_ADAPTER:
+        return pith_fail_kind(
+            error, path, &look,
+            "; merge the adapter it was made from into that model, and convert the "
+            "result");
+    default:
+        return pith_fail_kind(error, path, &look, belongs);
+    }
+}
+
 pith_status pith_sources_open(pith_sources *out, const char *directory,
                               const pith_allocator *allocator, pith_error *error) {
+    char hub_name[PITH_HUB_NAME];
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR) && pith_hub_name(directory, hub_name)) {
+        return pith_fail_hub_name(error, directory, hub_name);
+    }
     if (fd < 0 && errno == ENOTDIR) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: not a directory; the source is a Hugging Face model directory with "
-                         "config.json and safetensors files",
-                         directory);
+        return explain_file(directory, allocator, error);
     }
     if (fd < 0) {
         return pith_fail_io(error, directory, "open", errno);
@@ -158,6 +194,38 @@ pith_status pith_sources_add_path(pith_sources *sources, const char *path, size_
                     slash != NULL ? slash + 1 : path, index, error);
 }
 
+static bool ends_with(const char *text, const char *ending) {
+    size_t n = strlen(text);
+    size_t m = strlen(ending);
+    return n >= m && strcmp(text + n - m, ending) == 0;
+}
+
+/* The files read as a whole are texts and tokenizers: anything else that can be told from its first
+ * bytes is a mistake. Templates and lists of words may be empty. */
+static pith_status check_kind(const pith_sources *sources, size_t index, const char *data,
+                              pith_error *error) {
+    const pith_file *file = &sources->files[index].file;
+    const char *name = sources->files[index].name;
+    size_t n = file->size < PITH_FILE_LOOK ? file->size : PITH_FILE_LOOK;
+    const pith_file_look look = pith_file_look_at(data, n, file->size);
+    switch (look.kind) {
+    case PITH_FILE_OTHER:
+    case PITH_FILE_TEXT: /* its reader says what is wrong with it */
+    case PITH_FILE_JSON:
+    case PITH_FILE_TIKTOKEN:
+        return PITH_OK;
+    case PITH_FILE_EMPTY:
+        if (ends_with(name, ".jinja") || ends_with(name, ".txt")) {
+            return PITH_OK;
+        }
+        break;
+    default:
+        break;
+    }
+    return pith_fail_kind(error, file->path, &look,
+                          ends_with(name, ".json") ? ", not a JSON text" : ", not a tokenizer");
+}
+
 pith_status pith_sources_read(const pith_sources *sources, size_t index, size_t limit, char **text,
                               size_t *size, pith_error *error) {
     const pith_file *file = &sources->files[index].file;
@@ -171,6 +239,11 @@ pith_status pith_sources_read(const pith_sources *sources, size_t index, size_t 
                          file->size);
     }
     pith_status status = pith_file_read(file, 0, data, file->size, error);
+    if (status != PITH_OK) {
+        pith_release(sources->allocator, data);
+        return status;
+    }
+    status = check_kind(sources, index, data, error);
     if (status != PITH_OK) {
         pith_release(sources->allocator, data);
         return status;

@@ -127,6 +127,12 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
                            s->n_context);
     } else {
         status = pith_region_allocate(&s->region, measure.used, &model->allocator, error);
+        if (status == PITH_ERROR_MEMORY) {
+            pith_fail(error, status,
+                      "out of memory: a context of %zu takes %.*f GB of KV cache; -c N (n_context) "
+                      "asks for less",
+                      s->n_context, measure.used < 100000000 ? 3 : 1, (double)measure.used / 1e9);
+        }
     }
     if (status == PITH_OK) {
         status = reserve_scratch(s, error);

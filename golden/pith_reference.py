@@ -43,7 +43,7 @@ class Config:
     @staticmethod
     def read(directory):
         c = containers.read_config(directory)
-        kind = c["model_type"]
+        kind = c.get("model_type") or "llama"
         if kind not in ("llama", "mistral", "qwen2"):
             raise ValueError(f"{directory}: model_type {kind!r} is not supported")
         if kind == "qwen2" and c.get("use_sliding_window"):
@@ -53,11 +53,11 @@ class Config:
         heads = c["num_attention_heads"]
         bias = kind == "llama" and c.get("attention_bias", False)
         return Config(
-            vocab=c["vocab_size"], hidden=c["hidden_size"], ffn=c["intermediate_size"],
+            vocab=c.get("vocab_size", 32000), hidden=c["hidden_size"], ffn=c["intermediate_size"],
             layers=c["num_hidden_layers"], heads=heads,
             kv_heads=c.get("num_key_value_heads") or heads,
             head_dim=c.get("head_dim") or c["hidden_size"] // heads,
-            eps=c["rms_norm_eps"], scaling=scaling,
+            eps=c.get("rms_norm_eps", 1e-6), scaling=scaling,
             theta=scaling.get("rope_theta", c.get("rope_theta", 10000.0)),
             max_positions=c.get("max_position_embeddings", 2048),
             window=(c.get("sliding_window") or 0) if kind == "mistral" else 0,

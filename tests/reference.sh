@@ -1,6 +1,6 @@
 #!/bin/bash
 # The command's logits against the reference data, and an independent numpy implementation against
-# both.
+# both; configurations as published ones have them, shrunk and run.
 # Usage: tests/reference.sh PYTHON PITH
 # Prints what each script prints, its verdict, and "N passed, N failed"; non-zero on failure.
 set -u
@@ -27,5 +27,6 @@ check golden/check_pith_file.py weights/models/tale-int4.pith
 check golden/check_emulation.py "$pith"
 check golden/check_encoder.py "$pith"
 check golden/check_bert.py "$pith"
+check tests/real_configs.py "$pith" tests/configs
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -499,8 +499,9 @@ TEST(convert_bert, does_not_guess_other_shapes) {
     test_write_tensors(test_join(source, "model.safetensors"), &tensors, 0, tensors.n);
     test_tensors_free(&tensors);
     status = convert(source, test_path("x.pith"), PITH_TYPE_F32, NULL, &error);
-    CHECK(status == PITH_ERROR_FORMAT && strstr(error.message, "no config.json; the") != NULL, "%s",
-          error.message);
+    CHECK(status == PITH_ERROR_FORMAT &&
+              strstr(error.message, "no config.json, which belongs beside model.safet") != NULL,
+          "%s", error.message);
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */

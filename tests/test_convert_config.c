@@ -365,9 +365,6 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
         {"{\"architectures\": [\"GemmaForCausalLM\"]}", "GemmaForCausalLM"},
         {"{\"architectures\": \"(absent)\", \"model_type\": \"phi\"}", "phi"},
         {"{\"model_type\": \"mistral\"}", "mistral"}, /* contradicts the architecture */
-        {"{\"quantization_config\": {\"quant_method\": \"gptq\"}}", "quantization_config (gptq)"},
-        {"{\"quantization_config\": {}}", "quantization_config"},
-        {"{\"compression_config\": {}}", "compression_config"},
         {"{\"hidden_act\": \"gelu\"}", "\"gelu\""},
         {"{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor 0.5"},
         {"{\"rope_scaling\": {\"rope_type\": \"longrope\"}}", "\"longrope\""},
@@ -385,6 +382,41 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         check_refused(cases[i].edits, NULL, PITH_ERROR_UNSUPPORTED, cases[i].words);
     }
+}
+
+#define BY "the weights are already quantised by "
+
+TEST(convert_config, names_the_method_of_quantised_weights) {
+    static const struct {
+        const char *edits, *words;
+    } cases[] = {
+        {"{\"quantization_config\": {\"quant_method\": \"gptq\"}}",
+         "quantization_config: " BY "GPTQ;"},
+        {"{\"quantization_config\": {\"quant_method\": \"awq\", \"bits\": 4}}", BY "AWQ;"},
+        {"{\"quantization_config\": {\"quant_method\": \"bitsandbytes\"}}", BY "bitsandbytes;"},
+        {"{\"quantization_config\": {\"load_in_4bit\": true, \"load_in_8bit\": false}}",
+         BY "bitsandbytes;"},
+        {"{\"quantization_config\": {\"quant_method\": \"fp8\"}}", BY "FP8;"},
+        {"{\"quantization_config\": {\"quant_method\": \"compressed-tensors\"}}",
+         BY "compressed-tensors;"},
+        {"{\"quantization_config\": {\"quant_method\": \"torchao\"}}", BY "torchao;"},
+        {"{\"quantization_config\": {\"quant_method\": \"hqq\"}}", BY "HQQ;"},
+        {"{\"quantization_config\": {\"quant_method\": \"tomorrow\"}}", BY "tomorrow;"},
+        {"{\"quantization\": {\"group_size\": 64, \"bits\": 4}}", "quantization: " BY "MLX;"},
+        {"{\"quantization\": {\"group_size\": 64, \"bits\": 4},"
+         " \"quantization_config\": {\"group_size\": 64, \"bits\": 4}}",
+         BY "MLX; take the repository with the original weights"},
+        {"{\"quantization_config\": {}}", BY "an unnamed method"},
+        {"{\"compression_config\": {}}", "compression_config"},
+        /* A family that is not supported is named first. */
+        {"{\"architectures\": [\"GemmaForCausalLM\"], \"model_type\": \"gemma\","
+         " \"quantization_config\": {\"quant_method\": \"gptq\"}}",
+         "GemmaForCausalLM"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_refused(cases[i].edits, NULL, PITH_ERROR_UNSUPPORTED, cases[i].words);
+    }
+    CHECK_NO_LEAKS();
 }
 
 TEST(convert_config, names_fields_of_the_wrong_type) {

@@ -176,39 +176,49 @@ TEST(convert_shards, refuses_shards_that_do_not_match) {
     CHECK_NO_LEAKS();
 }
 
-TEST(convert_shards, says_what_is_there_instead_of_safetensors) {
-    static const struct {
-        const char *file, *words;
-    } cases[] = {
-        {NULL, "must be in the safetensors format"},
-        {"pytorch_model.bin", "there is pytorch_model.bin; the weights must be in the safetensors"},
-        {"llama-2-7b.Q4_0.gguf", "there is llama-2-7b.Q4_0.gguf; the weights must be in the safe"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "other-%zu", i);
-        const char *directory = test_make_directory(name);
-        if (cases[i].file != NULL) {
-            test_write_text(directory, cases[i].file, "x");
-        }
-        check_open_fails(directory, PITH_ERROR_FORMAT, cases[i].words);
-    }
+/* Shards whose index was not downloaded are known by their names. */
+TEST(convert_shards, reads_shards_without_an_index) {
+    const char *directory = test_make_directory("no-index");
+    test_tensors tensors = three_tensors();
+    size_t n_shards = 0;
+    pith_error error;
+    test_write_tensors(test_join(directory, "model-00001-of-00002.safetensors"), &tensors, 0, 2);
+    check_open_fails(directory, PITH_ERROR_FORMAT,
+                     "shard model-00002-of-00002.safetensors is missing");
+    test_write_tensors(test_join(directory, "model-00002-of-00002.safetensors"), &tensors, 2, 3);
+    pith_status status = open_shards(directory, &n_shards, &error);
+    CHECK(status == PITH_OK && n_shards == 2, "%s, %zu shards", error.message, n_shards);
+    /* Others beside those called "model" do not count ... */
+    test_write_tensors(test_join(directory, "a-00001-of-00001.safetensors"), &tensors, 0, 1);
+    status = open_shards(directory, &n_shards, &error);
+    CHECK(status == PITH_OK && n_shards == 2, "%s, %zu shards", error.message, n_shards);
+    /* ... but two sets of that name are one too many, and so are tensors in two shards. */
+    test_write_tensors(test_join(directory, "model-00001-of-00003.safetensors"), &tensors, 0, 1);
+    check_open_fails(directory, PITH_ERROR_FORMAT, "several sets of shards");
+    directory = test_make_directory("no-index-twice");
+    test_write_tensors(test_join(directory, "pytorch_model-00001-of-00002.safetensors"), &tensors,
+                       0, 2);
+    test_write_tensors(test_join(directory, "pytorch_model-00002-of-00002.safetensors"), &tensors,
+                       1, 3);
+    check_open_fails(directory, PITH_ERROR_FORMAT, "tensor b is both in");
+    test_tensors_free(&tensors);
+    CHECK_NO_LEAKS();
 }
 
-TEST(convert_shards, says_what_a_source_should_be) {
-    const pith_convert_options options = {.type = PITH_TYPE_INT4, .head_type = PITH_N_TYPES};
-    pith_error error = {0};
-    const char *out = test_path("out.pith");
-    pith_status status = pith_convert(test_make_directory("empty"), out, &options, &error);
-    CHECK(status == PITH_ERROR_FORMAT, "%s", pith_status_name(status));
-    CHECK(strstr(error.message, "no config.json; the source is a Hugging Face model directory"),
-          "%s", error.message);
-    test_write_file(test_path("model.gguf"), "GGUF", 4);
-    status = pith_convert(test_path("model.gguf"), out, &options, &error);
-    CHECK(status == PITH_ERROR_FORMAT, "%s", pith_status_name(status));
-    CHECK(strstr(error.message, "not a directory; the source is a Hugging Face model directory"),
-          "%s", error.message);
-    status = pith_convert(test_path("nowhere"), out, &options, &error);
-    CHECK(status == PITH_ERROR_IO, "%s: %s", pith_status_name(status), error.message);
+TEST(convert_shards, names_that_are_no_shards) {
+    static const char *const names[] = {"model-00000-of-00002.safetensors",
+                                        "model-00003-of-00002.safetensors",
+                                        "model-1-of-2.safetensors",
+                                        "consolidated-00001-of-00001.safetensors",
+                                        "adapter_model-00001-of-00001.safetensors"};
+    test_tensors tensors = three_tensors();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "no-shards-%zu", i);
+        const char *directory = test_make_directory(name);
+        test_write_tensors(test_join(directory, names[i]), &tensors, 0, 3);
+        check_open_fails(directory, PITH_ERROR_FORMAT, i < 4 ? names[i] : "adapter");
+    }
+    test_tensors_free(&tensors);
     CHECK_NO_LEAKS();
 }

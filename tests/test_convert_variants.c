@@ -426,6 +426,32 @@ TEST(convert_variants, takes_the_tokenizer_it_is_told_to) {
 static const char llama2_template[] =
     "{{ bos_token }}[INST] <<SYS>>\n{{ system }}\n<</SYS>>\n\n{{ content }} [/INST]";
 
+/* Llama-2-7b-chat-hf of July 2023 has no template but this key. */
+TEST(convert_variants, the_first_llama_2_chat_models_have_its_markup) {
+    static const struct {
+        const char *config;
+        bool llama2;
+    } cases[] = {
+        {"{\"use_default_system_prompt\": true}", true},
+        {"{\"use_default_system_prompt\": true, \"chat_template\": null}", true},
+        {"{\"use_default_system_prompt\": true, \"chat_template\": \"plain\"}", false},
+        {"{\"use_default_system_prompt\": false}", false},
+        {"{}", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "july-%zu", i);
+        const char *directory = test_make_checkpoint(name, NULL);
+        test_write_text(directory, "tokenizer_config.json", cases[i].config);
+        pith_model_file *file = convert_and_open(directory, test_path("july.pith"), NULL);
+        const char *format = file->metadata.chat_format;
+        CHECK((format != NULL && strcmp(format, "llama2") == 0) == cases[i].llama2, "%s: %s",
+              cases[i].config, format != NULL ? format : "none");
+        pith_model_file_close(file);
+    }
+    CHECK_NO_LEAKS();
+}
+
 TEST(convert_variants, keeps_the_chat_template) {
     static const struct {
         const char *config, *file, *expected;

@@ -461,3 +461,24 @@ TEST(engine_session, options_that_cannot_be_had_are_named) {
     CHECK(status == PITH_ERROR_IO && strstr(error.message, "absent.pith") != NULL, "%s",
           error.message);
 }
+
+/* What does not fit in memory is the KV cache, which the context asks for. */
+TEST(engine_session, a_context_too_large_for_memory_is_named) {
+    const char *path = test_path("tiny.pith");
+    test_write_tiny_model(path, PITH_TYPE_INT4, 1);
+    test_allocator failing;
+    pith_model_options options = {.n_threads = 1, .allocator = &failing.allocator};
+    pith_session_options wide = {.n_context = 4096};
+    pith_model *model = NULL;
+    pith_session *session = NULL;
+    pith_error error = {0};
+    test_allocator_init(&failing);
+    CHECK(pith_model_open(&model, path, &options, &error) == PITH_OK, "%s", error.message);
+    failing.fail_at = failing.n_calls + 2; /* after the session's struct */
+    pith_status status = pith_session_new(&session, model, &wide, &error);
+    CHECK(status == PITH_ERROR_MEMORY && session == NULL, "%s", pith_status_name(status));
+    CHECK(strstr(error.message, "out of memory: a context of 4096 takes 0.") != NULL &&
+              strstr(error.message, " GB of KV cache; -c N (n_context) asks for less") != NULL,
+          "%s", error.message);
+    pith_model_free(model);
+}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void warn(void *user, pith_log_level level, const char *message) {
     size_t *n = user;
@@ -93,6 +94,55 @@ TEST(pith_file, files_that_are_not_there_or_no_models) {
     }
     refuse("\"pith\":", "\"pine\":", "not a pith model");
     CHECK(file == NULL, "the output was touched");
+    CHECK_NO_LEAKS();
+}
+
+static void refuse_path(const char *path, pith_status expected, const char *words) {
+    for (int map = 0; map < 2; map++) {
+        pith_model_file *file = NULL;
+        pith_error error = {0};
+        pith_status status = pith_model_file_open(&file, path, map != 0, NULL, NULL, NULL, &error);
+        CHECK(status == expected && file == NULL, "%s: %s", path, pith_status_name(status));
+        CHECK(strstr(error.message, words) != NULL, "%s: no \"%s\" in \"%s\"", path, words,
+              error.message);
+    }
+}
+
+/* What people give in place of a .pith file, and what they are told to do. */
+TEST(pith_file, other_files_are_named) {
+    static const struct {
+        const char *name, *text, *words;
+    } cases[] = {
+        {"x.gguf", "GGUF\x03",
+         "x.gguf: is a GGUF file; a model is a .pith file, which 'pith convert'"},
+        {"lfs.pith", "version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer, not"},
+        {"page.pith", "<!doctype html><title>Log in</title>",
+         "is an HTML page, not the file itself"},
+        {"text.pith", "Repository not found", "is a text, not the file itself (\"Repository not"},
+        {"x.bin", "PK\x03\x04", "is a ZIP archive, as PyTorch writes checkpoints; a model is a"},
+        {"config.json", "{\"a\": 1}", "is a JSON text; a model is a .pith file"},
+        {"nothing.pith", "", "nothing.pith: is empty; download it again"},
+        {"noise.pith", "\xff\xff\xff\xff\xff\xff\xff\xff{", "header length"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *path = test_path(cases[i].name);
+        test_write_file(path, cases[i].text, strlen(cases[i].text));
+        refuse_path(path, PITH_ERROR_FORMAT, cases[i].words);
+    }
+    const char safetensors[] = "\x02\0\0\0\0\0\0\0{}";
+    test_write_file(test_path("w.safetensors"), safetensors, sizeof safetensors - 1);
+    refuse_path(test_path("w.safetensors"), PITH_ERROR_FORMAT,
+                "is a safetensors file; a model is a .pith file, which 'pith convert' makes");
+    CHECK(mkdir(test_path("checkpoint"), 0700) == 0, "mkdir");
+    refuse_path(test_path("checkpoint"), PITH_ERROR_FORMAT,
+                "is a directory; a model is a .pith file, which 'pith convert' makes");
+    test_write_file(test_path("checkpoint/config.json"), "{}", 2);
+    refuse_path(test_path("checkpoint/"), PITH_ERROR_FORMAT,
+                "checkpoint.pith --type int4' makes the .pith file");
+    refuse_path("some-owner/some-model", PITH_ERROR_IO,
+                "'hf download some-owner/some-model --local-dir some-model' and converted by "
+                "'pith convert some-model some-model.pith --type int4'");
+    refuse_path("some-owner/some-model.pith", PITH_ERROR_IO, "cannot open");
     CHECK_NO_LEAKS();
 }
 

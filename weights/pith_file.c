@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "simd/blocks.h"
+#include "weights/model_operand.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -509,6 +510,7 @@ pith_status pith_model_file_open_watched(pith_model_file **out, const char *path
         pith_file_close(&file);
     }
     if (status != PITH_OK) {
+        status = pith_explain_model_operand(o->path, status, o->allocator, error);
         opened_free(o);
         return status;
     }

@@ -4,6 +4,7 @@
 #include "weights/safetensors.h"
 
 #include "base/checked.h"
+#include "base/file_kind.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -337,8 +338,8 @@ static uint64_t load_u64(const unsigned char bytes[8]) {
     return value;
 }
 
-pith_status pith_safetensors_read(pith_safetensors **out, const pith_file *file,
-                                  const pith_allocator *allocator, pith_error *error) {
+static pith_status read_header(pith_safetensors **out, const pith_file *file,
+                               const pith_allocator *allocator, pith_error *error) {
     unsigned char length[8];
     if (file->size < sizeof length) {
         return pith_fail(error, PITH_ERROR_FORMAT,
@@ -364,6 +365,18 @@ pith_status pith_safetensors_read(pith_safetensors **out, const pith_file *file,
         return status;
     }
     return parse_owned(out, text, n, file->size, file->path, allocator, error);
+}
+
+pith_status pith_safetensors_read(pith_safetensors **out, const pith_file *file,
+                                  const pith_allocator *allocator, pith_error *error) {
+    pith_status status = read_header(out, file, allocator, error);
+    if (status != PITH_ERROR_FORMAT) {
+        return status;
+    }
+    pith_file_look look = pith_file_look_in(file, allocator);
+    bool known = look.kind != PITH_FILE_OTHER && look.kind != PITH_FILE_SAFETENSORS &&
+                 look.kind != PITH_FILE_PITH;
+    return known ? pith_fail_kind(error, file->path, &look, ", not a safetensors file") : status;
 }
 
 void pith_safetensors_free(pith_safetensors *st) {
