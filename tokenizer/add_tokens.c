@@ -14,9 +14,11 @@
 typedef struct declared {
     const char *text; /* in the JSON document */
     uint32_t n_bytes;
-    uint8_t flags;
-    size_t id; /* as declared, before pith_vocab_add_missing_tokens gives it another */
+    uint32_t id : 24; /* as declared, before pith_vocab_add_missing_tokens gives it another */
+    uint32_t flags : 8;
 } declared;
+
+_Static_assert(PITH_VOCAB_MAX_PIECES <= 1 << 24, "an id has 24 bits");
 
 typedef struct laying {
     const char *name;
@@ -40,13 +42,20 @@ static const declared *find_declared(const laying *l, size_t id) {
     return l->of_id[id] != 0 ? &l->tokens[l->of_id[id] - 1] : NULL;
 }
 
+static declared make_declared(size_t id, const char *text, size_t n, uint8_t flags) {
+    return (declared){.text = text,
+                      .n_bytes = (uint32_t)n,
+                      .id = (uint32_t)id & 0xFFFFFF,
+                      .flags = flags};
+}
+
 static pith_status declare(laying *l, size_t id, const char *text, size_t n, uint8_t flags) {
     if (id >= PITH_VOCAB_MAX_PIECES) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: added token id %zu, the limit is %d",
                          l->name, id, PITH_VOCAB_MAX_PIECES - 1);
     }
     if (l->known != NULL) {
-        l->tokens[l->n_tokens] = (declared){text, (uint32_t)n, flags, id};
+        l->tokens[l->n_tokens] = make_declared(id, text, n, flags);
         l->n_tokens += n > 0; /* transformers ignores an empty one */
         return PITH_OK;
     }
@@ -65,7 +74,7 @@ static pith_status declare(laying *l, size_t id, const char *text, size_t n, uin
     }
     const declared *token = find_declared(l, id);
     if (token == NULL) {
-        l->tokens[l->n_tokens] = (declared){text, (uint32_t)n, flags, id};
+        l->tokens[l->n_tokens] = make_declared(id, text, n, flags);
         l->of_id[id] = (uint32_t)++l->n_tokens;
     } else if (token->n_bytes != n || memcmp(token->text, text, n) != 0) {
         return pith_fail(l->error, PITH_ERROR_FORMAT,
@@ -290,10 +299,18 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
 /* ---- Beside a tokenizer.json ------------------------------------------------------------------
  */
 
+/* By id, and of equal ids by spelling, so that a token that both files declare lies beside
+ * itself. */
 static int compare_ids(const void *left, const void *right) {
     const declared *a = left;
     const declared *b = right;
-    return (a->id > b->id) - (a->id < b->id);
+    if (a->id != b->id) {
+        return a->id < b->id ? -1 : 1;
+    }
+    if (a->n_bytes != b->n_bytes) {
+        return a->n_bytes < b->n_bytes ? -1 : 1;
+    }
+    return memcmp(a->text, b->text, a->n_bytes);
 }
 
 /* True when the token is one that tokenizer.json declares already. */
@@ -312,18 +329,13 @@ static void assign_ids(laying *l) {
     for (size_t i = 0; i < l->n_tokens; i++) {
         declared *token = &l->tokens[i];
         int32_t id = pith_piece_table_find(l->known, token->text, token->n_bytes);
-        bool twice = false; /* declared by both files */
-        for (size_t k = i; k > 0 && l->tokens[k - 1].id == token->id; k--) {
-            const declared *before = &l->tokens[k - 1];
-            twice = twice || (before->n_bytes == token->n_bytes &&
-                              memcmp(before->text, token->text, token->n_bytes) == 0);
-        }
+        bool twice = i > 0 && compare_ids(token - 1, token) == 0; /* in both files */
         if (twice || (id >= 0 && is_added(v, id))) {
             continue;
         }
         size_t place = id >= 0 ? (size_t)id : l->n++;
         if (!normalizes) {
-            token->flags &= (uint8_t)~PITH_ADDED_NORMALIZED;
+            token->flags &= ~(unsigned)PITH_ADDED_NORMALIZED & 0xFF;
         }
         if (id < 0 && v->kind == PITH_TOKENIZER_WORDPIECE) {
             token->flags |= PITH_ADDED_BEYOND;
