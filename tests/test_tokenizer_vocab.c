@@ -180,6 +180,10 @@ static void step_after_bytes(small_vocab *s) {
     one_step(s, (pith_step){.kind = PITH_STEP_BYTES});
     s->steps[1] = (pith_step){.kind = PITH_STEP_SPACE};
     s->vocab.n_steps = 2;
+    s->vocab.pattern = NULL;
+}
+static void bytes_by_character(small_vocab *s) {
+    one_step(s, (pith_step){.kind = PITH_STEP_BYTES});
 }
 static void pattern_for_nothing(small_vocab *s) {
     s->vocab.pattern = s->pattern;
@@ -230,7 +234,8 @@ TEST(tokenizer, the_check_names_what_is_wrong) {
         {step_unknown, LLAMA, "step 0 is not known"},
         {step_without_pattern, LLAMA, "step 0 has no pattern"},
         {step_with_long_pattern, LLAMA, "step 0 has over 32768 bytes"},
-        {step_after_bytes, LLAMA, "step 1 comes after"},
+        {step_after_bytes, BYTES, "step 1 comes after"},
+        {bytes_by_character, LLAMA, "step 0 spells bytes"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         small_vocab s;

@@ -176,6 +176,12 @@ static pith_status check_steps(const pith_vocab *vocab, const char *where, pith_
     for (size_t i = 0; status == PITH_OK && i < vocab->n_steps; i++) {
         status = check_step(&vocab->steps[i], i, where, error);
         n_spelled += vocab->steps[i].kind == PITH_STEP_BYTES;
+        /* Pieces of bytes need not be whole characters. */
+        if (status == PITH_OK && n_spelled > 0 && vocab->kind != PITH_TOKENIZER_BYTE_BPE) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s: pre-tokenizer: step %zu spells bytes, not for byte-level BPE",
+                             where, i);
+        }
         bool late = n_spelled > 1 || (n_spelled > 0 && vocab->steps[i].kind == PITH_STEP_SPACE);
         if (status == PITH_OK && late) {
             return pith_fail(error, PITH_ERROR_FORMAT,

@@ -60,7 +60,8 @@ typedef enum pith_split_behavior {
 typedef enum pith_step_kind {
     PITH_STEP_SPLIT, /* cut by a pattern */
     PITH_STEP_SPACE, /* a space in front of each piece, unless there is one */
-    PITH_STEP_BYTES, /* spell the bytes in GPT-2's byte alphabet for the steps that follow */
+    PITH_STEP_BYTES, /* byte-level only: spell the bytes in GPT-2's alphabet for the steps that
+                        follow */
 } pith_step_kind;
 
 /* One step of a pre-tokenizer. */
