@@ -87,9 +87,14 @@ static pith_status write_llama(const pith_llama_config *config, json_t *object, 
 
 static pith_status write_bert(const pith_bert_config *config, json_t *object, pith_error *error) {
     pith_status status = pith_fields_write(bert_fields, N_BERT_FIELDS, config, object, error);
-    return status == PITH_OK
-               ? pith_json_set_text(object, "pooling", pith_pooling_name(config->pooling), error)
-               : status;
+    if (status == PITH_OK) {
+        status = pith_json_set_text(object, "pooling", pith_pooling_name(config->pooling), error);
+    }
+    if (status == PITH_OK && config->skip_prompt &&
+        json_object_set_new(object, "skip_prompt", json_true()) != 0) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for metadata");
+    }
+    return status;
 }
 
 pith_status pith_config_write(const pith_metadata *metadata, json_t *object, pith_error *error) {
@@ -133,6 +138,11 @@ static pith_status read_bert(pith_bert_config *config, const json_t *object, con
     if (pooling == NULL || !pith_pooling_find(pooling, &config->pooling)) {
         return bad_key("config.pooling", "mean, cls or max", where, error);
     }
+    const json_t *skip = json_object_get(object, "skip_prompt");
+    if (skip != NULL && !json_is_boolean(skip)) {
+        return bad_key("config.skip_prompt", "true or false", where, error);
+    }
+    config->skip_prompt = json_is_true(skip);
     return pith_bert_config_check(config, where, error);
 }
 

@@ -123,6 +123,21 @@ static pith_status write_vocab(const pith_vocab *vocab, json_t *root, pith_error
     return status;
 }
 
+static pith_status write_prompts(const pith_metadata *m, json_t *root, pith_error *error) {
+    if (m->n_prompts == 0) {
+        return PITH_OK;
+    }
+    json_t *object = set_container(root, "prompts", json_object());
+    pith_status status = object != NULL ? PITH_OK : no_memory(error);
+    for (size_t i = 0; i < m->n_prompts && status == PITH_OK; i++) {
+        status = pith_json_set_text(object, m->prompts[i].name, m->prompts[i].text, error);
+    }
+    if (status == PITH_OK && m->default_prompt != NULL) {
+        status = pith_json_set_text(root, "default_prompt", m->default_prompt, error);
+    }
+    return status;
+}
+
 static pith_status write_sources(const pith_metadata *m, json_t *root, pith_error *error) {
     json_t *array = set_container(root, "sources", json_array());
     pith_status status = array != NULL ? PITH_OK : no_memory(error);
@@ -199,6 +214,9 @@ pith_status pith_metadata_write(const pith_metadata *metadata, const pith_alloca
         status = write_vocab(&metadata->vocab, root, error);
     }
     if (status == PITH_OK) {
+        status = write_prompts(metadata, root, error);
+    }
+    if (status == PITH_OK) {
         status = write_sources(metadata, root, error);
     }
     if (status == PITH_OK) {
@@ -216,6 +234,7 @@ pith_status pith_metadata_write(const pith_metadata *metadata, const pith_alloca
 struct pith_metadata_owner {
     const pith_allocator *allocator;
     json_t *root; /* all strings of the struct live here */
+    pith_prompt *prompts;
     pith_source *sources;
     pith_tensor_note *notes;
 };
@@ -374,6 +393,40 @@ static pith_status read_vocab(reader *r) {
     return PITH_OK;
 }
 
+static pith_status read_prompts(reader *r) {
+    pith_metadata *m = &r->metadata;
+    json_t *object = json_object_get(r->owner->root, "prompts");
+    if (object == NULL) {
+        return PITH_OK;
+    }
+    size_t n = json_object_size(object);
+    if (!json_is_object(object) || n > PITH_MAX_PROMPTS) {
+        return bad_key(r, "prompts", "an object of at most 256 strings");
+    }
+    pith_prompt *prompts = pith_allocate_zeroed(r->owner->allocator, n, sizeof *prompts);
+    if (prompts == NULL) {
+        return no_memory(r->error);
+    }
+    r->owner->prompts = prompts;
+    const char *wanted;
+    if (!is_text_or_absent(r->owner->root, "default_prompt", &wanted)) {
+        return bad_key(r, "default_prompt", "a string");
+    }
+    const char *name;
+    json_t *text;
+    json_object_foreach(object, name, text) {
+        if (!json_is_string(text) || json_string_length(text) > PITH_MAX_PROMPT) {
+            return bad_key(r, "prompts", "an object of strings of at most 64 KiB");
+        }
+        prompts[m->n_prompts++] = (pith_prompt){.name = name, .text = json_string_value(text)};
+        m->default_prompt = wanted != NULL && strcmp(name, wanted) == 0 ? name : m->default_prompt;
+    }
+    m->prompts = prompts;
+    return wanted == NULL || m->default_prompt != NULL
+               ? PITH_OK
+               : bad_key(r, "default_prompt", "the name of a prompt");
+}
+
 static pith_status read_sources(reader *r) {
     const json_t *array = json_object_get(r->owner->root, "sources");
     if (!json_is_array(array)) {
@@ -430,7 +483,7 @@ static pith_status read_notes(reader *r) {
 
 static pith_status read_document(reader *r, const char *text) {
     static pith_status (*const sections[])(reader *) = {
-        read_head, read_config, read_tokens, read_vocab, read_sources, read_notes,
+        read_head, read_config, read_tokens, read_vocab, read_prompts, read_sources, read_notes,
     };
     size_t size = strnlen(text, PITH_MAX_METADATA + 1);
     if (size > PITH_MAX_METADATA) {
@@ -466,6 +519,7 @@ pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, 
 void pith_metadata_free(pith_metadata_owner *owner) {
     if (owner != NULL) {
         json_decref(owner->root);
+        pith_release(owner->allocator, owner->prompts);
         pith_release(owner->allocator, owner->sources);
         pith_release(owner->allocator, owner->notes);
         pith_release(owner->allocator, owner);
