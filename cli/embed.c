@@ -2,14 +2,16 @@
  * library in chunks, so that any number of them takes little memory. */
 #include <jansson.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
-#include "cli/model.h"
+#include "cli/encoder.h"
 #include "cli/npy.h"
 
 enum {
@@ -18,13 +20,18 @@ enum {
 };
 
 typedef struct embed_settings {
-    const char *model, *output;
+    const char *model, *text, *output;
     bool json, no_truncate;
+    pith_prompt_settings prompt;
     pith_common_settings common;
 } embed_settings;
 
 static const pith_operand operands[] = {
     {.name = "MODEL.pith", .help = "an encoder", .offset = offsetof(embed_settings, model)},
+    {.name = "TEXT",
+     .optional = true,
+     .help = "the text to embed; without it, texts come from standard input",
+     .offset = offsetof(embed_settings, text)},
     {.name = NULL},
 };
 
@@ -50,6 +57,7 @@ static const pith_option options[] = {
 
 static const pith_option_group groups[] = {
     {"Options", options, 0},
+    {"Prompt", pith_prompt_options, offsetof(embed_settings, prompt)},
     {"Model", pith_common_options, offsetof(embed_settings, common)},
     {NULL, NULL, 0},
 };
@@ -147,7 +155,12 @@ static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith
         }
         e->owners[e->n] = root;
     } else {
+        size_t good = pith_utf8_check(line, n_bytes);
         char *copy = malloc(n_bytes + 1);
+        if (good != n_bytes) {
+            free(copy);
+            return pith_fail(error, PITH_ERROR_TEXT, "invalid UTF-8 at byte %zu", good);
+        }
         if (copy == NULL) {
             return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu bytes", n_bytes);
         }
@@ -162,6 +175,10 @@ static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith
 
 static pith_status read_chunk(embedding *e, pith_error *error) {
     pith_status status = PITH_OK;
+    if (e->settings->text != NULL) {
+        e->end = true;
+        return add_line(e, e->settings->text, strlen(e->settings->text), error);
+    }
     while (status == PITH_OK && e->n < CHUNK_TEXTS && e->chunk_bytes < CHUNK_BYTES) {
         const char *line;
         size_t n_bytes;
@@ -214,8 +231,30 @@ static pith_status give_chunk(embedding *e, pith_error *error) {
     return status;
 }
 
+/* The library counts the texts of a call; whoever reads the message counts lines. */
+static void name_line(const embedding *e, pith_error *error) {
+    static const char *const forms[] = {"text %zu%n", "the embedding of text %zu%n"};
+    pith_error told = *error;
+    size_t i = 0;
+    int n = 0;
+    if (sscanf(told.message, forms[0], &i, &n) != 1 &&
+        sscanf(told.message, forms[1], &i, &n) != 1) {
+        return;
+    }
+    const char *rest = told.message + n;
+    bool colon = strncmp(rest, ": ", 2) == 0;
+    if (e->settings->text != NULL) {
+        pith_fail(error, told.status, "%s%s", colon ? "" : "the text", colon ? rest + 2 : rest);
+    } else {
+        pith_fail(error, told.status, "standard input, line %zu: %s%s", e->n_before + i + 1,
+                  colon ? "" : "the text", colon ? rest + 2 : rest);
+    }
+}
+
 static pith_status embed_chunks(embedding *e, pith_error *error) {
     pith_embed_options embed_options = {.no_truncate = e->settings->no_truncate,
+                                        .prompt = e->settings->prompt.text,
+                                        .prompt_name = e->settings->prompt.name,
                                         .progress = go_on,
                                         .user = e};
     pith_status status = PITH_OK;
@@ -225,8 +264,7 @@ static pith_status embed_chunks(embedding *e, pith_error *error) {
             status = pith_embed(e->model, e->inputs, e->n, &embed_options, e->vectors, e->results,
                                 error);
             if (status != PITH_OK && status != PITH_ERROR_STOPPED) {
-                pith_fail_in(error, status, "standard input, counting texts from line %zu as 0",
-                             e->n_before + 1);
+                name_line(e, error);
             }
         }
         if (status == PITH_OK) {
@@ -274,8 +312,12 @@ static int run(pith_cli *cli, const void *arguments) {
     pith_model *model = NULL;
     pith_model_info info = {0};
     embedding e = {.cli = cli, .settings = settings};
-    pith_status status = PITH_OK;
-    if (settings->output != NULL) {
+    pith_status status = pith_prompt_check(&settings->prompt, &error);
+    if (status == PITH_OK && settings->text != NULL && settings->json) {
+        status = pith_fail(&error, PITH_ERROR_ARGUMENT,
+                           "--json reads standard input; TEXT is a text itself");
+    }
+    if (status == PITH_OK && settings->output != NULL) {
         status = pith_cli_check_output(settings->output, settings->model, &error);
     }
     if (status == PITH_OK) {
@@ -290,10 +332,17 @@ static int run(pith_cli *cli, const void *arguments) {
                                settings->model);
         }
     }
+    if (status == PITH_OK) { /* of no text: whatever is wrong with the prompt */
+        const pith_embed_options how = {.prompt = settings->prompt.text,
+                                        .prompt_name = settings->prompt.name};
+        status = pith_embed(model, NULL, 0, &how, NULL, NULL, &error);
+    }
     if (status == PITH_OK) {
         e.model = model;
         e.n_embd = info.n_embd;
-        pith_cli_await(cli, settings->json ? "JSON Lines" : "texts, one a line");
+        if (settings->text == NULL) {
+            pith_cli_await(cli, settings->json ? "JSON Lines" : "texts, one a line");
+        }
         status = embed_all(&e, &error);
     }
     if (status == PITH_OK && e.n_cut != 0) {
@@ -309,10 +358,12 @@ const pith_command pith_command_embed = {
     .name = "embed",
     .summary = "turn lines of text into sentence embeddings",
     .description =
-        "Reads one text per line from standard input and writes {\"embedding\": [...], \"tokens\": "
-        "N, \"truncated\": false} for each. A text longer than the model reads is cut, as "
-        "sentence-transformers does; how many were is told on standard error.",
-    .example = "echo 'The wolf knocked at the door.' | pith embed minilm.pith\n"
+        "Embeds TEXT, or reads one text per line from standard input, and writes {\"embedding\": "
+        "[...], \"tokens\": N, \"truncated\": false} for each. A text longer than the model reads "
+        "is cut, as sentence-transformers does; how many were is told on standard error.\n\nA "
+        "model's default prompt, if it has one, is put in front of every text unless --prompt or "
+        "--prompt-name say otherwise; it counts as part of the text.",
+    .example = "pith embed minilm.pith 'The wolf knocked at the door.'\n"
                "pith embed minilm.pith --out vectors.npy < texts.txt",
     .operands = operands,
     .groups = groups,

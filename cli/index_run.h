@@ -11,6 +11,7 @@ typedef struct pith_index_settings {
     size_t chunk, overlap;
     size_t type; /* as pith_vector_type */
     bool json;
+    pith_prompt_settings prompt;
     pith_common_settings common;
 } pith_index_settings;
 
