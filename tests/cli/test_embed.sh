@@ -36,10 +36,10 @@ fails 1 'no encoder' "$PITH" embed "$TALE" <"$T/texts"
 # A text as an operand.
 expect 0 "$PITH" embed "$M" 'a stone'
 silent
-cp "$T/out" "$T/one"
+cp "$T/out" "$T/operand"
 echo 'a stone' >"$T/texts"
 expect 0 "$PITH" embed "$M" <"$T/texts"
-is "it is embedded like a line" "$(cat "$T/out")" = "$(cat "$T/one")"
+is "it is embedded like a line" "$(cat "$T/out")" = "$(cat "$T/operand")"
 fails 2 'TEXT is empty' "$PITH" embed "$M" ''
 fails 1 '^pith embed: invalid UTF-8 at byte 1' "$PITH" embed "$M" "$(printf 'a\377')"
 fails 1 '^pith embed: the text has more than 256 tokens' "$PITH" embed "$M" --no-truncate \
