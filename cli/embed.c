@@ -58,7 +58,7 @@ static const pith_option options[] = {
 static const pith_option_group groups[] = {
     {"Options", options, 0},
     {"Prompt", pith_prompt_options, offsetof(embed_settings, prompt)},
-    {"Model", pith_common_options, offsetof(embed_settings, common)},
+    {"Model", pith_encoder_options, offsetof(embed_settings, common)},
     {NULL, NULL, 0},
 };
 
@@ -312,12 +312,14 @@ static int run(pith_cli *cli, const void *arguments) {
     pith_model *model = NULL;
     pith_model_info info = {0};
     embedding e = {.cli = cli, .settings = settings};
-    pith_status status = pith_prompt_check(&settings->prompt, &error);
-    if (status == PITH_OK && settings->text != NULL && settings->json) {
-        status = pith_fail(&error, PITH_ERROR_ARGUMENT,
-                           "--json reads standard input; TEXT is a text itself");
+    if (pith_prompt_misused(cli, &settings->prompt)) {
+        return PITH_EXIT_USAGE;
     }
-    if (status == PITH_OK && settings->output != NULL) {
+    if (settings->text != NULL && settings->json) {
+        return pith_cli_usage(cli, "TEXT and --json exclude each other");
+    }
+    pith_status status = PITH_OK;
+    if (settings->output != NULL) {
         status = pith_cli_check_output(settings->output, settings->model, &error);
     }
     if (status == PITH_OK) {

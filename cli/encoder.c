@@ -24,11 +24,12 @@ const pith_option pith_prompt_options[] = {
     {.name = NULL},
 };
 
-pith_status pith_prompt_check(const pith_prompt_settings *settings, pith_error *error) {
-    return settings->text != NULL && settings->name != NULL
-               ? pith_fail(error, PITH_ERROR_ARGUMENT,
-                           "--prompt and --prompt-name: only one can be used")
-               : PITH_OK;
+bool pith_prompt_misused(pith_cli *cli, const pith_prompt_settings *settings) {
+    bool both = settings->text != NULL && settings->name != NULL;
+    if (both) {
+        pith_cli_usage(cli, "--prompt and --prompt-name exclude each other");
+    }
+    return both;
 }
 
 static const char *find_prompt(const pith_model_info *info, const char *name) {
@@ -80,10 +81,7 @@ pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
                               const pith_prompt_settings *prompt, const char *const *names,
                               const char *path, pith_error *error) {
     pith_encoder encoder = {.cli = cli};
-    pith_status status = pith_prompt_check(prompt, error);
-    if (status == PITH_OK) {
-        status = pith_cli_open_model(cli, settings, path, false, &encoder.model, error);
-    }
+    pith_status status = pith_cli_open_model(cli, settings, path, false, &encoder.model, error);
     if (status != PITH_OK) {
         return status;
     }

@@ -12,8 +12,8 @@ typedef struct pith_prompt_settings {
 
 extern const pith_option pith_prompt_options[];
 
-/* Errors: ARGUMENT (both are given). */
-pith_status pith_prompt_check(const pith_prompt_settings *settings, pith_error *error);
+/* True, and a message that it is a wrong usage, when both are given. */
+bool pith_prompt_misused(pith_cli *cli, const pith_prompt_settings *settings);
 
 typedef struct pith_encoder {
     pith_cli *cli;

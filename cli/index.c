@@ -59,7 +59,7 @@ static const pith_option index_options[] = {
 static const pith_option_group groups[] = {
     {"Options", index_options, 0},
     {"Prompt", pith_prompt_options, offsetof(pith_index_settings, prompt)},
-    {"Model", pith_common_options, offsetof(pith_index_settings, common)},
+    {"Model", pith_encoder_options, offsetof(pith_index_settings, common)},
     {NULL, NULL, 0},
 };
 
@@ -100,15 +100,8 @@ static pith_status use_collection(pith_index *run, pith_error *error) {
 }
 
 static pith_status index_everything(pith_index *run, pith_error *error) {
-    const pith_index_settings *settings = run->settings;
-    pith_status status = PITH_OK;
-    if (settings->paths.n == 0) {
-        return pith_index_lines(run, error);
-    }
-    for (size_t i = 0; status == PITH_OK && i < settings->paths.n; i++) {
-        status = pith_index_path(run, settings->paths.items[i], error);
-    }
-    return status;
+    const pith_arguments *paths = &run->settings->paths;
+    return paths->n == 0 ? pith_index_lines(run, error) : pith_index_paths(run, paths, error);
 }
 
 static int run_index(pith_cli *cli, const void *arguments) {
@@ -119,6 +112,9 @@ static int run_index(pith_cli *cli, const void *arguments) {
                                 .embed = pith_index_embed,
                                 .committed = pith_index_committed,
                                 .user = &run};
+    if (pith_prompt_misused(cli, &run.settings->prompt)) {
+        return PITH_EXIT_USAGE;
+    }
     pith_status status =
         pith_encoder_open(&run.encoder, cli, &run.settings->common, &run.settings->prompt, names,
                           run.settings->model, &error);

@@ -49,7 +49,7 @@ static const pith_option options[] = {
 static const pith_option_group groups[] = {
     {"Options", options, 0},
     {"Prompt", pith_prompt_options, offsetof(search_settings, prompt)},
-    {"Model", pith_common_options, offsetof(search_settings, common)},
+    {"Model", pith_encoder_options, offsetof(search_settings, common)},
     {NULL, NULL, 0},
 };
 
@@ -147,6 +147,9 @@ static int run_search(pith_cli *cli, const void *arguments) {
     float *vector = NULL;
     pith_store_hit *hits = NULL;
     size_t n = 0;
+    if (pith_prompt_misused(cli, &settings->prompt)) {
+        return PITH_EXIT_USAGE;
+    }
     pith_status status = pith_encoder_open(&encoder, cli, &settings->common, &settings->prompt,
                                            names, settings->model, &error);
     if (status == PITH_OK) {

@@ -44,7 +44,7 @@ fails 2 'TEXT is empty' "$PITH" embed "$M" ''
 fails 1 '^pith embed: invalid UTF-8 at byte 1' "$PITH" embed "$M" "$(printf 'a\377')"
 fails 1 '^pith embed: the text has more than 256 tokens' "$PITH" embed "$M" --no-truncate \
     "$(cat "$T/long")"
-fails 1 'json reads standard input' "$PITH" embed "$M" --json 'a stone'
+fails 2 'TEXT and --json exclude each other' "$PITH" embed "$M" --json 'a stone'
 
 # Prompts: the model's default, one of its others, any text, none.
 cp -r golden/minilm "$T/prompted"
@@ -61,7 +61,7 @@ is "a prompt as a text" "$(with --prompt 'see: ')" = "$(vector_of 'see: the wolf
 is "no prompt" "$(with --prompt '')" = "$(vector_of 'the wolf')"
 fails 1 'no prompt "document"; it has query, passage' "$PITH" embed "$P" --prompt-name document a
 fails 1 'no prompt "query"; it has none' "$PITH" embed "$M" --prompt-name query a
-fails 1 'only one' "$PITH" embed "$P" --prompt-name query --prompt x a
+fails 2 'exclude each other' "$PITH" embed "$P" --prompt-name query --prompt x a
 expect 0 "$PITH" inspect "$P"
 prints 'prompts +query \(default\): "query: "'
 prints 'passage: "passage: "'

@@ -69,6 +69,22 @@ rm "$T/one/file"
 expect 0 "$PITH" index "$ENCODER" "$T/one.db" c "$T/one"
 says '1 removed'
 
+# A file is indexed once, however often it is named, by itself or by directories.
+mkdir -p "$T/often/deep/.hidden"
+for file in deep/a b deep/.hidden/c; do echo "$file" >"$T/often/$file"; done
+O="$T/often"
+for paths in "$O/b $O/b" "$O/b $O" "$O $O/b $O/deep $O/deep/a" "$O/deep $O/./deep/../b $O"; do
+    rm -f "$T/often.db"
+    # shellcheck disable=SC2086
+    expect 0 "$PITH" index "$ENCODER" "$T/often.db" c $paths --json
+    is "$paths: each file once" "$(sort "$T/out" | uniq -d | wc -l)" = 0
+    says "pith index: $(wc -l <"$T/out") documents"
+    says ' 0 unchanged'
+done
+expect 0 "$PITH" index "$ENCODER" "$T/often.db" c "$O/deep/.hidden/c" "$O"
+says '1 documents .* 2 unchanged'
+fails 1 'none: No such file' "$PITH" index "$ENCODER" "$T/often.db" c "$O" "$O/none"
+
 # Files large, empty and unreadable.
 mkdir "$T/odd"
 : >"$T/odd/empty"
@@ -165,6 +181,8 @@ is "which is not that of documents" "$(score "$P" "$T/p.db" c)" != 1.0
 fails 1 'prompt "passage: ", not ""' "$PITH" index "$P" "$T/p.db" c --prompt '' <"$T/wolf"
 fails 1 'prompt "", not "passage: "' "$PITH" index "$P" "$T/p.db" bare <"$T/wolf"
 fails 1 'no prompt "text"; it has query, passage' "$PITH" search "$P" "$T/p.db" c x --prompt-name text
+fails 2 'exclude each other' "$PITH" search "$P" "$T/p.db" c x --prompt-name query --prompt x
+fails 2 'exclude each other' "$PITH" index "$P" "$T/p.db" c --prompt-name query --prompt x </dev/null
 fails 1 '252; the model reads 251 tokens behind' "$PITH" index "$P" "$T/p.db" c2 --chunk 252 \
     --prompt 'in all: ' <"$T/wolf"
 fails 1 'leaves no room' "$PITH" index "$P" "$T/p.db" c2 --prompt "$(printf '%0900d' 0 | sed 's/0/a /g')" \
