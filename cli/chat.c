@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "cli/chat_input.h"
 #include "cli/commands.h"
 #include "cli/model.h"
@@ -50,6 +51,7 @@ typedef struct chat {
     pith_generate_params params;
     int32_t eos[PITH_MAX_TEXTS]; /* of params */
     pith_chat_input *input;
+    size_t n_lines;         /* read from it */
     pith_message *messages; /* [n_messages]; contents are owned here */
     size_t n_messages, capacity;
     pith_bytes answer; /* of this turn */
@@ -164,10 +166,23 @@ static pith_status answer(chat *c, pith_usage *usage, pith_error *error) {
     return status;
 }
 
+/* Of a text that is to be a message. */
+static pith_status check_text(const char *text, size_t n_bytes, pith_error *error) {
+    size_t bad = pith_utf8_check(text, n_bytes);
+    return bad == n_bytes ? PITH_OK
+                          : pith_fail(error, PITH_ERROR_TEXT, "invalid UTF-8 at byte %zu", bad);
+}
+
 static pith_status take_turn(chat *c, const char *line, size_t n_bytes, pith_error *error) {
     size_t before = c->n_messages;
     pith_usage usage;
-    pith_status status = add_message(c, "user", line, n_bytes, error);
+    pith_status status = check_text(line, n_bytes, error);
+    if (status != PITH_OK) {
+        return pith_chat_input_is_terminal(c->input)
+                   ? status
+                   : pith_fail_in(error, status, "standard input, line %zu", c->n_lines);
+    }
+    status = add_message(c, "user", line, n_bytes, error);
     if (status == PITH_OK) {
         status = answer(c, &usage, error);
     }
@@ -223,7 +238,12 @@ static void unknown_command(const chat *c, const char *line, size_t n_bytes) {
 
 static pith_status converse(chat *c, pith_error *error) {
     bool terminal = pith_chat_input_is_terminal(c->input);
-    pith_status status = reset(c, error);
+    const char *system = c->settings->system;
+    pith_status status = system != NULL ? check_text(system, strlen(system), error) : PITH_OK;
+    if (status != PITH_OK) {
+        return pith_fail_in(error, status, "--system");
+    }
+    status = reset(c, error);
     if (status == PITH_OK && terminal) {
         pith_cli_message(c->cli, "%s", commands_help);
     }
@@ -232,6 +252,7 @@ static pith_status converse(chat *c, pith_error *error) {
         size_t n_bytes;
         bool end;
         status = pith_chat_input_read(c->input, &line, &n_bytes, &end, error);
+        c->n_lines++;
         if (status != PITH_OK || end || is_command(line, n_bytes, "/quit") ||
             is_command(line, n_bytes, "/exit") || is_command(line, n_bytes, "/bye")) {
             break;

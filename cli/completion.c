@@ -10,7 +10,9 @@ typedef void (*option_fn)(pith_cli *cli, const pith_command *command, const pith
 static void each_option(pith_cli *cli, const pith_command *command, option_fn print) {
     for (const pith_option_group *group = command->groups; group->title != NULL; group++) {
         for (const pith_option *option = group->options; option->name != NULL; option++) {
-            print(cli, command, option);
+            if (!option->hidden) {
+                print(cli, command, option);
+            }
         }
     }
 }

@@ -1,14 +1,16 @@
 /* pith embed: lines of text to sentence embeddings, as JSON Lines or a NumPy file. Texts go to the
  * library in chunks, so that any number of them takes little memory. */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
-#include "cli/model.h"
+#include "cli/encoder.h"
 #include "cli/npy.h"
 
 enum {
@@ -17,13 +19,18 @@ enum {
 };
 
 typedef struct embed_settings {
-    const char *model, *output;
+    const char *model, *text, *output;
     bool json, no_truncate;
+    pith_prompt_settings prompt;
     pith_common_settings common;
 } embed_settings;
 
 static const pith_operand operands[] = {
     {.name = "MODEL.pith", .help = "an encoder", .offset = offsetof(embed_settings, model)},
+    {.name = "TEXT",
+     .optional = true,
+     .help = "the text to embed; without it, texts come from standard input",
+     .offset = offsetof(embed_settings, text)},
     {.name = NULL},
 };
 
@@ -49,7 +56,8 @@ static const pith_option options[] = {
 
 static const pith_option_group groups[] = {
     {"Options", options, 0},
-    {"Model", pith_common_options, offsetof(embed_settings, common)},
+    {"Prompt", pith_prompt_options, offsetof(embed_settings, prompt)},
+    {"Model", pith_encoder_options, offsetof(embed_settings, common)},
     {NULL, NULL, 0},
 };
 
@@ -65,13 +73,13 @@ typedef struct embedding {
     bool end;
     pith_embed_input *inputs;   /* [CHUNK_TEXTS] */
     char **lines_kept;          /* [CHUNK_TEXTS] malloc'ed, what `inputs` points into */
+    size_t *line_numbers;       /* [CHUNK_TEXTS] of the input, from 1 */
     pith_embed_result *results; /* [CHUNK_TEXTS] */
     float *vectors;             /* [CHUNK_TEXTS, n_embd] */
     size_t n;                   /* texts of this chunk, of chunk_bytes in all */
     size_t chunk_bytes;
 
     size_t n_before, bytes_before; /* of earlier chunks */
-    size_t first_line;             /* of this chunk */
     size_t n_cut;
     size_t total_bytes; /* of the input; 0: unknown */
     pith_progress progress;
@@ -80,9 +88,11 @@ typedef struct embedding {
 static pith_status allocate(embedding *e, pith_error *error) {
     e->inputs = calloc(CHUNK_TEXTS, sizeof *e->inputs);
     e->lines_kept = calloc(CHUNK_TEXTS, sizeof *e->lines_kept);
+    e->line_numbers = calloc(CHUNK_TEXTS, sizeof *e->line_numbers);
     e->results = calloc(CHUNK_TEXTS, sizeof *e->results);
     e->vectors = calloc(CHUNK_TEXTS, e->n_embd * sizeof *e->vectors);
-    if (e->inputs == NULL || e->lines_kept == NULL || e->results == NULL || e->vectors == NULL) {
+    if (e->inputs == NULL || e->lines_kept == NULL || e->line_numbers == NULL ||
+        e->results == NULL || e->vectors == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %d texts", CHUNK_TEXTS);
     }
     return PITH_OK;
@@ -102,6 +112,7 @@ static void release(embedding *e) {
     }
     pith_lines_release(&e->lines);
     free(e->inputs);
+    free(e->line_numbers);
     free(e->lines_kept);
     free(e->results);
     free(e->vectors);
@@ -144,12 +155,17 @@ static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith
     pith_status status = PITH_OK;
     if (e->settings->json) {
         status = read_object(copy, n_bytes, &input, error);
+    } else {
+        size_t good = pith_utf8_check(line, n_bytes);
+        if (good != n_bytes) {
+            status = pith_fail(error, PITH_ERROR_TEXT, "invalid UTF-8 at byte %zu", good);
+        }
     }
     if (status != PITH_OK) {
         free(copy);
         return status;
     }
-    e->first_line = e->n == 0 ? e->lines.number : e->first_line;
+    e->line_numbers[e->n] = e->lines.number;
     e->lines_kept[e->n] = copy;
     e->inputs[e->n++] = input;
     e->chunk_bytes += n_bytes + 1;
@@ -158,6 +174,10 @@ static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith
 
 static pith_status read_chunk(embedding *e, pith_error *error) {
     pith_status status = PITH_OK;
+    if (e->settings->text != NULL) {
+        e->end = true;
+        return add_line(e, e->settings->text, strlen(e->settings->text), error);
+    }
     while (status == PITH_OK && e->n < CHUNK_TEXTS && e->chunk_bytes < CHUNK_BYTES) {
         char *line;
         size_t n_bytes;
@@ -212,8 +232,31 @@ static pith_status give_chunk(embedding *e, pith_error *error) {
     return status;
 }
 
+/* The library counts the texts of a call; whoever reads the message counts lines. */
+static void name_line(const embedding *e, pith_error *error) {
+    static const char *const forms[] = {"text %zu%n", "the embedding of text %zu%n"};
+    pith_error told = *error;
+    size_t i = 0;
+    int n = 0;
+    if (sscanf(told.message, forms[0], &i, &n) != 1 &&
+        sscanf(told.message, forms[1], &i, &n) != 1) {
+        return;
+    }
+    const char *rest = told.message + n;
+    bool colon = strncmp(rest, ": ", 2) == 0;
+    if (e->settings->text != NULL) {
+        pith_fail(error, told.status, "%s%s", colon ? "" : "the text", colon ? rest + 2 : rest);
+    } else {
+        pith_fail(error, told.status, "standard input, line %zu: %s%s",
+                  e->line_numbers[i < e->n ? i : 0], colon ? "" : "the text",
+                  colon ? rest + 2 : rest);
+    }
+}
+
 static pith_status embed_chunks(embedding *e, pith_error *error) {
     pith_embed_options embed_options = {.no_truncate = e->settings->no_truncate,
+                                        .prompt = e->settings->prompt.text,
+                                        .prompt_name = e->settings->prompt.name,
                                         .progress = go_on,
                                         .user = e};
     pith_status status = PITH_OK;
@@ -223,8 +266,7 @@ static pith_status embed_chunks(embedding *e, pith_error *error) {
             status = pith_embed(e->model, e->inputs, e->n, &embed_options, e->vectors, e->results,
                                 error);
             if (status != PITH_OK && status != PITH_ERROR_STOPPED) {
-                pith_fail_in(error, status, "standard input, counting texts from line %zu as 0%s",
-                             e->first_line, e->settings->json ? ", without blank lines" : "");
+                name_line(e, error);
             }
         }
         if (status == PITH_OK) {
@@ -272,6 +314,12 @@ static int run(pith_cli *cli, const void *arguments) {
     pith_model *model = NULL;
     pith_model_info info = {0};
     embedding e = {.cli = cli, .settings = settings};
+    if (pith_prompt_misused(cli, &settings->prompt)) {
+        return PITH_EXIT_USAGE;
+    }
+    if (settings->text != NULL && settings->json) {
+        return pith_cli_usage(cli, "TEXT and --json exclude each other");
+    }
     pith_status status = PITH_OK;
     if (settings->output != NULL) {
         status = pith_cli_check_output(settings->output, settings->model, &error);
@@ -288,10 +336,17 @@ static int run(pith_cli *cli, const void *arguments) {
                                settings->model);
         }
     }
+    if (status == PITH_OK) { /* of no text: whatever is wrong with the prompt */
+        const pith_embed_options how = {.prompt = settings->prompt.text,
+                                        .prompt_name = settings->prompt.name};
+        status = pith_embed(model, NULL, 0, &how, NULL, NULL, &error);
+    }
     if (status == PITH_OK) {
         e.model = model;
         e.n_embd = info.n_embd;
-        pith_cli_await(cli, settings->json ? "JSON Lines" : "texts, one a line");
+        if (settings->text == NULL) {
+            pith_cli_await(cli, settings->json ? "JSON Lines" : "texts, one a line");
+        }
         status = embed_all(&e, &error);
     }
     if (status == PITH_OK && e.n_cut != 0) {
@@ -307,10 +362,12 @@ const pith_command pith_command_embed = {
     .name = "embed",
     .summary = "turn lines of text into sentence embeddings",
     .description =
-        "Reads one text per line from standard input and writes {\"embedding\": [...], \"tokens\": "
-        "N, \"truncated\": false} for each. A text longer than the model reads is cut, as "
-        "sentence-transformers does; how many were is told on standard error.",
-    .example = "echo 'The wolf knocked at the door.' | pith embed minilm.pith\n"
+        "Embeds TEXT, or reads one text per line from standard input, and writes {\"embedding\": "
+        "[...], \"tokens\": N, \"truncated\": false} for each. A text longer than the model reads "
+        "is cut, as sentence-transformers does; how many were is told on standard error.\n\nA "
+        "model's default prompt, if it has one, is put in front of every text unless --prompt or "
+        "--prompt-name say otherwise; it counts as part of the text.",
+    .example = "pith embed minilm.pith 'The wolf knocked at the door.'\n"
                "pith embed minilm.pith --out vectors.npy < texts.txt",
     .operands = operands,
     .groups = groups,

@@ -2,36 +2,98 @@
 #include "cli/encoder.h"
 
 #include <sodium.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 
-enum { SPECIAL_TOKENS = 2, MAX_HEADER = 100 << 20 }; /* [CLS] and [SEP] */
+enum { MAX_HEADER = 100 << 20 };
+
+const pith_option pith_prompt_options[] = {
+    {.name = "prompt-name",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "NAME",
+     .help = "put the model's prompt of this name in front of every text (pith inspect lists them)",
+     .offset = offsetof(pith_prompt_settings, name)},
+    {.name = "prompt",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "TEXT",
+     .help = "put this text in front of every text, such as 'query: '; '' for none",
+     .offset = offsetof(pith_prompt_settings, text)},
+    {.name = NULL},
+};
+
+bool pith_prompt_misused(pith_cli *cli, const pith_prompt_settings *settings) {
+    bool both = settings->text != NULL && settings->name != NULL;
+    if (both) {
+        pith_cli_usage(cli, "--prompt and --prompt-name exclude each other");
+    }
+    return both;
+}
+
+static const char *find_prompt(const pith_model_info *info, const char *name) {
+    for (size_t i = 0; name != NULL && i < info->n_prompts; i++) {
+        if (strcmp(info->prompts[i].name, name) == 0) {
+            return info->prompts[i].text;
+        }
+    }
+    return NULL;
+}
+
+/* Embeds nothing: whatever keeps the model from embedding with this prompt is found here. */
+static pith_status try_embedding(const pith_encoder *encoder, const pith_prompt_settings *prompt,
+                                 pith_error *error) {
+    const pith_embed_input nothing = {.text = ""};
+    const pith_embed_options options = {.prompt = prompt->text, .prompt_name = prompt->name};
+    float *vector = calloc(encoder->info.n_embd, sizeof *vector);
+    if (vector == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory");
+    }
+    pith_status status = pith_embed(encoder->model, &nothing, 1, &options, vector, NULL, error);
+    free(vector);
+    return status;
+}
+
+static pith_status choose_prompt(pith_encoder *encoder, const pith_prompt_settings *settings,
+                                 const char *const *names, pith_error *error) {
+    const pith_model_info *info = &encoder->info;
+    const char *text = settings->text;
+    if (text == NULL && settings->name != NULL) {
+        text = find_prompt(info, settings->name);
+    }
+    for (size_t i = 0; text == NULL && names[i] != NULL; i++) {
+        text = find_prompt(info, names[i]);
+    }
+    if (text == NULL) {
+        text = find_prompt(info, info->default_prompt);
+    }
+    encoder->prompt = text != NULL ? text : "";
+    size_t n = 0;
+    pith_status status =
+        pith_encoder_count(encoder, encoder->prompt, strlen(encoder->prompt), &n, error);
+    encoder->max_tokens = n < info->n_context ? info->n_context - n : 0;
+    return status;
+}
 
 pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
-                              const pith_common_settings *settings, const char *path,
-                              pith_error *error) {
+                              const pith_common_settings *settings,
+                              const pith_prompt_settings *prompt, const char *const *names,
+                              const char *path, pith_error *error) {
     pith_encoder encoder = {.cli = cli};
-    pith_embed_input nothing = {.text = ""};
     pith_status status = pith_cli_open_model(cli, settings, path, false, &encoder.model, error);
     if (status != PITH_OK) {
         return status;
     }
     pith_model_get_info(encoder.model, &encoder.info);
-    float *vector = calloc(encoder.info.n_embd, sizeof *vector);
-    if (vector == NULL) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory");
-    } else {
-        status = pith_embed(encoder.model, &nothing, 1, NULL, vector, NULL, error);
+    status = try_embedding(&encoder, prompt, error);
+    if (status == PITH_OK) {
+        status = choose_prompt(&encoder, prompt, names, error);
     }
-    free(vector);
     if (status != PITH_OK) {
         pith_model_free(encoder.model);
         return pith_fail_in(error, status, "%s", path);
     }
-    encoder.max_tokens =
-        encoder.info.n_context > SPECIAL_TOKENS ? encoder.info.n_context - SPECIAL_TOKENS : 1;
     *out = encoder;
     return PITH_OK;
 }
@@ -85,7 +147,16 @@ pith_status pith_encoder_identify(const pith_encoder *encoder, const char *path,
     memcpy(wanted.name, name, strlen(name));
     size_t n_base = strlen(base);
     memcpy(wanted.model, base, n_base < sizeof wanted.model ? n_base : sizeof wanted.model - 1);
-    pith_status status = hash_header(path, wanted.model_hash, sizeof wanted.model_hash, error);
+    if (strlen(encoder->prompt) >= sizeof wanted.prompt) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "the prompt of a collection has at most %zu bytes",
+                         sizeof wanted.prompt - 1);
+    }
+    memcpy(wanted.prompt, encoder->prompt, strlen(encoder->prompt));
+    pith_status status = pith_embed_fingerprint(encoder->model, wanted.model_hash, error);
+    if (status == PITH_OK) {
+        status = hash_header(path, wanted.old_hash, sizeof wanted.old_hash, error);
+    }
     if (status == PITH_OK) {
         *out = wanted;
     }
@@ -102,7 +173,7 @@ static bool not_interrupted(void *user, size_t n_done, size_t n_inputs) {
 pith_status pith_encoder_embed(void *user, const pith_embed_input *inputs, size_t n, float *out,
                                pith_error *error) {
     const pith_encoder *encoder = user;
-    pith_embed_options options = {.progress = not_interrupted};
+    pith_embed_options options = {.prompt = encoder->prompt, .progress = not_interrupted};
     if (pith_interrupted()) {
         return pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
     }

@@ -5,22 +5,36 @@
 #include "cli/model.h"
 #include "store/store.h"
 
+/* --prompt, --prompt-name */
+typedef struct pith_prompt_settings {
+    const char *text, *name; /* NULL: not given */
+} pith_prompt_settings;
+
+extern const pith_option pith_prompt_options[];
+
+/* True, and a message that it is a wrong usage, when both are given. */
+bool pith_prompt_misused(pith_cli *cli, const pith_prompt_settings *settings);
+
 typedef struct pith_encoder {
     pith_cli *cli;
     pith_model *model;
     pith_model_info info;
-    size_t max_tokens; /* of a text, special tokens excluded */
+    const char *prompt; /* in front of every text; never NULL */
+    size_t max_tokens;  /* of a text, special tokens and prompt excluded; 0: no room */
 } pith_encoder;
 
-/* Opens a model and makes sure that it embeds. Errors also: UNSUPPORTED (not an encoder). */
+/* Opens a model and makes sure that it embeds. Without options the prompt is the first of `names`
+ * (NULL-terminated) that the model has, else its default. Errors also: UNSUPPORTED (not an
+ * encoder), ARGUMENT (both options, no such prompt). */
 pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
-                              const pith_common_settings *settings, const char *path,
-                              pith_error *error);
+                              const pith_common_settings *settings,
+                              const pith_prompt_settings *prompt, const char *const *names,
+                              const char *path, pith_error *error);
 void pith_encoder_close(pith_encoder *encoder);
 
-/* Fills what binds a collection to the model: its name, the SHA-256 of its file's header (which
- * holds the checksums of all weights), the dimension. Errors: ARGUMENT (a name too long), MEMORY,
- * IO, FORMAT. */
+/* Fills what binds a collection to the model: its name, its fingerprint, the prompt, the dimension;
+ * and what version 0.1.0 took for a fingerprint, the SHA-256 of the file's header. Errors: ARGUMENT
+ * (a name or a prompt too long), MEMORY, IO, FORMAT. */
 pith_status pith_encoder_identify(const pith_encoder *encoder, const char *path, const char *name,
                                   pith_store_collection *out, pith_error *error);
 

@@ -141,6 +141,9 @@ void pith_help_command(pith_cli *cli, const pith_command *command) {
         for (const pith_option *option = group->options; option->name != NULL; option++) {
             char label[80];
             char help[600];
+            if (option->hidden) {
+                continue;
+            }
             option_label(option, label, sizeof label);
             option_text(option, help, sizeof help);
             write_entry(cli, label, help);
@@ -199,6 +202,9 @@ static void write_man_command(pith_cli *cli, const pith_command *command) {
         for (const pith_option *option = group->options; option->name != NULL; option++) {
             char label[80];
             char help[600];
+            if (option->hidden) {
+                continue;
+            }
             option_label(option, label, sizeof label);
             option_text(option, help, sizeof help);
             write_roff_entry(cli, label + strspn(label, " "), help);

@@ -57,7 +57,8 @@ static const pith_option index_options[] = {
 
 static const pith_option_group groups[] = {
     {"Options", index_options, 0},
-    {"Model", pith_common_options, offsetof(pith_index_settings, common)},
+    {"Prompt", pith_prompt_options, offsetof(pith_index_settings, prompt)},
+    {"Model", pith_encoder_options, offsetof(pith_index_settings, common)},
     {NULL, NULL, 0},
 };
 
@@ -70,9 +71,15 @@ static pith_status use_collection(pith_index *run, pith_error *error) {
     if (status != PITH_OK) {
         return status;
     }
+    if (run->encoder.max_tokens == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "the prompt leaves no room for a text: the model reads %zu tokens",
+                         run->encoder.info.n_context);
+    }
     if (settings->chunk > run->encoder.max_tokens) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "--chunk is %zu; the model reads %zu tokens",
-                         settings->chunk, run->encoder.max_tokens);
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "--chunk is %zu; the model reads %zu tokens%s",
+                         settings->chunk, run->encoder.max_tokens,
+                         run->encoder.prompt[0] != '\0' ? " behind the prompt" : "");
     }
     pith_store_collection old;
     wanted.type = (pith_vector_type)settings->type;
@@ -92,26 +99,24 @@ static pith_status use_collection(pith_index *run, pith_error *error) {
 }
 
 static pith_status index_everything(pith_index *run, pith_error *error) {
-    const pith_index_settings *settings = run->settings;
-    pith_status status = PITH_OK;
-    if (settings->paths.n == 0) {
-        return pith_index_lines(run, error);
-    }
-    for (size_t i = 0; status == PITH_OK && i < settings->paths.n; i++) {
-        status = pith_index_path(run, settings->paths.items[i], error);
-    }
-    return status;
+    const pith_arguments *paths = &run->settings->paths;
+    return paths->n == 0 ? pith_index_lines(run, error) : pith_index_paths(run, paths, error);
 }
 
 static int run_index(pith_cli *cli, const void *arguments) {
+    static const char *const names[] = {"document", "passage", "corpus", NULL};
     pith_error error;
     pith_index run = {.cli = cli, .settings = arguments};
     pith_indexer_options how = {.count = pith_index_count,
                                 .embed = pith_index_embed,
                                 .committed = pith_index_committed,
                                 .user = &run};
+    if (pith_prompt_misused(cli, &run.settings->prompt)) {
+        return PITH_EXIT_USAGE;
+    }
     pith_status status =
-        pith_encoder_open(&run.encoder, cli, &run.settings->common, run.settings->model, &error);
+        pith_encoder_open(&run.encoder, cli, &run.settings->common, &run.settings->prompt, names,
+                          run.settings->model, &error);
     if (status == PITH_OK) {
         const pith_store_options opening = {.map = run.settings->common.map};
         status = pith_store_open(&run.store, run.settings->database, &opening, &error);
@@ -154,7 +159,11 @@ const pith_command pith_command_index = {
         "directories are passed over, and files that are not UTF-8 are reported and fail the "
         "command at its end.\n\nDocuments that have not changed are left alone, files that have "
         "vanished below a directory are removed. A document is committed as a whole; after an "
-        "interrupt or a crash the same command continues where it stopped.",
+        "interrupt or a crash the same command continues where it stopped.\n\nThe model's prompt "
+        "\"document\", \"passage\" or \"corpus\", the first that it has, else its default, is put "
+        "in "
+        "front of every chunk unless --prompt or --prompt-name say otherwise. A collection has "
+        "one: what was indexed with another does not compare.",
     .example = "pith index minilm.pith notes.db notes ~/notes\n"
                "pith index minilm.pith notes.db faq --json < faq.jsonl",
     .operands = operands,

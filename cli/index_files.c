@@ -190,7 +190,7 @@ static bool still_there(void *user, const char *key, size_t n_key) {
     return lstat(key, &facts) == 0 ? S_ISREG(facts.st_mode) : errno != ENOENT && errno != ENOTDIR;
 }
 
-pith_status pith_index_path(pith_index *run, const char *path, pith_error *error) {
+static pith_status index_path(pith_index *run, const char *path, pith_error *error) {
     size_t total = 0;
     size_t removed = 0;
     char *root = realpath(path, NULL);
@@ -210,5 +210,44 @@ pith_status pith_index_path(pith_index *run, const char *path, pith_error *error
     }
     run->n_removed += removed;
     free(root);
+    return status;
+}
+
+/* True when the walk of `root` comes to `path`: it lies below, and no part of it on the way is
+ * hidden. Both are as realpath gives them. */
+static bool is_walked(const char *path, const char *root) {
+    size_t n = strlen(root);
+    return strncmp(path, root, n) == 0 && path[n] == '/' && strstr(path + n, "/.") == NULL;
+}
+
+/* True when another of roots [n], NULL for those that do not exist, brings roots[i] with it. */
+static bool is_covered(char *const *roots, size_t n, size_t i) {
+    for (size_t j = 0; roots[i] != NULL && j < n; j++) {
+        if (roots[j] != NULL && j != i &&
+            ((j < i && strcmp(roots[i], roots[j]) == 0) || is_walked(roots[i], roots[j]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+pith_status pith_index_paths(pith_index *run, const pith_arguments *paths, pith_error *error) {
+    pith_status status = PITH_OK;
+    char **roots = calloc(paths->n, sizeof *roots);
+    if (roots == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu paths", paths->n);
+    }
+    for (size_t i = 0; i < paths->n; i++) {
+        roots[i] = realpath(paths->items[i], NULL);
+    }
+    for (size_t i = 0; status == PITH_OK && i < paths->n; i++) {
+        if (!is_covered(roots, paths->n, i)) {
+            status = index_path(run, paths->items[i], error);
+        }
+    }
+    for (size_t i = 0; i < paths->n; i++) {
+        free(roots[i]);
+    }
+    free(roots);
     return status;
 }

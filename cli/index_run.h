@@ -11,6 +11,7 @@ typedef struct pith_index_settings {
     size_t chunk, overlap;
     size_t type; /* as pith_vector_type */
     bool json;
+    pith_prompt_settings prompt;
     pith_common_settings common;
 } pith_index_settings;
 
@@ -38,8 +39,9 @@ pith_status pith_index_document(pith_index *run, pith_store_document *document, 
 /* JSON Lines from standard input, up to the first bad line; those before it are committed. */
 pith_status pith_index_lines(pith_index *run, pith_error *error);
 
-/* A file, or every text file below a directory; what vanished there is removed. Files that cannot
- * be read or are not UTF-8 are reported and counted in n_refused. */
-pith_status pith_index_path(pith_index *run, const char *path, pith_error *error);
+/* Files, and every text file below directories, each once however often it is named; what vanished
+ * there is removed. Files that cannot be read or are not UTF-8 are reported and counted in
+ * n_refused. */
+pith_status pith_index_paths(pith_index *run, const pith_arguments *paths, pith_error *error);
 
 #endif

@@ -190,8 +190,20 @@ static void print_bert(pith_cli *cli, const pith_bert_config *config) {
     pith_cli_print(cli, "heads           %zu of %zu\n", config->num_attention_heads,
                    config->hidden_size / config->num_attention_heads);
     pith_cli_print(cli, "layer norm eps  %g\n", (double)config->layer_norm_eps);
-    pith_cli_print(cli, "embedding       %s%s\n", pooling_texts[config->pooling],
+    pith_cli_print(cli, "embedding       %s%s%s\n", pooling_texts[config->pooling],
+                   config->skip_prompt ? ", the prompt's left out" : "",
                    config->normalize ? ", normalised" : "");
+}
+
+static void print_prompts(pith_cli *cli, const pith_metadata *metadata) {
+    for (size_t i = 0; i < metadata->n_prompts; i++) {
+        const pith_prompt *prompt = &metadata->prompts[i];
+        pith_cli_print(cli, "%-15s ", i == 0 ? "prompts" : "");
+        pith_cli_print_name(cli, prompt->name);
+        pith_cli_print(cli, "%s: \"", metadata->default_prompt == prompt->name ? " (default)" : "");
+        pith_cli_print_name(cli, prompt->text);
+        pith_cli_print(cli, "\"\n");
+    }
 }
 
 /* What is said and asked of decoders. */
@@ -219,6 +231,7 @@ static void print_model(pith_cli *cli, const pith_model_file *file) {
     pith_cli_print(cli, "parameters      %zu\n", file->n_params);
     if (encoder) {
         print_bert(cli, &metadata->bert);
+        print_prompts(cli, metadata);
     } else {
         print_llama(cli, &metadata->config);
     }

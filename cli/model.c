@@ -39,46 +39,58 @@ const pith_option pith_bos_options[] = {
     {.name = NULL},
 };
 
+/* A row of the tables below; `unused` where a command takes the option and it changes nothing. */
+#define THREADS(unused)                                                                         \
+    {                                                                                           \
+        .name = "threads", .letter = 't', .kind = PITH_OPTION_COUNT, .argument = "N", .low = 1, \
+        .high = PITH_MAX_THREADS, .help = "threads to use, by default one per usable CPU",      \
+        .offset = offsetof(pith_common_settings, threads), .hidden = (unused)                   \
+    }
+#define KV(unused)                                                                               \
+    {                                                                                            \
+        .name = "kv", .kind = PITH_OPTION_CHOICE, .argument = "TYPE", .choices = pith_kv_types,  \
+        .help = "type of the KV cache, by default f32 for f32 weights and f16 for others; int8 " \
+                "is half of f16",                                                                \
+        .offset = offsetof(pith_common_settings, kv), .hidden = (unused)                         \
+    }
+#define BLAS(unused)                                                                            \
+    {                                                                                           \
+        .name = "blas", .kind = PITH_OPTION_CHOICE, .argument = "WHEN", .choices = on_off,      \
+        .help = "OpenBLAS for f32 weights, by default when it is installed; off keeps results " \
+                "identical for every batch size",                                               \
+        .offset = offsetof(pith_common_settings, blas), .hidden = (unused)                      \
+    }
+#define MMAP(unused)                                                                              \
+    {                                                                                             \
+        .name = "mmap", .kind = PITH_OPTION_FLAG,                                                 \
+        .help = "map the model file instead of reading it; search, index and bench --search map " \
+                "the database too",                                                               \
+        .offset = offsetof(pith_common_settings, map), .hidden = (unused)                         \
+    }
+#define ISA(unused)                                                                              \
+    {                                                                                            \
+        .name = "isa", .kind = PITH_OPTION_TEXT, .argument = "NAME",                             \
+        .help = "instruction set: scalar; avx2, avx-vnni, avx512, avx512-vnni; neon, neon-dot, " \
+                "neon-i8mm; by default the best this CPU has",                                   \
+        .offset = offsetof(pith_common_settings, isa), .hidden = (unused)                        \
+    }
+#define VERBOSE                                                     \
+    {                                                               \
+        .name = "verbose", .letter = 'v', .kind = PITH_OPTION_FLAG, \
+        .help = "show the library's information messages too",      \
+        .offset = offsetof(pith_common_settings, verbose)           \
+    }
+
 const pith_option pith_common_options[] = {
-    {.name = "threads",
-     .letter = 't',
-     .kind = PITH_OPTION_COUNT,
-     .argument = "N",
-     .low = 1,
-     .high = PITH_MAX_THREADS,
-     .help = "threads to use, by default one per usable CPU",
-     .offset = offsetof(pith_common_settings, threads)},
-    {.name = "kv",
-     .kind = PITH_OPTION_CHOICE,
-     .argument = "TYPE",
-     .choices = pith_kv_types,
-     .help = "type of the KV cache, by default f32 for f32 weights and f16 for others; int8 is "
-             "half of f16",
-     .offset = offsetof(pith_common_settings, kv)},
-    {.name = "blas",
-     .kind = PITH_OPTION_CHOICE,
-     .argument = "WHEN",
-     .choices = on_off,
-     .help = "OpenBLAS for f32 weights, by default when it is installed; off keeps results "
-             "identical for every batch size",
-     .offset = offsetof(pith_common_settings, blas)},
-    {.name = "mmap",
-     .kind = PITH_OPTION_FLAG,
-     .help = "map the model file instead of reading it; search, index and bench --search map the "
-             "database too",
-     .offset = offsetof(pith_common_settings, map)},
-    {.name = "isa",
-     .kind = PITH_OPTION_TEXT,
-     .argument = "NAME",
-     .help = "instruction set: scalar; avx2, avx-vnni, avx512, avx512-vnni; neon, neon-dot, "
-             "neon-i8mm; by default the best this CPU has",
-     .offset = offsetof(pith_common_settings, isa)},
-    {.name = "verbose",
-     .letter = 'v',
-     .kind = PITH_OPTION_FLAG,
-     .help = "show the library's information messages too",
-     .offset = offsetof(pith_common_settings, verbose)},
-    {.name = NULL},
+    THREADS(false), KV(false), BLAS(false), MMAP(false), ISA(false), VERBOSE, {.name = NULL},
+};
+
+const pith_option pith_encoder_options[] = {
+    THREADS(false), KV(true), BLAS(false), MMAP(false), ISA(false), VERBOSE, {.name = NULL},
+};
+
+const pith_option pith_tokens_options[] = {
+    THREADS(true), KV(true), BLAS(true), MMAP(true), ISA(true), VERBOSE, {.name = NULL},
 };
 
 const pith_option pith_length_options[] = {

@@ -38,7 +38,12 @@ typedef struct pith_sampling_settings {
 extern const char *const pith_kv_types[]; /* choices of --kv */
 extern const char *const pith_bos_choices[];
 
+/* The same options for all that open a model; those that would change nothing are taken and not
+ * shown: of encoders --kv, of tokenizers all but --verbose. */
 extern const pith_option pith_common_options[];
+extern const pith_option pith_encoder_options[];
+extern const pith_option pith_tokens_options[];
+
 extern const pith_option pith_length_options[];
 extern const pith_option pith_sampling_options[];
 extern const pith_option pith_threads_options[]; /* a lone size_t */

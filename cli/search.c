@@ -11,6 +11,7 @@ typedef struct search_settings {
     const char *model, *database, *collection, *query;
     size_t count;
     bool json;
+    pith_prompt_settings prompt;
     pith_common_settings common;
 } search_settings;
 
@@ -47,7 +48,8 @@ static const pith_option options[] = {
 
 static const pith_option_group groups[] = {
     {"Options", options, 0},
-    {"Model", pith_common_options, offsetof(search_settings, common)},
+    {"Prompt", pith_prompt_options, offsetof(search_settings, prompt)},
+    {"Model", pith_encoder_options, offsetof(search_settings, common)},
     {NULL, NULL, 0},
 };
 
@@ -164,6 +166,7 @@ static pith_status print_hits(pith_cli *cli, const search_settings *settings, pi
 }
 
 static int run_search(pith_cli *cli, const void *arguments) {
+    static const char *const names[] = {"query", NULL};
     const search_settings *settings = arguments;
     pith_error error;
     pith_encoder encoder = {.model = NULL};
@@ -174,12 +177,16 @@ static int run_search(pith_cli *cli, const void *arguments) {
     float *vector = NULL;
     pith_store_hit *hits = NULL;
     size_t n = 0;
-    pith_status status =
-        pith_encoder_open(&encoder, cli, &settings->common, settings->model, &error);
+    if (pith_prompt_misused(cli, &settings->prompt)) {
+        return PITH_EXIT_USAGE;
+    }
+    pith_status status = pith_encoder_open(&encoder, cli, &settings->common, &settings->prompt,
+                                           names, settings->model, &error);
     if (status == PITH_OK) {
         status =
             pith_encoder_identify(&encoder, settings->model, settings->collection, &wanted, &error);
     }
+    wanted.any_prompt = true; /* the collection's is that of documents */
     if (status == PITH_OK) {
         status = pith_store_open(&store, settings->database, &how, &error);
     }
@@ -218,9 +225,12 @@ done:
 const pith_command pith_command_search = {
     .name = "search",
     .summary = "find the chunks of a collection closest to a text",
-    .description = "Embeds QUERY and shows the chunks whose vectors are closest to it by cosine, "
-                   "best first; every vector is compared. The database is only read: one that was "
-                   "closed properly may be on read-only media.",
+    .description =
+        "Embeds QUERY and shows the chunks whose vectors are closest to it by cosine, best first; "
+        "every vector is compared. In [0-46] stands which bytes of the document a chunk is, from "
+        "the first to the one behind the last. The database is only read: one that was closed "
+        "properly may be on read-only media.\n\nThe model's prompt \"query\", if it has one, else "
+        "its default, is put in front of QUERY unless --prompt or --prompt-name say otherwise.",
     .example = "pith search minilm.pith notes.db notes 'how do I renew a passport' -k 3",
     .operands = operands,
     .groups = groups,

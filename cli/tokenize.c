@@ -10,14 +10,25 @@
 #include "cli/model.h"
 
 typedef struct tokenize_settings {
-    const char *model;
+    const char *model, *text;
     bool json, pieces, special;
     size_t bos;
     unsigned flags; /* that --bos asks for, once the model is open */
     pith_common_settings common;
 } tokenize_settings;
 
-static const pith_operand operands[] = {
+static const pith_operand tokenize_operands[] = {
+    {.name = "MODEL.pith",
+     .help = "the model whose tokenizer is used",
+     .offset = offsetof(tokenize_settings, model)},
+    {.name = "TEXT",
+     .optional = true,
+     .help = "the text; without it, texts come from standard input",
+     .offset = offsetof(tokenize_settings, text)},
+    {.name = NULL},
+};
+
+static const pith_operand detokenize_operands[] = {
     {.name = "MODEL.pith",
      .help = "the model whose tokenizer is used",
      .offset = offsetof(tokenize_settings, model)},
@@ -52,12 +63,12 @@ static const pith_option tokenize_options[] = {
 
 static const pith_option_group tokenize_groups[] = {
     {"Options", tokenize_options, 0},
-    {"Model", pith_common_options, offsetof(tokenize_settings, common)},
+    {"Model", pith_tokens_options, offsetof(tokenize_settings, common)},
     {NULL, NULL, 0},
 };
 
 static const pith_option_group detokenize_groups[] = {
-    {"Model", pith_common_options, offsetof(tokenize_settings, common)},
+    {"Model", pith_tokens_options, offsetof(tokenize_settings, common)},
     {NULL, NULL, 0},
 };
 
@@ -304,9 +315,13 @@ static int run_lines(pith_cli *cli, const tokenize_settings *given, bool json, l
         pith_cli_open_model(cli, &settings->common, settings->model, true, &model, &error);
     if (status == PITH_OK) {
         opened.flags = pith_cli_bos_flags(cli, model, settings->bos);
+    }
+    if (status == PITH_OK && settings->text != NULL) {
+        status = fn(cli, model, settings, (char *)settings->text, strlen(settings->text), &error);
+    } else if (status == PITH_OK) {
         pith_cli_await(cli, json ? "JSON Lines" : "texts, one a line");
     }
-    while (status == PITH_OK && cli->output_error == 0) {
+    while (status == PITH_OK && settings->text == NULL && cli->output_error == 0) {
         if (pith_interrupted()) {
             status = pith_fail(&error, PITH_ERROR_STOPPED, "interrupted");
             break;
@@ -328,6 +343,9 @@ static int run_lines(pith_cli *cli, const tokenize_settings *given, bool json, l
 
 static int run_tokenize(pith_cli *cli, const void *arguments) {
     const tokenize_settings *settings = arguments;
+    if (settings->text != NULL && settings->json) {
+        return pith_cli_usage(cli, "TEXT and --json exclude each other");
+    }
     return run_lines(cli, settings, settings->json, tokenize_line);
 }
 
@@ -338,13 +356,13 @@ static int run_detokenize(pith_cli *cli, const void *arguments) {
 const pith_command pith_command_tokenize = {
     .name = "tokenize",
     .summary = "turn lines of text into token ids",
-    .description = "Reads one text per line from standard input and writes {\"ids\": [...]} for "
-                   "each. The model file is mapped; its weights are not read.\n\n"
+    .description = "Reads TEXT, or one text per line from standard input, and writes {\"ids\": "
+                   "[...]} for each. The model file is mapped; its weights are not read.\n\n"
                    "--pieces shows bytes that are no UTF-8 character as <0xE2>, and in the table "
                    "control characters too.",
-    .example = "echo 'Once upon a time' | pith tokenize tale.pith --bos\n"
+    .example = "pith tokenize tale.pith 'Once upon a time' --bos\n"
                "echo 'Once upon a time' | pith tokenize tale.pith --pieces",
-    .operands = operands,
+    .operands = tokenize_operands,
     .groups = tokenize_groups,
     .settings_size = sizeof(tokenize_settings),
     .run = run_tokenize,
@@ -357,7 +375,7 @@ const pith_command pith_command_detokenize = {
                    "\"...\"} for each. Special tokens give no text; bytes that are not valid UTF-8 "
                    "become U+FFFD.",
     .example = "echo '{\"ids\": [1, 403, 407]}' | pith detokenize tale.pith",
-    .operands = operands,
+    .operands = detokenize_operands,
     .groups = detokenize_groups,
     .settings_size = sizeof(tokenize_settings),
     .run = run_detokenize,

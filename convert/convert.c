@@ -28,6 +28,7 @@ typedef struct conversion {
     pith_hf_config config;
     bool assumed_config; /* there is no config.json */
     bool lowercase;      /* an encoder's texts are lower-cased before they are tokenized */
+    pith_hf_prompts prompts;
     pith_hf_shards shards;
     pith_hf_tokenizer tokenizer;
     pith_plan plan;
@@ -50,6 +51,7 @@ static void release(conversion *c) {
     pith_release(c->allocator, c->hashes);
     pith_plan_free(&c->plan);
     pith_hf_tokenizer_free(&c->tokenizer);
+    pith_hf_prompts_free(&c->prompts, c->allocator);
     pith_hf_shards_close(&c->shards);
     pith_sources_close(&c->sources);
 }
@@ -139,8 +141,15 @@ static pith_status read_encoder(conversion *c, pith_error *error) {
                          "importance' measures decoders only",
                          c->sources.directory);
     }
-    return pith_hf_bert_read_modules(&c->config.bert, &c->lowercase, &c->sources, &c->options->log,
-                                     error);
+    pith_status status = pith_hf_bert_read_modules(&c->config.bert, &c->lowercase, &c->prompts,
+                                                   &c->sources, &c->options->log, error);
+    for (size_t i = 0; status == PITH_OK && i < c->prompts.n; i++) {
+        const pith_prompt *prompt = &c->prompts.prompts[i];
+        bool used = c->prompts.default_prompt == prompt->name;
+        pith_log_write(&c->options->log, PITH_LOG_INFO, "prompt %.60s%s: \"%.150s\"", prompt->name,
+                       used ? " (the default)" : "", prompt->text);
+    }
+    return status;
 }
 
 /* Makes the tokenizer once, so that what opening refuses (a split pattern that does not compile) is
@@ -154,22 +163,19 @@ static pith_status try_vocab(const pith_vocab *vocab, const pith_allocator *allo
 }
 
 /* Encoders put [CLS] and [SEP] around a text, which WordPiece vocabularies have. */
-static pith_status check_tokenizer(const conversion *c, pith_error *error) {
+static pith_status check_tokenizer(conversion *c, pith_error *error) {
     if (c->config.architecture == PITH_ARCHITECTURE_BERT && c->tokenizer.present &&
         c->tokenizer.file.vocab.kind != PITH_TOKENIZER_WORDPIECE) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: an encoder with a tokenizer other than WordPiece is not supported",
                          c->sources.directory);
     }
-    if (c->lowercase && c->tokenizer.present && !c->tokenizer.file.vocab.lowercase) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: do_lower_case in sentence_bert_config.json is not supported for a "
-                         "tokenizer that keeps upper case",
-                         c->sources.directory);
-    }
     if (!c->tokenizer.present) {
         return PITH_OK;
     }
+    /* sentence-transformers puts the lower-casing in front of the tokenizer's own settings, which
+     * keep their say about accents. */
+    c->tokenizer.file.vocab.lowercase = c->tokenizer.file.vocab.lowercase || c->lowercase;
     pith_status status = try_vocab(&c->tokenizer.file.vocab, c->allocator, error);
     return status == PITH_OK ? status : pith_fail_in(error, status, "%s", c->sources.directory);
 }
@@ -420,6 +426,9 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         .n_eos = c->config.n_eos,
         .chat_format = chat_format(c),
         .chat_template = chat_template,
+        .n_prompts = c->prompts.n,
+        .prompts = c->prompts.prompts,
+        .default_prompt = c->prompts.default_prompt,
         .vocab = c->tokenizer.file.vocab,
         .n_sources = c->sources.n,
         .sources = c->source_notes,

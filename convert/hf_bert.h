@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
-#include "convert/sources.h"
+#include "convert/hf_prompts.h"
 #include "weights/bert.h"
 
 enum { PITH_HF_MAX_MODULE_PATH = 128 };
@@ -34,26 +34,28 @@ typedef struct pith_hf_modules {
 pith_status pith_hf_modules_parse(pith_hf_modules *out, char *text, size_t size,
                                   const pith_allocator *allocator, pith_error *error);
 
-/* The configuration of a pooling module; `where` is its name in messages. `hidden_size` is what the
- * module must take. Errors: FORMAT, UNSUPPORTED, MEMORY. */
-pith_status pith_hf_pooling_parse(pith_pooling *out, size_t hidden_size, char *text, size_t size,
-                                  const char *where, const pith_allocator *allocator,
-                                  pith_error *error);
+/* The configuration of a pooling module; `where` is its name in messages. */
+typedef struct pith_hf_pooling {
+    pith_pooling mode;
+    bool include_prompt; /* the tokens of a prompt are pooled too */
+    size_t width;        /* of the vectors as the file says; 0: it does not. It decides nothing */
+} pith_hf_pooling;
 
-/* config_sentence_transformers.json; `where` is its name in messages. Its prompts are for whoever
- * calls: nothing is read from it. Errors: FORMAT, UNSUPPORTED (a prompt in front of every text,
- * embeddings cut short), MEMORY. */
-pith_status pith_hf_prompts_check(char *text, size_t size, const char *where,
+/* Errors: FORMAT, UNSUPPORTED, MEMORY. */
+pith_status pith_hf_pooling_parse(pith_hf_pooling *out, char *text, size_t size, const char *where,
                                   const pith_allocator *allocator, pith_error *error);
 
-/* sentence_bert_config.json. */
+/* sentence_bert_config.json, or one of its older names; `where` is its name in messages. */
 typedef struct pith_hf_sentence {
     size_t max_seq_length; /* 0: not said */
     bool lowercase;        /* texts are lower-cased before they are tokenized */
 } pith_hf_sentence;
 
+/* Errors: FORMAT, UNSUPPORTED (another task, a setting that would change embeddings; named),
+ * MEMORY. */
 pith_status pith_hf_sentence_parse(pith_hf_sentence *out, char *text, size_t size,
-                                   const pith_allocator *allocator, pith_error *error);
+                                   const char *where, const pith_allocator *allocator,
+                                   pith_error *error);
 
 /* model_max_length of tokenizer_config.json; 0 when it is absent or no length a text could have.
  * Errors: FORMAT, MEMORY. */
@@ -66,9 +68,10 @@ pith_status pith_hf_model_max_length(size_t *out, char *text, size_t size,
 pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error);
 
 /* Reads the module files of a directory into a configuration that has its shape already; *lowercase
- * is that of pith_hf_sentence. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
+ * is that of pith_hf_sentence, *prompts is the caller's to free. Errors: IO, FORMAT, UNSUPPORTED,
+ * MEMORY. */
 pith_status pith_hf_bert_read_modules(pith_bert_config *config, bool *lowercase,
-                                      pith_sources *sources, const pith_log *log,
-                                      pith_error *error);
+                                      pith_hf_prompts *prompts, pith_sources *sources,
+                                      const pith_log *log, pith_error *error);
 
 #endif

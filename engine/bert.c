@@ -344,6 +344,7 @@ static void up_and_gelu(const pith_bert_pass *pass, const pith_bert_layer *layer
 
 /* ---- Pooling --------------------------------------------------------------------------------- */
 
+/* Rows [n >= 1]. */
 static void pool_rows(const pith_kernels *kernels, const float *x, size_t stride, size_t n,
                       size_t hidden, pith_pooling pooling, float *out) {
     memcpy(out, x, hidden * sizeof *out);
@@ -365,8 +366,13 @@ static void pool_rows(const pith_kernels *kernels, const float *x, size_t stride
 bool pith_bert_embedding(const pith_bert_pass *pass, size_t i, float *out) {
     const pith_bert_config *config = &pass->model->bert->config;
     const pith_bert_scratch *s = pass->scratches[0];
-    pool_rows(pass->model->kernels, s->x + s->begin[i] * s->x_stride, s->x_stride,
-              s->begin[i + 1] - s->begin[i], config->hidden_size, config->pooling, out);
+    size_t first = s->begin[i] + pass->texts[i].n_skipped;
+    if (first < s->begin[i + 1]) {
+        pool_rows(pass->model->kernels, s->x + first * s->x_stride, s->x_stride,
+                  s->begin[i + 1] - first, config->hidden_size, config->pooling, out);
+    } else { /* a sum over nothing, as sentence-transformers has it */
+        memset(out, 0, config->hidden_size * sizeof *out);
+    }
     double squares = 0;
     for (size_t d = 0; d < config->hidden_size; d++) {
         squares += (double)out[d] * (double)out[d];

@@ -10,6 +10,7 @@ typedef struct pith_bert_text {
     const int32_t *ids; /* [n_tokens], each below vocab_size */
     size_t n_tokens;    /* 1 .. pith_bert_max_tokens of the model */
     size_t n_first;     /* tokens of type 0; the rest are of type 1 */
+    size_t n_skipped;   /* tokens at the beginning that pooling leaves out */
 } pith_bert_text;
 
 /* Rows quantised for a linear layer; the fields are those of pith_activations. */

@@ -3,9 +3,11 @@
 #include "engine/embed.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/utf8.h"
 
 /* A window of texts being tokenised. */
 typedef struct encoding {
@@ -14,6 +16,9 @@ typedef struct encoding {
     size_t n;
     size_t first; /* index of inputs[0] in the call */
     bool no_truncate;
+    const char *prompt; /* [n_prompt] in front of every text */
+    size_t n_prompt;
+    size_t n_skipped; /* tokens at the beginning of a text that are not pooled */
     size_t max_tokens;
     int32_t *ids;               /* [n, max_tokens] */
     pith_bert_text *texts;      /* [n] */
@@ -23,15 +28,41 @@ typedef struct encoding {
     pith_error error;
 } encoding;
 
-static pith_status encode_input(const encoding *w, size_t i, pith_tokens *tokens,
+/* Where a thread puts prompts and texts together. */
+typedef struct joint {
+    char *text;
+    size_t capacity;
+} joint;
+
+static pith_status encode_joined(const encoding *w, const pith_embed_input *input, joint *joined,
+                                 pith_tokens *tokens, pith_encoded *info, pith_error *error) {
+    const pith_tokenizer *tokenizer = w->model->tokenizer;
+    const char *text = input->text != NULL ? input->text : "";
+    size_t n = input->n_bytes;
+    /* What is no UTF-8 is told by its place in the caller's text, not behind the prompt. */
+    if (w->n_prompt != 0 && pith_utf8_check(text, n) == n) {
+        size_t size = w->n_prompt + n;
+        if (size > joined->capacity) {
+            char *grown = pith_reallocate(&w->model->allocator, joined->text, size, 1);
+            if (grown == NULL) {
+                return pith_fail(error, PITH_ERROR_MEMORY, "no memory for %zu bytes", size);
+            }
+            *joined = (joint){.text = grown, .capacity = size};
+        }
+        memcpy(joined->text, w->prompt, w->n_prompt);
+        memcpy(joined->text + w->n_prompt, text, n);
+        text = joined->text;
+        n = size;
+    }
+    return pith_encode_for_encoder(tokenizer, text, n, input->pair, input->n_pair_bytes,
+                                   w->max_tokens, tokens, info, error);
+}
+
+static pith_status encode_input(const encoding *w, size_t i, joint *joined, pith_tokens *tokens,
                                 pith_error *error) {
-    const pith_embed_input *input = &w->inputs[i];
     pith_encoded info = {0};
     tokens->n = 0;
-    pith_status status =
-        pith_encode_for_encoder(w->model->tokenizer, input->text != NULL ? input->text : "",
-                                input->n_bytes, input->pair, input->n_pair_bytes, w->max_tokens,
-                                tokens, &info, error);
+    pith_status status = encode_joined(w, &w->inputs[i], joined, tokens, &info, error);
     if (status != PITH_OK) {
         pith_fail_in(error, status, "text %zu", w->first + i);
         return status;
@@ -43,7 +74,10 @@ static pith_status encode_input(const encoding *w, size_t i, pith_tokens *tokens
     int32_t *ids = w->ids + i * w->max_tokens;
     size_t n = pith_min_size(tokens->n, w->max_tokens);
     memcpy(ids, tokens->ids, n * sizeof *ids);
-    w->texts[i] = (pith_bert_text){.ids = ids, .n_tokens = n, .n_first = info.n_first};
+    w->texts[i] = (pith_bert_text){.ids = ids,
+                                   .n_tokens = n,
+                                   .n_first = info.n_first,
+                                   .n_skipped = w->n_skipped};
     w->results[i] = (pith_embed_result){.n_tokens = n, .truncated = info.truncated};
     return PITH_OK;
 }
@@ -52,6 +86,7 @@ static pith_status encode_input(const encoding *w, size_t i, pith_tokens *tokens
 static void encode_inputs(void *argument, size_t begin, size_t end, size_t thread) {
     encoding *w = argument;
     pith_tokens tokens;
+    joint joined = {.text = NULL};
     (void)thread;
     pith_tokens_init(&tokens, &w->model->allocator);
     for (size_t i = begin; i < end; i++) {
@@ -59,7 +94,7 @@ static void encode_inputs(void *argument, size_t begin, size_t end, size_t threa
         pthread_mutex_lock(&w->lock);
         bool wanted = i < w->bad;
         pthread_mutex_unlock(&w->lock);
-        if (wanted && encode_input(w, i, &tokens, &error) != PITH_OK) {
+        if (wanted && encode_input(w, i, &joined, &tokens, &error) != PITH_OK) {
             pthread_mutex_lock(&w->lock);
             if (i < w->bad) {
                 w->bad = i;
@@ -69,6 +104,7 @@ static void encode_inputs(void *argument, size_t begin, size_t end, size_t threa
         }
     }
     pith_tokens_release(&tokens);
+    pith_release(&w->model->allocator, joined.text);
 }
 
 static pith_status encode_window(encoding *w, pith_error *error) {
@@ -107,13 +143,70 @@ static pith_status check_call(const pith_model *model, const pith_embed_input *i
     return PITH_OK;
 }
 
+/* ---- Prompts --------------------------------------------------------------------------------- */
+
+static pith_status fail_unknown(const pith_model_info *info, const char *name, pith_error *error) {
+    char all[300] = "";
+    for (size_t i = 0; i < info->n_prompts; i++) {
+        size_t used = strlen(all);
+        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", info->prompts[i].name);
+    }
+    return pith_fail(error, PITH_ERROR_ARGUMENT, "the model has no prompt \"%.60s\"; it has %s",
+                     name, info->n_prompts > 0 ? all : "none");
+}
+
+static pith_status choose_prompt(const pith_model *model, const pith_embed_options *options,
+                                 const char **out, pith_error *error) {
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    const char *name = options->prompt_name != NULL ? options->prompt_name : info.default_prompt;
+    *out = options->prompt != NULL ? options->prompt : "";
+    if (options->prompt != NULL && options->prompt_name != NULL) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "pith_embed: a prompt and the name of one, of which only one can be used");
+    }
+    if (options->prompt != NULL || name == NULL) {
+        return PITH_OK;
+    }
+    for (size_t i = 0; i < info.n_prompts; i++) {
+        if (strcmp(info.prompts[i].name, name) == 0) {
+            *out = info.prompts[i].text;
+            return PITH_OK;
+        }
+    }
+    return fail_unknown(&info, name, error);
+}
+
+/* Fills prompt, n_prompt and n_skipped. Pooling leaves out as many tokens as the prompt has when it
+ * is tokenized alone, [CLS] counted and [SEP] not: so sentence-transformers counts, and not by what
+ * the text makes of the prompt's last word. */
+static pith_status take_prompt(encoding *w, const pith_embed_options *options, pith_error *error) {
+    const pith_model *model = w->model;
+    pith_status status = choose_prompt(model, options, &w->prompt, error);
+    w->n_prompt = status == PITH_OK ? strlen(w->prompt) : 0;
+    if (w->n_prompt == 0) {
+        return status;
+    }
+    pith_tokens tokens;
+    pith_tokens_init(&tokens, &model->allocator);
+    status = pith_encode_for_encoder(model->tokenizer, w->prompt, w->n_prompt, NULL, 0,
+                                     w->max_tokens, &tokens, NULL, error);
+    if (status != PITH_OK) {
+        pith_fail_in(error, status, "the prompt");
+    } else if (model->bert->config.skip_prompt) {
+        w->n_skipped = tokens.n - 1;
+    }
+    pith_tokens_release(&tokens);
+    return status;
+}
+
 pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs, size_t n_inputs,
                        const pith_embed_options *options, float *out, pith_embed_result *results,
                        pith_error *error) {
     static const pith_embed_options defaults = {0};
     options = options != NULL ? options : &defaults;
     pith_status status = check_call(model, inputs, n_inputs, out, error);
-    if (status != PITH_OK || n_inputs == 0) {
+    if (status != PITH_OK) {
         return status;
     }
     const pith_allocator *allocator = &model->allocator;
@@ -121,6 +214,10 @@ pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs, 
     encoding w = {.model = model,
                   .no_truncate = options->no_truncate,
                   .max_tokens = pith_bert_max_tokens(model->bert)};
+    status = take_prompt(&w, options, error);
+    if (status != PITH_OK || n_inputs == 0) {
+        return status;
+    }
     w.ids = pith_allocate(allocator, most * w.max_tokens, sizeof *w.ids);
     w.texts = pith_allocate(allocator, most, sizeof *w.texts);
     w.results = pith_allocate(allocator, most, sizeof *w.results);

@@ -205,4 +205,10 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         out->n_embd = bert->config.hidden_size;
         out->n_layers = bert->config.num_hidden_layers;
     }
+    if (model->file != NULL) {
+        const pith_metadata *metadata = &model->file->metadata;
+        out->prompts = metadata->prompts;
+        out->n_prompts = metadata->n_prompts;
+        out->default_prompt = metadata->default_prompt;
+    }
 }

@@ -83,13 +83,19 @@ class ModelOptions(ctypes.Structure):
                 ("load_user", _void)]
 
 
+class Prompt(ctypes.Structure):
+    _fields_ = [("name", _text), ("text", _text)]
+
+
 class ModelInfo(ctypes.Structure):
     _fields_ = [("architecture", _text), ("type", _text), ("isa", _text), ("chat_format", _text),
                 ("chat_template", _text), ("n_vocab", _size), ("n_context", _size),
                 ("n_embd", _size), ("n_layers", _size), ("n_params", _size),
                 ("weight_bytes", _size), ("token_bytes", _size), ("n_threads", _size),
                 ("bos", _token), ("eos", _tokens), ("n_eos", _size), ("has_infill", _bool),
-                ("blas", _bool), ("add_bos", _bool), ("add_eos", _bool)]
+                ("blas", _bool), ("add_bos", _bool), ("add_eos", _bool),
+                ("prompts", ctypes.POINTER(Prompt)), ("n_prompts", _size),
+                ("default_prompt", _text)]
 
 
 class Message(ctypes.Structure):
@@ -124,7 +130,8 @@ class EmbedInput(ctypes.Structure):
 
 
 class EmbedOptions(ctypes.Structure):
-    _fields_ = [("no_truncate", _bool), ("progress", ProgressFn), ("user", _void)]
+    _fields_ = [("no_truncate", _bool), ("prompt", _text), ("prompt_name", _text),
+                ("progress", ProgressFn), ("user", _void)]
 
 
 class EmbedResult(ctypes.Structure):
@@ -133,6 +140,7 @@ class EmbedResult(ctypes.Structure):
 
 STRUCTS = {
     "pith_error": Error, "pith_model_options": ModelOptions, "pith_model_info": ModelInfo,
+    "pith_prompt": Prompt,
     "pith_message": Message, "pith_session_options": SessionOptions, "pith_sampling": Sampling,
     "pith_generate_params": GenerateParams, "pith_usage": Usage, "pith_embed_input": EmbedInput,
     "pith_embed_options": EmbedOptions, "pith_embed_result": EmbedResult,
@@ -183,6 +191,7 @@ FUNCTIONS = {
                       _error),
     "pith_embed": (_int, _void, _to(EmbedInput), _size, _to(EmbedOptions), _floats,
                    _to(EmbedResult), _error),
+    "pith_embed_fingerprint": (_int, _void, _text, _error),
 }
 
 
@@ -461,13 +470,15 @@ class Model(_Owner):
         self.info = self._read_info()
 
     def _read_info(self):
-        """The fields of pith_model_info, with `eos` as a tuple."""
+        """The fields of pith_model_info, with `eos` as a tuple and `prompts` as a dictionary."""
         c = ModelInfo()
         self._lib.model_get_info(self._c, ctypes.byref(c))
-        info = {name: getattr(c, name) for name, _ in c._fields_ if name != "n_eos"}
+        info = {name: getattr(c, name) for name, _ in c._fields_
+                if name not in ("n_eos", "n_prompts")}
         info = {name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
                 for name, value in info.items()}
         info["eos"] = tuple(c.eos[:c.n_eos])
+        info["prompts"] = {p.name.decode(): p.text.decode() for p in c.prompts[:c.n_prompts]}
         return types.SimpleNamespace(**info)
 
     def tokenize(self, text, *, bos=False, special=False):
@@ -551,8 +562,11 @@ class Model(_Owner):
         self._lib.logit_lens(self._c, _data(rows), n, _data(out))
         return out
 
-    def embed(self, texts, *, truncate=True, progress=None, details=False):
+    def embed(self, texts, *, prompt=None, prompt_name=None, truncate=True, progress=None,
+              details=False):
         """Embeddings [n, n_embd] of texts with an encoder; a text may be a pair (text, text).
+        In front of each comes prompt, or the model's prompt of that name (info.prompts has them),
+        or without either the model's default, if it has one; prompt="" is none.
         progress is called with (done, n) and stops by returning False. With details also a list
         with n_tokens and truncated of each text."""
         if isinstance(texts, (str, bytes)):
@@ -567,6 +581,9 @@ class Model(_Owner):
             text = _bytes(text)
             c.text, c.n_bytes = text, len(text)
         options = EmbedOptions(no_truncate=not truncate)
+        options.prompt = None if prompt is None else _string("a prompt", prompt)
+        options.prompt_name = (None if prompt_name is None
+                               else _string("a prompt's name", prompt_name))
         callback = _go_on(progress)
         if progress is not None:
             options.progress = ProgressFn(callback)
@@ -581,6 +598,12 @@ class Model(_Owner):
             return out
         return out, [types.SimpleNamespace(n_tokens=r.n_tokens, truncated=r.truncated)
                      for r in results]
+
+    def embed_fingerprint(self):
+        """What decides an encoder's vectors, as 32 digits to be kept beside them."""
+        text = ctypes.create_string_buffer(33)
+        self._lib.embed_fingerprint(self._c, text)
+        return text.value.decode()
 
 
 # ---- Session -------------------------------------------------------------------------------------

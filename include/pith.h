@@ -162,6 +162,12 @@ PITH_API pith_status pith_model_open(pith_model **out, const char *path,
 /* Frees the model. All its sessions, samplers and decoders must be gone. */
 PITH_API void pith_model_free(pith_model *model);
 
+/* A text that an encoder was trained to read in front of others ("query: "). */
+typedef struct pith_prompt {
+    const char *name; /* "query" */
+    const char *text; /* may be empty */
+} pith_prompt;
+
 typedef struct pith_model_info {
     const char *architecture;  /* "llama", or "bert": an encoder, for pith_embed only */
     const char *type;          /* numeric type of the linear layers: "int4" */
@@ -185,6 +191,9 @@ typedef struct pith_model_info {
     bool blas;       /* OpenBLAS is in use */
     bool add_bos;    /* the tokenizer puts `bos` in front of a text (PITH_TOKENIZE_AUTO) */
     bool add_eos;    /* it puts an end-of-sequence token behind it */
+    const pith_prompt *prompts; /* [n_prompts] of an encoder, in the order of its checkpoint */
+    size_t n_prompts;
+    const char *default_prompt; /* name of the one that pith_embed uses by default; NULL: none */
 } pith_model_info;
 
 /* Facts about an open model. Strings and arrays are owned by the model. */
@@ -479,7 +488,11 @@ typedef struct pith_embed_input {
 
 /* Zero-initialised means: all defaults. */
 typedef struct pith_embed_options {
-    bool no_truncate; /* a text over the model's limit is an error instead of being cut */
+    bool no_truncate;        /* a text over the model's limit is an error instead of being cut */
+    const char *prompt;      /* put in front of every text, of a pair in front of the first, before
+                                it is tokenized and cut; "": nothing is. NULL: the model's own */
+    const char *prompt_name; /* with `prompt` NULL: which of the model's prompts (pith_model_info);
+                                NULL: its default_prompt, if it has one */
     /* Called now and then from the thread that called pith_embed; false stops. May be NULL. */
     bool (*progress)(void *user, size_t n_done, size_t n_inputs);
     void *user;
@@ -493,14 +506,26 @@ typedef struct pith_embed_result {
 
 /* Embeds texts [n_inputs] with an encoder model: out [n_inputs, n_embd], results [n_inputs] or
  * NULL. Texts are packed by length and spread over the model's threads; a text's embedding does not
- * depend on its company (bit for bit, with BLAS off). Concurrent calls on one model are allowed and
- * share its threads. On failure `out` and `results` may be partly written.
- * Errors: ARGUMENT, MEMORY, TEXT (invalid UTF-8, with the index of the text and the byte offset),
+ * depend on its company (bit for bit, with BLAS off). The tokens of a prompt count as the text's; a
+ * model whose pooling leaves the prompt out pools the others only, [CLS] excluded too, as
+ * sentence-transformers does. Concurrent calls on one model are allowed and share its threads. On
+ * failure `out` and `results` may be partly written.
+ * Errors: ARGUMENT (also: both prompts, no prompt of that name; those there are are listed),
+ * MEMORY, TEXT (invalid UTF-8, with the index of the text and the byte offset),
  * CONTEXT (no_truncate, with the index), TOKEN (a file whose tokenizer has ids beyond its weights),
  * STOPPED, UNSUPPORTED (not an encoder, no WordPiece tokenizer), NUMERIC (with the index). */
 PITH_API pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs,
                                 size_t n_inputs, const pith_embed_options *options, float *out,
                                 pith_embed_result *results, pith_error *error);
+
+enum { PITH_FINGERPRINT = 33 }; /* 32 hexadecimal digits and a NUL */
+
+/* Writes to out [PITH_FINGERPRINT] what decides an encoder's vectors: weights, types, tokenizer,
+ * pooling, normalisation and length, as a hash; not prompts, nor where the file came from. Vectors
+ * kept beside it can be compared with new ones as long as it is the same, in later versions too.
+ * Weights come in by the checksums in the file, which it need not have. Errors: ARGUMENT,
+ * UNSUPPORTED (not an encoder). */
+PITH_API pith_status pith_embed_fingerprint(const pith_model *model, char *out, pith_error *error);
 
 /* Cosine of the angle between two vectors [n]: dot product and squared norms of int8 vectors are
  * exact integers (n <= 65536), of float vectors sums of exact products in double precision; then

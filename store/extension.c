@@ -1,5 +1,6 @@
 /* The loadable extension, build/pith_sqlite.so: pith_cosine, pith_quantize, and
- * pith_embed(model, text), which keeps the models it has opened as long as the connection. */
+ * pith_embed(model, text [, prompt]), which keeps the models it has opened as long as the
+ * connection. */
 #include "store/functions.h"
 
 #include <sqlite3ext.h>
@@ -60,14 +61,15 @@ static const open_model *find_model(open_models *models, const char *path, pith_
 
 static void embed(sqlite3_context *context, int n, sqlite3_value **arguments) {
     pith_error error;
-    (void)n;
-    if (sqlite3_value_type(arguments[0]) == SQLITE_NULL ||
-        sqlite3_value_type(arguments[1]) == SQLITE_NULL) {
-        return;
+    for (int i = 0; i < n; i++) {
+        if (sqlite3_value_type(arguments[i]) == SQLITE_NULL) {
+            return;
+        }
     }
     const char *path = (const char *)sqlite3_value_text(arguments[0]);
     const char *text = (const char *)sqlite3_value_text(arguments[1]);
-    if (path == NULL || text == NULL) {
+    const char *prompt = n > 2 ? (const char *)sqlite3_value_text(arguments[2]) : NULL;
+    if (path == NULL || text == NULL || (n > 2 && prompt == NULL)) {
         sqlite3_result_error_nomem(context);
         return;
     }
@@ -76,11 +78,12 @@ static void embed(sqlite3_context *context, int n, sqlite3_value **arguments) {
         sqlite3_result_error(context, error.message, -1);
         return;
     }
+    const pith_embed_options options = {.prompt = prompt};
     pith_embed_input input = {.text = text, .n_bytes = (size_t)sqlite3_value_bytes(arguments[1])};
     float *vector = sqlite3_malloc64(entry->dimension * sizeof *vector);
     if (vector == NULL) {
         sqlite3_result_error_nomem(context);
-    } else if (pith_embed(entry->model, &input, 1, NULL, vector, NULL, &error) != PITH_OK) {
+    } else if (pith_embed(entry->model, &input, 1, &options, vector, NULL, &error) != PITH_OK) {
         sqlite3_result_error(context, error.message, -1);
         sqlite3_free(vector);
     } else {
@@ -95,9 +98,12 @@ int pith_embed_register(sqlite3 *db) {
         return SQLITE_NOMEM;
     }
     models->first = NULL;
-    return sqlite3_create_function_v2(db, "pith_embed", 2,
-                                      SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
-                                      models, embed, NULL, NULL, free_models);
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
+    int code = sqlite3_create_function_v2(db, "pith_embed", 2, flags, models, embed, NULL, NULL,
+                                          free_models);
+    return code == SQLITE_OK ? sqlite3_create_function_v2(db, "pith_embed", 3, flags, models, embed,
+                                                          NULL, NULL, NULL)
+                             : code;
 }
 
 /* The name that SQLite derives from the file's. */

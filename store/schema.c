@@ -10,27 +10,34 @@
 typedef struct object {
     const char *type, *name, *table;
     const char *sql; /* NULL: SQLite makes it, for a UNIQUE */
+    const char *old; /* `sql` of version 1; NULL: the same */
 } object;
+
+#define COLLECTIONS                                                                               \
+    "CREATE TABLE collections(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, model TEXT NOT " \
+    "NULL, model_hash TEXT NOT NULL, dimension INTEGER NOT NULL, type INTEGER NOT NULL, "         \
+    "chunk_tokens INTEGER NOT NULL, overlap_tokens INTEGER NOT NULL"
+#define PROMPT "prompt TEXT NOT NULL DEFAULT ''"
 
 /* The text of a document is its last column, so that the others are read without it. */
 static const object objects[] = {
-    {"table", "collections", "collections",
-     "CREATE TABLE collections(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, model TEXT NOT "
-     "NULL, model_hash TEXT NOT NULL, dimension INTEGER NOT NULL, type INTEGER NOT NULL, "
-     "chunk_tokens INTEGER NOT NULL, overlap_tokens INTEGER NOT NULL) STRICT"},
-    {"index", "sqlite_autoindex_collections_1", "collections", NULL},
+    {"table", "collections", "collections", COLLECTIONS ", " PROMPT ") STRICT",
+     COLLECTIONS ") STRICT"},
+    {"index", "sqlite_autoindex_collections_1", "collections", NULL, NULL},
     {"table", "documents", "documents",
      "CREATE TABLE documents(id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, key TEXT NOT "
      "NULL, metadata TEXT, hash BLOB NOT NULL, is_file INTEGER NOT NULL, size INTEGER NOT NULL, "
-     "mtime INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE(collection, key)) STRICT"},
-    {"index", "sqlite_autoindex_documents_1", "documents", NULL},
+     "mtime INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE(collection, key)) STRICT",
+     NULL},
+    {"index", "sqlite_autoindex_documents_1", "documents", NULL, NULL},
     {"table", "chunks", "chunks",
      "CREATE TABLE chunks(id INTEGER PRIMARY KEY, document INTEGER NOT NULL, first INTEGER NOT "
-     "NULL, last INTEGER NOT NULL) STRICT"},
-    {"index", "chunks_of_document", "chunks",
-     "CREATE INDEX chunks_of_document ON chunks(document)"},
+     "NULL, last INTEGER NOT NULL) STRICT",
+     NULL},
+    {"index", "chunks_of_document", "chunks", "CREATE INDEX chunks_of_document ON chunks(document)",
+     NULL},
     {"table", "vectors", "vectors",
-     "CREATE TABLE vectors(id INTEGER PRIMARY KEY, vector BLOB NOT NULL) STRICT"},
+     "CREATE TABLE vectors(id INTEGER PRIMARY KEY, vector BLOB NOT NULL) STRICT", NULL},
 };
 
 enum { N_OBJECTS = sizeof objects / sizeof objects[0] };
@@ -48,6 +55,12 @@ pith_status pith_schema_create(pith_store *store, pith_error *error) {
     snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d",
              PITH_STORE_APPLICATION, PITH_STORE_VERSION);
     return status == PITH_OK ? pith_store_run(store, pragmas, "create", error) : status;
+}
+
+pith_status pith_schema_add_prompts(pith_store *store, pith_error *error) {
+    return pith_store_run(store,
+                          "ALTER TABLE collections ADD COLUMN " PROMPT "; PRAGMA user_version=2",
+                          "write", error);
 }
 
 /* ---- Checking -------------------------------------------------------------------------------- */
@@ -70,8 +83,8 @@ static const char *column_name(sqlite3_stmt *row, int column) {
 }
 
 /* Checks one row of sqlite_schema; `roots` [N_OBJECTS] are the root pages so far, 0 before. */
-static pith_status check_object(const pith_store *store, sqlite3_stmt *row, int64_t n_pages,
-                                int64_t *roots, pith_error *error) {
+static pith_status check_object(const pith_store *store, sqlite3_stmt *row, bool old,
+                                int64_t n_pages, int64_t *roots, pith_error *error) {
     size_t i = 0;
     while (i < N_OBJECTS && !column_is(row, 1, objects[i].name)) {
         i++;
@@ -83,7 +96,7 @@ static pith_status check_object(const pith_store *store, sqlite3_stmt *row, int6
     }
     const object *wanted = &objects[i];
     if (!column_is(row, 0, wanted->type) || !column_is(row, 2, wanted->table) ||
-        !column_is(row, 4, wanted->sql)) {
+        !column_is(row, 4, old && wanted->old != NULL ? wanted->old : wanted->sql)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: not pith's schema: the %s '%s' differs",
                          store->path, wanted->type, wanted->name);
     }
@@ -103,7 +116,7 @@ static pith_status check_object(const pith_store *store, sqlite3_stmt *row, int6
     return PITH_OK;
 }
 
-static pith_status check_objects(pith_store *store, int64_t n_pages, pith_error *error) {
+static pith_status check_objects(pith_store *store, bool old, int64_t n_pages, pith_error *error) {
     int64_t roots[N_OBJECTS] = {0};
     sqlite3_stmt *row =
         pith_store_prepare(store, "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema",
@@ -114,7 +127,7 @@ static pith_status check_objects(pith_store *store, int64_t n_pages, pith_error 
     pith_status status = PITH_OK;
     int code;
     while ((code = sqlite3_step(row)) == SQLITE_ROW && status == PITH_OK) {
-        status = check_object(store, row, n_pages, roots, error);
+        status = check_object(store, row, old, n_pages, roots, error);
     }
     if (status == PITH_OK && code != SQLITE_DONE) {
         status = pith_store_fail(store, code, action, error);
@@ -133,6 +146,7 @@ static pith_status check_objects(pith_store *store, int64_t n_pages, pith_error 
 pith_status pith_schema_check(pith_store *store, pith_error *error) {
     pith_error local; /* helpers tell the status by it */
     int64_t version = 0;
+    int64_t user_version = 0;
     int64_t n_pages = 0;
     pith_status status = pith_store_number(store, "PRAGMA schema_version", &version, &local);
     if (status == PITH_OK && store->schema_version == version) {
@@ -142,11 +156,15 @@ pith_status pith_schema_check(pith_store *store, pith_error *error) {
         status = pith_store_number(store, "PRAGMA page_count", &n_pages, &local);
     }
     if (status == PITH_OK) {
-        status = check_objects(store, n_pages, &local);
+        status = pith_store_number(store, "PRAGMA user_version", &user_version, &local);
+    }
+    if (status == PITH_OK) {
+        status = check_objects(store, user_version == 1, n_pages, &local);
     }
     if (status != PITH_OK) {
         return pith_fail(error, status, "%s", local.message);
     }
     store->schema_version = version;
+    store->has_prompts = user_version != 1;
     return PITH_OK;
 }

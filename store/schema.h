@@ -9,6 +9,9 @@ enum { PITH_STORE_APPLICATION = 0x70697468 }; /* "pith": "PRAGMA application_id"
 /* Creates everything in an empty database, inside a transaction. */
 pith_status pith_schema_create(pith_store *store, pith_error *error);
 
+/* Makes version 2 of a database of version 1, inside a transaction. */
+pith_status pith_schema_add_prompts(pith_store *store, pith_error *error);
+
 /* Compares the whole schema with what pith_schema_create makes, unless that was done and nothing
  * has changed since. Errors: FORMAT (the first object that is more, missing or another, by name;
  * a root page that two objects share or the file does not have), those of reading. */

@@ -43,10 +43,11 @@
 typedef struct pith_store pith_store;
 
 enum {
-    PITH_STORE_VERSION = 1, /* of the schema: "PRAGMA user_version" */
+    PITH_STORE_VERSION = 2, /* of the schema: "PRAGMA user_version"; 1 is read and written too */
     PITH_STORE_MAX_DIMENSION = 65536,
     PITH_STORE_MAX_KEY = 65536,         /* bytes */
     PITH_STORE_MAX_METADATA = 16 << 20, /* bytes */
+    PITH_STORE_PROMPT = 2048,           /* bytes of a prompt, with its NUL */
 };
 
 /* Zero-initialised means: all defaults. */
@@ -89,17 +90,23 @@ typedef struct pith_store_collection {
     int64_t id;
     char name[128];      /* 1 to 127 bytes */
     char model[256];     /* name of the model, for messages */
-    char model_hash[72]; /* identifies its weights, hexadecimal */
-    size_t dimension;    /* of the vectors, 1 to PITH_STORE_MAX_DIMENSION */
+    char model_hash[72]; /* identifies what decides its vectors */
+    char old_hash[72];   /* when wanted: how version 0.1.0 identified the model, "" for not at all;
+                            collections of that version are bound to it */
+    char prompt[PITH_STORE_PROMPT]; /* in front of the texts of documents; "": none */
+    bool any_prompt;                /* when wanted: whatever the collection has */
+    size_t dimension;               /* of the vectors, 1 to PITH_STORE_MAX_DIMENSION */
     pith_vector_type type;
     size_t chunk_tokens, overlap_tokens; /* how documents were cut; 0 when wanted: any */
     size_t n_documents, n_chunks;
 } pith_store_collection;
 
 /* Finds the collection `wanted->name`, and with `create` makes it when there is none. An existing
- * one must be of the same model_hash, dimension, and, where they are wanted, type and chunk sizes:
- * anything else is UNSUPPORTED, naming both sides. `wanted->id` and counts are ignored. Errors
- * also: ARGUMENT (no such collection, named). */
+ * one must be of the same model_hash, dimension, prompt, and, where they are wanted, type and chunk
+ * sizes: anything else is UNSUPPORTED, naming both sides. One that is bound to `wanted->old_hash`
+ * is accepted, and with `create` bound to model_hash. A database of schema version 1 becomes one of
+ * version 2 when a new collection has a prompt. `wanted->id` and counts are ignored. Errors also:
+ * ARGUMENT (no such collection, named). */
 pith_status pith_store_collection_use(pith_store *store, const pith_store_collection *wanted,
                                       bool create, pith_store_collection *out, pith_error *error);
 

@@ -174,9 +174,22 @@ TEST(convert_bert, names_missing_and_misshapen_tensors) {
 
 /* ---- Module files ---------------------------------------------------------------------------- */
 
+#define TRANSFORMER_IN(path) \
+    "{\"type\": \"sentence_transformers.models.Transformer\", \"path\": \"" path "\"}"
+#define NEW_TRANSFORMER                                                          \
+    "{\"type\": \"sentence_transformers.base.modules.transformer.Transformer\"," \
+    " \"path\": \"\"}"
+#define NEW_POOLING                                                                      \
+    "{\"type\": \"sentence_transformers.sentence_transformer.modules.pooling.Pooling\"," \
+    " \"path\": \"1_Pooling\"}"
+#define DROPOUT "{\"type\": \"sentence_transformers.models.Dropout\", \"path\": \"3_D\"}"
 #define TRANSFORMER "{\"type\": \"sentence_transformers.models.Transformer\", \"path\": \"\"}"
 #define POOLING "{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"1_Pooling\"}"
 #define NORMALIZE "{\"type\": \"sentence_transformers.models.Normalize\", \"path\": \"2_N\"}"
+
+#define ABSENT_FLAGS                                                             \
+    "{\"pooling_mode_mean_tokens\": \"(absent)\", \"pooling_mode_max_tokens\": " \
+    "\"(absent)\", \"pooling_mode_cls_token\": \"(absent)\""
 
 TEST(convert_bert, follows_the_module_files) {
     static const struct {
@@ -204,6 +217,51 @@ TEST(convert_bert, follows_the_module_files) {
         {{.sentence = "{\"max_seq_length\": 512}"}, PITH_POOLING_MEAN, true, 16},
         {{.sentence = "{\"max_seq_length\": null}"}, PITH_POOLING_MEAN, true, 16},
         {{.sentence = "{}"}, PITH_POOLING_MEAN, true, 16},
+        /* all flags false, no flags, one flag, and the names of later versions */
+        {{.pooling = "{\"pooling_mode_mean_tokens\": false}"}, PITH_POOLING_MEAN, true, 12},
+        {{.pooling = ABSENT_FLAGS "}"}, PITH_POOLING_MEAN, true, 12},
+        {{.pooling = ABSENT_FLAGS ", \"pooling_mode_cls_token\": true}"},
+         PITH_POOLING_CLS,
+         true,
+         12},
+        {{.pooling = ABSENT_FLAGS ", \"pooling_mode_max_tokens\": true}"},
+         PITH_POOLING_MAX,
+         true,
+         12},
+        {{.pooling = "{\"pooling_mode\": [\"max\"]}"}, PITH_POOLING_MAX, true, 12},
+        {{.pooling = "{\"pooling_mode\": \"cls\", \"pooling_mode_max_tokens\": true}"},
+         PITH_POOLING_CLS,
+         true,
+         12},
+        {{.pooling = "{\"word_embedding_dimension\": 384}"}, PITH_POOLING_MEAN, true, 12},
+        {{.pooling = "{\"word_embedding_dimension\": \"(absent)\","
+                     " \"embedding_dimension\": 32}"},
+         PITH_POOLING_MEAN,
+         true,
+         12},
+        {{.modules = "[" NEW_TRANSFORMER "," NEW_POOLING "]"}, PITH_POOLING_MEAN, false, 12},
+        {{.modules = "[" TRANSFORMER "," POOLING "," DROPOUT "," NORMALIZE "]"},
+         PITH_POOLING_MEAN,
+         true,
+         12},
+        {{.sentence = "{\"max_seq_length\": 9, \"tokenizer_args\": {\"model_max_length\": 7}}"},
+         PITH_POOLING_MEAN,
+         true,
+         7},
+        {{.sentence = "{\"processor_kwargs\": {\"model_max_length\": 8}}"},
+         PITH_POOLING_MEAN,
+         true,
+         8},
+        {{.sentence = "{\"max_seq_length\": 9, \"processing_kwargs\": {\"text\":"
+                      " {\"max_length\": 6, \"padding\": \"max_length\", \"truncation\": true}}}"},
+         PITH_POOLING_MEAN,
+         true,
+         6},
+        {{.sentence = "{\"transformer_task\": \"feature-extraction\", \"modality_config\": {},"
+                      " \"module_output_name\": \"token_embeddings\", \"max_seq_length\": 5}"},
+         PITH_POOLING_MEAN,
+         true,
+         5},
         {{.bare = true}, PITH_POOLING_MEAN, false, 16},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -214,6 +272,66 @@ TEST(convert_bert, follows_the_module_files) {
                   c.max_seq_length == cases[i].length,
               "case %zu: %s, %d, %zu tokens", i, pith_pooling_name(c.pooling), c.normalize,
               c.max_seq_length);
+    }
+}
+
+/* Older checkpoints name the file after their network; sentence_bert_config.json goes first. */
+TEST(convert_bert, finds_the_older_names_of_the_length_file) {
+    static const char *const names[] = {
+        "sentence_xlnet_config.json",      "sentence_xlm-roberta_config.json",
+        "sentence_albert_config.json",     "sentence_camembert_config.json",
+        "sentence_distilbert_config.json", "sentence_roberta_config.json",
+        "sentence_bert_config.json",
+    };
+    const char *source = test_make_encoder("older", &(test_encoder){.sentence = "{}"});
+    CHECK(remove(test_join(source, "sentence_bert_config.json")) == 0, "no file");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "{\"max_seq_length\": %zu}", 5 + i);
+        test_write_text(source, names[i], text);
+        pith_model_file *file = converted(source, PITH_TYPE_F32, NULL);
+        size_t found = file->bert.config.max_seq_length;
+        CHECK(found == 5 + i, "%s: %zu tokens", names[i], found);
+        pith_model_file_close(file);
+    }
+    test_write_text(source, names[0], "{\"max_seq_length\": 2}");
+    CHECK(remove(test_join(source, names[6])) == 0, "no file");
+    for (size_t i = 1; i < 6; i++) {
+        CHECK(remove(test_join(source, names[i])) == 0, "no %s", names[i]);
+    }
+    pith_error error = {0};
+    pith_status status = convert(source, test_path("older.pith"), PITH_TYPE_F32, NULL, &error);
+    CHECK(status == PITH_ERROR_FORMAT && strstr(error.message, names[0]) != NULL, "%s",
+          error.message);
+}
+
+TEST(convert_bert, says_what_is_otherwise) {
+    static const struct {
+        const char *modules, *file, *text, *words;
+    } cases[] = {
+        {NULL, "1_Pooling/config.json", "{\"word_embedding_dimension\": 384}",
+         "384 elements are declared, the model's have 32"},
+        {NULL, "config_sentence_transformers.json", "{\"similarity_fn_name\": \"dot\"}", NULL},
+        {NULL, "config_sentence_transformers.json", "{\"similarity_fn_name\": \"cosine\"}", NULL},
+        {NULL, "config_sentence_transformers.json", "{\"similarity_fn_name\": null}", NULL},
+        {NULL, "config_sentence_transformers.json", "{\"similarity_fn_name\": \"manhattan\"}",
+         "similarity_fn_name is \"manhattan\", but pith search compares by cosine"},
+        {"[" TRANSFORMER "," POOLING "]", "config_sentence_transformers.json",
+         "{\"similarity_fn_name\": \"dot\"}",
+         "similarity_fn_name is \"dot\", but pith search compares by cosine"},
+        {"[" TRANSFORMER "," POOLING "]", "config_sentence_transformers.json",
+         "{\"similarity_fn_name\": \"cosine\", \"truncate_dim\": 32}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[16];
+        heard said = {""};
+        snprintf(name, sizeof name, "said-%zu", i);
+        const char *source = test_make_encoder(name, &(test_encoder){.modules = cases[i].modules});
+        test_write_text(source, cases[i].file, cases[i].text);
+        pith_model_file_close(converted(source, PITH_TYPE_F32, &said));
+        CHECK(cases[i].words != NULL ? strstr(said.text, cases[i].words) != NULL
+                                     : strstr(said.text, "similarity") == NULL,
+              "case %zu: %s", i, said.text);
     }
 }
 
@@ -318,17 +436,22 @@ TEST(convert_bert, refuses_other_modules_by_name) {
     static const char dense[] =
         "[" TRANSFORMER "," POOLING
         ",{\"type\": \"sentence_transformers.models.Dense\", \"path\": \"2_Dense\"}]";
-    static const char inner[] = "[{\"type\": \"x.Transformer\", \"path\": \"0_T\"}," POOLING "]";
+    static const char inner[] = "[" TRANSFORMER_IN("0_T") "," POOLING "]";
     static const char outer[] =
-        "[" TRANSFORMER ",{\"type\": \"x.Pooling\", \"path\": \"../1_Pooling\"}]";
+        "[" TRANSFORMER ",{\"type\": \"sentence_transformers.models.Pooling\", \"path\": "
+        "\"../1_Pooling\"}]";
     static const char nowhere[] =
-        "[" TRANSFORMER ",{\"type\": \"x.Pooling\", \"path\": \"7_Pooling\"}]";
+        "[" TRANSFORMER ",{\"type\": \"sentence_transformers.models.Pooling\", \"path\": "
+        "\"7_Pooling\"}]";
+    static const char own_code[] =
+        "[{\"type\": \"custom_st.Transformer\", \"path\": \"\"}," POOLING "]";
     static const struct {
         test_encoder encoder;
         pith_status status;
         const char *words;
     } cases[] = {
         {{.modules = dense}, PITH_ERROR_UNSUPPORTED, "models.Dense"},
+        {{.modules = own_code}, PITH_ERROR_UNSUPPORTED, "custom_st.Transformer"},
         {{.modules = "[" TRANSFORMER "," NORMALIZE "," POOLING "]"},
          PITH_ERROR_UNSUPPORTED,
          "models.Normalize"},
@@ -350,9 +473,6 @@ TEST(convert_bert, refuses_other_modules_by_name) {
         {{.pooling = "{\"pooling_mode_max_tokens\": true}"},
          PITH_ERROR_UNSUPPORTED,
          "pooling by max and mean at once"},
-        {{.pooling = "{\"pooling_mode_mean_tokens\": false}"},
-         PITH_ERROR_FORMAT,
-         "no pooling mode"},
         {{.pooling = "{\"pooling_mode_mean_tokens\": false, \"pooling_mode_lasttoken\": true}"},
          PITH_ERROR_UNSUPPORTED,
          "pooling by lasttoken"},
@@ -369,13 +489,33 @@ TEST(convert_bert, refuses_other_modules_by_name) {
          "pooling by lasttoken"},
         {{.pooling = "{\"pooling_mode\": [\"mean\", \"max\"]}"},
          PITH_ERROR_UNSUPPORTED,
-         "only one mode"},
+         "pooling by mean and max at once"},
+        {{.pooling = "{\"pooling_mode\": 7}"},
+         PITH_ERROR_FORMAT,
+         "pooling_mode: expected a string"},
+        {{.pooling = "{\"include_prompt\": 1}"}, PITH_ERROR_FORMAT, "include_prompt"},
+        {{.sentence = "{\"transformer_task\": \"sequence-classification\"}"},
+         PITH_ERROR_UNSUPPORTED,
+         "transformer_task sequence-classification"},
+        {{.sentence = "{\"module_output_name\": \"scores\"}"},
+         PITH_ERROR_UNSUPPORTED,
+         "module_output_name scores"},
+        {{.sentence = "{\"query_length\": 8}"}, PITH_ERROR_UNSUPPORTED, "query_length"},
+        {{.sentence = "{\"config_args\": {\"hidden_act\": \"relu\"}}"},
+         PITH_ERROR_UNSUPPORTED,
+         "config_args: hidden_act"},
+        {{.sentence = "{\"processing_kwargs\": {\"text\": {\"add_special_tokens\": false}}}"},
+         PITH_ERROR_UNSUPPORTED,
+         "processing_kwargs: add_special_tokens"},
+        {{.sentence = "{\"processing_kwargs\": {\"text\": {\"truncation\": false}}}"},
+         PITH_ERROR_UNSUPPORTED,
+         "truncation"},
+        {{.sentence = "{\"processing_kwargs\": {\"words\": {}}}"},
+         PITH_ERROR_UNSUPPORTED,
+         "processing_kwargs: words"},
         {{.pooling = "{\"pooling_mode_cls_token\": 1}"},
          PITH_ERROR_FORMAT,
          "1_Pooling/config.json: pooling_mode_cls_token"},
-        {{.pooling = "{\"word_embedding_dimension\": 384}"},
-         PITH_ERROR_FORMAT,
-         "word_embedding_dimension is 384"},
         {{.sentence = "{\"max_seq_length\": 3}"}, PITH_ERROR_FORMAT, "max_seq_length is 3"},
         {{.sentence = "{\"max_seq_length\": \"x\"}"}, PITH_ERROR_FORMAT, "max_seq_length"},
         {{.sentence = "[]"}, PITH_ERROR_FORMAT, "sentence_bert_config.json"},
@@ -399,31 +539,31 @@ TEST(convert_bert, refuses_an_importance_file) {
           error.message);
 }
 
-/* sentence-transformers lower-cases before it tokenizes; pith does it in the tokenizer or not at
- * all.
- */
-TEST(convert_bert, wants_a_lower_casing_tokenizer_for_lower_cased_texts) {
+/* do_lower_case lower-cases whatever the tokenizer does, and leaves accents to it. */
+TEST(convert_bert, lower_cases_texts_where_it_is_asked_to) {
     static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n";
     static const struct {
-        const char *settings;
-        pith_status status;
+        const char *settings, *sentence;
+        bool lowercase, strip_accents;
     } cases[] = {
-        {"{\"do_lower_case\": true}", PITH_OK},
-        {"{\"do_lower_case\": false}", PITH_ERROR_UNSUPPORTED},
+        {"{\"do_lower_case\": true}", "{\"do_lower_case\": true}", true, true},
+        {"{\"do_lower_case\": false}", "{\"do_lower_case\": true}", true, false},
+        {"{\"do_lower_case\": false}", "{\"do_lower_case\": false}", false, false},
+        {"{\"do_lower_case\": true}", "{\"do_lower_case\": false}", true, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        static const char sentence[] = "{\"max_seq_length\": 12, \"do_lower_case\": true}";
         char name[16];
-        pith_error error = {0};
         snprintf(name, sizeof name, "case-%zu", i);
-        const char *source = test_make_encoder(name, &(test_encoder){.sentence = sentence});
+        const char *source =
+            test_make_encoder(name, &(test_encoder){.sentence = cases[i].sentence});
         test_write_text(source, "vocab.txt", vocab);
         test_write_text(source, "tokenizer_config.json", cases[i].settings);
-        pith_status status = convert(source, test_path("case.pith"), PITH_TYPE_F32, NULL, &error);
-        CHECK(status == cases[i].status, "%s: %s: %s", cases[i].settings, pith_status_name(status),
-              error.message);
-        CHECK(status == PITH_OK || strstr(error.message, "do_lower_case") != NULL, "%s",
-              error.message);
+        pith_model_file *file = converted(source, PITH_TYPE_F32, NULL);
+        CHECK(file->vocab.lowercase == cases[i].lowercase &&
+                  file->vocab.strip_accents == cases[i].strip_accents,
+              "%s, %s: %d, %d", cases[i].settings, cases[i].sentence, file->vocab.lowercase,
+              file->vocab.strip_accents);
+        pith_model_file_close(file);
     }
 }
 

@@ -282,12 +282,15 @@ TEST(convert_published, what_would_change_the_result_is_refused) {
         const char *name, *text, *words;
     } cases[] = {
         {"config_sentence_transformers.json",
-         "{\"prompts\": {\"query\": \"query: \"}, \"default_prompt_name\": \"query\"}",
-         "default_prompt_name \"query\""},
+         "{\"prompts\": {\"query\": \"query: \"}, \"default_prompt_name\": \"passage\"}",
+         "default_prompt_name \"passage\" is none of the prompts"},
+        {"config_sentence_transformers.json", "{\"prompts\": [\"query: \"]}", "prompts: expected"},
+        {"config_sentence_transformers.json", "{\"prompts\": {\"query\": 7}}", "prompts: expected"},
+        {"config_sentence_transformers.json", "{\"model_type\": \"CrossEncoder\"}",
+         "model_type CrossEncoder"},
         {"config_sentence_transformers.json", "{\"truncate_dim\": 8}", "truncate_dim"},
         {"config_sentence_transformers.json", "[]", "config_sentence_transformers.json"},
         {"tokenizer_config.json", "{\"truncation_side\": \"left\"}", "truncation_side \"left\""},
-        {"tokenizer_config.json", "{\"do_lower_case\": false}", "do_lower_case"},
     };
     test_tensors tensors = make_tensors();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -102,6 +102,67 @@ TEST(store, vanished_files_are_removed_under_their_root_only) {
     pith_store_close(store);
 }
 
+/* Documents with one prompt; whoever searches need not know which. */
+TEST(store, a_collection_has_one_prompt) {
+    const char *path = test_path("prompt.db");
+    pith_store_collection notes;
+    pith_store *store = test_store_open(path, PITH_VECTOR_INT8, &notes);
+    pith_store_collection wanted = {.name = "other",
+                                    .model = "m.pith",
+                                    .model_hash = "00ff",
+                                    .prompt = "passage: ",
+                                    .dimension = 24};
+    pith_store_collection other;
+    OK(pith_store_collection_use(store, &wanted, true, &other, &error));
+    CHECK(strcmp(other.prompt, "passage: ") == 0 && notes.prompt[0] == '\0', "%s", other.prompt);
+    OK(test_store_put(store, &other, 1, 0, &error));
+    OK(pith_store_collection_use(store, &wanted, true, &other, &error));
+    strcpy(wanted.prompt, "text: ");
+    pith_status status = pith_store_collection_use(store, &wanted, true, &other, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "\"passage: \"") != NULL &&
+              strstr(error.message, "\"text: \"") != NULL,
+          "%s", error.message);
+    wanted.prompt[0] = '\0';
+    status = pith_store_collection_use(store, &wanted, false, &other, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED, "without a prompt: %s", pith_status_name(status));
+    wanted.any_prompt = true;
+    OK(pith_store_collection_use(store, &wanted, false, &other, &error));
+    CHECK(strcmp(other.prompt, "passage: ") == 0, "%s", other.prompt);
+    memset(wanted.prompt, 'x', sizeof wanted.prompt);
+    status = pith_store_collection_use(store, &wanted, false, &other, &error);
+    CHECK(status == PITH_ERROR_ARGUMENT, "an endless prompt: %s", pith_status_name(status));
+    pith_store_close(store);
+}
+
+/* Version 0.1.0 bound a collection to the bytes of a file's header. */
+TEST(store, collections_of_version_0_1_0_are_bound_anew) {
+    enum { DIGITS = 64 };
+    pith_store_collection old = {.name = "old", .model = "m.pith", .dimension = 24};
+    pith_store_collection found;
+    memset(old.model_hash, '7', DIGITS);
+    pith_store_collection wanted = {.name = "old",
+                                    .model = "m.pith",
+                                    .model_hash = "00ff",
+                                    .dimension = 24};
+    pith_store *store = test_store_open(test_path("old.db"), PITH_VECTOR_INT8, &found);
+    OK(pith_store_collection_use(store, &old, true, &found, &error));
+    memset(wanted.old_hash, '8', DIGITS);
+    pith_status status = pith_store_collection_use(store, &wanted, true, &found, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "pith 0.1.0") != NULL &&
+              strstr(error.message, "777777777777") != NULL &&
+              strstr(error.message, "888888888888") != NULL,
+          "%s", error.message);
+    memset(wanted.old_hash, '7', DIGITS);
+    OK(pith_store_collection_use(store, &wanted, false, &found, &error)); /* to read: as it is */
+    CHECK(strcmp(found.model_hash, old.model_hash) == 0, "bound to %s", found.model_hash);
+    OK(pith_store_collection_use(store, &wanted, true, &found, &error));
+    CHECK(strcmp(found.model_hash, "00ff") == 0, "bound to %s", found.model_hash);
+    OK(test_store_put(store, &found, 1, 0, &error));
+    wanted.old_hash[0] = '\0';
+    OK(pith_store_collection_use(store, &wanted, false, &found, &error));
+    pith_store_close(store);
+}
+
 TEST(store, a_collection_belongs_to_one_model) {
     static const pith_store_collection good = {.name = "notes",
                                                .model = "m.pith",

@@ -76,6 +76,40 @@ TEST(store_schema, databases_of_version_0_1_0_open) {
     pith_store_close(store);
     run_sql(path, "VACUUM"); /* moves every table */
     check_opens(path);
+
+    /* A collection with a prompt makes it a database of version 2; one that fails does not. */
+    pith_store_collection wanted = {.name = "prompted",
+                                    .model = "m.pith",
+                                    .model_hash = "00ff",
+                                    .prompt = "passage: ",
+                                    .dimension = TEST_STORE_DIMENSION};
+    store = test_store_open(path, 0, &notes);
+    pith_store_begin(store, &error);
+    CHECK(pith_store_collection_use(store, &wanted, true, &notes, &error) == PITH_OK, "%s",
+          error.message);
+    pith_store_rollback(store);
+    CHECK(pith_store_collection_find(store, "notes", &notes, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(pith_store_collection_use(store, &wanted, true, &notes, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(test_store_put(store, &notes, 1, 0, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_store_collection_find(store, "notes", &notes, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(notes.n_documents == 1 && notes.prompt[0] == '\0', "%zu documents", notes.n_documents);
+    pith_store_close(store);
+    check_opens(path);
+}
+
+/* The version and the schema go together. */
+TEST(store_schema, the_version_says_which_schema) {
+    char path[512];
+    snprintf(path, sizeof path, "%s", test_path("version.db"));
+    make(path);
+    run_sql(path, "PRAGMA user_version=1");
+    check_refused(path, "version 1", "the table 'collections' differs");
+    make(path);
+    run_sql(path, "ALTER TABLE collections DROP COLUMN prompt");
+    check_refused(path, "version 2", "the table 'collections' differs");
 }
 
 #define COLLECTIONS                                                                        \

@@ -28,7 +28,8 @@ typedef struct pith_bert_config {
     float layer_norm_eps;
     size_t max_seq_length; /* tokens of a text, [CLS] and [SEP] included; longer texts are cut */
     pith_pooling pooling;
-    bool normalize; /* the embedding is divided by its L2 norm */
+    bool normalize;   /* the embedding is divided by its L2 norm */
+    bool skip_prompt; /* the tokens of a prompt, and [CLS] in front of it, are not pooled */
 } pith_bert_config;
 
 /* Limits of a configuration, as of a decoder: no product of them overflows 64 bits. */

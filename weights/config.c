@@ -90,6 +90,9 @@ void pith_config_write(const pith_metadata *metadata, pith_json_writer *to) {
     if (is_bert(metadata)) {
         pith_fields_write(bert_fields, N_BERT_FIELDS, &metadata->bert, to);
         pith_json_put_text(to, "pooling", pith_pooling_name(metadata->bert.pooling));
+        if (metadata->bert.skip_prompt) {
+            pith_json_put_bool(to, "skip_prompt", true);
+        }
     } else {
         pith_fields_write(llama_fields, N_LLAMA_FIELDS, &metadata->config, to);
         if (metadata->config.rope_scaling == PITH_ROPE_YARN) {
@@ -142,6 +145,11 @@ static pith_status read_bert(pith_bert_config *config, pith_json object, const c
     const char *pooling = pith_json_text(pith_json_get(object, "pooling"));
     if (pooling == NULL || !pith_pooling_find(pooling, &config->pooling)) {
         return bad_key("config.pooling", "mean, cls or max", where, error);
+    }
+    pith_json skip = pith_json_get(object, "skip_prompt");
+    config->skip_prompt = false;
+    if (skip.at != NULL && !pith_json_bool(skip, &config->skip_prompt)) {
+        return bad_key("config.skip_prompt", "true or false", where, error);
     }
     return pith_bert_config_check(config, where, error);
 }

@@ -59,6 +59,18 @@ static void write_vocab(const pith_vocab *vocab, pith_json_writer *to) {
     pith_json_close(to, '}');
 }
 
+static void write_prompts(const pith_metadata *m, pith_json_writer *to) {
+    if (m->n_prompts == 0) {
+        return;
+    }
+    pith_json_open(to, "prompts", '{');
+    for (size_t i = 0; i < m->n_prompts; i++) {
+        pith_json_put_text(to, m->prompts[i].name, m->prompts[i].text);
+    }
+    pith_json_close(to, '}');
+    put_optional_text(to, "default_prompt", m->default_prompt);
+}
+
 static void write_sources(const pith_metadata *m, pith_json_writer *to) {
     pith_json_open(to, "sources", '[');
     for (size_t i = 0; i < m->n_sources; i++) {
@@ -92,6 +104,7 @@ pith_status pith_metadata_write(const pith_metadata *metadata, const pith_alloca
     write_config(metadata, &to);
     write_tokens(metadata, &to);
     write_vocab(&metadata->vocab, &to);
+    write_prompts(metadata, &to);
     write_sources(metadata, &to);
     write_notes(metadata, &to);
     pith_json_close(&to, '}');
@@ -112,6 +125,7 @@ pith_status pith_metadata_write(const pith_metadata *metadata, const pith_alloca
 
 struct pith_metadata_owner {
     const pith_allocator *allocator;
+    pith_prompt *prompts;
     pith_source *sources;
     pith_tensor_note *notes;
     pith_step *steps;
@@ -254,6 +268,41 @@ static pith_status walk_sources(const reader *r, pith_source *sources) {
     return PITH_OK;
 }
 
+static pith_status read_prompts(reader *r) {
+    pith_metadata *m = &r->metadata;
+    pith_json object = pith_json_get(r->root, "prompts");
+    if (object.at == NULL) {
+        return PITH_OK;
+    }
+    size_t n = pith_json_size(object);
+    if (!pith_json_is(object, PITH_JSON_OBJECT) || n > PITH_MAX_PROMPTS) {
+        return bad_key(r, "prompts", "an object of at most 256 strings");
+    }
+    pith_prompt *prompts = pith_allocate_zeroed(r->owner->allocator, n, sizeof *prompts);
+    if (prompts == NULL) {
+        return no_memory(r->error);
+    }
+    r->owner->prompts = prompts;
+    const char *wanted;
+    if (!is_text_or_absent(r->root, "default_prompt", &wanted)) {
+        return bad_key(r, "default_prompt", "a string");
+    }
+    pith_json_walk walk = pith_json_begin(object);
+    while (pith_json_next(&walk)) {
+        const char *name = walk.key;
+        const char *text = pith_json_text(walk.value);
+        if (text == NULL || strlen(text) > PITH_MAX_PROMPT) {
+            return bad_key(r, "prompts", "an object of strings of at most 64 KiB");
+        }
+        prompts[m->n_prompts++] = (pith_prompt){.name = name, .text = text};
+        m->default_prompt = wanted != NULL && strcmp(name, wanted) == 0 ? name : m->default_prompt;
+    }
+    m->prompts = prompts;
+    return wanted == NULL || m->default_prompt != NULL
+               ? PITH_OK
+               : bad_key(r, "default_prompt", "the name of a prompt");
+}
+
 static pith_status read_sources(reader *r) {
     pith_json array = pith_json_get(r->root, "sources");
     if (!pith_json_is(array, PITH_JSON_ARRAY)) {
@@ -310,7 +359,7 @@ static pith_status read_notes(reader *r) {
 
 static pith_status read_document(reader *r, char *text) {
     static pith_status (*const sections[])(reader *) = {
-        read_head, read_config, read_tokens, read_vocab, read_sources, read_notes,
+        read_head, read_config, read_tokens, read_vocab, read_prompts, read_sources, read_notes,
     };
     size_t size = strnlen(text, PITH_MAX_METADATA + 1);
     if (size > PITH_MAX_METADATA) {
@@ -346,6 +395,7 @@ pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, 
 
 void pith_metadata_free(pith_metadata_owner *owner) {
     if (owner != NULL) {
+        pith_release(owner->allocator, owner->prompts);
         pith_release(owner->allocator, owner->sources);
         pith_release(owner->allocator, owner->notes);
         pith_release(owner->allocator, owner->steps);

@@ -11,6 +11,8 @@ enum {
     PITH_MAX_EOS = 16,
     PITH_SHA256_TEXT = 65,       /* 64 hex digits and a NUL */
     PITH_MAX_METADATA = 8 << 20, /* bytes of the JSON document */
+    PITH_MAX_PROMPTS = 256,
+    PITH_MAX_PROMPT = 64 << 10, /* bytes of a prompt, and of its name */
 };
 
 /* A source file the weights came from. */
@@ -40,8 +42,11 @@ typedef struct pith_metadata {
     size_t n_eos;
     const char *chat_format;   /* or NULL */
     const char *chat_template; /* or NULL */
-    pith_vocab vocab;          /* settings and counts only: its array pointers are not used here
-                                  (pattern is); n_pieces 0: no tokenizer */
+    size_t n_prompts;
+    const pith_prompt *prompts; /* of an encoder */
+    const char *default_prompt; /* name of one of them, or NULL */
+    pith_vocab vocab;           /* settings and counts only: its array pointers are not used here
+                                   (pattern is); n_pieces 0: no tokenizer */
     size_t n_sources;
     const pith_source *sources;
     size_t n_notes;

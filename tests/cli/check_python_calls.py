@@ -483,6 +483,30 @@ def test_embeddings_equal_the_commands():
     refused("unsupported", "encoder", model.logit_lens, np.zeros(48))
 
 
+def test_prompts_equal_the_commands():
+    source = os.path.join(DIRECTORY, "py-prompted")
+    if not os.path.exists(source):
+        shutil.copytree(os.path.join(ROOT, "golden/minilm"), source)
+        with open(os.path.join(source, "config_sentence_transformers.json"), "w") as file:
+            json.dump({"prompts": {"query": "query: ", "document": "text: "},
+                       "default_prompt_name": "document"}, file)
+    run("convert", source, path("py-prompted.pith"), "--type", "f32")
+    model = open_model(path("py-prompted.pith"))
+    same(model.info.prompts, {"query": "query: ", "document": "text: "})
+    same(model.info.default_prompt, "document")
+    for options, flags, whole in (({}, (), "text: a"),
+                                  ({"prompt_name": "query"}, ("--prompt-name", "query"), "query: a"),
+                                  ({"prompt": "x "}, ("--prompt", "x "), "x a"),
+                                  ({"prompt": ""}, ("--prompt", ""), "a")):
+        run("embed", path("py-prompted.pith"), "--out", path("py.npy"), *flags, text="a")
+        vectors = model.embed(["a"], **options)
+        same_bits(vectors, np.load(path("py.npy")), str(options))
+        same_bits(vectors, model.embed([whole], prompt=""), whole)
+    refused("argument", "it has query, document", model.embed, ["a"], prompt_name="none")
+    same(model.embed_fingerprint(),
+         open_model(convert("golden/minilm", "py-minilm-f32.pith", "f32")).embed_fingerprint())
+
+
 # ---- What the documents show ---------------------------------------------------------------------
 
 

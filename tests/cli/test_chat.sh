@@ -26,8 +26,11 @@ expect 1 "$PITH" chat "$CHAT" -n 4 <"$T/input"
 says 'no room for an answer in the context of 512: /reset'
 one_line
 is "the next message is answered" -s "$T/out"
-printf 'a\377\n' >"$T/input"
-fails 1 'byte 1' "$PITH" chat "$CHAT" -n 4 <"$T/input"
+printf '/help\na\377\n' >"$T/input"
+expect 1 "$PITH" chat "$CHAT" -n 4 <"$T/input"
+says '^pith chat: standard input, line 2: invalid UTF-8 at byte 1$'
+fails 1 '^pith chat: --system: invalid UTF-8 at byte 2$' "$PITH" chat "$CHAT" -n 4 \
+    --system "$(printf 'ab\377')" </dev/null
 printf 'hello\n' >"$T/input"
 expect 0 "$PITH" chat "$CHAT" -c 24 --temp 0 <"$T/input"
 says 'the context of 24 tokens is full: /reset'

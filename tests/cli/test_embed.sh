@@ -26,9 +26,9 @@ python3 -c 'print("short"); print("word " * 400)' >"$T/long"
 expect 0 "$PITH" embed "$M" <"$T/long"
 prints '"tokens": 256, "truncated": true'
 says '1 of 2 texts were longer than 256 tokens'
-fails 1 'text 1 has more than 256 tokens' "$PITH" embed "$M" --no-truncate <"$T/long"
+fails 1 'standard input, line 2: the text has more than 256 tokens' "$PITH" embed "$M" --no-truncate <"$T/long"
 printf 'a\n\377\n' >"$T/bad"
-fails 1 'text 1: .*UTF-8' "$PITH" embed "$M" <"$T/bad"
+fails 1 'standard input, line 2: invalid UTF-8 at byte 0' "$PITH" embed "$M" <"$T/bad"
 printf '\xef\xbb\xbf{"text": "a"}\n\n{"text": "a"}\n' >"$T/jsonl"
 expect 0 "$PITH" embed "$M" --json <"$T/jsonl"
 is "blank lines and a byte order mark are skipped" "$(sort -u "$T/out" | wc -l)$(wc -l <"$T/out")" = 12
@@ -37,3 +37,36 @@ fails 1 'line 4: not valid JSON: column 12: invalid UTF-8' "$PITH" embed "$M" --
 printf '{"text": "a"}\n{"txt": "a"}\n' >"$T/jsonl"
 fails 1 'line 2: not a JSON object with a string "text"' "$PITH" embed "$M" --json <"$T/jsonl"
 fails 1 'no encoder' "$PITH" embed "$TALE" <"$T/texts"
+
+# A text as an operand.
+expect 0 "$PITH" embed "$M" 'a stone'
+silent
+cp "$T/out" "$T/operand"
+echo 'a stone' >"$T/texts"
+expect 0 "$PITH" embed "$M" <"$T/texts"
+is "it is embedded like a line" "$(cat "$T/out")" = "$(cat "$T/operand")"
+fails 2 'TEXT is empty' "$PITH" embed "$M" ''
+fails 1 '^pith embed: invalid UTF-8 at byte 1' "$PITH" embed "$M" "$(printf 'a\377')"
+fails 1 '^pith embed: the text has more than 256 tokens' "$PITH" embed "$M" --no-truncate \
+    "$(cat "$T/long")"
+fails 2 'TEXT and --json exclude each other' "$PITH" embed "$M" --json 'a stone'
+
+# Prompts: the model's default, one of its others, any text, none.
+cp -r golden/minilm "$T/prompted"
+echo '{"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": "query"}' \
+    >"$T/prompted/config_sentence_transformers.json"
+expect 0 "$PITH" convert "$T/prompted" "$T/prompted.pith" --type f32 -v
+says 'prompt query .the default.: "query: "'
+P="$T/prompted.pith"
+vector_of() { "$PITH" embed "$M" "$1" | sed 's/, "tokens".*//'; }
+with() { "$PITH" embed "$P" 'the wolf' "$@" | sed 's/, "tokens".*//'; }
+is "the default prompt" "$(with)" = "$(vector_of 'query: the wolf')"
+is "a prompt by name" "$(with --prompt-name passage)" = "$(vector_of 'passage: the wolf')"
+is "a prompt as a text" "$(with --prompt 'see: ')" = "$(vector_of 'see: the wolf')"
+is "no prompt" "$(with --prompt '')" = "$(vector_of 'the wolf')"
+fails 1 'no prompt "document"; it has query, passage' "$PITH" embed "$P" --prompt-name document a
+fails 1 'no prompt "query"; it has none' "$PITH" embed "$M" --prompt-name query a
+fails 2 'exclude each other' "$PITH" embed "$P" --prompt-name query --prompt x a
+expect 0 "$PITH" inspect "$P"
+prints 'prompts +query \(default\): "query: "'
+prints 'passage: "passage: "'

@@ -80,6 +80,22 @@ rm "$T/one/file"
 expect 0 "$PITH" index "$ENCODER" "$T/one.db" c "$T/one"
 says '1 removed'
 
+# A file is indexed once, however often it is named, by itself or by directories.
+mkdir -p "$T/often/deep/.hidden"
+for file in deep/a b deep/.hidden/c; do echo "$file" >"$T/often/$file"; done
+O="$T/often"
+for paths in "$O/b $O/b" "$O/b $O" "$O $O/b $O/deep $O/deep/a" "$O/deep $O/./deep/../b $O"; do
+    rm -f "$T/often.db"
+    # shellcheck disable=SC2086
+    expect 0 "$PITH" index "$ENCODER" "$T/often.db" c $paths --json
+    is "$paths: each file once" "$(sort "$T/out" | uniq -d | wc -l)" = 0
+    says "pith index: $(wc -l <"$T/out") documents"
+    says ' 0 unchanged'
+done
+expect 0 "$PITH" index "$ENCODER" "$T/often.db" c "$O/deep/.hidden/c" "$O"
+says '1 documents .* 2 unchanged'
+fails 1 'none: No such file' "$PITH" index "$ENCODER" "$T/often.db" c "$O" "$O/none"
+
 # Files large, empty and unreadable.
 mkdir "$T/odd"
 : >"$T/odd/empty"
@@ -155,6 +171,59 @@ fails 1 'holds f32 vectors, not int8' "$PITH" index "$ENCODER" "$T/s.db" lines -
 fails 1 "made by the model 'encoder.pith'" "$PITH" search "$T/other.pith" "$T/s.db" texts x
 fails 1 'not a SQLite database' "$PITH" search "$ENCODER" "$ENCODER" texts x
 
+# What a file was made of, and when, does not matter; what decides the vectors does.
+cp -r golden/minilm "$T/edited"
+chmod -R u+w "$T/edited"
+sed -i 's/"transformers_version": "[^"]*"/"transformers_version": "9.9.9"/' "$T/edited/config.json"
+is "config.json is another" "$(cmp -s golden/minilm/config.json "$T/edited/config.json"; echo $?)" = 1
+expect 0 "$PITH" convert "$T/edited" "$T/edited.pith" --type f32
+expect 0 "$PITH" search "$T/edited.pith" "$T/s.db" lines one --json
+prints '"id": "a"'
+sed -i 's/256/200/' "$T/edited/sentence_bert_config.json"
+expect 0 "$PITH" convert "$T/edited" "$T/edited.pith" --type f32
+fails 1 "made by the model 'encoder.pith'" "$PITH" search "$T/edited.pith" "$T/s.db" lines one
+
+# Prompts: of queries in search, of documents in index; one for all documents of a collection.
+echo '{"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": null}' \
+    >"$T/edited/config_sentence_transformers.json"
+sed -i 's/200/256/' "$T/edited/sentence_bert_config.json"
+expect 0 "$PITH" convert "$T/edited" "$T/prompted.pith" --type f32
+P="$T/prompted.pith"
+echo '{"id": "w", "text": "the wolf"}' >"$T/wolf"
+expect 0 "$PITH" index "$P" "$T/p.db" c <"$T/wolf"
+expect 0 "$PITH" index "$P" "$T/p.db" bare --prompt '' <"$T/wolf"
+expect 0 "$PITH" index "$ENCODER" "$T/p.db" passage --prompt 'passage: ' <"$T/wolf"
+score() { "$PITH" search "$@" 'the wolf' --json | sed 's/.*"score": \([0-9.]*\).*/\1/'; }
+is "documents have the prompt 'passage'" "$(score "$P" "$T/p.db" c --prompt-name passage)" = 1.0
+is "as it is without a prompt" "$(score "$P" "$T/p.db" bare --prompt '')" = 1.0
+is "and as a text" "$(score "$ENCODER" "$T/p.db" passage --prompt 'passage: ')" = 1.0
+is "queries have the prompt 'query'" "$(score "$P" "$T/p.db" c)" = \
+    "$(score "$ENCODER" "$T/p.db" c --prompt 'query: ')"
+is "which is not that of documents" "$(score "$P" "$T/p.db" c)" != 1.0
+fails 1 'prompt "passage: ", not ""' "$PITH" index "$P" "$T/p.db" c --prompt '' <"$T/wolf"
+fails 1 'prompt "", not "passage: "' "$PITH" index "$P" "$T/p.db" bare <"$T/wolf"
+fails 1 'no prompt "text"; it has query, passage' "$PITH" search "$P" "$T/p.db" c x --prompt-name text
+fails 2 'exclude each other' "$PITH" search "$P" "$T/p.db" c x --prompt-name query --prompt x
+fails 2 'exclude each other' "$PITH" index "$P" "$T/p.db" c --prompt-name query --prompt x </dev/null
+fails 1 '252; the model reads 251 tokens behind' "$PITH" index "$P" "$T/p.db" c2 --chunk 252 \
+    --prompt 'in all: ' <"$T/wolf"
+fails 1 'leaves no room' "$PITH" index "$P" "$T/p.db" c2 --prompt "$(printf '%0900d' 0 | sed 's/0/a /g')" \
+    <"$T/wolf"
+# "document" goes before "passage", and the default stands in for both.
+for names in 'document passage corpus' 'passage corpus' 'corpus default' 'default other'; do
+    python3 - "$names" >"$T/edited/config_sentence_transformers.json" <<'END'
+import json, sys
+names = sys.argv[1].split()
+print(json.dumps({"prompts": {name: name + " " for name in reversed(names)},
+                  "default_prompt_name": "default" if "default" in names else None}))
+END
+    expect 0 "$PITH" convert "$T/edited" "$P" --type f32
+    expect 0 "$PITH" index "$P" "$T/p.db" "of ${names%% *}" <"$T/wolf"
+    is "$names: the prompt of documents" "$(sqlite3 "$T/p.db" \
+        "SELECT prompt FROM collections WHERE name = 'of ${names%% *}'")" = "${names%% *} "
+done
+is "the default is that of queries too" "$(score "$P" "$T/p.db" 'of default')" = 1.0
+
 # Interrupted while it waits for lines: a whole database, and it goes on.
 mkfifo "$T/lines.fifo"
 sleep 1000 >"$T/lines.fifo" &
@@ -171,6 +240,10 @@ if [ -e "$EXTENSION.so" ]; then
         USING (id) JOIN documents d ON d.id = c.document WHERE d.collection = 2 ORDER BY
         pith_cosine(v.vector, pith_embed('$ENCODER', 'one')) DESC LIMIT 1"
     prints '^a$'
+    expect 0 sqlite3 -cmd ".load $EXTENSION" "$T/s.db" "SELECT pith_embed('$ENCODER', 'the wolf',
+        'text: ') = pith_embed('$ENCODER', 'text: the wolf'), pith_embed('$ENCODER', 'x', NULL) IS NULL,
+        pith_embed('$ENCODER', 'x', '') = pith_embed('$ENCODER', 'x')"
+    prints '^1.1.1$'
     expect 1 sqlite3 -cmd ".load $EXTENSION" "$T/s.db" "SELECT pith_embed('$T/none', 'x')"
     says 'none: .*no such file'
 else

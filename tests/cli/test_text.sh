@@ -265,3 +265,15 @@ what="run into a closed pipe"
 { sleep 0.2; "$PITH" run "$TALE" -p Once --ignore-eos 2>"$T/err"; echo $? >"$T/code"; } | true
 is "$what is exit code 1" "$(cat "$T/code")" = 1
 silent
+
+# A text as an operand.
+echo 'a stone' >"$T/stone"
+for options in '' --bos --pieces --special; do
+    expect 0 "$PITH" tokenize "$TALE" $options <"$T/stone"
+    cp "$T/out" "$T/of-line"
+    expect 0 "$PITH" tokenize "$TALE" $options 'a stone'
+    is "TEXT is tokenized like a line${options:+, with $options}" "$(cat "$T/out")" = "$(cat "$T/of-line")"
+done
+fails 1 '^pith tokenize: invalid UTF-8 at byte 1' "$PITH" tokenize "$TALE" "$(printf 'a\377')"
+fails 2 'TEXT and --json exclude each other' "$PITH" tokenize "$TALE" --json 'a stone'
+fails 2 "unexpected argument 'a'" "$PITH" detokenize "$TALE" a </dev/null

@@ -15,6 +15,21 @@ for command in convert importance inspect run chat tokenize detokenize logits ev
     is "help of $command fits 80 columns" "$(awk 'length > 79' "$T/out" | wc -l)" = 0
 done
 
+# Options that change nothing for a command are taken, but not shown.
+for command in embed index search; do
+    expect 0 "$PITH" help "$command"
+    prints '--threads'
+    prints '--blas'
+    is "$command shows no --kv" "$(grep -c -e --kv "$T/out")" = 0
+done
+for command in tokenize detokenize; do
+    expect 0 "$PITH" help "$command"
+    prints '--verbose'
+    is "$command shows no options of evaluation" \
+        "$(grep -c -e --kv -e --threads -e --blas -e --isa -e --mmap "$T/out")" = 0
+done
+expect 0 "$PITH" tokenize "$TALE" -t 2 --kv f16 --blas off --mmap --isa scalar 'a stone'
+
 fails 2 "a command is missing" "$PITH"
 fails 2 "unknown command 'tokenise'; did you mean 'tokenize'" "$PITH" tokenise
 fails 2 "unknown command 'xyzzy'" "$PITH" xyzzy

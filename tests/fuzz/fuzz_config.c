@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "convert/hf_bert.h"
 #include "convert/hf_config.h"
+#include "weights/metadata.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,12 +60,38 @@ static char *copy_bytes(const char *text, size_t size) {
     return copy;
 }
 
+/* What is accepted must be writable as metadata. */
+static void check_prompts(const char *original, size_t size, size_t hidden_size) {
+    const pith_allocator *allocator = &pith_malloc_allocator;
+    pith_hf_prompts prompts;
+    pith_error error;
+    pith_status status =
+        pith_hf_prompts_parse(&prompts, copy_bytes(original, size), size, "prompts", hidden_size,
+                              true, allocator, NULL, &error);
+    if (status != PITH_OK) {
+        require(error.status == status && error.message[0] != '\0');
+        return;
+    }
+    bool found = prompts.default_prompt == NULL;
+    require(prompts.n <= PITH_MAX_PROMPTS);
+    for (size_t i = 0; i < prompts.n; i++) {
+        const pith_prompt *prompt = &prompts.prompts[i];
+        require(strlen(prompt->name) <= PITH_MAX_PROMPT && strlen(prompt->text) <= PITH_MAX_PROMPT);
+        for (size_t j = 0; j < i; j++) {
+            require(strcmp(prompts.prompts[j].name, prompt->name) != 0);
+        }
+        found = found || prompts.default_prompt == prompt->name;
+    }
+    require(found);
+    pith_hf_prompts_free(&prompts, allocator);
+}
+
 static void check_modules(const char *original, size_t size, size_t hidden_size) {
     const pith_allocator *allocator = &pith_malloc_allocator;
     char *text = copy_bytes(original, size);
     pith_error error;
     pith_hf_modules modules;
-    pith_pooling pooling;
+    pith_hf_pooling pooling;
     pith_hf_sentence sentence;
     size_t length;
     if (pith_hf_modules_parse(&modules, text, size, allocator, &error) == PITH_OK) {
@@ -72,17 +99,14 @@ static void check_modules(const char *original, size_t size, size_t hidden_size)
                 strstr(modules.pooling, "..") == NULL);
     }
     memcpy(text, original, size);
-    if (pith_hf_pooling_parse(&pooling, hidden_size, text, size, "pooling", allocator, &error) ==
-        PITH_OK) {
-        require((unsigned)pooling < PITH_N_POOLINGS);
+    if (pith_hf_pooling_parse(&pooling, text, size, "pooling", allocator, &error) == PITH_OK) {
+        require((unsigned)pooling.mode < PITH_N_POOLINGS);
     }
     memcpy(text, original, size);
-    if (pith_hf_sentence_parse(&sentence, text, size, allocator, &error) == PITH_OK) {
+    if (pith_hf_sentence_parse(&sentence, text, size, "sentence", allocator, &error) == PITH_OK) {
         require(sentence.max_seq_length == 0 || sentence.max_seq_length >= PITH_BERT_LEAST_TOKENS);
     }
-    memcpy(text, original, size);
-    pith_status prompts = pith_hf_prompts_check(text, size, "prompts", allocator, &error);
-    require(prompts == PITH_OK || (error.status == prompts && error.message[0] != '\0'));
+    check_prompts(original, size, hidden_size);
     memcpy(text, original, size);
     if (pith_hf_model_max_length(&length, text, size, allocator, &error) == PITH_OK) {
         require(length == 0 ||
