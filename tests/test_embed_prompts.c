@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -145,6 +146,34 @@ TEST(embed_prompts, bad_ones_are_named) {
     CHECK(status == PITH_ERROR_ARGUMENT && strstr(error.message, "it has none") != NULL, "%s",
           error.message);
     pith_model_free(model);
+    CHECK_NO_LEAKS();
+}
+
+/* Metadata that a damaged or foreign file may hold. */
+TEST(embed_prompts, bad_metadata_is_refused) {
+    static const struct {
+        const char *from, *to, *words; /* from and to have one length */
+    } cases[] = {
+        {"default_prompt\\\":\\\"query", "default_prompt\\\":\\\"quern", "default_prompt"},
+        {"\\\"none\\\":\\\"\\\"", "\\\"none\\\":4242", "prompts"},
+        {"skip_prompt\\\":true", "skip_prompt\\\":1234", "config.skip_prompt"},
+    };
+    const char *path = test_path("prompts.pith");
+    const test_encoder encoder = {.pooling = "{\"include_prompt\": false}"};
+    pith_model_free(open_model(make("damaged", &encoder, settings_text), PITH_TYPE_F32));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t size;
+        char *bytes = test_read_file(path, &size);
+        char *at = memmem(bytes, size, cases[i].from, strlen(cases[i].from));
+        CHECK(at != NULL && strlen(cases[i].from) == strlen(cases[i].to), "case %zu", i);
+        memcpy(at, cases[i].to, strlen(cases[i].to));
+        test_write_file(test_path("damaged.pith"), bytes, size);
+        free(bytes);
+        pith_model *model = NULL;
+        pith_status status = pith_model_open(&model, test_path("damaged.pith"), NULL, &error);
+        CHECK(status == PITH_ERROR_FORMAT && strstr(error.message, cases[i].words) != NULL,
+              "case %zu: %s: %s", i, pith_status_name(status), error.message);
+    }
     CHECK_NO_LEAKS();
 }
 
