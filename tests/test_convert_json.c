@@ -113,7 +113,7 @@ TEST(convert_json, broken_files_are_refused_with_name_line_and_column) {
     static const struct {
         const char *text, *words;
     } cases[] = {
-        {"", "line 1, column 1"},
+        {" ", "line 1, column 2"},
         {"\n {\"a\": tru}", "line 2, column 8"},
         {"{\"a\": 1,\n \"b\": 2,}", "line 2, column 9: no key"},
         {"{\"a\": \"\\x\"}", "an unknown escape"},
