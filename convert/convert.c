@@ -279,6 +279,11 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
     if (status == PITH_OK && c->assumed_config) {
         status = assume_config(c, error);
     }
+    if (status == PITH_OK && pith_sources_has(&c->sources, "adapter_config.json")) {
+        pith_log_write(&c->options->log, PITH_LOG_WARNING,
+                       "%s: the adapter beside the model (adapter_config.json) is left out",
+                       c->sources.directory);
+    }
     if (status == PITH_OK) {
         status = read_encoder(c, error);
     }

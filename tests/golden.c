@@ -12,22 +12,14 @@
 #include <unistd.h>
 
 const char *const test_golden_names[] = {
-    "llama-mha",
-    "llama-gqa",
-    "codellama",
-    "llama-tied",
-    "llama-linear",
-    "llama3",
-    "llama-yarn",
-    "llama-bias",
-    "extra/mqa",
-    "extra/head-dim",
-    "extra/mlp-bias",
-    "extra/qwen2",
-    "extra/long",
-    "extra/mistral-window",
-    "extra/mistral-long",
-    NULL,
+    "llama-mha",          "llama-gqa",
+    "codellama",          "llama-tied",
+    "llama-linear",       "llama3",
+    "llama-yarn",         "llama-bias",
+    "extra/mqa",          "extra/head-dim",
+    "extra/mlp-bias",     "extra/qwen2",
+    "extra/long",         "extra/mistral-window",
+    "extra/mistral-long", NULL,
 };
 
 test_npz *test_golden_expected(const char *name) {

@@ -26,6 +26,14 @@ static void check_refused(const char *source, pith_status expected, const char *
           error.message);
 }
 
+static void collect(void *user, pith_log_level level, const char *message) {
+    char *text = user;
+    size_t n = strlen(text);
+    if (level == PITH_LOG_WARNING) {
+        snprintf(text + n, 1024 - n, "%s\n", message);
+    }
+}
+
 /* A new directory with config.json, when it is to have one, and one more file. */
 static const char *make(bool config, const char *file, const char *text) {
     static int n;
@@ -96,6 +104,18 @@ TEST(convert_sources, adapters_name_their_model) {
         check_refused(make(config != 0, "adapter_model.bin", "x"), PITH_ERROR_FORMAT,
                       "is a LoRA adapter, not");
     }
+    /* Beside a whole model it is left out, with a warning. */
+    char warnings[1024] = "";
+    const pith_convert_options options = {.type = PITH_TYPE_F32,
+                                          .head_type = PITH_N_TYPES,
+                                          .n_threads = 1,
+                                          .log = {collect, warnings}};
+    pith_error error = {0};
+    const char *whole = test_make_checkpoint("whole", NULL);
+    test_write_text(whole, "adapter_config.json", lora);
+    CHECK(pith_convert(whole, test_path("whole.pith"), &options, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(strstr(warnings, "adapter_config.json) is left out") != NULL, "%s", warnings);
     /* A GGUF file says in its metadata that it is one. */
     static const char gguf[] = "GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0"
                                "\x0c\0\0\0\0\0\0\0general.type\x08\0\0\0\x07\0\0\0\0\0\0\0adapter"
@@ -155,6 +175,16 @@ TEST(convert_sources, each_file_may_be_something_else) {
             check_refused(directory, PITH_ERROR_FORMAT, words);
         }
     }
+    /* Llama 3's tokenizer.model, without the tokenizer.json that goes with it. */
+    const char *tiktoken = test_make_checkpoint("tiktoken", NULL);
+    test_write_text(tiktoken, "tokenizer.model", "IQ== 0\nIg== 1\n");
+    check_refused(
+        tiktoken, PITH_ERROR_FORMAT,
+        "tokenizer.model: is a vocabulary of tiktoken, not a SentencePiece model; take the "
+        "tokenizer.json");
+    test_write_text(tiktoken, "tokenizer.model", "{}");
+    check_refused(tiktoken, PITH_ERROR_FORMAT,
+                  "tokenizer.model: is a JSON text, not a SentencePiece model");
     check_refused(make(true, "model.safetensors.index.json", LFS), PITH_ERROR_FORMAT,
                   "model.safetensors.index.json: is a Git LFS pointer");
     check_refused(make(true, "model-00001-of-00001.safetensors", LFS), PITH_ERROR_FORMAT,

@@ -4,6 +4,7 @@
 #include "tokenizer/vocab.h"
 
 #include "base/checked.h"
+#include "base/file_kind.h"
 #include "base/status.h"
 
 #include <string.h>
@@ -437,6 +438,17 @@ static pith_status read_model(reader *r, message model) {
     return status == PITH_OK ? find_roles(r) : status;
 }
 
+/* Other tokenizers go by the same file name: Llama 3's tokenizer.model is tiktoken's. */
+static pith_status explain(const reader *r, const void *data, size_t size, pith_status status) {
+    const size_t n = size < PITH_FILE_LOOK ? size : PITH_FILE_LOOK;
+    const pith_file_look look = pith_file_look_at(data, n, size);
+    if (look.kind != PITH_FILE_TIKTOKEN && look.kind != PITH_FILE_JSON) {
+        return status;
+    }
+    return pith_fail_kind(r->error, r->name, &look,
+                          ", not a SentencePiece model; take the tokenizer.json of the same model");
+}
+
 pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data, size_t size,
                                           const char *name, const pith_allocator *allocator,
                                           pith_error *error) {
@@ -475,7 +487,7 @@ pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data
     }
     if (status != PITH_OK) {
         pith_vocab_file_free(&file);
-        return status;
+        return status == PITH_ERROR_FORMAT ? explain(&r, data, size, status) : status;
     }
     *out = file;
     return PITH_OK;

@@ -1,7 +1,7 @@
 # Models and files that are missing, damaged, in the way, or cannot be written.
 
 fails 1 'no-such.pith.*No such file' "$PITH" run "$T/no-such.pith"
-fails 1 'not a regular file' "$PITH" run "$T"
+fails 1 'is a directory; a model is a .pith file' "$PITH" run "$T"
 fails 1 'No such file' "$PITH" inspect "$T/no-such.pith"
 : >"$T/empty.pith"
 fails 1 'empty.pith' "$PITH" run "$T/empty.pith"
