@@ -416,6 +416,11 @@ static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_erro
 
 static pith_status write_metadata(const conversion *c, char **text, pith_error *error) {
     const char *chat_template = c->tokenizer.chat_template;
+    const char *chat_format = NULL;
+    pith_status status = pith_chat_recognise(chat_template, c->allocator, &chat_format, error);
+    if (status != PITH_OK) {
+        return status;
+    }
     pith_metadata metadata = {
         .architecture = pith_architecture_name(c->config.architecture),
         .generator = "pith " PITH_VERSION,
@@ -425,7 +430,7 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         .bert = c->config.bert,
         .bos = c->config.bos,
         .n_eos = c->config.n_eos,
-        .chat_format = chat_template != NULL ? pith_chat_recognise(chat_template) : NULL,
+        .chat_format = chat_format,
         .chat_template = chat_template,
         .vocab = c->tokenizer.file.vocab,
         .n_sources = c->sources.n,

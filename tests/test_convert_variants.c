@@ -279,7 +279,10 @@ TEST(convert_variants, takes_the_tokenizer_it_is_told_to) {
 }
 
 static const char llama2_template[] =
-    "{{ bos_token }}[INST] <<SYS>>\n{{ system }}\n<</SYS>>\n\n{{ content }} [/INST]";
+    "{% set ns = namespace(system='') %}{% for m in messages %}{% if m.role == 'system' %}"
+    "{% set ns.system = '<<SYS>>\n' + m.content + '\n<</SYS>>\n\n' %}{% elif m.role == 'user' %}"
+    "{{ bos_token + '[INST] ' + ns.system + m.content + ' [/INST]' }}{% set ns.system = '' %}"
+    "{% else %}{{ ' ' + m.content + ' ' + eos_token }}{% endif %}{% endfor %}";
 
 TEST(convert_variants, keeps_the_chat_template) {
     static const struct {
