@@ -262,8 +262,8 @@ bool pith_jinja_slice(pith_jinja *j, pith_jinja_value v, const pith_jinja_value 
         return pith_jinja_fail(j, PITH_ERROR_UNSUPPORTED, "slices of a range are not supported");
     }
     if (v.kind != PITH_JINJA_LIST && v.kind != PITH_JINJA_TUPLE) {
-        *out = pith_jinja_undefined("a slice", 7);
-        return true;
+        /* Unlike a subscript, a slice of something else is an error at once. */
+        return pith_jinja_refuse(j, "slices of a %s", pith_jinja_type_name(v));
     }
     if (!indices(j, bounds, (int64_t)v.as.list->n, &start, &step, &count) ||
         !pith_jinja_list_new(j, (pith_jinja_kind)v.kind, count, out)) {

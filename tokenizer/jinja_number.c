@@ -97,11 +97,12 @@ bool pith_jinja_read_real(const char *text, size_t n, double *out) {
     if (!is_decimal(digits)) {
         return false;
     }
-    /* The JSON reader rounds correctly in every locale; it does not validate. */
+    /* The JSON reader rounds correctly in every locale. It does not validate, and reads up to a
+     * character behind a number that may stand there in JSON. */
     const char *plain = digits + (*digits == '+');
     char sure[PITH_JSON_MAX_NUMBER + 4];
     bool negative = *plain == '-';
-    snprintf(sure, sizeof sure, "0%s", plain + negative);
+    snprintf(sure, sizeof sure, "0%s ", plain + negative);
     double value = 0;
     if (!pith_json_number((pith_json){sure}, &value)) {
         return false;
@@ -157,7 +158,7 @@ static size_t shortest(double v, char *digits, int *exponent) {
         digits[count] = '\0';
         *exponent = (int)strtol(e + 1, NULL, 10);
         char again[2 * PITH_JINJA_REAL_SIZE];
-        snprintf(again, sizeof again, "%c.%se%d", digits[0], count > 1 ? digits + 1 : "0",
+        snprintf(again, sizeof again, "%c.%se%d ", digits[0], count > 1 ? digits + 1 : "0",
                  *exponent);
         double back = 0;
         if (pith_json_number((pith_json){again}, &back) && back == v) {

@@ -183,21 +183,21 @@ bool pith_jinja_run_for(pith_jinja *j, const node *n, scope *outer, value iterab
         (pith_jinja_loop){.items = items, .n = count, .depth0 = depth0, .node = n, .scope = outer};
     inner->parent = outer;
     uint32_t symbol = loop_symbol(j);
-    for (size_t i = 0; i < count; i++) {
+    bool complete = false; /* as Jinja has it, else is for loops that never reached their end */
+    bool stop = false;
+    for (size_t i = 0; !stop && i < count; i++) {
         loop.as.loop->index0 = i;
         inner->n = 0;
         if (!pith_jinja_scope_set(j, inner, symbol, loop) || !assign(j, n->a, inner, items[i]) ||
             !pith_jinja_run_body(j, n->c, inner)) {
             return false;
         }
-        bool stop = j->flow == PITH_FLOW_BREAK;
+        stop = j->flow == PITH_FLOW_BREAK;
+        complete = complete || j->flow == PITH_FLOW_ON;
         j->flow = PITH_FLOW_ON;
-        if (stop) {
-            return true;
-        }
     }
     inner->n = 0;
-    return count > 0 || pith_jinja_run_body(j, n->d, inner);
+    return complete || pith_jinja_run_body(j, n->d, inner);
 }
 
 /* ---- Macros ---------------------------------------------------------------------------------- */
