@@ -11,6 +11,7 @@ extern const pith_command pith_command_run;
 extern const pith_command pith_command_chat;
 extern const pith_command pith_command_tokenize;
 extern const pith_command pith_command_detokenize;
+extern const pith_command pith_command_template;
 extern const pith_command pith_command_logits;
 extern const pith_command pith_command_embed;
 extern const pith_command pith_command_eval;

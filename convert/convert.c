@@ -410,16 +410,21 @@ static int32_t find_bos(const conversion *c) {
     return bos >= 0 || t->no_bos ? bos : c->config.bos;
 }
 
-/* The markup that the conversations of this model have, or NULL. */
-static const char *chat_format(const conversion *c) {
-    const char *chat_template = c->tokenizer.chat_template;
-    return chat_template != NULL        ? pith_chat_recognise(chat_template)
-           : c->tokenizer.llama2_markup ? "llama2"
-                                        : NULL;
+/* The markup that the conversations of this model have; *out is NULL when it is not known. */
+static pith_status find_chat_format(const conversion *c, const char **out, pith_error *error) {
+    *out = c->tokenizer.llama2_markup ? "llama2" : NULL;
+    return c->tokenizer.chat_template != NULL
+               ? pith_chat_recognise(c->tokenizer.chat_template, c->allocator, out, error)
+               : PITH_OK;
 }
 
 static pith_status write_metadata(const conversion *c, char **text, pith_error *error) {
     const char *chat_template = c->tokenizer.chat_template;
+    const char *chat_format = NULL;
+    pith_status status = find_chat_format(c, &chat_format, error);
+    if (status != PITH_OK) {
+        return status;
+    }
     pith_metadata metadata = {
         .architecture = pith_architecture_name(c->config.architecture),
         .generator = "pith " PITH_VERSION,
@@ -429,7 +434,7 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         .bert = c->config.bert,
         .bos = find_bos(c),
         .n_eos = c->config.n_eos,
-        .chat_format = chat_format(c),
+        .chat_format = chat_format,
         .chat_template = chat_template,
         .n_prompts = c->prompts.n,
         .prompts = c->prompts.prompts,

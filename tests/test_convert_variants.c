@@ -424,7 +424,10 @@ TEST(convert_variants, takes_the_tokenizer_it_is_told_to) {
 }
 
 static const char llama2_template[] =
-    "{{ bos_token }}[INST] <<SYS>>\n{{ system }}\n<</SYS>>\n\n{{ content }} [/INST]";
+    "{% set ns = namespace(system='') %}{% for m in messages %}{% if m.role == 'system' %}"
+    "{% set ns.system = '<<SYS>>\n' + m.content + '\n<</SYS>>\n\n' %}{% elif m.role == 'user' %}"
+    "{{ bos_token + '[INST] ' + ns.system + m.content + ' [/INST]' }}{% set ns.system = '' %}"
+    "{% else %}{{ ' ' + m.content + ' ' + eos_token }}{% endif %}{% endfor %}";
 
 /* Llama-2-7b-chat-hf of July 2023 has no template but this key. */
 TEST(convert_variants, the_first_llama_2_chat_models_have_its_markup) {

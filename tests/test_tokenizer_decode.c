@@ -229,17 +229,6 @@ TEST(tokenizer, contents_are_stripped) {
     test_tokenizer_close(&t);
 }
 
-TEST(tokenizer, the_llama2_template_is_recognised) {
-    static const char llama2[] =
-        "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}"
-        "{{ '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + message['content'] }}"
-        "{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}";
-    CHECK(strcmp(pith_chat_recognise(llama2), "llama2") == 0, "llama2");
-    CHECK(pith_chat_recognise("{{ '[INST] ' + content + ' [/INST]' }}") == NULL, "without system");
-    CHECK(pith_chat_recognise("{{ '<|im_start|>' + message['role'] }}") == NULL, "another");
-    CHECK(pith_chat_recognise("") == NULL && pith_chat_recognise(NULL) == NULL, "nothing");
-}
-
 TEST(tokenizer, infilling_needs_its_tokens) {
     test_tokenizer t;
     test_tokenizer_open(&t, "golden/tokenizers/llama2/tokenizer.model");

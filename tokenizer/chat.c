@@ -141,20 +141,6 @@ pith_status pith_chat_encode(const pith_tokenizer *tokenizer, const char *format
     return encode_llama2(tokenizer, messages, n_messages, out, error);
 }
 
-const char *pith_chat_recognise(const char *chat_template) {
-    if (chat_template == NULL) {
-        return NULL;
-    }
-    /* Later formats that also write [INST] (Mistral's) have no <<SYS>>. */
-    static const char *const parts[] = {"[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (strstr(chat_template, parts[i]) == NULL) {
-            return NULL;
-        }
-    }
-    return "llama2";
-}
-
 /* ---- Infilling ------------------------------------------------------------------------------- */
 
 static int32_t find_either(const pith_tokenizer *t, const char *marked, const char *plain) {

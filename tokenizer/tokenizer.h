@@ -98,8 +98,11 @@ pith_status pith_chat_encode(const pith_tokenizer *tokenizer, const char *format
                              const pith_message *messages, size_t n_messages, pith_tokens *out,
                              pith_error *error);
 
-/* The chat format that a checkpoint's template text is: "llama2", or NULL. */
-const char *pith_chat_recognise(const char *chat_template);
+/* The chat format of a checkpoint's template, found by rendering a few conversations with it:
+ * "llama2", or NULL for any other. A template that refuses a system message is none: the format
+ * would write one where the model never saw it. `chat_template` may be NULL. Errors: MEMORY. */
+pith_status pith_chat_recognise(const char *chat_template, const pith_allocator *allocator,
+                                const char **format, pith_error *error);
 
 /* Code Llama infilling; see pith_infill_format. Special ids come from the vocabulary, spelled
  * "▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>" (tokenizer.model) or "<PRE>"... */

@@ -79,9 +79,10 @@ make_models() {
 import json, sys
 config = json.load(open(sys.argv[1]))
 config["chat_template"] = (
-    "{% for message in messages %}{% if message.role == 'system' %}{{ '<<SYS>>\\n' + "
-    "message.content + '\\n<</SYS>>\\n\\n' }}{% elif message.role == 'user' %}{{ bos_token + "
-    "'[INST] ' + message.content + ' [/INST]' }}{% else %}{{ ' ' + message.content + ' ' + "
+    "{% set ns = namespace(system='') %}{% for message in messages %}{% if message.role == 'system' "
+    "%}{% set ns.system = '<<SYS>>\\n' + message.content + '\\n<</SYS>>\\n\\n' %}{% elif "
+    "message.role == 'user' %}{{ bos_token + '[INST] ' + (ns.system + message.content).strip() + "
+    "' [/INST]' }}{% set ns.system = '' %}{% else %}{{ ' ' + message.content.strip() + ' ' + "
     "eos_token }}{% endif %}{% endfor %}")
 json.dump(config, open(sys.argv[1], "w"))
 END

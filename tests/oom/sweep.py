@@ -34,9 +34,10 @@ JSON_LINES = (b'{"id": "a", "text": "hello world", "metadata": {"z": 1, "a": [1.
               b'\n{"id": "b", "text": "a stone \\u00e9\\n"}\n')
 
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{% if message.role == 'system' %}{{ '<<SYS>>\\n' + "
-    "message.content + '\\n<</SYS>>\\n\\n' }}{% elif message.role == 'user' %}{{ bos_token + "
-    "'[INST] ' + message.content + ' [/INST]' }}{% else %}{{ ' ' + message.content + ' ' + "
+    "{% set ns = namespace(system='') %}{% for message in messages %}{% if message.role == 'system' "
+    "%}{% set ns.system = '<<SYS>>\\n' + message.content + '\\n<</SYS>>\\n\\n' %}{% elif "
+    "message.role == 'user' %}{{ bos_token + '[INST] ' + (ns.system + message.content).strip() + "
+    "' [/INST]' }}{% set ns.system = '' %}{% else %}{{ ' ' + message.content.strip() + ' ' + "
     "eos_token }}{% endif %}{% endfor %}")
 
 
