@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "cli/commands.h"
+#include "cli/json_lines.h"
 #include "cli/model.h"
 #include "cli/npy.h"
 
@@ -111,38 +112,13 @@ static void release(embedding *e) {
     free(e->vectors);
 }
 
-/* The member `key`, a string; absent when `optional` allows it. */
-static pith_status read_member(const json_t *object, const char *key, bool optional,
-                               const char **text, size_t *n_bytes, pith_error *error) {
-    const json_t *value = json_object_get(object, key);
-    if (value == NULL && optional) {
-        return PITH_OK;
-    }
-    if (!json_is_string(value)) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "not a JSON object with a string \"%s\"", key);
-    }
-    *text = json_string_value(value);
-    *n_bytes = json_string_length(value);
-    return PITH_OK;
-}
-
 /* Adds the text of a line to the chunk. */
 static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith_error *error) {
     pith_embed_input input = {.n_bytes = n_bytes};
-    pith_status status = PITH_OK;
     if (e->settings->json) {
-        json_error_t problem;
-        json_t *root = json_loadb(line, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
-        if (root == NULL) {
-            return pith_fail(error, PITH_ERROR_FORMAT, "not valid JSON: %s (byte %d)", problem.text,
-                             problem.position);
-        }
-        status = read_member(root, "text", false, &input.text, &input.n_bytes, error);
-        if (status == PITH_OK) {
-            status = read_member(root, "pair", true, &input.pair, &input.n_pair_bytes, error);
-        }
+        json_t *root;
+        pith_status status = pith_line_texts(line, n_bytes, &root, &input, error);
         if (status != PITH_OK) {
-            json_decref(root);
             return status;
         }
         e->owners[e->n] = root;

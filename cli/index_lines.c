@@ -3,9 +3,9 @@
 
 #include <jansson.h>
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "cli/json_lines.h"
 
 pith_status pith_index_embed(void *user, const pith_embed_input *inputs, size_t n, float *out,
                              pith_error *error) {
@@ -75,53 +75,13 @@ pith_status pith_index_document(pith_index *run, pith_store_document *document, 
 /* *bad tells that the line is to blame for a failure, and not the database. */
 static pith_status index_line(pith_index *run, const char *line, size_t n_bytes, bool *bad,
                               pith_error *error) {
-    json_error_t problem;
-    char number[32];
-    char *metadata = NULL;
-    pith_status status = PITH_OK;
-    json_t *root = json_loadb(line, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
-    *bad = true;
-    if (root == NULL) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "not valid JSON: %s (byte %d)", problem.text,
-                         problem.position);
+    pith_line_document read;
+    pith_status status = pith_line_document_read(&read, line, n_bytes, error);
+    *bad = status == PITH_ERROR_FORMAT;
+    if (status == PITH_OK) {
+        status = pith_index_document(run, &read.document, error);
+        pith_line_document_release(&read);
     }
-    const json_t *id = json_object_get(root, "id");
-    const json_t *text = json_object_get(root, "text");
-    const json_t *facts = json_object_get(root, "metadata");
-    pith_store_document document = {.text = json_string_value(text),
-                                    .n_bytes = json_string_length(text)};
-    if (json_is_integer(id)) {
-        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(id));
-        document.key = number;
-        document.n_key = strlen(number);
-    } else {
-        document.key = json_string_value(id);
-        document.n_key = json_string_length(id);
-    }
-    if (document.text == NULL || document.key == NULL || document.n_key == 0) {
-        status = pith_fail(error, PITH_ERROR_FORMAT,
-                           "not an object with \"id\" (a string or a whole number) and \"text\" "
-                           "(a string)");
-        goto done;
-    }
-    if (document.n_key > PITH_STORE_MAX_KEY) {
-        status = pith_fail(error, PITH_ERROR_FORMAT, "\"id\" has %zu bytes; the limit is %d",
-                           document.n_key, PITH_STORE_MAX_KEY);
-        goto done;
-    }
-    *bad = false;
-    if (facts != NULL && !json_is_null(facts)) {
-        metadata = json_dumps(facts, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
-        if (metadata == NULL) {
-            status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the metadata");
-            goto done;
-        }
-    }
-    document.metadata = metadata;
-    status = pith_index_document(run, &document, error);
-done:
-    free(metadata);
-    json_decref(root);
     return status;
 }
 

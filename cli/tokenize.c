@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/json_lines.h"
 #include "cli/model.h"
 
 typedef struct tokenize_settings {
@@ -48,24 +49,6 @@ static const pith_option_group detokenize_groups[] = {
     {NULL, NULL, 0},
 };
 
-/* Parses a line as a JSON object that has `key`. */
-static pith_status parse_line(const char *line, size_t n_bytes, const char *key, json_t **root,
-                              const json_t **value, pith_error *error) {
-    json_error_t problem;
-    json_t *object = json_loadb(line, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
-    if (object == NULL) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "not valid JSON: %s (byte %d)", problem.text,
-                         problem.position);
-    }
-    *value = json_object_get(object, key);
-    if (*value == NULL) {
-        json_decref(object);
-        return pith_fail(error, PITH_ERROR_FORMAT, "not a JSON object with the key \"%s\"", key);
-    }
-    *root = object;
-    return PITH_OK;
-}
-
 static void print_ids(pith_cli *cli, const int32_t *ids, size_t n) {
     pith_cli_print(cli, "{\"ids\": [");
     for (size_t i = 0; i < n; i++) {
@@ -78,17 +61,9 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
                                  const tokenize_settings *settings, const char *line,
                                  size_t n_bytes, pith_error *error) {
     json_t *root = NULL;
-    const json_t *value;
     pith_status status = PITH_OK;
     if (settings->json) {
-        status = parse_line(line, n_bytes, "text", &root, &value, error);
-        if (status == PITH_OK && !json_is_string(value)) {
-            status = pith_fail(error, PITH_ERROR_FORMAT, "\"text\" is not a string");
-        }
-        if (status == PITH_OK) {
-            line = json_string_value(value);
-            n_bytes = json_string_length(value);
-        }
+        status = pith_line_text(line, n_bytes, &root, &line, &n_bytes, error);
     }
     unsigned flags = (settings->bos ? (unsigned)PITH_TOKENIZE_BOS : 0) |
                      (settings->special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0);
@@ -103,30 +78,6 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
     free(ids);
     json_decref(root);
     return status;
-}
-
-/* Reads a JSON array of token ids; *ids is malloc'ed. */
-static pith_status read_ids(const json_t *array, int32_t **ids, size_t *n_ids, pith_error *error) {
-    if (!json_is_array(array)) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "\"ids\" is not an array");
-    }
-    size_t n = json_array_size(array);
-    int32_t *out = calloc(n + 1, sizeof *out);
-    if (out == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu ids", n);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const json_t *item = json_array_get(array, i);
-        json_int_t id = json_integer_value(item);
-        if (!json_is_integer(item) || id < INT32_MIN || id > INT32_MAX) {
-            free(out);
-            return pith_fail(error, PITH_ERROR_FORMAT, "\"ids\"[%zu] is not a token id", i);
-        }
-        out[i] = (int32_t)id;
-    }
-    *ids = out;
-    *n_ids = n;
-    return PITH_OK;
 }
 
 /* Decodes ids to text; *text is malloc'ed. */
@@ -153,16 +104,11 @@ static pith_status detokenize_line(pith_cli *cli, const pith_model *model,
                                    const tokenize_settings *settings, const char *line,
                                    size_t n_bytes, pith_error *error) {
     (void)settings;
-    json_t *root = NULL;
-    const json_t *value;
     int32_t *ids = NULL;
     size_t n_ids = 0;
     char *text = NULL;
     size_t n_text = 0;
-    pith_status status = parse_line(line, n_bytes, "ids", &root, &value, error);
-    if (status == PITH_OK) {
-        status = read_ids(value, &ids, &n_ids, error);
-    }
+    pith_status status = pith_line_ids(line, n_bytes, &ids, &n_ids, error);
     if (status == PITH_OK) {
         status = decode_ids(model, ids, n_ids, &text, &n_text, error);
     }
@@ -177,7 +123,6 @@ static pith_status detokenize_line(pith_cli *cli, const pith_model *model,
     }
     free(text);
     free(ids);
-    json_decref(root);
     return status;
 }
 
