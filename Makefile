@@ -258,15 +258,19 @@ fuzz: ## every fuzz harness for FUZZ_SECONDS
 	  $(foreach f,$(FUZZERS),$(FUZZ_BUILD)/run/$(f))
 	@$(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) $(addprefix fuzz-,$(FUZZERS))
 .PHONY: $(addprefix fuzz-,$(FUZZERS))
+# Harnesses that make files make them in memory where the system has a place for that.
+FUZZ_TMPDIR = $(firstword $(TMPDIR) $(wildcard /dev/shm) /tmp)
 $(addprefix fuzz-,$(FUZZERS)): fuzz-%:
 	@mkdir -p $(BUILD)/found/$*
-	@$(BUILD)/run/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
-	  -max_len=65536 -print_final_stats=1 -artifact_prefix=$(BUILD)/found/$*- \
-	  $(BUILD)/found/$* tests/fuzz/corpus/$* 2>$(BUILD)/$*.log \
-	  || { tail -40 $(BUILD)/$*.log; exit 1; }
+	@TMPDIR=$(FUZZ_TMPDIR) $(BUILD)/run/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	  -rss_limit_mb=2048 -max_len=131072 -print_final_stats=1 \
+	  $(patsubst %,-dict=%,$(wildcard tests/fuzz/dict/$*.dict)) \
+	  -artifact_prefix=$(BUILD)/found/$*- $(BUILD)/found/$* tests/fuzz/corpus/$* \
+	  2>$(BUILD)/$*.log || { tail -40 $(BUILD)/$*.log; exit 1; }
 	@echo "$*: $$(grep stat::number_of_executed_units $(BUILD)/$*.log)"
-.PRECIOUS: $(BUILD)/tests/fuzz/fuzz_%.o
-$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,tests/support.c tests/tokens.c tests/fixture.c) $(TOOL_OBJS) $(BUILD)/libpith.a
+.PRECIOUS: $(BUILD)/%.o # else removed after linking, and compiled again
+FUZZ_OBJS := $(call objects,tests/support.c tests/tokens.c tests/fixture.c tests/fuzz/input.c) $(TOOL_OBJS)
+$(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)

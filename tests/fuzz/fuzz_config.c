@@ -4,30 +4,23 @@
  * and the shapes derived from it, rely on. */
 #include "convert/hf_bert.h"
 #include "convert/hf_config.h"
+#include "tests/fuzz/input.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition) {
-    if (!condition) {
-        abort();
-    }
-}
 
 static void check_size(const pith_slot *slot) {
     size_t bytes;
-    require(!slot->is_matrix || pith_matrix_size(PITH_TYPE_F32, slot->rows, slot->cols, &bytes));
-    require(slot->real_rows <= slot->rows && strlen(slot->name) < sizeof slot->name - 1);
+    fuzz_require(!slot->is_matrix ||
+                 pith_matrix_size(PITH_TYPE_F32, slot->rows, slot->cols, &bytes));
+    fuzz_require(slot->real_rows <= slot->rows && strlen(slot->name) < sizeof slot->name - 1);
 }
 
 static void check_bert(const pith_bert_config *c) {
     pith_error error;
-    require(pith_bert_config_check(c, "config.json", &error) == PITH_OK);
+    fuzz_require(pith_bert_config_check(c, "config.json", &error) == PITH_OK);
     for (int part = 0; part < PITH_BERT_N_PARTS; part++) {
         pith_slot slot;
-        require(pith_bert_slot_of(c, (pith_bert_part)part, 0, &slot));
+        fuzz_require(pith_bert_slot_of(c, (pith_bert_part)part, 0, &slot));
         check_size(&slot);
     }
 }
@@ -35,11 +28,11 @@ static void check_bert(const pith_bert_config *c) {
 static void check_llama(const pith_hf_config *config) {
     const pith_llama_config *c = &config->llama;
     pith_error error;
-    require(pith_llama_config_check(c, "config.json", &error) == PITH_OK);
-    require(config->n_eos <= PITH_MAX_EOS);
-    require(config->bos >= -1 && config->bos < (int32_t)c->vocab_size);
+    fuzz_require(pith_llama_config_check(c, "config.json", &error) == PITH_OK);
+    fuzz_require(config->n_eos <= PITH_MAX_EOS);
+    fuzz_require(config->bos >= -1 && config->bos < (int32_t)c->vocab_size);
     for (size_t i = 0; i < config->n_eos; i++) {
-        require(config->eos[i] >= 0 && (size_t)config->eos[i] < c->vocab_size);
+        fuzz_require(config->eos[i] >= 0 && (size_t)config->eos[i] < c->vocab_size);
     }
     for (int part = 0; part < PITH_LLAMA_N_PARTS; part++) {
         pith_slot slot;
@@ -56,20 +49,21 @@ static void check_modules(const char *text, size_t size, size_t hidden_size) {
     pith_hf_sentence sentence;
     size_t length;
     if (pith_hf_modules_parse(&modules, text, size, &error) == PITH_OK) {
-        require(strlen(modules.pooling) < sizeof modules.pooling && modules.pooling[0] != '/' &&
-                strstr(modules.pooling, "..") == NULL);
+        fuzz_require(strlen(modules.pooling) < sizeof modules.pooling &&
+                     modules.pooling[0] != '/' && strstr(modules.pooling, "..") == NULL);
     }
     if (pith_hf_pooling_parse(&pooling, hidden_size, text, size, "pooling", &error) == PITH_OK) {
-        require((unsigned)pooling < PITH_N_POOLINGS);
+        fuzz_require((unsigned)pooling < PITH_N_POOLINGS);
     }
     if (pith_hf_sentence_parse(&sentence, text, size, &error) == PITH_OK) {
-        require(sentence.max_seq_length == 0 || sentence.max_seq_length >= PITH_BERT_LEAST_TOKENS);
+        fuzz_require(sentence.max_seq_length == 0 ||
+                     sentence.max_seq_length >= PITH_BERT_LEAST_TOKENS);
     }
     pith_status prompts = pith_hf_prompts_check(text, size, "prompts", &error);
-    require(prompts == PITH_OK || (error.status == prompts && error.message[0] != '\0'));
+    fuzz_require(prompts == PITH_OK || (error.status == prompts && error.message[0] != '\0'));
     if (pith_hf_model_max_length(&length, text, size, &error) == PITH_OK) {
-        require(length == 0 ||
-                (length >= PITH_BERT_LEAST_TOKENS && length <= PITH_BERT_MAX_POSITIONS));
+        fuzz_require(length == 0 ||
+                     (length >= PITH_BERT_LEAST_TOKENS && length <= PITH_BERT_MAX_POSITIONS));
     }
 }
 
@@ -82,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pith_status status = pith_hf_config_parse(&config, text, n, end != NULL ? end + 1 : NULL,
                                               end != NULL ? size - n - 1 : 0, &error);
     if (status != PITH_OK) {
-        require(error.status == status && error.message[0] != '\0');
+        fuzz_require(error.status == status && error.message[0] != '\0');
     } else if (config.architecture == PITH_ARCHITECTURE_BERT) {
         check_bert(&config.bert);
     } else {

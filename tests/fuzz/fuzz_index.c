@@ -1,17 +1,9 @@
 /* model.safetensors.index.json. Names of shards that are accepted must stay inside the directory.
  */
 #include "convert/hf_shards.h"
+#include "tests/fuzz/input.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition) {
-    if (!condition) {
-        abort();
-    }
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pith_hf_index index;
@@ -19,15 +11,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pith_status status =
         pith_hf_index_parse(&index, (const char *)data, size, "index.json", &error);
     if (status != PITH_OK) {
-        require(error.status == status && error.message[0] != '\0');
+        fuzz_require(error.status == status && error.message[0] != '\0');
         return 0;
     }
-    require(index.n_shards > 0 && index.n_shards <= PITH_HF_MAX_SHARDS);
+    fuzz_require(index.n_shards > 0 && index.n_shards <= PITH_HF_MAX_SHARDS);
     for (size_t i = 0; i < index.n_shards; i++) {
         const char *name = index.shards[i];
-        require(name[0] != '\0' && strchr(name, '/') == NULL && strstr(name, "..") == NULL);
+        fuzz_require(name[0] != '\0' && strchr(name, '/') == NULL && strstr(name, "..") == NULL);
         for (size_t j = 0; j < i; j++) {
-            require(strcmp(index.shards[j], name) != 0);
+            fuzz_require(strcmp(index.shards[j], name) != 0);
         }
     }
     pith_hf_index_free(&index);
