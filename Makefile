@@ -269,7 +269,8 @@ $(addprefix fuzz-,$(FUZZERS)): fuzz-%:
 	  2>$(BUILD)/$*.log || { tail -40 $(BUILD)/$*.log; exit 1; }
 	@echo "$*: $$(grep stat::number_of_executed_units $(BUILD)/$*.log)"
 .PRECIOUS: $(BUILD)/%.o # else removed after linking, and compiled again
-FUZZ_OBJS := $(call objects,tests/support.c tests/tokens.c tests/fixture.c tests/fuzz/input.c) $(TOOL_OBJS)
+FUZZ_OBJS := $(call objects,tests/support.c tests/tokens.c tests/fixture.c tests/fuzz/input.c \
+               cli/json_lines.c) $(TOOL_OBJS)
 $(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
