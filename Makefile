@@ -129,6 +129,7 @@ BUILD_PACKAGES := pkg-config libc6-dev libjansson-dev libutf8proc-dev libpcre2-d
                   libsodium-dev libsqlite3-dev libopenblas0-pthread
 TEST_PACKAGES := $(BUILD_PACKAGES) libcriterion-dev python3-numpy groff-base sqlite3
 CI_PACKAGES := $(TEST_PACKAGES) gnuplot-nox binutils clang clang-format libclang-rt-14-dev
+COVERAGE_PACKAGES := $(TEST_PACKAGES) clang libclang-rt-14-dev llvm-14
 deps-build:
 	@tests/install_packages.sh $(BUILD_PACKAGES)
 deps-test:
@@ -221,7 +222,7 @@ arm64-test: ## the tests of base and simd for AArch64, under qemu (installs what
 
 # ---- Sanitizers, fuzzing, checks -----------------------------------------------------------------
 
-.PHONY: asan ubsan tsan fuzz format check-format check-includes check-spills
+.PHONY: asan ubsan tsan fuzz coverage format check-format check-includes check-spills
 SANITIZE_OPT := -O1 -g -fno-omit-frame-pointer
 asan: ## the tests under AddressSanitizer and UBSan, and the gates that prove they go red
 	$(MAKE) BUILD=$(BUILD)/asan OPT='$(SANITIZE_OPT)' \
@@ -275,6 +276,14 @@ $(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+
+COVERAGE_BUILD := $(BUILD)/coverage
+coverage: ## what the fuzz corpora reach of each parser; FILE=...: the branches they miss there
+	@tests/install_packages.sh $(COVERAGE_PACKAGES)
+	@$(MAKE) CC=clang BUILD=$(COVERAGE_BUILD) OPT='-O1 -g' WARN=-w \
+	  SANITIZE='-fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping' \
+	  $(foreach f,$(FUZZERS),$(COVERAGE_BUILD)/run/$(f))
+	@TMPDIR=$(FUZZ_TMPDIR) tests/coverage.sh $(COVERAGE_BUILD) $(FUZZ_BUILD)/found $(FILE)
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
 format: ## format every C file
