@@ -28,24 +28,34 @@ for file in $parsers; do
     [ ! -e "$file" ] && [ "$file" != "${file#*\*}" ] || files="$files $file"
 done
 
-rm -rf "$build/profile"
-mkdir -p "$build/profile"
 objects=
 for binary in "$build"/run/*; do
-    [ -x "$binary" ] || continue
-    name=${binary##*/}
-    seeds=tests/fuzz/corpus/$name
-    [ ! -d "$found/$name" ] || seeds="$seeds $found/$name"
-    # shellcheck disable=SC2086
-    LLVM_PROFILE_FILE="$build/profile/$name.profraw" "$binary" -runs=0 -timeout=60 \
-        -rss_limit_mb=4096 $seeds 2>"$build/profile/$name.log" || {
-        tail -5 "$build/profile/$name.log" >&2
-        echo "$name failed: nothing of it is counted" >&2
-        continue
-    }
-    objects="$objects${objects:+ -object }$binary"
+    [ ! -x "$binary" ] || objects="$objects${objects:+ -object }$binary"
 done
-llvm-profdata-$version merge -o "$build/profile/all" "$build"/profile/*.profraw
+
+run_harnesses() {
+    rm -rf "$build/profile"
+    mkdir -p "$build/profile"
+    for binary in "$build"/run/*; do
+        [ -x "$binary" ] || continue
+        name=${binary##*/}
+        seeds=tests/fuzz/corpus/$name
+        [ ! -d "$found/$name" ] || seeds="$seeds $found/$name"
+        # shellcheck disable=SC2086
+        LLVM_PROFILE_FILE="$build/profile/$name.profraw" "$binary" -runs=0 -timeout=60 \
+            -rss_limit_mb=4096 $seeds 2>"$build/profile/$name.log" || {
+            tail -5 "$build/profile/$name.log" >&2
+            echo "$name failed: nothing of it is counted" >&2
+        }
+    done
+    llvm-profdata-$version merge -o "$build/profile/all" "$build"/profile/*.profraw
+}
+
+# Another look at the same run takes no time.
+if [ ! -e "$build/profile/all" ] || [ -n "$(find "$build/run" tests/fuzz/corpus \
+    "$found" -newer "$build/profile/all" 2>/dev/null | head -1)" ]; then
+    run_harnesses
+fi
 
 if [ -n "$wanted" ]; then
     # shellcheck disable=SC2086
