@@ -118,7 +118,7 @@ expect 0 needs check 'openblas?'
 silent
 
 # Every need of the Makefile has a row.
-for list in lib build unit test bench ci arm64; do
+for list in lib build unit test bench coverage ci arm64; do
     # shellcheck disable=SC2046
     expect 1 needs check $(make -pqn 2>/dev/null | sed -n "s/^NEEDS_$list := //p")
     says '^missing: gcc'
