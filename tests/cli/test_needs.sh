@@ -137,8 +137,8 @@ is "nothing was compiled" "$(grep -c CC "$T/out")" = 0
 machine dnf pkg-config gcc
 expect 2 make_here lib CC="$BIN/gcc"
 prints '^  CC'
-modules libutf8proc libpcre2-8
+modules libutf8proc
 rm -rf "$T/here"
 expect 2 make_here lib
-says '^missing: jansson$'
+says '^missing: libpcre2-8$'
 is "nothing was compiled" "$(grep -c CC "$T/out")" = 0
