@@ -34,6 +34,7 @@ NEEDS_unit := $(NEEDS_build) criterion
 NEEDS_test := $(NEEDS_unit) python3 numpy groff? sqlite3-shell
 NEEDS_bench := $(NEEDS_build) python3 gnuplot
 NEEDS_ci := $(NEEDS_test) gnuplot objdump clang clang-format fuzzer
+NEEDS_coverage := $(NEEDS_build) clang fuzzer llvm-cov
 NEEDS_arm64 := $(NEEDS_build) arm64-cc arm64-libc qemu-aarch64
 needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
@@ -156,8 +157,8 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 
 # ---- The two commands of a fresh machine ---------------------------------------------------------
 
-.PHONY: deps deps-build deps-test deps-bench deps-arm64 deps-ci demo test
-deps-build deps-test deps-bench deps-arm64 deps-ci: deps-%:
+.PHONY: deps deps-build deps-test deps-bench deps-arm64 deps-coverage deps-ci demo test
+deps-build deps-test deps-bench deps-arm64 deps-coverage deps-ci: deps-%:
 	@$(needs) install $(NEEDS_$*)
 deps: deps-ci ## install what building, testing and CI need, or say how
 
@@ -252,7 +253,7 @@ arm64-test: deps-arm64 ## the tests of base and simd for AArch64, under qemu (in
 
 # ---- Sanitizers, fuzzing, checks -----------------------------------------------------------------
 
-.PHONY: asan ubsan tsan fuzz format check-format check-includes check-spills
+.PHONY: asan ubsan tsan fuzz coverage format check-format check-includes check-spills
 SANITIZE_OPT := -O1 -g -fno-omit-frame-pointer
 asan: ## the tests under AddressSanitizer and UBSan, and the gates that prove they go red
 	$(MAKE) BUILD=$(BUILD)/asan OPT='$(SANITIZE_OPT)' \
@@ -284,7 +285,8 @@ gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow $(BUILD)/gates/arena
 
 # The kernels are not searched for new branches: no input decides theirs, and it makes them slow.
 FUZZ_BUILD := $(BUILD)/fuzz
-FUZZ_HELP := $(addprefix tests/,support.c tokens.c fixture.c json_reference.c)
+FUZZ_HELP := $(addprefix tests/,support.c tokens.c fixture.c json_reference.c fuzz/input.c) \
+             cli/json_lines.c
 fuzz: ## every fuzz harness for FUZZ_SECONDS
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
@@ -292,18 +294,29 @@ fuzz: ## every fuzz harness for FUZZ_SECONDS
 	  $(foreach f,$(FUZZERS),$(FUZZ_BUILD)/run/$(f))
 	@$(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) $(addprefix fuzz-,$(FUZZERS))
 .PHONY: $(addprefix fuzz-,$(FUZZERS))
+# Harnesses that make files make them in memory where the system has a place for that.
+FUZZ_TMPDIR = $(firstword $(TMPDIR) $(wildcard /dev/shm) /tmp)
 $(addprefix fuzz-,$(FUZZERS)): fuzz-%:
 	@mkdir -p $(BUILD)/found/$*
-	@$(BUILD)/run/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
-	  -max_len=65536 -print_final_stats=1 -artifact_prefix=$(BUILD)/found/$*- \
-	  $(BUILD)/found/$* tests/fuzz/corpus/$* 2>$(BUILD)/$*.log \
-	  || { tail -40 $(BUILD)/$*.log; exit 1; }
+	@TMPDIR=$(FUZZ_TMPDIR) $(BUILD)/run/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	  -rss_limit_mb=2048 -max_len=131072 -print_final_stats=1 \
+	  $(patsubst %,-dict=%,$(wildcard tests/fuzz/dict/$*.dict)) \
+	  -artifact_prefix=$(BUILD)/found/$*- $(BUILD)/found/$* tests/fuzz/corpus/$* \
+	  2>$(BUILD)/$*.log || { tail -40 $(BUILD)/$*.log; exit 1; }
 	@echo "$*: $$(grep stat::number_of_executed_units $(BUILD)/$*.log)"
-.PRECIOUS: $(BUILD)/tests/fuzz/fuzz_%.o
+.PRECIOUS: $(BUILD)/%.o # else removed after linking, and compiled again
 $(BUILD)/run/%: $(BUILD)/tests/fuzz/fuzz_%.o $(call objects,$(FUZZ_HELP)) $(TOOL_OBJS) $(BUILD)/libpith.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
+
+COVERAGE_BUILD := $(BUILD)/coverage
+coverage: ## what the fuzz corpora reach of each parser; FILE=...: the branches they miss there
+	@DEPS=deps-coverage $(needs) check $(NEEDS_coverage)
+	@$(MAKE) CC=clang BUILD=$(COVERAGE_BUILD) OPT='-O1 -g' WARN=-w \
+	  SANITIZE='-fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping' \
+	  $(foreach f,$(FUZZERS),$(COVERAGE_BUILD)/run/$(f))
+	@TMPDIR=$(FUZZ_TMPDIR) tests/coverage.sh $(COVERAGE_BUILD) $(FUZZ_BUILD)/found $(FILE)
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
 format: ## format every C file

@@ -131,40 +131,6 @@ void pith_file_advise_sequential(const pith_file *file) {
     (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 }
 
-pith_status pith_file_read_all(const char *path, size_t limit, const pith_allocator *allocator,
-                               char **data, size_t *size, pith_error *error) {
-    allocator = pith_allocator_or_default(allocator);
-    pith_file file = {.fd = -1};
-    pith_status status = pith_file_open(&file, path, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    char *text = NULL;
-    size_t with_nul;
-    if (file.size > limit || !pith_add_size(file.size, 1, &with_nul)) {
-        status = pith_fail(error, PITH_ERROR_FORMAT, "%s: has %zu bytes, the limit is %zu", path,
-                           file.size, limit);
-        goto done;
-    }
-    text = pith_allocate(allocator, with_nul, 1);
-    if (text == NULL) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: out of memory: cannot allocate %zu bytes",
-                           path, with_nul);
-        goto done;
-    }
-    status = pith_file_read(&file, 0, text, file.size, error);
-    if (status == PITH_OK) {
-        text[file.size] = '\0';
-        *data = text;
-        *size = file.size;
-        text = NULL;
-    }
-done:
-    pith_release(allocator, text);
-    pith_file_close(&file);
-    return status;
-}
-
 pith_status pith_file_map(const pith_file *file, const void **data, pith_error *error) {
     if (file->size == 0) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: is empty", file->path);

@@ -31,11 +31,6 @@ pith_status pith_file_read(const pith_file *file, size_t offset, void *data, siz
  * further ahead. Advice only. */
 void pith_file_advise_sequential(const pith_file *file);
 
-/* Reads a whole text-like file of at most `limit` bytes; *data is released by the caller with
- * pith_release and has a NUL after its *size bytes. */
-pith_status pith_file_read_all(const char *path, size_t limit, const pith_allocator *allocator,
-                               char **data, size_t *size, pith_error *error);
-
 /* Maps [size] bytes from the start of the file read-only, without reading any of them. An empty
  * file is FORMAT. */
 pith_status pith_file_map(const pith_file *file, const void **data, pith_error *error);

@@ -151,9 +151,6 @@ pith_status pith_cli_read_line(pith_lines *lines, char **line, size_t *n_bytes, 
 /* The same for JSON Lines: skips lines of white space alone. */
 pith_status pith_cli_read_json_line(pith_lines *lines, char **line, size_t *n_bytes, bool *end,
                                     pith_error *error);
-
-/* Reads a line of JSON as Python would, in place: see pith_json_read. Errors: FORMAT, MEMORY. */
-pith_status pith_cli_parse_line(pith_json *root, char *line, size_t n_bytes, pith_error *error);
 void pith_lines_release(pith_lines *lines);
 
 /* Refuses an output path that exists and is not a regular file, or that is the same file as

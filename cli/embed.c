@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/encoder.h"
+#include "cli/json_lines.h"
 #include "cli/npy.h"
 
 enum {
@@ -118,32 +119,6 @@ static void release(embedding *e) {
     free(e->vectors);
 }
 
-/* The member `key`, a string; absent when `optional` allows it. */
-static pith_status read_member(pith_json object, const char *key, bool optional, const char **text,
-                               size_t *n_bytes, pith_error *error) {
-    pith_json value = pith_json_get(object, key);
-    if (value.at == NULL && optional) {
-        return PITH_OK;
-    }
-    *text = pith_json_text(value);
-    *n_bytes = pith_json_text_size(value);
-    return *text != NULL
-               ? PITH_OK
-               : pith_fail(error, PITH_ERROR_FORMAT, "not a JSON object with a string \"%s\"", key);
-}
-
-static pith_status read_object(char *line, size_t n_bytes, pith_embed_input *input,
-                               pith_error *error) {
-    pith_json root;
-    pith_status status = pith_cli_parse_line(&root, line, n_bytes, error);
-    if (status == PITH_OK) {
-        status = read_member(root, "text", false, &input->text, &input->n_bytes, error);
-    }
-    return status == PITH_OK
-               ? read_member(root, "pair", true, &input->pair, &input->n_pair_bytes, error)
-               : status;
-}
-
 /* Adds the text of a line to the chunk. */
 static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith_error *error) {
     char *copy = malloc(n_bytes + 1);
@@ -154,7 +129,7 @@ static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith
     pith_embed_input input = {.text = copy, .n_bytes = n_bytes};
     pith_status status = PITH_OK;
     if (e->settings->json) {
-        status = read_object(copy, n_bytes, &input, error);
+        status = pith_line_texts(copy, n_bytes, &pith_malloc_allocator, &input, error);
     } else {
         size_t good = pith_utf8_check(line, n_bytes);
         if (good != n_bytes) {

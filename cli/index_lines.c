@@ -2,11 +2,10 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "cli/index_run.h"
+#include "cli/json_lines.h"
 
 #include <errno.h>
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 pith_status pith_index_embed(void *user, const pith_embed_input *inputs, size_t n, float *out,
@@ -82,77 +81,17 @@ pith_status pith_index_document(pith_index *run, pith_store_document *document, 
     return PITH_OK;
 }
 
-/* Compact JSON with sorted keys, so that a document's hash knows no white space; *out is
- * malloc'ed, and NULL when there is no metadata. */
-static pith_status metadata_text(pith_json metadata, char **out, pith_error *error) {
-    *out = NULL;
-    if (pith_json_is_none(metadata)) {
-        return PITH_OK;
-    }
-    pith_json_writer text;
-    pith_json_write_begin(&text, NULL);
-    pith_json_put_value(&text, NULL, metadata);
-    pith_status status = pith_json_write_end(&text, "\"metadata\"", error);
-    if (status != PITH_OK) {
-        pith_bytes_release(&text.bytes);
-        return status;
-    }
-    if (text.bytes.size > PITH_STORE_MAX_METADATA) {
-        status = pith_fail(error, PITH_ERROR_FORMAT, "\"metadata\" has %zu bytes; the limit is %d",
-                           text.bytes.size, PITH_STORE_MAX_METADATA);
-        pith_bytes_release(&text.bytes);
-        return status;
-    }
-    *out = text.bytes.data;
-    return PITH_OK;
-}
-
-/* What a line is to say; the strings lie in it, or in `number`. */
-static pith_status read_document(pith_json root, char number[32], pith_store_document *document,
-                                 pith_error *error) {
-    pith_json id = pith_json_get(root, "id");
-    pith_json text = pith_json_get(root, "text");
-    int64_t integer;
-    *document = (pith_store_document){.key = pith_json_text(id),
-                                      .n_key = pith_json_text_size(id),
-                                      .text = pith_json_text(text),
-                                      .n_bytes = pith_json_text_size(text)};
-    if (pith_json_integer(id, &integer)) {
-        document->n_key = (size_t)snprintf(number, 32, "%lld", (long long)integer);
-        document->key = number;
-    }
-    if (document->text == NULL || document->key == NULL || document->n_key == 0) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "not an object with \"id\" (a string or a whole number) and \"text\" "
-                         "(a string)");
-    }
-    if (document->n_key > PITH_STORE_MAX_KEY) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "\"id\" has %zu bytes; the limit is %d",
-                         document->n_key, PITH_STORE_MAX_KEY);
-    }
-    return PITH_OK;
-}
-
 /* *bad tells that the line is to blame for a failure, and not the database. */
 static pith_status index_line(pith_index *run, char *line, size_t n_bytes, bool *bad,
                               pith_error *error) {
-    pith_json root;
-    pith_store_document document;
-    char number[32];
-    char *metadata = NULL;
-    pith_status status = pith_cli_parse_line(&root, line, n_bytes, error);
-    if (status == PITH_OK) {
-        status = read_document(root, number, &document, error);
-    }
-    if (status == PITH_OK) {
-        status = metadata_text(pith_json_get(root, "metadata"), &metadata, error);
-    }
+    pith_line_document read;
+    pith_status status =
+        pith_line_document_read(&read, line, n_bytes, &pith_malloc_allocator, error);
     *bad = status != PITH_OK && status != PITH_ERROR_MEMORY;
     if (status == PITH_OK) {
-        document.metadata = metadata;
-        status = pith_index_document(run, &document, error);
+        status = pith_index_document(run, &read.document, error);
+        pith_line_document_release(&read);
     }
-    free(metadata);
     return status;
 }
 

@@ -187,19 +187,6 @@ pith_status pith_cli_read_json_line(pith_lines *lines, char **line, size_t *n_by
     return status;
 }
 
-pith_status pith_cli_parse_line(pith_json *root, char *line, size_t n_bytes, pith_error *error) {
-    pith_error problem;
-    pith_status status = pith_json_read(root, line, n_bytes, PITH_JSON_PYTHON, "the line",
-                                        &pith_malloc_allocator, &problem);
-    if (status == PITH_ERROR_FORMAT) {
-        /* The reader counts lines too, of which there is one here. */
-        const char *column = strstr(problem.message, "column ");
-        return pith_fail(error, status, "not valid JSON: %s",
-                         column != NULL ? column : problem.message);
-    }
-    return status == PITH_OK ? status : pith_fail(error, status, "%s", problem.message);
-}
-
 void pith_lines_release(pith_lines *lines) {
     free(lines->data);
     *lines = (pith_lines){.data = NULL};

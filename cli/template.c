@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/json_lines.h"
 #include "cli/model.h"
 #include "tokenizer/jinja.h"
 
@@ -179,7 +180,8 @@ static pith_status print_result(renderer *r, const char *key, const char *text, 
 static pith_status render_line(renderer *r, char *line, size_t n, pith_error *error) {
     pith_template_input input = {.texts = r->texts, .n_texts = r->n_texts};
     pith_template_time now;
-    pith_status status = pith_cli_parse_line(&input.conversation, line, n, error);
+    pith_status status =
+        pith_line_parse(&input.conversation, line, n, &pith_malloc_allocator, error);
     if (status != PITH_OK) {
         return status;
     }

@@ -7,6 +7,7 @@
 #include <utf8proc.h>
 
 #include "cli/commands.h"
+#include "cli/json_lines.h"
 #include "cli/model.h"
 
 typedef struct tokenize_settings {
@@ -71,20 +72,6 @@ static const pith_option_group detokenize_groups[] = {
     {"Model", pith_tokens_options, offsetof(tokenize_settings, common)},
     {NULL, NULL, 0},
 };
-
-/* Parses a line, in place, as a JSON object that has `key`. */
-static pith_status parse_line(char *line, size_t n_bytes, const char *key, pith_json *value,
-                              pith_error *error) {
-    pith_json root;
-    pith_status status = pith_cli_parse_line(&root, line, n_bytes, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    *value = pith_json_get(root, key);
-    return value->at != NULL
-               ? PITH_OK
-               : pith_fail(error, PITH_ERROR_FORMAT, "not a JSON object with the key \"%s\"", key);
-}
 
 static void print_ids(pith_cli *cli, const int32_t *ids, size_t n) {
     pith_cli_print(cli, "{\"ids\": [");
@@ -193,15 +180,7 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
     const char *text = line;
     pith_status status = PITH_OK;
     if (settings->json) {
-        pith_json value;
-        status = parse_line(line, n_bytes, "text", &value, error);
-        if (status == PITH_OK && !pith_json_is(value, PITH_JSON_STRING)) {
-            status = pith_fail(error, PITH_ERROR_FORMAT, "\"text\" is not a string");
-        }
-        if (status == PITH_OK) {
-            text = pith_json_text(value);
-            n_bytes = pith_json_text_size(value);
-        }
+        status = pith_line_text(line, n_bytes, &pith_malloc_allocator, &text, &n_bytes, error);
     }
     unsigned flags = settings->flags | (settings->special ? (unsigned)PITH_TOKENIZE_SPECIAL : 0U);
     int32_t *ids = NULL;
@@ -217,30 +196,6 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
     }
     free(ids);
     return status;
-}
-
-/* Reads a JSON array of token ids; *ids is malloc'ed. */
-static pith_status read_ids(pith_json array, int32_t **ids, size_t *n_ids, pith_error *error) {
-    if (!pith_json_is(array, PITH_JSON_ARRAY)) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "\"ids\" is not an array");
-    }
-    size_t n = pith_json_size(array);
-    int32_t *out = calloc(n + 1, sizeof *out);
-    if (out == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu ids", n);
-    }
-    pith_json_walk walk = pith_json_begin(array);
-    for (size_t i = 0; pith_json_next(&walk); i++) {
-        int64_t id;
-        if (!pith_json_integer(walk.value, &id) || id < INT32_MIN || id > INT32_MAX) {
-            free(out);
-            return pith_fail(error, PITH_ERROR_FORMAT, "\"ids\"[%zu] is not a token id", i);
-        }
-        out[i] = (int32_t)id;
-    }
-    *ids = out;
-    *n_ids = n;
-    return PITH_OK;
 }
 
 /* Decodes ids to text; *text is malloc'ed. */
@@ -277,15 +232,11 @@ static pith_status detokenize_line(pith_cli *cli, const pith_model *model,
                                    const tokenize_settings *settings, char *line, size_t n_bytes,
                                    pith_error *error) {
     (void)settings;
-    pith_json value;
     int32_t *ids = NULL;
     size_t n_ids = 0;
     char *text = NULL;
     size_t n_text = 0;
-    pith_status status = parse_line(line, n_bytes, "ids", &value, error);
-    if (status == PITH_OK) {
-        status = read_ids(value, &ids, &n_ids, error);
-    }
+    pith_status status = pith_line_ids(line, n_bytes, &pith_malloc_allocator, &ids, &n_ids, error);
     if (status == PITH_OK) {
         status = decode_ids(model, ids, n_ids, &text, &n_text, error);
     }
@@ -293,7 +244,7 @@ static pith_status detokenize_line(pith_cli *cli, const pith_model *model,
         status = print_text(cli, text, n_text, error);
     }
     free(text);
-    free(ids);
+    pith_release(&pith_malloc_allocator, ids);
     return status;
 }
 

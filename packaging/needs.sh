@@ -40,6 +40,7 @@ objdump       command:objdump           binutils             binutils           
 clang         command:clang             clang                clang              clang        clang            llvm
 clang-format  command:clang-format      clang-format         clang-tools-extra  clang        clang-extra-tools clang-format
 fuzzer        fuzzer:clang              libclang-rt-14-dev   compiler-rt        compiler-rt  compiler-rt      llvm
+llvm-cov      command:llvm-cov          llvm                 llvm               llvm         llvm             llvm
 arm64-cc      command:aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc - -
 arm64-libc    cross:aarch64-linux-gnu-gcc libc6-dev-arm64-cross - aarch64-linux-gnu-glibc - -
 qemu-aarch64  command:qemu-aarch64      qemu-user            qemu-user          qemu-user    qemu-aarch64     -

@@ -174,34 +174,3 @@ TEST(file, map_shows_the_bytes) {
     CHECK(status == PITH_ERROR_FORMAT && map == &file, "an empty file: status %d", (int)status);
     pith_file_close(&file);
 }
-
-TEST(file, read_all_adds_a_nul_and_keeps_to_its_limit) {
-    const char *path = test_path("text");
-    test_write_file(path, "text", 4);
-    char *data = NULL;
-    size_t size = 0;
-    pith_error error;
-    CHECK(pith_file_read_all(path, 4, NULL, &data, &size, &error) == PITH_OK, "%s", error.message);
-    CHECK(size == 4 && strcmp(data, "text") == 0, "'%s' [%zu]", data, size);
-    free(data);
-    data = NULL;
-    pith_status status = pith_file_read_all(path, 3, NULL, &data, &size, &error);
-    CHECK(status == PITH_ERROR_FORMAT && data == NULL && size == 4, "status %d", (int)status);
-    CHECK(strstr(error.message, "4 bytes") != NULL && strstr(error.message, "limit is 3") != NULL,
-          "message '%s'", error.message);
-    test_write_file(path, "", 0);
-    CHECK(pith_file_read_all(path, 0, NULL, &data, &size, &error) == PITH_OK, "%s", error.message);
-    CHECK(size == 0 && data[0] == '\0', "an empty file has %zu bytes", size);
-    free(data);
-    data = NULL;
-    status = pith_file_read_all(test_path("missing"), 9, NULL, &data, &size, &error);
-    CHECK(status == PITH_ERROR_IO && data == NULL, "status %d", (int)status);
-
-    test_allocator t;
-    test_allocator_init(&t);
-    t.fail_at = 1;
-    status = pith_file_read_all(path, 9, &t.allocator, &data, &size, &error);
-    CHECK(status == PITH_ERROR_MEMORY && data == NULL && t.n_live == 0, "status %d", (int)status);
-    CHECK(strstr(error.message, path) != NULL, "message '%s'", error.message);
-    CHECK_NO_LEAKS();
-}

@@ -118,7 +118,7 @@ expect 0 needs check 'openblas?'
 silent
 
 # Every need of the Makefile has a row.
-for list in lib build unit test bench ci arm64; do
+for list in lib build unit test bench coverage ci arm64; do
     # shellcheck disable=SC2046
     expect 1 needs check $(make -pqn 2>/dev/null | sed -n "s/^NEEDS_$list := //p")
     says '^missing: gcc'
@@ -137,8 +137,8 @@ is "nothing was compiled" "$(grep -c CC "$T/out")" = 0
 machine dnf pkg-config gcc
 expect 2 make_here lib CC="$BIN/gcc"
 prints '^  CC'
-modules libutf8proc libpcre2-8
+modules libutf8proc
 rm -rf "$T/here"
 expect 2 make_here lib
-says '^missing: jansson$'
+says '^missing: libpcre2-8$'
 is "nothing was compiled" "$(grep -c CC "$T/out")" = 0

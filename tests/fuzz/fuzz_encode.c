@@ -2,14 +2,10 @@
  * Invalid UTF-8 must be refused, ids must exist, and where nothing is normalised away the text must
  * come back. */
 #include "base/utf8.h"
-#include "tests/support.h"
-#include "tests/tokens.h"
+#include "tests/fuzz/input.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Added tokens with every flag, over byte-level BPE with form C. */
 static const char flags_json[] =
@@ -25,6 +21,8 @@ static const char flags_json[] =
 
 enum { N_TOKENIZERS = 5 };
 
+static test_allocator memory;
+
 static test_tokenizer *open_all(void) {
     static test_tokenizer all[N_TOKENIZERS];
     if (all[0].tokenizer == NULL) {
@@ -33,6 +31,10 @@ static test_tokenizer *open_all(void) {
         test_tokenizer_open(&all[2], "golden/llama-gqa/tokenizer.json");
         test_tokenizer_open(&all[3], "golden/llama3/tokenizer.json");
         test_tokenizer_open_json(&all[4], flags_json);
+        test_allocator_init(&memory);
+        for (size_t i = 0; i < N_TOKENIZERS; i++) {
+            fuzz_tokenizer_rebuild(&all[i], &memory);
+        }
     }
     return all;
 }
@@ -61,9 +63,7 @@ static void check_round_trip(const pith_tokenizer *t, const char *text, size_t n
     if (n_expected == n) {
         memcpy(expected, text, n);
     }
-    if (n_back != n_expected || memcmp(back, expected, n_back) != 0) {
-        abort();
-    }
+    fuzz_require(n_back == n_expected && memcmp(back, expected, n_back) == 0);
     free(expected);
     free(back);
 }
@@ -80,24 +80,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = malloc(n + 1); /* of its own, so that reading beyond it is seen */
     memcpy(text, data + 2, n);
     text = realloc(text, n > 0 ? n : 1);
+    size_t n_live = memory.n_live;
+    fuzz_allocator_arm(&memory, data, size);
     pith_tokens ids;
-    pith_tokens_init(&ids, NULL);
+    pith_tokens_init(&ids, &memory.allocator);
     pith_error error;
     pith_status status = pith_encode(t, text, n, flags, &ids, &error);
     bool valid = pith_utf8_check(text, n) == n;
-    if (status != (valid ? PITH_OK : PITH_ERROR_TEXT)) {
-        abort();
-    }
+    fuzz_require(status == (valid ? PITH_OK : PITH_ERROR_TEXT) || fuzz_allocation_failed(&memory));
     for (size_t i = 0; i < ids.n; i++) {
-        if (ids.ids[i] < 0 || (size_t)ids.ids[i] >= v->n_pieces) {
-            abort();
-        }
+        fuzz_require(ids.ids[i] >= 0 && (size_t)ids.ids[i] < v->n_pieces);
     }
     bool exact = choice == 0 || choice == 1 ? flags == 0 : choice == 3;
-    if (valid && exact) {
+    if (status == PITH_OK && exact) {
         check_round_trip(t, text, n, &ids);
     }
     pith_tokens_release(&ids);
+    fuzz_require(memory.n_live == n_live);
     free(text);
     return 0;
 }

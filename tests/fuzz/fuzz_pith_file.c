@@ -1,14 +1,16 @@
 /* Opening a model. Input: 4 bytes, little-endian length of the header's JSON, the JSON, then the
  * data; the harness makes a file of them, so that a mutation of the JSON keeps the length field and
- * the alignment right. What opens is used: every matrix's first and last row, every vector, every
- * piece. Everything must lie inside the buffer, which ends where the file ends. */
+ * the alignment right; with the highest bit of the length set all that follows is the file as it
+ * is. What opens is used: every matrix's first and last row, every vector, every piece. Everything
+ * must lie inside the buffer, which ends where the file ends. A file that is mapped or read must be
+ * judged like one in memory. */
 #include "base/checked.h"
+#include "tests/fuzz/input.h"
 #include "weights/pith_file.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <unistd.h>
 
 enum { LINE = 64, MAX_COLS = 4096 };
 
@@ -47,36 +49,103 @@ static void use_vocab(const pith_vocab *vocab) {
     (void)sink;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+/* The file in memory, released with free. */
+typedef struct image {
+    unsigned char *bytes; /* [size] */
+    size_t size;
+} image;
+
+static image make_image(const uint8_t *data, size_t size) {
     uint32_t given;
-    if (size < sizeof given) {
-        return 0;
-    }
     memcpy(&given, data, sizeof given);
     data += sizeof given;
     size -= sizeof given;
-    size_t n_json = pith_min_size(given, size);
-    size_t data_offset = pith_round_up(8 + n_json, LINE);
-    size_t file_size = data_offset + size - n_json;
-    unsigned char *bytes = NULL;
-    if (posix_memalign((void **)&bytes, LINE, file_size) != 0) {
-        return 0;
+    bool raw = given >> 31 != 0;
+    size_t n_json = raw ? 0 : pith_min_size(given, size);
+    size_t data_offset = raw ? 0 : pith_round_up(8 + n_json, LINE);
+    image im = {.size = data_offset + size - n_json};
+    fuzz_require(posix_memalign((void **)&im.bytes, LINE, im.size > 0 ? im.size : 1) == 0);
+    memset(im.bytes, ' ', data_offset);
+    for (size_t i = 0; i < 8 && !raw; i++) {
+        im.bytes[i] = (unsigned char)((uint64_t)(data_offset - 8) >> (8 * i));
     }
-    memset(bytes, ' ', data_offset);
-    for (size_t i = 0; i < 8; i++) {
-        bytes[i] = (unsigned char)((uint64_t)(data_offset - 8) >> (8 * i));
+    if (!raw) {
+        memcpy(im.bytes + 8, data, n_json);
     }
-    memcpy(bytes + 8, data, n_json);
-    memcpy(bytes + data_offset, data + n_json, size - n_json);
+    memcpy(im.bytes + data_offset, data + n_json, size - n_json);
+    return im;
+}
 
-    pith_model_file *file = NULL;
-    pith_error error;
-    if (pith_model_file_open_memory(&file, bytes, file_size, "fuzz", NULL, NULL, &error) ==
-        PITH_OK) {
+static pith_status close_used(pith_status status, pith_model_file *file, const pith_error *error) {
+    if (status == PITH_OK) {
         use_weights(file);
         use_vocab(&file->vocab);
+    } else {
+        fuzz_require(file == NULL && error->status == status && error->message[0] != '\0');
     }
     pith_model_file_close(file);
-    free(bytes);
+    return status;
+}
+
+static bool stop(void *user, size_t done, size_t total) {
+    (void)user;
+    fuzz_require(done <= total);
+    return false;
+}
+
+/* Makes the file shorter when it has been opened and before it is read: the header's strangers are
+ * told of in between. */
+static void cut(void *user, pith_log_level level, const char *message) {
+    const fuzz_file *file = user;
+    (void)level;
+    (void)message;
+    fuzz_require(ftruncate(file->fd, 64) == 0);
+}
+
+/* The same bytes as a file. `expected` is what became of them in memory. */
+static void open_file(const image *im, pith_status expected, test_allocator *memory) {
+    const pith_load_watch watch = {stop, NULL};
+    fuzz_file on_disk;
+    pith_model_file *file = NULL;
+    pith_error error = {0};
+    fuzz_file_open(&on_disk);
+    fuzz_file_write(&on_disk, im->bytes, im->size);
+    for (int map = 0; map < 2; map++) {
+        file = NULL;
+        pith_status status = pith_model_file_open(&file, on_disk.path, map != 0, NULL, NULL,
+                                                  &memory->allocator, &error);
+        status = close_used(status, file, &error);
+        fuzz_require(status == expected || memory->fail_at != 0);
+    }
+    file = NULL;
+    pith_status status = pith_model_file_open_watched(&file, on_disk.path, false, NULL, &watch,
+                                                      NULL, &memory->allocator, &error);
+    fuzz_require(close_used(status, file, &error) != PITH_OK);
+    const pith_log log = {cut, &on_disk};
+    file = NULL;
+    status =
+        pith_model_file_open(&file, on_disk.path, false, NULL, &log, &memory->allocator, &error);
+    (void)close_used(status, file, &error);
+    fuzz_file_close(&on_disk);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size < sizeof(uint32_t)) {
+        return 0;
+    }
+    image im = make_image(data, size);
+    test_allocator memory;
+    pith_model_file *file = NULL;
+    pith_error error = {0};
+    fuzz_allocator_init(&memory, data, size);
+    pith_status status = pith_model_file_open_memory(&file, im.bytes, im.size, "fuzz", NULL,
+                                                     &memory.allocator, &error);
+    status = close_used(status, file, &error);
+    if (fuzz_hash(data, size) >> 40 & 1) { /* half of them: it takes longer */
+        fuzz_allocator_arm(&memory, data, size);
+        open_file(&im, status, &memory);
+    }
+    fuzz_require(memory.n_live == 0);
+    free(im.bytes);
     return 0;
 }

@@ -1,37 +1,33 @@
 /* Arbitrary text as a tokenizer.json, as the two files that add tokens to a vocabulary, and as
- * those beside a vocab.txt; what parses must encode and decode. */
+ * those beside a vocab.txt; what parses must encode and decode. After a NUL byte may follow a
+ * tokenizer_config.json, which may overrule the normaliser of a WordPiece tokenizer. */
+#include "base/memory.h"
 #include "base/utf8.h"
-#include "tests/support.h"
+#include "tests/fuzz/input.h"
 #include "tests/tokens.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const char sample[] = "ab  Hello <s> \xE2\x96\x81\xC3\xA9\n e\xCC\x81\xF0\x9F\xA6\x99 12 b";
 
-static void use(const pith_vocab *vocab) {
+static void use(const pith_vocab *vocab, const test_allocator *memory) {
     pith_tokenizer *t = NULL;
     pith_error error;
-    if (pith_tokenizer_new(&t, vocab, NULL, &error) != PITH_OK) {
+    if (pith_tokenizer_new(&t, vocab, &memory->allocator, &error) != PITH_OK) {
         return;
     }
     pith_tokens ids;
-    pith_tokens_init(&ids, NULL);
+    pith_tokens_init(&ids, &memory->allocator);
     for (unsigned flags = 0; flags < 4; flags++) {
         pith_status status = pith_encode(t, sample, strlen(sample), flags, &ids, &error);
         /* A pattern may run into its limits. */
-        if (status != PITH_OK && status != PITH_ERROR_TEXT) {
-            abort();
-        }
+        fuzz_require(status == PITH_OK || status == PITH_ERROR_TEXT ||
+                     fuzz_allocation_failed(memory));
     }
     size_t n;
     char *text = test_decode(t, ids.ids, ids.n, true, &n);
-    if (pith_utf8_check(text, n) != n) {
-        abort();
-    }
+    fuzz_require(pith_utf8_check(text, n) == n);
     free(text);
     pith_tokens_release(&ids);
     pith_tokenizer_free(t);
@@ -44,50 +40,94 @@ static const unsigned char model[] = {
     0x12, 0x02, 0x18, 0x02,                                      /* trainer_spec: BPE */
 };
 
-static void use_as_bert_config(const char *text, size_t size) {
+/* Lets the text as tokenizer_config.json overrule the normaliser. */
+static void apply_config(pith_vocab *vocab, const char *text, size_t n,
+                         const test_allocator *memory) {
+    char *copy;
+    pith_json root;
+    bool changed = false;
+    pith_vocab before = *vocab;
+    pith_status status =
+        pith_json_read_copy(&root, &copy, text, n, PITH_JSON_PYTHON, "c", &memory->allocator, NULL);
+    if (status == PITH_OK) {
+        status = pith_vocab_apply_bert_config(vocab, root, "c", &changed, NULL);
+    }
+    bool same = before.lowercase == vocab->lowercase &&
+                before.strip_accents == vocab->strip_accents &&
+                before.split_cjk == vocab->split_cjk;
+    fuzz_require(same == !changed && (status == PITH_OK || same));
+    pith_release(&memory->allocator, copy);
+}
+
+/* The text as tokenizer.json, the other one (or NULL) as tokenizer_config.json. */
+static void read_vocab(const char *text, size_t n, const char *config, size_t n_config,
+                       const test_allocator *memory) {
+    pith_vocab_file file;
+    pith_error error = {0};
+    pith_status status = test_vocab_from_json(&file, text, n, "t", &memory->allocator, &error);
+    if (status != PITH_OK) {
+        fuzz_require(error.status == status && error.message[0] != '\0');
+        return;
+    }
+    use(&file.vocab, memory);
+    if (config != NULL && file.vocab.kind == PITH_TOKENIZER_WORDPIECE) {
+        apply_config(&file.vocab, config, n_config, memory);
+        use(&file.vocab, memory);
+    }
+    pith_vocab_file_free(&file);
+}
+
+/* The text as tokenizer_config.json or added_tokens.json. */
+static void add_tokens(const char *text, size_t n, bool as_config, test_allocator *memory) {
+    pith_vocab_file file;
+    pith_error error;
+    if (pith_vocab_from_sentencepiece(&file, model, sizeof model, "m", &memory->allocator,
+                                      &error) != PITH_OK) {
+        fuzz_require(fuzz_allocation_failed(memory));
+        return;
+    }
+    if (test_vocab_add_tokens(&file, as_config ? text : NULL, n, as_config ? NULL : text, n, "a",
+                              &error) == PITH_OK) {
+        use(&file.vocab, memory);
+    }
+    pith_vocab_file_free(&file);
+}
+
+/* The text as tokenizer_config.json or special_tokens_map.json beside a vocab.txt. */
+static void read_beside_vocab_txt(const char *text, size_t n, bool as_config,
+                                  const test_allocator *memory) {
     static const char lines[] = "[UNK]\n[CLS]\n[SEP]\na\n##b\n";
     pith_vocab_file file;
     pith_error error;
-    for (int as_config = 0; as_config < 2; as_config++) {
-        if (test_vocab_from_wordpiece(&file, lines, strlen(lines), "v", as_config ? text : NULL,
-                                      size, as_config ? NULL : text, size, NULL,
-                                      &error) == PITH_OK) {
-            use(&file.vocab);
-            pith_vocab_file_free(&file);
-        }
+    if (test_vocab_from_wordpiece(&file, lines, sizeof lines - 1, "v", as_config ? text : NULL, n,
+                                  as_config ? NULL : text, n, &memory->allocator,
+                                  &error) == PITH_OK) {
+        use(&file.vocab, memory);
+        pith_vocab_file_free(&file);
     }
-    char *copy;
-    pith_json root;
-    bool changed;
     pith_vocab vocab = {.clean_text = true, .lowercase = true};
-    if (pith_json_read_copy(&root, &copy, text, size, PITH_JSON_PYTHON, "c", &pith_malloc_allocator,
-                            &error) == PITH_OK &&
-        pith_vocab_apply_bert_config(&vocab, root, "c", &changed, &error) == PITH_OK &&
-        changed != (!vocab.lowercase || vocab.strip_accents || vocab.split_cjk)) {
-        abort();
-    }
-    free(copy);
+    apply_config(&vocab, text, n, memory);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const char *text = (const char *)data;
-    pith_vocab_file file;
-    pith_error error;
-    if (test_vocab_from_json(&file, text, size, "t", NULL, &error) == PITH_OK) {
-        use(&file.vocab);
-        pith_vocab_file_free(&file);
-    }
-    for (int as_config = 0; as_config < 2; as_config++) {
-        if (pith_vocab_from_sentencepiece(&file, model, sizeof model, "m", NULL, &error) !=
-            PITH_OK) {
-            abort();
+    fuzz_input in = {data, size};
+    size_t n;
+    size_t n_config;
+    char *text = fuzz_text(&in, &n);
+    char *config = fuzz_text(&in, &n_config);
+    test_allocator memory;
+    fuzz_allocator_init(&memory, data, size);
+    if (text != NULL) {
+        read_vocab(text, n, config, n_config, &memory);
+        for (int as_config = 0; as_config < 2; as_config++) {
+            fuzz_allocator_arm(&memory, data, size);
+            add_tokens(text, n, as_config != 0, &memory);
+            fuzz_allocator_arm(&memory, data, size);
+            read_beside_vocab_txt(text, n, as_config != 0, &memory);
         }
-        if (test_vocab_add_tokens(&file, as_config ? text : NULL, size, as_config ? NULL : text,
-                                  size, "a", &error) == PITH_OK) {
-            use(&file.vocab);
-        }
-        pith_vocab_file_free(&file);
     }
-    use_as_bert_config(text, size);
+    fuzz_require(memory.n_live == 0);
+    free(config);
+    free(text);
     return 0;
 }

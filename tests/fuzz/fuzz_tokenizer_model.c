@@ -1,37 +1,38 @@
 /* Arbitrary bytes as a SentencePiece model; what parses must encode and decode. */
+#include "base/utf8.h"
+#include "tests/fuzz/input.h"
 #include "tests/tokens.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char sample[] = "ab  Hello <s> \xE2\x96\x81\xC3\xA9\n\xF0\x9F\xA6\x99 aabb";
+    test_allocator memory;
     pith_vocab_file file;
     pith_error error;
-    if (pith_vocab_from_sentencepiece(&file, data, size, "m", NULL, &error) != PITH_OK) {
+    fuzz_allocator_init(&memory, data, size);
+    if (pith_vocab_from_sentencepiece(&file, data, size, "m", &memory.allocator, &error) !=
+        PITH_OK) {
+        fuzz_require(memory.n_live == 0);
         return 0;
     }
     pith_tokenizer *t = NULL;
-    if (pith_tokenizer_new(&t, &file.vocab, NULL, &error) == PITH_OK) {
+    if (pith_tokenizer_new(&t, &file.vocab, &memory.allocator, &error) == PITH_OK) {
         pith_tokens ids;
-        pith_tokens_init(&ids, NULL);
+        pith_tokens_init(&ids, &memory.allocator);
         for (unsigned flags = 0; flags < 4; flags++) {
-            if (pith_encode(t, sample, strlen(sample), flags, &ids, &error) != PITH_OK) {
-                abort();
-            }
+            fuzz_require(pith_encode(t, sample, strlen(sample), flags, &ids, &error) == PITH_OK ||
+                         fuzz_allocation_failed(&memory));
         }
         size_t n;
         char *text = test_decode(t, ids.ids, ids.n, true, &n);
-        if (pith_utf8_check(text, n) != n) {
-            abort();
-        }
+        fuzz_require(pith_utf8_check(text, n) == n);
         free(text);
         pith_tokens_release(&ids);
     }
     pith_tokenizer_free(t);
     pith_vocab_file_free(&file);
+    fuzz_require(memory.n_live == 0);
     return 0;
 }

@@ -1,29 +1,35 @@
 /* Arbitrary arrays as a vocabulary, as they might stand in a hostile .pith file: whatever passes
  * pith_vocab_check must be safe to build, to encode and to decode with. The input is cut into
  * settings, piece lengths, types, flags, merges, a pattern or steps, spellings and a text. */
+#include "base/utf8.h"
+#include "tests/fuzz/input.h"
 #include "tests/tokens.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { MAX_PIECES = 64, MAX_MERGES = 64, MAX_PATTERN = 64, MAX_STEPS = 4, STEP_PATTERN = 16 };
 
-typedef struct input {
-    const uint8_t *at;
-    size_t left;
-} input;
-
-/* The next byte, 0 at the end. */
-static uint8_t take(input *in) {
-    if (in->left == 0) {
-        return 0;
-    }
-    in->left--;
-    return *in->at++;
-}
+/* What else may be wrong, that no change of the arrays' contents would bring about. */
+enum {
+    SOUND,
+    KIND,
+    NO_PIECES,
+    PIECES,
+    BYTES,
+    MERGES,
+    NO_BYTES,
+    NO_OFFSETS,
+    NO_TYPES,
+    NO_ADDED,
+    NO_SCORES,
+    NO_MERGES,
+    LONG_PATTERN,
+    LONG_WORDS,
+    BOS,
+    EOS,
+    N_FAULTS
+};
 
 typedef struct arrays {
     char *bytes;
@@ -37,11 +43,13 @@ typedef struct arrays {
     char step_patterns[MAX_STEPS][STEP_PATTERN];
 } arrays;
 
-static void read_settings(input *in, pith_vocab *v) {
-    uint8_t kind = take(in);
-    uint8_t a = take(in);
-    uint8_t b = take(in);
+static void read_settings(fuzz_input *in, pith_vocab *v) {
+    uint8_t kind = fuzz_byte(in);
+    uint8_t a = fuzz_byte(in);
+    uint8_t b = fuzz_byte(in);
     v->kind = (pith_tokenizer_kind)(kind % 4);
+    v->bos = -1;
+    v->eos = -1;
     v->add_dummy_prefix = (a & 1) != 0;
     v->remove_extra_whitespaces = (a & 2) != 0;
     v->escape_whitespaces = (a & 4) != 0;
@@ -53,55 +61,61 @@ static void read_settings(input *in, pith_vocab *v) {
     v->nfc = (b & 1) != 0;
     v->prefix_unless_space = (b & 16) != 0;
     v->unk = (int32_t)(b >> 1 & 7) - 1;
-    v->bos = -1;
-    v->eos = -1;
+    if (v->kind == PITH_TOKENIZER_WORDPIECE) {
+        v->bos = v->eos = v->unk;
+        v->lowercase = (b & 16) != 0;
+        v->strip_accents = (b & 32) != 0;
+        v->clean_text = (b & 64) != 0;
+        v->split_cjk = (b & 128) != 0;
+        v->max_word_chars = a;
+    }
 }
 
-static void read_steps(input *in, pith_vocab *v, arrays *a) {
+static void read_steps(fuzz_input *in, pith_vocab *v, arrays *a) {
     v->steps = a->steps;
-    v->n_steps = take(in) % MAX_STEPS + 1U;
+    v->n_steps = fuzz_byte(in) % MAX_STEPS + 1U;
     for (size_t i = 0; i < v->n_steps; i++) {
-        uint8_t head = take(in);
+        uint8_t head = fuzz_byte(in);
         pith_step *step = &a->steps[i];
         step->kind = (pith_step_kind)(head % 8 < 3 ? head % 8 : PITH_STEP_SPLIT);
         step->behavior = (pith_split_behavior)(head / 8 % 5);
         step->invert = head / 64 % 2 != 0;
         if (step->kind == PITH_STEP_SPLIT) {
-            size_t n = take(in) % STEP_PATTERN;
+            size_t n = fuzz_byte(in) % STEP_PATTERN;
             for (size_t k = 0; k < n; k++) {
-                a->step_patterns[i][k] = (char)take(in);
+                a->step_patterns[i][k] = (char)fuzz_byte(in);
             }
             step->pattern = a->step_patterns[i];
         }
     }
 }
 
-static void read_arrays(input *in, pith_vocab *v, arrays *a) {
-    v->n_pieces = take(in) % MAX_PIECES + 1U;
-    v->n_merges = v->kind == PITH_TOKENIZER_SENTENCEPIECE ? 0 : take(in) % MAX_MERGES;
+static void read_arrays(fuzz_input *in, pith_vocab *v, arrays *a) {
+    v->n_pieces = fuzz_byte(in) % MAX_PIECES + 1U;
+    v->n_merges = v->kind == PITH_TOKENIZER_SENTENCEPIECE ? 0 : fuzz_byte(in) % MAX_MERGES;
     size_t total = 0;
     for (size_t i = 0; i < v->n_pieces; i++) {
-        uint8_t head = take(in);
+        uint8_t head = fuzz_byte(in);
         a->offsets[i] = (uint32_t)total;
         total += head % 8;
         a->types[i] = head / 8 % 8;
-        a->added[i] = take(in) % 32;
+        a->added[i] = fuzz_byte(in) % 32;
         a->scores[i] = (float)(a->added[i] % 5);
     }
     a->offsets[v->n_pieces] = (uint32_t)total;
     a->bytes = malloc(total + 1);
     for (size_t i = 0; i < total; i++) {
-        a->bytes[i] = (char)take(in);
+        a->bytes[i] = (char)fuzz_byte(in);
     }
     for (size_t i = 0; i < v->n_merges; i++) {
         for (size_t k = 0; k < 3; k++) {
-            a->merges[3 * i + k] = take(in) % MAX_PIECES;
+            a->merges[3 * i + k] = fuzz_byte(in) % MAX_PIECES;
         }
     }
-    if (v->kind == PITH_TOKENIZER_BYTE_BPE && take(in) % 2 == 0) {
-        size_t n = take(in) % MAX_PATTERN;
+    if (v->kind == PITH_TOKENIZER_BYTE_BPE && fuzz_byte(in) % 2 == 0) {
+        size_t n = fuzz_byte(in) % MAX_PATTERN;
         for (size_t i = 0; i < n; i++) {
-            a->pattern[i] = (char)take(in);
+            a->pattern[i] = (char)fuzz_byte(in);
         }
         v->pattern = a->pattern;
     } else if (v->kind == PITH_TOKENIZER_BYTE_BPE || v->kind == PITH_TOKENIZER_LLAMA_BPE) {
@@ -116,41 +130,97 @@ static void read_arrays(input *in, pith_vocab *v, arrays *a) {
     v->merges = a->merges;
 }
 
-static void use(const pith_vocab *vocab, const char *text, size_t n_text) {
+static void break_vocab(pith_vocab *v, unsigned fault) {
+    static char pattern[PITH_VOCAB_MAX_PATTERN + 2];
+    switch (fault) {
+    case KIND:
+        v->kind = (pith_tokenizer_kind)4;
+        break;
+    case NO_PIECES:
+        v->n_pieces = 0;
+        break;
+    case PIECES:
+        v->n_pieces = PITH_VOCAB_MAX_PIECES + 1;
+        break;
+    case BYTES:
+        v->n_bytes = PITH_VOCAB_MAX_BYTES + 1;
+        break;
+    case MERGES:
+        v->n_merges = PITH_VOCAB_MAX_MERGES + 1;
+        break;
+    case NO_BYTES:
+        v->bytes = NULL;
+        break;
+    case NO_OFFSETS:
+        v->offsets = NULL;
+        break;
+    case NO_TYPES:
+        v->types = NULL;
+        break;
+    case NO_ADDED:
+        v->added = NULL;
+        break;
+    case NO_SCORES:
+        v->scores = NULL;
+        break;
+    case NO_MERGES:
+        v->merges = NULL;
+        break;
+    case LONG_PATTERN:
+        memset(pattern, 'a', sizeof pattern - 1);
+        v->pattern = pattern;
+        break;
+    case LONG_WORDS:
+        v->max_word_chars = PITH_VOCAB_MAX_WORD_CHARS + 1;
+        break;
+    case BOS:
+        v->bos = MAX_PIECES;
+        break;
+    case EOS:
+        v->eos = -2;
+        break;
+    default:
+        break;
+    }
+}
+
+static void use(const pith_vocab *vocab, const char *text, size_t n_text,
+                const pith_allocator *allocator) {
     pith_tokenizer *t = NULL;
     pith_error error;
-    if (pith_tokenizer_new(&t, vocab, NULL, &error) != PITH_OK) {
+    if (pith_tokenizer_new(&t, vocab, allocator, &error) != PITH_OK) {
         return;
     }
     pith_tokens ids;
-    pith_tokens_init(&ids, NULL);
+    pith_tokens_init(&ids, allocator);
     for (unsigned flags = 0; flags < 4; flags++) {
         pith_encode(t, text, n_text, flags, &ids, &error);
     }
     for (size_t i = 0; i < ids.n; i++) {
-        if (ids.ids[i] < 0 || (size_t)ids.ids[i] >= vocab->n_pieces) {
-            abort();
-        }
+        fuzz_require(ids.ids[i] >= 0 && (size_t)ids.ids[i] < vocab->n_pieces);
     }
     size_t n;
     char *decoded = test_decode(t, ids.ids, ids.n, true, &n);
-    if (pith_utf8_check(decoded, n) != n) {
-        abort();
-    }
+    fuzz_require(pith_utf8_check(decoded, n) == n);
     free(decoded);
     pith_tokens_release(&ids);
     pith_tokenizer_free(t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    input in = {data, size};
+    fuzz_input in = {data, size};
     pith_vocab vocab = {.n_pieces = 0};
     arrays a = {.bytes = NULL};
+    unsigned fault = size > 0 ? data[0] / 4 % N_FAULTS : 0;
     read_settings(&in, &vocab);
     read_arrays(&in, &vocab, &a);
+    break_vocab(&vocab, fault);
+    test_allocator memory;
+    fuzz_allocator_init(&memory, data, size);
     if (pith_vocab_check(&vocab, "v", NULL) == PITH_OK) {
-        use(&vocab, (const char *)in.at, in.left);
+        use(&vocab, (const char *)in.at, in.left, &memory.allocator);
     }
+    fuzz_require(memory.n_live == 0);
     free(a.bytes);
     return 0;
 }

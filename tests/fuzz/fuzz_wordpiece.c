@@ -1,14 +1,10 @@
 /* A vocab.txt and a text for it, separated by the first byte 0: whatever the pieces are, ids must
  * exist, and limits hold. Flags in the first byte choose the settings. */
 #include "base/utf8.h"
-#include "tests/support.h"
-#include "tests/tokens.h"
+#include "tests/fuzz/input.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const configs[] = {
     NULL,
@@ -19,33 +15,29 @@ static const char *const configs[] = {
 
 static void check_ids(const pith_tokenizer *t, const pith_tokens *ids) {
     for (size_t i = 0; i < ids->n; i++) {
-        if (ids->ids[i] < 0 || (size_t)ids->ids[i] >= pith_tokenizer_vocab(t)->n_pieces) {
-            abort();
-        }
+        fuzz_require(ids->ids[i] >= 0 && (size_t)ids->ids[i] < pith_tokenizer_vocab(t)->n_pieces);
     }
     size_t n;
     char *text = test_decode(t, ids->ids, ids->n, true, &n);
-    if (pith_utf8_check(text, n) != n) {
-        abort();
-    }
+    fuzz_require(pith_utf8_check(text, n) == n);
     free(text);
 }
 
 /* The text alone, and as both texts of a pair, with a limit of its own. */
-static void encode(const pith_tokenizer *t, const char *text, size_t n, size_t limit) {
+static void encode(const pith_tokenizer *t, const char *text, size_t n, size_t limit,
+                   const test_allocator *memory) {
     bool valid = pith_utf8_check(text, n) == n;
     for (int pair = 0; pair < 2; pair++) {
         pith_tokens ids;
         pith_encoded info;
         pith_error error;
-        pith_tokens_init(&ids, NULL);
+        pith_tokens_init(&ids, &memory->allocator);
         pith_status status =
             pith_encode_for_encoder(t, text, n, pair ? text : NULL, n, limit, &ids, &info, &error);
-        if (status != (valid ? PITH_OK : PITH_ERROR_TEXT)) {
-            abort();
-        }
-        if (valid && (ids.n < info.n_first || (limit != 0 && ids.n > limit) ||
-                      (info.truncated && ids.n != limit))) {
+        fuzz_require(status == (valid ? PITH_OK : PITH_ERROR_TEXT) ||
+                     fuzz_allocation_failed(memory));
+        if (status == PITH_OK && (ids.n < info.n_first || (limit != 0 && ids.n > limit) ||
+                                  (info.truncated && ids.n != limit))) {
             abort();
         }
         check_ids(t, &ids);
@@ -71,18 +63,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (n_text > 0) {
         memcpy(text, zero + 1, n_text);
     }
+    test_allocator memory;
     pith_vocab_file file;
     pith_error error;
+    fuzz_allocator_init(&memory, data, size);
     if (test_vocab_from_wordpiece(&file, lines, n_special + n_lines, "v", config,
-                                  config != NULL ? strlen(config) : 0, NULL, 0, NULL,
+                                  config != NULL ? strlen(config) : 0, NULL, 0, &memory.allocator,
                                   &error) == PITH_OK) {
         pith_tokenizer *t;
-        if (pith_tokenizer_new(&t, &file.vocab, NULL, &error) == PITH_OK) {
-            encode(t, text, n_text, limit);
+        if (pith_tokenizer_new(&t, &file.vocab, &memory.allocator, &error) == PITH_OK) {
+            encode(t, text, n_text, limit, &memory);
             pith_tokenizer_free(t);
         }
         pith_vocab_file_free(&file);
     }
+    fuzz_require(memory.n_live == 0);
     free(lines);
     free(text);
     return 0;

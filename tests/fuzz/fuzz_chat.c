@@ -1,0 +1,144 @@
+/* Chat and infilling prompts. The first byte chooses a tokenizer and what is made; texts follow,
+ * with NUL bytes between. Of a chat the first is the name of the format, the others are messages,
+ * each with its role in its first byte. No text may become markup: the ids that begin and end turns
+ * are counted. */
+#include "base/memory.h"
+#include "tests/fuzz/input.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_TOKENIZERS = 4, MAX_MESSAGES = 16 };
+
+/* Byte-level BPE without markup, and with it. */
+static const char plain[] =
+    "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"decoder\":{\"type\":\"ByteLevel\"},"
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[]}}";
+static const char marked[] =
+    "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"decoder\":{\"type\":\"ByteLevel\"},"
+    "\"added_tokens\":[{\"id\":2,\"content\":\"<PRE>\",\"special\":true},{\"id\":3,\"content\":"
+    "\"<SUF>\",\"special\":true},{\"id\":4,\"content\":\"<MID>\",\"special\":true},{\"id\":5,"
+    "\"content\":\"<s>\",\"special\":true}],\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,"
+    "\"b\":1},\"merges\":[]},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
+    "{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}"
+    "],\"pair\":[],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[5],\"tokens\":[\"<s>\"]}}}"
+    "}";
+
+static test_allocator memory;
+
+static test_tokenizer *open_all(void) {
+    static test_tokenizer all[N_TOKENIZERS];
+    if (all[0].tokenizer == NULL) {
+        size_t size;
+        pith_error error;
+        char *config = test_read_file(test_root("golden/codellama/tokenizer_config.json"), &size);
+        test_tokenizer_open(&all[0], "golden/codellama/tokenizer.model");
+        fuzz_require(test_vocab_add_tokens(&all[0].file, config, size, NULL, 0, "c", &error) ==
+                     PITH_OK);
+        test_tokenizer_open_json(&all[1], marked);
+        test_tokenizer_open_json(&all[2], plain);
+        test_tokenizer_open(&all[3], "golden/llama3/tokenizer.json");
+        test_allocator_init(&memory);
+        for (size_t i = 0; i < N_TOKENIZERS; i++) {
+            fuzz_tokenizer_rebuild(&all[i], &memory);
+        }
+        free(config);
+    }
+    return all;
+}
+
+static size_t count(const pith_tokens *ids, int32_t id) {
+    size_t n = 0;
+    for (size_t i = 0; i < ids->n; i++) {
+        n += ids->ids[i] == id;
+    }
+    return n;
+}
+
+static void chat(const pith_tokenizer *t, fuzz_input *in, pith_tokens *ids) {
+    static const char *const roles[] = {"user", "assistant", "system", "tool", NULL};
+    const pith_vocab *v = pith_tokenizer_vocab(t);
+    pith_message messages[MAX_MESSAGES];
+    char *texts[MAX_MESSAGES];
+    char format[16];
+    size_t n_format;
+    size_t n = 0;
+    char *name = fuzz_text(in, &n_format);
+    n_format = n_format < sizeof format ? n_format : sizeof format - 1;
+    memcpy(format, name != NULL ? name : "", n_format);
+    format[n_format] = '\0';
+    while (n < MAX_MESSAGES && in->left > 0) {
+        uint8_t role = fuzz_byte(in);
+        texts[n] = fuzz_text(in, &messages[n].n_bytes);
+        messages[n].role = roles[role % 5];
+        messages[n].content = texts[n];
+        n++;
+    }
+    pith_error error = {0};
+    pith_status status =
+        pith_chat_encode(t, n_format > 0 ? format : NULL, messages, n, ids, &error);
+    if (status == PITH_OK) {
+        size_t first = strcmp(messages[0].role, "system") == 0;
+        fuzz_require(count(ids, v->bos) == (n - first + 1) / 2);
+        fuzz_require(count(ids, v->eos) == (n - first) / 2);
+    } else {
+        fuzz_require(error.status == status && error.message[0] != '\0');
+    }
+    for (size_t i = 0; i < n; i++) {
+        free(texts[i]);
+    }
+    free(name);
+}
+
+static void infill(const pith_tokenizer *t, fuzz_input *in, bool suffix_first, pith_tokens *ids) {
+    size_t n_prefix;
+    size_t n_suffix;
+    char *prefix = fuzz_text(in, &n_prefix);
+    char *suffix = fuzz_text(in, &n_suffix);
+    pith_infill_ids marks = pith_tokenizer_infill(t);
+    pith_error error = {0};
+    pith_status status =
+        pith_infill_encode(t, prefix, n_prefix, suffix, n_suffix, suffix_first, ids, &error);
+    if (status == PITH_OK) {
+        fuzz_require(count(ids, marks.prefix) == 1 && count(ids, marks.suffix) == 1 &&
+                     count(ids, marks.middle) == 1);
+    } else {
+        fuzz_require(error.status == status && error.message[0] != '\0');
+    }
+    free(prefix);
+    free(suffix);
+}
+
+static void recognise(const fuzz_input *in) {
+    char *text = malloc(in->left + 1);
+    memcpy(text, in->at, in->left);
+    text[in->left] = '\0';
+    const char *format = NULL;
+    pith_error error;
+    fuzz_require(pith_chat_recognise(text, &pith_malloc_allocator, &format, &error) == PITH_OK);
+    fuzz_require(format == NULL || strcmp(format, "llama2") == 0);
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size == 0) {
+        return 0;
+    }
+    fuzz_input in = {data + 1, size - 1};
+    const pith_tokenizer *t = open_all()[data[0] % N_TOKENIZERS].tokenizer;
+    unsigned what = data[0] / N_TOKENIZERS % 4;
+    size_t n_live = memory.n_live;
+    pith_tokens ids;
+    fuzz_allocator_arm(&memory, data, size);
+    pith_tokens_init(&ids, &memory.allocator);
+    if (what == 0) {
+        chat(t, &in, &ids);
+    } else if (what < 3) {
+        infill(t, &in, what == 2, &ids);
+    } else {
+        recognise(&in);
+    }
+    pith_tokens_release(&ids);
+    fuzz_require(memory.n_live == n_live);
+    return 0;
+}

@@ -1,0 +1,259 @@
+/* Converting a whole directory, and opening what came out. Input: four bytes of options (type, type
+ * of the head, flags, kind of values), then files, each after a line of its own:
+ *     @@NAME    the lines up to the next such line are the file
+ *     @=NAME    they are the JSON header of a safetensors file; length and data are put around it
+ *     @#NAME    they are the beginning of a file that is larger than any limit
+ * So mutations of the text keep lengths right, and seeds are small. What is converted must open. */
+#include "convert/convert.h"
+#include "tests/fuzz/input.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    MAX_FILES = 24,
+    MAX_NAME = 64,
+    MAX_PATH = 1024,
+    MAX_DATA = 1 << 20, /* bytes of the tensors of one file */
+    LARGE = 1 << 28,    /* bytes of a large file, which has no blocks behind most of them */
+};
+
+/* Bits of the flags. */
+enum {
+    WITH_IMPORTANCE = 1,
+    WITH_TOKENIZER = 2, /* the directory's tokenizer.json, given by its path */
+    STOP = 4,           /* halfway */
+    MAP = 8,            /* what is opened */
+    QUIET = 16,         /* no callbacks */
+    FROM_FILE = 32,     /* config.json in place of the directory */
+    NOWHERE = 64,       /* to a directory that does not exist */
+};
+
+typedef struct checkpoint {
+    const char *directory;
+    char paths[MAX_FILES][MAX_PATH];
+    size_t n;
+} checkpoint;
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* At most one directory deep, and not out of it. */
+static bool is_name(const char *name) {
+    const char *slash = strchr(name, '/');
+    return name[0] != '\0' && name[0] != '/' && strstr(name, "..") == NULL &&
+           strcmp(name, ".") != 0 &&
+           (slash == NULL ||
+            (slash[1] != '\0' && slash[1] != '.' && strchr(slash + 1, '/') == NULL));
+}
+
+static FILE *create(checkpoint *c, const char *name) {
+    char *path = c->paths[c->n];
+    snprintf(path, MAX_PATH, "%s/%s", c->directory, name);
+    char *slash = strchr(path + strlen(c->directory) + 1, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+            return NULL;
+        }
+        *slash = '/';
+    }
+    FILE *file = fopen(path, "wb"); /* may be a directory by now */
+    c->n += file != NULL;
+    return file;
+}
+
+/* Where the data of a header ends that is more or less JSON: the largest second number of all
+ * "data_offsets". */
+static size_t data_size(const char *text, size_t n) {
+    static const char key[] = "\"data_offsets\":";
+    size_t most = 0;
+    const char *end = text + n;
+    for (const char *at = text; (at = memmem(at, (size_t)(end - at), key, sizeof key - 1)) != NULL;
+         at++) {
+        char number[32];
+        const char *comma = memchr(at + sizeof key - 1, ',', (size_t)(end - at) - sizeof key + 1);
+        if (comma != NULL) {
+            size_t left = (size_t)(end - comma) - 1;
+            left = left < sizeof number - 1 ? left : sizeof number - 1;
+            memcpy(number, comma + 1, left);
+            number[left] = '\0';
+            size_t value = strtoull(number, NULL, 10);
+            most = value > most && value <= MAX_DATA ? value : most;
+        }
+    }
+    return most;
+}
+
+/* Halves that are finite as F16, BF16 and pairwise as F32, or one value that is not. */
+static void write_data(FILE *file, size_t size, uint8_t kind) {
+    static const uint16_t odd[] = {0x7FC0, 0x7F7F, 0x7BFF, 0xFF80, 0x0001, 0x0000};
+    uint16_t *data = malloc(size + 1);
+    fuzz_require(data != NULL);
+    for (size_t i = 0; i < size / 2; i++) {
+        data[i] = (uint16_t)(0x3C00 + (i * i * 37 + i) % 128 + (i * 7919 % 3 % 2 << 15));
+    }
+    if (kind > 0 && size >= 4) {
+        size_t at = (size_t)kind * 7919 % (size / 4) * 2;
+        data[at] = data[at + 1] = odd[kind % (sizeof odd / sizeof odd[0])];
+    }
+    fwrite(data, 1, size, file);
+    free(data);
+}
+
+static void write_file(checkpoint *c, char form, const char *name, const char *text, size_t n,
+                       uint8_t kind) {
+    FILE *file = c->n < MAX_FILES && is_name(name) ? create(c, name) : NULL;
+    if (file == NULL) {
+        return;
+    }
+    if (form == '=') {
+        uint64_t length = n;
+        fwrite(&length, sizeof length, 1, file);
+    }
+    fwrite(text, 1, n, file);
+    if (form == '=') {
+        write_data(file, data_size(text, n), kind);
+    }
+    if (form == '#') {
+        fflush(file);
+        fuzz_require(ftruncate(fileno(file), LARGE) == 0);
+    }
+    fclose(file);
+}
+
+/* The next line that begins a file; NULL when there is none. */
+static const char *next_file(const char *at, const char *end) {
+    for (; end - at > 2; at++) {
+        if (at[0] == '@' && (at[1] == '@' || at[1] == '=' || at[1] == '#')) {
+            return at;
+        }
+        at = memchr(at, '\n', (size_t)(end - at));
+        if (at == NULL) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static void write_files(checkpoint *c, const char *text, size_t size, uint8_t kind) {
+    const char *end = text + size;
+    const char *at = next_file(text, end);
+    while (at != NULL) {
+        char name[MAX_NAME];
+        const char *line = memchr(at, '\n', (size_t)(end - at));
+        size_t n = (size_t)((line != NULL ? line : end) - at) - 2;
+        const char *body = line != NULL ? line + 1 : end;
+        const char *next = next_file(body, end);
+        n = n < sizeof name - 1 ? n : sizeof name - 1;
+        memcpy(name, at + 2, n);
+        name[n] = '\0';
+        const char *stop = next != NULL ? next - 1 : end; /* without the newline before it */
+        write_file(c, at[1], name, body, stop > body ? (size_t)(stop - body) : 0, kind);
+        at = next;
+    }
+}
+
+static void remove_files(checkpoint *c) {
+    for (size_t i = 0; i < c->n; i++) {
+        unlink(c->paths[i]);
+    }
+    for (size_t i = 0; i < c->n; i++) { /* the directories within, once they are empty */
+        char *slash = strrchr(c->paths[i], '/');
+        *slash = '\0';
+        if (strlen(c->paths[i]) > strlen(c->directory)) {
+            rmdir(c->paths[i]);
+        }
+    }
+    c->n = 0;
+}
+
+/* ---- Converting ------------------------------------------------------------------------------ */
+
+static bool go_on(void *user, size_t done, size_t total) {
+    const uint8_t *flags = user;
+    fuzz_require(done <= total);
+    return (*flags & STOP) == 0 || done < total / 2;
+}
+
+static void see_row(void *user, const pith_convert_row *row) {
+    (void)user;
+    fuzz_require(row->rows > 0 && row->cols > 0 && (unsigned)row->type < PITH_N_TYPES);
+}
+
+static void see_log(void *user, pith_log_level level, const char *message) {
+    (void)user;
+    (void)level;
+    fuzz_require(message[0] != '\0');
+}
+
+/* What was published opens, and can be used as far as its tokenizer goes. */
+static void use(const char *path, bool map) {
+    static const char text[] = "ab Hello <s> \xC3\xA9";
+    pith_model_options options = {.n_threads = 1, .blas = PITH_BLAS_OFF, .map = map};
+    pith_model *model = NULL;
+    pith_error error;
+    if (pith_model_open(&model, path, &options, &error) != PITH_OK) {
+        fprintf(stderr, "converted, but: %s\n", error.message);
+        abort();
+    }
+    int32_t ids[64];
+    size_t n;
+    pith_tokenize(model, text, sizeof text - 1, PITH_TOKENIZE_BOS, ids, 64, &n, &error);
+    pith_model_free(model);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static checkpoint c;
+    fuzz_input in = {data, size};
+    uint8_t type = fuzz_byte(&in);
+    uint8_t head = fuzz_byte(&in);
+    uint8_t flags = fuzz_byte(&in);
+    uint8_t kind = fuzz_byte(&in);
+    if (c.directory == NULL) {
+        static char directory[MAX_PATH];
+        snprintf(directory, sizeof directory, "%s", test_path("source"));
+        fuzz_require(mkdir(directory, 0700) == 0);
+        c.directory = directory;
+    }
+    bool quiet = (flags & QUIET) != 0;
+    write_files(&c, (const char *)in.at, in.left, kind);
+
+    char importance[MAX_PATH + 32];
+    char tokenizer[MAX_PATH + 32];
+    snprintf(importance, sizeof importance, "%s/importance.safetensors", c.directory);
+    snprintf(tokenizer, sizeof tokenizer, "%s/tokenizer.json", c.directory);
+    test_allocator memory;
+    fuzz_allocator_init(&memory, data, size);
+    pith_convert_options options = {
+        .type = (pith_type)(type % PITH_N_TYPES),
+        .head_type = (pith_type)(head % (PITH_N_TYPES + 1)),
+        .importance_path = (flags & WITH_IMPORTANCE) != 0 ? importance : NULL,
+        .tokenizer_path = (flags & WITH_TOKENIZER) != 0 ? tokenizer : NULL,
+        .n_threads = 1,
+        .allocator = &memory.allocator,
+        .log = {quiet ? NULL : see_log, NULL},
+        .progress = quiet ? NULL : go_on,
+        .progress_user = &flags,
+        .report = quiet ? NULL : see_row,
+    };
+    char from[MAX_PATH + 32];
+    snprintf(from, sizeof from, "%s%s", c.directory,
+             (flags & FROM_FILE) != 0 ? "/config.json" : "");
+    const char *out = test_path((flags & NOWHERE) != 0 ? "nowhere/out.pith" : "out.pith");
+    pith_error error = {0};
+    pith_status status = pith_convert(from, out, &options, &error);
+    fuzz_require(memory.n_live == 0);
+    if (status == PITH_OK) {
+        use(out, (flags & MAP) != 0);
+        unlink(out);
+    } else {
+        fuzz_require(error.status == status && error.message[0] != '\0');
+        fuzz_require(access(out, F_OK) != 0);
+    }
+    remove_files(&c);
+    return 0;
+}
