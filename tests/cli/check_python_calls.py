@@ -484,7 +484,7 @@ def test_embeddings_equal_the_commands():
 
 
 def test_prompts_equal_the_commands():
-    source = os.path.join(DIRECTORY, "py-prompted")
+    source = path("py-prompted")
     if not os.path.exists(source):
         shutil.copytree(os.path.join(ROOT, "golden/minilm"), source)
         with open(os.path.join(source, "config_sentence_transformers.json"), "w") as file:

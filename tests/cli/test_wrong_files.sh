@@ -40,6 +40,8 @@ for file in lfs page x.gguf empty; do
     cp -r golden/llama-tied "$wrong/source-$file"
     for part in model.safetensors config.json tokenizer.model tokenizer_config.json; do
         cp "$wrong/$file" "$wrong/source-$file/$part"
+        # Beside a tokenizer.json nobody reads a tokenizer.model.
+        [ "$part" != tokenizer.model ] || rm -f "$wrong/source-$file/tokenizer.json"
         fails 1 "$part: is (a|an|empty)" "$PITH" convert "$wrong/source-$file" "$wrong/out" --type int4
         cp "golden/llama-tied/$part" "$wrong/source-$file/$part"
     done
