@@ -291,6 +291,7 @@ fuzz: ## every fuzz harness for FUZZ_SECONDS
 $(addprefix fuzz-,$(FUZZERS)): fuzz-%:
 	@mkdir -p $(BUILD)/found/$*
 	@$(BUILD)/run/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	  $(addprefix -dict=,$(wildcard tests/fuzz/$*.dict)) \
 	  -max_len=65536 -print_final_stats=1 -artifact_prefix=$(BUILD)/found/$*- \
 	  $(BUILD)/found/$* tests/fuzz/corpus/$* 2>$(BUILD)/$*.log \
 	  || { tail -40 $(BUILD)/$*.log; exit 1; }

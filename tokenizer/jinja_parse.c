@@ -117,7 +117,9 @@ bool pith_jinja_node_name(pith_jinja_parser *p, pith_jinja_node *node) {
             if (names == NULL) {
                 return no_memory(p);
             }
-            memcpy(names, p->names, p->n_names * sizeof *names);
+            if (p->n_names > 0) {
+                memcpy(names, p->names, p->n_names * sizeof *names);
+            }
             p->names = names;
             p->name_capacity = capacity;
         }
