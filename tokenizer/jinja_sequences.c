@@ -128,8 +128,10 @@ static bool select_items(pith_jinja *j, pith_jinja_value v, const pith_jinja_arg
         memcpy(name, pith_jinja_bytes(&args->items[at]), size < sizeof name ? size : 0);
     }
     pith_jinja_args rest = *args;
-    rest.items += tested ? at + 1 : 0;
-    rest.n -= tested ? at + 1 : rest.n;
+    if (tested) { /* without arguments there is no array to move in */
+        rest.items += at + 1;
+        rest.n -= at + 1;
+    }
     for (size_t i = 0; i < n; i++) {
         pith_jinja_value asked = items[i];
         pith_jinja_value none = pith_jinja_of_kind(PITH_JINJA_NONE);

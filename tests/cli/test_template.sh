@@ -39,7 +39,7 @@ says "template, line 2: expected an expression"
 is "an error a line" "$(grep -c '^{"error": "template, line 2: ' "$T/out")" = 2
 printf '%s' '{% for i in range(90000) %}{% for k in range(90000) %}{% endfor %}{% endfor %}' >"$T/long.jinja"
 expect 0 sh -c "echo '{}' | '$PITH' template --file '$T/long.jinja' --json"
-prints '"error": "template, line 1: more than [0-9]+ (steps|bytes)"'
+prints '"error": "template, line 1: more than [0-9]+ (steps|bytes)'
 
 fails 1 "standard input, line 1: a conversation must be" sh -c "echo '[]' | '$PITH' template --file '$T/t.jinja' --json"
 fails 1 "standard input, line 1" sh -c "echo '{' | '$PITH' template --file '$T/t.jinja' --json"
