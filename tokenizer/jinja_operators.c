@@ -249,8 +249,13 @@ static double real_modulo(double x, double y) {
     return copysign(0, y);
 }
 
+/* The steps of Python's float_floor_div, whose roundings show. */
 static double real_floor_divide(double x, double y) {
-    double quotient = (x - real_modulo(x, y)) / y;
+    double remainder = fmod(x, y);
+    double quotient = (x - remainder) / y;
+    if (remainder != 0 && (y < 0) != (remainder < 0)) {
+        quotient -= 1;
+    }
     if (quotient == 0) {
         return copysign(0, x / y);
     }
