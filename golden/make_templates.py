@@ -69,7 +69,7 @@ TEMPLATES = [
     "{{ [1, 2, 3]|sum }}{{ [1, 5, 2]|max }}{{ ['b', 'A']|min }}{{ [1, [2]]|join('-') }}{{ 'abc'|list }}{{ 'abc'|reverse }}",
     "{{ '%s is %d and %.2f' % ('a', 3, 1.5) }}{{ '%5s|%-5s|%05d' % ('a', 'b', 42) }}{{ '%%' % () }}{{ '{} {x} {{}}'.format(1, x=2) }}",
     "{{ '%d' % 'a' }}",
-    "{{ '%-5s|' % missing }}{{ '%s' % none }}",
+    "{{ '%-5s|' % missing }}{{ '%s' % none }}{{ 'a' % missing }}",
     "{{ range(3)|list }}{{ range(5, 0, -2) }}{% for i in range(2) %}{{ i }}{% endfor %}",
     "{{ range(1000000) }}",
     "{{ strftime_now('%d %b %Y, %H:%M:%S, %A, %j, %-d %I%p') }}",
