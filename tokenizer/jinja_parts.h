@@ -271,6 +271,8 @@ bool pith_jinja_skip_name(pith_jinja_parser *p, const char *name, bool *found);
 bool pith_jinja_expect_op(pith_jinja_parser *p, char op);
 pith_jinja_node *pith_jinja_node_new(pith_jinja_parser *p, pith_jinja_type type);
 bool pith_jinja_node_name(pith_jinja_parser *p, pith_jinja_node *node);
+bool pith_jinja_parse_no_memory(pith_jinja_parser *p);
+bool pith_jinja_token_is(const pith_jinja_token *token, const char *name);
 bool pith_jinja_enter(pith_jinja_parser *p);
 void pith_jinja_leave(pith_jinja_parser *p);
 
