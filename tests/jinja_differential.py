@@ -271,7 +271,8 @@ class Maker:
 
 
 UNSUPPORTED = re.compile(r"not supported|unsupported|beyond (53|64) bits|no filter named|no test named|power that is no|"
-                         r"safe string|as a key|several attributes|not finite|fields with|a format wider|steps|comparing a")
+                         r"safe string|as a key|several attributes|not finite|fields with|a format wider|more than [0-9]+|comparing a|"
+                         r"slices of a")  # of a constant number: folded to Undefined at compile time
 # Python shows an address or a Python name.
 ADDRESS = re.compile(r"0x[0-9a-f]{8,}|<(bound|built-in|function|class|Macro|generator|method)|<jinja2|<LoopContext|Macro ")
 

@@ -332,3 +332,95 @@ static bool parse_body(parser *p, const char *const *ends, node **out) {
 bool pith_jinja_parse_template(parser *p, node **out) {
     return parse_body(p, NULL, out);
 }
+
+/* ---- Tuples and targets ---------------------------------------------------------------------- */
+
+static bool tuple_ends(const pith_jinja_parser *p, const char *end) {
+    return p->token.kind == PITH_TOKEN_CLOSE_BLOCK || p->token.kind == PITH_TOKEN_CLOSE_OUTPUT ||
+           pith_jinja_is_op(p, ')') || (end != NULL && pith_jinja_is_name(p, end));
+}
+
+bool pith_jinja_parse_tuple(pith_jinja_parser *p, bool conditional, bool parentheses,
+                            const char *end, pith_jinja_node **out) {
+    pith_jinja_node *tuple = pith_jinja_node_new(p, PITH_NODE_TUPLE);
+    if (tuple == NULL) {
+        return false;
+    }
+    bool comma = false;
+    for (pith_jinja_node **at = &tuple->a; !tuple_ends(p, end); at = &(*at)->next) {
+        if (!pith_jinja_parse_expression(p, conditional, at)) {
+            return false;
+        }
+        if (!pith_jinja_is_op(p, ',')) {
+            break;
+        }
+        comma = true;
+        if (!pith_jinja_advance(p)) {
+            return false;
+        }
+    }
+    if (!comma && tuple->a == NULL && !parentheses) {
+        return pith_jinja_parse_fail(p, "an expression");
+    }
+    *out = comma || tuple->a == NULL ? tuple : tuple->a;
+    return true;
+}
+
+static bool parse_one_target(pith_jinja_parser *p, bool spaces, pith_jinja_node **out) {
+    if (pith_jinja_is_op(p, '(')) {
+        bool ok = pith_jinja_enter(p) && pith_jinja_advance(p) &&
+                  pith_jinja_parse_target(p, spaces, out) && pith_jinja_expect_op(p, ')');
+        pith_jinja_leave(p);
+        return ok;
+    }
+    static const char *const constants[] = {"true", "True", "false", "False", "none", "None"};
+    for (size_t i = 0; i < 6; i++) {
+        if (pith_jinja_is_name(p, constants[i])) {
+            return pith_jinja_parse_fail(p, "a name to assign to");
+        }
+    }
+    pith_jinja_node *name = pith_jinja_node_new(p, PITH_NODE_NAME);
+    if (name == NULL || !pith_jinja_node_name(p, name)) {
+        return false;
+    }
+    *out = name;
+    if (!spaces || !pith_jinja_is_op(p, '.')) {
+        return true;
+    }
+    pith_jinja_node *attribute = pith_jinja_node_new(p, PITH_NODE_NSREF);
+    if (attribute == NULL || !pith_jinja_advance(p) || !pith_jinja_node_name(p, attribute)) {
+        return false;
+    }
+    attribute->a = name;
+    *out = attribute;
+    return true;
+}
+
+bool pith_jinja_parse_target(pith_jinja_parser *p, bool spaces, pith_jinja_node **out) {
+    pith_jinja_node *first = NULL;
+    if (!parse_one_target(p, spaces, &first)) {
+        return false;
+    }
+    *out = first;
+    if (!pith_jinja_is_op(p, ',')) {
+        return true;
+    }
+    pith_jinja_node *tuple = pith_jinja_node_new(p, PITH_NODE_TUPLE);
+    if (tuple == NULL) {
+        return false;
+    }
+    tuple->a = first;
+    *out = tuple;
+    for (pith_jinja_node **at = &first->next; pith_jinja_is_op(p, ','); at = &(*at)->next) {
+        if (!pith_jinja_advance(p)) {
+            return false;
+        }
+        if (pith_jinja_is_name(p, "in") || pith_jinja_is_op(p, ')') || pith_jinja_is_op(p, 'a')) {
+            break;
+        }
+        if (!parse_one_target(p, spaces, at)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -245,7 +245,7 @@ bool pith_jinja_percent(pith_jinja *j, pith_jinja_value text, pith_jinja_value v
     }
     size_t count = value.kind == PITH_JINJA_TUPLE ? value.as.list->n : 1;
     bool mapping = value.kind == PITH_JINJA_DICT || value.kind == PITH_JINJA_LIST ||
-                   value.kind == PITH_JINJA_RANGE;
+                   value.kind == PITH_JINJA_RANGE || value.kind == PITH_JINJA_UNDEFINED;
     if (given.next < count && !mapping && !given.named) {
         return pith_jinja_refuse(j, "not all values were used by the format");
     }

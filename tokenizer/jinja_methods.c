@@ -9,13 +9,13 @@
 typedef bool (*method_fn)(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                           pith_jinja_value *out);
 
-static bool need_text(pith_jinja *j, const pith_jinja_args *args, pith_jinja_value v) {
+bool pith_jinja_need_text(pith_jinja *j, const pith_jinja_args *args, pith_jinja_value v) {
     return v.kind == PITH_JINJA_STRING || pith_jinja_refuse(j, "%s: a string is needed, not %s",
                                                             args->what, pith_jinja_type_name(v));
 }
 
 /* Methods of str take no keywords but where bind is called with names. */
-static bool positional(pith_jinja *j, const pith_jinja_args *args, size_t low, size_t high) {
+bool pith_jinja_positional(pith_jinja *j, const pith_jinja_args *args, size_t low, size_t high) {
     if (args->n_named > 0 || args->n < low || args->n > high) {
         return pith_jinja_refuse(j, "%s takes %zu to %zu arguments", args->what, low, high);
     }
@@ -27,7 +27,8 @@ static bool positional(pith_jinja *j, const pith_jinja_args *args, size_t low, s
 static bool strip_with(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args, bool left,
                        bool right, pith_jinja_value *out) {
     pith_jinja_value chars = args->n > 0 ? args->items[0] : pith_jinja_of_kind(PITH_JINJA_NONE);
-    return positional(j, args, 0, 1) && pith_jinja_strip(j, &self, chars, left, right, out);
+    return pith_jinja_positional(j, args, 0, 1) &&
+           pith_jinja_strip(j, &self, chars, left, right, out);
 }
 
 static bool strip(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
@@ -47,33 +48,33 @@ static bool rstrip(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *
 
 static bool upper(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                   pith_jinja_value *out) {
-    return positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 'u', out);
+    return pith_jinja_positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 'u', out);
 }
 
 static bool lower(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                   pith_jinja_value *out) {
-    return positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 'l', out);
+    return pith_jinja_positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 'l', out);
 }
 
 static bool title(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                   pith_jinja_value *out) {
-    return positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 't', out);
+    return pith_jinja_positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 't', out);
 }
 
 static bool capitalize(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                        pith_jinja_value *out) {
-    return positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 'c', out);
+    return pith_jinja_positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 'c', out);
 }
 
 static bool swapcase(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                      pith_jinja_value *out) {
-    return positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 's', out);
+    return pith_jinja_positional(j, args, 0, 0) && pith_jinja_change_case(j, &self, 's', out);
 }
 
 static bool replace(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                     pith_jinja_value *out) {
     int64_t count = -1;
-    if (!positional(j, args, 2, 3) ||
+    if (!pith_jinja_positional(j, args, 2, 3) ||
         (args->n == 3 && !pith_jinja_as_int(args->items[2], &count))) {
         return j->status == PITH_OK && pith_jinja_refuse(j, "replace: the count is no integer");
     }
@@ -92,7 +93,7 @@ static bool affix_at(const pith_jinja_value *self, const pith_jinja_value *affix
 /* startswith and endswith: a string, or a tuple of strings. */
 static bool has_affix(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args, bool end,
                       pith_jinja_value *out) {
-    if (!positional(j, args, 1, 3)) {
+    if (!pith_jinja_positional(j, args, 1, 3)) {
         return false;
     }
     if (args->n > 1) {
@@ -107,7 +108,7 @@ static bool has_affix(pith_jinja *j, pith_jinja_value self, const pith_jinja_arg
     }
     *out = pith_jinja_bool(false);
     for (size_t i = 0; i < n; i++) {
-        if (!need_text(j, args, affixes[i])) {
+        if (!pith_jinja_need_text(j, args, affixes[i])) {
             return false;
         }
         out->as.truth = out->as.truth || affix_at(&self, &affixes[i], end);
@@ -127,7 +128,7 @@ static bool endswith(pith_jinja *j, pith_jinja_value self, const pith_jinja_args
 
 static bool remove_affix(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                          bool end, pith_jinja_value *out) {
-    if (!positional(j, args, 1, 1) || !need_text(j, args, args->items[0])) {
+    if (!pith_jinja_positional(j, args, 1, 1) || !pith_jinja_need_text(j, args, args->items[0])) {
         return false;
     }
     size_t n = args->items[0].as.text.size;
@@ -148,190 +149,17 @@ static bool removesuffix(pith_jinja *j, pith_jinja_value self, const pith_jinja_
     return remove_affix(j, self, args, true, out);
 }
 
-/* ---- Splitting ------------------------------------------------------------------------------- */
-
-/* At most `most` cuts (below 0: any number) at white space. */
-static bool split_spaces(pith_jinja *j, pith_jinja_value self, int64_t most,
-                         pith_jinja_list *list) {
-    const char *text = pith_jinja_bytes(&self);
-    size_t n = self.as.text.size;
-    size_t capacity = 0;
-    for (size_t at = 0;;) {
-        while (at < n && pith_jinja_is_space(pith_utf8_decode(text + at))) {
-            at += pith_utf8_length(text[at]);
-        }
-        if (at == n) {
-            return true;
-        }
-        size_t end = at;
-        if (most == 0) {
-            pith_jinja_value rest = pith_jinja_part(self, at, n - at);
-            return pith_jinja_strip(j, &rest, pith_jinja_of_kind(PITH_JINJA_NONE), false, true,
-                                    &rest) &&
-                   pith_jinja_push(j, list, &capacity, rest);
-        }
-        while (end < n && !pith_jinja_is_space(pith_utf8_decode(text + end))) {
-            end += pith_utf8_length(text[end]);
-        }
-        if (!pith_jinja_push(j, list, &capacity, pith_jinja_part(self, at, end - at))) {
-            return false;
-        }
-        most -= most > 0;
-        at = end;
-    }
-}
-
-static bool split_at(pith_jinja *j, pith_jinja_value self, pith_jinja_value cut, int64_t most,
-                     pith_jinja_list *list) {
-    const char *text = pith_jinja_bytes(&self);
-    size_t n = self.as.text.size;
-    size_t step = cut.as.text.size;
-    size_t capacity = 0;
-    size_t at = 0;
-    for (; most != 0; most -= most > 0) {
-        const char *hit = memmem(text + at, n - at, pith_jinja_bytes(&cut), step);
-        if (hit == NULL) {
-            break;
-        }
-        size_t found = (size_t)(hit - text);
-        if (!pith_jinja_push(j, list, &capacity, pith_jinja_part(self, at, found - at))) {
-            return false;
-        }
-        at = found + step;
-    }
-    return pith_jinja_push(j, list, &capacity, pith_jinja_part(self, at, n - at));
-}
-
-static bool find_last(const char *text, size_t n, const char *cut, size_t size, size_t *found) {
-    for (size_t at = n; at >= size; at--) {
-        if (memcmp(text + at - size, cut, size) == 0) {
-            *found = at - size;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* At most `most` cuts from the right. */
-static bool split_from_right(pith_jinja *j, pith_jinja_value self, pith_jinja_value cut,
-                             int64_t most, pith_jinja_list *list) {
-    size_t capacity = 0;
-    size_t end = self.as.text.size;
-    size_t found;
-    while (most != 0 && find_last(pith_jinja_bytes(&self), end, pith_jinja_bytes(&cut),
-                                  cut.as.text.size, &found)) {
-        size_t from = found + cut.as.text.size;
-        if (!pith_jinja_push(j, list, &capacity, pith_jinja_part(self, from, end - from))) {
-            return false;
-        }
-        end = found;
-        most -= most > 0;
-    }
-    if (!pith_jinja_push(j, list, &capacity, pith_jinja_part(self, 0, end))) {
-        return false;
-    }
-    for (size_t i = 0; i < list->n / 2; i++) {
-        pith_jinja_value swapped = list->items[i];
-        list->items[i] = list->items[list->n - 1 - i];
-        list->items[list->n - 1 - i] = swapped;
-    }
-    return true;
-}
-
-static bool split_with(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
-                       bool right, pith_jinja_value *out) {
-    static const char *const names[] = {"sep", "maxsplit"};
-    pith_jinja_value given[2];
-    int64_t most = -1;
-    if (!pith_jinja_bind(j, args, names, 2, given) ||
-        !pith_jinja_list_new(j, PITH_JINJA_LIST, 0, out) ||
-        !pith_jinja_spend(j, self.as.text.size / 16)) {
-        return false;
-    }
-    if (given[1].kind != PITH_JINJA_ABSENT && !pith_jinja_as_int(given[1], &most)) {
-        return pith_jinja_refuse(j, "split: maxsplit is no integer");
-    }
-    if (given[0].kind <= PITH_JINJA_NONE && given[0].kind != PITH_JINJA_UNDEFINED) {
-        if (right && most >= 0) {
-            return pith_jinja_fail(j, PITH_ERROR_UNSUPPORTED,
-                                   "rsplit at white space with a limit is not supported");
-        }
-        return split_spaces(j, self, most, out->as.list);
-    }
-    if (!need_text(j, args, given[0])) {
-        return false;
-    }
-    if (given[0].as.text.size == 0) {
-        return pith_jinja_refuse(j, "split: an empty separator");
-    }
-    return right ? split_from_right(j, self, given[0], most, out->as.list)
-                 : split_at(j, self, given[0], most, out->as.list);
-}
-
-static bool split(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
-                  pith_jinja_value *out) {
-    return split_with(j, self, args, false, out);
-}
-
-static bool rsplit(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
-                   pith_jinja_value *out) {
-    return split_with(j, self, args, true, out);
-}
-
-static bool splitlines(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
-                       pith_jinja_value *out) {
-    return positional(j, args, 0, 0) && pith_jinja_split_lines(j, &self, out);
-}
-
-static bool partition_with(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
-                           bool right, pith_jinja_value *out) {
-    if (!positional(j, args, 1, 1) || !need_text(j, args, args->items[0])) {
-        return false;
-    }
-    pith_jinja_value cut = args->items[0];
-    const char *text = pith_jinja_bytes(&self);
-    size_t n = self.as.text.size;
-    size_t size = cut.as.text.size;
-    size_t found = 0;
-    if (size == 0) {
-        return pith_jinja_refuse(j, "partition: an empty separator");
-    }
-    bool hit = find_last(text, n, pith_jinja_bytes(&cut), size, &found);
-    if (hit && !right) {
-        found = (size_t)((const char *)memmem(text, n, pith_jinja_bytes(&cut), size) - text);
-    }
-    if (!pith_jinja_list_new(j, PITH_JINJA_TUPLE, 3, out)) {
-        return false;
-    }
-    pith_jinja_value empty = pith_jinja_part(self, 0, 0);
-    pith_jinja_value *parts = out->as.list->items;
-    parts[0] = hit ? pith_jinja_part(self, 0, found) : right ? empty : self;
-    parts[1] = hit ? cut : empty;
-    parts[2] = hit ? pith_jinja_part(self, found + size, n - found - size) : right ? self : empty;
-    return pith_jinja_spend(j, n / 8);
-}
-
-static bool partition(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
-                      pith_jinja_value *out) {
-    return partition_with(j, self, args, false, out);
-}
-
-static bool rpartition(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
-                       pith_jinja_value *out) {
-    return partition_with(j, self, args, true, out);
-}
-
 static bool join(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                  pith_jinja_value *out) {
     pith_jinja_value *items;
     size_t n;
     pith_jinja_buffer *b = pith_jinja_buffer_new(j, 64);
-    if (!positional(j, args, 1, 1) || b == NULL ||
+    if (!pith_jinja_positional(j, args, 1, 1) || b == NULL ||
         !pith_jinja_iterate(j, args->items[0], &items, &n)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        if (!need_text(j, args, items[i]) || !pith_jinja_spend(j, 1) ||
+        if (!pith_jinja_need_text(j, args, items[i]) || !pith_jinja_spend(j, 1) ||
             (i > 0 && !pith_jinja_append_value(j, b, &self)) ||
             !pith_jinja_append_value(j, b, &items[i])) {
             return false;
@@ -350,14 +178,14 @@ static size_t chars_before(pith_jinja_value v, size_t at) {
 
 static bool find_with(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args, bool right,
                       pith_jinja_value *out) {
-    if (!positional(j, args, 1, 1) || !need_text(j, args, args->items[0])) {
+    if (!pith_jinja_positional(j, args, 1, 1) || !pith_jinja_need_text(j, args, args->items[0])) {
         return false;
     }
     const pith_jinja_value *what = &args->items[0];
     const char *text = pith_jinja_bytes(&self);
     size_t found = 0;
-    bool hit =
-        find_last(text, self.as.text.size, pith_jinja_bytes(what), what->as.text.size, &found);
+    bool hit = pith_jinja_find_last(text, self.as.text.size, pith_jinja_bytes(what),
+                                    what->as.text.size, &found);
     if (hit && !right) {
         const char *first =
             what->as.text.size > 0
@@ -387,7 +215,7 @@ static bool text_index(pith_jinja *j, pith_jinja_value self, const pith_jinja_ar
 
 static bool text_count(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                        pith_jinja_value *out) {
-    if (!positional(j, args, 1, 1) || !need_text(j, args, args->items[0])) {
+    if (!pith_jinja_positional(j, args, 1, 1) || !pith_jinja_need_text(j, args, args->items[0])) {
         return false;
     }
     const pith_jinja_value *what = &args->items[0];
@@ -422,7 +250,7 @@ static bool ask_all(pith_jinja *j, pith_jinja_value self, const pith_jinja_args 
         all = passes(utf8proc_category((utf8proc_int32_t)code), code);
     }
     *out = pith_jinja_bool(all);
-    return positional(j, args, 0, 0) && pith_jinja_spend(j, self.as.text.size / 8);
+    return pith_jinja_positional(j, args, 0, 0) && pith_jinja_spend(j, self.as.text.size / 8);
 }
 
 static bool passes_digit(utf8proc_category_t c, uint32_t code) {
@@ -475,7 +303,7 @@ static bool ask_case(pith_jinja *j, pith_jinja_value self, const pith_jinja_args
         wrong |= c == other || c == UTF8PROC_CATEGORY_LT;
     }
     *out = pith_jinja_bool(any && !wrong);
-    return positional(j, args, 0, 0) && pith_jinja_spend(j, self.as.text.size / 8);
+    return pith_jinja_positional(j, args, 0, 0) && pith_jinja_spend(j, self.as.text.size / 8);
 }
 
 static bool isupper_of(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
@@ -493,7 +321,7 @@ static bool islower_of(pith_jinja *j, pith_jinja_value self, const pith_jinja_ar
 static bool dict_get(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                      pith_jinja_value *out) {
     pith_jinja_value *found;
-    if (!positional(j, args, 1, 2) ||
+    if (!pith_jinja_positional(j, args, 1, 2) ||
         !pith_jinja_dict_find(j, self.as.dict, args->items[0], &found)) {
         return false;
     }
@@ -507,7 +335,8 @@ static bool dict_get(pith_jinja *j, pith_jinja_value self, const pith_jinja_args
 static bool dict_view(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                       pith_jinja_value *out) {
     const pith_jinja_dict *d = self.as.dict;
-    if (!positional(j, args, 0, 0) || !pith_jinja_list_new(j, PITH_JINJA_VIEW, d->n, out)) {
+    if (!pith_jinja_positional(j, args, 0, 0) ||
+        !pith_jinja_list_new(j, PITH_JINJA_VIEW, d->n, out)) {
         return false;
     }
     char what = args->what[0];
@@ -530,13 +359,13 @@ static bool dict_view(pith_jinja *j, pith_jinja_value self, const pith_jinja_arg
 static bool copy(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                  pith_jinja_value *out) {
     *out = self; /* nothing can change either */
-    return positional(j, args, 0, 0);
+    return pith_jinja_positional(j, args, 0, 0);
 }
 
 static bool list_search(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
                         bool index, pith_jinja_value *out) {
     int64_t n = 0;
-    if (!positional(j, args, 1, 1)) {
+    if (!pith_jinja_positional(j, args, 1, 1)) {
         return false;
     }
     for (size_t i = 0; i < self.as.list->n; i++) {
@@ -621,11 +450,11 @@ static const struct method {
     {"endswith", OF_TEXT, endswith},
     {"removeprefix", OF_TEXT, removeprefix},
     {"removesuffix", OF_TEXT, removesuffix},
-    {"split", OF_TEXT, split},
-    {"rsplit", OF_TEXT, rsplit},
-    {"splitlines", OF_TEXT, splitlines},
-    {"partition", OF_TEXT, partition},
-    {"rpartition", OF_TEXT, rpartition},
+    {"split", OF_TEXT, pith_jinja_method_split},
+    {"rsplit", OF_TEXT, pith_jinja_method_rsplit},
+    {"splitlines", OF_TEXT, pith_jinja_method_splitlines},
+    {"partition", OF_TEXT, pith_jinja_method_partition},
+    {"rpartition", OF_TEXT, pith_jinja_method_rpartition},
     {"join", OF_TEXT, join},
     {"find", OF_TEXT, find},
     {"rfind", OF_TEXT, rfind},

@@ -249,8 +249,13 @@ static double real_modulo(double x, double y) {
     return copysign(0, y);
 }
 
+/* The steps of Python's float_floor_div, whose roundings show. */
 static double real_floor_divide(double x, double y) {
-    double quotient = (x - real_modulo(x, y)) / y;
+    double remainder = fmod(x, y);
+    double quotient = (x - remainder) / y;
+    if (remainder != 0 && (y < 0) != (remainder < 0)) {
+        quotient -= 1;
+    }
     if (quotient == 0) {
         return copysign(0, x / y);
     }
@@ -390,6 +395,9 @@ bool pith_jinja_binary(pith_jinja *j, char op, pith_jinja_value a, pith_jinja_va
     if (op == '~') {
         return tilde(j, a, b, out);
     }
+    if (op == '%' && a.kind == PITH_JINJA_STRING) { /* of an undefined value too: "" */
+        return pith_jinja_percent(j, a, b, out);
+    }
     int64_t x;
     int64_t y;
     bool left = pith_jinja_as_int(a, &x);
@@ -405,9 +413,6 @@ bool pith_jinja_binary(pith_jinja *j, char op, pith_jinja_value a, pith_jinja_va
                                 : reals(j, op, pith_jinja_as_real(a), pith_jinja_as_real(b), out);
         out->origin = origin;
         return ok;
-    }
-    if (op == '%' && a.kind == PITH_JINJA_STRING) {
-        return pith_jinja_percent(j, a, b, out);
     }
     bool list = a.kind == PITH_JINJA_LIST || a.kind == PITH_JINJA_TUPLE;
     if (op == '+' && a.kind == b.kind && (list || a.kind == PITH_JINJA_STRING)) {

@@ -1,148 +1,7 @@
 /* Jinja's expressions, by recursive descent in the order of its own grammar. */
 #include "tokenizer/jinja_parts.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* ---- Tokens and nodes ------------------------------------------------------------------------ */
-
-bool pith_jinja_advance(pith_jinja_parser *p) {
-    p->token = p->ahead;
-    return p->token.kind == PITH_TOKEN_END || pith_jinja_lex(&p->lexer, &p->ahead);
-}
-
-bool pith_jinja_parse_begin(pith_jinja_parser *p) {
-    return pith_jinja_lex(&p->lexer, &p->ahead) && pith_jinja_advance(p);
-}
-
-static void describe(const pith_jinja_token *token, char *out, size_t size) {
-    static const char *const kinds[] = {"the end of the template",
-                                        "text",
-                                        "'{{'",
-                                        "'}}'",
-                                        "'{%'",
-                                        "'%}'",
-                                        NULL,
-                                        "a string",
-                                        "a number",
-                                        "a number",
-                                        NULL};
-    static const char *const pairs[] = {"F//", "P**", "===", "a=", "!!=", "l<=", "g>="};
-    if (token->kind == PITH_TOKEN_NAME) {
-        snprintf(out, size, "'%.*s'", (int)(token->n < 40 ? token->n : 40), token->text);
-        return;
-    }
-    if (token->kind != PITH_TOKEN_OPERATOR) {
-        snprintf(out, size, "%s", kinds[token->kind]);
-        return;
-    }
-    snprintf(out, size, "'%c'", token->op);
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        if (pairs[i][0] == token->op) {
-            snprintf(out, size, "'%s'", pairs[i] + 1);
-        }
-    }
-}
-
-bool pith_jinja_parse_fail(pith_jinja_parser *p, const char *expected) {
-    char found[64];
-    describe(&p->token, found, sizeof found);
-    return pith_jinja_lex_fail(&p->lexer, PITH_ERROR_FORMAT, p->token.line, "expected %s, not %s",
-                               expected, found);
-}
-
-bool pith_jinja_is_op(const pith_jinja_parser *p, char op) {
-    return p->token.kind == PITH_TOKEN_OPERATOR && p->token.op == op;
-}
-
-static bool token_is(const pith_jinja_token *token, const char *name) {
-    return token->kind == PITH_TOKEN_NAME && token->n == strlen(name) &&
-           memcmp(token->text, name, token->n) == 0;
-}
-
-bool pith_jinja_is_name(const pith_jinja_parser *p, const char *name) {
-    return token_is(&p->token, name);
-}
-
-bool pith_jinja_skip_op(pith_jinja_parser *p, char op, bool *found) {
-    *found = pith_jinja_is_op(p, op);
-    return !*found || pith_jinja_advance(p);
-}
-
-bool pith_jinja_skip_name(pith_jinja_parser *p, const char *name, bool *found) {
-    *found = pith_jinja_is_name(p, name);
-    return !*found || pith_jinja_advance(p);
-}
-
-bool pith_jinja_expect_op(pith_jinja_parser *p, char op) {
-    if (pith_jinja_is_op(p, op)) {
-        return pith_jinja_advance(p);
-    }
-    char expected[4] = {'\'', op == 'a' ? '=' : op, '\'', '\0'};
-    return pith_jinja_parse_fail(p, expected);
-}
-
-static bool no_memory(pith_jinja_parser *p) {
-    return pith_jinja_lex_fail(&p->lexer, PITH_ERROR_MEMORY, p->token.line,
-                               "no memory for the template");
-}
-
-pith_jinja_node *pith_jinja_node_new(pith_jinja_parser *p, pith_jinja_type type) {
-    pith_jinja_node *node = pith_jinja_take(p->arena, 1, sizeof *node);
-    if (node == NULL) {
-        no_memory(p);
-        return NULL;
-    }
-    node->type = (uint8_t)type;
-    node->line = p->token.line;
-    return node;
-}
-
-/* Gives a node the current token's name, and its symbol; moves on. */
-bool pith_jinja_node_name(pith_jinja_parser *p, pith_jinja_node *node) {
-    if (p->token.kind != PITH_TOKEN_NAME) {
-        return pith_jinja_parse_fail(p, "a name");
-    }
-    size_t n = p->token.n;
-    for (node->symbol = 0; node->symbol < p->n_names; node->symbol++) {
-        const char *name = p->names[node->symbol];
-        if (strlen(name) == n && memcmp(name, p->token.text, n) == 0) {
-            break;
-        }
-    }
-    if (node->symbol == p->n_names) {
-        if (p->n_names == p->name_capacity) {
-            size_t capacity = p->name_capacity * 2 + 32;
-            const char **names = pith_jinja_take(p->arena, capacity, sizeof *names);
-            if (names == NULL) {
-                return no_memory(p);
-            }
-            memcpy(names, p->names, p->n_names * sizeof *names);
-            p->names = names;
-            p->name_capacity = capacity;
-        }
-        char *copy = pith_jinja_take(p->arena, n + 1, 1);
-        if (copy == NULL) {
-            return no_memory(p);
-        }
-        memcpy(copy, p->token.text, n);
-        p->names[p->n_names++] = copy;
-    }
-    node->name = p->names[node->symbol];
-    node->n_name = n;
-    return pith_jinja_advance(p);
-}
-
-bool pith_jinja_enter(pith_jinja_parser *p) {
-    return ++p->depth <= PITH_JINJA_MAX_NESTING ||
-           pith_jinja_lex_fail(&p->lexer, PITH_ERROR_FORMAT, p->token.line,
-                               "more than %d expressions or blocks inside each other",
-                               PITH_JINJA_MAX_NESTING);
-}
-
-void pith_jinja_leave(pith_jinja_parser *p) {
-    p->depth--;
-}
 
 /* ---- Primaries ------------------------------------------------------------------------------- */
 
@@ -150,7 +9,7 @@ static bool text_value(pith_jinja_parser *p, const char *text, size_t n, pith_ji
     pith_jinja_buffer *b = pith_jinja_take(p->arena, 1, sizeof *b);
     pith_jinja_run *run = pith_jinja_take(p->arena, 1, sizeof *run);
     if (b == NULL || run == NULL) {
-        return no_memory(p);
+        return pith_jinja_parse_no_memory(p);
     }
     *run = (pith_jinja_run){.end = (uint32_t)n, .origin = PITH_ORIGIN_TEMPLATE};
     /* Never written: `grows` is false. */
@@ -179,7 +38,7 @@ static bool parse_string(pith_jinja_parser *p, pith_jinja_node *node) {
         }
         char *joined = pith_jinja_take(p->arena, n + p->token.n, 1);
         if (joined == NULL) {
-            return no_memory(p);
+            return pith_jinja_parse_no_memory(p);
         }
         memcpy(joined, text, n);
         memcpy(joined + n, p->token.text, p->token.n);
@@ -560,7 +419,7 @@ static char comparison(const pith_jinja_parser *p) {
     if (pith_jinja_is_name(p, "in")) {
         return 'i';
     }
-    return pith_jinja_is_name(p, "not") && token_is(&p->ahead, "in") ? 'n' : '\0';
+    return pith_jinja_is_name(p, "not") && pith_jinja_token_is(&p->ahead, "in") ? 'n' : '\0';
 }
 
 static bool parse_compare(pith_jinja_parser *p, pith_jinja_node **out) {
@@ -663,96 +522,4 @@ bool pith_jinja_parse_expression(pith_jinja_parser *p, bool conditional, pith_ji
     bool ok = pith_jinja_enter(p) && (conditional ? parse_conditional(p, out) : parse_or(p, out));
     pith_jinja_leave(p);
     return ok;
-}
-
-/* ---- Tuples and targets ---------------------------------------------------------------------- */
-
-static bool tuple_ends(const pith_jinja_parser *p, const char *end) {
-    return p->token.kind == PITH_TOKEN_CLOSE_BLOCK || p->token.kind == PITH_TOKEN_CLOSE_OUTPUT ||
-           pith_jinja_is_op(p, ')') || (end != NULL && pith_jinja_is_name(p, end));
-}
-
-bool pith_jinja_parse_tuple(pith_jinja_parser *p, bool conditional, bool parentheses,
-                            const char *end, pith_jinja_node **out) {
-    pith_jinja_node *tuple = pith_jinja_node_new(p, PITH_NODE_TUPLE);
-    if (tuple == NULL) {
-        return false;
-    }
-    bool comma = false;
-    for (pith_jinja_node **at = &tuple->a; !tuple_ends(p, end); at = &(*at)->next) {
-        if (!pith_jinja_parse_expression(p, conditional, at)) {
-            return false;
-        }
-        if (!pith_jinja_is_op(p, ',')) {
-            break;
-        }
-        comma = true;
-        if (!pith_jinja_advance(p)) {
-            return false;
-        }
-    }
-    if (!comma && tuple->a == NULL && !parentheses) {
-        return pith_jinja_parse_fail(p, "an expression");
-    }
-    *out = comma || tuple->a == NULL ? tuple : tuple->a;
-    return true;
-}
-
-static bool parse_one_target(pith_jinja_parser *p, bool spaces, pith_jinja_node **out) {
-    if (pith_jinja_is_op(p, '(')) {
-        bool ok = pith_jinja_enter(p) && pith_jinja_advance(p) &&
-                  pith_jinja_parse_target(p, spaces, out) && pith_jinja_expect_op(p, ')');
-        pith_jinja_leave(p);
-        return ok;
-    }
-    static const char *const constants[] = {"true", "True", "false", "False", "none", "None"};
-    for (size_t i = 0; i < 6; i++) {
-        if (pith_jinja_is_name(p, constants[i])) {
-            return pith_jinja_parse_fail(p, "a name to assign to");
-        }
-    }
-    pith_jinja_node *name = pith_jinja_node_new(p, PITH_NODE_NAME);
-    if (name == NULL || !pith_jinja_node_name(p, name)) {
-        return false;
-    }
-    *out = name;
-    if (!spaces || !pith_jinja_is_op(p, '.')) {
-        return true;
-    }
-    pith_jinja_node *attribute = pith_jinja_node_new(p, PITH_NODE_NSREF);
-    if (attribute == NULL || !pith_jinja_advance(p) || !pith_jinja_node_name(p, attribute)) {
-        return false;
-    }
-    attribute->a = name;
-    *out = attribute;
-    return true;
-}
-
-bool pith_jinja_parse_target(pith_jinja_parser *p, bool spaces, pith_jinja_node **out) {
-    pith_jinja_node *first = NULL;
-    if (!parse_one_target(p, spaces, &first)) {
-        return false;
-    }
-    *out = first;
-    if (!pith_jinja_is_op(p, ',')) {
-        return true;
-    }
-    pith_jinja_node *tuple = pith_jinja_node_new(p, PITH_NODE_TUPLE);
-    if (tuple == NULL) {
-        return false;
-    }
-    tuple->a = first;
-    *out = tuple;
-    for (pith_jinja_node **at = &first->next; pith_jinja_is_op(p, ','); at = &(*at)->next) {
-        if (!pith_jinja_advance(p)) {
-            return false;
-        }
-        if (pith_jinja_is_name(p, "in") || pith_jinja_is_op(p, ')') || pith_jinja_is_op(p, 'a')) {
-            break;
-        }
-        if (!parse_one_target(p, spaces, at)) {
-            return false;
-        }
-    }
-    return true;
 }

@@ -271,6 +271,8 @@ bool pith_jinja_skip_name(pith_jinja_parser *p, const char *name, bool *found);
 bool pith_jinja_expect_op(pith_jinja_parser *p, char op);
 pith_jinja_node *pith_jinja_node_new(pith_jinja_parser *p, pith_jinja_type type);
 bool pith_jinja_node_name(pith_jinja_parser *p, pith_jinja_node *node);
+bool pith_jinja_parse_no_memory(pith_jinja_parser *p);
+bool pith_jinja_token_is(const pith_jinja_token *token, const char *name);
 bool pith_jinja_enter(pith_jinja_parser *p);
 void pith_jinja_leave(pith_jinja_parser *p);
 
@@ -472,6 +474,20 @@ bool pith_jinja_find_method(pith_jinja_value self, const char *name, size_t n, c
                             bool *unsupported);
 bool pith_jinja_call_method(pith_jinja *j, const pith_jinja_method *method,
                             const pith_jinja_args *args, pith_jinja_value *out);
+/* What the files of methods share: checks of arguments, and the last place of `cut` in a text. */
+bool pith_jinja_need_text(pith_jinja *j, const pith_jinja_args *args, pith_jinja_value v);
+bool pith_jinja_positional(pith_jinja *j, const pith_jinja_args *args, size_t low, size_t high);
+bool pith_jinja_find_last(const char *text, size_t n, const char *cut, size_t size, size_t *found);
+bool pith_jinja_method_split(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
+                             pith_jinja_value *out);
+bool pith_jinja_method_rsplit(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
+                              pith_jinja_value *out);
+bool pith_jinja_method_splitlines(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
+                                  pith_jinja_value *out);
+bool pith_jinja_method_partition(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
+                                 pith_jinja_value *out);
+bool pith_jinja_method_rpartition(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *args,
+                                  pith_jinja_value *out);
 /* str.strip and its siblings: bytes [*start, *end) of v without those of `chars` (absent or none:
  * white space). */
 bool pith_jinja_strip(pith_jinja *j, const pith_jinja_value *v, pith_jinja_value chars, bool left,

@@ -62,6 +62,9 @@ static bool ignore_case(pith_jinja *j, pith_jinja_value *v) {
 
 static bool start_generator(pith_jinja *j, pith_jinja_value v, pith_jinja_value **items, size_t *n,
                             pith_jinja_value *out) {
+    if (!pith_jinja_truth(v)) { /* nothing to iterate, even where Python could not */
+        v = pith_jinja_of_kind(PITH_JINJA_UNDEFINED);
+    }
     return pith_jinja_list_new(j, PITH_JINJA_GENERATOR, 0, out) &&
            pith_jinja_iterate(j, v, items, n);
 }
@@ -125,8 +128,10 @@ static bool select_items(pith_jinja *j, pith_jinja_value v, const pith_jinja_arg
         memcpy(name, pith_jinja_bytes(&args->items[at]), size < sizeof name ? size : 0);
     }
     pith_jinja_args rest = *args;
-    rest.items += tested ? at + 1 : 0;
-    rest.n -= tested ? at + 1 : rest.n;
+    if (tested) { /* without arguments there is no array to move in */
+        rest.items += at + 1;
+        rest.n -= at + 1;
+    }
     for (size_t i = 0; i < n; i++) {
         pith_jinja_value asked = items[i];
         pith_jinja_value none = pith_jinja_of_kind(PITH_JINJA_NONE);
@@ -392,8 +397,9 @@ static bool filter_unique(pith_jinja *j, pith_jinja_value v, const pith_jinja_ar
     pith_jinja_value seen;
     size_t n;
     size_t capacity = 0;
-    if (!pith_jinja_bind(j, args, names, 2, bound) || !start_generator(j, v, &items, &n, out) ||
-        !pith_jinja_dict_new(j, &seen)) {
+    if (!pith_jinja_bind(j, args, names, 2, bound) ||
+        !pith_jinja_list_new(j, PITH_JINJA_GENERATOR, 0, out) ||
+        !pith_jinja_iterate(j, v, &items, &n) || !pith_jinja_dict_new(j, &seen)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {

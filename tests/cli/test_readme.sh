@@ -30,8 +30,10 @@ def tokenizer(t):
     for token in t["added_tokens"]:
         token["content"] = {762: "<|im_start|>", 765: "<|im_end|>"}.get(token["id"], token["content"])
 change("tokenizer.json", tokenizer)
-change("tokenizer_config.json", lambda c: c.update(bos_token=None, eos_token="<|im_end|>"))
+change("tokenizer_config.json", lambda c: c.update(
+    bos_token=None, eos_token="<|im_end|>", chat_template="{{ messages[0].content }}"))
 END
+echo '{"messages": [{"role": "user", "content": "Hi"}]}' >"$DOCS/conversations.jsonl"
 "$PITH" convert "$DOCS/chatml" "$DOCS/qwen2.pith" --type int8
 "$PITH" convert golden/llama3 "$DOCS/llama3.pith" --type int8
 python3 tests/cli/make_model.py "$SOURCE" "$DOCS/infill" 2 128 256 ▁\<{PRE,MID,SUF,EOT}\>

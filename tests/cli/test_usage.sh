@@ -6,7 +6,7 @@ silent
 expect 0 "$PITH" help
 prints 'tokenize'
 expect 0 "$PITH" --help
-for command in convert importance inspect run chat tokenize detokenize logits eval bench; do
+for command in convert importance inspect run chat tokenize detokenize template logits eval bench; do
     expect 0 "$PITH" help "$command"
     prints "^Usage: pith $command"
     cp "$T/out" "$T/help"
