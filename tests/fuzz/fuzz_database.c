@@ -389,6 +389,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static char path[1024];
     if (path[0] == '\0') {
         snprintf(path, sizeof path, "%s", test_path("fuzz.db"));
+        fuzz_sqlite_init();
         open_nothing();
     }
     trouble t = (trouble)(fuzz_hash(data, size) >> 40 & NONE); /* most often none */
