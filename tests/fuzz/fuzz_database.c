@@ -338,11 +338,13 @@ static void make_collections(pith_store *store, const test_allocator *memory) {
     fuzz_require(pith_store_collection_use(store, &wanted, true, &made, &error) != PITH_OK);
 }
 
-static void use(const char *path, bool read_only, trouble t, const test_allocator *memory) {
+static void use(const char *path, bool read_only, trouble t, const uint8_t *data, size_t size,
+                const test_allocator *memory) {
     pith_store *store = NULL;
     pith_error error = {0};
     pith_store_options options = {.read_only = read_only,
                                   .busy_milliseconds = -1,
+                                  .map = size % 2 != 0,
                                   .allocator = &memory->allocator};
     pith_status status = pith_store_open(&store, path, &options, &error);
     if (status != PITH_OK) {
@@ -350,7 +352,9 @@ static void use(const char *path, bool read_only, trouble t, const test_allocato
         return;
     }
     list l = {.n = 0};
-    if (t == SLOW) {
+    if (t == NO_SQLITE_MEMORY && !read_only) { /* of a reader when it opens */
+        fuzz_sqlite_arm(data, size);
+    } else if (t == SLOW) {
         sqlite3_progress_handler(store->db, 20, give_up, NULL);
     } else if (t == FULL) {
         sqlite3_exec(store->db, "PRAGMA max_page_count=1", NULL, NULL, NULL);
@@ -385,6 +389,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static char path[1024];
     if (path[0] == '\0') {
         snprintf(path, sizeof path, "%s", test_path("fuzz.db"));
+        fuzz_sqlite_init();
         open_nothing();
     }
     trouble t = (trouble)(fuzz_hash(data, size) >> 40 & NONE); /* most often none */
@@ -397,8 +402,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (t == NO_SQLITE_MEMORY) {
         fuzz_sqlite_arm(data, size);
     }
-    use(path, true, t, &memory);
-    use(path, false, t, &memory);
+    use(path, true, t, data, size, &memory);
+    fuzz_sqlite_disarm();
+    use(path, false, t, data, size, &memory);
     fuzz_sqlite_disarm();
     remove_database(path);
     fuzz_require(memory.n_live == 0);

@@ -21,6 +21,20 @@ static void keep_scratch(const pith_model *model) {
     pith_session_free(session);
 }
 
+/* Calls that are refused whatever stands in a file. */
+static void refuse(const pith_model *model) {
+    pith_session *session = NULL;
+    fuzz_require(pith_session_load(NULL, model, "x", NULL, NULL) == PITH_ERROR_ARGUMENT);
+    fuzz_require(pith_session_load(&session, NULL, "x", NULL, NULL) == PITH_ERROR_ARGUMENT);
+    fuzz_require(pith_session_load(&session, model, NULL, NULL, NULL) == PITH_ERROR_ARGUMENT);
+    fuzz_require(pith_session_load(&session, model, "/proc/no/such", NULL, NULL) != PITH_OK);
+    fuzz_require(pith_session_new(&session, model, NULL, NULL) == PITH_OK);
+    fuzz_require(pith_session_save(session, test_path("none"), NULL) == PITH_ERROR_ARGUMENT);
+    fuzz_require(pith_session_save(session, NULL, NULL) == PITH_ERROR_ARGUMENT);
+    fuzz_require(pith_session_save(NULL, "x", NULL) == PITH_ERROR_ARGUMENT);
+    pith_session_free(session);
+}
+
 static pith_model *open_model(void) {
     const char *path = test_path("fuzz.pith");
     test_write_tiny_model(path, PITH_TYPE_INT8, 1);
@@ -35,16 +49,18 @@ static pith_model *open_model(void) {
         abort();
     }
     keep_scratch(model);
+    refuse(model);
     return model;
 }
 
-static void use(pith_session *session) {
+static void use(pith_session *session, const uint8_t *data, size_t size) {
     const int32_t token = 9;
     size_t n = pith_session_length(session);
     fuzz_require(n > 0 && n <= pith_session_context(session));
     pith_status status = pith_session_eval(session, &token, 1, NULL);
     fuzz_require(status == PITH_OK || status == PITH_ERROR_CONTEXT ||
                  status == PITH_ERROR_NUMERIC || fuzz_allocation_failed(&memory));
+    fuzz_allocator_arm(&memory, data, size);
     fuzz_require(pith_session_save(session, test_path("fuzz.session"), NULL) == PITH_OK ||
                  fuzz_allocation_failed(&memory));
 }
@@ -73,9 +89,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pith_session_options options = {.n_context = hash >> 40 & 7 ? MOST_CONTEXT : 2,
                                     .n_batch = N_BATCH,
                                     .kv_type = hash >> 43 & 7 ? PITH_KV_AUTO : PITH_KV_F32};
+    bool as_is = (hash >> 46 & 7) == 0; /* the context of the model */
     pith_session *session = NULL;
-    if (pith_session_load(&session, model, file.path, &options, NULL) == PITH_OK) {
-        use(session);
+    if (pith_session_load(&session, model, file.path, as_is ? NULL : &options, NULL) == PITH_OK) {
+        use(session, data, size);
     }
     pith_session_free(session);
     fuzz_require(memory.n_live == n_live);

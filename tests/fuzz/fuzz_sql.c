@@ -32,6 +32,7 @@ static void call(sqlite3 *db, const char *sql, const uint8_t *a, size_t n_a, con
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static sqlite3 *db;
     if (db == NULL) {
+        fuzz_sqlite_init();
         fuzz_require(sqlite3_open(":memory:", &db) == SQLITE_OK &&
                      pith_functions_register(db) == SQLITE_OK);
     }

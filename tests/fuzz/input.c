@@ -78,14 +78,38 @@ bool fuzz_allocation_failed(const test_allocator *t) {
     return t->fail_at != 0 && atomic_load(&t->n_calls) >= t->fail_at;
 }
 
+static sqlite3_mem_methods sqlite_memory;
+static size_t sqlite_calls_left; /* before one fails; 0: none will */
+
+static bool sqlite_fails(void) {
+    return sqlite_calls_left > 0 && --sqlite_calls_left == 0;
+}
+
+static void *allocate(int size) {
+    return sqlite_fails() ? NULL : sqlite_memory.xMalloc(size);
+}
+
+static void *reallocate(void *block, int size) {
+    return sqlite_fails() ? NULL : sqlite_memory.xRealloc(block, size);
+}
+
+void fuzz_sqlite_init(void) {
+    fuzz_require(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_memory) == SQLITE_OK);
+    sqlite3_mem_methods methods = sqlite_memory;
+    methods.xMalloc = allocate;
+    methods.xRealloc = reallocate;
+    fuzz_require(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK &&
+                 sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK);
+}
+
 void fuzz_sqlite_arm(const uint8_t *data, size_t size) {
     uint64_t hash = fuzz_hash(data, size);
-    size_t more = (size_t)(hash >> 24) % ((size_t)1 << (6 + (hash >> 50) % 14));
-    sqlite3_hard_heap_limit64(sqlite3_memory_used() + (sqlite3_int64)more + 1);
+    size_t among = (size_t)8 << (hash >> 50) % 10;
+    sqlite_calls_left = 1 + (size_t)(hash >> 24 & 0xffffff) % among;
 }
 
 void fuzz_sqlite_disarm(void) {
-    sqlite3_hard_heap_limit64(0);
+    sqlite_calls_left = 0;
 }
 
 void fuzz_tokenizer_rebuild(test_tokenizer *t, const test_allocator *memory) {

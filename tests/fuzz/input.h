@@ -43,8 +43,12 @@ void fuzz_allocator_arm(test_allocator *t, const uint8_t *data, size_t size);
 /* True when an allocation has failed. */
 bool fuzz_allocation_failed(const test_allocator *t);
 
-/* Limits SQLite's memory, which is the process's, to a little more than is in use, by a hash of the
- * input; fuzz_sqlite_disarm takes the limit away. */
+/* Puts an allocator that can fail under SQLite, and takes its lookaside memory away, which would
+ * hide it. Called once, before SQLite is used. */
+void fuzz_sqlite_init(void);
+
+/* Makes one of SQLite's next allocations fail, by a hash of the input; fuzz_sqlite_disarm ends
+ * that. */
 void fuzz_sqlite_arm(const uint8_t *data, size_t size);
 void fuzz_sqlite_disarm(void);
 
