@@ -204,8 +204,8 @@ PITH_API void pith_model_get_info(const pith_model *model, pith_model_info *out)
 enum {
     PITH_TOKENIZE_BOS = 1,     /* put the beginning-of-sequence token first, if the model has one */
     PITH_TOKENIZE_SPECIAL = 2, /* read special tokens written in the text ("</s>") as such */
-    PITH_TOKENIZE_AUTO = 4    /* put around the text what the tokenizer does: its BOS in front
-                                  (Llama), its EOS behind, or nothing (Qwen2); what a prompt needs */
+    PITH_TOKENIZE_AUTO = 4     /* put around the text what the tokenizer does: its BOS in front
+                                   (Llama), its EOS behind, or nothing (Qwen2); what a prompt needs */
 };
 
 /* Encodes `text` [n_bytes]. For an encoder the flags do not matter: [CLS] and [SEP] are always put
