@@ -22,6 +22,8 @@ static const struct {
                                "fetch it with 'git lfs pull', or download the file"},
     [PITH_FILE_HTML] = {"an HTML page, not the file itself",
                         "the download failed, or the repository asks for a login"},
+    [PITH_FILE_LINK] = {"a symbolic link that became a text",
+                        "put the file that it names in its place"},
     [PITH_FILE_TEXT] = {"a text, not the file itself",
                         "the download failed, or the repository asks for a login"},
     [PITH_FILE_JSON] = {"a JSON text", NULL},
@@ -175,6 +177,19 @@ static bool is_text(const unsigned char *bytes, size_t n, size_t file_size) {
     return true;
 }
 
+/* A relative path to somewhere else, and nothing more. */
+static bool is_link(const unsigned char *bytes, size_t n, size_t file_size) {
+    if (n < 3 || n < file_size || (memcmp(bytes, "../", 3) != 0 && memcmp(bytes, "./", 2) != 0)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (is_space(bytes[i]) && i + 1 < n) {
+            return false;
+        }
+    }
+    return is_text(bytes, n, file_size);
+}
+
 static pith_file_kind find_kind(const unsigned char *bytes, size_t n, size_t file_size) {
     if (file_size == 0) {
         return PITH_FILE_EMPTY;
@@ -194,6 +209,7 @@ static pith_file_kind find_kind(const unsigned char *bytes, size_t n, size_t fil
            : begin < n && (bytes[begin] == '{' || bytes[begin] == '[') ? PITH_FILE_JSON
            : is_onnx(bytes, n)                                         ? PITH_FILE_ONNX
            : is_tiktoken(bytes, n)                                     ? PITH_FILE_TIKTOKEN
+           : is_link(bytes, n, file_size)                              ? PITH_FILE_LINK
            : is_text(bytes, n, file_size)                              ? PITH_FILE_TEXT
                                                                        : PITH_FILE_OTHER;
 }
@@ -231,7 +247,7 @@ pith_file_look pith_file_look_at(const void *bytes, size_t n, size_t file_size) 
     pith_file_look look = {.kind = find_kind(bytes, n, file_size)};
     if (look.kind == PITH_FILE_GGUF) {
         describe_gguf(&look, bytes, n);
-    } else if (look.kind == PITH_FILE_TEXT) {
+    } else if (look.kind == PITH_FILE_TEXT || look.kind == PITH_FILE_LINK) {
         quote_line(&look, bytes, n);
     }
     return look;

@@ -10,7 +10,9 @@ typedef enum pith_file_kind {
     PITH_FILE_EMPTY,
     PITH_FILE_LFS_POINTER, /* what git leaves without git-lfs */
     PITH_FILE_HTML,        /* a web page, or the XML of a storage server */
-    PITH_FILE_TEXT,        /* a line or two of text, as servers say that something is wrong */
+    PITH_FILE_LINK, /* a path alone: a symbolic link where links are no files, as git and some
+                       copies leave them */
+    PITH_FILE_TEXT, /* a line or two of text, as servers say that something is wrong */
     PITH_FILE_JSON,
     PITH_FILE_SAFETENSORS,
     PITH_FILE_PITH, /* a safetensors file with pith's metadata */
