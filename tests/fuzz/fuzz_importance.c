@@ -33,10 +33,15 @@ static void use(const pith_importance *importance, const char *path) {
         const float *means = pith_importance_find(importance, tensor->name, n);
         fuzz_require(means != NULL);
         fuzz_require(pith_importance_find(importance, tensor->name, n + 1) == NULL);
+        fuzz_require(pith_importance_width(importance, tensor->name) == n);
+        fuzz_require(pith_importance_name(importance, i, &n) != NULL);
         for (size_t k = 0; k < n; k++) {
             fuzz_require(isfinite(means[k]) && means[k] >= 0.0F);
         }
     }
+    size_t n;
+    fuzz_require(pith_importance_name(importance, SIZE_MAX, &n) == NULL);
+    fuzz_require(pith_importance_width(importance, "no such") == 0);
     pith_safetensors_free(header);
     pith_file_close(&file);
 }
@@ -49,6 +54,8 @@ static void add(pith_importance *importance) {
     pith_status status = pith_importance_add(importance, "a", rows, 3, 2, &error);
     fuzz_require(status != PITH_OK || !from_file);
     fuzz_require(pith_importance_add(importance, "b", rows, 0, 0, &error) == PITH_ERROR_ARGUMENT);
+    fuzz_require(pith_importance_add(importance, "b", rows, 0, SIZE_MAX, &error) ==
+                 PITH_ERROR_ARGUMENT);
     (void)pith_importance_add(importance, "b", rows, 0, 3, &error);
     status = pith_importance_save(importance, test_path("saved"), &error);
     fuzz_require(status == PITH_OK || status == PITH_ERROR_MEMORY);
@@ -79,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pith_status status = pith_importance_load(&importance, file.path, &memory.allocator, &error);
     if (status == PITH_OK) {
         use(importance, file.path);
+        fuzz_allocator_arm(&memory, data, size);
         add(importance);
         save_none(&memory.allocator);
     } else {

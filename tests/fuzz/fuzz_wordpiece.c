@@ -72,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                   &error) == PITH_OK) {
         pith_tokenizer *t;
         if (pith_tokenizer_new(&t, &file.vocab, &memory.allocator, &error) == PITH_OK) {
+            fuzz_allocator_arm(&memory, data, size);
             encode(t, text, n_text, limit, &memory);
             pith_tokenizer_free(t);
         }
