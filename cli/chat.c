@@ -288,8 +288,8 @@ static pith_status open_chat(chat *c, pith_error *error) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s", settings->model,
                          info.chat_template != NULL
                              ? "its chat template is not one that chat knows (llama2); "
-                               "'pith template' shows what it makes of a conversation, "
-                               "which 'pith run --special -p' takes"
+                               "'pith template' shows what it makes of a conversation: "
+                               "give that to 'pith run --special --bos off -p'"
                              : "it has no chat template, so it is no chat model; use 'pith run'");
     }
     pith_session_options session_options = {

@@ -25,7 +25,8 @@ _Static_assert(PITH_TYPE_F32 == 0 && PITH_TYPE_INT4 == 4 && PITH_N_TYPES == 5,
 
 static const pith_operand operands[] = {
     {.name = "SRC",
-     .help = "directory with config.json, the weights (*.safetensors) and the tokenizer",
+     .help = "directory with config.json, the weights (*.safetensors), the tokenizer and the small "
+             "files beside them",
      .offset = offsetof(convert_settings, source)},
     {.name = "OUT.pith", .help = "file to write", .offset = offsetof(convert_settings, output)},
     {.name = NULL},

@@ -216,7 +216,7 @@ static void print_generation(pith_cli *cli, const pith_metadata *metadata) {
     pith_cli_print(cli, "%s\n", metadata->n_eos == 0 ? " none" : "");
     print_string(cli, "chat format",
                  metadata->chat_format != NULL     ? metadata->chat_format
-                 : metadata->chat_template != NULL ? "a template that pith does not know"
+                 : metadata->chat_template != NULL ? "a template that 'pith chat' does not know"
                                                    : "none");
 }
 

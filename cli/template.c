@@ -34,7 +34,7 @@ static const pith_option template_options[] = {
      .offset = offsetof(template_settings, file)},
     {.name = "json",
      .kind = PITH_OPTION_FLAG,
-     .help = "read and write JSON Lines; nothing else is known so far, so it must be given",
+     .help = "read and write JSON Lines (required: there is no other form yet)",
      .offset = offsetof(template_settings, json)},
     {.name = NULL},
 };
@@ -265,12 +265,12 @@ const pith_command pith_command_template = {
     .name = "template",
     .summary = "render conversations with a chat template",
     .description =
-        "Reads a conversation a line from standard input, as a JSON object whose members are the "
+        "Reads one conversation a line from standard input, as a JSON object whose members are the "
         "template's variables: \"messages\", \"tools\", \"add_generation_prompt\" and whatever "
         "else the template knows. Writes {\"text\": \"...\"} for each, or {\"error\": \"...\"} "
         "where the template refuses the conversation, is no template, or meets a limit.\n\n"
         "The template is Jinja as transformers renders it. bos_token and eos_token are those of "
-        "the model, unless the conversation has its own. \"strftime_now\": "
+        "the model, with --file none, unless the conversation has its own. \"strftime_now\": "
         "\"2026-03-04T05:06:07\" sets the template's clock.",
     .example = "echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}' |\n"
                "  pith template --file chat_template.jinja --json",

@@ -94,11 +94,19 @@ static void note(findings *out, clue found, const char *name) {
     }
 }
 
+/* True when config.json there is a model's: the modules of sentence-transformers have one too, of
+ * pooling or of a dense layer. */
 static bool has_config(int fd, const char *name) {
     char path[MAX_NAME + sizeof "/config.json"];
-    struct stat facts;
+    char text[8192]; /* of a model's, "architectures" and "model_type" stand among the first keys */
     snprintf(path, sizeof path, "%s/config.json", name);
-    return fstatat(fd, path, &facts, 0) == 0;
+    int config = openat(fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = config >= 0 ? read(config, text, sizeof text) : -1;
+    if (config >= 0) {
+        close(config);
+    }
+    return n > 0 && (memmem(text, (size_t)n, "\"architectures\"", 15) != NULL ||
+                     memmem(text, (size_t)n, "\"model_type\"", 12) != NULL);
 }
 
 static void look_at_entry(findings *out, int fd, const char *name) {

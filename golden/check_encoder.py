@@ -67,7 +67,7 @@ def check_embeddings(pith, model, scratch):
         pith.run("embed", model, "--json", "--no-truncate", text=lines)
         problems.append("--no-truncate lets long texts pass")
     except RuntimeError as error:
-        if f"text {first_long} has more than {length} tokens" not in str(error):
+        if f"line {first_long + 1}: the text has more than {length} tokens" not in str(error):
             problems.append(f"--no-truncate: {error}")
     return np.abs(vectors - expected).max(), problems
 

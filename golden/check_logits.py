@@ -22,7 +22,7 @@ def check(pith, directory, scratch, *options):
         pith.convert(os.path.join(HERE, directory), model, "f32")
     expected = np.load(os.path.join(HERE, directory, "expected.npz"))
     largest = 0.0
-    for i in range(4):
+    for i in range(sum(key.startswith("ids_") for key in expected.files)):
         logits = pith.logits(model, expected[f"ids_{i}"], os.path.join(scratch, "logits.npy"),
                              *options)
         difference = np.abs(logits[expected[f"positions_{i}"]] - expected[f"logits_{i}"])

@@ -142,12 +142,12 @@ TEST(convert_sources, directories_around_the_model) {
     }
     check_refused(root, PITH_ERROR_FORMAT, "models--org--name/snapshots/0123abcd");
     test_write_text(root, "refs/main", "feed");
-    test_write_text(root, "snapshots/feed/config.json", "{}");
+    test_write_text(root, "snapshots/feed/config.json", "{\"model_type\": \"llama\"}");
     check_refused(root, PITH_ERROR_FORMAT, "models--org--name/snapshots/feed");
     /* Any directory within that has a config.json. */
     const char *outer = test_make_directory("outer");
     CHECK(mkdir(test_join(outer, "inner"), 0700) == 0, "mkdir");
-    test_write_text(outer, "inner/config.json", "{}");
+    test_write_text(outer, "inner/config.json", "{\"model_type\": \"llama\"}");
     check_refused(outer, PITH_ERROR_FORMAT, "there is inner, a directory with a config.json");
     CHECK_NO_LEAKS();
 }
