@@ -36,8 +36,9 @@ def check(directory, dtype):
         logits_error = max(logits_error, np.abs(logits - expected[f"logits_{i}"]).max())
         if i == 1:
             hidden_error = np.abs(hidden - expected["hidden_1"]).max()
-        greedy, _ = model.greedy(ids, len(expected[f"greedy_{i}"]))
-        wrong += int((np.array(greedy) != expected[f"greedy_{i}"]).sum())
+        if f"greedy_{i}" in expected.files:
+            greedy, _ = model.greedy(ids, len(expected[f"greedy_{i}"]))
+            wrong += int((np.array(greedy) != expected[f"greedy_{i}"]).sum())
     return logits_error, hidden_error, wrong
 
 

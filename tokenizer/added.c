@@ -82,10 +82,29 @@ static void drop_empty(pith_matcher *matcher) {
     matcher->n = n;
 }
 
+/* Of sorted tokens with one spelling keeps those that can be found: the first, and the first that
+ * is not special. */
+static void drop_equal(const pith_vocab *vocab, pith_matcher *matcher) {
+    size_t n = 0;
+    bool plain = false; /* one of the spelling that is kept last is not special */
+    for (size_t i = 0; i < matcher->n; i++) {
+        const pith_added_token *token = &matcher->tokens[i];
+        bool special = is_special(vocab, (size_t)token->id);
+        bool equal = n > 0 && matcher->tokens[n - 1].n_bytes == token->n_bytes &&
+                     memcmp(matcher->tokens[n - 1].text, token->text, token->n_bytes) == 0;
+        if (!equal || (!plain && !special)) {
+            plain = !special;
+            matcher->tokens[n++] = *token;
+        }
+    }
+    matcher->n = n;
+}
+
 /* Sorts the tokens and finds the range of each first byte. */
-static void index_tokens(pith_matcher *matcher) {
+static void index_tokens(const pith_vocab *vocab, pith_matcher *matcher) {
     drop_empty(matcher);
     qsort(matcher->tokens, matcher->n, sizeof *matcher->tokens, compare_tokens);
+    drop_equal(vocab, matcher);
     size_t at = 0;
     for (size_t byte = 0; byte < 256; byte++) {
         while (at < matcher->n && (unsigned char)matcher->tokens[at].text[0] < byte) {
@@ -124,7 +143,7 @@ pith_status pith_matcher_build(pith_matcher *out, const pith_tokenizer *tokenize
             return status;
         }
     }
-    index_tokens(out);
+    index_tokens(v, out);
     return PITH_OK;
 }
 

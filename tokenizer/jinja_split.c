@@ -20,10 +20,7 @@ static bool split_spaces(pith_jinja *j, pith_jinja_value self, int64_t most,
         }
         size_t end = at;
         if (most == 0) {
-            pith_jinja_value rest = pith_jinja_part(self, at, n - at);
-            return pith_jinja_strip(j, &rest, pith_jinja_of_kind(PITH_JINJA_NONE), false, true,
-                                    &rest) &&
-                   pith_jinja_push(j, list, &capacity, rest);
+            return pith_jinja_push(j, list, &capacity, pith_jinja_part(self, at, n - at));
         }
         while (end < n && !pith_jinja_is_space(pith_utf8_decode(text + end))) {
             end += pith_utf8_length(text[end]);

@@ -47,3 +47,9 @@ fails 1 "nothing.jinja" "$PITH" template --file "$T/nothing.jinja" --json
 fails 2 "a model or --file FILE is missing" "$PITH" template --json
 fails 2 "exclude each other" "$PITH" template "$TALE" --file "$T/t.jinja" --json
 fails 2 "json is missing" "$PITH" template --file "$T/t.jinja"
+
+# The rest behind the last cut keeps its white space, as Python's does.
+printf '%s' '{{ "  a  b ".split(none, 1) }}{{ " a b ".split(none, 0) }}' >"$T/split.jinja"
+echo '{"messages": []}' >"$T/conversation"
+expect 0 "$PITH" template --json --file "$T/split.jinja" <"$T/conversation"
+is "split with a limit" "$(cat "$T/out")" = "{\"text\": \"['a', 'b ']['a b ']\"}"
