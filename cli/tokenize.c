@@ -262,6 +262,7 @@ static int run_lines(pith_cli *cli, const tokenize_settings *given, bool json, l
     char *line = NULL;
     size_t n_bytes = 0;
     bool end = false;
+    bool warned = false;
     pith_status status =
         pith_cli_open_model(cli, &settings->common, settings->model, true, &model, &error);
     if (status == PITH_OK) {
@@ -281,6 +282,10 @@ static int run_lines(pith_cli *cli, const tokenize_settings *given, bool json, l
                       : pith_cli_read_line(&lines, &line, &n_bytes, &end, &error);
         if (status != PITH_OK || end) {
             break;
+        }
+        if (!json && !warned && n_bytes > 0 && line[n_bytes - 1] == '\r') {
+            pith_cli_warn_crlf(cli, "standard input", "\r\n", 2);
+            warned = true;
         }
         status = fn(cli, model, settings, line, n_bytes, &error);
         if (status != PITH_OK) {

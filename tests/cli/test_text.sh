@@ -154,6 +154,11 @@ for how in "run $TALE -n 2 -f $T/crlf" "eval $TALE $T/crlf" \
     one_line
 done
 
+printf 'Once\r\nupon\r\n' >"$T/crlf"
+expect 0 "$PITH" tokenize "$TALE" <"$T/crlf"
+says 'standard input has Windows line endings'
+one_line
+
 # Temperature 0 is the most likely token, whatever stands before it: no penalty unless asked for.
 expect 0 "$PITH" run "$TALE" -p 'the the the the' -n 60 --temp 0
 cp "$T/out" "$T/greedy-repeats"
