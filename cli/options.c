@@ -314,7 +314,7 @@ static pith_status take_operand(parse_state *state, char *argument, pith_error *
     if (operand->name == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "unexpected argument '%s'", argument);
     }
-    if (*argument == 0) {
+    if (*argument == 0 && !operand->may_be_empty) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%s is empty", operand->name);
     }
     if (operand->many) {

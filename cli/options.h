@@ -71,6 +71,7 @@ typedef struct pith_arguments {
 typedef struct pith_operand {
     const char *name; /* "MODEL.pith"; NULL ends a table */
     bool optional;
+    bool may_be_empty;
     bool many; /* the last one only: any number of them, optional; a pith_arguments field */
     const char *help;
     size_t offset;

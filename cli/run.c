@@ -24,6 +24,7 @@ static const pith_operand operands[] = {
     {.name = "MODEL.pith", .help = "the model", .offset = offsetof(run_settings, model)},
     {.name = "PROMPT",
      .optional = true,
+     .may_be_empty = true,
      .help = "text to continue, as with --prompt",
      .offset = offsetof(run_settings, operand)},
     {.name = NULL},

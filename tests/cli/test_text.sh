@@ -127,6 +127,10 @@ for how in "-f $T/prompt" "-f -" "-f /dev/stdin" "-f $T/prompt -t 1" "-f $T/prom
 done
 expect 0 "$PITH" run "$TALE" 'Once upon a time' -n 20 --temp 0
 is "an operand is the prompt" "$(cat "$T/greedy")" = "$(cat "$T/out")"
+expect 0 "$PITH" run "$TALE" '' -n 5 --temp 0
+cp "$T/out" "$T/begun"
+expect 0 "$PITH" run "$TALE" -p '' -n 5 --temp 0
+is "an empty operand lets the model begin" "$(cat "$T/begun")" = "$(cat "$T/out")"
 for end in '' '\n' '\r\n'; do
     # shellcheck disable=SC2059
     printf "Once upon a time$end" | "$PITH" run "$TALE" -n 20 --temp 0 >"$T/out" 2>"$T/err"
