@@ -297,6 +297,7 @@ def test_an_interpreter_ends_within_a_loop():
 
 
 def test_an_interrupt_ends_a_generation():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
     session = open_model().session()
     session.observe(lambda name, rows: signal.pthread_kill(threading.main_thread().ident,
                                                            signal.SIGINT), "model.layers.0")
