@@ -26,7 +26,6 @@ enum {
     PITH_JINJA_MAX_SOURCE = 1 << 20,   /* bytes of a template; the longest published has 17 kB */
     PITH_JINJA_MAX_NESTING = 100,      /* expressions, and blocks, inside each other */
     PITH_JINJA_MAX_DEPTH = 800,        /* levels of evaluation, macro calls included */
-    PITH_JINJA_MAX_VALUE_DEPTH = 200,  /* lists and dictionaries inside each other, when shown */
     PITH_JINJA_MAX_STEPS = 3000000,    /* nodes evaluated, and bytes or items worked on by 32 */
     PITH_JINJA_MAX_MEMORY = 128 << 20, /* bytes a rendering may allocate */
     PITH_JINJA_MAX_OUTPUT = 16 << 20,  /* bytes of one string, the output included */

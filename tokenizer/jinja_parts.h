@@ -414,7 +414,6 @@ bool pith_jinja_is_text(const pith_jinja_value *v, const char *text);
 /* A view of bytes that outlive the rendering. */
 bool pith_jinja_borrow(pith_jinja *j, const char *text, size_t n, pith_origin origin,
                        pith_jinja_value *out);
-bool pith_jinja_slice_text(pith_jinja_value v, size_t start, size_t size, pith_jinja_value *out);
 pith_jinja_value pith_jinja_part(pith_jinja_value v, size_t start, size_t size);
 bool pith_jinja_concat(pith_jinja *j, pith_jinja_value a, pith_jinja_value b,
                        pith_jinja_value *out);
