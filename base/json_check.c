@@ -77,21 +77,6 @@ static bool read_hex(const checker *c, size_t at, uint32_t *out) {
     return true;
 }
 
-static size_t write_utf8(char *to, uint32_t code) {
-    if (code < 0x80) {
-        to[0] = (char)code;
-        return 1;
-    }
-    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = n - 1; i > 0; i--) {
-        to[i] = (char)(0x80 | (code & 0x3F));
-        code >>= 6;
-    }
-    to[0] = (char)(lead[n] | code);
-    return n;
-}
-
 /* The \uXXXX at c->at, two of them for a character beyond U+FFFF. */
 static pith_status read_code(checker *c, uint32_t *out) {
     uint32_t code;
@@ -190,7 +175,7 @@ static pith_status read_string(checker *c, size_t *begin) {
             return status;
         }
         has_nul = has_nul || code == 0;
-        to += write_utf8(c->text + to, code);
+        to += pith_utf8_encode(code, c->text + to);
     }
     if (has_nul) {
         count_string(c, *begin, to - *begin - 1);

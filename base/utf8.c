@@ -74,6 +74,21 @@ uint32_t pith_utf8_decode(const char *text) {
     }
 }
 
+size_t pith_utf8_encode(uint32_t code, char *to) {
+    static const unsigned lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    if (code < 0x80) {
+        to[0] = (char)code;
+        return 1;
+    }
+    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--) {
+        to[i] = (char)(0x80 | (code & 0x3F));
+        code >>= 6;
+    }
+    to[0] = (char)(lead[n] | code);
+    return n;
+}
+
 size_t pith_utf8_before(const char *text, size_t end) {
     size_t i = end - 1;
     while (i > 0 && ((unsigned char)text[i] & 0xC0) == 0x80) {

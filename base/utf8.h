@@ -19,6 +19,9 @@ static inline size_t pith_utf8_length(char lead) {
 /* Code point of the character at `text`, in text known to be valid. */
 uint32_t pith_utf8_decode(const char *text);
 
+/* Writes the character `code` to `to` [4]; returns its length, 1 to 4. */
+size_t pith_utf8_encode(uint32_t code, char *to);
+
 /* Start of the character that ends before text[end], in text known to be valid; end > 0. */
 size_t pith_utf8_before(const char *text, size_t end);
 

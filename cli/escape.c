@@ -1,8 +1,9 @@
 /* Escapes in option values, as printf and most languages have them. */
 #include "cli/cli.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 /* Reads n hexadecimal digits; false when there are fewer. */
 static bool read_hex(const char *text, size_t n, unsigned *out) {
@@ -18,23 +19,6 @@ static bool read_hex(const char *text, size_t n, unsigned *out) {
     }
     *out = value;
     return true;
-}
-
-/* Writes a code point below U+10000; returns its length. */
-static size_t write_utf8(unsigned code, char *to) {
-    if (code < 0x80) {
-        to[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        to[0] = (char)(0xC0 | code >> 6);
-        to[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    to[0] = (char)(0xE0 | code >> 12);
-    to[1] = (char)(0x80 | (code >> 6 & 0x3F));
-    to[2] = (char)(0x80 | (code & 0x3F));
-    return 3;
 }
 
 /* Decodes the escape at `from`, which begins with a backslash; returns its length, 0 when it is
@@ -56,7 +40,7 @@ static size_t decode(const char *from, char *to, size_t *n_to) {
     }
     if (from[1] == 'u' && read_hex(from + 2, 4, &code) && code != 0 &&
         (code < 0xD800 || code > 0xDFFF)) {
-        *n_to = write_utf8(code, to);
+        *n_to = pith_utf8_encode(code, to);
         return 6;
     }
     return 0;

@@ -29,13 +29,7 @@ int pith_alphabet_byte(uint32_t code) {
 size_t pith_alphabet_encode(const char *text, size_t n, char *out) {
     size_t size = 0;
     for (size_t i = 0; i < n; i++) {
-        uint32_t code = code_of((unsigned char)text[i]);
-        if (code < 0x80) {
-            out[size++] = (char)code;
-        } else {
-            out[size++] = (char)(0xC0 | code >> 6);
-            out[size++] = (char)(0x80 | (code & 0x3F));
-        }
+        size += pith_utf8_encode(code_of((unsigned char)text[i]), out + size);
     }
     return size;
 }

@@ -236,19 +236,6 @@ static bool lex_text(pith_jinja_lexer *l, pith_jinja_token *token) {
 
 /* ---- Strings --------------------------------------------------------------------------------- */
 
-static size_t put_utf8(char *out, uint32_t code) {
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = n; --i > 0; code >>= 6) {
-        out[i] = (char)(0x80 | (code & 0x3F));
-    }
-    out[0] = (char)((0xF00U >> n & 0xFF) | code);
-    return n;
-}
-
 /* Reads up to `most` digits of a base; false: none, or with `exact` fewer. */
 static bool read_digits(const char *text, size_t n, int base, size_t most, bool exact,
                         uint32_t *code, size_t *used) {
@@ -283,7 +270,7 @@ static size_t decode_escape(pith_jinja_lexer *l, const char *text, size_t n, cha
         return 1;
     }
     if (read_digits(text, n, 8, 3, false, &code, &used)) {
-        *size = put_utf8(out, code);
+        *size = pith_utf8_encode(code, out);
         return used;
     }
     size_t digits = text[0] == 'x' ? 2 : text[0] == 'u' ? 4 : text[0] == 'U' ? 8 : 0;
@@ -294,7 +281,7 @@ static size_t decode_escape(pith_jinja_lexer *l, const char *text, size_t n, cha
                                 text[0]);
             return 0;
         }
-        *size = put_utf8(out, code);
+        *size = pith_utf8_encode(code, out);
         return 1 + used;
     }
     if (text[0] == 'N' || (unsigned char)text[0] >= 0x80) {
