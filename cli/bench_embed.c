@@ -92,8 +92,8 @@ static pith_status count_tokens(const pith_model *model, bool has_tokenizer,
         *n = (13 * sentence->n_words + 9) / 10 + 2;
         return PITH_OK;
     }
-    pith_status status =
-        pith_tokenize(model, sentence->text, sentence->n_bytes, 0, NULL, 0, n, error);
+    const pith_text text = {sentence->text, sentence->n_bytes};
+    pith_status status = pith_tokenize(model, text, 0, NULL, 0, n, error);
     return status == PITH_ERROR_CAPACITY ? PITH_OK : status;
 }
 
@@ -142,8 +142,8 @@ static pith_status add_text(const pith_model *model, const pith_bench_embed_sett
     pith_error nothing;
     pith_status status = pith_cli_read(settings->text, &text, &n_bytes, error);
     if (status == PITH_OK) {
-        bool has_tokenizer =
-            pith_tokenize(model, "", 0, 0, NULL, 0, &n, &nothing) != PITH_ERROR_UNSUPPORTED;
+        bool has_tokenizer = pith_tokenize(model, pith_text_of(""), 0, NULL, 0, &n, &nothing) !=
+                             PITH_ERROR_UNSUPPORTED;
         status = measure_text(model, settings, text, n_bytes, has_tokenizer, report, error);
     }
     free(text);

@@ -63,7 +63,7 @@ typedef struct chat {
 
 static void drop_messages(chat *c, size_t keep) {
     while (c->n_messages > keep) {
-        free((void *)c->messages[--c->n_messages].content);
+        free((void *)(uintptr_t)c->messages[--c->n_messages].content.data);
     }
 }
 
@@ -86,8 +86,7 @@ static pith_status add_message(chat *c, const char *role, const char *text, size
         memcpy(copy, text, n_bytes);
     }
     copy[n_bytes] = 0;
-    c->messages[c->n_messages++] =
-        (pith_message){.role = role, .content = copy, .n_bytes = n_bytes};
+    c->messages[c->n_messages++] = (pith_message){.role = role, .content = {copy, n_bytes}};
     return PITH_OK;
 }
 
@@ -122,15 +121,15 @@ static pith_status format(const chat *c, int32_t **tokens, size_t *n_tokens, pit
 
 /* ---- One turn -------------------------------------------------------------------------------- */
 
-static bool on_text(void *user, const char *text, size_t n_bytes) {
+static bool on_text(void *user, pith_text text) {
     chat *c = user;
-    if (c->answer.size == 0 && n_bytes != 0 && *text == ' ') {
-        text++; /* the space between the markup and the first word */
-        n_bytes--;
+    if (c->answer.size == 0 && text.n_bytes != 0 && *text.data == ' ') {
+        text.data++; /* the space between the markup and the first word */
+        text.n_bytes--;
     }
-    c->no_memory = !pith_bytes_append(&c->answer, text, n_bytes);
-    return !c->no_memory && pith_cli_write(c->cli, text, n_bytes) && pith_cli_flush(c->cli) &&
-           !pith_interrupted();
+    c->no_memory = !pith_bytes_append(&c->answer, text.data, text.n_bytes);
+    return !c->no_memory && pith_cli_write(c->cli, text.data, text.n_bytes) &&
+           pith_cli_flush(c->cli) && !pith_interrupted();
 }
 
 /* Generates the answer to the conversation into c->answer. */

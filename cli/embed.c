@@ -126,7 +126,7 @@ static pith_status add_line(embedding *e, const char *line, size_t n_bytes, pith
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu bytes", n_bytes);
     }
     memcpy(copy, line, n_bytes);
-    pith_embed_input input = {.text = copy, .n_bytes = n_bytes};
+    pith_embed_input input = {.text = {copy, n_bytes}};
     pith_status status = PITH_OK;
     if (e->settings->json) {
         status = pith_line_texts(copy, n_bytes, &pith_malloc_allocator, &input, error);

@@ -44,7 +44,7 @@ static const char *find_prompt(const pith_model_info *info, const char *name) {
 /* Embeds nothing: whatever keeps the model from embedding with this prompt is found here. */
 static pith_status try_embedding(const pith_encoder *encoder, const pith_prompt_settings *prompt,
                                  pith_error *error) {
-    const pith_embed_input nothing = {.text = ""};
+    const pith_embed_input nothing = {.text = pith_text_of("")};
     const pith_embed_options options = {.prompt = prompt->text, .prompt_name = prompt->name};
     float *vector = calloc(encoder->info.n_embd, sizeof *vector);
     if (vector == NULL) {
@@ -186,6 +186,7 @@ pith_status pith_encoder_count(void *user, const char *text, size_t n_bytes, siz
     if (pith_interrupted()) {
         return pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
     }
-    pith_status status = pith_tokenize(encoder->model, text, n_bytes, 0, NULL, 0, n_tokens, error);
+    pith_status status =
+        pith_tokenize(encoder->model, (pith_text){text, n_bytes}, 0, NULL, 0, n_tokens, error);
     return status == PITH_ERROR_CAPACITY ? PITH_OK : status;
 }

@@ -203,21 +203,20 @@ static pith_status score_all(pith_cli *cli, eval_state *state, const pith_window
 static pith_status count_bytes(const pith_model *model, const pith_windows *windows, size_t *out,
                                pith_error *error) {
     pith_decoder *decoder = NULL;
-    const char *text;
-    size_t n_bytes;
+    pith_text text;
     size_t total = 0;
     size_t first = windows->bos < 0 ? 1U : 0;
     size_t end = first + pith_windows_targets(windows);
     pith_status status = pith_decoder_new(&decoder, model, error);
     for (size_t i = 0; status == PITH_OK && i < end; i++) {
-        status = pith_decoder_push(decoder, windows->tokens[i], &text, &n_bytes, error);
+        status = pith_decoder_push(decoder, windows->tokens[i], &text, error);
         if (status == PITH_OK && i >= first) {
-            total += n_bytes;
+            total += text.n_bytes;
         }
     }
     if (status == PITH_OK) {
-        pith_decoder_finish(decoder, &text, &n_bytes);
-        *out = total + n_bytes;
+        pith_decoder_finish(decoder, &text);
+        *out = total + text.n_bytes;
     }
     pith_decoder_free(decoder);
     return status;
@@ -285,11 +284,11 @@ static pith_status check_reference(const eval_settings *settings, const pith_win
                          other_info.n_vocab, bos);
     }
     for (size_t id = 0; id < info.n_vocab; id++) {
-        const char *a, *b;
-        size_t n_a, n_b;
-        bool has = pith_token_text(model, (int32_t)id, &a, &n_a, NULL) == PITH_OK;
-        bool other_has = pith_token_text(reference, (int32_t)id, &b, &n_b, NULL) == PITH_OK;
-        if (has != other_has || (has && (n_a != n_b || memcmp(a, b, n_a) != 0))) {
+        pith_text a, b;
+        bool has = pith_token_text(model, (int32_t)id, &a, NULL) == PITH_OK;
+        bool other_has = pith_token_text(reference, (int32_t)id, &b, NULL) == PITH_OK;
+        if (has != other_has ||
+            (has && (a.n_bytes != b.n_bytes || memcmp(a.data, b.data, a.n_bytes) != 0))) {
             return pith_fail(error, PITH_ERROR_ARGUMENT,
                              "token %zu is not the same in %s and %s: not comparable", id,
                              settings->model, settings->reference);

@@ -68,13 +68,13 @@ static pith_status read_member(pith_json object, const char *key, bool optional,
 pith_status pith_line_texts(char *line, size_t n_bytes, const pith_allocator *allocator,
                             pith_embed_input *out, pith_error *error) {
     pith_json root;
-    pith_embed_input input = {.text = NULL};
+    pith_embed_input input = {.text = {NULL, 0}};
     pith_status status = pith_line_parse(&root, line, n_bytes, allocator, error);
     if (status == PITH_OK) {
-        status = read_member(root, "text", false, &input.text, &input.n_bytes, error);
+        status = read_member(root, "text", false, &input.text.data, &input.text.n_bytes, error);
     }
     if (status == PITH_OK) {
-        status = read_member(root, "pair", true, &input.pair, &input.n_pair_bytes, error);
+        status = read_member(root, "pair", true, &input.pair.data, &input.pair.n_bytes, error);
     }
     if (status == PITH_OK) {
         *out = input;

@@ -299,7 +299,7 @@ pith_status pith_cli_tokenize(const pith_model *model, const char *text, size_t 
             return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", capacity);
         }
         pith_status status =
-            pith_tokenize(model, text, n_bytes, flags, ids, capacity, n_tokens, error);
+            pith_tokenize(model, (pith_text){text, n_bytes}, flags, ids, capacity, n_tokens, error);
         if (status == PITH_OK) {
             *tokens = ids;
             return PITH_OK;
@@ -364,10 +364,9 @@ static pith_status find_token(const pith_model *model, const char *text, int32_t
         return PITH_OK;
     }
     for (size_t id = 0; id < info.n_vocab; id++) {
-        const char *spelling;
-        size_t n_bytes;
-        if (pith_token_text(model, (int32_t)id, &spelling, &n_bytes, NULL) == PITH_OK &&
-            n_bytes == n && memcmp(spelling, text, n) == 0) {
+        pith_text spelling;
+        if (pith_token_text(model, (int32_t)id, &spelling, NULL) == PITH_OK &&
+            spelling.n_bytes == n && memcmp(spelling.data, text, n) == 0) {
             *out = (int32_t)id;
             return PITH_OK;
         }

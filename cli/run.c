@@ -105,8 +105,8 @@ static pith_status read_infill(const pith_model *model, const run_settings *sett
     if (status != PITH_OK) {
         goto done;
     }
-    status = pith_infill_format(model, prefix, n_prefix, suffix, n_suffix, settings->suffix_first,
-                                NULL, 0, n_tokens, error);
+    status = pith_infill_format(model, (pith_text){prefix, n_prefix}, (pith_text){suffix, n_suffix},
+                                settings->suffix_first, NULL, 0, n_tokens, error);
     if (status != PITH_OK && status != PITH_ERROR_CAPACITY) {
         goto done;
     }
@@ -115,8 +115,8 @@ static pith_status read_infill(const pith_model *model, const run_settings *sett
         status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", *n_tokens);
         goto done;
     }
-    status = pith_infill_format(model, prefix, n_prefix, suffix, n_suffix, settings->suffix_first,
-                                ids, *n_tokens, n_tokens, error);
+    status = pith_infill_format(model, (pith_text){prefix, n_prefix}, (pith_text){suffix, n_suffix},
+                                settings->suffix_first, ids, *n_tokens, n_tokens, error);
     if (status == PITH_OK) {
         *tokens = ids;
         ids = NULL;
@@ -170,12 +170,12 @@ typedef struct text_sink {
     bool line_open; /* the last byte written was not a newline */
 } text_sink;
 
-static bool on_text(void *user, const char *text, size_t n_bytes) {
+static bool on_text(void *user, pith_text text) {
     text_sink *sink = user;
-    if (n_bytes > 0) {
-        sink->line_open = text[n_bytes - 1] != '\n';
+    if (text.n_bytes > 0) {
+        sink->line_open = text.data[text.n_bytes - 1] != '\n';
     }
-    return pith_cli_write(sink->cli, text, n_bytes) && pith_cli_flush(sink->cli) &&
+    return pith_cli_write(sink->cli, text.data, text.n_bytes) && pith_cli_flush(sink->cli) &&
            !pith_interrupted();
 }
 

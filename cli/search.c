@@ -206,7 +206,7 @@ static int run_search(pith_cli *cli, const void *arguments) {
             pith_fail(&error, PITH_ERROR_MEMORY, "out of memory for %zu results", settings->count);
         goto done;
     }
-    pith_embed_input query = {.text = settings->query, .n_bytes = strlen(settings->query)};
+    pith_embed_input query = {.text = pith_text_of(settings->query)};
     status = pith_encoder_embed(&encoder, &query, 1, vector, &error);
     if (status == PITH_OK) {
         status = pith_store_search(store, &collection, vector, settings->count, hits, &n, &error);

@@ -58,16 +58,15 @@ typedef struct renderer {
 
 /* The vocabulary's spelling of a token as a variable; malloc'ed. */
 static pith_status add_token(renderer *r, const char *name, int32_t id, pith_error *error) {
-    const char *text;
-    size_t n;
+    pith_text text;
     if (id < 0) {
         return PITH_OK;
     }
-    pith_status status = pith_token_text(r->model, id, &text, &n, error);
+    pith_status status = pith_token_text(r->model, id, &text, error);
     if (status != PITH_OK) {
         return status;
     }
-    char *copy = strndup(text, n);
+    char *copy = strndup(text.data, text.n_bytes);
     if (copy == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory");
     }

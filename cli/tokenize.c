@@ -88,12 +88,13 @@ static void print_ids(pith_cli *cli, const int32_t *ids, size_t n) {
 static pith_status spell(const pith_model *model, int32_t id, bool controls, char **out,
                          size_t *n_out, pith_error *error) {
     enum { SPELLED = 6 }; /* bytes of "<0x0A>" */
-    const char *text = NULL;
-    size_t n = 0;
-    pith_status status = pith_token_text(model, id, &text, &n, error);
+    pith_text piece;
+    pith_status status = pith_token_text(model, id, &piece, error);
     if (status != PITH_OK) {
         return status;
     }
+    const char *text = piece.data;
+    size_t n = piece.n_bytes;
     char *spelled = malloc(n * SPELLED + 1);
     if (spelled == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the piece of token %d",

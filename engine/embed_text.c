@@ -37,8 +37,8 @@ typedef struct joint {
 static pith_status encode_joined(const encoding *w, const pith_embed_input *input, joint *joined,
                                  pith_tokens *tokens, pith_encoded *info, pith_error *error) {
     const pith_tokenizer *tokenizer = w->model->tokenizer;
-    const char *text = input->text != NULL ? input->text : "";
-    size_t n = input->n_bytes;
+    const char *text = input->text.data != NULL ? input->text.data : "";
+    size_t n = input->text.n_bytes;
     /* What is no UTF-8 is told by its place in the caller's text, not behind the prompt. */
     if (w->n_prompt != 0 && pith_utf8_check(text, n) == n) {
         size_t size = w->n_prompt + n;
@@ -54,7 +54,7 @@ static pith_status encode_joined(const encoding *w, const pith_embed_input *inpu
         text = joined->text;
         n = size;
     }
-    return pith_encode_for_encoder(tokenizer, text, n, input->pair, input->n_pair_bytes,
+    return pith_encode_for_encoder(tokenizer, text, n, input->pair.data, input->pair.n_bytes,
                                    w->max_tokens, tokens, info, error);
 }
 
@@ -135,8 +135,8 @@ static pith_status check_call(const pith_model *model, const pith_embed_input *i
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "the model's tokenizer is not WordPiece");
     }
     for (size_t i = 0; i < n_inputs; i++) {
-        if ((inputs[i].text == NULL && inputs[i].n_bytes != 0) ||
-            (inputs[i].pair == NULL && inputs[i].n_pair_bytes != 0)) {
+        if ((inputs[i].text.data == NULL && inputs[i].text.n_bytes != 0) ||
+            (inputs[i].pair.data == NULL && inputs[i].pair.n_bytes != 0)) {
             return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_embed: text %zu is null", i);
         }
     }

@@ -92,7 +92,7 @@ static size_t find_beginning(const stop_filter *f) {
 }
 
 static bool give(const generation *g, const char *text, size_t n) {
-    return n == 0 || g->on_text == NULL || g->on_text(g->user, text, n);
+    return n == 0 || g->on_text == NULL || g->on_text(g->user, (pith_text){text, n});
 }
 
 /* Passes on decoded text through the filter. Sets *finish when the text ends here. */
@@ -251,7 +251,7 @@ static pith_status eval_prompt(generation *g, const int32_t *prompt, size_t n, b
             return status;
         }
         done += chunk;
-        if (done < n && g->on_text != NULL && !g->on_text(g->user, "", 0)) {
+        if (done < n && g->on_text != NULL && !g->on_text(g->user, pith_text_of(""))) {
             *stopped = true;
             return PITH_OK;
         }

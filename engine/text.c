@@ -33,15 +33,15 @@ static bool is_encoder(const pith_model *model) {
     return pith_tokenizer_vocab(model->tokenizer)->kind == PITH_TOKENIZER_WORDPIECE;
 }
 
-static pith_status encode_for_decoder(const pith_model *model, const char *text, size_t n_bytes,
-                                      unsigned flags, pith_tokens *out, pith_error *error) {
+static pith_status encode_for_decoder(const pith_model *model, pith_text text, unsigned flags,
+                                      pith_tokens *out, pith_error *error) {
     bool automatic = (flags & PITH_TOKENIZE_AUTO) != 0;
     bool bos = (flags & PITH_TOKENIZE_BOS) != 0 ? model->bos >= 0 : automatic && model->add_bos;
     if (bos && !pith_tokens_push(out, model->bos)) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
     }
     unsigned how = (flags & PITH_TOKENIZE_SPECIAL) != 0 ? PITH_ENCODE_SPECIAL : 0;
-    pith_status status = pith_encode(model->tokenizer, text, n_bytes, how, out, error);
+    pith_status status = pith_encode(model->tokenizer, text.data, text.n_bytes, how, out, error);
     if (status == PITH_OK && automatic && model->add_eos &&
         !pith_tokens_push(out, model->tokenizer_eos)) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
@@ -49,22 +49,27 @@ static pith_status encode_for_decoder(const pith_model *model, const char *text,
     return status;
 }
 
-pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_bytes, unsigned flags,
-                          int32_t *tokens, size_t capacity, size_t *n_tokens, pith_error *error) {
+/* True when a text says that it has bytes and does not say where. */
+static bool lacks_data(pith_text text) {
+    return text.data == NULL && text.n_bytes != 0;
+}
+
+pith_status pith_tokenize(const pith_model *model, pith_text text, unsigned flags, int32_t *tokens,
+                          size_t capacity, size_t *n_tokens, pith_error *error) {
     pith_status status = need_tokenizer(model, error);
     if (status != PITH_OK) {
         return status;
     }
-    if ((text == NULL && n_bytes != 0) || n_tokens == NULL || (tokens == NULL && capacity != 0)) {
+    if (lacks_data(text) || n_tokens == NULL || (tokens == NULL && capacity != 0)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_tokenize: null argument");
     }
     pith_tokens found;
     pith_tokens_init(&found, &model->allocator);
     if (is_encoder(model)) {
-        status = pith_encode_for_encoder(model->tokenizer, text, n_bytes, NULL, 0, 0, &found, NULL,
-                                         error);
+        status = pith_encode_for_encoder(model->tokenizer, text.data, text.n_bytes, NULL, 0, 0,
+                                         &found, NULL, error);
     } else {
-        status = encode_for_decoder(model, text, n_bytes, flags, &found, error);
+        status = encode_for_decoder(model, text, flags, &found, error);
     }
     if (status == PITH_OK) {
         status = give_tokens(&found, tokens, capacity, n_tokens, error);
@@ -126,21 +131,20 @@ pith_status pith_detokenize(const pith_model *model, const int32_t *tokens, size
     return PITH_OK;
 }
 
-pith_status pith_token_text(const pith_model *model, int32_t token, const char **text,
-                            size_t *n_bytes, pith_error *error) {
+pith_status pith_token_text(const pith_model *model, int32_t token, pith_text *out,
+                            pith_error *error) {
     pith_status status = need_tokenizer(model, error);
     if (status != PITH_OK) {
         return status;
     }
-    if (text == NULL || n_bytes == NULL) {
+    if (out == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_token_text: null argument");
     }
     if (!in_vocabulary(model, token)) {
         return bad_token(model, token, error);
     }
-    if (!pith_tokenizer_piece(model->tokenizer, token, text, n_bytes)) {
-        *text = ""; /* a row of the head that the tokenizer has no piece for */
-        *n_bytes = 0;
+    if (!pith_tokenizer_piece(model->tokenizer, token, &out->data, &out->n_bytes)) {
+        *out = pith_text_of(""); /* a row of the head that the tokenizer has no piece for */
     }
     return PITH_OK;
 }
@@ -183,22 +187,23 @@ void pith_decoder_free(pith_decoder *decoder) {
     }
 }
 
-pith_status pith_decoder_push(pith_decoder *decoder, int32_t token, const char **text,
-                              size_t *n_bytes, pith_error *error) {
-    if (decoder == NULL || text == NULL || n_bytes == NULL) {
+pith_status pith_decoder_push(pith_decoder *decoder, int32_t token, pith_text *text,
+                              pith_error *error) {
+    if (decoder == NULL || text == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_decoder_push: null argument");
     }
     if (!in_vocabulary(decoder->model, token)) {
         return bad_token(decoder->model, token, error);
     }
-    *n_bytes = pith_decode_push(decoder->model->tokenizer, &decoder->state, token, decoder->text);
-    *text = decoder->text;
+    text->n_bytes =
+        pith_decode_push(decoder->model->tokenizer, &decoder->state, token, decoder->text);
+    text->data = decoder->text;
     return PITH_OK;
 }
 
-void pith_decoder_finish(pith_decoder *decoder, const char **text, size_t *n_bytes) {
-    *n_bytes = pith_decode_finish(decoder->model->tokenizer, &decoder->state, decoder->text);
-    *text = decoder->text;
+void pith_decoder_finish(pith_decoder *decoder, pith_text *text) {
+    text->n_bytes = pith_decode_finish(decoder->model->tokenizer, &decoder->state, decoder->text);
+    text->data = decoder->text;
     pith_decode_begin(&decoder->state, false);
 }
 
@@ -231,22 +236,20 @@ pith_status pith_chat_format(const pith_model *model, const pith_message *messag
     return status;
 }
 
-pith_status pith_infill_format(const pith_model *model, const char *prefix, size_t n_prefix,
-                               const char *suffix, size_t n_suffix, bool suffix_first,
-                               int32_t *tokens, size_t capacity, size_t *n_tokens,
-                               pith_error *error) {
+pith_status pith_infill_format(const pith_model *model, pith_text prefix, pith_text suffix,
+                               bool suffix_first, int32_t *tokens, size_t capacity,
+                               size_t *n_tokens, pith_error *error) {
     pith_status status = need_tokenizer(model, error);
     if (status != PITH_OK) {
         return status;
     }
-    if ((prefix == NULL && n_prefix != 0) || (suffix == NULL && n_suffix != 0) ||
-        n_tokens == NULL || (tokens == NULL && capacity != 0)) {
+    if (lacks_data(prefix) || lacks_data(suffix) || n_tokens == NULL ||
+        (tokens == NULL && capacity != 0)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_infill_format: null argument");
     }
     pith_tokens found;
     pith_tokens_init(&found, &model->allocator);
-    status = pith_infill_encode(model->tokenizer, prefix, n_prefix, suffix, n_suffix, suffix_first,
-                                &found, error);
+    status = pith_infill_encode(model->tokenizer, prefix, suffix, suffix_first, &found, error);
     if (status == PITH_OK) {
         status = give_tokens(&found, tokens, capacity, n_tokens, error);
     }

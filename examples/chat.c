@@ -14,25 +14,24 @@ typedef struct answer_text {
     size_t n_bytes;
 } answer_text;
 
-static bool on_text(void *user, const char *text, size_t n_bytes) {
+static bool on_text(void *user, pith_text text) {
     answer_text *answer = user;
-    if (answer->n_bytes + n_bytes > sizeof answer->text) {
+    if (answer->n_bytes + text.n_bytes > sizeof answer->text) {
         return false;
     }
-    memcpy(answer->text + answer->n_bytes, text, n_bytes);
-    answer->n_bytes += n_bytes;
-    return fwrite(text, 1, n_bytes, stdout) == n_bytes && fflush(stdout) == 0;
+    memcpy(answer->text + answer->n_bytes, text.data, text.n_bytes);
+    answer->n_bytes += text.n_bytes;
+    return fwrite(text.data, 1, text.n_bytes, stdout) == text.n_bytes && fflush(stdout) == 0;
 }
 
 /* Appends a copy of the text to the conversation. */
-static bool add(pith_message *messages, size_t *n, const char *role, const char *text,
-                size_t n_bytes) {
-    char *copy = *n < MAX_MESSAGES ? malloc(n_bytes + 1) : NULL;
+static bool add(pith_message *messages, size_t *n, const char *role, pith_text text) {
+    char *copy = *n < MAX_MESSAGES ? malloc(text.n_bytes + 1) : NULL;
     if (copy == NULL) {
         return false;
     }
-    memcpy(copy, text, n_bytes);
-    messages[(*n)++] = (pith_message){.role = role, .content = copy, .n_bytes = n_bytes};
+    memcpy(copy, text.data, text.n_bytes);
+    messages[(*n)++] = (pith_message){.role = role, .content = {copy, text.n_bytes}};
     return true;
 }
 
@@ -64,16 +63,16 @@ int main(int argc, char **argv) {
                 pith_session_new(&session, model, NULL, &error) == PITH_OK;
     while (good && fgets(line, sizeof line, stdin) != NULL) {
         error.message[0] = 0;
-        good = add(messages, &n, "user", line, strcspn(line, "\n")) &&
+        good = add(messages, &n, "user", (pith_text){line, strcspn(line, "\n")}) &&
                reply(model, session, messages, n, &answer, &error) &&
-               add(messages, &n, "assistant", answer.text, answer.n_bytes);
+               add(messages, &n, "assistant", (pith_text){answer.text, answer.n_bytes});
         putchar('\n');
     }
     if (!good) {
         fprintf(stderr, "%s\n", error.message[0] != 0 ? error.message : "conversation too long");
     }
     for (size_t i = 0; i < n; i++) {
-        free((void *)messages[i].content);
+        free((void *)messages[i].content.data);
     }
     pith_session_free(session);
     pith_model_free(model);

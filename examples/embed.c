@@ -34,7 +34,8 @@ static void print_pairs(const pith_embed_input *lines, size_t n, const float *ve
         }
     }
     for (size_t i = 0; i < PAIRS && best[i].score > -2; i++) {
-        printf("%.4f  %s | %s\n", best[i].score, lines[best[i].a].text, lines[best[i].b].text);
+        printf("%.4f  %s | %s\n", best[i].score, lines[best[i].a].text.data,
+               lines[best[i].b].text.data);
     }
 }
 
@@ -51,7 +52,7 @@ int main(int argc, char **argv) {
     bool good = argc == 2 && pith_model_open(&model, argv[1], NULL, &error) == PITH_OK;
     while (good && n < MAX_LINES && (length = getline(&line, &capacity, stdin)) > 0) {
         line[strcspn(line, "\n")] = 0;
-        lines[n++] = (pith_embed_input){.text = line, .n_bytes = strlen(line)};
+        lines[n++] = (pith_embed_input){.text = pith_text_of(line)};
         line = NULL;
         capacity = 0;
     }
@@ -67,7 +68,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", error.message);
     }
     for (size_t i = 0; i < n; i++) {
-        free((void *)(uintptr_t)lines[i].text);
+        free((void *)(uintptr_t)lines[i].text.data);
     }
     free(line);
     free(vectors);

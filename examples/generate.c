@@ -1,11 +1,10 @@
 /* Continue a text: generate MODEL.pith PROMPT */
 #include <pith.h>
 #include <stdio.h>
-#include <string.h>
 
-static bool print_text(void *user, const char *text, size_t n_bytes) {
+static bool print_text(void *user, pith_text text) {
     (void)user;
-    return fwrite(text, 1, n_bytes, stdout) == n_bytes && fflush(stdout) == 0;
+    return fwrite(text.data, 1, text.n_bytes, stdout) == text.n_bytes && fflush(stdout) == 0;
 }
 
 int main(int argc, char **argv) {
@@ -18,8 +17,8 @@ int main(int argc, char **argv) {
     bool good =
         argc == 3 && pith_model_open(&model, argv[1], NULL, &error) == PITH_OK &&
         pith_session_new(&session, model, NULL, &error) == PITH_OK &&
-        pith_tokenize(model, argv[2], strlen(argv[2]), PITH_TOKENIZE_AUTO, tokens, 512, &n,
-                      &error) == PITH_OK &&
+        pith_tokenize(model, pith_text_of(argv[2]), PITH_TOKENIZE_AUTO, tokens, 512, &n, &error) ==
+            PITH_OK &&
         pith_generate(session, tokens, n, &params, print_text, NULL, NULL, &error) == PITH_OK;
     if (good) {
         putchar('\n');

@@ -47,11 +47,10 @@ static void print_layer(const pith_model *model, size_t layer, const float *row,
     for (size_t i = 0; i < n_vocab; i++) {
         total += exp((double)(logits[i] - logits[top]));
     }
-    const char *piece = "";
-    size_t n_bytes = 0;
-    pith_token_text(model, (int32_t)top, &piece, &n_bytes, NULL);
-    printf("%5zu  %9.3f  %5.3f  %6zu  %.*s\n", layer, sqrt(squares), 1 / total, top, (int)n_bytes,
-           piece);
+    pith_text piece = {"", 0};
+    pith_token_text(model, (int32_t)top, &piece, NULL);
+    printf("%5zu  %9.3f  %5.3f  %6zu  %.*s\n", layer, sqrt(squares), 1 / total, top,
+           (int)piece.n_bytes, piece.data);
 }
 
 static bool observe(const pith_model *model, pith_session *session, const char *text,
@@ -67,7 +66,7 @@ static bool observe(const pith_model *model, pith_session *session, const char *
     bool good = w.rows != NULL && logits != NULL;
     if (good) {
         pith_session_observe(session, watch, &w);
-        good = pith_tokenize(model, text, strlen(text), PITH_TOKENIZE_AUTO, tokens, MAX_TOKENS, &n,
+        good = pith_tokenize(model, pith_text_of(text), PITH_TOKENIZE_AUTO, tokens, MAX_TOKENS, &n,
                              error) == PITH_OK &&
                pith_session_eval(session, tokens, n, error) == PITH_OK &&
                pith_logit_lens(model, w.rows, n_rows, logits, error) == PITH_OK;

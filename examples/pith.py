@@ -43,7 +43,7 @@ import numpy as np
 __all__ = ["Decoder", "Generation", "Model", "PithError", "Sampler", "Session", "batch_eval",
            "version"]
 
-VERSION = "0.2.0"  # of the pith.h below
+VERSION = "0.3.0"  # of the pith.h below
 
 # ---- pith.h: enumerations, structs, functions ----------------------------------------------------
 # tests/cli/test_python.sh compares all of this with the header.
@@ -66,10 +66,25 @@ _floats = ctypes.POINTER(ctypes.c_float)
 _token = ctypes.c_int32
 _tokens = ctypes.POINTER(ctypes.c_int32)
 
+
+class Text(ctypes.Structure):
+    _fields_ = [("data", _text), ("n_bytes", _size)]
+
+    @classmethod
+    def of(cls, data):
+        """The text of bytes, which it keeps."""
+        return cls(data, len(data))
+
+    def get(self, errors="strict"):
+        """The text as a str."""
+        data = _void.from_buffer(self)  # self.data would end at a NUL
+        return ctypes.string_at(data, self.n_bytes).decode("utf-8", errors) if self.n_bytes else ""
+
+
 LogFn = ctypes.CFUNCTYPE(None, _void, _int, _text)
 LoadFn = ctypes.CFUNCTYPE(_bool, _void, _size, _size)
 ObserveFn = ctypes.CFUNCTYPE(None, _void, _text, _floats, _size, _size)
-TextFn = ctypes.CFUNCTYPE(_bool, _void, _void, _size)
+TextFn = ctypes.CFUNCTYPE(_bool, _void, Text)
 ProgressFn = ctypes.CFUNCTYPE(_bool, _void, _size, _size)
 
 
@@ -99,7 +114,7 @@ class ModelInfo(ctypes.Structure):
 
 
 class Message(ctypes.Structure):
-    _fields_ = [("role", _text), ("content", _text), ("n_bytes", _size)]
+    _fields_ = [("role", _text), ("content", Text)]
 
 
 class SessionOptions(ctypes.Structure):
@@ -126,7 +141,7 @@ class Usage(ctypes.Structure):
 
 
 class EmbedInput(ctypes.Structure):
-    _fields_ = [("text", _text), ("n_bytes", _size), ("pair", _text), ("n_pair_bytes", _size)]
+    _fields_ = [("text", Text), ("pair", Text)]
 
 
 class EmbedOptions(ctypes.Structure):
@@ -139,8 +154,8 @@ class EmbedResult(ctypes.Structure):
 
 
 STRUCTS = {
-    "pith_error": Error, "pith_model_options": ModelOptions, "pith_model_info": ModelInfo,
-    "pith_prompt": Prompt,
+    "pith_error": Error, "pith_text": Text, "pith_model_options": ModelOptions,
+    "pith_model_info": ModelInfo, "pith_prompt": Prompt,
     "pith_message": Message, "pith_session_options": SessionOptions, "pith_sampling": Sampling,
     "pith_generate_params": GenerateParams, "pith_usage": Usage, "pith_embed_input": EmbedInput,
     "pith_embed_options": EmbedOptions, "pith_embed_result": EmbedResult,
@@ -157,16 +172,15 @@ FUNCTIONS = {
     "pith_model_open": (_int, _handle, _text, _to(ModelOptions), _error),
     "pith_model_free": (None, _void),
     "pith_model_get_info": (None, _void, _to(ModelInfo)),
-    "pith_tokenize": (_int, _void, _text, _size, ctypes.c_uint, _tokens, _size, _sizes, _error),
+    "pith_tokenize": (_int, _void, Text, ctypes.c_uint, _tokens, _size, _sizes, _error),
     "pith_detokenize": (_int, _void, _tokens, _size, _void, _size, _sizes, _error),
-    "pith_token_text": (_int, _void, _token, _handle, _sizes, _error),
+    "pith_token_text": (_int, _void, _token, _to(Text), _error),
     "pith_decoder_new": (_int, _handle, _void, _error),
     "pith_decoder_free": (None, _void),
-    "pith_decoder_push": (_int, _void, _token, _handle, _sizes, _error),
-    "pith_decoder_finish": (None, _void, _handle, _sizes),
+    "pith_decoder_push": (_int, _void, _token, _to(Text), _error),
+    "pith_decoder_finish": (None, _void, _to(Text)),
     "pith_chat_format": (_int, _void, _to(Message), _size, _tokens, _size, _sizes, _error),
-    "pith_infill_format": (_int, _void, _text, _size, _text, _size, _bool, _tokens, _size, _sizes,
-                           _error),
+    "pith_infill_format": (_int, _void, Text, Text, _bool, _tokens, _size, _sizes, _error),
     "pith_session_new": (_int, _handle, _void, _to(SessionOptions), _error),
     "pith_session_free": (None, _void),
     "pith_session_eval": (_int, _void, _tokens, _size, _error),
@@ -218,7 +232,7 @@ def _candidates(path):
         return [os.path.abspath(os.fspath(path))]
     here = os.path.dirname(os.path.abspath(__file__))
     near = [os.path.join(here, name) for name in ("libpith.so", "../build/libpith.so")]
-    return [name for name in near if os.path.exists(name)] + ["libpith.so.1"]
+    return [name for name in near if os.path.exists(name)] + ["libpith.so.2"]
 
 
 class _Library:
@@ -484,10 +498,10 @@ class Model(_Owner):
     def tokenize(self, text, *, bos=False, special=False):
         """The text's token ids. With bos="auto" what the tokenizer puts around a text is there too,
         with True its beginning-of-text token alone."""
-        data = _bytes(text)
+        data = Text.of(_bytes(text))
         flags = TOKENIZE_AUTO if bos == "auto" else TOKENIZE_BOS if bos else 0
         flags |= TOKENIZE_SPECIAL if special else 0
-        return self._lib.tokens(self._lib.tokenize, self._c, data, len(data), flags)
+        return self._lib.tokens(self._lib.tokenize, self._c, data, flags)
 
     def detokenize(self, tokens):
         """The text of token ids."""
@@ -505,10 +519,9 @@ class Model(_Owner):
 
     def token_text(self, token):
         """The vocabulary's spelling of a token; bytes that are no character are "<0xE2>"."""
-        text, n = _void(), _size()
-        self._lib.token_text(self._c, int(_token_array([token])[0]), ctypes.byref(text),
-                             ctypes.byref(n))
-        return ctypes.string_at(text, n.value).decode("utf-8", "pith-hex") if n.value else ""
+        text = Text()
+        self._lib.token_text(self._c, int(_token_array([token])[0]), ctypes.byref(text))
+        return text.get("pith-hex")
 
     def chat_format(self, messages):
         """Token ids of a conversation in the model's markup; messages are (role, content) pairs, or
@@ -516,15 +529,13 @@ class Model(_Owner):
         pairs = [(m["role"], m["content"]) if isinstance(m, dict) else m for m in messages]
         array = (Message * len(pairs))()
         for c, (role, content) in zip(array, pairs):
-            content = _bytes(content)
-            c.role, c.content, c.n_bytes = _string("a role", role), content, len(content)
+            c.role, c.content = _string("a role", role), Text.of(_bytes(content))
         return self._lib.tokens(self._lib.chat_format, self._c, array, len(pairs))
 
     def infill_format(self, prefix, suffix, *, suffix_first=False):
         """Token ids of a Code Llama infilling prompt."""
-        prefix, suffix = _bytes(prefix), _bytes(suffix)
-        return self._lib.tokens(self._lib.infill_format, self._c, prefix, len(prefix), suffix,
-                                len(suffix), suffix_first)
+        return self._lib.tokens(self._lib.infill_format, self._c, Text.of(_bytes(prefix)),
+                                Text.of(_bytes(suffix)), suffix_first)
 
     def session(self, *, kv_type="auto", **options):
         """A new Session. Options are the fields of pith_session_options: n_context, n_batch,
@@ -576,10 +587,8 @@ class Model(_Owner):
         for c, text in zip(inputs, texts):
             if not isinstance(text, (str, bytes)):
                 text, pair = text
-                pair = _bytes(pair)
-                c.pair, c.n_pair_bytes = pair, len(pair)
-            text = _bytes(text)
-            c.text, c.n_bytes = text, len(text)
+                c.pair = Text.of(_bytes(pair))
+            c.text = Text.of(_bytes(text))
         options = EmbedOptions(no_truncate=not truncate)
         options.prompt = None if prompt is None else _string("a prompt", prompt)
         options.prompt_name = (None if prompt_name is None
@@ -781,9 +790,9 @@ class _Run:
         self.error = None
         self.usage = None
 
-    def on_text(self, user, text, n_bytes):
-        if n_bytes != 0 and not self.stopped:
-            self.pieces.put(ctypes.string_at(text, n_bytes).decode())
+    def on_text(self, user, text):
+        if text.n_bytes != 0 and not self.stopped:
+            self.pieces.put(text.get())
             self.wanted.acquire()
         return not self.stopped
 
@@ -929,13 +938,12 @@ class Decoder(_Owner):
 
     def push(self, token):
         """The text that became complete with this token, maybe none."""
-        text, n = _void(), _size()
-        self._lib.decoder_push(self._c, int(_token_array([token])[0]), ctypes.byref(text),
-                               ctypes.byref(n))
-        return ctypes.string_at(text, n.value).decode()
+        text = Text()
+        self._lib.decoder_push(self._c, int(_token_array([token])[0]), ctypes.byref(text))
+        return text.get()
 
     def finish(self):
         """The text that was held back; the decoder is then ready for a new one."""
-        text, n = _void(), _size()
-        self._lib.decoder_finish(self._c, ctypes.byref(text), ctypes.byref(n))
-        return ctypes.string_at(text, n.value).decode()
+        text = Text()
+        self._lib.decoder_finish(self._c, ctypes.byref(text))
+        return text.get()

@@ -7,7 +7,8 @@
  *     if (pith_session_new(&session, model, NULL, &error) != PITH_OK) ...
  *     int32_t tokens[64];
  *     size_t n;
- *     pith_tokenize(model, "Once upon a time", 16, PITH_TOKENIZE_AUTO, tokens, 64, &n, &error);
+ *     pith_text prompt = pith_text_of("Once upon a time");
+ *     pith_tokenize(model, prompt, PITH_TOKENIZE_AUTO, tokens, 64, &n, &error);
  *     pith_session_eval(session, tokens, n, &error);
  *     const float *logits = pith_session_logits(session);     -- [vocab], valid until the next eval
  *     pith_session_free(session);
@@ -18,16 +19,16 @@
  *     pith_model_info info;
  *     pith_model_open(&model, "minilm.pith", NULL, &error);
  *     pith_model_get_info(model, &info);
- *     pith_embed_input texts[] = {{.text = "a stone", .n_bytes = 7},
- *                                 {.text = "a rock", .n_bytes = 6}};
+ *     pith_embed_input texts[] = {{.text = pith_text_of("a stone")},
+ *                                 {.text = pith_text_of("a rock")}};
  *     float *vectors = malloc(2 * info.n_embd * sizeof *vectors);      -- [2, n_embd]
  *     pith_embed(model, texts, 2, NULL, vectors, NULL, &error);
  *
  * Conventions. Every function that can fail returns a pith_status and fills `error` (which may be
  * NULL) with the same status and one sentence naming what was wrong; out parameters are untouched
  * then. The library never prints, exits, aborts, or reads the environment, and has no mutable
- * globals. Text is UTF-8 and carries its length in bytes; it need not end in NUL. Free functions
- * accept NULL.
+ * globals. Text is UTF-8 and carries its length in bytes (pith_text); it need not end in NUL. Free
+ * functions accept NULL.
  *
  * Threads. A pith_model is immutable to its users: any number of threads may use it at once, and
  * evaluate different sessions of it at once. A pith_session, a pith_sampler and a pith_decoder are
@@ -62,12 +63,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define PITH_VERSION "0.2.0"
+#define PITH_VERSION "0.3.0"
 
 #if defined(__GNUC__)
 #define PITH_API __attribute__((visibility("default")))
@@ -102,6 +104,22 @@ PITH_API const char *pith_status_name(pith_status status);
 
 /* The library's version, PITH_VERSION of the build. */
 PITH_API const char *pith_version(void);
+
+/* ---- Text ------------------------------------------------------------------------------------ */
+
+/* UTF-8 text [n_bytes], which need not end in NUL. `data` may be NULL when n_bytes is 0. A
+ * text that is passed to the library need not outlive the call; how long one that comes from the
+ * library stays is said at each call. */
+typedef struct pith_text {
+    const char *data;
+    size_t n_bytes;
+} pith_text;
+
+/* The text of a NUL-terminated string, which stays the caller's; the empty text of NULL. */
+static inline pith_text pith_text_of(const char *string) {
+    pith_text text = {string, string != NULL ? strlen(string) : 0};
+    return text;
+}
 
 /* ---- Options shared by several calls --------------------------------------------------------- */
 
@@ -208,16 +226,16 @@ enum {
                                    (Llama), its EOS behind, or nothing (Qwen2); what a prompt needs */
 };
 
-/* Encodes `text` [n_bytes]. For an encoder the flags do not matter: [CLS] and [SEP] are always put
- * around the text and special tokens written in it are read as such; nothing is cut off here.
+/* Encodes `text`. For an encoder the flags do not matter: [CLS] and [SEP] are always put around the
+ * text and special tokens written in it are read as such; nothing is cut off here.
  * Writes at most `capacity` ids to `tokens` and sets *n_tokens to the number the text has; when
  * that is more than `capacity`, returns CAPACITY (and *n_tokens is set, the one exception to
  * "untouched"). `tokens` may be NULL when capacity is 0. Errors: ARGUMENT, CAPACITY, MEMORY, TEXT
  * (invalid UTF-8, with the byte offset), UNSUPPORTED. All functions of this section and
  * pith_generate and pith_embed answer UNSUPPORTED for a file without a tokenizer. */
-PITH_API pith_status pith_tokenize(const pith_model *model, const char *text, size_t n_bytes,
-                                   unsigned flags, int32_t *tokens, size_t capacity,
-                                   size_t *n_tokens, pith_error *error);
+PITH_API pith_status pith_tokenize(const pith_model *model, pith_text text, unsigned flags,
+                                   int32_t *tokens, size_t capacity, size_t *n_tokens,
+                                   pith_error *error);
 
 /* Decodes tokens [n_tokens] to text; special tokens give no text, bytes that are not valid UTF-8
  * become U+FFFD. An encoder's pieces are joined as words with a space between them and none before
@@ -228,11 +246,11 @@ PITH_API pith_status pith_detokenize(const pith_model *model, const int32_t *tok
                                      size_t n_tokens, char *text, size_t capacity, size_t *n_bytes,
                                      pith_error *error);
 
-/* The vocabulary's own spelling of one token ("▁the", "<0x0A>"), owned by the model, not
- * NUL-terminated. A byte-level BPE piece is its bytes (" the"), which need not be whole UTF-8
- * characters. Errors: ARGUMENT, TOKEN. */
-PITH_API pith_status pith_token_text(const pith_model *model, int32_t token, const char **text,
-                                     size_t *n_bytes, pith_error *error);
+/* The vocabulary's own spelling of one token ("▁the", "<0x0A>"), owned by the model. A byte-level
+ * BPE piece is its bytes (" the"), which need not be whole UTF-8 characters. Errors: ARGUMENT,
+ * TOKEN. */
+PITH_API pith_status pith_token_text(const pith_model *model, int32_t token, pith_text *out,
+                                     pith_error *error);
 
 /* A decoder turns tokens into text one at a time and never emits part of a UTF-8 character. */
 typedef struct pith_decoder pith_decoder;
@@ -242,19 +260,18 @@ PITH_API pith_status pith_decoder_new(pith_decoder **out, const pith_model *mode
                                       pith_error *error);
 PITH_API void pith_decoder_free(pith_decoder *decoder);
 
-/* Appends one token; *text [*n_bytes] is the text that became complete, possibly empty, borrowed
- * until the next call. Allocates nothing. Errors: ARGUMENT, TOKEN. */
-PITH_API pith_status pith_decoder_push(pith_decoder *decoder, int32_t token, const char **text,
-                                       size_t *n_bytes, pith_error *error);
+/* Appends one token; *text is what became complete, possibly empty, borrowed until the next call.
+ * Allocates nothing. Errors: ARGUMENT, TOKEN. */
+PITH_API pith_status pith_decoder_push(pith_decoder *decoder, int32_t token, pith_text *text,
+                                       pith_error *error);
 
-/* Ends the text: what is still held back comes out (as U+FFFD for broken bytes), and the decoder
- * is ready for a new text. */
-PITH_API void pith_decoder_finish(pith_decoder *decoder, const char **text, size_t *n_bytes);
+/* Ends the text: *text is what was still held back (U+FFFD for broken bytes), borrowed until the
+ * next call, and the decoder is ready for a new text. */
+PITH_API void pith_decoder_finish(pith_decoder *decoder, pith_text *text);
 
 typedef struct pith_message {
     const char *role; /* "system", "user", "assistant" */
-    const char *content;
-    size_t n_bytes; /* of content */
+    pith_text content;
 } pith_message;
 
 /* Renders a conversation as the model's chat markup. Markup is written as token ids: special
@@ -268,8 +285,7 @@ PITH_API pith_status pith_chat_format(const pith_model *model, const pith_messag
 /* Renders a Code Llama infilling prompt (Roziere et al. 2023, section 2.3):
  * <s> <PRE> prefix <SUF> suffix <MID>, or with `suffix_first` <s> <PRE> <SUF> suffix <MID> prefix.
  * Errors: ARGUMENT, CAPACITY, MEMORY, TEXT, UNSUPPORTED (no infilling tokens). */
-PITH_API pith_status pith_infill_format(const pith_model *model, const char *prefix,
-                                        size_t n_prefix, const char *suffix, size_t n_suffix,
+PITH_API pith_status pith_infill_format(const pith_model *model, pith_text prefix, pith_text suffix,
                                         bool suffix_first, int32_t *tokens, size_t capacity,
                                         size_t *n_tokens, pith_error *error);
 
@@ -461,9 +477,9 @@ typedef struct pith_usage {
 } pith_usage;
 
 /* Receives text as it becomes complete (whole UTF-8 characters; text that may be the start of a
- * stop string is held back). Also called with n_bytes 0 after each chunk of a long prompt. Return
- * false to stop. */
-typedef bool (*pith_text_fn)(void *user, const char *text, size_t n_bytes);
+ * stop string is held back). Also called with an empty text after each chunk of a long prompt.
+ * `text` is valid during the call. Return false to stop. */
+typedef bool (*pith_text_fn)(void *user, pith_text text);
 
 /* Appends the prompt tokens [n_prompt >= 1] to the session, then generates. The session's timeline
  * afterwards holds the prompt and the generated tokens, except the last one, which nothing has
@@ -480,10 +496,8 @@ PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt,
 
 /* One text, or a pair of texts that the encoder reads together. */
 typedef struct pith_embed_input {
-    const char *text; /* [n_bytes] UTF-8; may be NULL when n_bytes is 0 */
-    size_t n_bytes;
-    const char *pair; /* the second text [n_pair_bytes], or NULL */
-    size_t n_pair_bytes;
+    pith_text text;
+    pith_text pair; /* the second text; data NULL: there is none */
 } pith_embed_input;
 
 /* Zero-initialised means: all defaults. */

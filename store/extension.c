@@ -79,7 +79,7 @@ static void embed(sqlite3_context *context, int n, sqlite3_value **arguments) {
         return;
     }
     const pith_embed_options options = {.prompt = prompt};
-    pith_embed_input input = {.text = text, .n_bytes = (size_t)sqlite3_value_bytes(arguments[1])};
+    const pith_embed_input input = {.text = {text, (size_t)sqlite3_value_bytes(arguments[1])}};
     float *vector = sqlite3_malloc64(entry->dimension * sizeof *vector);
     if (vector == NULL) {
         sqlite3_result_error_nomem(context);

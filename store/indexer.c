@@ -105,8 +105,8 @@ pith_status pith_indexer_flush(pith_indexer *indexer, pith_error *error) {
         const queued *entry = &indexer->queue[i];
         for (size_t c = 0; c < entry->n_chunks; c++) {
             const pith_store_chunk *chunk = &entry->chunks[c];
-            inputs[n++] = (pith_embed_input){.text = entry->document.text + chunk->begin,
-                                             .n_bytes = chunk->end - chunk->begin};
+            inputs[n++] = (pith_embed_input){
+                .text = {entry->document.text + chunk->begin, chunk->end - chunk->begin}};
         }
     }
     if (n != 0) {

@@ -62,7 +62,7 @@ static const char *ids_of(const pith_model *model, unsigned flags) {
     int32_t ids[16];
     size_t n = 0;
     pith_error error = {0};
-    CHECK(pith_tokenize(model, "ab", 2, flags, ids, 16, &n, &error) == PITH_OK, "%s",
+    CHECK(pith_tokenize(model, pith_text_of("ab"), flags, ids, 16, &n, &error) == PITH_OK, "%s",
           error.message);
     return test_show_ids(ids, n);
 }

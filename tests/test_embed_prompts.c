@@ -44,7 +44,7 @@ static pith_model *open_model(const char *source, pith_type type) {
 }
 
 static pith_embed_input input_of(const char *text) {
-    return (pith_embed_input){.text = text, .n_bytes = strlen(text)};
+    return (pith_embed_input){.text = pith_text_of(text)};
 }
 
 static void embed(const pith_model *model, const char *text, const char *prompt, const char *name,
@@ -81,8 +81,7 @@ TEST(embed_prompts, are_put_in_front_of_the_text) {
     check_same(model, "wolf", NULL, "wolfThe wolf knocks");
     /* Of a pair, in front of the first text. */
     pith_embed_input pairs[] = {input_of("the wolf"), input_of("query: the wolf")};
-    pairs[0].pair = pairs[1].pair = "knocks";
-    pairs[0].n_pair_bytes = pairs[1].n_pair_bytes = 6;
+    pairs[0].pair = pairs[1].pair = pith_text_of("knocks");
     float a[HIDDEN];
     float b[HIDDEN];
     const pith_embed_options bare = {.prompt = ""};
@@ -185,7 +184,7 @@ static void pool(const pith_model *model, const char *text, size_t n_skipped, pi
     int32_t ids[12];
     size_t n;
     pith_bert_scratch *scratch = NULL;
-    CHECK(pith_tokenize(model, text, strlen(text), 0, ids, 12, &n, &error) == PITH_OK &&
+    CHECK(pith_tokenize(model, pith_text_of(text), 0, ids, 12, &n, &error) == PITH_OK &&
               pith_bert_scratch_new(&scratch, model, 64, &error) == PITH_OK,
           "%s", error.message);
     const pith_bert_text one = {.ids = ids, .n_tokens = n, .n_first = n};

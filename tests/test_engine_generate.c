@@ -15,13 +15,13 @@ typedef struct text {
     size_t stop_after; /* calls; 0: never */
 } text;
 
-static bool collect(void *user, const char *bytes, size_t n) {
+static bool collect(void *user, pith_text piece) {
     text *t = user;
-    CHECK(t->n + n < sizeof t->bytes, "too much text");
-    if (n != 0) {
-        memcpy(t->bytes + t->n, bytes, n);
+    CHECK(t->n + piece.n_bytes < sizeof t->bytes, "too much text");
+    if (piece.n_bytes != 0) {
+        memcpy(t->bytes + t->n, piece.data, piece.n_bytes);
     }
-    t->n += n;
+    t->n += piece.n_bytes;
     t->bytes[t->n] = '\0';
     t->calls++;
     return t->calls != t->stop_after;
@@ -163,11 +163,10 @@ TEST(engine_generate, the_spelling_of_a_special_token_stops_at_the_token) {
     }
     uint8_t *type = (uint8_t *)&pith_tokenizer_vocab(model->tokenizer)->types[tokens[last]];
     *type = PITH_PIECE_CONTROL; /* the file was read into memory, not mapped */
-    const char *text_of_it;
-    size_t n_bytes;
+    pith_text text_of_it;
     char spelling[64] = "";
-    pith_token_text(model, tokens[last], &text_of_it, &n_bytes, NULL);
-    memcpy(spelling, text_of_it, n_bytes);
+    pith_token_text(model, tokens[last], &text_of_it, NULL);
+    memcpy(spelling, text_of_it.data, text_of_it.n_bytes);
     text before = {0};
     pith_generate_params params = {.max_tokens = first, .ignore_eos = true};
     if (first > 0) {

@@ -82,13 +82,13 @@ typedef struct outcome {
     float logits[VOCAB];
 } outcome;
 
-static bool collect(void *user, const char *text, size_t n) {
+static bool collect(void *user, pith_text text) {
     outcome *o = user;
-    CHECK(o->n_text + n < sizeof o->text && o->n_calls < MAX_CALLS, "too much text");
-    if (n != 0) {
-        memcpy(o->text + o->n_text, text, n);
+    CHECK(o->n_text + text.n_bytes < sizeof o->text && o->n_calls < MAX_CALLS, "too much text");
+    if (text.n_bytes != 0) {
+        memcpy(o->text + o->n_text, text.data, text.n_bytes);
     }
-    o->n_text += n;
+    o->n_text += text.n_bytes;
     o->lengths[o->n_calls++] = pith_session_length(o->session);
     return o->n_calls != o->stop_after;
 }

@@ -333,7 +333,8 @@ TEST(engine_session, every_failed_allocation_is_an_error_without_a_leak) {
             status = pith_session_new(&session, model, NULL, &error);
         }
         if (status == PITH_OK) {
-            status = pith_tokenize(model, "the hen", 7, PITH_TOKENIZE_BOS, tokens, 16, &n, &error);
+            status = pith_tokenize(model, pith_text_of("the hen"), PITH_TOKENIZE_BOS, tokens, 16,
+                                   &n, &error);
         }
         if (status == PITH_OK) {
             status = pith_session_eval(session, tokens, n, &error);

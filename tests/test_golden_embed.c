@@ -32,8 +32,8 @@ static reference reference_open(void) {
     r.embeddings = embeddings->data.floats;
     for (size_t i = 0; i < N_TEXTS; i++) {
         const json_t *text = json_object_get(json_array_get(items, i), "text");
-        r.inputs[i] = (pith_embed_input){.text = json_string_value(text),
-                                         .n_bytes = json_string_length(text)};
+        r.inputs[i] =
+            (pith_embed_input){.text = {json_string_value(text), json_string_length(text)}};
     }
     return r;
 }
@@ -79,7 +79,7 @@ TEST(embed, no_text_and_empty_texts) {
     reference r = reference_open();
     pith_error error = {0};
     pith_model *model = test_golden_open("minilm", PITH_TYPE_F16, NULL, 2, PITH_BLAS_OFF);
-    pith_embed_input empty = {.text = NULL};
+    pith_embed_input empty = {.text = {NULL, 0}};
     pith_embed_result result;
     float out[HIDDEN];
     CHECK(pith_embed(model, NULL, 0, NULL, NULL, NULL, &error) == PITH_OK, "no texts");
@@ -100,8 +100,8 @@ TEST(embed, pairs_are_read_together) {
     pith_model *model = test_golden_open("minilm", PITH_TYPE_F32, NULL, 1, PITH_BLAS_OFF);
     static const char first[] = "a stone";
     static const char second[] = "the wolf";
-    pith_embed_input inputs[] = {{first, strlen(first), second, strlen(second)},
-                                 {first, strlen(first), "", 0}};
+    pith_embed_input inputs[] = {{pith_text_of(first), pith_text_of(second)},
+                                 {pith_text_of(first), pith_text_of("")}};
     pith_embed_result results[2];
     float out[2 * HIDDEN];
     float expected[HIDDEN];
@@ -153,8 +153,9 @@ TEST(embed, bad_utf8_names_the_first_text) {
     CHECK(out != NULL, "no memory");
     for (size_t first = 0; first < MANY; first += 1333) {
         for (size_t i = 0; i < MANY; i++) {
-            inputs[i] = i >= first && i % 3 == first % 3 ? (pith_embed_input){"ab\xffz", 4, NULL, 0}
-                                                         : (pith_embed_input){"ab", 2, NULL, 0};
+            inputs[i] = i >= first && i % 3 == first % 3
+                            ? (pith_embed_input){{"ab\xffz", 4}, {NULL, 0}}
+                            : (pith_embed_input){{"ab", 2}, {NULL, 0}};
         }
         char name[32];
         snprintf(name, sizeof name, "text %zu:", first);
@@ -170,9 +171,9 @@ TEST(embed, bad_utf8_names_the_first_text) {
 TEST(embed, wrong_arguments) {
     pith_error error = {0};
     float out[HIDDEN];
-    pith_embed_input input = {"a", 1, NULL, 0};
-    pith_embed_input null_text = {NULL, 1, NULL, 0};
-    pith_embed_input null_pair = {"a", 1, NULL, 1};
+    pith_embed_input input = {{"a", 1}, {NULL, 0}};
+    pith_embed_input null_text = {{NULL, 1}, {NULL, 0}};
+    pith_embed_input null_pair = {{"a", 1}, {NULL, 1}};
     pith_model *model = test_golden_open("minilm", PITH_TYPE_INT8, NULL, 1, PITH_BLAS_OFF);
     CHECK(pith_embed(NULL, &input, 1, NULL, out, NULL, &error) == PITH_ERROR_ARGUMENT, "model");
     CHECK(pith_embed(model, NULL, 1, NULL, out, NULL, &error) == PITH_ERROR_ARGUMENT, "inputs");

@@ -23,17 +23,17 @@ static size_t ask_tokenizer(const pith_model *model, char *out, size_t size) {
     size_t n = 0;
     size_t used = 0;
     pith_model_get_info(model, &info);
-    CHECK(pith_tokenize(model, text, strlen(text), PITH_TOKENIZE_SPECIAL, ids, N_MOST, &n,
+    CHECK(pith_tokenize(model, pith_text_of(text), PITH_TOKENIZE_SPECIAL, ids, N_MOST, &n,
                         &error) == PITH_OK,
           "%s", error.message);
     for (size_t i = 0; i < n; i++) {
         used += (size_t)snprintf(out + used, size - used, "%d ", (int)ids[i]);
     }
     for (int32_t id = 0; (size_t)id < info.n_vocab && used + 1024 < size; id++) {
-        const char *piece;
-        if (pith_token_text(model, id, &piece, &n, NULL) == PITH_OK && n < 512) {
-            memcpy(out + used, piece, n);
-            used += n;
+        pith_text piece;
+        if (pith_token_text(model, id, &piece, NULL) == PITH_OK && piece.n_bytes < 512) {
+            memcpy(out + used, piece.data, piece.n_bytes);
+            used += piece.n_bytes;
         }
         if (pith_detokenize(model, &id, 1, out + used, 512, &n, NULL) == PITH_OK) {
             used += n;
@@ -65,7 +65,7 @@ static void rewrite(const char *path, uint64_t seed) {
 static void use_weights(const pith_model *model) {
     static const int32_t tokens[] = {1, 5, 9, 3};
     pith_session *session = NULL;
-    pith_embed_input input = {.text = text, .n_bytes = strlen(text)};
+    pith_embed_input input = {.text = pith_text_of(text)};
     float vector[N_MOST];
     pith_model_info info;
     pith_model_get_info(model, &info);

@@ -189,7 +189,7 @@ static pith_status fake_embed(void *user, const pith_embed_input *inputs, size_t
         return pith_fail(problem, PITH_ERROR_STOPPED, "stopped");
     }
     for (size_t i = 0; i < n; i++) {
-        uint64_t seed = inputs[i].n_bytes;
+        uint64_t seed = inputs[i].text.n_bytes;
         for (size_t d = 0; d < TEST_STORE_DIMENSION; d++) {
             out[i * TEST_STORE_DIMENSION + d] = test_random_float(&seed);
         }

@@ -144,7 +144,7 @@ static pith_status chat(const pith_tokenizer *t, const char *format, const char 
                         size_t n, pith_tokens *out, pith_error *error) {
     pith_message messages[4];
     for (size_t i = 0; i < n; i++) {
-        messages[i] = (pith_message){turns[i][0], turns[i][1], strlen(turns[i][1])};
+        messages[i] = (pith_message){turns[i][0], pith_text_of(turns[i][1])};
     }
     return pith_chat_encode(t, format, messages, n, out, error);
 }
@@ -237,8 +237,8 @@ TEST(tokenizer, infilling_needs_its_tokens) {
     pith_tokens out;
     pith_tokens_init(&out, NULL);
     pith_error error = {0};
-    CHECK(pith_infill_encode(t.tokenizer, "a", 1, "b", 1, false, &out, &error) ==
-              PITH_ERROR_UNSUPPORTED,
+    CHECK(pith_infill_encode(t.tokenizer, pith_text_of("a"), pith_text_of("b"), false, &out,
+                             &error) == PITH_ERROR_UNSUPPORTED,
           "accepted");
     CHECK(strstr(error.message, "<PRE>") != NULL, "%s", error.message);
     pith_tokens_release(&out);

@@ -143,10 +143,10 @@ static pith_status encode(const pith_allocator *allocator, const void *argument,
 }
 
 static pith_status chat(const pith_allocator *allocator, const void *argument, pith_error *error) {
-    static const pith_message messages[] = {{"system", "ab", 2},
-                                            {"user", "b", 1},
-                                            {"assistant", "a", 1},
-                                            {"user", "ba", 2}};
+    static const pith_message messages[] = {{"system", {"ab", 2}},
+                                            {"user", {"b", 1}},
+                                            {"assistant", {"a", 1}},
+                                            {"user", {"ba", 2}}};
     pith_tokenizer *t = NULL;
     pith_status status = pith_tokenizer_new(&t, argument, allocator, error);
     if (status != PITH_OK) {

@@ -244,8 +244,9 @@ TEST(tokenizer, infilling_prompts_are_those_of_the_reference_code) {
         pith_tokens_init(&actual, NULL);
         pith_error error = {0};
         pith_status status =
-            pith_infill_encode(t.tokenizer, json_string_value(prefix), json_string_length(prefix),
-                               json_string_value(suffix), json_string_length(suffix),
+            pith_infill_encode(t.tokenizer,
+                               (pith_text){json_string_value(prefix), json_string_length(prefix)},
+                               (pith_text){json_string_value(suffix), json_string_length(suffix)},
                                json_is_true(json_object_get(line, "suffix_first")), &actual,
                                &error);
         CHECK(status == PITH_OK, "line %zu: %s", i + 1, error.message);
@@ -275,8 +276,8 @@ TEST(tokenizer, chat_prompts_are_those_of_the_reference_code) {
         for (size_t k = 0; k < n_messages; k++) {
             const json_t *content = json_object_get(json_array_get(dialog, k), "content");
             messages[k] = (pith_message){.role = text_of(json_array_get(dialog, k), "role"),
-                                         .content = json_string_value(content),
-                                         .n_bytes = json_string_length(content)};
+                                         .content = {json_string_value(content),
+                                                     json_string_length(content)}};
         }
         size_t n;
         int32_t *expected = test_ids(json_object_get(line, "ids"), &n);

@@ -264,8 +264,9 @@ static void check_model_text(const pith_model *model) {
         size_t n = 0;
         pith_error error = {0};
         unsigned flags = (unsigned)i % 4; /* they do not matter */
-        pith_status status = pith_tokenize(model, json_string_value(text), json_string_length(text),
-                                           flags, ids, n_expected, &n, &error);
+        pith_status status =
+            pith_tokenize(model, (pith_text){json_string_value(text), json_string_length(text)},
+                          flags, ids, n_expected, &n, &error);
         CHECK(status == PITH_OK, "line %zu: %s", i + 1, error.message);
         long at = test_first_other_token(expected, n_expected, ids, n);
         CHECK(at < 0, "line %zu: id %ld differs: %s", i + 1, at, test_show_ids(ids, n));
@@ -286,19 +287,18 @@ static void check_decoder(const pith_model *model) {
     pith_decoder *decoder;
     CHECK(pith_decoder_new(&decoder, model, NULL) == PITH_OK, "no decoder");
     for (size_t k = 0; k < 2; k++) { /* after finish it begins anew */
-        const char *text;
-        size_t n;
+        pith_text text;
         for (size_t i = 0; i < 6; i++) {
-            CHECK(pith_decoder_push(decoder, ids[i], &text, &n, NULL) == PITH_OK, "%zu", i);
-            CHECK(n == strlen(texts[i]) && memcmp(text, texts[i], n) == 0, "%zu: %.*s", i, (int)n,
-                  text);
+            CHECK(pith_decoder_push(decoder, ids[i], &text, NULL) == PITH_OK, "%zu", i);
+            CHECK(text.n_bytes == strlen(texts[i]) &&
+                      memcmp(text.data, texts[i], text.n_bytes) == 0,
+                  "%zu: %.*s", i, (int)text.n_bytes, text.data);
         }
-        pith_decoder_finish(decoder, &text, &n);
-        CHECK(n == 0, "%zu bytes at the end", n);
+        pith_decoder_finish(decoder, &text);
+        CHECK(text.n_bytes == 0, "%zu bytes at the end", text.n_bytes);
     }
-    const char *text;
-    size_t n;
-    CHECK(pith_decoder_push(decoder, 30522, &text, &n, NULL) == PITH_ERROR_TOKEN, "beyond");
+    pith_text text;
+    CHECK(pith_decoder_push(decoder, 30522, &text, NULL) == PITH_ERROR_TOKEN, "beyond");
     pith_decoder_free(decoder);
 }
 

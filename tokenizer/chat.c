@@ -41,8 +41,8 @@ static bool has_role(const pith_message *message, const char *role) {
 /* An optional system message, then user and assistant in turn, the user last; contents UTF-8. */
 static pith_status check_messages(const pith_message *messages, size_t n, pith_error *error) {
     for (size_t i = 0; i < n; i++) {
-        size_t valid = pith_utf8_check(messages[i].content, messages[i].n_bytes);
-        if (valid != messages[i].n_bytes) {
+        size_t valid = pith_utf8_check(messages[i].content.data, messages[i].content.n_bytes);
+        if (valid != messages[i].content.n_bytes) {
             return pith_fail(error, PITH_ERROR_TEXT, "message %zu: invalid UTF-8 at byte %zu", i,
                              valid);
         }
@@ -68,19 +68,20 @@ static pith_status check_messages(const pith_message *messages, size_t n, pith_e
 static bool render_turn(pith_bytes *out, pith_bytes *question, const pith_message *system,
                         const pith_message *user, const pith_message *answer) {
     question->size = 0;
-    if (system != NULL && !(pith_bytes_append_text(question, "<<SYS>>\n") &&
-                            pith_bytes_append(question, system->content, system->n_bytes) &&
-                            pith_bytes_append_text(question, "\n<</SYS>>\n\n"))) {
+    if (system != NULL &&
+        !(pith_bytes_append_text(question, "<<SYS>>\n") &&
+          pith_bytes_append(question, system->content.data, system->content.n_bytes) &&
+          pith_bytes_append_text(question, "\n<</SYS>>\n\n"))) {
         return false;
     }
-    if (!pith_bytes_append(question, user->content, user->n_bytes) ||
+    if (!pith_bytes_append(question, user->content.data, user->content.n_bytes) ||
         !pith_bytes_append_text(out, "[INST] ") ||
         !append_stripped(out, question->data, question->size) ||
         !pith_bytes_append_text(out, " [/INST]")) {
         return false;
     }
     return answer == NULL || (pith_bytes_append_text(out, " ") &&
-                              append_stripped(out, answer->content, answer->n_bytes) &&
+                              append_stripped(out, answer->content.data, answer->content.n_bytes) &&
                               pith_bytes_append_text(out, " "));
 }
 
@@ -158,15 +159,15 @@ pith_infill_ids pith_tokenizer_infill(const pith_tokenizer *tokenizer) {
 }
 
 /* One token and the text behind it. */
-static pith_status push_part(const pith_tokenizer *t, int32_t id, const char *text, size_t n,
-                             unsigned flags, pith_tokens *out, pith_error *error) {
+static pith_status push_part(const pith_tokenizer *t, int32_t id, pith_text text, unsigned flags,
+                             pith_tokens *out, pith_error *error) {
     pith_status status = push_id(out, id, error);
-    return status == PITH_OK ? pith_encode(t, text, n, flags, out, error) : status;
+    return status == PITH_OK ? pith_encode(t, text.data, text.n_bytes, flags, out, error) : status;
 }
 
-pith_status pith_infill_encode(const pith_tokenizer *tokenizer, const char *prefix, size_t n_prefix,
-                               const char *suffix, size_t n_suffix, bool suffix_first,
-                               pith_tokens *out, pith_error *error) {
+pith_status pith_infill_encode(const pith_tokenizer *tokenizer, pith_text prefix, pith_text suffix,
+                               bool suffix_first, pith_tokens *out, pith_error *error) {
+    const pith_text nothing = {NULL, 0};
     pith_infill_ids ids = pith_tokenizer_infill(tokenizer);
     int32_t bos = pith_tokenizer_vocab(tokenizer)->bos;
     if (bos < 0 || ids.prefix < 0 || ids.suffix < 0 || ids.middle < 0) {
@@ -175,16 +176,13 @@ pith_status pith_infill_encode(const pith_tokenizer *tokenizer, const char *pref
     }
     pith_status status = push_id(out, bos, error);
     if (status == PITH_OK) {
-        status =
-            push_part(tokenizer, ids.prefix, prefix, suffix_first ? 0 : n_prefix, 0, out, error);
+        status = push_part(tokenizer, ids.prefix, suffix_first ? nothing : prefix, 0, out, error);
     }
     if (status == PITH_OK) {
-        status =
-            push_part(tokenizer, ids.suffix, suffix, n_suffix, PITH_ENCODE_NO_PREFIX, out, error);
+        status = push_part(tokenizer, ids.suffix, suffix, PITH_ENCODE_NO_PREFIX, out, error);
     }
     if (status == PITH_OK) {
-        status =
-            push_part(tokenizer, ids.middle, prefix, suffix_first ? n_prefix : 0, 0, out, error);
+        status = push_part(tokenizer, ids.middle, suffix_first ? prefix : nothing, 0, out, error);
     }
     return status;
 }

@@ -110,8 +110,7 @@ typedef struct pith_infill_ids {
     int32_t prefix, suffix, middle, end; /* -1: none */
 } pith_infill_ids;
 pith_infill_ids pith_tokenizer_infill(const pith_tokenizer *tokenizer);
-pith_status pith_infill_encode(const pith_tokenizer *tokenizer, const char *prefix, size_t n_prefix,
-                               const char *suffix, size_t n_suffix, bool suffix_first,
-                               pith_tokens *out, pith_error *error);
+pith_status pith_infill_encode(const pith_tokenizer *tokenizer, pith_text prefix, pith_text suffix,
+                               bool suffix_first, pith_tokens *out, pith_error *error);
 
 #endif

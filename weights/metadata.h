@@ -32,7 +32,7 @@ typedef struct pith_tensor_note {
 
 typedef struct pith_metadata {
     const char *architecture; /* "llama", "bert" */
-    const char *generator;    /* "pith 0.2.0" */
+    const char *generator;    /* "pith 0.3.0" */
     pith_type type;
     pith_type head_type;
     pith_llama_config config; /* of a llama */

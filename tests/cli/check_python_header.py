@@ -86,7 +86,7 @@ def test_enumerations_are_those_of_the_header():
 
 def parameter_kind(text):
     words = text.split()
-    if "*" in text or words[0].endswith("_fn"):
+    if "*" in text or words[0].endswith("_fn") or words[0] == "pith_text":
         return "other"
     name = words[0] if words[0] != "const" else words[1]
     kinds = {"bool": ("bool", 1), "size_t": ("integer", ctypes.sizeof(ctypes.c_size_t)),

@@ -69,9 +69,9 @@ static void chat(const pith_tokenizer *t, fuzz_input *in, pith_tokens *ids) {
     format[n_format] = '\0';
     while (n < MAX_MESSAGES && in->left > 0) {
         uint8_t role = fuzz_byte(in);
-        texts[n] = fuzz_text(in, &messages[n].n_bytes);
+        texts[n] = fuzz_text(in, &messages[n].content.n_bytes);
         messages[n].role = roles[role % 5];
-        messages[n].content = texts[n];
+        messages[n].content.data = texts[n];
         n++;
     }
     pith_error error = {0};
@@ -91,22 +91,23 @@ static void chat(const pith_tokenizer *t, fuzz_input *in, pith_tokens *ids) {
 }
 
 static void infill(const pith_tokenizer *t, fuzz_input *in, bool suffix_first, pith_tokens *ids) {
-    size_t n_prefix;
-    size_t n_suffix;
-    char *prefix = fuzz_text(in, &n_prefix);
-    char *suffix = fuzz_text(in, &n_suffix);
+    pith_text prefix;
+    pith_text suffix;
+    char *prefix_bytes = fuzz_text(in, &prefix.n_bytes);
+    char *suffix_bytes = fuzz_text(in, &suffix.n_bytes);
+    prefix.data = prefix_bytes;
+    suffix.data = suffix_bytes;
     pith_infill_ids marks = pith_tokenizer_infill(t);
     pith_error error = {0};
-    pith_status status =
-        pith_infill_encode(t, prefix, n_prefix, suffix, n_suffix, suffix_first, ids, &error);
+    pith_status status = pith_infill_encode(t, prefix, suffix, suffix_first, ids, &error);
     if (status == PITH_OK) {
         fuzz_require(count(ids, marks.prefix) == 1 && count(ids, marks.suffix) == 1 &&
                      count(ids, marks.middle) == 1);
     } else {
         fuzz_require(error.status == status && error.message[0] != '\0');
     }
-    free(prefix);
-    free(suffix);
+    free(prefix_bytes);
+    free(suffix_bytes);
 }
 
 static void recognise(const fuzz_input *in) {

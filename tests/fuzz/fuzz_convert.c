@@ -202,7 +202,8 @@ static void use(const char *path, bool map) {
     }
     int32_t ids[64];
     size_t n;
-    pith_tokenize(model, text, sizeof text - 1, PITH_TOKENIZE_BOS, ids, 64, &n, &error);
+    pith_tokenize(model, (pith_text){text, sizeof text - 1}, PITH_TOKENIZE_BOS, ids, 64, &n,
+                  &error);
     pith_model_free(model);
 }
 

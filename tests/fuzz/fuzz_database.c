@@ -193,7 +193,7 @@ static pith_status embed(void *user, const pith_embed_input *inputs, size_t n, f
         return pith_fail(error, PITH_ERROR_NUMERIC, "no vectors");
     }
     for (size_t i = 0; i < n; i++) {
-        float *vector = make_vector(collection->dimension, inputs[i].n_bytes);
+        float *vector = make_vector(collection->dimension, inputs[i].text.n_bytes);
         memcpy(out + i * collection->dimension, vector, collection->dimension * sizeof *vector);
         free(vector);
     }

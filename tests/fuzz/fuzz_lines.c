@@ -45,10 +45,10 @@ static void read_texts(source *s) {
     free(line);
     line = copy_line(s);
     if (was_read(s, pith_line_texts(line, s->n, allocator, &input, &error), &error)) {
-        fuzz_require(alone && input.n_bytes == n_text);
-        check_text(input.text, input.n_bytes);
-        if (input.pair != NULL) {
-            check_text(input.pair, input.n_pair_bytes);
+        fuzz_require(alone && input.text.n_bytes == n_text);
+        check_text(input.text.data, input.text.n_bytes);
+        if (input.pair.data != NULL) {
+            check_text(input.pair.data, input.pair.n_bytes);
         }
     }
     free(line);

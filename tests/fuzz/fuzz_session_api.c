@@ -328,13 +328,13 @@ typedef struct text {
     size_t n;
 } text;
 
-static bool collect(void *user, const char *bytes, size_t n) {
+static bool collect(void *user, pith_text piece) {
     text *t = user;
-    require(n <= sizeof t->bytes - t->n, "too much text");
-    if (n != 0) {
-        memcpy(t->bytes + t->n, bytes, n);
+    require(piece.n_bytes <= sizeof t->bytes - t->n, "too much text");
+    if (piece.n_bytes != 0) {
+        memcpy(t->bytes + t->n, piece.data, piece.n_bytes);
     }
-    t->n += n;
+    t->n += piece.n_bytes;
     return true;
 }
 
