@@ -336,7 +336,7 @@ static bool is_optional(const char *key) {
 }
 
 TEST(metadata, steps_of_a_pre_tokenizer_survive) {
-    static const pith_step steps[] = {
+    static const pith_split_step steps[] = {
         {PITH_STEP_SPLIT, "\\p{N}{1,3}", PITH_SPLIT_ISOLATED, false},
         {PITH_STEP_SPLIT, "[\xE4\xB8\x80-\xE9\xBE\xA5]+", PITH_SPLIT_REMOVED, true},
         {PITH_STEP_SPLIT, "x", PITH_SPLIT_MERGED_WITH_PREVIOUS, false},
@@ -360,8 +360,8 @@ TEST(metadata, steps_of_a_pre_tokenizer_survive) {
     CHECK(status == PITH_OK, "%s", error.message);
     CHECK(r.vocab.n_steps == N, "%zu steps", r.vocab.n_steps);
     for (size_t i = 0; i < N; i++) {
-        const pith_step *a = &steps[i];
-        const pith_step *b = &r.vocab.steps[i];
+        const pith_split_step *a = &steps[i];
+        const pith_split_step *b = &r.vocab.steps[i];
         CHECK(a->kind == b->kind && a->behavior == b->behavior && a->invert == b->invert &&
                   same_text(a->pattern, b->pattern),
               "step %zu", i);

@@ -17,7 +17,7 @@ typedef struct small_vocab {
     uint8_t added[6];
     uint32_t merges[6];
     char pattern[5000];
-    pith_step steps[PITH_VOCAB_MAX_STEPS + 1];
+    pith_split_step steps[PITH_VOCAB_MAX_STEPS + 1];
     pith_vocab vocab;
 } small_vocab;
 
@@ -147,43 +147,43 @@ static void long_pattern(small_vocab *s) {
 static void pattern_not_utf8(small_vocab *s) {
     s->pattern[0] = (char)0xFF;
 }
-static void one_step(small_vocab *s, pith_step step) {
+static void one_step(small_vocab *s, pith_split_step step) {
     s->steps[0] = step;
     s->vocab.steps = s->steps;
     s->vocab.n_steps = 1;
 }
 static void steps_beside_a_pattern(small_vocab *s) {
-    one_step(s, (pith_step){.pattern = "a"});
+    one_step(s, (pith_split_step){.pattern = "a"});
 }
 static void steps_by_score(small_vocab *s) {
-    one_step(s, (pith_step){.pattern = "a"});
+    one_step(s, (pith_split_step){.pattern = "a"});
 }
 static void many_steps(small_vocab *s) {
     for (size_t i = 0; i <= PITH_VOCAB_MAX_STEPS; i++) {
-        s->steps[i] = (pith_step){.pattern = "a"};
+        s->steps[i] = (pith_split_step){.pattern = "a"};
     }
     s->vocab.steps = s->steps;
     s->vocab.n_steps = PITH_VOCAB_MAX_STEPS + 1;
 }
 static void step_unknown(small_vocab *s) {
-    one_step(s, (pith_step){.pattern = "a", .behavior = (pith_split_behavior)5});
+    one_step(s, (pith_split_step){.pattern = "a", .behavior = (pith_split_behavior)5});
 }
 static void step_without_pattern(small_vocab *s) {
-    one_step(s, (pith_step){.kind = PITH_STEP_SPLIT});
+    one_step(s, (pith_split_step){.kind = PITH_STEP_SPLIT});
 }
 static void step_with_long_pattern(small_vocab *s) {
     static char text[PITH_VOCAB_MAX_STEP_PATTERN + 2];
     memset(text, 'a', sizeof text - 1);
-    one_step(s, (pith_step){.pattern = text});
+    one_step(s, (pith_split_step){.pattern = text});
 }
 static void step_after_bytes(small_vocab *s) {
-    one_step(s, (pith_step){.kind = PITH_STEP_BYTES});
-    s->steps[1] = (pith_step){.kind = PITH_STEP_SPACE};
+    one_step(s, (pith_split_step){.kind = PITH_STEP_BYTES});
+    s->steps[1] = (pith_split_step){.kind = PITH_STEP_SPACE};
     s->vocab.n_steps = 2;
     s->vocab.pattern = NULL;
 }
 static void bytes_by_character(small_vocab *s) {
-    one_step(s, (pith_step){.kind = PITH_STEP_BYTES});
+    one_step(s, (pith_split_step){.kind = PITH_STEP_BYTES});
 }
 static void pattern_for_nothing(small_vocab *s) {
     s->vocab.pattern = s->pattern;

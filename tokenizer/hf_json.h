@@ -25,10 +25,10 @@ typedef struct pith_hf {
     pith_error *error;
     pith_hf_root root;
     pith_hf_model model;
-    pith_vocab settings; /* kind and settings; arrays come last */
-    bool has_normalizer; /* so that `normalized` of an added token means something */
-    pith_bytes pattern;  /* empty: none */
-    pith_step *steps;    /* [n_steps], their patterns one after the other in step_texts */
+    pith_vocab settings;    /* kind and settings; arrays come last */
+    bool has_normalizer;    /* so that `normalized` of an added token means something */
+    pith_bytes pattern;     /* empty: none */
+    pith_split_step *steps; /* [n_steps], their patterns one after the other in step_texts */
     size_t n_steps;
     pith_bytes step_texts;
 

@@ -42,7 +42,7 @@ static pith_status read_bool(const pith_hf *hf, pith_json step, const char *key,
 
 /* ---- Metaspace ------------------------------------------------------------------------------- */
 
-static pith_status add_step(pith_hf *hf, pith_step step);
+static pith_status add_step(pith_hf *hf, pith_split_step step);
 
 static pith_status read_metaspace(pith_hf *hf, pith_json step) {
     bool prefix;
@@ -70,7 +70,8 @@ static pith_status read_metaspace(pith_hf *hf, pith_json step) {
     hf->settings.add_dummy_prefix = !never;
     hf->settings.prefix_first_only = !never && first;
     hf->settings.prefix_unless_space = !never;
-    const pith_step words = {PITH_STEP_SPLIT, PITH_SPACE_MARK, PITH_SPLIT_MERGED_WITH_NEXT, false};
+    const pith_split_step words = {PITH_STEP_SPLIT, PITH_SPACE_MARK, PITH_SPLIT_MERGED_WITH_NEXT,
+                                   false};
     return split ? add_step(hf, words) : PITH_OK;
 }
 
@@ -144,13 +145,13 @@ static pith_status read_usual_form(pith_hf *hf, pith_json first, pith_json last,
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
 /* Appends a step; its pattern is copied. */
-static pith_status add_step(pith_hf *hf, pith_step step) {
+static pith_status add_step(pith_hf *hf, pith_split_step step) {
     if (hf->n_steps == PITH_VOCAB_MAX_STEPS) {
         return pith_fail(hf->error, PITH_ERROR_UNSUPPORTED,
                          "%s: pre_tokenizer: more than %d steps are not supported", hf->name,
                          PITH_VOCAB_MAX_STEPS);
     }
-    pith_step *steps =
+    pith_split_step *steps =
         pith_reallocate(hf->allocator, hf->steps, hf->n_steps + 1, sizeof *hf->steps);
     if (steps == NULL) {
         return no_memory(hf);
@@ -166,7 +167,7 @@ static pith_status add_step(pith_hf *hf, pith_step step) {
 
 static pith_status add_split(pith_hf *hf, const char *pattern, pith_split_behavior behavior,
                              bool invert) {
-    return add_step(hf, (pith_step){PITH_STEP_SPLIT, pattern, behavior, invert});
+    return add_step(hf, (pith_split_step){PITH_STEP_SPLIT, pattern, behavior, invert});
 }
 
 static pith_status read_behavior(const pith_hf *hf, pith_json step, const char *fallback,
@@ -308,7 +309,7 @@ static pith_status read_byte_level(pith_hf *hf, pith_json step, bool more) {
         status = read_bool(hf, step, "add_prefix_space", true, &prefix);
     }
     if (status == PITH_OK && prefix) {
-        status = add_step(hf, (pith_step){.kind = PITH_STEP_SPACE});
+        status = add_step(hf, (pith_split_step){.kind = PITH_STEP_SPACE});
     }
     if (status == PITH_OK && use_regex) {
         pith_bytes pattern;
@@ -323,7 +324,8 @@ static pith_status read_byte_level(pith_hf *hf, pith_json step, bool more) {
         }
         pith_bytes_release(&pattern);
     }
-    return status == PITH_OK && more ? add_step(hf, (pith_step){.kind = PITH_STEP_BYTES}) : status;
+    return status == PITH_OK && more ? add_step(hf, (pith_split_step){.kind = PITH_STEP_BYTES})
+                                     : status;
 }
 
 static pith_status read_step(pith_hf *hf, pith_json step) {

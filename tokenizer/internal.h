@@ -126,7 +126,7 @@ size_t pith_alphabet_decode(const char *text, size_t n, char *out);
 
 /* Compiles the steps' patterns; *out [n] is for pith_steps_free, also on failure when it was set.
  * Errors: FORMAT, MEMORY. */
-pith_status pith_steps_new(pith_splitter ***out, const pith_step *steps, size_t n,
+pith_status pith_steps_new(pith_splitter ***out, const pith_split_step *steps, size_t n,
                            const pith_allocator *allocator, pith_error *error);
 void pith_steps_free(pith_splitter **splitters, size_t n, const pith_allocator *allocator);
 

@@ -11,7 +11,7 @@
 
 /* ---- Building -------------------------------------------------------------------------------- */
 
-pith_status pith_steps_new(pith_splitter ***out, const pith_step *steps, size_t n,
+pith_status pith_steps_new(pith_splitter ***out, const pith_split_step *steps, size_t n,
                            const pith_allocator *allocator, pith_error *error) {
     pith_splitter **splitters = pith_allocate_zeroed(allocator, n, sizeof *splitters);
     if (splitters == NULL) {
@@ -149,7 +149,7 @@ static pith_status next_match(const pith_cutting *c, size_t step, const char *te
 }
 
 static pith_status split_piece(pith_cutting *c, size_t step, const char *text, size_t n) {
-    const pith_step *how = &c->tokenizer->vocab.steps[step];
+    const pith_split_step *how = &c->tokenizer->vocab.steps[step];
     split s = {.cutting = c, .step = step, .text = text};
     size_t from = 0;
     size_t done = 0;

@@ -132,7 +132,7 @@ static pith_status check_merge(const pith_vocab *vocab, size_t rank, const char 
     return PITH_OK;
 }
 
-static pith_status check_step(const pith_step *step, size_t index, const char *where,
+static pith_status check_step(const pith_split_step *step, size_t index, const char *where,
                               pith_error *error) {
     if ((unsigned)step->kind > PITH_STEP_BYTES ||
         (unsigned)step->behavior > PITH_SPLIT_CONTIGUOUS) {

@@ -65,12 +65,12 @@ typedef enum pith_step_kind {
 } pith_step_kind;
 
 /* One step of a pre-tokenizer. */
-typedef struct pith_step {
+typedef struct pith_split_step {
     pith_step_kind kind;
     const char *pattern; /* of SPLIT, PCRE2, NUL-terminated; else NULL */
     pith_split_behavior behavior;
     bool invert; /* what lies between the matches counts as the matches */
-} pith_step;
+} pith_split_step;
 
 typedef struct pith_vocab {
     pith_tokenizer_kind kind;
@@ -103,11 +103,11 @@ typedef struct pith_vocab {
     bool nfc;              /* NFC normalisation first (Qwen2) */
     bool lowercase, strip_accents, clean_text, split_cjk; /* WordPiece (BertNormalizer) */
     size_t max_word_chars;                                /* WordPiece: 100; longer is unk */
-    const char *pattern;    /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
-                               lies between matches is a pre-token too; NUL-terminated. NULL: the
-                               text is one pre-token, or cut by `steps` */
-    const pith_step *steps; /* [n_steps] both BPE kinds: the pre-tokenizer, each step applied to the
-                               pieces of the one before; only without `pattern` */
+    const char *pattern; /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
+                            lies between matches is a pre-token too; NUL-terminated. NULL: the
+                            text is one pre-token, or cut by `steps` */
+    const pith_split_step *steps; /* [n_steps] both BPE kinds: the pre-tokenizer, each step applied
+                               to the pieces of the one before; only without `pattern` */
     size_t n_steps;
 } pith_vocab;
 

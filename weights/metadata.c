@@ -128,7 +128,7 @@ struct pith_metadata_owner {
     pith_prompt *prompts;
     pith_source *sources;
     pith_tensor_note *notes;
-    pith_step *steps;
+    pith_split_step *steps;
 };
 
 typedef struct reader {

@@ -89,7 +89,7 @@ static void write_later_fields(const pith_vocab *vocab, pith_json_writer *to) {
     }
 }
 
-static void write_step(const pith_step *step, pith_json_writer *to) {
+static void write_step(const pith_split_step *step, pith_json_writer *to) {
     pith_json_open(to, NULL, '{');
     pith_json_put_text(to, "step", step_names[step->kind]);
     if (step->kind == PITH_STEP_SPLIT) {
@@ -163,12 +163,12 @@ static pith_status read_later_fields(const place *p, pith_vocab *vocab, pith_jso
     return status;
 }
 
-static bool read_step(pith_json object, pith_step *out) {
+static bool read_step(pith_json object, pith_split_step *out) {
     size_t kind = find_name(object, "step", step_names, N_STEP_NAMES);
     if (kind == N_STEP_NAMES) {
         return false;
     }
-    *out = (pith_step){.kind = (pith_step_kind)kind};
+    *out = (pith_split_step){.kind = (pith_step_kind)kind};
     if (out->kind != PITH_STEP_SPLIT) {
         return true;
     }
@@ -179,7 +179,7 @@ static bool read_step(pith_json object, pith_step *out) {
            pith_json_bool(pith_json_get(object, "invert"), &out->invert) && out->pattern != NULL;
 }
 
-static pith_status read_steps(const place *p, pith_vocab *vocab, pith_step **owned,
+static pith_status read_steps(const place *p, pith_vocab *vocab, pith_split_step **owned,
                               pith_json object) {
     pith_json array = pith_json_get(object, "pre_tokenizer");
     size_t n = pith_json_size(array);
@@ -189,7 +189,7 @@ static pith_status read_steps(const place *p, pith_vocab *vocab, pith_step **own
     if (!pith_json_is(array, PITH_JSON_ARRAY) || n == 0 || n > PITH_VOCAB_MAX_STEPS) {
         return bad_key(p, "tokenizer.pre_tokenizer", "an array of 1 to 32 steps");
     }
-    pith_step *steps = pith_allocate_zeroed(p->allocator, n, sizeof *steps);
+    pith_split_step *steps = pith_allocate_zeroed(p->allocator, n, sizeof *steps);
     if (steps == NULL) {
         return pith_fail(p->error, PITH_ERROR_MEMORY, "no memory for metadata");
     }
@@ -205,7 +205,7 @@ static pith_status read_steps(const place *p, pith_vocab *vocab, pith_step **own
     return PITH_OK;
 }
 
-pith_status pith_vocab_settings_read(pith_vocab *vocab, pith_step **steps, pith_json object,
+pith_status pith_vocab_settings_read(pith_vocab *vocab, pith_split_step **steps, pith_json object,
                                      const char *where, const pith_allocator *allocator,
                                      pith_error *error) {
     const place in = {where, allocator, error};

@@ -39,7 +39,7 @@ typedef struct arrays {
     uint8_t added[MAX_PIECES];
     uint32_t merges[3 * MAX_MERGES];
     char pattern[MAX_PATTERN + 1];
-    pith_step steps[MAX_STEPS];
+    pith_split_step steps[MAX_STEPS];
     char step_patterns[MAX_STEPS][STEP_PATTERN];
 } arrays;
 
@@ -76,7 +76,7 @@ static void read_steps(fuzz_input *in, pith_vocab *v, arrays *a) {
     v->n_steps = fuzz_byte(in) % MAX_STEPS + 1U;
     for (size_t i = 0; i < v->n_steps; i++) {
         uint8_t head = fuzz_byte(in);
-        pith_step *step = &a->steps[i];
+        pith_split_step *step = &a->steps[i];
         step->kind = (pith_step_kind)(head % 8 < 3 ? head % 8 : PITH_STEP_SPLIT);
         step->behavior = (pith_split_behavior)(head / 8 % 5);
         step->invert = head / 64 % 2 != 0;
