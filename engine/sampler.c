@@ -20,6 +20,7 @@ struct pith_sampler {
     pith_sampling settings;
     pith_pcg pcg;
     size_t n_vocab;
+    size_t n;              /* candidates: tokens that are not ruled out */
     candidate *candidates; /* [n_vocab] */
     float *weights;        /* [n_vocab] exp((logit - max) / temperature), as needed */
     int32_t *window;       /* [window_size] ring of the last tokens */
@@ -177,12 +178,17 @@ static void heapify(candidate *heap, size_t n) {
     }
 }
 
-/* Copies the logits with penalties applied; false when one is NaN or infinite. */
+/* Copies the logits but for those of -infinity, with penalties applied; false when one is NaN or
+ * +infinity. */
 static bool fill_candidates(pith_sampler *s, const float *logits) {
+    s->n = 0;
     float repeat = s->settings.repeat_penalty != 0.0F ? s->settings.repeat_penalty : 1.0F;
     for (size_t i = 0; i < s->n_vocab; i++) {
         float logit = logits[i];
         if (!isfinite(logit)) {
+            if (logit < 0.0F) {
+                continue;
+            }
             return false;
         }
         if (s->counts[i] != 0) {
@@ -190,14 +196,14 @@ static bool fill_candidates(pith_sampler *s, const float *logits) {
             logit -= s->settings.frequency_penalty * (float)s->counts[i];
             logit -= s->settings.presence_penalty;
         }
-        s->candidates[i] = (candidate){.logit = logit, .token = (int32_t)i};
+        s->candidates[s->n++] = (candidate){.logit = logit, .token = (int32_t)i};
     }
     return true;
 }
 
 static int32_t most_likely(const pith_sampler *s) {
     candidate best = s->candidates[0];
-    for (size_t i = 1; i < s->n_vocab; i++) {
+    for (size_t i = 1; i < s->n; i++) {
         best = precedes(s->candidates[i], best) ? s->candidates[i] : best;
     }
     return best.token;
@@ -226,10 +232,10 @@ static int32_t pick(const pith_sampler *s, size_t first, size_t end, double targ
     return s->candidates[first].token; /* rounding of the last sum */
 }
 
-/* Filters and draws. Candidates that survive so far are [first, n_vocab), best last once sorted. */
+/* Filters and draws. Candidates that survive so far are [first, s->n), best last once sorted. */
 static int32_t draw(pith_sampler *s) {
     const pith_sampling *settings = &s->settings;
-    size_t n = s->n_vocab;
+    size_t n = s->n;
     bool top_k = settings->top_k != 0 && settings->top_k < n;
     bool top_p = settings->top_p > 0.0F && settings->top_p < 1.0F;
     bool min_p = settings->min_p > 0.0F;
@@ -278,6 +284,10 @@ pith_status pith_sample(pith_sampler *s, const float *logits, int32_t *token, pi
     }
     if (!fill_candidates(s, logits)) {
         return pith_fail(error, PITH_ERROR_NUMERIC, "logits hold NaN or infinity");
+    }
+    if (s->n == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "every token is ruled out: all logits are -infinity");
     }
     *token = s->settings.temperature == 0.0F ? most_likely(s) : draw(s);
     return PITH_OK;

@@ -178,8 +178,8 @@ void pith_session_free(pith_session *s) {
 
 /* ---- Evaluation ------------------------------------------------------------------------------ */
 
-static pith_status check_tokens(const pith_session *s, const int32_t *tokens, size_t n,
-                                pith_error *error) {
+pith_status pith_session_check(const pith_session *s, const int32_t *tokens, size_t n,
+                               pith_error *error) {
     if (s == NULL || tokens == NULL || n == 0) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "eval needs a session and at least one token");
     }
@@ -215,18 +215,25 @@ bool pith_session_finite(const float *logits, size_t stride, size_t n_rows, size
     return true;
 }
 
-static pith_status fail_numeric(size_t position, pith_error *error) {
-    return pith_fail(error, PITH_ERROR_NUMERIC,
-                     "the network gave NaN or infinite logits at position %zu", position);
+void pith_session_look_ahead(pith_session *s, pith_ahead *ahead) {
+    s->ahead = ahead;
+}
+
+/* How many of the last tokens [n] of an evaluation are not to be appended. */
+static size_t count_ahead(const pith_session *s, const int32_t *tokens, size_t n) {
+    const pith_ahead *ahead = s->ahead;
+    bool meant =
+        ahead != NULL && ahead->n == n && memcmp(ahead->tokens, tokens, n * sizeof *tokens) == 0;
+    return meant ? ahead->n_ahead : 0;
 }
 
 static pith_status check_batch(pith_session *const *sessions, size_t n_sessions,
                                const int32_t *const *tokens, const size_t *n_tokens,
                                pith_error *error) {
     for (size_t i = 0; i < n_sessions; i++) {
-        pith_status status = check_tokens(sessions[i], tokens[i], n_tokens[i], error);
+        pith_status status = pith_session_check(sessions[i], tokens[i], n_tokens[i], error);
         if (status != PITH_OK) {
-            return status;
+            return n_sessions > 1 ? pith_fail_in(error, status, "session %zu", i) : status;
         }
         if (sessions[i]->model != sessions[0]->model) {
             return pith_fail(error, PITH_ERROR_ARGUMENT, "sessions of a batch differ in model");
@@ -271,16 +278,28 @@ typedef struct batch {
     size_t most_rows;             /* of a pass */
 } batch;
 
+/* Where the logits after token t of an evaluation go, of which n_kept are appended; NULL: nowhere.
+ */
+static float *place_logits(const pith_session *s, size_t t, size_t n_kept) {
+    if (t >= n_kept) {
+        return s->ahead->logits + (t - n_kept) * s->logits_stride;
+    }
+    if (s->all_logits) {
+        return s->logits + t * s->logits_stride;
+    }
+    return t + 1 == n_kept ? s->logits : NULL;
+}
+
 /* All tokens in order, session after session, in passes of at most most_rows rows. */
 static void run_passes(const batch *b, const pith_scratch *scratch) {
     const pith_model *model = b->sessions[0]->model;
     size_t n_rows = 0;
     for (size_t i = 0; i < b->n_sessions; i++) {
         const pith_session *s = b->sessions[i];
+        size_t n_ahead = count_ahead(s, b->tokens[i], b->n_tokens[i]);
         for (size_t t = 0; t < b->n_tokens[i]; t++) {
-            bool wanted = s->all_logits || t + 1 == b->n_tokens[i];
-            float *logits = s->logits + (s->all_logits ? t * s->logits_stride : 0);
-            scratch->rows[n_rows++] = make_row(s, b->tokens[i][t], t, wanted ? logits : NULL);
+            float *logits = place_logits(s, t, b->n_tokens[i] - n_ahead);
+            scratch->rows[n_rows++] = make_row(s, b->tokens[i][t], t, logits);
             if (n_rows == b->most_rows) {
                 run_pass(model, scratch, n_rows);
                 n_rows = 0;
@@ -309,6 +328,64 @@ static pith_status take_scratch(batch *b, pith_scratch **out, pith_error *error)
     return pith_scratch_take(out, model, pith_scratch_size_for(model, n_rows, longest), error);
 }
 
+/* Rows of logits that an evaluation of n_kept tokens leaves. */
+static size_t kept_logits(const pith_session *s, size_t n_kept) {
+    return s->all_logits ? n_kept : 1;
+}
+
+static bool kept_are_finite(const pith_session *s, size_t n_kept) {
+    return pith_session_finite(s->logits, s->logits_stride, kept_logits(s, n_kept),
+                               s->model->llama.config.vocab_size);
+}
+
+/* Rows that are good from the first on. */
+static size_t count_good(const pith_session *s, const float *logits, size_t n) {
+    size_t good = 0;
+    while (good < n && pith_session_finite(logits + good * s->logits_stride, 0, 1,
+                                           s->model->llama.config.vocab_size)) {
+        good++;
+    }
+    return good;
+}
+
+/* Checks what session i was evaluated to. NaN of a token ahead reaches earlier rows of its pass
+ * through attention, as 0 x NaN: the tokens before it are then evaluated again without it. */
+static pith_status check_logits(const batch *b, size_t i, const pith_scratch *scratch,
+                                pith_error *error) {
+    pith_session *s = b->sessions[i];
+    size_t n_ahead = count_ahead(s, b->tokens[i], b->n_tokens[i]);
+    size_t n_kept = b->n_tokens[i] - n_ahead;
+    bool good = kept_are_finite(s, n_kept);
+    if (n_ahead != 0) {
+        s->ahead->n_good = good ? count_good(s, s->ahead->logits, n_ahead) : 0;
+    }
+    if (!good && n_ahead != 0) {
+        const batch kept = {.sessions = &b->sessions[i],
+                            .n_sessions = 1,
+                            .tokens = &b->tokens[i],
+                            .n_tokens = &n_kept,
+                            .most_rows = b->most_rows};
+        run_passes(&kept, scratch);
+        good = kept_are_finite(s, n_kept);
+    }
+    if (good) {
+        return PITH_OK;
+    }
+    pith_status status = pith_fail(error, PITH_ERROR_NUMERIC,
+                                   "the network gave NaN or infinite logits at position %zu",
+                                   s->n_tokens + n_kept - 1);
+    return b->n_sessions > 1 ? pith_fail_in(error, status, "session %zu", i) : status;
+}
+
+static void append(pith_session *s, const int32_t *tokens, size_t n) {
+    size_t n_ahead = count_ahead(s, tokens, n);
+    size_t n_kept = n - n_ahead;
+    memcpy(s->tokens + s->n_tokens, tokens, n_kept * sizeof *tokens);
+    s->n_tokens += n_kept;
+    s->n_logits = kept_logits(s, n_kept);
+    s->ahead = NULL;
+}
+
 pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
                             const int32_t *const *tokens, const size_t *n_tokens,
                             pith_error *error) {
@@ -332,62 +409,19 @@ pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
         sessions[i]->n_logits = 0; /* their memory is about to change */
     }
     run_passes(&b, scratch);
+    for (size_t i = 0; i < n_sessions && status == PITH_OK; i++) {
+        status = check_logits(&b, i, scratch, error);
+    }
     pith_scratch_give(sessions[0]->model, scratch);
-    for (size_t i = 0; i < n_sessions; i++) {
-        const pith_session *s = sessions[i];
-        if (!pith_session_finite(s->logits, s->logits_stride, s->all_logits ? n_tokens[i] : 1,
-                                 s->model->llama.config.vocab_size)) {
-            return fail_numeric(s->n_tokens + n_tokens[i] - 1, error);
-        }
+    for (size_t i = 0; i < n_sessions && status == PITH_OK; i++) {
+        append(sessions[i], tokens[i], n_tokens[i]);
     }
-    for (size_t i = 0; i < n_sessions; i++) {
-        pith_session *s = sessions[i];
-        memcpy(s->tokens + s->n_tokens, tokens[i], n_tokens[i] * sizeof *s->tokens);
-        s->n_tokens += n_tokens[i];
-        s->n_logits = s->all_logits ? n_tokens[i] : 1;
-    }
-    return PITH_OK;
+    return status;
 }
 
 pith_status pith_session_eval(pith_session *session, const int32_t *tokens, size_t n_tokens,
                               pith_error *error) {
     return pith_batch_eval(&session, 1, &tokens, &n_tokens, error);
-}
-
-pith_status pith_session_eval_ahead(pith_session *s, const int32_t *tokens, size_t n, float *ahead,
-                                    size_t *n_ahead, pith_error *error) {
-    pith_status status = check_tokens(s, tokens, n, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    assert(n <= s->n_batch);
-    pith_scratch *scratch = NULL;
-    status = pith_scratch_take(&scratch, s->model,
-                               pith_scratch_size_for(s->model, n, s->n_tokens + n), error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    for (size_t i = 0; i < n; i++) {
-        float *logits = i == 0 ? s->logits : ahead + (i - 1) * s->logits_stride;
-        scratch->rows[i] = make_row(s, tokens[i], i, logits);
-    }
-    s->n_logits = 0;
-    run_pass(s->model, scratch, n);
-    pith_scratch_give(s->model, scratch);
-    size_t vocab = s->model->llama.config.vocab_size;
-    if (!pith_session_finite(s->logits, s->logits_stride, 1, vocab)) {
-        /* A NaN of a later token reaches earlier rows through attention, as 0 x NaN. */
-        *n_ahead = 0;
-        return pith_session_eval(s, tokens, 1, error);
-    }
-    s->tokens[s->n_tokens++] = tokens[0];
-    s->n_logits = 1;
-    size_t good = 0;
-    while (good + 1 < n && pith_session_finite(ahead + good * s->logits_stride, 0, 1, vocab)) {
-        good++;
-    }
-    *n_ahead = good;
-    return PITH_OK;
 }
 
 void pith_session_follow(pith_session *s, int32_t token, const float *logits) {

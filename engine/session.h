@@ -5,6 +5,16 @@
 
 #include "engine/forward.h"
 
+/* Tokens whose evaluation looks ahead: of `tokens` the last n_ahead are not appended to the
+ * timeline, they only show what would come after them. */
+typedef struct pith_ahead {
+    const int32_t *tokens; /* [n] */
+    size_t n;
+    size_t n_ahead; /* less than n */
+    float *logits;  /* [n_ahead, logits_stride] after each of them, filled by the evaluation */
+    size_t n_good;  /* the first n_good of these rows are finite: set by the evaluation */
+} pith_ahead;
+
 struct pith_session {
     const pith_model *model;
     pith_region region; /* everything below that is a pointer */
@@ -18,6 +28,7 @@ struct pith_session {
     size_t logits_stride;
     size_t n_logits; /* rows of the last eval; 0: none available */
     pith_observer observer;
+    pith_ahead *ahead; /* of the next evaluation, if it is one of these tokens; NULL: of none */
 };
 
 /* As pith_session_new with every choice made: n_batch and n_context are at least 1, the cache type
@@ -25,15 +36,17 @@ struct pith_session {
 pith_status pith_session_create(pith_session **out, const pith_model *model,
                                 const pith_session_options *options, pith_error *error);
 
-/* Evaluates tokens [1 <= n <= n_batch] in one pass, but appends the first alone, as
- * pith_session_eval does; the logits after each of the others go to ahead [n - 1, logits_stride].
- * Of these the first *n_ahead are finite, and pith_session_follow may take them over.
- * Errors: as pith_session_eval. */
-pith_status pith_session_eval_ahead(pith_session *session, const int32_t *tokens, size_t n,
-                                    float *ahead, size_t *n_ahead, pith_error *error);
+/* Makes the next evaluation look ahead, if it is one of exactly ahead->tokens on this session,
+ * alone or in a batch. `ahead` stays the caller's, until that evaluation has succeeded or NULL
+ * takes its place. */
+void pith_session_look_ahead(pith_session *session, pith_ahead *ahead);
 
-/* Appends the next token of the last pith_session_eval_ahead, whose logits are given. */
+/* Appends the next token that was evaluated ahead, whose logits are given and finite. */
 void pith_session_follow(pith_session *session, int32_t token, const float *logits);
+
+/* Errors: ARGUMENT, CONTEXT (no room for tokens [n >= 1] in the session), TOKEN. */
+pith_status pith_session_check(const pith_session *session, const int32_t *tokens, size_t n,
+                               pith_error *error);
 
 /* True when no value of rows [n_rows, stride] is NaN or infinite in its first n. */
 bool pith_session_finite(const float *rows, size_t stride, size_t n_rows, size_t n);

@@ -128,10 +128,16 @@ class Sampling(ctypes.Structure):
                 ("seed", ctypes.c_uint64)]
 
 
+class LogitBias(ctypes.Structure):
+    _fields_ = [("token", _token), ("bias", _float)]
+
+
 class GenerateParams(ctypes.Structure):
     _fields_ = [("sampling", Sampling), ("max_tokens", _size), ("stops", ctypes.POINTER(_text)),
                 ("n_stops", _size), ("ignore_eos", _bool), ("speculate", _size), ("eos", _tokens),
-                ("n_eos", _size)]
+                ("n_eos", _size), ("logprobs", _bool), ("n_top_logprobs", _size),
+                ("bias", ctypes.POINTER(LogitBias)), ("n_bias", _size), ("mask", _void),
+                ("accept", _void), ("mask_user", _void)]
 
 
 class Usage(ctypes.Structure):
@@ -157,7 +163,8 @@ STRUCTS = {
     "pith_error": Error, "pith_text": Text, "pith_model_options": ModelOptions,
     "pith_model_info": ModelInfo, "pith_prompt": Prompt,
     "pith_message": Message, "pith_session_options": SessionOptions, "pith_sampling": Sampling,
-    "pith_generate_params": GenerateParams, "pith_usage": Usage, "pith_embed_input": EmbedInput,
+    "pith_logit_bias": LogitBias, "pith_generate_params": GenerateParams, "pith_usage": Usage,
+    "pith_embed_input": EmbedInput,
     "pith_embed_options": EmbedOptions, "pith_embed_result": EmbedResult,
 }
 

@@ -32,9 +32,10 @@
  *
  * Threads. A pith_model is immutable to its users: any number of threads may use it at once, and
  * evaluate different sessions of it at once. A pith_session, a pith_sampler and a pith_decoder are
- * each used by one thread at a time; all sessions of a batch by the one that evaluates it. A
- * model's own threads hand work over by C11 atomics, which ThreadSanitizer follows and helgrind
- * does not: the races that helgrind reports between them are false.
+ * each used by one thread at a time; a pith_generation by the one that uses its session; all
+ * sessions of a batch by the one that evaluates it. A model's own threads hand work over by C11
+ * atomics, which ThreadSanitizer follows and helgrind does not: the races that helgrind reports
+ * between them are false.
  *
  * Work buffers. What an evaluation needs beside its sessions belongs to the model: sets of buffers,
  * of which each evaluation that is under way (pith_session_eval, pith_batch_eval, each step of
@@ -177,7 +178,7 @@ typedef struct pith_model_options {
 PITH_API pith_status pith_model_open(pith_model **out, const char *path,
                                      const pith_model_options *options, pith_error *error);
 
-/* Frees the model. All its sessions, samplers and decoders must be gone. */
+/* Frees the model. All its sessions, generations, samplers and decoders must be gone. */
 PITH_API void pith_model_free(pith_model *model);
 
 /* A text that an encoder was trained to read in front of others ("query: "). */
@@ -324,9 +325,12 @@ PITH_API pith_status pith_session_eval(pith_session *session, const int32_t *tok
 /* Evaluates several sessions of one model together, in passes of at most as many tokens as the
  * largest n_batch among them: tokens[i] [n_tokens[i] >= 1] are appended to sessions[i]. The
  * sessions may differ in every option and in length. Logits are bit for bit those of separate evals
- * (with BLAS off). On failure every timeline is as before. Sessions must be distinct. Allocates
- * nothing but work buffers, when those of the model are all in use or have room for too few tokens
- * (above). Errors: as pith_session_eval. */
+ * (with BLAS off). Sessions must be distinct. Allocates nothing but work buffers, when those of the
+ * model are all in use or have room for too few tokens (above).
+ * On failure every timeline is as before, and the same call may be made again. An error that is due
+ * to one session names its index: CONTEXT, TOKEN, and NUMERIC, which is found when the work has
+ * been done. The other sessions are sound then: evaluate them without that one, or, where a message
+ * is not to be read, each alone once. Errors: as pith_session_eval. */
 PITH_API pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
                                      const int32_t *const *tokens, const size_t *n_tokens,
                                      pith_error *error);
@@ -434,8 +438,9 @@ PITH_API void pith_sampler_free(pith_sampler *sampler);
 PITH_API void pith_sampler_accept(pith_sampler *sampler, int32_t token);
 
 /* Chooses a token from logits [n_vocab], which are not changed. Same seed, settings and logits:
- * same tokens on every machine. Ties go to the lower id. Allocates nothing.
- * Errors: ARGUMENT, NUMERIC (NaN or infinite logits). */
+ * same tokens on every machine. Ties go to the lower id. A token with the logit -infinity is never
+ * chosen. Allocates nothing.
+ * Errors: ARGUMENT (also: all logits are -infinity), NUMERIC (NaN or +infinity). */
 PITH_API pith_status pith_sample(pith_sampler *sampler, const float *logits, int32_t *token,
                                  pith_error *error);
 
@@ -448,6 +453,12 @@ typedef enum pith_finish {
     PITH_FINISH_CONTEXT, /* the context is full */
     PITH_FINISH_STOPPED  /* the callback asked to stop */
 } pith_finish;
+
+/* A number that is added to the logit of a token. */
+typedef struct pith_logit_bias {
+    int32_t token;
+    float bias; /* finite, or -INFINITY: the token is never chosen */
+} pith_logit_bias;
 
 /* Zero-initialised means: greedy, until EOS or the context is full. */
 typedef struct pith_generate_params {
@@ -464,6 +475,19 @@ typedef struct pith_generate_params {
                          same with any value; only speed differs, most where text repeats */
     const int32_t *eos; /* [n_eos] further end tokens, which ignore_eos leaves as they are */
     size_t n_eos;       /* at most 64 */
+    bool logprobs;      /* pith_generation_step reports the log probability of the token it chose,
+                           and of the n_top_logprobs most likely ones; pith_generate has no use
+                           for them */
+    size_t n_top_logprobs;       /* with logprobs; at most 20, at most the vocabulary */
+    const pith_logit_bias *bias; /* [n_bias] added to the logits before penalties and all else; of a
+                                    token that is named twice both are */
+    size_t n_bias;               /* at most 1024 */
+    /* For a grammar: called before each choice of a token with the logits [n_vocab], biases added,
+     * of which it may set any to -INFINITY, which rules the token out. NULL: none is. */
+    void (*mask)(void *user, float *logits);
+    /* Called with each token that was chosen, an end token too. NULL: not called. */
+    void (*accept)(void *user, int32_t token);
+    void *mask_user; /* of mask and accept */
 } pith_generate_params;
 
 typedef struct pith_usage {
@@ -487,10 +511,84 @@ typedef bool (*pith_text_fn)(void *user, pith_text text);
  * The text continues the timeline's: a word that follows comes with its space in front, and the
  * penalties' window holds the timeline's last tokens, however they came to be evaluated. `on_text`
  * may be NULL. `usage` may be NULL; it is filled on success. A callback returning false is success
- * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT, MEMORY, TOKEN (params->eos). */
+ * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT (also: every token is ruled out),
+ * MEMORY, TOKEN (params->eos, params->bias). */
 PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n_prompt,
                                    const pith_generate_params *params, pith_text_fn on_text,
                                    void *user, pith_usage *usage, pith_error *error);
+
+/* A generation that its caller drives, so that many sessions can be evaluated together:
+ *
+ *     for (;;) {
+ *         for each generation i that is not done
+ *             pith_generation_next(generations[i], 0, &tokens[n], &n_tokens[n], &error);
+ *             -- with n_tokens[n] > 0: sessions[n] = its session, n++
+ *         pith_batch_eval(sessions, n, tokens, n_tokens, &error);
+ *         for each of them
+ *             pith_generation_step(generations[i], &step, &error);  -- step.text, step.done
+ *     }
+ *
+ * Text, tokens and counts are those of pith_generate, token for token, in any company (with BLAS
+ * off). */
+typedef struct pith_generation pith_generation;
+
+/* A token with the natural logarithm of its probability under the model: softmax of the logits as
+ * the network computed them, without bias, mask, penalties and temperature. */
+typedef struct pith_scored_token {
+    int32_t token;
+    float logprob;
+} pith_scored_token;
+
+/* What one step of a generation brought. */
+typedef struct pith_step {
+    bool has_token; /* a token was chosen: false while some of the prompt is not evaluated */
+    int32_t token;  /* also the end token, when that is what was chosen */
+    pith_text text; /* became complete with it, as for pith_text_fn; borrowed until the next call
+                       on the generation, but for pith_generation_usage */
+    bool done;      /* the generation is over: `finish` says how */
+    pith_finish finish;
+    float logprob;                /* of the token, with params->logprobs */
+    const pith_scored_token *top; /* [n_top] most likely tokens, best first; borrowed as the text */
+    size_t n_top;
+} pith_step;
+
+/* Begins a generation that appends the prompt [n_prompt >= 1] to the session. Evaluates nothing.
+ * Prompt and params are copied, but for what mask_user points at. Everything is allocated here: the
+ * generation allocates nothing later. The session must outlive the generation, and until that is
+ * done or freed, nothing but its tokens may be evaluated on the session, nor anything rewound; one
+ * session has one generation at a time.
+ * Errors: ARGUMENT, CONTEXT (the prompt does not fit), MEMORY, TOKEN (of the prompt, params->eos,
+ * params->bias), UNSUPPORTED (no tokenizer). */
+PITH_API pith_status pith_generation_new(pith_generation **out, pith_session *session,
+                                         const int32_t *prompt, size_t n_prompt,
+                                         const pith_generate_params *params, pith_error *error);
+
+/* May be called at any time; the session stays usable, with the tokens that were evaluated. */
+PITH_API void pith_generation_free(pith_generation *generation);
+
+/* Says what must be evaluated next on the session: tokens [*n], borrowed until the next call; of
+ * the prompt at most `most` of them (0: the session's n_batch). *n is 0 when nothing need be: the
+ * logits are at hand, as a draft guessed right, or as the tokens were evaluated already. Called
+ * again without an evaluation, it says the same. Evaluate all of the tokens at once. With
+ * params->speculate the last of them may be a draft: the session's timeline then grows by the first
+ * alone, in pith_session_eval and pith_batch_eval alike, and logits of a draft that are not finite
+ * fail nothing. An observer sees the rows of drafts too.
+ * Errors: ARGUMENT (the generation is done; the session's timeline is not what it left). */
+PITH_API pith_status pith_generation_next(pith_generation *generation, size_t most,
+                                          const int32_t **tokens, size_t *n, pith_error *error);
+
+/* Goes on after the evaluation of what pith_generation_next said, or when that was nothing: chooses
+ * a token, unless some of the prompt is left. *out is filled on success. On failure nothing has
+ * changed, except that `mask` may have been called, and the generation can be freed or stepped
+ * again. Errors: ARGUMENT (also: the tokens are not evaluated, pith_generation_next was not called,
+ * the generation is done; every token is ruled out), NUMERIC (a bias or mask made a logit NaN or
+ * +infinity). */
+PITH_API pith_status pith_generation_step(pith_generation *generation, pith_step *out,
+                                          pith_error *error);
+
+/* The counts and times so far, from pith_generation_new to the last step. `finish` means something
+ * when the generation is done. May be called at any time. */
+PITH_API void pith_generation_usage(const pith_generation *generation, pith_usage *out);
 
 /* ---- Sentence embeddings --------------------------------------------------------------------- */
 

@@ -331,6 +331,18 @@ TEST(engine_lookup, allocations_do_not_grow_with_tokens) {
     CHECK(counting.n_live == 0, "%zu blocks leaked", (size_t)counting.n_live);
 }
 
+/* Evaluates tokens [n] of which all but the first are ahead; *n_good rows of ahead are good. */
+static pith_status eval_ahead(pith_session *session, const int32_t *tokens, size_t n, float *logits,
+                              size_t *n_good, pith_error *error) {
+    pith_ahead ahead = {.tokens = tokens, .n = n, .n_ahead = n - 1, .logits = logits};
+    pith_session_look_ahead(session, &ahead);
+    pith_status status = pith_session_eval(session, tokens, n, error);
+    CHECK((session->ahead == NULL) == (status == PITH_OK), "after status %d", (int)status);
+    pith_session_look_ahead(session, NULL);
+    *n_good = ahead.n_good;
+    return status;
+}
+
 /* A draft with a token that breaks the network: what comes before it counts, and the error comes
  * when the token itself does. */
 TEST(engine_lookup, a_draft_that_breaks_the_network_is_cut) {
@@ -347,9 +359,7 @@ TEST(engine_lookup, a_draft_that_breaks_the_network_is_cut) {
     static float ahead[4 * 304];
     for (size_t i = 0; i < 2; i++) {
         size_t n = 99; /* first two good tokens, the second taken over, then one before the bad */
-        pith_status status = i == 0
-                                 ? pith_session_eval_ahead(session, tokens, 2, ahead, &n, &error)
-                                 : pith_session_eval_ahead(session, tokens, 5, ahead, &n, &error);
+        pith_status status = eval_ahead(session, tokens, i == 0 ? 2 : 5, ahead, &n, &error);
         CHECK(status == PITH_OK && n == 1 - i, "pass %zu: status %d, %zu rows", i, (int)status, n);
         if (i == 0) {
             pith_session_follow(session, tokens[1], ahead);
@@ -363,11 +373,11 @@ TEST(engine_lookup, a_draft_that_breaks_the_network_is_cut) {
               "logits after pass %zu differ", i);
     }
     size_t n = 99;
-    pith_status status = pith_session_eval_ahead(session, tokens + 2, 3, ahead, &n, &error);
+    pith_status status = eval_ahead(session, tokens + 2, 3, ahead, &n, &error);
     CHECK(status == PITH_ERROR_NUMERIC && pith_session_length(session) == 3, "status %d",
           (int)status);
     const int32_t outside[2] = {5, VOCAB};
-    status = pith_session_eval_ahead(session, outside, 2, ahead, &n, &error);
+    status = eval_ahead(session, outside, 2, ahead, &n, &error);
     CHECK(status == PITH_ERROR_TOKEN && pith_session_length(session) == 3, "status %d",
           (int)status);
     /* The rejected rows leave no trace. */

@@ -247,7 +247,7 @@ TEST(engine_sampler, refuses_settings_out_of_range_by_name) {
 
 TEST(engine_sampler, nan_and_infinity_are_errors) {
     pith_model model = small_model(4);
-    const float bad[3] = {NAN, INFINITY, -INFINITY};
+    const float bad[3] = {NAN, INFINITY, -NAN};
     for (int temperature = 0; temperature < 2; temperature++) {
         pith_sampling settings = {.temperature = (float)temperature};
         pith_sampler *sampler = new_sampler(&model, &settings);
@@ -260,6 +260,57 @@ TEST(engine_sampler, nan_and_infinity_are_errors) {
         }
         pith_sampler_free(sampler);
     }
+}
+
+/* Tokens with the logit -infinity are as if the vocabulary had none of them: the choices are those
+ * of a smaller vocabulary, with every filter. */
+TEST(engine_sampler, minus_infinity_rules_a_token_out) {
+    enum { N = 60, KEPT = 20 };
+    static const pith_sampling settings[] = {
+        {.temperature = 0.0F},
+        {.temperature = 3.0F},
+        {.temperature = 1.0F, .top_k = 7},
+        {.temperature = 2.0F, .top_k = 30},
+        {.temperature = 1.0F, .top_p = 0.8F},
+        {.temperature = 2.0F, .top_p = 0.9F, .top_k = 40},
+        {.temperature = 1.0F, .min_p = 0.05F},
+    };
+    pith_model large = small_model(N);
+    pith_model small = small_model(KEPT);
+    float logits[N];
+    float kept[KEPT];
+    uint64_t random = 5;
+    for (size_t i = 0; i < N; i++) {
+        logits[i] = -INFINITY;
+        if (i % 3 == 1) {
+            kept[i / 3] = logits[i] = test_random_normal(&random);
+        }
+    }
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        pith_sampler *a = new_sampler(&large, &settings[i]);
+        pith_sampler *b = new_sampler(&small, &settings[i]);
+        for (size_t k = 0; k < 300; k++) {
+            int32_t x = -1;
+            int32_t y = -1;
+            CHECK(pith_sample(a, logits, &x, NULL) == PITH_OK &&
+                      pith_sample(b, kept, &y, NULL) == PITH_OK,
+                  "case %zu", i);
+            CHECK(x == 3 * y + 1, "case %zu, draw %zu: token %d, expected %d", i, k, (int)x,
+                  (int)(3 * y + 1));
+        }
+        pith_sampler_free(a);
+        pith_sampler_free(b);
+    }
+    pith_sampler *sampler = new_sampler(&small, &settings[1]);
+    for (size_t i = 0; i < KEPT; i++) {
+        kept[i] = -INFINITY;
+    }
+    pith_error error;
+    int32_t token = 77;
+    CHECK(pith_sample(sampler, kept, &token, &error) == PITH_ERROR_ARGUMENT && token == 77,
+          "token %d of none", (int)token);
+    CHECK(strstr(error.message, "every token is ruled out") != NULL, "%s", error.message);
+    pith_sampler_free(sampler);
 }
 
 TEST(engine_sampler, every_failed_allocation_is_an_error_without_a_leak) {
