@@ -34,11 +34,12 @@ typedef struct pith_scratch_size {
     size_t chunks; /* of keys that a row attends to (attention.h) */
 } pith_scratch_size;
 
-/* The buffers of a pass. Strides are in elements, max_rows is size.rows. */
+/* The buffers of a pass, laid out for its size. Strides are in elements, max_rows is size.rows. */
 typedef struct pith_scratch pith_scratch;
 struct pith_scratch {
-    pith_region region; /* holds this object */
-    pith_scratch *next; /* in a list of those not in use */
+    pith_region region;     /* holds this object */
+    pith_scratch *next;     /* in a list of those not in use */
+    pith_scratch_size room; /* the largest size that the region has room for */
     pith_scratch_size size;
     pith_row *rows;         /* [max_rows] */
     pith_row_block *blocks; /* [max_rows] */
@@ -75,7 +76,7 @@ enum {
                              outputs stay in the L2 cache, and AVX-512 VNNI takes tiles by threes */
 };
 
-/* The buffers of a model. All that are not in use have the same size, the largest that was needed
+/* The buffers of a model. All that are not in use have the same room, for the largest size needed
  * so far, so any of them serves any pass that is no larger. There are never more than passes have
  * run at once, but for one before the first pass. */
 typedef struct pith_scratch_cache pith_scratch_cache;
@@ -93,7 +94,7 @@ pith_scratch_size pith_scratch_size_for(const pith_model *model, size_t n_rows, 
 pith_status pith_scratch_reserve(const pith_model *model, pith_scratch_size size,
                                  pith_error *error);
 
-/* Takes buffers of at least this size, which nobody else uses until they are given back. Allocates
+/* Takes buffers of this size, which nobody else uses until they are given back. Allocates
  * when all are in use or too small. Any thread. Errors: MEMORY. */
 pith_status pith_scratch_take(pith_scratch **out, const pith_model *model, pith_scratch_size size,
                               pith_error *error);

@@ -18,7 +18,8 @@ enum {
     MIN_TILE_ROWS = 16, /* rows' worth of epilogue buffer even for tiny batches */
 };
 
-/* Lays the buffers out in an arena, this object first; run twice, first to measure. */
+/* Lays the buffers out in an arena, this object first; run on a zeroed arena to measure. Smaller
+ * sizes need no more bytes. The object that is there keeps its region, room and next. */
 static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_scratch_size size) {
     const pith_llama_config *config = &model->llama.config;
     size_t max_rows = size.rows;
@@ -27,9 +28,10 @@ static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_sc
     size_t q_dim = config->num_attention_heads * config->head_dim;
     size_t widest =
         pith_max_size(pith_max_size(config->hidden_size, q_dim), config->intermediate_size);
-    pith_scratch layout = {.size = size};
     pith_scratch *out = pith_arena_take(arena, 1, sizeof *out);
-    pith_scratch *s = &layout;
+    pith_scratch layout;
+    pith_scratch *s = out != NULL ? out : &layout;
+    s->size = size;
     s->rows = pith_arena_take(arena, max_rows, sizeof *s->rows);
     s->blocks = pith_arena_take(arena, max_rows, sizeof *s->blocks);
     s->logits = pith_arena_take(arena, max_rows, sizeof *s->logits);
@@ -66,9 +68,6 @@ static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_sc
     s->attend = pith_arena_take(arena, n_threads * s->attend_floats, sizeof *s->attend);
     s->partial = pith_arena_take(arena, pith_attention_partial_floats(config, size.chunks),
                                  sizeof *s->partial);
-    if (out != NULL) {
-        *out = layout;
-    }
     return out;
 }
 
@@ -89,6 +88,7 @@ static pith_status new_scratch(pith_scratch **out, const pith_model *model, pith
     pith_arena arena = {.base = region.data};
     pith_scratch *scratch = lay_out(&arena, model, size);
     scratch->region = region;
+    scratch->room = size;
     *out = scratch;
     return PITH_OK;
 }
@@ -196,26 +196,34 @@ static size_t grown_rows(size_t n) {
 pith_status pith_scratch_take(pith_scratch **out, const pith_model *model, pith_scratch_size size,
                               pith_error *error) {
     pith_scratch_cache *cache = model->scratch_cache;
+    pith_scratch_size room = size;
+    pith_scratch *scratch = NULL;
     pith_status status = PITH_OK;
     pthread_mutex_lock(&cache->lock);
     if (size.rows > cache->size.rows) {
-        size.rows = grown_rows(size.rows);
+        room.rows = grown_rows(size.rows);
     }
-    if (cache->free == NULL || !fits(size, cache->size)) {
-        status = add(model, size, error);
+    if (cache->free == NULL || !fits(room, cache->size)) {
+        status = add(model, room, error);
     }
     if (status == PITH_OK) {
-        *out = cache->free;
-        cache->free = cache->free->next;
+        scratch = cache->free;
+        cache->free = scratch->next;
     }
     pthread_mutex_unlock(&cache->lock);
+    if (status == PITH_OK) {
+        /* Close together for what this pass needs: a few tokens touch a few pages of the room that
+         * is there for a whole prefill. */
+        pith_arena arena = {.base = (unsigned char *)scratch};
+        *out = lay_out(&arena, model, size);
+    }
     return status;
 }
 
 void pith_scratch_give(const pith_model *model, pith_scratch *scratch) {
     pith_scratch_cache *cache = model->scratch_cache;
     pthread_mutex_lock(&cache->lock);
-    if (fits(cache->size, scratch->size)) {
+    if (fits(cache->size, scratch->room)) {
         scratch->next = cache->free;
         cache->free = scratch;
         scratch = NULL;
