@@ -16,7 +16,7 @@
 #include "base/checked.h"
 
 enum {
-    CHUNK = 256, /* keys */
+    CHUNK = PITH_KV_CHUNK, /* keys */
     BLOCK_ROWS =
         48,         /* query rows (row x head of the group) of one task, unless one group is more */
     FINE_ROWS = 12, /* positions that skip later keys together, a full tile of the kernels */
@@ -124,12 +124,12 @@ static void chunk_scores(const pith_kernels *kernels, const chunk_part *c, const
     const pith_kv_cache *kv = c->kv;
     const void *k = pith_kv_keys(kv, c->layer, c->kv_head, c->key / PITH_KEY_BLOCK);
     size_t n_blocks = (c->n_keys + PITH_KEY_BLOCK - 1) / PITH_KEY_BLOCK;
-    if (kv->type == PITH_KV_F32) {
-        kernels->scores_f32(q, c->n_q, kv->head_dim, k, n_blocks, scores, CHUNK);
-    } else if (kv->type == PITH_KV_F16) {
-        kernels->scores_f16(q, c->n_q, kv->head_dim, k, n_blocks, scores, CHUNK);
+    if (kv->shape.type == PITH_KV_F32) {
+        kernels->scores_f32(q, c->n_q, kv->shape.head_dim, k, n_blocks, scores, CHUNK);
+    } else if (kv->shape.type == PITH_KV_F16) {
+        kernels->scores_f16(q, c->n_q, kv->shape.head_dim, k, n_blocks, scores, CHUNK);
     } else {
-        kernels->scores_int8(q, c->n_q, kv->head_dim, k, n_blocks, scores, CHUNK);
+        kernels->scores_int8(q, c->n_q, kv->shape.head_dim, k, n_blocks, scores, CHUNK);
         const float *scales = pith_kv_key_scales(kv, c->layer, c->kv_head, c->key);
         for (size_t i = 0; i < c->n_q; i++) {
             kernels->multiply(scores + i * CHUNK, scales, c->n_keys);
@@ -141,16 +141,16 @@ static void chunk_scores(const pith_kernels *kernels, const chunk_part *c, const
 static void chunk_values(const pith_kernels *kernels, const chunk_part *c, float *p, float *o) {
     const pith_kv_cache *kv = c->kv;
     const void *v = pith_kv_values(kv, c->layer, c->kv_head, c->key);
-    if (kv->type == PITH_KV_F32) {
-        kernels->values_f32(p, CHUNK, c->n_q, c->n_keys, kv->head_dim, v, o);
-    } else if (kv->type == PITH_KV_F16) {
-        kernels->values_f16(p, CHUNK, c->n_q, c->n_keys, kv->head_dim, v, o);
+    if (kv->shape.type == PITH_KV_F32) {
+        kernels->values_f32(p, CHUNK, c->n_q, c->n_keys, kv->shape.head_dim, v, o);
+    } else if (kv->shape.type == PITH_KV_F16) {
+        kernels->values_f16(p, CHUNK, c->n_q, c->n_keys, kv->shape.head_dim, v, o);
     } else {
         const float *scales = pith_kv_value_scales(kv, c->layer, c->kv_head, c->key);
         for (size_t i = 0; i < c->n_q; i++) {
             kernels->multiply(p + i * CHUNK, scales, c->n_keys);
         }
-        kernels->values_int8(p, CHUNK, c->n_q, c->n_keys, kv->head_dim, v, o);
+        kernels->values_int8(p, CHUNK, c->n_q, c->n_keys, kv->shape.head_dim, v, o);
     }
 }
 

@@ -1,4 +1,5 @@
-/* Sessions: creation, evaluation of one or several timelines, rewinding, forking. */
+/* Sessions: creation, evaluation of one or several timelines, rewinding. What memory they take as
+ * they grow, and forks, are in session_memory.c. */
 #include "engine/session.h"
 
 #include <assert.h>
@@ -13,16 +14,6 @@ enum {
 };
 
 /* ---- Life ------------------------------------------------------------------------------------ */
-
-/* Lays the session out in an arena; run twice, first to measure. */
-static void take(pith_session *s, pith_arena *arena, pith_kv_type kv_type) {
-    const pith_llama_config *config = &s->model->llama.config;
-    s->tokens = pith_arena_take(arena, s->n_context, sizeof *s->tokens);
-    s->logits_stride = pith_round_up(config->vocab_size, PITH_TILE_ROWS);
-    s->logits = pith_arena_take(arena, s->all_logits ? s->n_context : 1,
-                                s->logits_stride * sizeof *s->logits);
-    pith_kv_cache_take(&s->kv, arena, config, kv_type, s->n_context);
-}
 
 /* YaRN stretches the original length by its factor, whatever max_position_embeddings says. */
 static size_t trained_positions(const pith_llama_config *config) {
@@ -73,6 +64,10 @@ static pith_status check_options(const pith_model *model, const pith_session_opt
     return check_positions(model, options->n_context, error);
 }
 
+pith_kv_type pith_session_default_kv(const pith_model *model) {
+    return model->type == PITH_TYPE_F32 ? PITH_KV_F32 : PITH_KV_F16;
+}
+
 pith_status pith_session_new(pith_session **out, const pith_model *model,
                              const pith_session_options *options, pith_error *error) {
     static const pith_session_options defaults = {0};
@@ -96,7 +91,7 @@ pith_status pith_session_new(pith_session **out, const pith_model *model,
         full.n_batch = DEFAULT_BATCH;
     }
     if (full.kv_type == PITH_KV_AUTO) {
-        full.kv_type = model->type == PITH_TYPE_F32 ? PITH_KV_F32 : PITH_KV_F16;
+        full.kv_type = pith_session_default_kv(model);
     }
     return pith_session_create(out, model, &full, error);
 }
@@ -118,21 +113,16 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
     s->all_logits = options->all_logits;
     s->n_context = options->n_context;
     s->n_batch = options->n_batch;
+    s->logits_stride = pith_round_up(model->llama.config.vocab_size, PITH_TILE_ROWS);
 
-    pith_status status;
-    pith_arena measure = {0};
-    take(s, &measure, options->kv_type);
-    if (measure.overflow) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "a context of %zu does not fit in memory",
-                           s->n_context);
-    } else {
-        status = pith_region_allocate(&s->region, measure.used, &model->allocator, error);
-        if (status == PITH_ERROR_MEMORY) {
-            pith_fail(error, status,
-                      "out of memory: a context of %zu takes %.*f GB of KV cache; -c N (n_context) "
-                      "asks for less",
-                      s->n_context, measure.used < 100000000 ? 3 : 1, (double)measure.used / 1e9);
-        }
+    pith_kv_shape shape = pith_kv_shape_of(&model->llama.config, options->kv_type);
+    pith_status status = PITH_OK;
+    if (!pith_kv_begin(&s->kv, &shape, s->n_context, &model->allocator)) {
+        status = pith_fail(error, PITH_ERROR_MEMORY,
+                           "no memory for a session with a context of %zu", s->n_context);
+    }
+    if (status == PITH_OK) {
+        status = pith_session_make_room(s, 1, 1, error);
     }
     if (status == PITH_OK) {
         status = reserve_scratch(s, error);
@@ -141,37 +131,15 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
         pith_session_free(s);
         return status;
     }
-    pith_arena arena = {.base = s->region.data};
-    take(s, &arena, options->kv_type);
-    *out = s;
-    return PITH_OK;
-}
-
-pith_status pith_session_fork(pith_session **out, const pith_session *session, pith_error *error) {
-    if (out == NULL || session == NULL) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_fork: null argument");
-    }
-    const pith_session_options options = {.n_context = session->n_context,
-                                          .n_batch = session->n_batch,
-                                          .kv_type = session->kv.type,
-                                          .all_logits = session->all_logits};
-    pith_session *s = NULL;
-    pith_status status = pith_session_create(&s, session->model, &options, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    pith_kv_copy(&s->kv, &session->kv, s->model->llama.config.num_hidden_layers, session->n_tokens);
-    memcpy(s->tokens, session->tokens, session->n_tokens * sizeof *s->tokens);
-    memcpy(s->logits, session->logits, session->n_logits * s->logits_stride * sizeof *s->logits);
-    s->n_tokens = session->n_tokens;
-    s->n_logits = session->n_logits;
     *out = s;
     return PITH_OK;
 }
 
 void pith_session_free(pith_session *s) {
     if (s != NULL) {
-        pith_region_release(&s->region);
+        pith_kv_end(&s->kv);
+        pith_region_release(&s->logits_region);
+        pith_release(&s->model->allocator, s->tokens);
         pith_release(&s->model->allocator, s);
     }
 }
@@ -400,8 +368,14 @@ pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
                .n_sessions = n_sessions,
                .tokens = tokens,
                .n_tokens = n_tokens};
+    for (size_t i = 0; i < n_sessions && status == PITH_OK; i++) {
+        size_t n_logits = sessions[i]->all_logits ? n_tokens[i] : 1;
+        status = pith_session_grow(sessions[i], n_tokens[i], n_logits, error);
+    }
     pith_scratch *scratch = NULL;
-    status = take_scratch(&b, &scratch, error);
+    if (status == PITH_OK) {
+        status = take_scratch(&b, &scratch, error);
+    }
     if (status != PITH_OK) {
         return status;
     }

@@ -17,14 +17,16 @@ typedef struct pith_ahead {
 
 struct pith_session {
     const pith_model *model;
-    pith_region region; /* everything below that is a pointer */
     pith_kv_cache kv;
-    int32_t *tokens; /* [n_context] the timeline */
+    int32_t *tokens; /* [tokens_room + 1] the timeline, and a place for the token after it */
+    size_t tokens_room;
     size_t n_tokens;
     size_t n_context;
     size_t n_batch; /* most rows of a pass; may be more than n_context */
     bool all_logits;
-    float *logits; /* [n_context or 1, logits_stride] */
+    pith_region logits_region;
+    float *logits; /* [logits_room, logits_stride], in the region */
+    size_t logits_room;
     size_t logits_stride;
     size_t n_logits; /* rows of the last eval; 0: none available */
     pith_observer observer;
@@ -40,6 +42,19 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
  * alone or in a batch. `ahead` stays the caller's, until that evaluation has succeeded or NULL
  * takes its place. */
 void pith_session_look_ahead(pith_session *session, pith_ahead *ahead);
+
+/* The cache type that AUTO stands for. */
+pith_kv_type pith_session_default_kv(const pith_model *model);
+
+/* Takes the memory that n more tokens need, 1 <= n <= n_context - n_tokens, and n_logits rows of
+ * logits, as far as the session has none: in the cache, the token array and the logits. The
+ * timeline and its logits stay. Errors: MEMORY, with the context in the message. */
+pith_status pith_session_grow(pith_session *session, size_t n, size_t n_logits, pith_error *error);
+
+/* Room for n_tokens tokens and n_logits rows of logits in all, but none in the cache.
+ * Errors: as pith_session_grow. */
+pith_status pith_session_make_room(pith_session *session, size_t n_tokens, size_t n_logits,
+                                   pith_error *error);
 
 /* Appends the next token that was evaluated ahead, whose logits are given and finite. */
 void pith_session_follow(pith_session *session, int32_t token, const float *logits);

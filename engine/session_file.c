@@ -75,8 +75,8 @@ typedef struct tensor_name {
 /* The tensors of one layer, in the order of the file's checksum; scales with int8 only. */
 typedef enum layer_part { KEYS, VALUES, KEY_SCALES, VALUE_SCALES } layer_part;
 
-static size_t n_parts(const pith_kv_cache *kv) {
-    return kv->type == PITH_KV_INT8 ? 4 : 2;
+static size_t n_parts(const pith_kv_shape *shape) {
+    return shape->type == PITH_KV_INT8 ? 4 : 2;
 }
 
 /* "layers.3.k" and so on. */
@@ -87,14 +87,24 @@ static tensor_name layer_name(size_t layer, layer_part part) {
     return name;
 }
 
-static float *head_scales(const pith_kv_cache *kv, size_t layer, layer_part part, size_t head) {
-    return part == KEY_SCALES ? pith_kv_key_scales(kv, layer, head, 0)
-                              : pith_kv_value_scales(kv, layer, head, 0);
+static float *chunk_scales(const pith_kv_cache *kv, size_t layer, layer_part part, size_t head,
+                           size_t chunk) {
+    return part == KEY_SCALES ? pith_kv_key_scales(kv, layer, head, chunk * PITH_KV_CHUNK)
+                              : pith_kv_value_scales(kv, layer, head, chunk * PITH_KV_CHUNK);
 }
 
-/* Bytes of one head's keys or values of n positions. */
-static size_t head_bytes(const pith_kv_cache *kv, size_t n) {
-    return n * kv->head_dim * kv->element;
+/* Bytes of one head's part of a position, and the most that they are. */
+static size_t row_bytes(const pith_kv_shape *shape, layer_part part) {
+    return part >= KEY_SCALES ? sizeof(float) : shape->head_dim * shape->element;
+}
+
+static size_t most_row_bytes(const pith_kv_shape *shape) {
+    return pith_max_size(row_bytes(shape, KEYS), row_bytes(shape, KEY_SCALES));
+}
+
+/* Heads are written and read a chunk of the cache at a time: of n positions those in chunk c. */
+static size_t chunk_positions(size_t n, size_t c) {
+    return pith_min_size(n - c * PITH_KV_CHUNK, PITH_KV_CHUNK);
 }
 
 /* ---- Saving ---------------------------------------------------------------------------------- */
@@ -110,13 +120,13 @@ static pith_status declare(pith_model_writer *writer, const pith_session *s, pit
         status = pith_model_writer_add(writer, "logits", PITH_DTYPE_F32, 1, &config->vocab_size,
                                        &index, error);
     }
-    const size_t shape[3] = {s->kv.n_kv_heads, s->n_tokens, s->kv.head_dim};
-    size_t parts = n_parts(&s->kv);
+    const size_t shape[3] = {s->kv.shape.n_kv_heads, s->n_tokens, s->kv.shape.head_dim};
+    size_t parts = n_parts(&s->kv.shape);
     for (size_t i = 0; i < parts * config->num_hidden_layers && status == PITH_OK; i++) {
         layer_part part = (layer_part)(i % parts);
         bool scales = part >= KEY_SCALES;
         status = pith_model_writer_add(writer, layer_name(i / parts, part).text,
-                                       scales ? PITH_DTYPE_F32 : kv_dtype(s->kv.type),
+                                       scales ? PITH_DTYPE_F32 : kv_dtype(s->kv.shape.type),
                                        scales ? 2 : 3, shape, &index, error);
     }
     return status == PITH_OK ? pith_model_writer_layout(writer, MAX_NOTE, error) : status;
@@ -128,23 +138,28 @@ static pith_status put(pith_model_writer *writer, size_t index, size_t offset, c
     return pith_model_writer_put(writer, index, offset, data, size, error);
 }
 
-/* Writes one part of a layer; `rows` holds one head's keys. */
+/* Writes one part of a layer; `rows` holds one head's keys of a chunk. */
 static pith_status put_part(pith_model_writer *writer, size_t index, const pith_session *s,
                             size_t layer, layer_part part, void *rows, uint64_t *hash,
                             pith_error *error) {
-    size_t size =
-        part >= KEY_SCALES ? s->n_tokens * sizeof(float) : head_bytes(&s->kv, s->n_tokens);
+    const pith_kv_shape *shape = &s->kv.shape;
     pith_status status = PITH_OK;
-    for (size_t head = 0; head < s->kv.n_kv_heads && status == PITH_OK; head++) {
-        const void *data = rows;
-        if (part == KEYS) {
-            pith_kv_get_keys(&s->kv, layer, head, s->n_tokens, rows);
-        } else if (part == VALUES) {
-            data = pith_kv_values(&s->kv, layer, head, 0);
-        } else {
-            data = head_scales(&s->kv, layer, part, head);
+    size_t offset = 0;
+    for (size_t head = 0; head < shape->n_kv_heads; head++) {
+        for (size_t c = 0; c * PITH_KV_CHUNK < s->n_tokens && status == PITH_OK; c++) {
+            size_t n = chunk_positions(s->n_tokens, c);
+            size_t size = n * row_bytes(shape, part);
+            const void *data = rows;
+            if (part == KEYS) {
+                pith_kv_get_keys(&s->kv, layer, head, c, n, rows);
+            } else if (part == VALUES) {
+                data = pith_kv_values(&s->kv, layer, head, c * PITH_KV_CHUNK);
+            } else {
+                data = chunk_scales(&s->kv, layer, part, head, c);
+            }
+            status = put(writer, index, offset, data, size, hash, error);
+            offset += size;
         }
-        status = put(writer, index, head * size, data, size, hash, error);
     }
     return status;
 }
@@ -160,7 +175,7 @@ static pith_status put_data(pith_model_writer *writer, const pith_session *s, vo
         status = put(writer, index++, 0, pith_session_logits(s), config->vocab_size * sizeof(float),
                      hash, error);
     }
-    size_t parts = n_parts(&s->kv);
+    size_t parts = n_parts(&s->kv.shape);
     for (size_t i = 0; i < parts * config->num_hidden_layers && status == PITH_OK; i++) {
         status =
             put_part(writer, index++, s, i / parts, (layer_part)(i % parts), rows, hash, error);
@@ -182,7 +197,7 @@ static pith_status write_note(const pith_session *s, uint64_t hash, char text[MA
              "{\"session_version\":%d,\"generator\":\"pith %s\",\"architecture\":\"llama\","
              "\"type\":\"%s\",\"model\":\"%s\",\"kv_type\":\"%s\",\"checksum\":\"%s\"}",
              SESSION_VERSION, pith_version(), pith_type_name(s->model->type), model,
-             kv_name(s->kv.type), checksum);
+             kv_name(s->kv.shape.type), checksum);
     return PITH_OK;
 }
 
@@ -199,7 +214,7 @@ pith_status pith_session_save(const pith_session *s, const char *path, pith_erro
     uint64_t hash = hash_seed;
     char note[MAX_NOTE];
     pith_status status = PITH_OK;
-    void *rows = pith_allocate(allocator, head_bytes(&s->kv, s->n_tokens), 1);
+    void *rows = pith_allocate(allocator, PITH_KV_CHUNK, most_row_bytes(&s->kv.shape));
     if (rows == NULL) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory to save a session", path);
         goto done;
@@ -376,11 +391,11 @@ static pith_status read_logits(loading *l) {
 /* No NaN or infinity, and no code that the quantiser does not give, among elements [n] of the
  * cache.
  */
-static bool elements_valid(const pith_kv_cache *kv, const void *data, size_t n) {
-    if (kv->type == PITH_KV_F32) {
+static bool elements_valid(pith_kv_type type, const void *data, size_t n) {
+    if (type == PITH_KV_F32) {
         return pith_session_finite(data, 0, 1, n);
     }
-    if (kv->type == PITH_KV_INT8) {
+    if (type == PITH_KV_INT8) {
         return memchr(data, 0x80, n) == NULL;
     }
     const uint16_t *half = data;
@@ -392,32 +407,6 @@ static bool elements_valid(const pith_kv_cache *kv, const void *data, size_t n) 
     return worst < 0x7c00U;
 }
 
-/* Keys or values of one layer; `rows` holds one head's. */
-static pith_status read_elements(loading *l, size_t layer, layer_part part, void *rows) {
-    const pith_kv_cache *kv = &l->session->kv;
-    const size_t shape[3] = {kv->n_kv_heads, l->n_tokens, kv->head_dim};
-    size_t size = head_bytes(kv, l->n_tokens);
-    tensor_name name = layer_name(layer, part);
-    const pith_tensor *tensor = NULL;
-    pith_status status = find(l, name.text, kv_dtype(kv->type), 3, shape, &tensor);
-    for (size_t head = 0; head < kv->n_kv_heads && status == PITH_OK; head++) {
-        status = read_part(l, tensor, head * size, rows, size);
-        if (status == PITH_OK && !elements_valid(kv, rows, l->n_tokens * kv->head_dim)) {
-            status =
-                pith_fail(l->error, PITH_ERROR_FORMAT,
-                          kv->type == PITH_KV_INT8 ? "%s: tensor \"%s\" holds a code below -127"
-                                                   : "%s: tensor \"%s\" holds NaN or infinity",
-                          l->file.path, name.text);
-        }
-        if (status == PITH_OK && part == VALUES) {
-            pith_kv_put_values(kv, layer, head, l->n_tokens, rows);
-        } else if (status == PITH_OK) {
-            pith_kv_put_keys(kv, layer, head, l->n_tokens, rows);
-        }
-    }
-    return status;
-}
-
 static bool scales_valid(const float *scales, size_t n) {
     bool valid = true;
     for (size_t i = 0; i < n; i++) {
@@ -426,20 +415,67 @@ static bool scales_valid(const float *scales, size_t n) {
     return valid;
 }
 
-static pith_status read_scales(loading *l, size_t layer, layer_part part) {
-    const pith_kv_cache *kv = &l->session->kv;
-    const size_t shape[2] = {kv->n_kv_heads, l->n_tokens};
-    size_t size = l->n_tokens * sizeof(float);
-    tensor_name name = layer_name(layer, part);
+/* The tensor of one part of a layer. */
+static pith_status find_part(const loading *l, size_t layer, layer_part part,
+                             const pith_tensor **out) {
+    const pith_kv_shape *kv = &l->session->kv.shape;
+    const size_t shape[3] = {kv->n_kv_heads, l->n_tokens, kv->head_dim};
+    bool scales = part >= KEY_SCALES;
+    return find(l, layer_name(layer, part).text, scales ? PITH_DTYPE_F32 : kv_dtype(kv->type),
+                scales ? 2 : 3, shape, out);
+}
+
+/* All parts have their place in the file: the cache takes no more memory than its size calls for.
+ */
+static pith_status check_parts(const loading *l) {
+    const pith_kv_shape *kv = &l->session->kv.shape;
     const pith_tensor *tensor = NULL;
-    pith_status status = find(l, name.text, PITH_DTYPE_F32, 2, shape, &tensor);
-    for (size_t head = 0; head < kv->n_kv_heads && status == PITH_OK; head++) {
-        float *scales = head_scales(kv, layer, part, head);
-        status = read_part(l, tensor, head * size, scales, size);
-        if (status == PITH_OK && !scales_valid(scales, l->n_tokens)) {
-            status = pith_fail(l->error, PITH_ERROR_FORMAT,
-                               "%s: tensor \"%s\" holds a scale that is negative, NaN or infinite",
-                               l->file.path, name.text);
+    pith_status status = PITH_OK;
+    for (size_t i = 0; i < n_parts(kv) * kv->n_layers && status == PITH_OK; i++) {
+        status = find_part(l, i / n_parts(kv), (layer_part)(i % n_parts(kv)), &tensor);
+    }
+    return status;
+}
+
+/* Checks n positions of one head's part, read into `rows`, and puts them into a chunk. */
+static pith_status store_rows(const loading *l, size_t layer, layer_part part, size_t head,
+                              size_t chunk, size_t n, const void *rows) {
+    const pith_kv_cache *kv = &l->session->kv;
+    const char *wrong = NULL;
+    if (part >= KEY_SCALES) {
+        wrong = scales_valid(rows, n) ? NULL : "a scale that is negative, NaN or infinite";
+    } else if (!elements_valid(kv->shape.type, rows, n * kv->shape.head_dim)) {
+        wrong = kv->shape.type == PITH_KV_INT8 ? "a code below -127" : "NaN or infinity";
+    }
+    if (wrong != NULL) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: tensor \"%s\" holds %s", l->file.path,
+                         layer_name(layer, part).text, wrong);
+    }
+    if (part == KEYS) {
+        pith_kv_put_keys(kv, layer, head, chunk, n, rows);
+    } else if (part == VALUES) {
+        pith_kv_put_values(kv, layer, head, chunk, n, rows);
+    } else {
+        memcpy(chunk_scales(kv, layer, part, head, chunk), rows, n * sizeof(float));
+    }
+    return PITH_OK;
+}
+
+/* Reads one part of a layer; `rows` holds one head's of a chunk. */
+static pith_status read_rows(loading *l, size_t layer, layer_part part, void *rows) {
+    const pith_kv_shape *shape = &l->session->kv.shape;
+    const pith_tensor *tensor = NULL;
+    pith_status status = find_part(l, layer, part, &tensor);
+    size_t offset = 0;
+    for (size_t head = 0; head < shape->n_kv_heads; head++) {
+        for (size_t c = 0; c * PITH_KV_CHUNK < l->n_tokens && status == PITH_OK; c++) {
+            size_t n = chunk_positions(l->n_tokens, c);
+            size_t size = n * row_bytes(shape, part);
+            status = read_part(l, tensor, offset, rows, size);
+            if (status == PITH_OK) {
+                status = store_rows(l, layer, part, head, c, n, rows);
+            }
+            offset += size;
         }
     }
     return status;
@@ -447,24 +483,29 @@ static pith_status read_scales(loading *l, size_t layer, layer_part part) {
 
 static pith_status read_data(loading *l) {
     const pith_allocator *allocator = &l->model->allocator;
-    pith_status status = read_tokens(l);
+    const pith_kv_shape *shape = &l->session->kv.shape;
+    pith_status status = check_parts(l);
+    if (status == PITH_OK) {
+        status = pith_session_grow(l->session, l->n_tokens, 1, l->error);
+    }
+    if (status == PITH_OK) {
+        status = read_tokens(l);
+    }
     if (status == PITH_OK) {
         status = read_logits(l);
     }
     if (status != PITH_OK) {
         return status;
     }
-    void *rows = pith_allocate(allocator, head_bytes(&l->session->kv, l->n_tokens), 1);
+    void *rows = pith_allocate(allocator, PITH_KV_CHUNK, most_row_bytes(shape));
     if (rows == NULL) {
         return pith_fail(l->error, PITH_ERROR_MEMORY, "%s: no memory to load a session",
                          l->file.path);
     }
-    size_t parts = n_parts(&l->session->kv);
+    size_t parts = n_parts(&l->session->kv.shape);
     size_t n = parts * l->model->llama.config.num_hidden_layers;
     for (size_t i = 0; i < n && status == PITH_OK; i++) {
-        layer_part part = (layer_part)(i % parts);
-        status = part >= KEY_SCALES ? read_scales(l, i / parts, part)
-                                    : read_elements(l, i / parts, part, rows);
+        status = read_rows(l, i / parts, (layer_part)(i % parts), rows);
     }
     pith_release(allocator, rows);
     char checksum[HEX_TEXT];

@@ -41,14 +41,22 @@
  * of which each evaluation that is under way (pith_session_eval, pith_batch_eval, each step of
  * pith_generate) has one to itself. Every set is large enough for the largest n_batch, as far as
  * n_context allows it, and the largest n_context of the sessions made so far. pith_session_new
- * makes sure that there is one. An evaluation allocates memory, before it begins, only
+ * makes sure that there is one. An evaluation takes memory for work buffers, before it begins, only
  *   - when all sets are in use: when more threads evaluate at once than ever did since the sets
  *     became as large as they are;
  *   - when a batch has more tokens for one pass than a set has room for, as many sessions of short
  *     contexts together may have; the room grows to the next power of two.
- * A program that evaluates one session at a time allocates nothing after pith_session_new. Without
- * memory an evaluation returns MEMORY and has changed nothing. The sets that are kept are as many
- * as evaluations were under way at once; pith_model_free frees them.
+ * A program that evaluates one session at a time takes none after pith_session_new. The sets that
+ * are kept are as many as evaluations were under way at once; pith_model_free frees them.
+ *
+ * Memory of a session. Its KV cache and its list of tokens grow with the timeline, up to n_context.
+ * An evaluation takes memory for them, before it begins, only when the timeline enters a new block
+ * of positions: those that begin at 0, 16, 32, 64 and 128, and the same in every 256 positions; or
+ * when positions are written that the session shares with a fork; and with all_logits for the
+ * logits, when it has more tokens than any before. Between blocks it allocates nothing. Without
+ * memory an evaluation returns MEMORY, names the context, and leaves the timelines and logits of
+ * all its sessions as they were. A session keeps what it took until it is freed.
+ * pith_session_memory and pith_model_kv_bytes count.
  *
  * OpenBLAS. Products with f32 weights go through OpenBLAS when it is installed and the options
  * allow it; it is loaded at the first pith_model_open that wants it. It starts threads of its own
@@ -298,8 +306,9 @@ typedef enum pith_kv_type { PITH_KV_AUTO, PITH_KV_F32, PITH_KV_F16, PITH_KV_INT8
 
 /* Zero-initialised means: all defaults. */
 typedef struct pith_session_options {
-    size_t n_context;     /* positions; 0: the model's n_context. More than the model's is allowed
-                             and logged as a warning */
+    size_t n_context;     /* most positions; 0: the model's n_context. More than the model's is
+                             allowed and logged as a warning. Positions take memory as they are
+                             used */
     size_t n_batch;       /* most tokens per forward pass (prefill chunk); 0: 512; at most 65536. In
                              a batch the largest of its sessions' holds for the whole */
     pith_kv_type kv_type; /* AUTO: f32 for f32 weights, else f16. INT8: codes with a scale per
@@ -308,29 +317,30 @@ typedef struct pith_session_options {
     bool all_logits;      /* keep the logits of every token of an eval, not only the last */
 } pith_session_options;
 
-/* Allocates the session's cache, tokens and logits, and work buffers (above) when the model has
- * none that are large enough. Errors: ARGUMENT, MEMORY, UNSUPPORTED (the model is an encoder; INT8
- * with heads of more than 256 elements). The model must outlive the session. */
+/* Allocates the session without its cache, and work buffers (above) when the model has none that
+ * are large enough. Errors: ARGUMENT, MEMORY, UNSUPPORTED (the model is an encoder; INT8 with heads
+ * of more than 256 elements). The model must outlive the session. */
 PITH_API pith_status pith_session_new(pith_session **out, const pith_model *model,
                                       const pith_session_options *options, pith_error *error);
 PITH_API void pith_session_free(pith_session *session);
 
 /* Appends tokens [n_tokens >= 1] to the timeline and computes the logits of the last one (of every
- * one with all_logits). On failure the timeline is as before. Allocates nothing but work buffers,
- * when those of the model are all in use (above). Errors: ARGUMENT, CONTEXT, MEMORY, TOKEN,
- * NUMERIC. */
+ * one with all_logits). On failure the timeline is as before. Allocates nothing but the cache of a
+ * new block of positions, and work buffers when those of the model are all in use (above).
+ * Errors: ARGUMENT, CONTEXT, MEMORY, TOKEN, NUMERIC. */
 PITH_API pith_status pith_session_eval(pith_session *session, const int32_t *tokens,
                                        size_t n_tokens, pith_error *error);
 
 /* Evaluates several sessions of one model together, in passes of at most as many tokens as the
  * largest n_batch among them: tokens[i] [n_tokens[i] >= 1] are appended to sessions[i]. The
  * sessions may differ in every option and in length. Logits are bit for bit those of separate evals
- * (with BLAS off). Sessions must be distinct. Allocates nothing but work buffers, when those of the
- * model are all in use or have room for too few tokens (above).
- * On failure every timeline is as before, and the same call may be made again. An error that is due
- * to one session names its index: CONTEXT, TOKEN, and NUMERIC, which is found when the work has
- * been done. The other sessions are sound then: evaluate them without that one, or, where a message
- * is not to be read, each alone once. Errors: as pith_session_eval. */
+ * (with BLAS off). Sessions must be distinct. Allocates nothing but the cache of new blocks of
+ * positions, and work buffers when those of the model are all in use or have room for too few tokens
+ * (above).
+ * On failure every timeline is as before, and the same call may be made again. The message of an
+ * error that is due to one session begins with its index ("session 3: "). NUMERIC is such an error,
+ * found after the work: the other sessions are sound and can be evaluated without that one. A
+ * program finds it by evaluating each session alone once. Errors: as pith_session_eval. */
 PITH_API pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
                                      const int32_t *const *tokens, const size_t *n_tokens,
                                      pith_error *error);
@@ -346,8 +356,9 @@ PITH_API size_t pith_session_length(const pith_session *session);
 PITH_API const int32_t *pith_session_tokens(const pith_session *session);
 PITH_API size_t pith_session_context(const pith_session *session);
 
-/* Forgets everything after the first n_tokens tokens. Logits become unavailable.
- * Errors: ARGUMENT (n_tokens beyond the timeline). */
+/* Forgets everything after the first n_tokens tokens. Logits become unavailable. The session keeps
+ * its memory, so that going on allocates nothing up to where it was; a fork that outlives it holds
+ * only the memory of what is left. Errors: ARGUMENT (n_tokens beyond the timeline). */
 PITH_API pith_status pith_session_rewind(pith_session *session, size_t n_tokens, pith_error *error);
 
 /* Rewinds to the longest beginning that the timeline shares with tokens [n_tokens >= 1], short of
@@ -357,10 +368,24 @@ PITH_API pith_status pith_session_reuse(pith_session *session, const int32_t *to
                                         size_t n_tokens, size_t *n_kept, pith_error *error);
 
 /* A second session with the same options, timeline, cache and logits; from then on each goes its
- * own way. Costs the memory of a new session and a copy of the part of the cache that is in use. An
- * observer stays with the original. Errors: ARGUMENT, MEMORY. */
+ * own way. The two share the memory of the cache, so that a fork of a long timeline costs little:
+ * it allocates a new session with its tokens and logits, and copies those. Which of the two goes on
+ * first copies the last block of positions, at most 256, as part of that evaluation; with n forks
+ * that all go on there are n copies of that block and one of all before it. Sessions that share may
+ * be used and freed by different threads at once. An observer stays with the original.
+ * Errors: ARGUMENT, MEMORY. */
 PITH_API pith_status pith_session_fork(pith_session **out, const pith_session *session,
                                        pith_error *error);
+
+/* Bytes of KV cache that the session holds now, with padding and without what the allocator adds.
+ * What it shares with forks counts in full for each of them. */
+PITH_API size_t pith_session_memory(const pith_session *session);
+
+/* Bytes of KV cache that a timeline of n_positions takes in a session of its own: what
+ * pith_session_memory returns after their evaluation, or a little more when n_context ends in the
+ * last 256 of them. It does not fall as n_positions rises. `type` AUTO means as in the options.
+ * Returns SIZE_MAX when it does not fit in size_t; 0 for an encoder and for an unknown type. */
+PITH_API size_t pith_model_kv_bytes(const pith_model *model, pith_kv_type type, size_t n_positions);
 
 /* Writes the timeline, its cache and the logits of its last token, when they are available, to a
  * file (docs/format.md, "Session files"), which appears whole or not at all and replaces one of the
@@ -543,8 +568,8 @@ typedef struct pith_scored_token {
 typedef struct pith_step {
     bool has_token; /* a token was chosen: false while some of the prompt is not evaluated */
     int32_t token;  /* also the end token, when that is what was chosen */
-    pith_text text; /* became complete with it, as for pith_text_fn; borrowed until the next call
-                       on the generation, but for pith_generation_usage */
+    pith_text text; /* that became complete, as for pith_text_fn; borrowed until the next call on
+                       the generation, but for pith_generation_usage */
     bool done;      /* the generation is over: `finish` says how */
     pith_finish finish;
     float logprob;                /* of the token, with params->logprobs */
@@ -553,41 +578,42 @@ typedef struct pith_step {
 } pith_step;
 
 /* Begins a generation that appends the prompt [n_prompt >= 1] to the session. Evaluates nothing.
- * Prompt and params are copied, but for what mask_user points at. Everything is allocated here: the
- * generation allocates nothing later. The session must outlive the generation, and until that is
- * done or freed, nothing but its tokens may be evaluated on the session, nor anything rewound; one
- * session has one generation at a time.
+ * Prompt and params are copied with all that they point at, except mask_user. Allocates all that
+ * the generation needs; its other functions allocate nothing. The session must outlive the
+ * generation. Until the generation is done or freed, nothing but its tokens may be evaluated on the
+ * session, the session may not be rewound, and it cannot have a second generation.
  * Errors: ARGUMENT, CONTEXT (the prompt does not fit), MEMORY, TOKEN (of the prompt, params->eos,
  * params->bias), UNSUPPORTED (no tokenizer). */
 PITH_API pith_status pith_generation_new(pith_generation **out, pith_session *session,
                                          const int32_t *prompt, size_t n_prompt,
                                          const pith_generate_params *params, pith_error *error);
 
-/* May be called at any time; the session stays usable, with the tokens that were evaluated. */
+/* Frees the generation, done or not. The session stays usable, with the tokens evaluated so far. */
 PITH_API void pith_generation_free(pith_generation *generation);
 
-/* Says what must be evaluated next on the session: tokens [*n], borrowed until the next call; of
- * the prompt at most `most` of them (0: the session's n_batch). *n is 0 when nothing need be: the
- * logits are at hand, as a draft guessed right, or as the tokens were evaluated already. Called
- * again without an evaluation, it says the same. Evaluate all of the tokens at once. With
- * params->speculate the last of them may be a draft: the session's timeline then grows by the first
- * alone, in pith_session_eval and pith_batch_eval alike, and logits of a draft that are not finite
- * fail nothing. An observer sees the rows of drafts too.
+/* Returns in *tokens [*n] what must be evaluated next on the session, in one call of
+ * pith_session_eval or pith_batch_eval; borrowed until the next call on the generation, but for
+ * pith_generation_usage. Of the prompt these are at most `most` tokens (0: the session's n_batch).
+ * *n is 0 when the logits are at hand: a draft guessed right, or the tokens are evaluated already.
+ * A second call before the evaluation returns the same tokens, or other chunks of the prompt.
+ * With params->speculate the last tokens may be a draft of what follows. An evaluation of exactly
+ * these tokens appends only the first of them to the timeline, and logits after a draft that are
+ * not finite fail nothing. An observer sees the rows of drafts too.
  * Errors: ARGUMENT (the generation is done; the session's timeline is not what it left). */
 PITH_API pith_status pith_generation_next(pith_generation *generation, size_t most,
                                           const int32_t **tokens, size_t *n, pith_error *error);
 
-/* Goes on after the evaluation of what pith_generation_next said, or when that was nothing: chooses
- * a token, unless some of the prompt is left. *out is filled on success. On failure nothing has
- * changed, except that `mask` may have been called, and the generation can be freed or stepped
- * again. Errors: ARGUMENT (also: the tokens are not evaluated, pith_generation_next was not called,
- * the generation is done; every token is ruled out), NUMERIC (a bias or mask made a logit NaN or
+/* Chooses a token, unless some of the prompt is left. To be called once after each
+ * pith_generation_next, when its tokens are evaluated or there were none. *out is filled on
+ * success. After a failure the same step can be tried again; `mask` is then called again.
+ * Errors: ARGUMENT (also: the tokens are not evaluated, pith_generation_next was not called, the
+ * generation is done, every token is ruled out), NUMERIC (a bias or the mask made a logit NaN or
  * +infinity). */
 PITH_API pith_status pith_generation_step(pith_generation *generation, pith_step *out,
                                           pith_error *error);
 
-/* The counts and times so far, from pith_generation_new to the last step. `finish` means something
- * when the generation is done. May be called at any time. */
+/* Fills *out with the counts and times from pith_generation_new to the last step. `finish` is
+ * meaningful once the generation is done. */
 PITH_API void pith_generation_usage(const pith_generation *generation, pith_usage *out);
 
 /* ---- Sentence embeddings --------------------------------------------------------------------- */

@@ -176,6 +176,15 @@ __attribute__((no_sanitize_address)) static void touch(const pith_region *region
     }
 }
 
+/* Makes the whole context of a session resident. */
+static pith_status touch_context(pith_session *s, pith_error *error) {
+    pith_status status = pith_session_grow(s, s->n_context, 1, error);
+    for (size_t c = 0; status == PITH_OK && c < s->kv.n_chunks; c++) {
+        touch(pith_kv_region(&s->kv, c));
+    }
+    return status;
+}
+
 static pith_status prepare(bench *b, const pith_model *model, pith_error *error) {
     const pith_allocator *allocator = &pith_malloc_allocator;
     const pith_bench_test *test = b->test;
@@ -222,7 +231,7 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
         b->ones[s] = 1;
         status = pith_session_new(&b->sessions[s], model, &session_options, error);
         if (status == PITH_OK && b->options->n_context != 0) {
-            touch(&b->sessions[s]->region);
+            status = touch_context(b->sessions[s], error);
         }
     }
     return status;
@@ -462,7 +471,8 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
     pith_status status = prepare(&b, model, error);
     pith_cost cost = {0};
     if (status == PITH_OK) {
-        pith_work work = pith_work_of(&model->llama, model->token_bytes, b.sessions[0]->kv.element);
+        pith_work work =
+            pith_work_of(&model->llama, model->token_bytes, b.sessions[0]->kv.shape.element);
         cost = pith_cost_of(&work, test, b.max_rows);
         count_bytes(&b, &work);
         status = warm_up(&b, error);

@@ -285,7 +285,8 @@ TEST(engine_session, nan_weights_end_in_an_error_in_every_type) {
     }
 }
 
-TEST(engine_session, nothing_is_allocated_by_an_eval) {
+/* What the cache of new positions takes is in test_engine_memory.c. */
+TEST(engine_session, nothing_is_allocated_by_an_eval_where_the_cache_has_room) {
     test_allocator counting;
     test_allocator_init(&counting);
     pith_model_options options = {.allocator = &counting.allocator, .blas = PITH_BLAS_OFF};
@@ -296,6 +297,7 @@ TEST(engine_session, nothing_is_allocated_by_an_eval) {
     pith_error error;
     pith_status status = pith_sampler_new(&sampler, model, &settings, &error);
     CHECK(status == PITH_OK, "%s", error.message);
+    CHECK(pith_session_grow(session, 50, 1, &error) == PITH_OK, "%s", error.message);
     size_t before = counting.n_calls;
     int32_t token = 1;
     for (int i = 0; i < 50; i++) {
@@ -463,8 +465,8 @@ TEST(engine_session, options_that_cannot_be_had_are_named) {
           error.message);
 }
 
-/* What does not fit in memory is the KV cache, which the context asks for. */
-TEST(engine_session, a_context_too_large_for_memory_is_named) {
+/* What does not fit in memory is the KV cache, which the context limits. */
+TEST(engine_session, a_cache_too_large_for_memory_names_the_context) {
     const char *path = test_path("tiny.pith");
     test_write_tiny_model(path, PITH_TYPE_INT4, 1);
     test_allocator failing;
@@ -478,8 +480,17 @@ TEST(engine_session, a_context_too_large_for_memory_is_named) {
     failing.fail_at = failing.n_calls + 2; /* after the session's struct */
     pith_status status = pith_session_new(&session, model, &wide, &error);
     CHECK(status == PITH_ERROR_MEMORY && session == NULL, "%s", pith_status_name(status));
-    CHECK(strstr(error.message, "out of memory: a context of 4096 takes 0.") != NULL &&
-              strstr(error.message, " GB of KV cache; -c N (n_context) asks for less") != NULL,
+    CHECK(strstr(error.message, "a context of 4096") != NULL, "%s", error.message);
+    status = pith_session_new(&session, model, &wide, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    const int32_t token = 1;
+    failing.fail_at = failing.n_calls + 1;
+    status = pith_session_eval(session, &token, 1, &error);
+    CHECK(status == PITH_ERROR_MEMORY, "%s", pith_status_name(status));
+    CHECK(strstr(error.message, "out of memory: 1 of the context's 4096 positions take 0.0") !=
+                  NULL &&
+              strstr(error.message, " GB of KV cache; -c N (n_context) sets a limit") != NULL,
           "%s", error.message);
+    pith_session_free(session);
     pith_model_free(model);
 }

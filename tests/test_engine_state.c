@@ -100,7 +100,8 @@ TEST(engine_state, forks_and_loaded_sessions_continue_alike_in_every_type) {
             pith_status status = pith_session_fork(&fork, session, &error);
             CHECK(status == PITH_OK, "%s", error.message);
             pith_session *loaded = load(model, path, &small);
-            CHECK(loaded->kv.type == kv_types[k], "%s: loaded as %d", what, (int)loaded->kv.type);
+            CHECK(loaded->kv.shape.type == kv_types[k], "%s: loaded as %d", what,
+                  (int)loaded->kv.shape.type);
             /* What the original does next must not be seen by the others. */
             const int32_t other = 250;
             status = pith_session_rewind(session, 3, &error);
@@ -135,7 +136,7 @@ TEST(engine_state, forks_have_the_options_of_the_original) {
     CHECK(pith_session_fork(&forks[1], full, &error) == PITH_OK, "%s", error.message);
     for (size_t i = 0; i < 2; i++) {
         CHECK(forks[i]->n_context == 40 && forks[i]->n_batch == 7 &&
-                  forks[i]->kv.type == PITH_KV_F32 && forks[i]->all_logits,
+                  forks[i]->kv.shape.type == PITH_KV_F32 && forks[i]->all_logits,
               "fork %zu has other options", i);
     }
     CHECK(pith_session_logits(forks[0]) == NULL, "logits from nowhere");
