@@ -200,6 +200,8 @@ FUNCTIONS = {
     "pith_session_rewind": (_int, _void, _size, _error),
     "pith_session_reuse": (_int, _void, _tokens, _size, _sizes, _error),
     "pith_session_fork": (_int, _handle, _void, _error),
+    "pith_session_memory": (_size, _void),
+    "pith_model_kv_bytes": (_size, _void, _int, _size),
     "pith_session_save": (_int, _void, _text, _error),
     "pith_session_load": (_int, _handle, _void, _text, _to(SessionOptions), _error),
     "pith_session_observe": (None, _void, ObserveFn, _void),
@@ -549,6 +551,11 @@ class Model(_Owner):
         all_logits, and kv_type ("auto", "f32", "f16", "int8")."""
         return self._session("session_new", (), kv_type, options)
 
+    def kv_bytes(self, n_positions, *, kv_type="auto"):
+        """Bytes of KV cache that a timeline of n_positions takes."""
+        return self._lib.model_kv_bytes(self._c, _choice("kv_type", kv_type, KV_TYPES),
+                                        operator.index(n_positions))
+
     def load_session(self, path, *, kv_type="auto", **options):
         """The Session that Session.save wrote."""
         return self._session("session_load", (_path(path),), kv_type, options)
@@ -689,6 +696,11 @@ class Session(_Owner):
     @property
     def context(self):
         return self._lib.session_context(self._c)
+
+    @property
+    def memory(self):
+        """Bytes of KV cache that the session holds now, shared with forks or not."""
+        return self._lib.session_memory(self._c)
 
     def rewind(self, n_tokens):
         """Forgets everything after the first n_tokens tokens."""

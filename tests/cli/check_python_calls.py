@@ -366,6 +366,7 @@ def test_sessions_fork_save_and_reuse():
     session.eval(tokens)
     same(session.tokens, tokens)
     fork = session.fork()
+    same((session.memory, fork.memory), (model.kv_bytes(len(tokens), kv_type="int8"),) * 2)
     session.save(path("py.session"))
     loaded = model.load_session(path("py.session"), n_context=64)
     session.eval([5])

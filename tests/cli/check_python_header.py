@@ -92,7 +92,7 @@ def parameter_kind(text):
     kinds = {"bool": ("bool", 1), "size_t": ("integer", ctypes.sizeof(ctypes.c_size_t)),
              "int32_t": ("integer", 4), "unsigned": ("integer", 4), "float": ("real", 4),
              "double": ("real", 8), "pith_status": ("integer", 4),
-             "pith_log_level": ("integer", 4), "void": None}
+             "pith_log_level": ("integer", 4), "pith_kv_type": ("integer", 4), "void": None}
     return kinds[name]
 
 
