@@ -1,7 +1,7 @@
 /* The memory of a session: it grows with the timeline, block by block, forks share it, and a
  * failure to grow changes nothing. */
 #include <pthread.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/session.h"
@@ -474,4 +474,38 @@ TEST(engine_memory, saved_timelines_of_several_chunks_go_on_alike) {
     }
     pith_model_free(model);
     CHECK_NO_LEAKS();
+}
+
+/* A file whose header promises a long timeline and lacks a part of it. */
+TEST(engine_memory, a_file_without_a_part_takes_no_cache) {
+    static int32_t tokens[CONTEXT];
+    make_tokens(tokens, CONTEXT, 9);
+    const char *path = test_path("part.session");
+    test_allocator counting;
+    test_allocator_init(&counting);
+    pith_model *model = open_model(&counting.allocator);
+    pith_session *s = new_session(model, (pith_session_options){.kv_type = PITH_KV_F32});
+    eval(s, tokens, CONTEXT);
+    pith_error error;
+    CHECK(pith_session_save(s, path, &error) == PITH_OK, "%s", error.message);
+    size_t cache = pith_session_memory(s);
+    pith_session_free(s);
+    size_t size = 0;
+    char *bytes = test_read_file(path, &size);
+    char *name = strstr(bytes + 8, "layers.1.v");
+    CHECK(name != NULL, "no such tensor");
+    name[7] = '7';
+    test_write_file(path, bytes, size);
+    free(bytes);
+    size_t before = counting.n_bytes;
+    counting.most_bytes = before;
+    pith_session *loaded = NULL;
+    pith_status status = pith_session_load(&loaded, model, path, NULL, &error);
+    CHECK(status == PITH_ERROR_FORMAT && loaded == NULL &&
+              strstr(error.message, "layers.1.v\" is missing") != NULL,
+          "status %d: %s", (int)status, error.message);
+    CHECK(counting.most_bytes - before < cache / 4, "%zu bytes, the cache has %zu",
+          (size_t)counting.most_bytes - before, cache);
+    pith_model_free(model);
+    CHECK(counting.n_live == 0, "%zu blocks leaked", (size_t)counting.n_live);
 }
