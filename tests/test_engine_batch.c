@@ -329,6 +329,28 @@ TEST(engine_batch, buffers_fit_every_session_that_was_made) {
     CHECK(counting.n_live == 0, "%zu blocks leaked", (size_t)counting.n_live);
 }
 
+/* Bytes from the start of a set of buffers to the last of them. */
+static size_t span_of(const pith_model *model, size_t n_rows) {
+    pith_scratch *scratch = NULL;
+    pith_status status =
+        pith_scratch_take(&scratch, model, pith_scratch_size_for(model, n_rows, 100), NULL);
+    CHECK(status == PITH_OK && scratch->size.rows == n_rows, "no buffers for %zu rows", n_rows);
+    size_t span = (size_t)((unsigned char *)scratch->partial - (unsigned char *)scratch);
+    pith_scratch_give(model, scratch);
+    return span;
+}
+
+/* So that a token does not touch pages all over the room that a prefill needs. */
+TEST(engine_batch, buffers_of_few_rows_lie_together) {
+    pith_model *model = open_model(PITH_TYPE_INT8, 0, NULL);
+    pith_session_free(new_session(model, (pith_session_options){.n_context = 600}));
+    size_t many = span_of(model, 512);
+    size_t one = span_of(model, 1);
+    CHECK(one < many / 5, "%zu bytes for a row, %zu for 512", one, many);
+    CHECK(span_of(model, 512) == many, "the room shrank");
+    pith_model_free(model);
+}
+
 /* A batch of more rows than any session has gets them in one pass; without memory for that, nothing
  * has changed. */
 TEST(engine_batch, a_batch_without_memory_changes_nothing) {
