@@ -11,12 +11,11 @@
 
 enum { MAX_EOS = 64, MAX_BIAS = 1024 };
 
-static pith_status check_token(const pith_model *model, const char *what, size_t index,
-                               int32_t token, pith_error *error) {
+static pith_status check_token(const pith_model *model, const char *what, int32_t token,
+                               pith_error *error) {
     size_t n_vocab = pith_model_vocab_size(model);
     if (token < 0 || (size_t)token >= n_vocab) {
-        return pith_fail(error, PITH_ERROR_TOKEN,
-                         "%s %zu: token %d is outside the vocabulary of %zu", what, index,
+        return pith_fail(error, PITH_ERROR_TOKEN, "%s %d is outside the vocabulary of %zu", what,
                          (int)token, n_vocab);
     }
     return PITH_OK;
@@ -29,7 +28,7 @@ static pith_status check_eos(const pith_generate_params *params, const pith_mode
                          MAX_EOS);
     }
     for (size_t i = 0; i < params->n_eos; i++) {
-        pith_status status = check_token(model, "end token", i, params->eos[i], error);
+        pith_status status = check_token(model, "end token", params->eos[i], error);
         if (status != PITH_OK) {
             return status;
         }
@@ -45,7 +44,7 @@ static pith_status check_bias(const pith_generate_params *params, const pith_mod
     }
     for (size_t i = 0; i < params->n_bias; i++) {
         float bias = params->bias[i].bias;
-        pith_status status = check_token(model, "logit bias", i, params->bias[i].token, error);
+        pith_status status = check_token(model, "biased token", params->bias[i].token, error);
         if (status != PITH_OK) {
             return status;
         }

@@ -42,10 +42,10 @@ struct pith_generation {
     int32_t token;          /* the one that was chosen last */
 
     pith_lookup_gate gate;
-    size_t max_drafts;                 /* 0: nothing is evaluated ahead */
-    int32_t pass[1 + PITH_MAX_DRAFT];  /* a token and a draft of what follows */
-    pith_ahead ahead;                  /* of `pass` */
-    size_t n_good, n_used; /* drafted tokens with good logits; of these: chosen */
+    size_t max_drafts;                /* 0: nothing is evaluated ahead */
+    int32_t pass[1 + PITH_MAX_DRAFT]; /* a token and a draft of what follows */
+    pith_ahead ahead;                 /* of `pass` */
+    size_t n_good, n_used;            /* drafted tokens with good logits; of these: chosen */
 
     double started, stepped; /* seconds on the monotonic clock */
     bool has_token;          /* one was chosen */
@@ -361,8 +361,8 @@ static bool is_end(const pith_generation *g, int32_t token, pith_finish *finish)
 
 /* The end of the text: incomplete characters and held-back text come out. */
 static void flush_text(pith_generation *g, pith_finish *finish) {
-    size_t n = pith_decode_finish(g->session->model->tokenizer, &g->decode,
-                                  pith_stops_room(&g->stops));
+    size_t n =
+        pith_decode_finish(g->session->model->tokenizer, &g->decode, pith_stops_room(&g->stops));
     if (pith_stops_push(&g->stops, n)) {
         *finish = PITH_FINISH_STOP;
     } else {
@@ -379,8 +379,8 @@ static bool add_text(pith_generation *g, pith_finish *finish) {
     }
     pith_sampler_accept(g->sampler, g->token);
     g->usage.generated_tokens++;
-    size_t n = pith_decode_push(s->model->tokenizer, &g->decode, g->token,
-                                pith_stops_room(&g->stops));
+    size_t n =
+        pith_decode_push(s->model->tokenizer, &g->decode, g->token, pith_stops_room(&g->stops));
     if (pith_stops_push(&g->stops, n)) {
         *finish = PITH_FINISH_STOP;
         return true;

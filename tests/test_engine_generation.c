@@ -32,7 +32,8 @@ typedef struct member {
     int32_t eos[1];
 } member;
 
-/* Prompts of 1 to 64 tokens, half of which repeat themselves, so that drafts come from the start. */
+/* Prompts of 1 to 64 tokens, half of which repeat themselves, so that drafts come from the start.
+ */
 static void make_prompt(member *m, uint64_t seed) {
     m->n_prompt = 1 + test_random(&seed) % 64;
     size_t period = seed % 2 == 0 ? 64 : 2 + test_random(&seed) % 7;
@@ -139,8 +140,8 @@ static pith_generation *new_generation(pith_session *session, const member *m) {
         pointers[i] = stops[i];
     }
     gone.params.stops = pointers;
-    pith_status status = pith_generation_new(&generation, session, gone.prompt, gone.n_prompt,
-                                             &gone.params, &error);
+    pith_status status =
+        pith_generation_new(&generation, session, gone.prompt, gone.n_prompt, &gone.params, &error);
     CHECK(status == PITH_OK, "%s", error.message);
     memset(&gone, 0x55, sizeof gone);
     memset(stops, 0x55, sizeof stops);
@@ -397,7 +398,7 @@ TEST(engine_generation, a_bad_beginning_is_refused) {
         {outside, 2, {.max_tokens = 0}, PITH_ERROR_TOKEN, "token 300 at index 1"},
         {prompt, 1, {.n_top_logprobs = 1}, PITH_ERROR_ARGUMENT, "without logprobs"},
         {prompt, 1, {.logprobs = true, .n_top_logprobs = 21}, PITH_ERROR_ARGUMENT, "more than 20"},
-        {prompt, 1, {.bias = bias, .n_bias = 1}, PITH_ERROR_TOKEN, "logit bias 0: token 300"},
+        {prompt, 1, {.bias = bias, .n_bias = 1}, PITH_ERROR_TOKEN, "biased token 300"},
         {prompt, 1, {.bias = bias + 1, .n_bias = 1}, PITH_ERROR_ARGUMENT, "nan"},
         {prompt, 1, {.bias = bias + 2, .n_bias = 1}, PITH_ERROR_ARGUMENT, "inf"},
         {prompt, 1, {.bias = bias, .n_bias = 1025}, PITH_ERROR_ARGUMENT, "at most 1024"},
@@ -407,8 +408,8 @@ TEST(engine_generation, a_bad_beginning_is_refused) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pith_generation *g = NULL;
         pith_error error;
-        pith_status status = pith_generation_new(&g, session, cases[i].prompt, cases[i].n,
-                                                 &cases[i].params, &error);
+        pith_status status =
+            pith_generation_new(&g, session, cases[i].prompt, cases[i].n, &cases[i].params, &error);
         CHECK(status == cases[i].status && g == NULL &&
                   strstr(error.message, cases[i].words) != NULL,
               "case %zu: status %d, %s", i, (int)status, error.message);
@@ -477,8 +478,7 @@ TEST(engine_generation, the_others_survive_a_session_that_breaks) {
     pith_error error;
     for (size_t i = 0; i < 3; i++) {
         sessions[i] = new_session(model, &options);
-        CHECK(pith_session_eval(sessions[i], first, 1 + i, &error) == PITH_OK, "%s",
-              error.message);
+        CHECK(pith_session_eval(sessions[i], first, 1 + i, &error) == PITH_OK, "%s", error.message);
     }
     break_token(model);
     pith_status status = pith_batch_eval(sessions, 3, tokens, n_tokens, &error);

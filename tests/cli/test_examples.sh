@@ -18,6 +18,18 @@ if [ -x "$EXAMPLES/generate" ] && [ -x "$EXAMPLES/chat" ]; then
 else
     skip "the examples: not built"
 fi
+if [ -x "$EXAMPLES/generate_many" ]; then
+    expect 0 "$EXAMPLES/generate_many" "$TALE" 'Once upon a time' 'The wolf' 'A'
+    silent
+    for text in 'Once upon a time' 'The wolf' 'A'; do "$EXAMPLES/generate" "$TALE" "$text"; done >"$T/alone"
+    is "texts together are those alone" "$(cat "$T/out")" = "$(cat "$T/alone")"
+    expect 1 "$EXAMPLES/generate_many" "$TALE"
+    says usage
+    expect 1 "$EXAMPLES/generate_many" "$T/no-such.pith" Once
+    says 'No such file'
+else
+    skip "the generate_many example: not built"
+fi
 if [ -x "$EXAMPLES/embed" ]; then
     "$PITH" convert golden/minilm "$T/embed.pith" --type f32 2>/dev/null
     printf '%s\n' 'a red house' 'something else' 'a red house' >"$T/input"

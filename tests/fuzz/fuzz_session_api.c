@@ -1,8 +1,8 @@
 /* Any sequence of calls on four sessions of one small model, with contexts, cache types, n_batch
  * and all_logits of their own: evaluated alone and together, rewound, forked, saved and loaded,
- * generated from with and without speculation, reused, freed and made anew. Each result must be bit
- * for bit that of a fresh session of a second, equal model, which evaluates the same tokens alone;
- * and no call may change a session that is not its own.
+ * generated from with and without speculation, one by one and in one batch, reused, freed and made
+ * anew. Each result must be bit for bit that of a fresh session of a second, equal model, which
+ * evaluates the same tokens alone; and no call may change a session that is not its own.
  *
  * Input: a byte that chooses the model, two bytes of options for each session, then operations:
  * a byte for the kind, one for the session, and what the kind reads. Beyond the end all is 0. */
@@ -338,35 +338,36 @@ static bool collect(void *user, pith_text piece) {
     return true;
 }
 
-/* With speculation here, without it there. */
-static void generate(state *s, slot *of, input *in) {
+static pith_generate_params read_params(input *in) {
     static const float temperatures[] = {0.0F, 0.3F, 1.0F, 1.0F};
-    int32_t prompt[LONGEST];
-    size_t n = read_tokens(in, of, prompt);
+    static const char *const stops[] = {"e", "th", "zz"};
     uint8_t how = next(in);
-    pith_generate_params params = {
+    return (pith_generate_params){
         .sampling = {.temperature = temperatures[how % 4], .seed = how},
         .max_tokens = 1 + how % 24,
         .ignore_eos = how % 3 != 0,
+        .stops = stops,
+        .n_stops = how / 64,
         .speculate = next(in) % 17,
     };
-    text texts[2] = {{.n = 0}, {.n = 0}};
-    pith_usage usages[2];
-    pith_status status =
-        pith_generate(of->session, prompt, n, &params, collect, &texts[0], &usages[0], NULL);
-    if (n > of->options.n_context - of->n) {
-        require(status == PITH_ERROR_CONTEXT, "a prompt too long");
-        return;
-    }
-    require(status == PITH_OK, "generate");
+}
+
+/* What a generation on the slot's session brought is what the other session brings without
+ * speculation. */
+static void check_generated(state *s, slot *of, const int32_t *prompt, size_t n,
+                            pith_generate_params params, const text *actual,
+                            const pith_usage *usage) {
+    text wanted = {.n = 0};
+    pith_usage alone;
     follow(s, of, of->n);
     params.speculate = 0;
     /* The other context is longer: where this one ended the text, so many tokens are left. */
     params.max_tokens = pith_min_size(params.max_tokens, of->options.n_context - of->n - n + 1);
-    status = pith_generate(of->alone, prompt, n, &params, collect, &texts[1], &usages[1], NULL);
+    pith_status status =
+        pith_generate(of->alone, prompt, n, &params, collect, &wanted, &alone, NULL);
     require(status == PITH_OK, "generate alone");
-    require(usages[0].generated_tokens == usages[1].generated_tokens, "number of tokens");
-    require(texts[0].n == texts[1].n && memcmp(texts[0].bytes, texts[1].bytes, texts[0].n) == 0,
+    require(usage->generated_tokens == alone.generated_tokens, "number of tokens");
+    require(actual->n == wanted.n && memcmp(actual->bytes, wanted.bytes, wanted.n) == 0,
             "the texts differ");
     size_t length = pith_session_length(of->alone);
     require(pith_session_length(of->session) == length, "the lengths differ");
@@ -377,6 +378,120 @@ static void generate(state *s, slot *of, input *in) {
                    sizeof of->logits) == 0,
             "logits after a generation differ");
     remember(of, 1);
+}
+
+static void generate(state *s, slot *of, input *in) {
+    int32_t prompt[LONGEST];
+    size_t n = read_tokens(in, of, prompt);
+    pith_generate_params params = read_params(in);
+    text actual = {.n = 0};
+    pith_usage usage;
+    pith_status status =
+        pith_generate(of->session, prompt, n, &params, collect, &actual, &usage, NULL);
+    if (n > of->options.n_context - of->n) {
+        require(status == PITH_ERROR_CONTEXT, "a prompt too long");
+        return;
+    }
+    require(status == PITH_OK, "generate");
+    check_generated(s, of, prompt, n, params, &actual, &usage);
+}
+
+/* A generation among others. */
+typedef struct going {
+    slot *of;
+    pith_generation *generation; /* NULL: over */
+    int32_t prompt[LONGEST];
+    size_t n_prompt;
+    pith_generate_params params;
+    text text;
+    size_t n_left; /* steps until it is given up */
+} going;
+
+/* One that is given up leaves in the timeline what was evaluated. */
+static void give_up(state *s, going *g) {
+    slot *of = g->of;
+    pith_generation_free(g->generation);
+    g->generation = NULL;
+    size_t length = pith_session_length(of->session);
+    require(length >= of->n, "the timeline became shorter");
+    if (length > of->n) {
+        memcpy(of->tokens + of->n, pith_session_tokens(of->session) + of->n,
+               (length - of->n) * sizeof *of->tokens);
+        s->n_evaluated += length - of->n;
+        of->n = length;
+        follow(s, of, length);
+        require(memcmp(pith_session_logits(of->session), pith_session_logits(of->alone),
+                       sizeof of->logits) == 0,
+                "logits within a generation differ");
+        remember(of, 1);
+    }
+}
+
+static void step_one(state *s, going *g) {
+    pith_step step;
+    pith_error error;
+    require_ok(pith_generation_step(g->generation, &step, &error), &error);
+    collect(&g->text, step.text);
+    if (step.done) {
+        pith_usage usage;
+        pith_generation_usage(g->generation, &usage);
+        require(usage.finish == step.finish && step.has_token, "the end");
+        pith_generation_free(g->generation);
+        g->generation = NULL;
+        check_generated(s, g->of, g->prompt, g->n_prompt, g->params, &g->text, &usage);
+    } else if (g->n_left-- == 0) {
+        give_up(s, g);
+    }
+}
+
+/* Generations on the sessions of a mask, in one batch. */
+static void generate_together(state *s, size_t first, input *in) {
+    static going all[SLOTS];
+    size_t n = 0;
+    size_t n_going = 0;
+    pith_error error;
+    uint8_t mask = next(in);
+    size_t most = mask / 16; /* tokens of a prompt in one evaluation */
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (i != 0 && (mask >> i & 1) == 0) {
+            continue;
+        }
+        going *g = &all[n];
+        *g = (going){.of = &s->slots[(first + i) % SLOTS]};
+        g->n_prompt = read_tokens(in, g->of, g->prompt);
+        g->params = read_params(in);
+        g->n_left = next(in);
+        pith_status status = pith_generation_new(&g->generation, g->of->session, g->prompt,
+                                                 g->n_prompt, &g->params, &error);
+        bool fits = g->n_prompt <= g->of->options.n_context - g->of->n;
+        require(status == (fits ? PITH_OK : PITH_ERROR_CONTEXT), "a generation");
+        n += fits;
+    }
+    do {
+        pith_session *sessions[SLOTS];
+        const int32_t *tokens[SLOTS];
+        size_t n_tokens[SLOTS];
+        size_t n_evaluated = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (all[i].generation != NULL) {
+                require_ok(pith_generation_next(all[i].generation, most, &tokens[n_evaluated],
+                                                &n_tokens[n_evaluated], &error),
+                           &error);
+                sessions[n_evaluated] = all[i].of->session;
+                n_evaluated += n_tokens[n_evaluated] != 0;
+            }
+        }
+        if (n_evaluated != 0) {
+            require_ok(pith_batch_eval(sessions, n_evaluated, tokens, n_tokens, &error), &error);
+        }
+        n_going = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (all[i].generation != NULL) {
+                step_one(s, &all[i]);
+                n_going += all[i].generation != NULL;
+            }
+        }
+    } while (n_going != 0);
 }
 
 static void reuse(slot *of, input *in) {
@@ -436,6 +551,10 @@ static void operate(state *s, input *in) {
     case 6:
     case 7:
         generate(s, of, in);
+        break;
+    case 11:
+    case 12:
+        generate_together(s, which % SLOTS, in);
         break;
     case 8:
         reuse(of, in);
