@@ -759,10 +759,11 @@ class Session(_Owner):
             seen.update((name, np.concatenate(parts)) for name, parts in rows.items())
 
     def generate(self, prompt, *, max_tokens=0, stop=(), ignore_eos=False, speculate=0, eos=(),
-                 **sampling):
-        """A Generation: iterate over it for the text after the prompt. A prompt is a text, in
-        around which comes what the tokenizer puts there if the timeline is empty, or token ids.
-        `eos` holds further end tokens. Sampling settings are those of Model.sampler."""
+                 bias=None, **sampling):
+        """A Generation: iterate over it for the text after the prompt. A prompt is a text, around
+        which comes what the tokenizer puts there if the timeline is empty, or token ids. `eos`
+        holds further end tokens, `bias` numbers to add to the logits of tokens, by their ids.
+        Sampling settings are those of Model.sampler."""
         begins = self.length == 0
         if isinstance(prompt, (str, bytes)):
             prompt = self.model.tokenize(prompt, bos="auto" if begins else False)
@@ -774,7 +775,11 @@ class Session(_Owner):
         params.eos, params.n_eos = _data(eos), len(eos)
         params.sampling = _fill(Sampling, sampling)
         params.stops = (_text * len(stops))(*stops)
-        params.kept = eos  # which C only points at
+        bias = bias or {}
+        ids = _token_array(list(bias)) if bias else ()
+        pairs = (LogitBias * len(bias))(*zip(map(int, ids), map(float, bias.values())))
+        params.bias, params.n_bias = pairs, len(bias)
+        params.kept = eos, pairs  # which C only points at
         return Generation(self, _token_array(prompt), params)
 
 

@@ -235,6 +235,14 @@ def test_texts_equal_those_of_run():
     end = session.tokens[len(prompt) + 3]
     again = session.model.session().generate(ONCE, max_tokens=9, eos=[0, int(end)])
     assert first.startswith("".join(again)) and again.usage.finish == "eos"
+    wolf, = session.model.tokenize(" wolf")[-1:]
+    biased = session.model.session()
+    for bias, expected in ({wolf: 1000}, True), ({wolf: 1000.0, wolf + 1: 2000}, False):
+        biased.rewind(0)
+        list(biased.generate(ONCE, max_tokens=4, ignore_eos=True, bias=bias))
+        same([token == wolf for token in biased.tokens[-3:]], [expected] * 3)
+    refused("token", "biased token 99999", lambda: list(session.model.session().generate(
+        "x", bias={99999: 1})))
     refused("token", "end token 99999", lambda: list(session.model.session().generate("x", eos=[99999])))
     same(first, run("run", TALE, "-p", ONCE, "-n", "9", "--temp", "0", "--repeat-penalty", "1"))
 
