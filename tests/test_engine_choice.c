@@ -121,15 +121,16 @@ TEST(engine_choice, logprobs_are_those_of_the_plain_logits) {
     pith_model *model = open_model();
     for (size_t k = 0; k < 2; k++) {
         const pith_logit_bias bias[2] = {{40, 3.0F}, {50, -INFINITY}};
-        const pith_generate_params params = {
-            .sampling = {.temperature = temperatures[k], .repeat_penalty = 1.3F, .seed = 5},
-            .max_tokens = 40,
-            .ignore_eos = true,
-            .speculate = 6,
-            .logprobs = true,
-            .n_top_logprobs = k == 0 ? 0 : MAX_TOP,
-            .bias = bias,
-            .n_bias = 2};
+        const pith_generate_params params = {.sampling = {.temperature = temperatures[k],
+                                                          .repeat_penalty = 1.3F,
+                                                          .seed = 5},
+                                             .max_tokens = 40,
+                                             .ignore_eos = true,
+                                             .speculate = 6,
+                                             .logprobs = true,
+                                             .n_top_logprobs = k == 0 ? 0 : MAX_TOP,
+                                             .bias = bias,
+                                             .n_bias = 2};
         driven d = begin(model, &params);
         pith_step s;
         do {
@@ -207,8 +208,8 @@ static void mask(void *user, float *logits) {
     grammar *g = user;
     g->n_masked++;
     for (size_t i = 0; i < VOCAB; i++) {
-        bool wanted = g->n_accepted < g->last ? i % 3 == g->n_accepted % 3 && i > 3
-                                              : i == (size_t)g->eos;
+        bool wanted =
+            g->n_accepted < g->last ? i % 3 == g->n_accepted % 3 && i > 3 : i == (size_t)g->eos;
         if (g->shut || !wanted) {
             logits[i] = -INFINITY;
         }
@@ -225,15 +226,16 @@ TEST(engine_choice, a_grammar_decides_what_may_come) {
     for (size_t speculate = 0; speculate < 8; speculate += 7) {
         for (uint64_t seed = 0; seed < 6; seed++) {
             grammar g = {.last = 30, .eos = 7};
-            const pith_generate_params params = {
-                .sampling = {.temperature = seed % 2 == 0 ? 0.0F : 1.5F, .seed = seed},
-                .speculate = speculate,
-                .ignore_eos = true,
-                .eos = &g.eos,
-                .n_eos = 1,
-                .mask = mask,
-                .accept = accept,
-                .mask_user = &g};
+            const pith_generate_params params = {.sampling = {.temperature =
+                                                                  seed % 2 == 0 ? 0.0F : 1.5F,
+                                                              .seed = seed},
+                                                 .speculate = speculate,
+                                                 .ignore_eos = true,
+                                                 .eos = &g.eos,
+                                                 .n_eos = 1,
+                                                 .mask = mask,
+                                                 .accept = accept,
+                                                 .mask_user = &g};
             driven d = begin(model, &params);
             size_t n = 0;
             pith_step s;

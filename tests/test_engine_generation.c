@@ -526,6 +526,13 @@ TEST(engine_generation, nothing_is_allocated_after_the_beginning) {
         company r;
         memset(outcomes, 0, sizeof outcomes);
         begin(&r, model, members);
+        for (size_t i = 0; i < MEMBERS; i++) { /* a session may take memory as it grows */
+            static const int32_t tokens[CONTEXT] = {1};
+            pith_error error;
+            CHECK(pith_session_eval(r.sessions[i], tokens, CONTEXT, &error) == PITH_OK &&
+                      pith_session_rewind(r.sessions[i], 0, &error) == PITH_OK,
+                  "%s", error.message);
+        }
         size_t before = counting.n_calls;
         while (r.n_going != 0) {
             step_together(&r, 0, outcomes);
