@@ -21,7 +21,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fPIC -fvisibility=hidden 
 # What the library and what the command link, by the names that pkg-config knows. Looked up when
 # used, so that `make deps` works before pkg-config is there.
 LIB_MODULES := libutf8proc libpcre2-8
-CLI_MODULES := jansson libedit libsodium sqlite3
+CLI_MODULES := jansson libedit libmicrohttpd libsodium sqlite3
 MODULE_CFLAGS = $(eval MODULE_CFLAGS := $(foreach m,$(LIB_MODULES) $(CLI_MODULES) criterion,\
                   $(shell pkg-config --cflags $(m) 2>/dev/null)))$(MODULE_CFLAGS)
 LIB_LIBS = $(shell pkg-config --libs $(LIB_MODULES)) -lm -ldl -pthread
@@ -40,7 +40,7 @@ needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
 # Layers, lowest first; tests/check_includes.sh holds which may include which.
 LIB_DIRS := base simd weights tokenizer engine
-CLI_DIRS := convert store perf cli
+CLI_DIRS := convert store perf server cli
 
 # The vector kernels of other processors stay out; simd/detect.c knows which are there.
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
@@ -214,8 +214,11 @@ $(BUILD)/plain/%.o: %.c | $(FOUND)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DPITH_TEST_PLAIN -MMD -MP -c $< -o $@
+# Parts of the service that threads share.
+SERVER_PARTS := turn job scheduler embedder models ledger watch metrics server
 PLAIN_SRCS := $(UNIT_SRCS) $(GOLDEN_SRCS) $(HELP_SRCS) tests/plain.c
-THREAD_SRCS := $(wildcard tests/test_base_pool.c tests/test_bench*.c tests/test_engine_*.c) \
+THREAD_SRCS := $(wildcard tests/test_base_pool.c tests/test_bench*.c tests/test_engine_*.c \
+                 $(patsubst %,tests/test_%*.c,$(SERVER_PARTS))) \
                tests/test_golden_embed.c tests/test_golden_identity.c tests/test_pith_file.c \
                $(HELP_SRCS) tests/plain.c
 plain_objects = $(patsubst %.c,$(BUILD)/plain/%.o,$(1)) $(TOOL_OBJS) $(BUILD)/libpith.a
@@ -267,7 +270,7 @@ ubsan: ## the tests under UBSan alone
 # Two processes of about the same length.
 TSAN_golden := golden/int4_is_identical embed/concurrent pith_file/read pith_file/loading \
                pith_file/opens_every
-TSAN_others := pool engine bench
+TSAN_others := pool engine bench $(SERVER_PARTS)
 tsan: ## the tests that use threads under ThreadSanitizer
 	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread threads-bin
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan tsan-golden tsan-others
@@ -335,9 +338,12 @@ bench: deps-bench ## the machine's limits, the speed of the TinyLlama shape besi
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
 	perf/suite $(BUILD)/pith $(BENCH_DIR) $(BENCH_MODEL)
 
+SHIPPED := $(wildcard weights/models/*.pith)
 INSTALLED := bin/pith lib/libpith.a lib/libpith.so lib/libpith.so.$(SOVERSION) lib/pith_sqlite.so \
              include/pith.h lib/pkgconfig/pith.pc lib/cmake/pith/pithConfig.cmake \
-             lib/cmake/pith/pithConfigVersion.cmake share/man/man1/pith.1
+             lib/cmake/pith/pithConfigVersion.cmake share/man/man1/pith.1 \
+             lib/systemd/system/pith.service lib/systemd/system/pith.socket \
+             share/doc/pith/service.md $(addprefix share/pith/models/,$(notdir $(SHIPPED)))
 install: all ## install under PREFIX
 	install -d $(sort $(dir $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))))
 	install -m 755 $(BUILD)/pith $(DESTDIR)$(PREFIX)/bin/
@@ -350,11 +356,17 @@ install: all ## install under PREFIX
 	install -m 644 $(BUILD)/pithConfig.cmake $(BUILD)/pithConfigVersion.cmake \
 	  $(DESTDIR)$(PREFIX)/lib/cmake/pith/
 	install -m 644 $(BUILD)/pith.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 $(SHIPPED) $(DESTDIR)$(PREFIX)/share/pith/models/
+	install -m 644 docs/service.md $(DESTDIR)$(PREFIX)/share/doc/pith/
+	install -m 644 server/pith.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	sed 's|@PREFIX@|$(PREFIX)|' server/pith.service > \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/pith.service
 	$(if $(DESTDIR),,@packaging/installed.sh $(PREFIX))
 
 uninstall: ## remove what install put under PREFIX
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))
-	@rmdir $(DESTDIR)$(PREFIX)/lib/cmake/pith 2>/dev/null || true
+	@rmdir $(addprefix $(DESTDIR)$(PREFIX)/,lib/cmake/pith share/pith/models share/pith \
+	  share/doc/pith) 2>/dev/null || true
 
 clean: ## remove build/
 	rm -rf $(BUILD)

@@ -27,6 +27,7 @@ jansson       module:jansson            libjansson-dev       jansson-devel      
 libutf8proc   module:libutf8proc        libutf8proc-dev      utf8proc-devel     libutf8proc  utf8proc-dev     utf8proc
 libpcre2-8    module:libpcre2-8         libpcre2-dev         pcre2-devel        pcre2        pcre2-dev        pcre2
 libedit       module:libedit            libedit-dev          libedit-devel      libedit      libedit-dev      libedit
+libmicrohttpd module:libmicrohttpd      libmicrohttpd-dev    libmicrohttpd-devel libmicrohttpd libmicrohttpd-dev libmicrohttpd
 libsodium     module:libsodium          libsodium-dev        libsodium-devel    libsodium    libsodium-dev    libsodium
 sqlite3       module:sqlite3            libsqlite3-dev       sqlite-devel       sqlite       sqlite-dev       sqlite
 openblas      library:libopenblas.so.0  libopenblas0-pthread openblas           openblas     openblas         openblas

@@ -14,8 +14,8 @@ allowed() {
     convert) echo "base simd weights tokenizer" ;;
     store) echo "base" ;;
     perf) echo "base simd weights tokenizer engine" ;;
-    server) echo "base store" ;;
-    cli) echo "base simd weights tokenizer convert store perf server/server.h" ;;
+    server) echo "base store convert/convert.h" ;;
+    cli) echo "base simd weights tokenizer convert store perf server/server.h server/ledger.h" ;;
     examples) echo ;;
     esac
 }

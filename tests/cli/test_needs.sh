@@ -126,7 +126,7 @@ done
 
 # make looks before it compiles, and only for what its target needs.
 USER_ID=1000
-modules jansson libutf8proc libpcre2-8 libedit sqlite3
+modules jansson libutf8proc libpcre2-8 libedit libmicrohttpd sqlite3
 machine dnf pkg-config
 make_here() { env -u MAKEFLAGS -u MAKELEVEL PATH="$BIN:$REAL" make BUILD="$T/here" "$@"; }
 expect 2 make_here
