@@ -180,6 +180,11 @@ void pith_json_put_real(pith_json_writer *w, const char *key, double value) {
     append_real(w, value);
 }
 
+void pith_json_put_raw(pith_json_writer *w, const char *key, const char *json, size_t n) {
+    begin_member(w, key);
+    append(w, json, n);
+}
+
 /* ---- Values that were read ------------------------------------------------------------------- */
 
 static void append_value(pith_json_writer *w, pith_json value);

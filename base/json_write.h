@@ -51,6 +51,9 @@ void pith_json_put_bool(pith_json_writer *w, const char *key, bool value);
 /* 17 significant digits, which every double survives; always with a point or an exponent. */
 void pith_json_put_real(pith_json_writer *w, const char *key, double value);
 
+/* A value that is JSON text already [n], written as it is. */
+void pith_json_put_raw(pith_json_writer *w, const char *key, const char *json, size_t n);
+
 /* A value that was read, members in the order of their keys' bytes (so that equal objects give
  * equal texts), integers as they were, other numbers as pith_json_put_real. */
 void pith_json_put_value(pith_json_writer *w, const char *key, pith_json value);
