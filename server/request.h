@@ -1,0 +1,83 @@
+/* What a client asks for, whichever protocol it speaks.
+ *
+ * The bodies of all endpoints are parsed into one struct. Texts and names lie in the body, which
+ * the JSON reader decodes in place (base/json.h); arrays are in memory of the request's own. */
+#ifndef PITH_SERVER_REQUEST_H
+#define PITH_SERVER_REQUEST_H
+
+#include "pith.h"
+#include "server/problem.h"
+
+typedef enum pith_endpoint {
+    PITH_ENDPOINT_INFER,      /* POST /infer                (Spin)   */
+    PITH_ENDPOINT_EMBED,      /* POST /embed                (Spin)   */
+    PITH_ENDPOINT_CHAT,       /* POST /v1/chat/completions  (OpenAI) */
+    PITH_ENDPOINT_COMPLETION, /* POST /v1/completions       (OpenAI) */
+    PITH_ENDPOINT_EMBEDDING,  /* POST /v1/embeddings        (OpenAI) */
+    PITH_ENDPOINT_INFILL,     /* POST /infill     {"input_prefix", "input_suffix", ...} */
+    PITH_ENDPOINT_TOKENIZE,   /* POST /tokenize   {"model", "content"} -> {"tokens": [...]} */
+    PITH_ENDPOINT_DETOKENIZE, /* POST /detokenize {"model", "tokens"}  -> {"content": "..."} */
+} pith_endpoint;
+
+enum {
+    PITH_REQUEST_MAX_CHOICES = 16, /* n x prompts of one request */
+    PITH_REQUEST_MAX_MESSAGES = 4096,
+    PITH_REQUEST_MAX_INPUTS = 2048,    /* texts of one embedding request */
+    PITH_REQUEST_MAX_TOKENS = 1 << 20, /* ids of one prompt, or of /detokenize */
+};
+
+/* A prompt as text, or as token ids. */
+typedef struct pith_request_prompt {
+    pith_text text;
+    const int32_t *tokens; /* [n_tokens], NULL: `text` counts */
+    size_t n_tokens;
+} pith_request_prompt;
+
+typedef struct pith_request {
+    pith_endpoint endpoint;
+    const char *model; /* NULL: none was named */
+
+    const pith_message *messages; /* [n_messages] CHAT; roles "system", "user", "assistant" */
+    size_t n_messages;
+    const pith_request_prompt *prompts; /* [n_prompts] INFER, COMPLETION, TOKENIZE, DETOKENIZE */
+    size_t n_prompts;
+    bool infill; /* INFILL, and COMPLETION with a suffix: one prompt, made of the texts below */
+    pith_text prefix, suffix;
+    const pith_embed_input *inputs; /* [n_inputs] EMBED, EMBEDDING */
+    size_t n_inputs;
+
+    /* Generation. Options that the client left out are those of the endpoint: of INFER Spin's
+     * (100 tokens, 1.1, 64, 0.8, 40, 0.9), of INFILL llama-server's (0.8, top_k 40, top_p 0.95,
+     * min_p 0.05), of the OpenAI ones temperature 1, top_p 1; and no limit but the context
+     * (COMPLETION: 16 tokens). `params` borrows from the request. */
+    pith_generate_params params;
+    bool has_seed;    /* else the server draws one */
+    size_t n_choices; /* n >= 1 of every prompt */
+    bool stream;
+    bool include_usage; /* stream_options.include_usage */
+    bool echo;          /* COMPLETION: the prompt stands in front of the text */
+    bool logprobs;      /* the answer has them; params.n_top_logprobs says how many */
+
+    /* Embeddings. */
+    size_t dimensions; /* 0: all of them */
+    bool base64;       /* little-endian f32 as base64 in place of numbers */
+
+    bool add_special;   /* TOKENIZE: BOS and EOS by the tokenizer's rule */
+    bool parse_special; /* TOKENIZE: special tokens written in the text are read as such */
+
+    void *memory; /* the arrays above; private */
+} pith_request;
+
+/* Parses a body [n_bytes], which is changed and must outlive the request. Unknown fields are
+ * ignored, explicit nulls count as absent, and a known field that would change the answer and is
+ * not supported is a problem that names it. On failure there is nothing to release. */
+bool pith_request_parse(pith_request *out, pith_endpoint endpoint, char *body, size_t n_bytes,
+                        pith_problem *problem);
+
+/* As pith_request_parse, with memory of `allocator` in place of malloc's. */
+bool pith_request_parse_with(pith_request *out, pith_endpoint endpoint, char *body, size_t n_bytes,
+                             const pith_allocator *allocator, pith_problem *problem);
+
+void pith_request_release(pith_request *request);
+
+#endif
