@@ -1,0 +1,81 @@
+/* Answers as JSON documents and as chunks of server-sent events; no sockets here. */
+#ifndef PITH_SERVER_ANSWER_H
+#define PITH_SERVER_ANSWER_H
+
+#include "base/bytes.h"
+#include "server/request.h"
+
+/* A generated token and how likely it was (with request->logprobs). */
+typedef struct pith_answer_token {
+    int32_t token;
+    float logprob;
+    const pith_scored_token *top; /* [n_top] */
+    size_t n_top;
+} pith_answer_token;
+
+typedef struct pith_answer_choice {
+    pith_text text;
+    pith_finish finish;
+    const pith_answer_token *tokens; /* [n_tokens] with logprobs, else NULL */
+    size_t n_tokens;
+} pith_answer_choice;
+
+typedef struct pith_answer_usage {
+    size_t prompt_tokens;    /* of all prompts, each once */
+    size_t generated_tokens; /* of all choices; end tokens are none */
+    size_t cached_tokens;    /* of the prompt, that an earlier request had evaluated */
+} pith_answer_usage;
+
+/* What every document or chunk of one answer repeats. */
+typedef struct pith_answer_head {
+    const pith_request *request;
+    const char *id;               /* "chatcmpl-..." or "cmpl-...", never empty */
+    const char *model;            /* as the client named it */
+    int64_t created;              /* seconds since 1970 */
+    const pith_model *vocabulary; /* spells the tokens of logprobs, and of prompts with echo */
+    /* Streams of COMPLETION with logprobs: for each choice the characters that its tokens had so
+     * far (text_offset), which stream_piece counts on; zeros at first. NULL: each piece starts at
+     * 0. */
+    size_t *offsets;
+} pith_answer_head;
+
+/* A choice's finish_reason: "length" when max_tokens or the context ended it, else "stop". */
+const char *pith_answer_finish(pith_finish finish);
+
+/* "chatcmpl-" (CHAT) or "cmpl-" and 24 random hexadecimal digits. id [PITH_ANSWER_ID]. */
+enum { PITH_ANSWER_ID = 40 };
+void pith_answer_id(pith_endpoint endpoint, char *id);
+
+/* A whole answer: INFER, CHAT, COMPLETION, INFILL. Appends the document to `out`, which is as
+ * before when this or any other function here fails. With echo each choice's prompt is put in front
+ * of its text here: prompt i has the choices i x n_choices and the n_choices - 1 behind it. The
+ * tokens of a choice are those of its text, without an end token. Errors: MEMORY, ARGUMENT (a text
+ * is not UTF-8), TOKEN, UNSUPPORTED. */
+pith_status pith_answer_write(const pith_answer_head *head, const pith_answer_choice *choices,
+                              size_t n_choices, const pith_answer_usage *usage, pith_bytes *out,
+                              pith_error *error);
+
+/* Events of a stream (CHAT, COMPLETION), "data: {...}\n\n" each, appended to `out`:
+ * the first of a choice (CHAT: role, content ""; COMPLETION: its prompt with echo, else nothing), a
+ * piece of its text (`token` may be NULL; nothing when there is neither text nor token), its end
+ * (finish_reason), the usage of all (nothing without include_usage), a failure, and "[DONE]". */
+pith_status pith_answer_stream_open(const pith_answer_head *head, size_t choice, pith_bytes *out,
+                                    pith_error *error);
+pith_status pith_answer_stream_piece(const pith_answer_head *head, size_t choice, pith_text text,
+                                     const pith_answer_token *token, pith_bytes *out,
+                                     pith_error *error);
+pith_status pith_answer_stream_finish(const pith_answer_head *head, size_t choice,
+                                      pith_finish finish, pith_bytes *out, pith_error *error);
+pith_status pith_answer_stream_usage(const pith_answer_head *head, const pith_answer_usage *usage,
+                                     pith_bytes *out, pith_error *error);
+pith_status pith_answer_stream_problem(const pith_problem *problem, pith_bytes *out,
+                                       pith_error *error);
+pith_status pith_answer_stream_done(pith_bytes *out, pith_error *error);
+
+/* EMBED, EMBEDDING: vectors [n_inputs, dimension] as they are to be sent. Errors: MEMORY, NUMERIC
+ * (a number that is not finite). */
+pith_status pith_answer_embeddings(const pith_answer_head *head, const float *vectors,
+                                   size_t n_inputs, size_t dimension, size_t prompt_tokens,
+                                   pith_bytes *out, pith_error *error);
+
+#endif

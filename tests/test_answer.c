@@ -1,0 +1,315 @@
+/* Answers: whole documents and whole streams, byte for byte; log-probabilities of both forms;
+ * floats; memory. */
+#include "base/memory.h"
+#include "convert/convert.h"
+#include "server/answer.h"
+#include "server/float_text.h"
+#include "tests/fixture.h"
+#include "tests/support.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FINGERPRINT "\"system_fingerprint\":\"pith-" PITH_VERSION "\""
+#define HEAD(object) \
+    "{\"id\":\"x-1\",\"object\":\"" object "\",\"created\":7,\"model\":\"m\"," FINGERPRINT ","
+#define USAGE(p, g, t, c)                                                                \
+    "\"usage\":{\"prompt_tokens\":" p ",\"completion_tokens\":" g ",\"total_tokens\":" t \
+    ",\"prompt_tokens_details\":{\"cached_tokens\":" c "}}"
+
+static const pith_answer_usage usage = {.prompt_tokens = 12,
+                                        .generated_tokens = 5,
+                                        .cached_tokens = 8};
+
+static pith_answer_head head_of(const pith_request *request, const pith_model *model) {
+    return (pith_answer_head){
+        .request = request, .id = "x-1", .model = "m", .created = 7, .vocabulary = model};
+}
+
+static pith_answer_choice choice_of(const char *text, pith_finish finish) {
+    return (pith_answer_choice){.text = pith_text_of(text), .finish = finish};
+}
+
+/* Compares what was appended, and empties it. */
+static void check_text(pith_bytes *out, const char *expected) {
+    CHECK(out->data != NULL && strcmp(out->data, expected) == 0, "\nexpected %s\nactual   %s",
+          expected, out->data != NULL ? out->data : "nothing");
+    pith_bytes_release(out);
+}
+
+static void check_answer(const pith_request *request, const pith_answer_choice *choices, size_t n,
+                         const char *expected) {
+    pith_bytes out;
+    pith_error error;
+    pith_answer_head head = head_of(request, NULL);
+    pith_bytes_init(&out, NULL);
+    CHECK(pith_answer_write(&head, choices, n, &usage, &out, &error) == PITH_OK, "%s",
+          error.message);
+    check_text(&out, expected);
+}
+
+/* ---- Whole answers --------------------------------------------------------------------------- */
+
+TEST(answer, of_spin) {
+    const pith_request request = {.endpoint = PITH_ENDPOINT_INFER, .n_choices = 1};
+    const pith_answer_choice choice = choice_of("a \"b\"\n", PITH_FINISH_LENGTH);
+    check_answer(&request, &choice, 1,
+                 "{\"text\":\"a \\\"b\\\"\\n\",\"usage\":{\"promptTokenCount\":12,"
+                 "\"generatedTokenCount\":5}}");
+}
+
+TEST(answer, of_a_chat) {
+    const pith_request request = {.endpoint = PITH_ENDPOINT_CHAT, .n_choices = 2};
+    const pith_answer_choice choices[] = {choice_of("Hi", PITH_FINISH_EOS),
+                                          choice_of("", PITH_FINISH_LENGTH)};
+    check_answer(&request, choices, 2,
+                 HEAD("chat.completion") "\"choices\":[{\"index\":0,\"message\":{\"role\":"
+                                         "\"assistant\",\"content\":\"Hi\","
+                                         "\"refusal\":null},\"logprobs\":null,\"finish_reason\":"
+                                         "\"stop\"},{\"index\":1,"
+                                         "\"message\":{\"role\":\"assistant\",\"content\":\"\","
+                                         "\"refusal\":null},"
+                                         "\"logprobs\":null,\"finish_reason\":\"length\"}]," USAGE(
+                                             "12", "5", "17", "8") "}");
+}
+
+TEST(answer, of_a_completion) {
+    const pith_request_prompt prompts[] = {{.text = pith_text_of("To")},
+                                           {.text = pith_text_of("So\0on")}};
+    pith_request request = {.endpoint = PITH_ENDPOINT_COMPLETION,
+                            .n_choices = 1,
+                            .prompts = prompts,
+                            .n_prompts = 2};
+    const pith_answer_choice choices[] = {choice_of(" be", PITH_FINISH_STOP),
+                                          choice_of(" it", PITH_FINISH_CONTEXT)};
+#define COMPLETIONS(a, b)                                                                       \
+    HEAD("text_completion")                                                                     \
+    "\"choices\":[{\"text\":\"" a "\",\"index\":0,\"logprobs\":null,\"finish_reason\":\"stop\"" \
+    "},{\"text\":\"" b                                                                          \
+    "\",\"index\":1,\"logprobs\":null,\"finish_reason\":\"length\"}]," USAGE("12", "5", "17",   \
+                                                                             "8") "}"
+    check_answer(&request, choices, 2, COMPLETIONS(" be", " it"));
+    request.echo = true;
+    check_answer(&request, choices, 2, COMPLETIONS("To be", "So it"));
+    request.n_choices = 2; /* both of the first prompt */
+    check_answer(&request, choices, 2, COMPLETIONS("To be", "To it"));
+    request.infill = true;
+    request.prefix = pith_text_of("In");
+    check_answer(&request, choices, 2, COMPLETIONS("In be", "In it"));
+}
+
+TEST(answer, of_an_infill) {
+    static const struct {
+        pith_finish finish;
+        const char *type;
+    } rows[] = {{PITH_FINISH_EOS, "eos"},
+                {PITH_FINISH_STOP, "word"},
+                {PITH_FINISH_LENGTH, "limit"},
+                {PITH_FINISH_CONTEXT, "limit"}};
+    const pith_request request = {.endpoint = PITH_ENDPOINT_INFILL, .n_choices = 1};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char expected[400];
+        const pith_answer_choice choice = choice_of("x", rows[i].finish);
+        snprintf(
+            expected, sizeof expected,
+            "{\"index\":0,\"content\":\"x\",\"stop\":true,\"model\":\"m\",\"tokens_predicted\":"
+            "5,\"tokens_evaluated\":12,\"tokens_cached\":8,\"truncated\":false,\"stop_type\":"
+            "\"%s\"}",
+            rows[i].type);
+        check_answer(&request, &choice, 1, expected);
+    }
+}
+
+TEST(answer, finish_reasons_are_two) {
+    static const char *const reasons[] = {"stop", "stop", "length", "length", "stop"};
+    for (int finish = PITH_FINISH_EOS; finish <= PITH_FINISH_STOPPED; finish++) {
+        CHECK(strcmp(pith_answer_finish((pith_finish)finish), reasons[finish]) == 0, "%d: %s",
+              finish, pith_answer_finish((pith_finish)finish));
+    }
+}
+
+TEST(answer, ids_differ) {
+    char first[PITH_ANSWER_ID];
+    char second[PITH_ANSWER_ID];
+    pith_answer_id(PITH_ENDPOINT_CHAT, first);
+    pith_answer_id(PITH_ENDPOINT_CHAT, second);
+    CHECK(strncmp(first, "chatcmpl-", 9) == 0 && strlen(first) == 33, "%s", first);
+    CHECK(strspn(first + 9, "0123456789abcdef") == 24, "%s", first);
+    CHECK(strcmp(first, second) != 0, "%s twice", first);
+    pith_answer_id(PITH_ENDPOINT_COMPLETION, first);
+    CHECK(strncmp(first, "cmpl-", 5) == 0 && strlen(first) == 29, "%s", first);
+}
+
+TEST(answer, that_fails_leaves_the_text_before_it) {
+    const pith_request request = {.endpoint = PITH_ENDPOINT_CHAT, .n_choices = 1};
+    const pith_answer_choice choice = choice_of("\xFF", PITH_FINISH_EOS);
+    pith_answer_head head = head_of(&request, NULL);
+    pith_bytes out;
+    pith_error error;
+    pith_bytes_init(&out, NULL);
+    pith_bytes_append_text(&out, "before");
+    pith_status status = pith_answer_write(&head, &choice, 1, &usage, &out, &error);
+    CHECK(status == PITH_ERROR_ARGUMENT && strstr(error.message, "not UTF-8") != NULL, "%s",
+          error.message);
+    check_text(&out, "before");
+}
+
+/* ---- Streams --------------------------------------------------------------------------------- */
+
+/* What a server does with a choice of two pieces. */
+static void write_stream(const pith_answer_head *head, size_t choice, pith_bytes *out) {
+    pith_error error;
+    CHECK(pith_answer_stream_open(head, choice, out, &error) == PITH_OK &&
+              pith_answer_stream_piece(head, choice, pith_text_of("Hi"), NULL, out, &error) ==
+                  PITH_OK &&
+              pith_answer_stream_piece(head, choice, pith_text_of(""), NULL, out, &error) ==
+                  PITH_OK &&
+              pith_answer_stream_piece(head, choice, pith_text_of("\n!"), NULL, out, &error) ==
+                  PITH_OK &&
+              pith_answer_stream_finish(head, choice, PITH_FINISH_LENGTH, out, &error) == PITH_OK &&
+              pith_answer_stream_usage(head, &usage, out, &error) == PITH_OK &&
+              pith_answer_stream_done(out, &error) == PITH_OK,
+          "%s", error.message);
+}
+
+#define CHUNK "data: " HEAD("chat.completion.chunk") "\"choices\":["
+#define DELTA(delta, reason) \
+    "{\"index\":1,\"delta\":{" delta "},\"logprobs\":null,\"finish_reason\":" reason "}]"
+
+TEST(answer, streams_a_chat) {
+    pith_request request = {.endpoint = PITH_ENDPOINT_CHAT, .n_choices = 2, .stream = true};
+    pith_answer_head head = head_of(&request, NULL);
+    pith_bytes out;
+    pith_bytes_init(&out, NULL);
+    write_stream(&head, 1, &out);
+    check_text(&out,
+               CHUNK DELTA("\"role\":\"assistant\",\"content\":\"\"",
+                           "null") "}\n\n" CHUNK DELTA("\"content\":\"Hi\"", "null") "}\n\n" CHUNK
+                   DELTA("\"content\":\"\\n!\"",
+                         "null") "}\n\n" CHUNK DELTA("", "\"length\"") "}\n\n"
+                                                                       "data: [DONE]\n\n");
+    request.include_usage = true;
+    write_stream(&head, 1, &out);
+    check_text(
+        &out,
+        CHUNK DELTA("\"role\":\"assistant\",\"content\":\"\"",
+                    "null") ",\"usage\":null}\n\n" CHUNK DELTA("\"content\":\"Hi\"",
+                                                               "null") ",\"usage\":null}\n\n" CHUNK
+            DELTA("\"content\":\"\\n!\"", "null") ",\"usage\":null}\n\n" CHUNK DELTA(
+                "", "\"length\"") ",\"usage\":null}\n\n" CHUNK
+                                  "]," USAGE("12", "5", "17", "8") "}\n\n"
+                                                                   "data: [DONE]\n\n");
+}
+
+#define PIECE(text, reason)                                                                       \
+    "data: " HEAD("text_completion") "\"choices\":[{\"text\":\"" text                             \
+                                     "\",\"index\":0,\"logprobs\":null,\"finish_reason\":" reason \
+                                     "}]}\n\n"
+
+TEST(answer, streams_a_completion) {
+    const pith_request_prompt prompt = {.text = pith_text_of("To")};
+    pith_request request = {.endpoint = PITH_ENDPOINT_COMPLETION,
+                            .n_choices = 1,
+                            .prompts = &prompt,
+                            .n_prompts = 1};
+    pith_answer_head head = head_of(&request, NULL);
+    pith_bytes out;
+    pith_bytes_init(&out, NULL);
+    write_stream(&head, 0, &out);
+    check_text(&out, PIECE("Hi", "null") PIECE("\\n!", "null")
+                         PIECE("", "\"length\"") "data: [DONE]\n\n");
+    request.echo = true;
+    write_stream(&head, 0, &out);
+    check_text(&out, PIECE("To", "null") PIECE("Hi", "null") PIECE("\\n!", "null")
+                         PIECE("", "\"length\"") "data: [DONE]\n\n");
+}
+
+TEST(answer, streams_a_problem) {
+    pith_problem problem;
+    pith_bytes out;
+    pith_error error;
+    pith_bytes_init(&out, NULL);
+    CHECK(!pith_problem_set(&problem, 503, NULL, NULL, "too %s", "late"),
+          "a problem is no success");
+    CHECK(pith_answer_stream_problem(&problem, &out, &error) == PITH_OK, "%s", error.message);
+    check_text(&out, "data: {\"error\":{\"message\":\"too late\",\"type\":\"server_error\","
+                     "\"param\":null,\"code\":null}}\n\n");
+}
+
+/* ---- Problems -------------------------------------------------------------------------------- */
+
+TEST(problem, of_errors_of_the_library) {
+    static const struct {
+        pith_status status;
+        int http;
+        const char *code, *type, *message;
+    } rows[] = {
+        {PITH_ERROR_ARGUMENT, 400, NULL, "invalid_request_error", "/etc/x: said so"},
+        {PITH_ERROR_TEXT, 400, NULL, "invalid_request_error", "/etc/x: said so"},
+        {PITH_ERROR_TOKEN, 400, NULL, "invalid_request_error", "/etc/x: said so"},
+        {PITH_ERROR_CONTEXT, 400, "context_length_exceeded", "invalid_request_error",
+         "/etc/x: said so"},
+        {PITH_ERROR_MEMORY, 503, NULL, "server_error",
+         "there is not enough memory for this request"},
+        {PITH_ERROR_NUMERIC, 500, NULL, "server_error",
+         "the model computed numbers that are not finite"},
+        {PITH_ERROR_IO, 500, NULL, "server_error", "the request failed inside the service (io)"},
+        {PITH_ERROR_FORMAT, 500, NULL, "server_error",
+         "the request failed inside the service (format)"},
+        {PITH_ERROR_UNSUPPORTED, 500, NULL, "server_error",
+         "the request failed inside the service (unsupported)"},
+        {PITH_ERROR_STOPPED, 500, NULL, "server_error",
+         "the request failed inside the service (stopped)"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        pith_problem problem = {.retry_after = 77};
+        const pith_error error = {.status = rows[i].status, .message = "/etc/x: said so"};
+        CHECK(!pith_problem_from(&problem, &error), "a problem is no success");
+        CHECK(problem.http == rows[i].http && problem.param[0] == '\0' &&
+                  (problem.code == NULL) == (rows[i].code == NULL) &&
+                  (problem.code == NULL || strcmp(problem.code, rows[i].code) == 0) &&
+                  strcmp(problem.message, rows[i].message) == 0 &&
+                  strcmp(pith_problem_type(&problem), rows[i].type) == 0 &&
+                  problem.retry_after == (rows[i].status == PITH_ERROR_MEMORY ? 1 : 0),
+              "row %zu: %d %s", i, problem.http, problem.message);
+    }
+}
+
+TEST(problem, types_follow_the_status) {
+    static const struct {
+        int http;
+        const char *type;
+    } rows[] = {{400, "invalid_request_error"}, {401, "authentication_error"},
+                {403, "permission_error"},      {404, "invalid_request_error"},
+                {413, "invalid_request_error"}, {429, "rate_limit_error"},
+                {499, "invalid_request_error"}, {500, "server_error"},
+                {504, "server_error"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const pith_problem problem = {.http = rows[i].http};
+        CHECK(strcmp(pith_problem_type(&problem), rows[i].type) == 0, "%d: %s", rows[i].http,
+              pith_problem_type(&problem));
+    }
+}
+
+/* What comes from clients may be long, broken by a cut, or control a terminal. */
+TEST(problem, messages_are_always_text) {
+    char longest[2000];
+    pith_problem problem;
+    pith_json_writer json;
+    pith_error error;
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    memcpy(longest, "a\x1B[31m\xC3\xA9\xC3\xFF", 10);
+    pith_problem_set(&problem, 400, "c", longest, "%s", longest);
+    CHECK(strlen(problem.param) == 63 && strlen(problem.message) == 499, "%zu and %zu bytes",
+          strlen(problem.param), strlen(problem.message));
+    CHECK(strncmp(problem.message, "a?[31mé??x", 11) == 0, "%s", problem.message);
+    pith_json_write_begin(&json, NULL);
+    pith_problem_write(&problem, &json);
+    CHECK(pith_json_write_end(&json, "problem", &error) == PITH_OK, "%s", error.message);
+    CHECK(strstr(json.bytes.data, ",\"code\":\"c\"}}") != NULL, "%s", json.bytes.data);
+    pith_bytes_release(&json.bytes);
+}
