@@ -17,6 +17,7 @@ struct pith_store {
     int64_t schema_version;         /* that was checked; -1: none */
     bool schema_too_large;          /* reading it was given up */
     bool has_prompts;               /* the schema is of version 2, or later */
+    bool has_ledger;                /* of version 3 */
     struct pith_finished *finished; /* a database on read-only media, else NULL */
     struct pith_nearest *search;    /* in progress */
 };

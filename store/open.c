@@ -57,7 +57,7 @@ pith_status pith_store_fail(const pith_store *store, int code, const char *actio
                          (code & 0xff) == SQLITE_NOTADB ? "not a SQLite database"
                                                         : "the database is damaged");
     case SQLITE_TOOBIG:
-        return sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, -1) == PITH_STORE_MAX_VALUE
+        return sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, -1) <= PITH_STORE_MAX_VALUE
                    ? pith_fail(error, PITH_ERROR_FORMAT, "%s: cannot %s: a value is too large",
                                path, action)
                    : pith_fail(error, PITH_ERROR_CAPACITY,
@@ -276,10 +276,16 @@ static pith_status connect_reader(pith_store *store, pith_error *error) {
     return code == SQLITE_OK ? PITH_OK : pith_store_fail(store, code, "open", error);
 }
 
+static pith_status connect_memory(pith_store *store, pith_error *error) {
+    int code = open_connection(store, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    return code == SQLITE_OK ? PITH_OK : pith_store_fail(store, code, "open", error);
+}
+
 static pith_status open_database(pith_store *store, const pith_store_options *options,
                                  pith_error *error) {
-    pith_status status =
-        options->read_only ? connect_reader(store, error) : connect_writer(store, error);
+    pith_status status = options->in_memory   ? connect_memory(store, error)
+                         : options->read_only ? connect_reader(store, error)
+                                              : connect_writer(store, error);
     bool empty = false;
     if (status == PITH_OK) {
         status = check_version(store, &empty, error);

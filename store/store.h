@@ -43,7 +43,7 @@
 typedef struct pith_store pith_store;
 
 enum {
-    PITH_STORE_VERSION = 2, /* of the schema: "PRAGMA user_version"; 1 is read and written too */
+    PITH_STORE_VERSION = 3, /* of the schema: "PRAGMA user_version"; all to this are supported */
     PITH_STORE_MAX_DIMENSION = 65536,
     PITH_STORE_MAX_KEY = 65536,         /* bytes */
     PITH_STORE_MAX_METADATA = 16 << 20, /* bytes */
@@ -54,6 +54,7 @@ enum {
 typedef struct pith_store_options {
     bool read_only;        /* never writes; a file that does not exist is an error */
     bool map;              /* read the file through memory maps: see above */
+    bool in_memory;        /* no file: a new database in memory; `path` is its name in messages */
     int busy_milliseconds; /* how long to wait for another writer; 0: 5000; negative: no wait */
     const pith_allocator *allocator; /* of pith's own memory; SQLite has its own */
 } pith_store_options;

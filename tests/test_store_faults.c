@@ -283,9 +283,9 @@ TEST(store_faults, newer_and_foreign_files_are_refused) {
     pith_store_collection notes;
     const char *path = test_path("newer.db");
     pith_store_close(test_store_open(path, 0, &notes));
-    run_sql(path, "PRAGMA user_version=3");
+    run_sql(path, "PRAGMA user_version=4");
     CHECK(open_with(path, false) == PITH_ERROR_UNSUPPORTED &&
-              strstr(error.message, "version 3") != NULL,
+              strstr(error.message, "version 4") != NULL,
           "%s", error.message);
     const char *foreign = test_path("foreign.db");
     run_sql(foreign, "CREATE TABLE t(x)");
