@@ -1,0 +1,81 @@
+/* Which web pages may use the service. A browser lets any page send requests to any address, also
+ * to one that only this machine reaches, and asks for permission only before it shows the answer,
+ * and for some requests not before it sends them. So a request that a page sends (it has an Origin
+ * header) is refused unless the page is listed by --cors or is the service's own.
+ *
+ * A page of another site can make its own name lead here (DNS rebinding) and then counts as the
+ * service's own for the browser: without keys a page is therefore the service's own only by an
+ * address or as localhost. */
+#include <string.h>
+#include <strings.h>
+
+#include "server/service.h"
+
+/* "127.0.0.1:8080", "[::1]", "localhost:8080". */
+static bool is_local_name(const char *host) {
+    size_t n = strcspn(host, ":");
+    return host[0] == '[' || (n == 9 && strncasecmp(host, "localhost", 9) == 0) ||
+           (n > 0 && strspn(host, "0123456789.") == n);
+}
+
+static bool is_own(const pith_call *call, const char *origin) {
+    const char *host = pith_exchange_header(call->x, "Host");
+    const char *separator = strstr(origin, "://");
+    if (host == NULL || separator == NULL || strcasecmp(separator + 3, host) != 0) {
+        return false;
+    }
+    return call->service->options->open || pith_ledger_wants_key(call->service->ledger) ||
+           is_local_name(host);
+}
+
+static const char *listed_as(const pith_serve_options *options, const char *origin) {
+    for (size_t i = 0; i < options->n_origins; i++) {
+        if (strcmp(options->origins[i], "*") == 0) {
+            return "*";
+        }
+        if (strcasecmp(options->origins[i], origin) == 0) {
+            return origin;
+        }
+    }
+    return NULL;
+}
+
+bool pith_origin_check(pith_call *call, pith_problem *problem) {
+    const pith_serve_options *options = call->service->options;
+    const char *origin = pith_exchange_header(call->x, "Origin");
+    if (options->n_origins > 0) {
+        pith_exchange_put_header(call->x, "Vary", "Origin");
+    }
+    if (origin == NULL) {
+        return true;
+    }
+    const char *allowed = listed_as(options, origin);
+    if (allowed != NULL) {
+        pith_exchange_put_header(call->x, "Access-Control-Allow-Origin", "%s", allowed);
+        pith_exchange_put_header(call->x, "Access-Control-Expose-Headers",
+                                 "x-request-id, retry-after, x-should-retry, x-ratelimit-limit, "
+                                 "x-ratelimit-remaining, x-ratelimit-reset");
+        return true;
+    }
+    if (is_own(call, origin)) {
+        return true;
+    }
+    return pith_problem_set(problem, 403, "origin_not_allowed", NULL,
+                            "pages of this origin may not use the service (--cors lists those that "
+                            "may)");
+}
+
+void pith_origin_answer(pith_call *call) {
+    pith_bytes nothing;
+    const char *headers = pith_exchange_header(call->x, "Access-Control-Request-Headers");
+    const char *method = call->route->method;
+    pith_exchange_put_header(call->x, "Allow", "%s, OPTIONS", method);
+    if (pith_exchange_header(call->x, "Origin") != NULL) {
+        pith_exchange_put_header(call->x, "Access-Control-Allow-Methods", "%s", method);
+        pith_exchange_put_header(call->x, "Access-Control-Allow-Headers", "%s",
+                                 headers != NULL ? headers : "authorization, content-type");
+        pith_exchange_put_header(call->x, "Access-Control-Max-Age", "600");
+    }
+    pith_bytes_init(&nothing, NULL);
+    pith_exchange_answer(call->x, 204, NULL, &nothing);
+}

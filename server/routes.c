@@ -1,0 +1,120 @@
+/* The routes: one table, and what happens to a request before and after its handler. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/service.h"
+
+static const pith_route routes[] = {
+    {"/", "GET", pith_handle_root, 0, true},
+    {"/health", "GET", pith_handle_health, 0, true},
+    {"/infer", "POST", pith_handle_generation, PITH_ENDPOINT_INFER, false},
+    {"/embed", "POST", pith_handle_embedding, PITH_ENDPOINT_EMBED, false},
+    {"/v1/chat/completions", "POST", pith_handle_generation, PITH_ENDPOINT_CHAT, false},
+    {"/v1/completions", "POST", pith_handle_generation, PITH_ENDPOINT_COMPLETION, false},
+    {"/v1/embeddings", "POST", pith_handle_embedding, PITH_ENDPOINT_EMBEDDING, false},
+    {"/v1/models", "GET", pith_handle_models, 0, false},
+    {"/v1/models/", "GET", pith_handle_model, 0, false},
+    {"/infill", "POST", pith_handle_generation, PITH_ENDPOINT_INFILL, false},
+    {"/tokenize", "POST", pith_handle_tokenize, PITH_ENDPOINT_TOKENIZE, false},
+    {"/detokenize", "POST", pith_handle_detokenize, PITH_ENDPOINT_DETOKENIZE, false},
+    {"/usage", "GET", pith_handle_usage, 0, false},
+    {"/metrics", "GET", pith_handle_metrics, 0, false},
+};
+
+static const pith_route *find_route(const char *path) {
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        size_t n = strlen(routes[i].path);
+        bool whole = n == 1 || routes[i].path[n - 1] != '/';
+        if (whole ? strcmp(path, routes[i].path) == 0
+                  : strncmp(path, routes[i].path, n) == 0 && path[n] != 0) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_method(const pith_route *route, const char *method) {
+    return strcmp(method, route->method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+bool pith_route_admit(void *user, pith_exchange *exchange, pith_problem *problem) {
+    pith_call *call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        return pith_problem_set(problem, 503, NULL, NULL, "out of memory");
+    }
+    call->service = user;
+    call->x = exchange;
+    call->route = find_route(exchange->path);
+    exchange->request = call;
+    if (!pith_origin_check(call, problem)) {
+        return false;
+    }
+    if (call->route == NULL) {
+        return pith_problem_set(problem, 404, "not_found", NULL,
+                                "there is nothing at this path; GET / lists what there is");
+    }
+    if (strcmp(exchange->method, "OPTIONS") == 0) {
+        return true;
+    }
+    if (!is_method(call->route, exchange->method)) {
+        bool get = strcmp(call->route->method, "GET") == 0;
+        pith_exchange_put_header(exchange, "Allow", "%s",
+                                 get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
+        return pith_problem_set(problem, 405, "method_not_allowed", NULL, "%s answers %s only",
+                                call->route->path, call->route->method);
+    }
+    return call->route->open || pith_call_authenticate(call, problem);
+}
+
+void pith_route_handle(void *user, pith_exchange *exchange) {
+    pith_call *call = exchange->request;
+    (void)user;
+    if (strcmp(exchange->method, "OPTIONS") == 0) {
+        pith_origin_answer(call);
+    } else {
+        call->route->handle(call);
+    }
+}
+
+/* The names that a log and a metric can hold; a client makes up any number of others. */
+static const char *known_method(const char *method) {
+    static const char *const known[] = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(method, known[i]) == 0) {
+            return known[i];
+        }
+    }
+    return "other";
+}
+
+void pith_route_done(void *user, pith_exchange *exchange) {
+    pith_service *service = user;
+    pith_call *call = exchange->request;
+    pith_access access = {
+        .method = known_method(exchange->method),
+        .path = call != NULL && call->route != NULL ? call->route->path : "other",
+        .id = exchange->id,
+        .client = exchange->client,
+        .status = exchange->status,
+        .bytes = exchange->n_sent,
+        .seconds = pith_watch_now() - exchange->began,
+    };
+    if (call != NULL) {
+        pith_call_settle(call, true); /* where a handler has not */
+        access.key = call->key.id != 0 ? call->key.name : NULL;
+        access.model = call->model[0] != 0 ? call->model : NULL;
+        access.prompt_tokens = call->prompt_tokens;
+        access.generated_tokens = call->generated_tokens;
+        access.queue_seconds = call->queue_seconds;
+        access.first_token_seconds = call->first_token_seconds;
+    }
+    if (access.model != NULL && access.status == 200) {
+        pith_metrics_observe(service->metrics, PITH_REQUEST_TIME, access.model, access.seconds);
+    }
+    pith_metrics_request(service->metrics, access.path, access.status);
+    pith_server_log_access(service->log, &access);
+    free(call);
+    exchange->request = NULL;
+}

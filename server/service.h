@@ -1,0 +1,100 @@
+/* The service behind the routes: what all handlers share, and a call, which is one request on its
+ * way through them. */
+#ifndef PITH_SERVER_SERVICE_H
+#define PITH_SERVER_SERVICE_H
+
+#include "server/http.h"
+#include "server/ledger.h"
+#include "server/models.h"
+#include "server/request.h"
+#include "server/server.h"
+
+typedef struct pith_service {
+    const pith_serve_options *options;
+    pith_server_log *log;
+    pith_metrics *metrics;
+    pith_ledger *ledger;
+    pith_models *models;
+    pith_watch *watch;
+    pith_http *http;
+} pith_service;
+
+typedef struct pith_route pith_route;
+
+/* One request. Made by `admit`, freed by `done`. */
+typedef struct pith_call {
+    pith_service *service;
+    pith_exchange *x;
+    const pith_route *route; /* NULL: no such path */
+    pith_key key;            /* id 0: keys are not in use, or the route needs none */
+
+    /* For the ledger and the log. */
+    char model[257]; /* the model's own name; "": none was asked */
+    int64_t reservation;
+    bool reserved;
+    size_t prompt_tokens, generated_tokens;
+    double queue_seconds, first_token_seconds;
+} pith_call;
+
+struct pith_route {
+    const char *path;   /* one that ends in a slash stands for all that begin so */
+    const char *method; /* "GET", which HEAD is too, or "POST" */
+    void (*handle)(pith_call *call);
+    pith_endpoint endpoint; /* of those that share a handler */
+    bool open;              /* needs no key */
+};
+
+/* ---- Routes (routes.c) ----------------------------------------------------------------------- */
+
+/* The handler for pith_http_options; `user` is the pith_service. */
+bool pith_route_admit(void *user, pith_exchange *exchange, pith_problem *problem);
+void pith_route_handle(void *user, pith_exchange *exchange);
+void pith_route_done(void *user, pith_exchange *exchange);
+
+/* ---- Calls (call.c) -------------------------------------------------------------------------- */
+
+/* Finds the key of the request; true where keys are not in use. */
+bool pith_call_authenticate(pith_call *call, pith_problem *problem);
+
+/* The model of that name, loaded; false also when the client went away meanwhile. */
+bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
+                     pith_problem *problem);
+
+/* Counts the request against the quota of its key, and puts the x-ratelimit headers. The body is
+ * that of the exchange. */
+bool pith_call_reserve(pith_call *call, pith_quota_kind kind, pith_problem *problem);
+/* Takes it back: refused before any work. */
+void pith_call_unreserve(pith_call *call);
+/* Ends the reservation with the tokens of the call; `failed` as in pith_settlement. */
+void pith_call_settle(pith_call *call, bool failed);
+
+/* Answers with the document, which is released, or with the problem that it could not be made. */
+void pith_call_answer(pith_call *call, pith_json_writer *json);
+void pith_call_fail(pith_call *call, const pith_error *error);
+
+/* ---- Origins (origin.c) ---------------------------------------------------------------------- */
+
+/* False when the page of another site sends the request and its origin is not listed. Puts the CORS
+ * headers when it is. */
+bool pith_origin_check(pith_call *call, pith_problem *problem);
+/* Answers the question that a browser asks before a request (OPTIONS). */
+void pith_origin_answer(pith_call *call);
+
+/* ---- Handlers -------------------------------------------------------------------------------- */
+
+void pith_handle_generation(pith_call *call); /* generation.c: infer, chat, completions, infill */
+void pith_handle_embedding(pith_call *call);  /* embedding.c: embed, embeddings */
+void pith_handle_tokenize(pith_call *call);   /* tokens.c */
+void pith_handle_detokenize(pith_call *call);
+void pith_handle_models(pith_call *call); /* info.c */
+void pith_handle_model(pith_call *call);
+void pith_handle_usage(pith_call *call);
+void pith_handle_metrics(pith_call *call);
+void pith_handle_health(pith_call *call);
+void pith_handle_root(pith_call *call);
+
+/* The tokens of a prompt in memory of the caller's (prompt.c). Problems: 400. */
+bool pith_prompt_tokens(const pith_model *model, const pith_request *request, size_t prompt,
+                        int32_t **tokens, size_t *n_tokens, pith_problem *problem);
+
+#endif
