@@ -1,0 +1,154 @@
+/* Embeddings: the texts of a request become a job of its model's embedder. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/checked.h"
+#include "server/answer.h"
+#include "server/service.h"
+
+typedef struct embedding {
+    pith_call *call;
+    pith_request request;
+    bool parsed;
+    pith_lease lease;
+    bool leased;
+    float *vectors;             /* [n_inputs, n_embd], later [n_inputs, dimension] */
+    pith_embed_result *results; /* [n_inputs] */
+    pith_embed_job *job;
+} embedding;
+
+static bool prepare(embedding *e, pith_problem *problem) {
+    pith_call *call = e->call;
+    if (!pith_request_parse(&e->request, call->route->endpoint, call->x->body, call->x->n_body,
+                            problem)) {
+        return false;
+    }
+    e->parsed = true;
+    if (!pith_call_lease(call, e->request.model, PITH_MODEL_ENCODER, &e->lease, problem)) {
+        return false;
+    }
+    e->leased = true;
+    size_t n_embd = e->lease.info.n_embd;
+    if (e->request.dimensions > n_embd) {
+        return pith_problem_set(problem, 400, NULL, "dimensions",
+                                "dimensions is %zu; the model's vectors have %zu",
+                                e->request.dimensions, n_embd);
+    }
+    size_t n = e->request.n_inputs;
+    e->vectors = calloc(n * n_embd + 1, sizeof *e->vectors);
+    e->results = calloc(n + 1, sizeof *e->results);
+    if (e->vectors == NULL || e->results == NULL) {
+        return pith_problem_set(problem, 503, NULL, NULL, "out of memory for %zu vectors", n);
+    }
+    return true;
+}
+
+/* Cuts the vectors to the dimension asked for, and normalises what is left, as models that were
+ * trained for shorter vectors want it (Kusupati et al. 2022). */
+static size_t cut(embedding *e) {
+    size_t n_embd = e->lease.info.n_embd;
+    size_t dimension = e->request.dimensions;
+    if (dimension == 0 || dimension == n_embd) {
+        return n_embd;
+    }
+    for (size_t i = 0; i < e->request.n_inputs; i++) {
+        const float *from = e->vectors + i * n_embd;
+        float *to = e->vectors + i * dimension;
+        double norm = 0;
+        for (size_t k = 0; k < dimension; k++) {
+            norm += (double)from[k] * (double)from[k];
+        }
+        double scale = norm > 0 ? 1 / sqrt(norm) : 0;
+        for (size_t k = 0; k < dimension; k++) {
+            to[k] = (float)((double)from[k] * scale);
+        }
+    }
+    return dimension;
+}
+
+/* False with a problem, or without when the client went away. */
+static bool run(embedding *e, pith_problem *problem) {
+    pith_call *call = e->call;
+    if (!pith_call_reserve(call, PITH_QUOTA_KIND_EMBED, problem)) {
+        return false;
+    }
+    if (!pith_embedder_submit(e->lease.embedder, e->request.inputs, e->request.n_inputs, e->vectors,
+                              e->results, call->key.id, &e->job, problem)) {
+        pith_call_unreserve(call);
+        return false;
+    }
+    switch (pith_exchange_wait(call->x, pith_embed_job_fd(e->job),
+                               pith_watch_deadline(call->x->connection))) {
+    case PITH_WAITED_READY:
+        return pith_embed_job_wait(e->job, problem);
+    case PITH_WAITED_GONE:
+        return false;
+    case PITH_WAITED_TIME:
+        break;
+    }
+    return pith_problem_set(problem, 504, "deadline", NULL,
+                            "the request took longer than its deadline allows");
+}
+
+/* Tokens read, and the number of texts that were cut, which a header tells. */
+static size_t count_tokens(embedding *e) {
+    size_t n_tokens = 0;
+    size_t n_cut = 0;
+    for (size_t i = 0; i < e->request.n_inputs; i++) {
+        n_tokens += e->results[i].n_tokens;
+        n_cut += e->results[i].truncated;
+    }
+    if (n_cut > 0) {
+        pith_exchange_put_header(e->call->x, "x-pith-truncated", "%zu", n_cut);
+    }
+    return n_tokens;
+}
+
+static void answer(embedding *e, pith_problem *problem) {
+    pith_call *call = e->call;
+    pith_error error;
+    pith_bytes out;
+    pith_answer_head head = {
+        .request = &e->request,
+        .id = "",
+        .model = e->request.model != NULL ? e->request.model : e->lease.name,
+        .created = (int64_t)time(NULL),
+        .vocabulary = e->lease.model,
+    };
+    call->prompt_tokens = count_tokens(e);
+    size_t dimension = cut(e);
+    pith_bytes_init(&out, NULL);
+    if (pith_answer_embeddings(&head, e->vectors, e->request.n_inputs, dimension,
+                               call->prompt_tokens, &out, &error) != PITH_OK) {
+        pith_bytes_release(&out);
+        pith_problem_from(problem, &error);
+        return;
+    }
+    pith_call_settle(call, false);
+    pith_bytes_append(&out, "\n", 1);
+    pith_exchange_answer(call->x, 200, "application/json", &out);
+}
+
+void pith_handle_embedding(pith_call *call) {
+    pith_problem problem = {.http = 0};
+    embedding e = {.call = call};
+    if (prepare(&e, &problem) && run(&e, &problem)) {
+        answer(&e, &problem);
+    }
+    if (e.job != NULL) {
+        pith_embed_job_free(e.job);
+    }
+    if (problem.http != 0 && problem.http != 499) {
+        pith_exchange_answer_problem(call->x, &problem);
+    }
+    free(e.vectors);
+    free(e.results);
+    if (e.leased) {
+        pith_models_return(call->service->models, &e.lease);
+    }
+    if (e.parsed) {
+        pith_request_release(&e.request);
+    }
+}

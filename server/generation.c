@@ -1,0 +1,299 @@
+/* Generation: a request becomes a job of its model's scheduler, and the job an answer. */
+#include "server/generation.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- Preparation ----------------------------------------------------------------------------- */
+
+static bool make_prompts(pith_generation_call *g, pith_problem *problem) {
+    const pith_request *request = &g->request;
+    size_t n = request->n_prompts > 0 ? request->n_prompts : 1; /* chat and infilling have one */
+    g->prompts = calloc(n, sizeof *g->prompts);
+    g->n_tokens = calloc(n, sizeof *g->n_tokens);
+    if (g->prompts == NULL || g->n_tokens == NULL) {
+        return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the prompts");
+    }
+    g->n_prompts = n;
+    for (size_t i = 0; i < n; i++) {
+        if (!pith_prompt_tokens(g->lease.model, request, i, &g->prompts[i], &g->n_tokens[i],
+                                problem)) {
+            return false;
+        }
+        if (g->n_tokens[i] == 0) {
+            return pith_problem_set(problem, 400, NULL, "prompt", "the prompt has no tokens");
+        }
+    }
+    return true;
+}
+
+static bool make_choices(pith_generation_call *g, pith_problem *problem) {
+    g->n_choices = g->n_prompts * g->request.n_choices;
+    g->choices = calloc(g->n_choices, sizeof *g->choices);
+    g->offsets = calloc(g->n_choices, sizeof *g->offsets);
+    if (g->choices == NULL || g->offsets == NULL) {
+        return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the answer");
+    }
+    for (size_t i = 0; i < g->n_choices; i++) {
+        pith_bytes_init(&g->choices[i].text, NULL);
+    }
+    g->head.offsets = g->offsets;
+    return true;
+}
+
+/* What a model of an unknown chat format, or without infilling, can do instead. */
+static bool can_do(const pith_generation_call *g, pith_problem *problem) {
+    const pith_model_info *info = &g->lease.info;
+    if (g->request.endpoint == PITH_ENDPOINT_CHAT && info->chat_format == NULL) {
+        return pith_problem_set(problem, 400, "chat_format_unknown", "model",
+                                "the chat format of model '%.100s' is not known; /v1/completions "
+                                "works with it, the prompt holding the markup",
+                                g->lease.name);
+    }
+    if (g->request.infill && !info->has_infill) {
+        return pith_problem_set(problem, 400, "infill_unsupported", "model",
+                                "model '%.100s' has no infilling tokens", g->lease.name);
+    }
+    return true;
+}
+
+static bool prepare(pith_generation_call *g, pith_problem *problem) {
+    pith_call *call = g->call;
+    pith_exchange *x = call->x;
+    if (!pith_request_parse(&g->request, call->route->endpoint, x->body, x->n_body, problem)) {
+        return false;
+    }
+    g->parsed = true;
+    if (!pith_call_lease(call, g->request.model, PITH_MODEL_DECODER, &g->lease, problem)) {
+        return false;
+    }
+    g->leased = true;
+    pith_answer_id(g->request.endpoint, g->id);
+    g->head = (pith_answer_head){
+        .request = &g->request,
+        .id = g->id,
+        .model = g->request.model != NULL ? g->request.model : g->lease.name,
+        .created = (int64_t)time(NULL),
+        .vocabulary = g->lease.model,
+    };
+    return can_do(g, problem) && make_prompts(g, problem) && make_choices(g, problem);
+}
+
+/* The job is submitted after the request was admitted, and the admission taken back where the queue
+ * has no room. */
+static bool submit(pith_generation_call *g, pith_problem *problem) {
+    pith_call *call = g->call;
+    pith_job_spec spec = {
+        .prompts = (const int32_t *const *)g->prompts,
+        .n_tokens = g->n_tokens,
+        .n_prompts = g->n_prompts,
+        .n_choices = g->request.n_choices,
+        .params = g->request.params,
+        .key = call->key.id,
+        .deadline = pith_watch_deadline(call->x->connection),
+    };
+    size_t limit = call->key.id != 0 ? call->key.max_tokens : 0;
+    if (limit > 0 && (spec.params.max_tokens == 0 || spec.params.max_tokens > limit)) {
+        spec.params.max_tokens = limit;
+    }
+    if (!g->request.has_seed) {
+        randombytes_buf(&spec.params.sampling.seed, sizeof spec.params.sampling.seed);
+    }
+    if (!pith_call_reserve(call, PITH_QUOTA_KIND_INFER, problem)) {
+        return false;
+    }
+    if (!pith_job_new(&g->job, &spec, problem) ||
+        !pith_scheduler_submit(g->lease.scheduler, g->job, problem)) {
+        pith_call_unreserve(call);
+        return false;
+    }
+    return true;
+}
+
+/* ---- Pieces ---------------------------------------------------------------------------------- */
+
+pith_answer_usage pith_generation_usage_of(const pith_generation_call *g) {
+    pith_job_usage used;
+    pith_job_get_usage(g->job, &used);
+    return (pith_answer_usage){.prompt_tokens = used.prompt_tokens,
+                               .generated_tokens = used.generated_tokens,
+                               .cached_tokens = used.cached_tokens};
+}
+
+void pith_generation_settle(pith_generation_call *g, bool failed) {
+    if (g->job != NULL) {
+        pith_job_usage used;
+        pith_job_get_usage(g->job, &used);
+        g->call->prompt_tokens = used.prompt_tokens;
+        g->call->generated_tokens = used.generated_tokens;
+        g->call->queue_seconds = used.queue_seconds;
+        g->call->first_token_seconds = used.first_token_seconds;
+    }
+    pith_call_settle(g->call, failed);
+}
+
+static bool keep_token(pith_choice *choice, const pith_job_piece *piece) {
+    if (choice->n_tokens == choice->capacity) {
+        size_t capacity = choice->capacity == 0 ? 64 : 2 * choice->capacity;
+        pith_answer_token *tokens = realloc(choice->tokens, capacity * sizeof *tokens);
+        if (tokens == NULL) {
+            return false;
+        }
+        choice->tokens = tokens;
+        choice->capacity = capacity;
+    }
+    pith_answer_token kept = {.token = piece->token, .logprob = piece->logprob};
+    if (piece->n_top > 0) {
+        pith_scored_token *top = malloc(piece->n_top * sizeof *top);
+        if (top == NULL) {
+            return false;
+        }
+        memcpy(top, piece->top, piece->n_top * sizeof *top);
+        kept.top = top;
+        kept.n_top = piece->n_top;
+    }
+    choice->tokens[choice->n_tokens++] = kept;
+    return true;
+}
+
+/* ---- A whole answer -------------------------------------------------------------------------- */
+
+static bool keep_piece(pith_generation_call *g, const pith_job_piece *piece,
+                       pith_problem *problem) {
+    if (piece->failed) {
+        *problem = piece->problem;
+        return false;
+    }
+    pith_choice *choice = &g->choices[piece->choice];
+    if (!pith_bytes_append(&choice->text, piece->text.data, piece->text.n_bytes) ||
+        (piece->has_token && g->request.logprobs && !keep_token(choice, piece))) {
+        return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the answer");
+    }
+    if (piece->done) {
+        choice->finish = piece->finish;
+    }
+    return true;
+}
+
+/* Waits until all is generated. False with a problem, or without (http 0) when the client went. */
+static bool collect(pith_generation_call *g, pith_problem *problem) {
+    pith_exchange *x = g->call->x;
+    for (;;) {
+        pith_job_piece piece;
+        while (pith_job_take(g->job, &piece)) {
+            if (!keep_piece(g, &piece, problem)) {
+                return false;
+            }
+        }
+        if (pith_job_finished(g->job)) {
+            return true;
+        }
+        /* The scheduler keeps the deadline; this end is for one that does not. */
+        double until = pith_watch_deadline(x->connection) + 5;
+        switch (pith_exchange_wait(x, pith_job_fd(g->job), until)) {
+        case PITH_WAITED_READY:
+            break;
+        case PITH_WAITED_GONE:
+            return false;
+        case PITH_WAITED_TIME:
+            return pith_problem_set(problem, 504, "deadline", NULL,
+                                    "the request took longer than its deadline allows");
+        }
+    }
+}
+
+static void answer_document(pith_generation_call *g, pith_problem *problem) {
+    pith_error error;
+    pith_bytes out;
+    pith_bytes_init(&out, NULL);
+    if (!collect(g, problem)) {
+        return;
+    }
+    pith_answer_choice *choices = calloc(g->n_choices, sizeof *choices);
+    if (choices == NULL) {
+        pith_problem_set(problem, 503, NULL, NULL, "out of memory for the answer");
+        return;
+    }
+    for (size_t i = 0; i < g->n_choices; i++) {
+        const pith_choice *from = &g->choices[i];
+        choices[i] = (pith_answer_choice){.text = {from->text.data, from->text.size},
+                                          .finish = from->finish,
+                                          .tokens = from->tokens,
+                                          .n_tokens = from->n_tokens};
+    }
+    pith_answer_usage usage = pith_generation_usage_of(g);
+    pith_status status = pith_answer_write(&g->head, choices, g->n_choices, &usage, &out, &error);
+    free(choices);
+    if (status != PITH_OK) {
+        pith_bytes_release(&out);
+        pith_problem_from(problem, &error);
+        return;
+    }
+    pith_generation_settle(g, false);
+    pith_bytes_append(&out, "\n", 1);
+    pith_exchange_answer(g->call->x, 200, "application/json", &out);
+}
+
+/* ---- The handler ----------------------------------------------------------------------------- */
+
+static void free_choices(pith_generation_call *g) {
+    for (size_t i = 0; g->choices != NULL && i < g->n_choices; i++) {
+        pith_choice *choice = &g->choices[i];
+        for (size_t t = 0; t < choice->n_tokens; t++) {
+            if (choice->tokens[t].n_top > 0) {
+                free((void *)(uintptr_t)choice->tokens[t].top);
+            }
+        }
+        free(choice->tokens);
+        pith_bytes_release(&choice->text);
+    }
+    free(g->choices);
+    free(g->offsets);
+}
+
+void pith_generation_call_free(pith_generation_call *g) {
+    if (g->job != NULL) {
+        pith_job_cancel(g->job); /* nothing when it is over */
+        pith_generation_settle(g, true);
+        pith_job_release(g->job);
+    }
+    free_choices(g);
+    for (size_t i = 0; i < g->n_prompts; i++) {
+        free(g->prompts[i]);
+    }
+    free(g->prompts);
+    free(g->n_tokens);
+    if (g->leased) {
+        pith_models_return(g->call->service->models, &g->lease);
+    }
+    if (g->parsed) {
+        pith_request_release(&g->request);
+    }
+    free(g);
+}
+
+void pith_handle_generation(pith_call *call) {
+    pith_problem problem = {.http = 0};
+    pith_generation_call *g = calloc(1, sizeof *g);
+    if (g == NULL) {
+        pith_problem_set(&problem, 503, NULL, NULL, "out of memory");
+        pith_exchange_answer_problem(call->x, &problem);
+        return;
+    }
+    g->call = call;
+    if (prepare(g, &problem) && submit(g, &problem)) {
+        bool stream = g->request.stream && (g->request.endpoint == PITH_ENDPOINT_CHAT ||
+                                            g->request.endpoint == PITH_ENDPOINT_COMPLETION);
+        if (stream) {
+            pith_generation_stream(g);
+            return;
+        }
+        answer_document(g, &problem);
+    }
+    if (problem.http != 0 && problem.http != 499) {
+        pith_exchange_answer_problem(call->x, &problem);
+    }
+    pith_generation_call_free(g);
+}

@@ -1,0 +1,124 @@
+/* The stream of a generation: server-sent events, made while libmicrohttpd writes them. */
+#include "server/generation.h"
+
+/* Proxies and browsers give up on a connection that says nothing; a comment is no event. */
+#define PING_SECONDS 15.0
+#define PING ": waiting\n\n"
+
+static bool append_open(pith_generation_call *g, pith_bytes *out, pith_problem *problem) {
+    pith_error error;
+    for (size_t i = 0; i < g->n_choices; i++) {
+        if (pith_answer_stream_open(&g->head, i, out, &error) != PITH_OK) {
+            return pith_problem_from(problem, &error);
+        }
+    }
+    return true;
+}
+
+static bool append_piece(pith_generation_call *g, const pith_job_piece *piece, pith_bytes *out,
+                         pith_problem *problem) {
+    pith_error error;
+    if (piece->failed) {
+        *problem = piece->problem;
+        return false;
+    }
+    pith_answer_token token = {.token = piece->token,
+                               .logprob = piece->logprob,
+                               .top = piece->top,
+                               .n_top = piece->n_top};
+    bool listed = piece->has_token && g->request.logprobs;
+    pith_status status = pith_answer_stream_piece(&g->head, piece->choice, piece->text,
+                                                  listed ? &token : NULL, out, &error);
+    if (status == PITH_OK && piece->done) {
+        status = pith_answer_stream_finish(&g->head, piece->choice, piece->finish, out, &error);
+    }
+    return status == PITH_OK || pith_problem_from(problem, &error);
+}
+
+static bool append_end(pith_generation_call *g, pith_bytes *out, pith_problem *problem) {
+    pith_error error;
+    pith_answer_usage usage = pith_generation_usage_of(g);
+    pith_status status = pith_answer_stream_usage(&g->head, &usage, out, &error);
+    if (status == PITH_OK) {
+        status = pith_answer_stream_done(out, &error);
+    }
+    if (status != PITH_OK) {
+        return pith_problem_from(problem, &error);
+    }
+    pith_generation_settle(g, false);
+    return true;
+}
+
+/* The status is sent long ago: what goes wrong now is an event. */
+static pith_fill fail(pith_generation_call *g, const pith_problem *problem, pith_bytes *out) {
+    pith_error error;
+    g->closed = true;
+    pith_job_cancel(g->job);
+    pith_generation_settle(g, true);
+    if (pith_answer_stream_problem(problem, out, &error) != PITH_OK ||
+        pith_answer_stream_done(out, &error) != PITH_OK) {
+        return PITH_FILL_BROKEN;
+    }
+    return PITH_FILL_END;
+}
+
+/* Appends what there is; false with a problem. */
+static bool append_ready(pith_generation_call *g, pith_bytes *out, pith_problem *problem) {
+    pith_job_piece piece;
+    if (!g->opened) {
+        g->opened = true;
+        if (!append_open(g, out, problem)) {
+            return false;
+        }
+    }
+    while (out->size < 16384 && pith_job_take(g->job, &piece)) {
+        if (!append_piece(g, &piece, out, problem)) {
+            return false;
+        }
+    }
+    if (pith_job_finished(g->job)) {
+        g->closed = true;
+        return append_end(g, out, problem);
+    }
+    return true;
+}
+
+static pith_fill fill(void *user, pith_bytes *out) {
+    pith_generation_call *g = user;
+    pith_exchange *x = g->call->x;
+    for (;;) {
+        pith_problem problem = {.http = 0};
+        if (!append_ready(g, out, &problem)) {
+            return fail(g, &problem, out);
+        }
+        double now = pith_watch_now();
+        if (out->size > 0) {
+            g->next_ping = now + PING_SECONDS;
+            return g->closed ? PITH_FILL_END : PITH_FILL_MORE;
+        }
+        switch (pith_exchange_wait(x, pith_job_fd(g->job), g->next_ping)) {
+        case PITH_WAITED_READY:
+            break;
+        case PITH_WAITED_GONE:
+            return PITH_FILL_BROKEN;
+        case PITH_WAITED_TIME:
+            if (!pith_bytes_append_text(out, PING)) {
+                return PITH_FILL_BROKEN;
+            }
+            g->next_ping = now + 2 * PING_SECONDS;
+            return PITH_FILL_MORE;
+        }
+    }
+}
+
+static void release(void *user) {
+    pith_generation_call_free(user);
+}
+
+void pith_generation_stream(pith_generation_call *g) {
+    pith_exchange_put_header(g->call->x, "Cache-Control", "no-cache");
+    pith_exchange_put_header(g->call->x, "X-Accel-Buffering", "no"); /* nginx */
+    g->next_ping = pith_watch_now() + PING_SECONDS;
+    pith_exchange_answer_stream(g->call->x, 200, "text/event-stream; charset=utf-8",
+                                &(pith_stream){.user = g, .fill = fill, .release = release});
+}
