@@ -1,6 +1,6 @@
 /* One script a shell. All three complete the same: the command's name, then its options, the
- * choices of an option that has some, and file names for everything else. Help sentences are cut at
- * their first semicolon and quoted for the shell. */
+ * choices of an option or of the first operand that has some, and file names for everything else.
+ * Help sentences are cut at their first semicolon and quoted for the shell. */
 #include "cli/completion.h"
 
 #include <string.h>
@@ -17,10 +17,14 @@ static void each_option(pith_cli *cli, const pith_command *command, option_fn pr
     }
 }
 
-static void print_choices(pith_cli *cli, const pith_option *option) {
-    for (size_t i = 0; option->choices[i] != NULL; i++) {
-        pith_cli_print(cli, "%s%s", i > 0 ? " " : "", option->choices[i]);
+static void print_words(pith_cli *cli, const char *const *words) {
+    for (size_t i = 0; words[i] != NULL; i++) {
+        pith_cli_print(cli, "%s%s", i > 0 ? " " : "", words[i]);
     }
+}
+
+static void print_choices(pith_cli *cli, const pith_option *option) {
+    print_words(cli, option->choices);
 }
 
 /* The beginning of a help sentence inside single quotes; `special` characters become spaces. */
@@ -70,11 +74,16 @@ static void print_bash(pith_cli *cli, const pith_command *const *commands, size_
         each_option(cli, commands[i], bash_choice);
     }
     pith_cli_print(cli, "    completion,*) words='bash zsh fish' ;;\n"
-                        "    *) case $word,${COMP_WORDS[1]} in\n");
+                        "    *) case $word,${COMP_WORDS[1]},$COMP_CWORD in\n");
     for (size_t i = 0; i < n; i++) {
-        pith_cli_print(cli, "        -*,%s) words='--help", commands[i]->name);
+        pith_cli_print(cli, "        -*,%s,*) words='--help", commands[i]->name);
         each_option(cli, commands[i], bash_name);
         pith_cli_print(cli, "' ;;\n");
+        if (commands[i]->operands->choices != NULL) {
+            pith_cli_print(cli, "        *,%s,2) words='", commands[i]->name);
+            print_words(cli, commands[i]->operands->choices);
+            pith_cli_print(cli, "' ;;\n");
+        }
     }
     pith_cli_print(cli, "        esac ;;\n"
                         "    esac\n"
@@ -127,6 +136,11 @@ static void print_zsh(pith_cli *cli, const pith_command *const *commands, size_t
     for (size_t i = 0; i < n; i++) {
         pith_cli_print(cli, "    %s)\n        _arguments -s \\\n", commands[i]->name);
         each_option(cli, commands[i], zsh_option);
+        if (commands[i]->operands->choices != NULL) {
+            pith_cli_print(cli, "            '1:%s:(", commands[i]->operands->name);
+            print_words(cli, commands[i]->operands->choices);
+            pith_cli_print(cli, ")' \\\n");
+        }
         pith_cli_print(cli, "            '*:file:_files' ;;\n");
     }
     pith_cli_print(cli, "    esac\n}\n_pith \"$@\"\n");
@@ -163,6 +177,12 @@ static void print_fish(pith_cli *cli, const pith_command *const *commands, size_
                        commands[i]->name);
         print_quoted(cli, commands[i]->summary, "\\");
         pith_cli_print(cli, "\n");
+        if (commands[i]->operands->choices != NULL) {
+            pith_cli_print(cli, "complete -c pith -n '__fish_seen_subcommand_from %s' -a '",
+                           commands[i]->name);
+            print_words(cli, commands[i]->operands->choices);
+            pith_cli_print(cli, "'\n");
+        }
         each_option(cli, commands[i], fish_option);
     }
 }

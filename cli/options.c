@@ -108,23 +108,24 @@ static pith_status bad_value(const pith_option *option, const char *text, pith_e
     return pith_fail(error, PITH_ERROR_ARGUMENT, "%s takes no value", name);
 }
 
-static pith_status set_choice(const pith_option *option, const char *text, size_t *out,
-                              pith_error *error) {
+/* *out: 1 + the index of `text` in `choices`. `name` is "--type" or "ACTION". */
+static pith_status set_choice(const char *name, const char *const *choices, const char *text,
+                              size_t *out, pith_error *error) {
     char all[160] = "";
     size_t n = 0;
-    for (size_t i = 0; option->choices[i] != NULL; i++) {
-        if (strcmp(option->choices[i], text) == 0) {
+    for (size_t i = 0; choices[i] != NULL; i++) {
+        if (strcmp(choices[i], text) == 0) {
             *out = i + 1;
             return PITH_OK;
         }
         size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", option->choices[i]);
+        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", choices[i]);
         n++;
     }
-    const char *near = pith_nearest(text, option->choices, n);
-    return pith_fail(error, PITH_ERROR_ARGUMENT, "--%s takes one of %s, not '%s'%s%s%s",
-                     option->name, all, text, near != NULL ? "; did you mean " : "",
-                     near != NULL ? near : "", near != NULL ? "?" : "");
+    const char *near = pith_nearest(text, choices, n);
+    return pith_fail(error, PITH_ERROR_ARGUMENT, "%s takes one of %s, not '%s'%s%s%s", name, all,
+                     text, near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+                     near != NULL ? "?" : "");
 }
 
 static pith_status set_value(const pith_option *option, const char *text, void *field,
@@ -174,8 +175,11 @@ static pith_status set_value(const pith_option *option, const char *text, void *
         good = read_u64(text, length, &seed->value);
         break;
     }
-    case PITH_OPTION_CHOICE:
-        return set_choice(option, text, field, error);
+    case PITH_OPTION_CHOICE: {
+        char name[MAX_NAME];
+        snprintf(name, sizeof name, "--%s", option->name);
+        return set_choice(name, option->choices, text, field, error);
+    }
     }
     return good ? PITH_OK : bad_value(option, text, error);
 }
@@ -323,6 +327,13 @@ static pith_status take_operand(parse_state *state, char *argument, pith_error *
         arguments->items = state->argv;
         arguments->items[arguments->n++] = argument;
         return PITH_OK;
+    }
+    if (operand->choices != NULL) {
+        size_t choice;
+        pith_status status = set_choice(operand->name, operand->choices, argument, &choice, error);
+        if (status != PITH_OK) {
+            return status;
+        }
     }
     const char *text = argument;
     memcpy(state->settings + operand->offset, &text, sizeof text);

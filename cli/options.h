@@ -73,6 +73,7 @@ typedef struct pith_operand {
     bool optional;
     bool may_be_empty;
     bool many; /* the last one only: any number of them, optional; a pith_arguments field */
+    const char *const *choices; /* NULL-terminated; NULL: any text */
     const char *help;
     size_t offset;
 } pith_operand;
