@@ -18,5 +18,7 @@ extern const pith_command pith_command_eval;
 extern const pith_command pith_command_bench;
 extern const pith_command pith_command_index;
 extern const pith_command pith_command_search;
+extern const pith_command pith_command_serve;
+extern const pith_command pith_command_keys;
 
 #endif

@@ -6,7 +6,7 @@ silent
 expect 0 "$PITH" help
 prints 'tokenize'
 expect 0 "$PITH" --help
-for command in convert importance inspect run chat tokenize detokenize template logits eval bench; do
+for command in convert importance inspect run chat tokenize detokenize template logits eval bench keys; do
     expect 0 "$PITH" help "$command"
     prints "^Usage: pith $command"
     cp "$T/out" "$T/help"
@@ -129,6 +129,8 @@ complete_bash() {
 is "commands are completed" "$(complete_bash pith tok)" = tokenize
 is "options are completed" "$(complete_bash pith run m.pith --top)" = '--top-k --top-p'
 is "choices are completed" "$(complete_bash pith convert a b --type int)" = 'int8 int4'
+is "choices of the first operand are completed" "$(complete_bash pith keys l)" = 'list limits'
+is "and of no other" -z "$(complete_bash pith keys add l)"
 is "files are left to the shell" -z "$(complete_bash pith run weights)"
 
 # Forms of options that mean the same.
