@@ -108,7 +108,7 @@ static pith_status open_renderer(renderer *r, const template_settings *settings,
     if (status != PITH_OK) {
         return status;
     }
-    status = pith_template_compile(&r->compiled, source, n, NULL, &r->problem);
+    status = pith_template_compile(&r->compiled, source, n, NULL, NULL, &r->problem);
     return status == PITH_ERROR_MEMORY ? pith_fail(error, status, "%s", r->problem.message)
                                        : PITH_OK;
 }

@@ -23,7 +23,7 @@ static void check_line(char *line, size_t n, size_t number) {
     const pith_template_input input = {.conversation = pith_json_get(root, "conversation"),
                                        .now = &now};
     status = pith_template_compile(&t, pith_json_text(source), pith_json_text_size(source), NULL,
-                                   &error);
+                                   NULL, &error);
     if (status == PITH_OK) {
         status = pith_template_render(t, &input, &out, &error);
     }

@@ -19,7 +19,7 @@ typedef struct rendering {
     pith_error error;
 } rendering;
 
-static rendering render_text(const char *source, size_t n) {
+static rendering render_within(const pith_template_limits *limits, const char *source, size_t n) {
     static const pith_template_text texts[] = {{"bos_token", "<s>"}};
     const pith_template_time now = {2026, 3, 4, 5, 6, 7, 0};
     pith_template_input input = {.texts = texts, .n_texts = 1, .now = &now};
@@ -27,7 +27,7 @@ static rendering render_text(const char *source, size_t n) {
     pith_template *t;
     char *copy = strdup(conversation);
     CHECK(copy != NULL, "no memory");
-    r.status = pith_template_compile(&t, source, n, NULL, &r.error);
+    r.status = pith_template_compile(&t, source, n, limits, NULL, &r.error);
     if (r.status == PITH_OK) {
         pith_status status =
             pith_json_read(&input.conversation, copy, strlen(copy), PITH_JSON_PYTHON, "test",
@@ -38,6 +38,10 @@ static rendering render_text(const char *source, size_t n) {
     }
     free(copy);
     return r;
+}
+
+static rendering render_text(const char *source, size_t n) {
+    return render_within(NULL, source, n);
 }
 
 static rendering render(const char *source) {
@@ -174,6 +178,65 @@ TEST(jinja, hostile_templates_meet_a_limit) {
     CHECK_NO_LEAKS();
 }
 
+/* String literals side by side are joined one by one, which takes the square of their length. */
+TEST(jinja, compiling_meets_the_limit_of_memory) {
+    enum { LITERALS = 60000 };
+    char *source = malloc(4 * LITERALS + 16);
+    CHECK(source != NULL, "no memory");
+    size_t n = (size_t)sprintf(source, "\n{{ ");
+    for (size_t i = 0; i < LITERALS; i++) {
+        n += (size_t)sprintf(source + n, "'a' ");
+    }
+    n += (size_t)sprintf(source + n, "}}");
+    rendering r = render_text(source, n);
+    CHECK(r.status == PITH_ERROR_FORMAT, "%s", pith_status_name(r.status));
+    CHECK(strstr(r.error.message, "line 2: more than 134217728 bytes of memory") != NULL, "%s",
+          r.error.message);
+    free(source);
+    CHECK_NO_LEAKS();
+}
+
+/* From each limit of memory, and of steps, up to one that is enough: the same answer but for it. */
+TEST(jinja, limits_of_the_caller_hold) {
+    static const char source[] = "{% for m in messages %}{{ m.role ~ list|join(',') }}{% endfor %}";
+    size_t low = 0;
+    pith_template_limits limits = {.memory = 1};
+    for (; limits.memory < 1 << 16; limits.memory++) {
+        rendering r = render_within(&limits, source, sizeof source - 1);
+        if (r.status == PITH_OK) {
+            release(&r);
+            break;
+        }
+        char message[80];
+        snprintf(message, sizeof message, "more than %zu bytes of memory", limits.memory);
+        CHECK(r.status == PITH_ERROR_FORMAT && strstr(r.error.message, message) != NULL,
+              "%zu bytes: %s", limits.memory, r.error.message);
+        low++;
+    }
+    CHECK(low > 2000 && limits.memory < 1 << 14, "%zu bytes are enough", limits.memory);
+    limits = (pith_template_limits){.steps = 1};
+    for (;; limits.steps++) {
+        rendering r = render_within(&limits, source, sizeof source - 1);
+        if (r.status == PITH_OK) {
+            release(&r);
+            break;
+        }
+        CHECK(r.status == PITH_ERROR_FORMAT && strstr(r.error.message, " steps") != NULL &&
+                  limits.steps < 100,
+              "%zu steps: %s", limits.steps, r.error.message);
+    }
+    CHECK(limits.steps > 5, "%zu steps are enough", limits.steps);
+    limits = (pith_template_limits){.memory = SIZE_MAX, .steps = SIZE_MAX};
+    static const char long_loop[] =
+        "{% for i in range(1, 100000) %}{% if i and i and i and i and i and i and i and i and i "
+        "and "
+        "i and i and i and i and i and i and i and i and i %}{% endif %}{% endfor %}";
+    rendering r = render_within(&limits, long_loop, sizeof long_loop - 1);
+    CHECK(r.status == PITH_ERROR_FORMAT && strstr(r.error.message, "3000000 steps") != NULL, "%s",
+          r.error.message);
+    CHECK_NO_LEAKS();
+}
+
 /* Nesting is refused while parsing, however it is made. */
 TEST(jinja, deep_templates_are_refused) {
     static const char *const openers[] = {"(",  "[",    "{1:", "-",      "not ",         "a[",
@@ -216,6 +279,8 @@ TEST(jinja, errors_name_the_line) {
         {"\n{{ 1|frobnicate }}", "line 2: no filter named 'frobnicate'"},
         {"{% for a in 1 %}{% endfor %}", "line 1: 'int' object is not iterable"},
         {"{{ 'a' + 1 }}", "line 1: str + int is not possible"},
+        {"{{ nothing is sameas nothing }}", "line 1: sameas of a undefined is not supported"},
+        {"{{ 'a' is sameas 'a' }}", "line 1: sameas of a str is not supported"},
         {"{{ list.append(1) }}", "line 1: 'append' is undefined"},
         {"{% break %}", "expected a loop around it"},
         {"{{ '\xff' }}", "invalid UTF-8 at byte 4"},
@@ -255,6 +320,9 @@ TEST(jinja, python_and_jinja_semantics) {
          "{\"b\": 1, \"a\": \"<\xc3\xa9>\"}[\n 1\n]"},
         {"{{ missing }}{{ missing is defined }}{{ missing|length }}{{ missing == nope }}",
          "False0True"},
+        {"{{ true is sameas true }} {{ none is sameas none }} {{ true is sameas false }} "
+         "{{ nothing is sameas none }} {{ 1 is sameas true }}",
+         "True True False False False"},
         {"{{ strftime_now('%d %b %Y %H:%M:%S %A') }}", "04 Mar 2026 05:06:07 Wednesday"},
         {"{% macro f(a, b='d') %}{{ a }}{{ b }}{{ kwargs }}{{ varargs }}{% endmacro %}{{ f(1) }}"
          "{{ f(1, 2, 3, z=4) }}",

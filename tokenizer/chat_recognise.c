@@ -84,7 +84,8 @@ pith_status pith_chat_recognise(const char *chat_template, const pith_allocator 
     bool same = chat_template != NULL;
     pith_status status = PITH_OK;
     if (same) {
-        status = pith_template_compile(&t, chat_template, strlen(chat_template), allocator, error);
+        status =
+            pith_template_compile(&t, chat_template, strlen(chat_template), NULL, allocator, error);
         same = status == PITH_OK;
     }
     for (size_t i = 0; same && i < sizeof llama2 / sizeof llama2[0]; i++) {

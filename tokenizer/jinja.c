@@ -25,8 +25,8 @@ bool pith_jinja_fail(pith_jinja *j, pith_status status, const char *format, ...)
 
 bool pith_jinja_no_memory(pith_jinja *j) {
     if (j->arena.exhausted) {
-        return pith_jinja_fail(j, PITH_ERROR_FORMAT, "more than %d bytes of memory",
-                               PITH_JINJA_MAX_MEMORY);
+        return pith_jinja_fail(j, PITH_ERROR_FORMAT, "more than %zu bytes of memory",
+                               j->arena.limit);
     }
     return pith_jinja_fail(j, PITH_ERROR_MEMORY, "out of memory");
 }
@@ -41,8 +41,8 @@ void *pith_jinja_new(pith_jinja *j, size_t count, size_t size) {
 
 bool pith_jinja_spend(pith_jinja *j, size_t steps) {
     j->steps += steps;
-    return j->steps <= PITH_JINJA_MAX_STEPS ||
-           pith_jinja_fail(j, PITH_ERROR_FORMAT, "more than %d steps", PITH_JINJA_MAX_STEPS);
+    return j->steps <= j->source->max_steps ||
+           pith_jinja_fail(j, PITH_ERROR_FORMAT, "more than %zu steps", j->source->max_steps);
 }
 
 bool pith_jinja_deeper(pith_jinja *j) {
@@ -72,20 +72,15 @@ static char *normalise(pith_jinja_arena *arena, const char *source, size_t n, si
 }
 
 static pith_status compile(pith_template *t, const char *source, size_t n, pith_error *error) {
-    size_t size;
-    char *text = normalise(&t->arena, source, n, &size);
-    if (text == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the template");
-    }
     pith_jinja_parser p = {
         .arena = &t->arena,
-        .lexer = {.arena = &t->arena,
-                  .error = error,
-                  .source = text,
-                  .n = size,
-                  .line = 1,
-                  .line_starting = true},
+        .lexer = {.arena = &t->arena, .error = error, .line = 1, .line_starting = true},
     };
+    p.lexer.source = normalise(&t->arena, source, n, &p.lexer.n);
+    if (p.lexer.source == NULL) {
+        pith_jinja_lex_no_memory(&p.lexer, 1);
+        return p.lexer.status;
+    }
     if (!pith_jinja_parse_begin(&p) || !pith_jinja_parse_template(&p, &t->body)) {
         return p.lexer.status;
     }
@@ -94,7 +89,12 @@ static pith_status compile(pith_template *t, const char *source, size_t n, pith_
     return PITH_OK;
 }
 
+static size_t limit_of(size_t wanted, size_t max) {
+    return wanted > 0 && wanted < max ? wanted : max;
+}
+
 pith_status pith_template_compile(pith_template **out, const char *source, size_t n,
+                                  const pith_template_limits *limits,
                                   const pith_allocator *allocator, pith_error *error) {
     allocator = pith_allocator_or_default(allocator);
     if (n > PITH_JINJA_MAX_SOURCE) {
@@ -109,7 +109,10 @@ pith_status pith_template_compile(pith_template **out, const char *source, size_
     if (t == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the template");
     }
-    t->arena = (pith_jinja_arena){.allocator = allocator, .limit = PITH_JINJA_MAX_MEMORY};
+    pith_template_limits wanted = limits != NULL ? *limits : (pith_template_limits){.memory = 0};
+    t->arena = (pith_jinja_arena){.allocator = allocator,
+                                  .limit = limit_of(wanted.memory, PITH_JINJA_MAX_MEMORY)};
+    t->max_steps = limit_of(wanted.steps, PITH_JINJA_MAX_STEPS);
     pith_status status = compile(t, source, n, error);
     if (status != PITH_OK) {
         pith_template_free(t);
@@ -180,7 +183,7 @@ pith_status pith_template_render(const pith_template *t, const pith_template_inp
                                  pith_template_output *out, pith_error *error) {
     enum { FIRST = 1024 };
     pith_jinja j = {
-        .arena = {.allocator = t->arena.allocator, .limit = PITH_JINJA_MAX_MEMORY},
+        .arena = {.allocator = t->arena.allocator, .limit = t->arena.limit},
         .source = t,
         .input = input,
         .error = error,

@@ -3,7 +3,7 @@
  * escapes. Python's own behaviour (str, repr, division, slices) is part of the language.
  *
  *     pith_template *t;
- *     status = pith_template_compile(&t, source, n, allocator, error);
+ *     status = pith_template_compile(&t, source, n, NULL, allocator, error);
  *     pith_template_input input = {.conversation = json, .texts = tokens, .n_texts = 2};
  *     pith_template_output out;
  *     status = pith_template_render(t, &input, &out, error);      -- out.text, out.spans
@@ -27,7 +27,7 @@ enum {
     PITH_JINJA_MAX_NESTING = 100,      /* expressions, and blocks, inside each other */
     PITH_JINJA_MAX_DEPTH = 800,        /* levels of evaluation, macro calls included */
     PITH_JINJA_MAX_STEPS = 3000000,    /* nodes evaluated, and bytes or items worked on by 32 */
-    PITH_JINJA_MAX_MEMORY = 128 << 20, /* bytes a rendering may allocate */
+    PITH_JINJA_MAX_MEMORY = 128 << 20, /* bytes that compiling, or a rendering, may allocate */
     PITH_JINJA_MAX_OUTPUT = 16 << 20,  /* bytes of one string, the output included */
     PITH_JINJA_MAX_RANGE = 100000,     /* numbers in a range(), as in Jinja's sandbox */
     PITH_JINJA_MAX_ITEMS = 1000000,    /* items of a list */
@@ -69,11 +69,19 @@ typedef struct pith_template_output {
     size_t n_spans;
 } pith_template_output;
 
+/* What a template may use; 0, or more than the maximum: the maximum. */
+typedef struct pith_template_limits {
+    size_t memory; /* bytes of compiling, and of each rendering; PITH_JINJA_MAX_MEMORY */
+    size_t steps;  /* of each rendering; PITH_JINJA_MAX_STEPS */
+} pith_template_limits;
+
 typedef struct pith_template pith_template;
 
-/* Parses a template. Errors: FORMAT (syntax, line named), UNSUPPORTED (a construct outside the
- * language), TEXT (no UTF-8), LIMIT as FORMAT, MEMORY. */
+/* Parses a template; `limits` (NULL: the maxima) hold for its renderings too. Errors: FORMAT
+ * (syntax, line named; a limit), UNSUPPORTED (a construct outside the language), TEXT (no UTF-8),
+ * MEMORY. */
 pith_status pith_template_compile(pith_template **out, const char *source, size_t n,
+                                  const pith_template_limits *limits,
                                   const pith_allocator *allocator, pith_error *error);
 void pith_template_free(pith_template *t);
 

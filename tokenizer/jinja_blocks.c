@@ -263,8 +263,7 @@ static bool parse_text(parser *p, node **out) {
     pith_jinja_buffer *b = pith_jinja_take(p->arena, 1, sizeof *b);
     pith_jinja_run *run = pith_jinja_take(p->arena, 1, sizeof *run);
     if (text == NULL || b == NULL || run == NULL) {
-        return pith_jinja_lex_fail(&p->lexer, PITH_ERROR_MEMORY, p->token.line,
-                                   "no memory for the template");
+        return pith_jinja_parse_no_memory(p);
     }
     uint32_t n = (uint32_t)p->token.n;
     *run = (pith_jinja_run){.end = n, .origin = PITH_ORIGIN_TEMPLATE};

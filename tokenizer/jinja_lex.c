@@ -26,10 +26,18 @@ bool pith_jinja_lex_fail(pith_jinja_lexer *l, pith_status status, uint32_t line,
     return false;
 }
 
+bool pith_jinja_lex_no_memory(pith_jinja_lexer *l, uint32_t line) {
+    if (l->arena->exhausted) {
+        return pith_jinja_lex_fail(l, PITH_ERROR_FORMAT, line, "more than %zu bytes of memory",
+                                   l->arena->limit);
+    }
+    return pith_jinja_lex_fail(l, PITH_ERROR_MEMORY, line, "no memory for the template");
+}
+
 static void *take(pith_jinja_lexer *l, size_t n) {
     void *taken = pith_jinja_take(l->arena, n, 1);
-    if (taken == NULL && l->status == PITH_OK) {
-        l->status = pith_fail(l->error, PITH_ERROR_MEMORY, "no memory for the template");
+    if (taken == NULL) {
+        pith_jinja_lex_no_memory(l, l->line);
     }
     return taken;
 }

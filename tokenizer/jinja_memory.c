@@ -15,7 +15,8 @@ struct pith_jinja_block {
 static bool add_block(pith_jinja_arena *arena, size_t needed) {
     size_t size = pith_min_size(pith_max_size(arena->total, FIRST_BLOCK), LARGEST_STEP);
     size = pith_max_size(size, needed + sizeof(pith_jinja_block));
-    if (size > arena->limit - arena->total) {
+    size = pith_min_size(size, arena->limit - arena->total); /* a limit holds to the byte */
+    if (size < needed + sizeof(pith_jinja_block)) {
         arena->exhausted = true;
         return false;
     }

@@ -196,6 +196,7 @@ struct pith_template {
     pith_jinja_node *body;
     const char **names; /* [n_names] of the symbols */
     size_t n_names;
+    size_t max_steps; /* of a rendering */
 };
 
 /* ---- Lexer ----------------------------------------------------------------------------------- */
@@ -243,6 +244,8 @@ bool pith_jinja_lex(pith_jinja_lexer *lexer, pith_jinja_token *token);
 /* Stores "line N: ..." unless there is an error already; returns false. */
 bool pith_jinja_lex_fail(pith_jinja_lexer *lexer, pith_status status, uint32_t line,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The same of the arena that has no more: its limit was met, or the allocator's end. */
+bool pith_jinja_lex_no_memory(pith_jinja_lexer *lexer, uint32_t line);
 
 /* ---- Parser ---------------------------------------------------------------------------------- */
 

@@ -165,10 +165,15 @@ static bool test_in(pith_jinja *j, pith_jinja_value v, const pith_jinja_value *o
     return pith_jinja_contains(j, *other, v, out);
 }
 
+/* None, True and False exist once each; of two other values of a kind it is not known whether they
+ * are one object. */
+static bool is_single(pith_jinja_value v) {
+    return v.kind == PITH_JINJA_NONE || v.kind == PITH_JINJA_BOOL;
+}
+
 static bool test_sameas(pith_jinja *j, pith_jinja_value v, const pith_jinja_value *other,
                         bool *out) {
-    bool constant = v.kind <= PITH_JINJA_BOOL || other->kind <= PITH_JINJA_BOOL;
-    if (!constant && v.kind == other->kind) {
+    if (v.kind == other->kind && !is_single(v)) {
         return pith_jinja_fail(j, PITH_ERROR_UNSUPPORTED, "sameas of a %s is not supported",
                                pith_jinja_type_name(v));
     }

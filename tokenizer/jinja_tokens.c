@@ -81,8 +81,7 @@ bool pith_jinja_expect_op(pith_jinja_parser *p, char op) {
 }
 
 bool pith_jinja_parse_no_memory(pith_jinja_parser *p) {
-    return pith_jinja_lex_fail(&p->lexer, PITH_ERROR_MEMORY, p->token.line,
-                               "no memory for the template");
+    return pith_jinja_lex_no_memory(&p->lexer, p->token.line);
 }
 
 pith_jinja_node *pith_jinja_node_new(pith_jinja_parser *p, pith_jinja_type type) {
