@@ -1,48 +1,11 @@
 /* Random models by shape; see random_model.h. */
 #include "engine/random_model.h"
 
-#include <string.h>
-
-#include "base/bytes.h"
-#include "base/checked.h"
-#include "base/half.h"
+#include "base/status.h"
 #include "engine/model.h"
 #include "simd/blocks.h"
-
-#define SHAPE(vocab, hidden, ffn, layers, heads, kv_heads, context, theta)                 \
-    {                                                                                      \
-        .vocab_size = (vocab), .hidden_size = (hidden), .intermediate_size = (ffn),        \
-        .num_hidden_layers = (layers), .num_attention_heads = (heads),                     \
-        .num_key_value_heads = (kv_heads), .head_dim = (hidden) / (heads),                 \
-        .max_position_embeddings = (context), .rms_norm_eps = 1e-5F, .rope_theta = (theta) \
-    }
-
-const pith_model_shape pith_model_shapes[] = {
-    {"llama2-7b", SHAPE(32000, 4096, 11008, 32, 32, 32, 4096, 1e4)},
-    {"llama2-13b", SHAPE(32000, 5120, 13824, 40, 40, 40, 4096, 1e4)},
-    {"llama2-70b", SHAPE(32000, 8192, 28672, 80, 64, 8, 4096, 1e4)},
-    {"codellama-7b", SHAPE(32016, 4096, 11008, 32, 32, 32, 16384, 1e6)},
-    {"codellama-13b", SHAPE(32016, 5120, 13824, 40, 40, 40, 16384, 1e6)},
-    {"llama3-8b", SHAPE(128256, 4096, 14336, 32, 32, 8, 8192, 5e5)},
-    {"mistral-7b", SHAPE(32000, 4096, 14336, 32, 32, 8, 32768, 1e4)},
-    {"tinyllama-1b", SHAPE(32000, 2048, 5632, 22, 32, 4, 2048, 1e4)},
-    {NULL, {0}},
-};
-
-#define ENCODER(layers, hidden, ffn, heads, length)                                     \
-    {                                                                                   \
-        .vocab_size = 30522, .hidden_size = (hidden), .intermediate_size = (ffn),       \
-        .num_hidden_layers = (layers), .num_attention_heads = (heads),                  \
-        .max_position_embeddings = 512, .type_vocab_size = 2, .layer_norm_eps = 1e-12F, \
-        .max_seq_length = (length), .pooling = PITH_POOLING_MEAN, .normalize = true     \
-    }
-
-const pith_encoder_shape pith_encoder_shapes[] = {
-    {"minilm-l6", ENCODER(6, 384, 1536, 12, 256)},
-    {"minilm-l12", ENCODER(12, 384, 1536, 12, 128)},
-    {"bert-base", ENCODER(12, 768, 3072, 12, 512)},
-    {NULL, {0}},
-};
+#include "weights/random_weights.h"
+#include "weights/shapes.h"
 
 /* Filling in parallel: units of one tile (16 rows) of a matrix. */
 typedef struct fill_loop {
@@ -51,57 +14,13 @@ typedef struct fill_loop {
     uint64_t seed;
 } fill_loop;
 
-/* splitmix64 (Steele et al. 2014). */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-/* Floats in (-0.035, 0.035), standard deviation 0.02, in a 16- or 32-bit type. */
-static void fill_floats(const pith_matrix *m, unsigned char *to, uint64_t *state) {
-    for (size_t i = 0; i < m->cols * PITH_TILE_ROWS; i++) {
-        float value = ((float)(next_random(state) >> 40) * 0x1p-23F - 1.0F) * 0.0346F;
-        if (m->type == PITH_TYPE_F32) {
-            memcpy(to + i * 4, &value, 4);
-        } else {
-            uint16_t half =
-                m->type == PITH_TYPE_F16 ? pith_f32_to_f16(value) : pith_f32_to_bf16(value);
-            memcpy(to + i * 2, &half, 2);
-        }
-    }
-}
-
-/* Any bytes are codes and multipliers; the scales make the weights' deviation about 0.02. */
-static void fill_packed(const pith_matrix *m, unsigned char *to, uint64_t *state) {
-    size_t group = m->type == PITH_TYPE_INT4 ? PITH_INT4_GROUP : PITH_INT8_GROUP;
-    size_t n_groups = pith_groups(m->cols, group);
-    size_t tile = pith_matrix_tile_bytes(m->type, m->cols);
-    size_t codes = tile - pith_scales_bytes(n_groups);
-    for (size_t i = 0; i < codes; i += 8) {
-        uint64_t bits = next_random(state);
-        memcpy(to + i, &bits, 8);
-    }
-    uint16_t scale = pith_f32_to_f16(m->type == PITH_TYPE_INT4 ? 0.02F / 38.0F : 0.02F / 74.0F);
-    memset(to + codes, 0, tile - codes);
-    for (size_t i = 0; i < n_groups * PITH_TILE_ROWS; i++) {
-        memcpy(to + codes + 2 * i, &scale, 2);
-    }
-}
-
 static void fill_tiles(void *argument, size_t begin, size_t end, size_t thread) {
     const fill_loop *loop = argument;
     const pith_matrix *m = loop->matrix;
     size_t tile = pith_matrix_tile_bytes(m->type, m->cols);
     (void)thread;
     for (size_t i = begin; i < end; i++) {
-        uint64_t state = loop->seed + (uint64_t)i * UINT64_C(0x5851f42d4c957f2d);
-        if (m->type == PITH_TYPE_INT4 || m->type == PITH_TYPE_INT8) {
-            fill_packed(m, loop->data + i * tile, &state);
-        } else {
-            fill_floats(m, loop->data + i * tile, &state);
-        }
+        pith_random_tile(m->type, m->cols, loop->seed, i, loop->data + i * tile);
     }
 }
 
@@ -149,22 +68,20 @@ static pith_status make_decoder(pith_model *model, pith_arena *arena, pith_type 
                                      .vector = pith_llama_vector(llama, (pith_llama_part)part, i)};
             if (pith_llama_slot_of(&llama->config, (pith_llama_part)part, i, &slot)) {
                 status = make_tensor(model, arena, &slot, place, per_layer ? type : head_type,
-                                     (uint64_t)part << 32 | i, 1.0F, error);
+                                     pith_random_seed(part, i),
+                                     pith_random_vector(PITH_ARCHITECTURE_LLAMA, part), error);
             }
         }
     }
     return status;
 }
 
-/* Norm weights are 1, biases 0. */
 static pith_status make_encoder(pith_model *model, pith_arena *arena, pith_type type,
                                 pith_type head_type, pith_error *error) {
     pith_bert *bert = &model->random_bert;
     pith_status status = PITH_OK;
     for (unsigned part = 0; part < PITH_BERT_N_PARTS; part++) {
         bool per_layer = part > PITH_BERT_NORM_BIAS;
-        bool weight = part == PITH_BERT_NORM_WEIGHT || part == PITH_BERT_ATTENTION_NORM_WEIGHT ||
-                      part == PITH_BERT_OUTPUT_NORM_WEIGHT;
         size_t n = per_layer ? bert->config.num_hidden_layers : 1;
         for (size_t i = 0; status == PITH_OK && i < n; i++) {
             pith_slot slot;
@@ -174,7 +91,8 @@ static pith_status make_encoder(pith_model *model, pith_arena *arena, pith_type 
                                                                   : type;
                 status =
                     make_tensor(model, arena, &slot, pith_bert_place(bert, (pith_bert_part)part, i),
-                                of_slot, (uint64_t)part << 32 | i, weight ? 1.0F : 0.0F, error);
+                                of_slot, pith_random_seed(part, i),
+                                pith_random_vector(PITH_ARCHITECTURE_BERT, part), error);
             }
         }
     }
@@ -189,41 +107,30 @@ static pith_status make_weights(pith_model *model, pith_arena *arena, pith_type 
                                : make_decoder(model, arena, type, head_type, error);
 }
 
-static void add_name(char *names, size_t size, const char *name) {
-    strncat(names, names[0] != '\0' ? ", " : "", size - strlen(names) - 1);
-    strncat(names, name, size - strlen(names) - 1);
-}
-
 /* Sets the configuration and makes the array of layers. */
 static pith_status shape_model(pith_model *model, const char *name, pith_error *error) {
-    char names[300] = "";
     const pith_allocator *allocator = &model->allocator;
-    for (const pith_model_shape *shape = pith_model_shapes; shape->name != NULL; shape++) {
-        if (strcmp(shape->name, name) == 0) {
-            model->llama.config = shape->config;
-            model->random_layers = pith_allocate_zeroed(allocator, shape->config.num_hidden_layers,
-                                                        sizeof *model->random_layers);
-            model->llama.layers = model->random_layers;
-            return model->random_layers != NULL
-                       ? PITH_OK
-                       : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
-        }
-        add_name(names, sizeof names, shape->name);
+    const pith_shape *shape;
+    pith_status status = pith_shape_find(&shape, name, error);
+    if (status != PITH_OK) {
+        return status;
     }
-    for (const pith_encoder_shape *shape = pith_encoder_shapes; shape->name != NULL; shape++) {
-        if (strcmp(shape->name, name) == 0) {
-            pith_bert *bert = &model->random_bert;
-            bert->config = shape->config;
-            bert->layers = pith_allocate_zeroed(allocator, shape->config.num_hidden_layers,
-                                                sizeof *bert->layers);
-            model->bert = bert;
-            return bert->layers != NULL
-                       ? PITH_OK
-                       : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
-        }
-        add_name(names, sizeof names, shape->name);
+    void *layers;
+    if (shape->architecture == PITH_ARCHITECTURE_BERT) {
+        pith_bert *bert = &model->random_bert;
+        bert->config = shape->bert;
+        bert->layers =
+            pith_allocate_zeroed(allocator, shape->bert.num_hidden_layers, sizeof *bert->layers);
+        model->bert = bert;
+        layers = bert->layers;
+    } else {
+        model->llama.config = shape->llama;
+        model->random_layers = pith_allocate_zeroed(allocator, shape->llama.num_hidden_layers,
+                                                    sizeof *model->random_layers);
+        model->llama.layers = model->random_layers;
+        layers = model->random_layers;
     }
-    return pith_fail(error, PITH_ERROR_ARGUMENT, "unknown shape \"%s\"; known: %s", name, names);
+    return layers != NULL ? PITH_OK : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
 }
 
 pith_status pith_model_random(pith_model **out, const char *shape_name, pith_type type,

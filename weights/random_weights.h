@@ -1,0 +1,22 @@
+/* Random values for the tensors of a model: about normal in size, so that logits stay finite, and
+ * the same on every machine. `pith bench --shape` makes models of them in memory. */
+#ifndef PITH_WEIGHTS_RANDOM_WEIGHTS_H
+#define PITH_WEIGHTS_RANDOM_WEIGHTS_H
+
+#include "weights/slots.h"
+
+/* The seed of the matrix of a part (a pith_llama_part or pith_bert_part) in a layer. */
+uint64_t pith_random_seed(unsigned part, size_t layer);
+
+/* The value of all elements of a vector: 1 for the weights of norms; for biases 0 in a BERT, 1 in
+ * a llama, whose known shapes have none. */
+float pith_random_vector(pith_architecture architecture, unsigned part);
+
+/* Fills tile `tile`, 16 rows, of a matrix with `cols` columns. The bytes depend on the arguments
+ * alone, so tiles can be filled in any order from any thread. Packed types have random bytes for
+ * all codes and multipliers: -128 is among the int8 codes, and rows beyond the real ones are filled
+ * like others, which a model in memory does not mind.
+ * out [pith_matrix_tile_bytes(type, cols)]. */
+void pith_random_tile(pith_type type, size_t cols, uint64_t seed, size_t tile, unsigned char *out);
+
+#endif

@@ -1,0 +1,21 @@
+/* Shapes of published models, known by name: with random weights they stand for the real models
+ * where only sizes matter. */
+#ifndef PITH_WEIGHTS_SHAPES_H
+#define PITH_WEIGHTS_SHAPES_H
+
+#include "base/status.h"
+#include "weights/bert.h"
+#include "weights/llama.h"
+
+typedef struct pith_shape {
+    const char *name; /* "llama2-7b" */
+    pith_architecture architecture;
+    pith_llama_config llama; /* of a llama */
+    pith_bert_config bert;   /* of a bert */
+} pith_shape;
+
+/* Sets *out to the shape of that name, which is static.
+ * Errors: ARGUMENT (unknown shape, the message lists those known). */
+pith_status pith_shape_find(const pith_shape **out, const char *name, pith_error *error);
+
+#endif
