@@ -2,7 +2,6 @@
 #include "store/finished.h"
 #include "store/schema.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const char action_of_reading[] = "read the collections";
@@ -43,7 +42,12 @@ int64_t pith_chunk_last(const pith_store_collection *collection) {
 static bool copy_column(sqlite3_stmt *row, int column, char *out, size_t size) {
     size_t n = (size_t)sqlite3_column_bytes(row, column);
     const unsigned char *text = n < size ? sqlite3_column_text(row, column) : NULL;
-    return text != NULL && (size_t)snprintf(out, size, "%s", (const char *)text) < size;
+    if (text == NULL) {
+        return false;
+    }
+    memcpy(out, text, n);
+    out[n] = '\0';
+    return true;
 }
 
 static pith_status read_row(pith_store *store, sqlite3_stmt *row, pith_store_collection *out,

@@ -76,15 +76,15 @@ static pith_status check_document(const pith_store *store, const pith_store_coll
                          "%s: metadata of %zu bytes; the limit is %d bytes", store->path,
                          strlen(document->metadata), PITH_STORE_MAX_METADATA);
     }
+    if (!pith_mul_size(n_chunks, collection->dimension, &n_values)) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: too many chunks", store->path);
+    }
     for (size_t i = 0; i < n_chunks; i++) {
         if (chunks[i].begin > chunks[i].end || chunks[i].end > document->n_bytes) {
             return pith_fail(error, PITH_ERROR_ARGUMENT,
                              "%s: chunk %zu [%zu, %zu) is outside of the text of %zu bytes",
                              store->path, i, chunks[i].begin, chunks[i].end, document->n_bytes);
         }
-    }
-    if (!pith_mul_size(n_chunks, collection->dimension, &n_values)) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: too many chunks", store->path);
     }
     for (size_t i = 0; i < n_values; i++) {
         if (!isfinite(vectors[i])) {

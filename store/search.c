@@ -6,6 +6,7 @@
 #include "store/finished.h"
 #include "store/functions.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -205,7 +206,8 @@ static pith_status read_text(pith_store *store, int64_t document, pith_store_tex
         return pith_store_fail(store, code, action, error);
     }
     pith_status status = PITH_OK;
-    if (text->begin > text->end || text->end > (size_t)sqlite3_blob_bytes(blob)) {
+    assert(text->begin <= text->end);
+    if (text->end > (size_t)sqlite3_blob_bytes(blob)) {
         status = pith_fail(error, PITH_ERROR_FORMAT, "%s: a chunk lies outside of its document",
                            store->path);
         goto done;

@@ -2,7 +2,6 @@
  * with NUL bytes between. Of a chat the first is the name of the format, the others are messages,
  * each with its role in its first byte. No text may become markup: the ids that begin and end turns
  * are counted. */
-#include "base/memory.h"
 #include "tests/fuzz/input.h"
 
 #include <stdlib.h>
@@ -116,7 +115,10 @@ static void recognise(const fuzz_input *in) {
     text[in->left] = '\0';
     const char *format = NULL;
     pith_error error;
-    fuzz_require(pith_chat_recognise(text, &pith_malloc_allocator, &format, &error) == PITH_OK);
+    pith_status status =
+        pith_chat_recognise(in->left > 0 ? text : NULL, &memory.allocator, &format, &error);
+    fuzz_require(status == PITH_OK ||
+                 (status == PITH_ERROR_MEMORY && fuzz_allocation_failed(&memory)));
     fuzz_require(format == NULL || strcmp(format, "llama2") == 0);
     free(text);
 }

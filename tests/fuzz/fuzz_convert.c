@@ -3,6 +3,7 @@
  *     @@NAME    the lines up to the next such line are the file
  *     @=NAME    they are the JSON header of a safetensors file; length and data are put around it
  *     @#NAME    they are the beginning of a file that is larger than any limit
+ *     @>NAME    the first of them is what a symbolic link leads to
  * So mutations of the text keep lengths right, and seeds are small. What is converted must open. */
 #include "convert/convert.h"
 #include "tests/fuzz/input.h"
@@ -41,29 +42,48 @@ typedef struct checkpoint {
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-/* At most one directory deep, and not out of it. */
+/* A path that does not lead out of the directory it is in. */
 static bool is_name(const char *name) {
-    const char *slash = strchr(name, '/');
-    return name[0] != '\0' && name[0] != '/' && strstr(name, "..") == NULL &&
-           strcmp(name, ".") != 0 &&
-           (slash == NULL ||
-            (slash[1] != '\0' && slash[1] != '.' && strchr(slash + 1, '/') == NULL));
+    for (const char *part = name; part != NULL; part = strchr(part, '/')) {
+        part += *part == '/' && part != name;
+        if (*part == '\0' || *part == '/' || *part == '.') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Makes the directories that the next path needs. */
+static bool make_path(checkpoint *c, const char *name) {
+    char *path = c->paths[c->n];
+    snprintf(path, MAX_PATH, "%s/%s", c->directory, name);
+    for (char *slash = path + strlen(c->directory); (slash = strchr(slash + 1, '/')) != NULL;) {
+        *slash = '\0';
+        bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
+        *slash = '/';
+        if (!made) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static FILE *create(checkpoint *c, const char *name) {
-    char *path = c->paths[c->n];
-    snprintf(path, MAX_PATH, "%s/%s", c->directory, name);
-    char *slash = strchr(path + strlen(c->directory) + 1, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-            return NULL;
-        }
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "wb"); /* may be a directory by now */
+    FILE *file = make_path(c, name) ? fopen(c->paths[c->n], "wb") : NULL; /* maybe a directory */
     c->n += file != NULL;
     return file;
+}
+
+static void create_link(checkpoint *c, const char *name, const char *text, size_t n) {
+    char target[MAX_NAME];
+    const char *end = memchr(text, '\n', n);
+    n = end != NULL ? (size_t)(end - text) : n;
+    n = n < sizeof target - 1 ? n : sizeof target - 1;
+    memcpy(target, text, n);
+    target[n] = '\0';
+    if (is_name(target) && make_path(c, name) && symlink(target, c->paths[c->n]) == 0) {
+        c->n++;
+    }
 }
 
 /* Where the data of a header ends that is more or less JSON: the largest second number of all
@@ -106,8 +126,14 @@ static void write_data(FILE *file, size_t size, uint8_t kind) {
 
 static void write_file(checkpoint *c, char form, const char *name, const char *text, size_t n,
                        uint8_t kind) {
-    FILE *file = c->n < MAX_FILES && is_name(name) ? create(c, name) : NULL;
+    if (c->n == MAX_FILES || !is_name(name)) {
+        return;
+    }
+    FILE *file = form != '>' ? create(c, name) : NULL;
     if (file == NULL) {
+        if (form == '>') {
+            create_link(c, name, text, n);
+        }
         return;
     }
     if (form == '=') {
@@ -128,7 +154,7 @@ static void write_file(checkpoint *c, char form, const char *name, const char *t
 /* The next line that begins a file; NULL when there is none. */
 static const char *next_file(const char *at, const char *end) {
     for (; end - at > 2; at++) {
-        if (at[0] == '@' && (at[1] == '@' || at[1] == '=' || at[1] == '#')) {
+        if (at[0] == '@' && (at[1] == '@' || at[1] == '=' || at[1] == '#' || at[1] == '>')) {
             return at;
         }
         at = memchr(at, '\n', (size_t)(end - at));
@@ -162,9 +188,9 @@ static void remove_files(checkpoint *c) {
         unlink(c->paths[i]);
     }
     for (size_t i = 0; i < c->n; i++) { /* the directories within, once they are empty */
-        char *slash = strrchr(c->paths[i], '/');
-        *slash = '\0';
-        if (strlen(c->paths[i]) > strlen(c->directory)) {
+        for (char *slash;
+             (slash = strrchr(c->paths[i], '/')) > c->paths[i] + strlen(c->directory);) {
+            *slash = '\0';
             rmdir(c->paths[i]);
         }
     }

@@ -1,11 +1,12 @@
 /* Whole databases. Input: the bytes of a SQLite file, or an SQL script, a statement a line, that
  * changes what pith has made; after a '!' it begins with nothing instead. The script may build what
- * pith never would. The database is opened, listed, searched, read, written to; a hash of the input
- * chooses what goes wrong meanwhile. Whatever is in it, calls return, and what they promise holds.
- */
+ * pith never would; after a '1' with the schema of version 1. The database is opened, listed,
+ * searched, read, written to; a hash of the input chooses what goes wrong meanwhile. Whatever is in
+ * it, calls return, and what they promise holds. */
 #include "base/status.h"
 #include "store/indexer.h"
 #include "store/schema.h"
+#include "tests/fuzz/disk.h"
 #include "tests/fuzz/input.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@
 enum {
     MAX_COLLECTIONS = 4,
     MAX_HITS = 4,
-    MAX_STEPS = 20000, /* virtual machine steps of the script's statements, in all */
+    MAX_STEPS = 100000, /* virtual machine steps of the script's statements, in all */
     /* Bytes of a text or blob that the script makes: a little more than pith reads. */
     MAX_VALUE = PITH_STORE_MAX_VALUE + 100,
 };
@@ -38,6 +39,12 @@ static int give_up(void *user) {
     return 1;
 }
 
+/* Interrupts one statement, at the step that has been chosen. */
+static int give_up_once(void *user) {
+    size_t *steps_left = user;
+    return *steps_left > 0 && --*steps_left == 0;
+}
+
 /* What goes wrong. */
 typedef enum trouble {
     SLOW,
@@ -47,6 +54,11 @@ typedef enum trouble {
     INNER,
     NO_SQLITE_MEMORY,
     NO_MEMORY,
+    DISK_WHILE_READING,
+    DISK_WHILE_WRITING,
+    DISK_LATER,             /* once it is open for writing */
+    MORE_NO_SQLITE_MEMORY,  /* as NO_SQLITE_MEMORY, which has the most places */
+    STILL_NO_SQLITE_MEMORY, /* to fail at */
     NONE = 15
 } trouble;
 
@@ -79,14 +91,21 @@ static void make_database(const char *path, const uint8_t *data, size_t size) {
         test_write_file(path, data, size);
         return;
     }
+    if (size == 1 && data[0] == '!') {
+        return; /* pith makes the file, too */
+    }
     pith_store made = {.path = "made"};
     fuzz_require(sqlite3_open(path, &made.db) == SQLITE_OK);
     sqlite3_exec(made.db, "PRAGMA page_size=1024; PRAGMA synchronous=OFF", NULL, NULL, NULL);
-    if (size > 0 && data[0] == '!') {
-        data++;
-        size--;
-    } else {
+    char begin = size > 0 && (data[0] == '!' || data[0] == '1') ? (char)data[0] : '\0';
+    data += begin != '\0';
+    size -= begin != '\0';
+    if (begin != '!') {
         fuzz_require(pith_schema_create(&made, NULL) == PITH_OK);
+    }
+    if (begin == '1') {
+        sqlite3_exec(made.db, "ALTER TABLE collections DROP COLUMN prompt; PRAGMA user_version=1",
+                     NULL, NULL, NULL);
     }
     sqlite3_limit(made.db, SQLITE_LIMIT_LENGTH, MAX_VALUE);
     sqlite3_limit(made.db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 16);
@@ -168,6 +187,14 @@ static void put_bad(pith_store *store, const pith_store_collection *collection) 
                  PITH_OK);
     for (size_t n = 0; n <= PITH_STORE_MAX_KEY + 1; n += PITH_STORE_MAX_KEY + 1) {
         document.n_key = n;
+        fuzz_require(pith_store_put(store, collection, &document, NULL, 0, NULL, &error) !=
+                     PITH_OK);
+    }
+    if (collection->id % 8 == 1) {
+        static char metadata[PITH_STORE_MAX_METADATA + 2];
+        memset(metadata, 'x', sizeof metadata - 1);
+        document.n_key = 1;
+        document.metadata = metadata;
         fuzz_require(pith_store_put(store, collection, &document, NULL, 0, NULL, &error) !=
                      PITH_OK);
     }
@@ -268,12 +295,23 @@ static void change(pith_store *store, const pith_store_collection *is) {
     bool removed;
     size_t n_removed;
     (void)pith_store_collection_use(store, &wanted, false, &got, &error);
+    wanted.overlap_tokens++;
+    (void)pith_store_collection_use(store, &wanted, false, &got, &error);
     wanted.chunk_tokens++;
     (void)pith_store_collection_use(store, &wanted, false, &got, &error);
+    wanted.prompt[0] ^= 1;
+    (void)pith_store_collection_use(store, &wanted, false, &got, &error);
+    wanted.any_prompt = true;
     wanted.type = wanted.type == PITH_VECTOR_F32 ? PITH_VECTOR_INT8 : PITH_VECTOR_F32;
     (void)pith_store_collection_use(store, &wanted, false, &got, &error);
     wanted.model_hash[0] ^= 1;
     (void)pith_store_collection_use(store, &wanted, false, &got, &error);
+    strcpy(wanted.old_hash, "f0");
+    (void)pith_store_collection_use(store, &wanted, false, &got, &error);
+    wanted = *is; /* made by version 0.1.0, and bound anew */
+    strcpy(wanted.old_hash, is->model_hash);
+    strcpy(wanted.model_hash, "new");
+    (void)pith_store_collection_use(store, &wanted, true, &got, &error);
     wanted.dimension ^= 1;
     (void)pith_store_collection_use(store, &wanted, true, &got, &error);
     (void)pith_store_remove(store, is, "b", 1, &removed, &error);
@@ -327,12 +365,25 @@ static void make_collections(pith_store *store, const test_allocator *memory) {
         (void)pith_store_collection_delete(store, "new", &error);
         add_documents(store, &made, &memory->allocator);
     }
+    strcpy(wanted.name, "prompted");
+    strcpy(wanted.prompt, "passage: ");
+    wanted.type = PITH_VECTOR_F32;
+    if (pith_store_collection_use(store, &wanted, true, &made, &error) == PITH_OK) {
+        add_documents(store, &made, &memory->allocator);
+        search(store, &made);
+    }
     (void)pith_store_collection_delete(store, "absent", &error);
     strcpy(wanted.name, "absent");
     (void)pith_store_collection_use(store, &wanted, false, &made, &error);
     wanted.dimension = PITH_STORE_MAX_DIMENSION + 1;
     fuzz_require(pith_store_collection_use(store, &wanted, true, &made, &error) != PITH_OK);
     wanted.name[0] = '\0';
+    fuzz_require(pith_store_collection_use(store, &wanted, true, &made, &error) != PITH_OK);
+    wanted.dimension = 0;
+    wanted.name[0] = 'x';
+    fuzz_require(pith_store_collection_use(store, &wanted, true, &made, &error) != PITH_OK);
+    wanted.dimension = 1;
+    memset(wanted.prompt, 'x', sizeof wanted.prompt);
     fuzz_require(pith_store_collection_use(store, &wanted, true, &made, &error) != PITH_OK);
     memset(wanted.name, 'x', sizeof wanted.name);
     fuzz_require(pith_store_collection_use(store, &wanted, true, &made, &error) != PITH_OK);
@@ -343,19 +394,28 @@ static void use(const char *path, bool read_only, trouble t, const uint8_t *data
     pith_store *store = NULL;
     pith_error error = {0};
     pith_store_options options = {.read_only = read_only,
-                                  .busy_milliseconds = -1,
+                                  .busy_milliseconds = size % 4 != 1 ? -1 : size % 8 != 1,
                                   .map = size % 2 != 0,
                                   .allocator = &memory->allocator};
+    bool early = size % 3 == 0; /* of a reader always */
+    if (t == NO_SQLITE_MEMORY && !read_only && early) {
+        fuzz_sqlite_arm(data, size);
+    }
     pith_status status = pith_store_open(&store, path, &options, &error);
     if (status != PITH_OK) {
         fuzz_require(store == NULL && error.status == status && error.message[0] != '\0');
         return;
     }
     list l = {.n = 0};
-    if (t == NO_SQLITE_MEMORY && !read_only) { /* of a reader when it opens */
+    uint64_t hash = fuzz_hash(data, size);
+    size_t steps_left = 1 + (size_t)(hash & 0xffff) % ((size_t)16 << (hash >> 20) % 12);
+    if (t == DISK_LATER && !read_only) {
+        fuzz_disk_arm(data, size);
+    }
+    if (t == NO_SQLITE_MEMORY && !read_only && !early) {
         fuzz_sqlite_arm(data, size);
     } else if (t == SLOW) {
-        sqlite3_progress_handler(store->db, 20, give_up, NULL);
+        sqlite3_progress_handler(store->db, 1, give_up_once, &steps_left);
     } else if (t == FULL) {
         sqlite3_exec(store->db, "PRAGMA max_page_count=1", NULL, NULL, NULL);
     }
@@ -376,10 +436,14 @@ static void use(const char *path, bool read_only, trouble t, const uint8_t *data
 
 /* Paths that are refused whatever is there. */
 static void open_nothing(void) {
-    static const char *const paths[] = {NULL, "", ":memory:", "/proc/no/such.db"};
+    static const pith_store_options reading = {.read_only = true};
+    const char *link = test_path("link.db");
+    fuzz_require(symlink("/proc/no/such.db", link) == 0);
+    const char *const paths[] = {NULL, "", ":memory:", "/proc/no/such.db", "/proc", link};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         pith_store *store = NULL;
         fuzz_require(pith_store_open(&store, paths[i], NULL, NULL) != PITH_OK);
+        fuzz_require(pith_store_open(&store, paths[i], &reading, NULL) != PITH_OK);
     }
     fuzz_require(pith_store_open(NULL, "x", NULL, NULL) != PITH_OK);
     pith_store_close(NULL);
@@ -390,22 +454,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (path[0] == '\0') {
         snprintf(path, sizeof path, "%s", test_path("fuzz.db"));
         fuzz_sqlite_init();
+        fuzz_disk_init();
         open_nothing();
     }
-    trouble t = (trouble)(fuzz_hash(data, size) >> 40 & NONE); /* most often none */
+    trouble t = (trouble)(fuzz_hash(data, size) >> 40 & NONE);
+    if (t == MORE_NO_SQLITE_MEMORY || t == STILL_NO_SQLITE_MEMORY) {
+        t = NO_SQLITE_MEMORY;
+    }
     test_allocator memory;
     test_allocator_init(&memory);
     if (t == NO_MEMORY) {
         memory.fail_at = 1 + (size_t)(fuzz_hash(data, size) >> 48) % 64;
+    } else if (t == DISK_WHILE_READING && size % 2 == 0) {
+        memory.fail_at = 3 + size / 2 % 8;
     }
     make_database(path, data, size);
     if (t == NO_SQLITE_MEMORY) {
         fuzz_sqlite_arm(data, size);
+    } else if (t == DISK_WHILE_READING) {
+        fuzz_disk_arm(data, size);
     }
     use(path, true, t, data, size, &memory);
     fuzz_sqlite_disarm();
+    fuzz_disk_disarm();
+    if (t == DISK_WHILE_WRITING) {
+        fuzz_disk_arm(data, size);
+    }
     use(path, false, t, data, size, &memory);
     fuzz_sqlite_disarm();
+    fuzz_disk_disarm();
     remove_database(path);
     fuzz_require(memory.n_live == 0);
     return 0;

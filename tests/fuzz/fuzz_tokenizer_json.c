@@ -1,6 +1,7 @@
 /* Arbitrary text as a tokenizer.json, as the two files that add tokens to a vocabulary, and as
  * those beside a vocab.txt; what parses must encode and decode. After a NUL byte may follow a
- * tokenizer_config.json, which may overrule the normaliser of a WordPiece tokenizer. */
+ * tokenizer_config.json, which adds tokens that the first text has not and may overrule the
+ * normaliser of a WordPiece tokenizer, and after another an added_tokens.json. */
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "tests/fuzz/input.h"
@@ -29,6 +30,7 @@ static void use(const pith_vocab *vocab, const test_allocator *memory) {
     char *text = test_decode(t, ids.ids, ids.n, true, &n);
     fuzz_require(pith_utf8_check(text, n) == n);
     free(text);
+    fuzz_require(pith_tokenizer_find_added(t, "<s>", 3) < (int32_t)vocab->n_pieces);
     pith_tokens_release(&ids);
     pith_tokenizer_free(t);
 }
@@ -39,6 +41,11 @@ static const unsigned char model[] = {
     0x0A, 0x03, 0x0A, 0x01, 'a',                                 /* piece "a" */
     0x12, 0x02, 0x18, 0x02,                                      /* trainer_spec: BPE */
 };
+
+/* Another one: a control piece, one of 70 bytes. */
+static const unsigned char larger[] =
+    "\x0A\x09\x0A\x05<unk>\x18\x02\x0A\x07\x0A\x03<c>\x18\x03\x0A\x48\x0A\x46"
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x12\x02\x18\x02";
 
 /* Lets the text as tokenizer_config.json overrule the normaliser. */
 static void apply_config(pith_vocab *vocab, const char *text, size_t n,
@@ -59,9 +66,40 @@ static void apply_config(pith_vocab *vocab, const char *text, size_t n,
     pith_release(&memory->allocator, copy);
 }
 
-/* The text as tokenizer.json, the other one (or NULL) as tokenizer_config.json. */
-static void read_vocab(const char *text, size_t n, const char *config, size_t n_config,
-                       const test_allocator *memory) {
+typedef struct text {
+    char *bytes; /* NULL: there is none */
+    size_t n;
+} text;
+
+/* Adds the tokens of the two files beside a tokenizer.json. */
+static void add_missing(pith_vocab_file *file, const text *config, const text *added,
+                        const test_allocator *memory) {
+    const text *texts[] = {config, added};
+    pith_json roots[2] = {{NULL}, {NULL}};
+    char *copies[2] = {NULL, NULL};
+    pith_status status = PITH_OK;
+    for (size_t i = 0; i < 2 && status == PITH_OK; i++) {
+        if (texts[i]->bytes != NULL) {
+            status = pith_json_read_copy(&roots[i], &copies[i], texts[i]->bytes, texts[i]->n,
+                                         PITH_JSON_PYTHON, "c", &memory->allocator, NULL);
+        }
+    }
+    if (status == PITH_OK) {
+        pith_error error = {0};
+        size_t before = file->vocab.n_pieces;
+        status = pith_vocab_add_missing_tokens(file, roots[0], roots[1], "c", &error);
+        fuzz_require(
+            file->vocab.n_pieces >= before &&
+            (status == PITH_OK || (error.message[0] != '\0' && file->vocab.n_pieces == before)));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        pith_release(&memory->allocator, copies[i]);
+    }
+}
+
+/* The text as tokenizer.json, with what is beside it. */
+static void read_vocab(const char *text, size_t n, const struct text *config,
+                       const struct text *added, const test_allocator *memory) {
     pith_vocab_file file;
     pith_error error = {0};
     pith_status status = test_vocab_from_json(&file, text, n, "t", &memory->allocator, &error);
@@ -70,8 +108,11 @@ static void read_vocab(const char *text, size_t n, const char *config, size_t n_
         return;
     }
     use(&file.vocab, memory);
-    if (config != NULL && file.vocab.kind == PITH_TOKENIZER_WORDPIECE) {
-        apply_config(&file.vocab, config, n_config, memory);
+    if (config->bytes != NULL) {
+        add_missing(&file, config, added, memory);
+        if (file.vocab.kind == PITH_TOKENIZER_WORDPIECE) {
+            apply_config(&file.vocab, config->bytes, config->n, memory);
+        }
         use(&file.vocab, memory);
     }
     pith_vocab_file_free(&file);
@@ -81,8 +122,10 @@ static void read_vocab(const char *text, size_t n, const char *config, size_t n_
 static void add_tokens(const char *text, size_t n, bool as_config, test_allocator *memory) {
     pith_vocab_file file;
     pith_error error;
-    if (pith_vocab_from_sentencepiece(&file, model, sizeof model, "m", &memory->allocator,
-                                      &error) != PITH_OK) {
+    bool large = fuzz_hash((const uint8_t *)text, n) % 4 == 0;
+    if (pith_vocab_from_sentencepiece(&file, large ? larger : model,
+                                      large ? sizeof larger - 1 : sizeof model, "m",
+                                      &memory->allocator, &error) != PITH_OK) {
         fuzz_require(fuzz_allocation_failed(memory));
         return;
     }
@@ -102,6 +145,8 @@ static void read_beside_vocab_txt(const char *text, size_t n, bool as_config,
     if (test_vocab_from_wordpiece(&file, lines, sizeof lines - 1, "v", as_config ? text : NULL, n,
                                   as_config ? NULL : text, n, &memory->allocator,
                                   &error) == PITH_OK) {
+        (void)test_vocab_add_tokens(&file, as_config ? text : NULL, n, as_config ? NULL : text, n,
+                                    "a", &error);
         use(&file.vocab, memory);
         pith_vocab_file_free(&file);
     }
@@ -112,13 +157,15 @@ static void read_beside_vocab_txt(const char *text, size_t n, bool as_config,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_input in = {data, size};
     size_t n;
-    size_t n_config;
     char *text = fuzz_text(&in, &n);
-    char *config = fuzz_text(&in, &n_config);
+    struct text config;
+    struct text added;
+    config.bytes = fuzz_text(&in, &config.n);
+    added.bytes = fuzz_text(&in, &added.n);
     test_allocator memory;
     fuzz_allocator_init(&memory, data, size);
     if (text != NULL) {
-        read_vocab(text, n, config, n_config, &memory);
+        read_vocab(text, n, &config, &added, &memory);
         for (int as_config = 0; as_config < 2; as_config++) {
             fuzz_allocator_arm(&memory, data, size);
             add_tokens(text, n, as_config != 0, &memory);
@@ -127,7 +174,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     }
     fuzz_require(memory.n_live == 0);
-    free(config);
+    free(added.bytes);
+    free(config.bytes);
     free(text);
     return 0;
 }

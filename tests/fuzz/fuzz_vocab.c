@@ -28,6 +28,14 @@ enum {
     LONG_WORDS,
     BOS,
     EOS,
+    STEP_KIND,
+    STEP_BEHAVIOR,
+    STEP_WITHOUT_PATTERN,
+    LONG_STEP_PATTERN,
+    STEPS_AND_PATTERN,
+    STEPS,
+    CLS,
+    SEP,
     N_FAULTS
 };
 
@@ -130,6 +138,35 @@ static void read_arrays(fuzz_input *in, pith_vocab *v, arrays *a) {
     v->merges = a->merges;
 }
 
+/* What may be wrong with the first step. */
+static void break_steps(pith_vocab *v, pith_step *step, unsigned fault) {
+    static char pattern[PITH_VOCAB_MAX_STEP_PATTERN + 2];
+    switch (fault) {
+    case STEP_KIND:
+        step->kind = (pith_step_kind)(PITH_STEP_BYTES + 1);
+        break;
+    case STEP_BEHAVIOR:
+        step->behavior = (pith_split_behavior)(PITH_SPLIT_CONTIGUOUS + 1);
+        break;
+    case STEP_WITHOUT_PATTERN:
+        step->pattern = step->pattern == NULL ? "a" : NULL;
+        break;
+    case LONG_STEP_PATTERN:
+        memset(pattern, 'a', sizeof pattern - 1);
+        step->kind = PITH_STEP_SPLIT;
+        step->pattern = pattern;
+        break;
+    case STEPS_AND_PATTERN:
+        v->pattern = "a";
+        break;
+    case STEPS:
+        v->n_steps = PITH_VOCAB_MAX_STEPS + 1;
+        break;
+    default:
+        break;
+    }
+}
+
 static void break_vocab(pith_vocab *v, unsigned fault) {
     static char pattern[PITH_VOCAB_MAX_PATTERN + 2];
     switch (fault) {
@@ -179,6 +216,12 @@ static void break_vocab(pith_vocab *v, unsigned fault) {
     case EOS:
         v->eos = -2;
         break;
+    case CLS:
+        v->bos = -1;
+        break;
+    case SEP:
+        v->eos = -1;
+        break;
     default:
         break;
     }
@@ -215,6 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_settings(&in, &vocab);
     read_arrays(&in, &vocab, &a);
     break_vocab(&vocab, fault);
+    break_steps(&vocab, &a.steps[0], vocab.n_steps > 0 ? fault : SOUND);
     test_allocator memory;
     fuzz_allocator_init(&memory, data, size);
     if (pith_vocab_check(&vocab, "v", NULL) == PITH_OK) {

@@ -104,7 +104,7 @@ void fuzz_sqlite_init(void) {
 
 void fuzz_sqlite_arm(const uint8_t *data, size_t size) {
     uint64_t hash = fuzz_hash(data, size);
-    size_t among = (size_t)8 << (hash >> 50) % 10;
+    size_t among = (size_t)8 << (hash >> 50) % 13;
     sqlite_calls_left = 1 + (size_t)(hash >> 24 & 0xffffff) % among;
 }
 
