@@ -73,6 +73,9 @@ static pith_status make_decoder(pith_model *model, pith_arena *arena, pith_type 
             }
         }
     }
+    if (llama->config.tie_word_embeddings) {
+        llama->head = llama->embed;
+    }
     return status;
 }
 
