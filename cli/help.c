@@ -248,4 +248,10 @@ void pith_help_man(pith_cli *cli, const pith_command *const *commands, size_t n)
     write_roff_entry(cli, "OPENBLAS_CORETYPE",
                      "Set to SkylakeX on a CPU with AVX-512 unless it is set already: releases of "
                      "OpenBLAS older than the CPU would use slower kernels.");
+    write_roff_entry(cli, "XDG_CACHE_HOME",
+                     "pith serve keeps converted models in its directory pith; by default in "
+                     "~/.cache/pith.");
+    write_roff_entry(cli, "LISTEN_PID, LISTEN_FDS",
+                     "Set by systemd when it passes a socket on, which pith serve then listens "
+                     "on.");
 }

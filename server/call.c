@@ -9,7 +9,9 @@ enum { LONG_WAIT = 60 }; /* seconds that no client sits out before it tries agai
 /* A message of the ledger names its file: the log gets it, the client hears of trouble. */
 static bool ledger_problem(pith_call *call, const pith_error *error, pith_problem *problem) {
     pith_server_log_write(call->service->log, PITH_LOG_WANTED_ERROR, "ledger: %s", error->message);
-    return pith_problem_set(problem, 500, "ledger_error", NULL,
+    bool memory = error->status == PITH_ERROR_MEMORY;
+    problem->retry_after = memory ? 1 : 0;
+    return pith_problem_set(problem, memory ? 503 : 500, "ledger_error", NULL,
                             "the ledger of keys and usage cannot be used");
 }
 
@@ -49,6 +51,10 @@ static bool is_still_there(void *user) {
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem) {
     if (!pith_models_lease(call->service->models, name, kind, is_still_there, call, out, problem)) {
+        if (problem->http == 499 && !pith_exchange_gone(call->x)) {
+            pith_problem_set(problem, 504, "deadline", NULL,
+                             "the model was not loaded before the request's deadline");
+        }
         return false;
     }
     size_t n = strlen(out->name);

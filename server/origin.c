@@ -75,6 +75,9 @@ void pith_origin_answer(pith_call *call) {
         pith_exchange_put_header(call->x, "Access-Control-Allow-Headers", "%s",
                                  headers != NULL ? headers : "authorization, content-type");
         pith_exchange_put_header(call->x, "Access-Control-Max-Age", "600");
+        if (pith_exchange_header(call->x, "Access-Control-Request-Private-Network") != NULL) {
+            pith_exchange_put_header(call->x, "Access-Control-Allow-Private-Network", "true");
+        }
     }
     pith_bytes_init(&nothing, NULL);
     pith_exchange_answer(call->x, 204, NULL, &nothing);

@@ -18,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 from service import ROOT, Checks, Service, ask, events, make_models, wait_until
 
 check = Checks()
+warnings.simplefilter("ignore", DeprecationWarning)  # of old TLS, which must be refused
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "Who are you?"}],
         "max_tokens": 6, "temperature": 0}
 TEXT = {"model": "chat", "prompt": "Once upon a time", "max_tokens": 6, "temperature": 0}
@@ -176,6 +178,17 @@ def bodies(service):
         check("100-continue", raw.recv(100).startswith(b"HTTP/1.1 100"))
         raw.sendall(data)
         check("then the answer", b"200 OK" in raw.recv(100))
+    with service.socket() as raw:
+        data = json.dumps(dict(TEXT, stream=True)).encode()
+        raw.sendall(b"POST /v1/completions HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+        check("a stream for HTTP/1.0 ends with its connection",
+              answer.endswith(b"data: [DONE]\n\n") and b"chunked" not in answer, answer)
+    with service.socket() as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        raw.shutdown(socket.SHUT_WR)
+        check("what needs no waiting is answered to a half-closed client",
+              raw.recv(100).startswith(b"HTTP/1.1 200"))
     chunks = service.connect()
     chunks.request("POST", "/infer", iter([data[:10], data[10:]]), encode_chunked=True,
                    headers={"Transfer-Encoding": "chunked"})
@@ -334,10 +347,12 @@ def origins(pith, models_directory):
                   allowed == (origin if origin == "https://a.example" else None), answer[1])
         asked = service.request("OPTIONS", "/v1/chat/completions", headers={
             "Origin": "https://a.example", "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Private-Network": "true",
             "Access-Control-Request-Headers": "authorization,x-stainless-os"})
         check("the browser may ask", asked[0] == 204 and
               asked[1]["access-control-allow-headers"] == "authorization,x-stainless-os" and
-              asked[1]["access-control-allow-methods"] == "POST", asked)
+              asked[1]["access-control-allow-methods"] == "POST" and
+              asked[1]["access-control-allow-private-network"] == "true", asked)
 
 
 def tls(pith, directory, models_directory):
@@ -360,6 +375,17 @@ def tls(pith, directory, models_directory):
                 wrapped.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: "
                                 b"close\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
                 return b"".join(iter(lambda: wrapped.recv(65536), b""))
+        for version, good in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True)):
+            old = ssl.create_default_context(cafile=cert)
+            old.set_ciphers("ALL:@SECLEVEL=0")
+            old.minimum_version = old.maximum_version = version
+            try:
+                with socket.create_connection(service.address, timeout=60) as raw, \
+                        old.wrap_socket(raw, server_hostname="localhost"):
+                    shaken = True
+            except (ssl.SSLError, ConnectionResetError):
+                shaken = False
+            check(f"{version.name}", shaken == good)
         answer = exchange(TEXT)
         check("an answer by TLS", answer.startswith(b"HTTP/1.1 200"), answer)
         answer = exchange(dict(TEXT, stream=True))
