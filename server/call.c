@@ -10,7 +10,6 @@ enum { LONG_WAIT = 60 }; /* seconds that no client sits out before it tries agai
 static bool ledger_problem(pith_call *call, const pith_error *error, pith_problem *problem) {
     pith_server_log_write(call->service->log, PITH_LOG_WANTED_ERROR, "ledger: %s", error->message);
     bool memory = error->status == PITH_ERROR_MEMORY;
-    problem->retry_after = memory ? 1 : 0;
     return pith_problem_set(problem, memory ? 503 : 500, "ledger_error", NULL,
                             "the ledger of keys and usage cannot be used");
 }

@@ -228,9 +228,10 @@ void pith_exchange_answer_problem(pith_exchange *exchange, const pith_problem *p
         pith_bytes_release(&json.bytes);
         return;
     }
-    if (problem->retry_after > 0) {
-        pith_exchange_put_header(exchange, MHD_HTTP_HEADER_RETRY_AFTER, "%zu",
-                                 problem->retry_after);
+    /* A 503 is for the moment, whoever says it. */
+    size_t wait = problem->retry_after == 0 && problem->http == 503 ? 1 : problem->retry_after;
+    if (wait > 0) {
+        pith_exchange_put_header(exchange, MHD_HTTP_HEADER_RETRY_AFTER, "%zu", wait);
     }
     if (problem->no_retry) {
         pith_exchange_put_header(exchange, "x-should-retry", "false");

@@ -90,9 +90,28 @@ static enum MHD_Result count_header(void *user, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-/* Requests that libmicrohttpd lets through although nobody can be certain where they end, or wants
- * to read so far. They are answered at once, and the connection is closed. (A missing Host is among
- * them because libmicrohttpd 0.9.75, asked to refuse it, sends its answer's headers twice.) */
+/* False for requests that libmicrohttpd lets through although nobody can be certain where they end.
+ * A missing Host is among them because libmicrohttpd 0.9.75, asked to refuse it, sends the headers
+ * of its answer twice. */
+static bool has_certain_end(const header_facts *facts, const char *version, pith_problem *problem) {
+    if (facts->malformed) {
+        return pith_problem_set(problem, 400, NULL, NULL, "a header has white space in its name");
+    }
+    if (facts->n_hosts > 1 || (facts->n_hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)) {
+        return pith_problem_set(problem, 400, NULL, NULL, "the header Host must be there, once");
+    }
+    if (facts->n_lengths + facts->n_encodings > 1) {
+        return pith_problem_set(problem, 400, NULL, NULL,
+                                "more than one Content-Length or Transfer-Encoding");
+    }
+    if (facts->n_encodings == 1 && strcasecmp(facts->encoding, "chunked") != 0) {
+        return pith_problem_set(problem, 501, NULL, NULL,
+                                "the only Transfer-Encoding of requests is \"chunked\"");
+    }
+    return true;
+}
+
+/* False for requests that are answered at once, and whose connection is closed then. */
 static bool can_be_read(pith_http *http, pith_exchange *x, const char *version,
                         pith_problem *problem) {
     header_facts facts = {.bytes = strlen(x->method) + strlen(x->path)};
@@ -102,19 +121,8 @@ static bool can_be_read(pith_http *http, pith_exchange *x, const char *version,
                                 "the headers have %zu bytes, more than %d", facts.bytes,
                                 PITH_HTTP_MAX_HEADER);
     }
-    if (facts.malformed) {
-        return pith_problem_set(problem, 400, NULL, NULL, "a header has white space in its name");
-    }
-    if (facts.n_hosts > 1 || (facts.n_hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)) {
-        return pith_problem_set(problem, 400, NULL, NULL, "the header Host must be there, once");
-    }
-    if (facts.n_lengths + facts.n_encodings > 1) {
-        return pith_problem_set(problem, 400, NULL, NULL,
-                                "more than one Content-Length or Transfer-Encoding");
-    }
-    if (facts.n_encodings == 1 && strcasecmp(facts.encoding, "chunked") != 0) {
-        return pith_problem_set(problem, 501, NULL, NULL,
-                                "the only Transfer-Encoding of requests is \"chunked\"");
+    if (!has_certain_end(&facts, version, problem)) {
+        return false;
     }
     unsigned long long length = facts.n_lengths == 1 ? strtoull(facts.length, NULL, 10) : 0;
     if (length > http->options.max_body) {
@@ -126,7 +134,6 @@ static bool can_be_read(pith_http *http, pith_exchange *x, const char *version,
         return pith_problem_set(problem, 503, "shutting_down", NULL, "the service is ending");
     }
     if (http->connections > PITH_HTTP_MAX_CONNECTIONS) {
-        problem->retry_after = 1;
         return pith_problem_set(problem, 503, "too_many_connections", NULL,
                                 "more than %d connections are open", PITH_HTTP_MAX_CONNECTIONS);
     }
@@ -177,7 +184,6 @@ static enum MHD_Result take_body(pith_http *http, pith_exchange *x, const char *
                          http->options.max_body);
     } else if (http->body_bytes + n > http->options.max_bodies ||
                !pith_exchange_append_body(x, data, n)) {
-        problem.retry_after = 1;
         pith_problem_set(&problem, 503, "overloaded", NULL, "too many bodies are being read");
     } else {
         http->body_bytes += n;

@@ -502,7 +502,8 @@ def crowd(pith, models_directory):
         crowd_of[0].sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         crowd_of[-1].sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         told = crowd_of[-1].recv(1000)
-        check("one too many is told", told.startswith(b"HTTP/1.1 503"), told)
+        check("one too many is told", told.startswith(b"HTTP/1.1 503") and
+              b"\r\nRetry-After: 1\r\n" in told, told)
         for connection in crowd_of:
             connection.close()
         check("then all is well", wait_until(
