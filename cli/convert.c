@@ -1,4 +1,6 @@
-/* pith convert: a Hugging Face model directory to a .pith file. */
+/* pith convert: a Hugging Face model directory, or random weights of a known shape, to a .pith
+ * file.
+ */
 #include "convert/convert.h"
 
 #include <stddef.h>
@@ -13,7 +15,7 @@
 typedef struct convert_settings {
     const char *source, *output;
     size_t type, head_type; /* 1 + pith_type */
-    const char *importance, *tokenizer;
+    const char *shape, *importance, *tokenizer;
     bool report, verbose;
     size_t threads;
 } convert_settings;
@@ -25,8 +27,9 @@ _Static_assert(PITH_TYPE_F32 == 0 && PITH_TYPE_INT4 == 4 && PITH_N_TYPES == 5,
 
 static const pith_operand operands[] = {
     {.name = "SRC",
+     .optional = true,
      .help = "directory with config.json, the weights (*.safetensors), the tokenizer and the small "
-             "files beside them",
+             "files beside them; none with --shape",
      .offset = offsetof(convert_settings, source)},
     {.name = "OUT.pith", .help = "file to write", .offset = offsetof(convert_settings, output)},
     {.name = NULL},
@@ -53,11 +56,18 @@ static const pith_option options[] = {
      .argument = "FILE",
      .help = "weigh quantisation errors by this file of 'pith importance'",
      .offset = offsetof(convert_settings, importance)},
+    {.name = "shape",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "NAME",
+     .help = "write random weights of this shape instead of SRC's: llama2-7b, minilm-l6, ... (an "
+             "unknown name lists all); needs --tokenizer",
+     .offset = offsetof(convert_settings, shape)},
     {.name = "tokenizer",
      .kind = PITH_OPTION_TEXT,
      .argument = "FILE",
      .help = "tokenizer.json or tokenizer.model to use, by default the one in SRC; of both "
-             "tokenizer.json, as AutoTokenizer does",
+             "tokenizer.json, as AutoTokenizer does; with --shape also vocab.txt, or a directory "
+             "with one of them",
      .offset = offsetof(convert_settings, tokenizer)},
     {.name = "report",
      .kind = PITH_OPTION_FLAG,
@@ -162,6 +172,22 @@ static pith_status check_paths(const convert_settings *settings, pith_error *err
     return PITH_OK;
 }
 
+/* What the table of options cannot say about SRC and --shape; NULL when all is well. */
+static const char *find_misuse(const convert_settings *settings) {
+    if (settings->shape == NULL) {
+        /* One argument alone was read as OUT.pith. */
+        return settings->source == NULL ? "OUT.pith is missing" : NULL;
+    }
+    return settings->source != NULL ? "give either SRC or --shape NAME, not both"
+           : settings->tokenizer == NULL
+               ? "--shape needs --tokenizer FILE: random weights come with no vocabulary"
+           : settings->importance != NULL
+               ? "--shape and --importance exclude each other: random weights are not quantised"
+           : settings->report ? "--shape and --report exclude each other: random weights are not "
+                                "quantised, so there are no errors"
+                              : NULL;
+}
+
 static void tell_result(pith_cli *cli, const convert_settings *settings, double seconds) {
     struct stat facts;
     if (stat(settings->output, &facts) == 0) {
@@ -177,10 +203,15 @@ static int run(pith_cli *cli, const void *arguments) {
     pith_progress progress;
     pith_error error;
     double start = pith_cli_seconds();
+    const char *misuse = find_misuse(settings);
+    if (misuse != NULL) {
+        return pith_cli_usage(cli, "%s", misuse);
+    }
     cli->verbose = settings->verbose;
     pith_convert_options convert = {
         .type = (pith_type)(settings->type - 1),
         .head_type = settings->head_type == 0 ? PITH_N_TYPES : (pith_type)(settings->head_type - 1),
+        .shape = settings->shape,
         .importance_path = settings->importance,
         .tokenizer_path = settings->tokenizer,
         .n_threads = settings->threads,
@@ -221,8 +252,14 @@ const pith_command pith_command_convert = {
         "a BERT sentence encoder with its modules.json, and writes one file that the other "
         "commands open. The file appears under its name only when "
         "it is complete, and depends on nothing but the sources, the types and the importance "
-        "file: any number of threads writes the same bytes.",
-    .example = "pith convert Llama-2-7b-chat-hf llama2.pith --type int4 --report",
+        "file: any number of threads writes the same bytes."
+        "\n\n"
+        "With --shape there is no SRC: the file has random weights of a known shape and the "
+        "tokenizer of --tokenizer, so a model of real size can be run and served without a "
+        "download. It writes nonsense. The vocabulary has as many tokens as the tokenizer, at most "
+        "those of the shape.",
+    .example = "pith convert Llama-2-7b-chat-hf llama2.pith --type int4 --report\n"
+               "pith convert --shape minilm-l6 --type int8 --tokenizer vocab.txt random.pith",
     .operands = operands,
     .groups = groups,
     .settings_size = sizeof(convert_settings),

@@ -357,6 +357,18 @@ static pith_status set_defaults(parse_state *state, pith_error *error) {
     return PITH_OK;
 }
 
+/* Moves the one argument of "[SRC] OUT.pith" from the first operand to the second. */
+static void yield_operand(parse_state *state) {
+    const pith_operand *first = state->command->operands;
+    if (state->n_operands == 1 && first[0].optional && first[1].name != NULL &&
+        !first[1].optional && !first[1].many) {
+        static const char *const none = NULL;
+        memcpy(state->settings + first[1].offset, state->settings + first[0].offset, sizeof none);
+        memcpy(state->settings + first[0].offset, &none, sizeof none);
+        state->n_operands = 2;
+    }
+}
+
 static pith_status check_required(const parse_state *state, pith_error *error) {
     size_t i = 0;
     for (const pith_operand *operand = state->command->operands; operand->name != NULL; operand++) {
@@ -401,5 +413,9 @@ pith_status pith_options_parse(const pith_command *command, int argc, char **arg
             status = take_short(&state, argument + 1, error);
         }
     }
-    return status == PITH_OK ? check_required(&state, error) : status;
+    if (status != PITH_OK) {
+        return status;
+    }
+    yield_operand(&state);
+    return check_required(&state, error);
 }

@@ -67,7 +67,8 @@ typedef struct pith_arguments {
     size_t n;
 } pith_arguments;
 
-/* An argument without a dash: a const char * field. Required ones come first. */
+/* An argument without a dash: a const char * field. Required ones come first, but for an optional
+ * one in front of a single required one: one argument alone is the required one. */
 typedef struct pith_operand {
     const char *name; /* "MODEL.pith"; NULL ends a table */
     bool optional;

@@ -1,5 +1,5 @@
-/* A conversion from end to end: read the directory, plan, declare the tensors of the new file,
- * stream the weights through, write the metadata and publish. */
+/* A conversion from end to end: read the directory, or a tokenizer beside a shape, plan, declare
+ * the tensors of the new file, stream the weights through, write the metadata and publish. */
 #include "convert/convert.h"
 
 #include "convert/hash.h"
@@ -9,6 +9,7 @@
 #include "convert/hf_tokenizer.h"
 #include "convert/importance.h"
 #include "convert/plan.h"
+#include "convert/shape_source.h"
 #include "convert/stream.h"
 #include "convert/tied.h"
 #include "tokenizer/tokenizer.h"
@@ -303,6 +304,31 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
     return status == PITH_OK ? check_importance(c, error) : status;
 }
 
+/* In place of read_all, where a shape is given: the tokenizer and a plan of random weights. */
+static pith_status read_shape(conversion *c, pith_error *error) {
+    const pith_convert_options *options = c->options;
+    const char *file;
+    pith_status status = pith_shape_config(&c->config, options->shape, error);
+    if (status == PITH_OK) {
+        status = pith_shape_open_tokenizer(&c->sources, &file, options->tokenizer_path,
+                                           c->allocator, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_tokenizer_read(&c->tokenizer, &c->sources, file, PITH_VOCAB_MAX_PIECES,
+                                        &options->log, error);
+    }
+    if (status == PITH_OK) {
+        status = check_tokenizer(c, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_shape_fit_vocab(&c->config, options->shape, &c->tokenizer.file.vocab,
+                                      options->tokenizer_path, &options->log, error);
+    }
+    return status == PITH_OK ? pith_plan_make_random(&c->plan, &c->config, c->type, c->head_type,
+                                                     c->allocator, error)
+                             : status;
+}
+
 /* ---- Declaring ------------------------------------------------------------------------------- */
 
 /* Room for as many tensors as there may be. */
@@ -531,9 +557,16 @@ static pith_status write_all(conversion *c, const char *out_path, pith_error *er
     return status == PITH_OK ? publish(c, error) : status;
 }
 
+/* A shape stands in for the source, and has neither inputs to weigh nor errors to report. */
+static bool is_source_given(const char *source, const pith_convert_options *options) {
+    return options->shape == NULL ? source != NULL
+                                  : source == NULL && options->tokenizer_path != NULL &&
+                                        options->importance_path == NULL && options->report == NULL;
+}
+
 pith_status pith_convert(const char *source, const char *out_path,
                          const pith_convert_options *options, pith_error *error) {
-    if (source == NULL || out_path == NULL || options == NULL ||
+    if (out_path == NULL || options == NULL || !is_source_given(source, options) ||
         (unsigned)options->type >= PITH_N_TYPES || (unsigned)options->head_type > PITH_N_TYPES) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_convert: a bad argument");
     }
@@ -546,7 +579,8 @@ pith_status pith_convert(const char *source, const char *out_path,
                      : packed                           ? PITH_TYPE_INT8
                                                         : options->type,
     };
-    pith_status status = read_all(&c, source, error);
+    pith_status status =
+        options->shape != NULL ? read_shape(&c, error) : read_all(&c, source, error);
     if (status == PITH_OK) {
         status = write_all(&c, out_path, error);
     }

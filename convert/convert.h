@@ -1,4 +1,5 @@
-/* Conversion of a Hugging Face model directory to a .pith file. */
+/* Conversion of a Hugging Face model directory to a .pith file; random weights of a known shape in
+ * one. */
 #ifndef PITH_CONVERT_CONVERT_H
 #define PITH_CONVERT_CONVERT_H
 
@@ -20,9 +21,12 @@ typedef struct pith_convert_options {
     pith_type type;
     pith_type head_type;         /* PITH_N_TYPES: int8 when type is int8 or int4, else type */
     const char *importance_path; /* file made by `pith importance`, or NULL */
-    const char *tokenizer_path;  /* tokenizer.model or tokenizer.json to use; NULL: the directory's
-                                    tokenizer.model, else its tokenizer.json */
-    size_t n_threads;            /* 0: one per usable CPU */
+    const char *shape; /* random weights of this shape (weights/shapes.h) are written; NULL: those
+                          of the source */
+    const char *tokenizer_path; /* tokenizer.model or tokenizer.json to use; NULL: the directory's
+                                   tokenizer.json, else its tokenizer.model. With `shape` it must be
+                                   given, and may be a directory with one of these or vocab.txt */
+    size_t n_threads;           /* 0: one per usable CPU */
     const pith_allocator *allocator; /* NULL: malloc */
     pith_log log;
     /* Called after every piece of work from the thread that called pith_convert; false cancels
@@ -37,7 +41,11 @@ typedef struct pith_convert_options {
 /* Reads the directory `source`, writes `out_path` atomically. Resident memory stays under the
  * largest tensor x 4 bytes + 256 MB (mapped pages excluded). The output depends only on the inputs
  * and on type, head type and importance: same bytes for any number of threads.
- * Errors: IO, FORMAT, UNSUPPORTED, MEMORY, STOPPED; nothing is published then. */
+ *
+ * With options->shape there is no checkpoint: `source` is NULL, and so are importance_path and
+ * report, as nothing is quantised. The weights are random, the same for a shape and type on every
+ * machine; the vocabulary has the tokenizer's size, which must not be above the shape's.
+ * Errors: ARGUMENT, IO, FORMAT, UNSUPPORTED, MEMORY, STOPPED; nothing is published then. */
 pith_status pith_convert(const char *source, const char *out_path,
                          const pith_convert_options *options, pith_error *error);
 

@@ -292,21 +292,33 @@ static bool ends_with(const char *text, const char *ending) {
     return n >= m && strcmp(text + n - m, ending) == 0;
 }
 
-/* Opens the file at `path`, or what the directory has, tokenizer.json first, as AutoTokenizer does;
- * *index is SIZE_MAX when there is nothing. */
+/* In the order of AutoTokenizer. */
+static const char *const file_names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt"};
+enum { N_FILE_NAMES = sizeof file_names / sizeof file_names[0] };
+
+/* The first of those names that the directory has; NULL when it has none. */
+static const char *find_file(const pith_sources *sources) {
+    for (size_t i = 0; i < N_FILE_NAMES; i++) {
+        if (pith_sources_has(sources, file_names[i])) {
+            return file_names[i];
+        }
+    }
+    return NULL;
+}
+
+bool pith_hf_tokenizer_is_there(const pith_sources *sources) {
+    return find_file(sources) != NULL;
+}
+
+/* Opens the file at `path`, or what the directory has; *index is SIZE_MAX when there is nothing. */
 static pith_status open_tokenizer(pith_sources *sources, const char *path, size_t *index,
                                   pith_error *error) {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt"};
     *index = SIZE_MAX;
     if (path != NULL) {
         return pith_sources_add_path(sources, path, index, error);
     }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (pith_sources_has(sources, names[i])) {
-            return pith_sources_add(sources, names[i], index, error);
-        }
-    }
-    return PITH_OK;
+    const char *name = find_file(sources);
+    return name != NULL ? pith_sources_add(sources, name, index, error) : PITH_OK;
 }
 
 /* The tokens that the configuration declares beyond those of the vocabulary's own file. */

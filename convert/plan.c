@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "convert/hf_quantised.h"
 #include "simd/blocks.h"
+#include "weights/random_weights.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -78,8 +79,8 @@ static const char bert_prefix[] = "bert.";
 typedef struct request {
     const pith_hf_config *config;
     pith_type type, head_type;
-    const pith_hf_shards *shards;
-    const char *prefix; /* of all names */
+    const pith_hf_shards *shards; /* NULL: the values are random */
+    const char *prefix;           /* of all names */
 } request;
 
 static const part_source *source_of(const request *from, unsigned part) {
@@ -230,23 +231,32 @@ static void note_missing(pith_plan *plan, const char *name, unsigned part, size_
     }
 }
 
+/* Finds the source of block `b` of `part`, whose rows are known. */
+static pith_status find_block(pith_plan *plan, pith_plan_part *out, const request *from,
+                              unsigned part, size_t layer, size_t b, pith_error *error) {
+    struct pith_plan_block *block = &out->blocks[b];
+    char name[MAX_NAME];
+    source_name(name, from, part, layer, b);
+    use_tied_name(name, from, part);
+    if (is_missing_bias(from, name)) {
+        note_missing(plan, name, part, b);
+        return PITH_OK;
+    }
+    return find_source(from->shards, name, out->slot.is_matrix, block->rows, out->slot.cols,
+                       &block->source, error);
+}
+
 static pith_status find_blocks(pith_plan *plan, pith_plan_part *out, const request *from,
                                unsigned part, size_t layer, pith_error *error) {
     size_t first_tile = 0;
     for (size_t b = 0; b < PITH_PLAN_MAX_BLOCKS && source_of(from, part)->names[b] != NULL; b++) {
         struct pith_plan_block *block = &out->blocks[b];
-        char name[MAX_NAME];
-        source_name(name, from, part, layer, b);
         block->rows = block_rows(from, part, &out->slot, b);
         block->first_tile = first_tile;
         first_tile += pith_groups(block->rows, PITH_TILE_ROWS);
-        use_tied_name(name, from, part);
         pith_status status = PITH_OK;
-        if (is_missing_bias(from, name)) {
-            note_missing(plan, name, part, b);
-        } else {
-            status = find_source(from->shards, name, out->slot.is_matrix, block->rows,
-                                 out->slot.cols, &block->source, error);
+        if (from->shards != NULL) {
+            status = find_block(plan, out, from, part, layer, b, error);
         }
         if (status != PITH_OK) {
             return status;
@@ -284,6 +294,8 @@ static pith_status make_part(pith_plan *plan, pith_plan_part *out, const request
     out->n_tiles = pith_groups(out->slot.rows, PITH_TILE_ROWS);
     out->tile_bytes = pith_matrix_tile_bytes(out->type, cols);
     out->size = out->slot.is_matrix ? out->n_tiles * out->tile_bytes : out->slot.rows * 4;
+    out->seed = pith_random_seed(part, layer);
+    out->value = pith_random_vector(from->config->architecture, part);
     return find_blocks(plan, out, from, part, layer, error);
 }
 
@@ -318,6 +330,28 @@ static bool has_bert_prefix(const pith_hf_config *config, const pith_hf_shards *
            pith_hf_shards_find(shards, name, &found);
 }
 
+static pith_status make_plan(pith_plan *out, const request *from, const pith_allocator *allocator,
+                             pith_error *error) {
+    const pith_hf_config *config = from->config;
+    pith_plan plan = {.allocator = allocator, .random = from->shards == NULL};
+    /* One to spare: add_parts tries each part in the place after the last one. */
+    size_t capacity = (n_layers(config) + 1) * families[config->architecture].n_parts + 1;
+    plan.parts = pith_allocate(plan.allocator, capacity, sizeof *plan.parts);
+    if (plan.parts == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the list of tensors");
+    }
+    pith_status status = add_parts(&plan, from, 0, false, error);
+    for (size_t i = 0; i < n_layers(config) && status == PITH_OK; i++) {
+        status = add_parts(&plan, from, i, true, error);
+    }
+    if (status != PITH_OK) {
+        pith_plan_free(&plan);
+        return status;
+    }
+    *out = plan;
+    return PITH_OK;
+}
+
 pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
                            pith_type head_type, const pith_hf_shards *shards, pith_error *error) {
     const request from = {
@@ -327,24 +361,17 @@ pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_ty
         .shards = shards,
         .prefix = has_bert_prefix(config, shards) ? bert_prefix : "",
     };
-    pith_plan plan = {.allocator = shards->allocator};
-    /* One to spare: add_parts tries each part in the place after the last one. */
-    size_t capacity = (n_layers(config) + 1) * families[config->architecture].n_parts + 1;
-    plan.parts = pith_allocate(plan.allocator, capacity, sizeof *plan.parts);
-    if (plan.parts == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the list of tensors",
-                         shards->sources->directory);
-    }
-    pith_status status = add_parts(&plan, &from, 0, false, error);
-    for (size_t i = 0; i < n_layers(config) && status == PITH_OK; i++) {
-        status = add_parts(&plan, &from, i, true, error);
-    }
-    if (status != PITH_OK) {
-        pith_plan_free(&plan);
-        return status;
-    }
-    *out = plan;
-    return PITH_OK;
+    pith_status status = make_plan(out, &from, shards->allocator, error);
+    return status == PITH_ERROR_MEMORY
+               ? pith_fail_in(error, status, "%s", shards->sources->directory)
+               : status;
+}
+
+pith_status pith_plan_make_random(pith_plan *out, const pith_hf_config *config, pith_type type,
+                                  pith_type head_type, const pith_allocator *allocator,
+                                  pith_error *error) {
+    const request from = {.config = config, .type = type, .head_type = head_type, .prefix = ""};
+    return make_plan(out, &from, allocator, error);
 }
 
 void pith_plan_free(pith_plan *plan) {

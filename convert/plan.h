@@ -1,6 +1,6 @@
 /* What a conversion writes and from where: for every tensor of the .pith file its type, its tiles
- * of 16 rows, and the rows of the checkpoint's tensors that each tile is made from. Vectors are
- * treated as matrices of one float column. */
+ * of 16 rows, and the rows of the checkpoint's tensors that each tile is made from, or the seed of
+ * its random values. Vectors are treated as matrices of one float column. */
 #ifndef PITH_CONVERT_PLAN_H
 #define PITH_CONVERT_PLAN_H
 
@@ -28,12 +28,15 @@ typedef struct pith_plan_part {
     size_t tile_bytes; /* of a full tile */
     size_t size;       /* bytes of the tensor; the last tile of a vector may be cut */
     size_t n_weights;  /* real ones */
+    uint64_t seed;     /* of random values, as the next one (weights/random_weights.h) */
+    float value;       /* of all elements of a vector */
 } pith_plan_part;
 
 typedef struct pith_plan {
     const pith_allocator *allocator;
     pith_plan_part *parts; /* [n], in the order of the file */
     size_t n;
+    bool random; /* no block has a source: the values are random */
     size_t n_weights;
     size_t max_cols;
     size_t max_tile_bytes;
@@ -52,6 +55,11 @@ typedef struct pith_plan {
  * there. Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
 pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
                            pith_type head_type, const pith_hf_shards *shards, pith_error *error);
+
+/* Plans random values for every tensor of the configuration. Errors: MEMORY. */
+pith_status pith_plan_make_random(pith_plan *out, const pith_hf_config *config, pith_type type,
+                                  pith_type head_type, const pith_allocator *allocator,
+                                  pith_error *error);
 void pith_plan_free(pith_plan *plan);
 
 /* Warns about biases that are taken as zero. */

@@ -1,7 +1,7 @@
-/* The conversion in rounds. A round takes a band of tiles of one tensor through the pool; beside
- * them run the hash of the band before, which must see the tensor's bytes in order, and as many
- * bytes of the source files as keep step with the weights converted. Memory is two bands of packed
- * tiles and, for each thread, one tile of floats.
+/* The conversion in rounds, of a checkpoint or of random values. A round takes a band of tiles of
+ * one tensor through the pool; beside them run the hash of the band before, which must see the
+ * tensor's bytes in order, and as many bytes of the source files as keep step with the weights
+ * converted. Memory is two bands of packed tiles and, for each thread, one tile of floats.
  *
  * Nothing depends on the number of threads: tiles are independent, hashes go in order, and errors
  * are added up tile by tile. */
@@ -13,6 +13,7 @@
 #include "convert/quantize.h"
 #include "convert/rows.h"
 #include "simd/blocks.h"
+#include "weights/random_weights.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -92,25 +93,55 @@ static void hash_pending(worker *w) {
     }
 }
 
-static pith_status convert_tile(worker *w, size_t i, const workspace *space, pith_error *error) {
+/* Tile i of the band from the checkpoint. */
+static pith_status quantize_tile(worker *w, size_t i, const pith_plan_tile *tile,
+                                 const workspace *space, unsigned char *out, pith_error *error) {
     const pith_plan_part *part = w->part;
     size_t cols = part->slot.cols;
-    pith_plan_tile tile = pith_plan_tile_at(part, w->first_tile + i);
-    const pith_hf_tensor *source = &part->blocks[tile.block].source;
-    unsigned char *out = w->band + i * part->tile_bytes;
-    pith_status status = pith_rows_read(source, cols, tile.first_row, tile.n_rows, space->scratch,
+    const pith_hf_tensor *source = &part->blocks[tile->block].source;
+    pith_status status = pith_rows_read(source, cols, tile->first_row, tile->n_rows, space->scratch,
                                         space->rows, error);
     if (status == PITH_OK) {
-        status = pith_rows_check(source, part->type, space->rows, tile.n_rows * cols,
-                                 tile.first_row * cols, error);
+        status = pith_rows_check(source, part->type, space->rows, tile->n_rows * cols,
+                                 tile->first_row * cols, error);
+    }
+    if (status == PITH_OK) {
+        tile_result *result = &w->results[i];
+        pith_quantize_tile(part->type, space->rows, cols, tile->n_rows, cols, w->importance, out,
+                           &result->error, &result->weight);
+    }
+    return status;
+}
+
+/* Tile i of the band from the generator. */
+static void randomize_tile(const worker *w, size_t i, const pith_plan_tile *tile,
+                           unsigned char *out) {
+    const pith_plan_part *part = w->part;
+    if (part->slot.is_matrix) {
+        pith_random_tile(part->type, part->slot.cols, part->seed, w->first_tile + i, out);
+        pith_random_tile_trim(part->type, part->slot.cols, tile->n_rows, out);
+        return;
+    }
+    for (size_t r = 0; r < PITH_TILE_ROWS; r++) {
+        float value = r < tile->n_rows ? part->value : 0.0F;
+        memcpy(out + r * sizeof value, &value, sizeof value);
+    }
+}
+
+static pith_status convert_tile(worker *w, size_t i, const workspace *space, pith_error *error) {
+    const pith_plan_part *part = w->part;
+    pith_plan_tile tile = pith_plan_tile_at(part, w->first_tile + i);
+    unsigned char *out = w->band + i * part->tile_bytes;
+    pith_status status = PITH_OK;
+    w->results[i] = (tile_result){0};
+    if (w->stream->plan->random) {
+        randomize_tile(w, i, &tile, out);
+    } else {
+        status = quantize_tile(w, i, &tile, space, out, error);
     }
     if (status != PITH_OK) {
         return status;
     }
-    tile_result *result = &w->results[i];
-    *result = (tile_result){0};
-    pith_quantize_tile(part->type, space->rows, cols, tile.n_rows, cols, w->importance, out,
-                       &result->error, &result->weight);
     return pith_model_writer_put(w->stream->writer, w->stream->first_index + w->part_index,
                                  (w->first_tile + i) * part->tile_bytes, out, tile.size, error);
 }

@@ -71,3 +71,40 @@ void pith_random_tile(pith_type type, size_t cols, uint64_t seed, size_t tile, u
         fill_floats(type, cols, &state, out);
     }
 }
+
+/* Line k / 4 holds four codes of each row. */
+static void trim_int8(size_t cols, unsigned char *tile) {
+    size_t codes = codes_bytes(PITH_TYPE_INT8, cols);
+    for (size_t i = 0; i < codes; i++) {
+        size_t k = i / PITH_LINE_BYTES * 4 + i % 4;
+        tile[i] = k >= cols ? 0 : tile[i] == 0x80 ? 0x81 : tile[i];
+    }
+}
+
+static void trim_int4(size_t cols, unsigned char *tile) {
+    size_t slices = cols % PITH_INT4_GROUP / PITH_INT4_SLICE;
+    size_t multipliers = slices * PITH_TILE_ROWS; /* bytes, of a last group that is not full */
+    size_t padding = pith_groups(multipliers, PITH_LINE_BYTES) * PITH_LINE_BYTES - multipliers;
+    memset(tile + codes_bytes(PITH_TYPE_INT4, cols) - padding, 0, padding);
+}
+
+/* A row of a packed tile is zero when its scales are. */
+static void clear_scales(pith_type type, size_t cols, size_t n_rows, unsigned char *tile) {
+    unsigned char *scales = tile + codes_bytes(type, cols);
+    for (size_t g = 0; g < n_groups_of(type, cols); g++) {
+        memset(scales + 2 * (g * PITH_TILE_ROWS + n_rows), 0, 2 * (PITH_TILE_ROWS - n_rows));
+    }
+}
+
+void pith_random_tile_trim(pith_type type, size_t cols, size_t n_rows, unsigned char *tile) {
+    if (type == PITH_TYPE_INT8) {
+        trim_int8(cols, tile);
+    } else if (type == PITH_TYPE_INT4) {
+        trim_int4(cols, tile);
+    } else {
+        size_t row_bytes = pith_matrix_tile_bytes(type, cols) / PITH_TILE_ROWS;
+        memset(tile + n_rows * row_bytes, 0, (PITH_TILE_ROWS - n_rows) * row_bytes);
+        return;
+    }
+    clear_scales(type, cols, n_rows, tile);
+}

@@ -1,5 +1,6 @@
 /* Random values for the tensors of a model: about normal in size, so that logits stay finite, and
- * the same on every machine. `pith bench --shape` makes models of them in memory. */
+ * the same on every machine. `pith bench --shape` makes models of them in memory, `pith convert
+ * --shape` writes them to a file. */
 #ifndef PITH_WEIGHTS_RANDOM_WEIGHTS_H
 #define PITH_WEIGHTS_RANDOM_WEIGHTS_H
 
@@ -18,5 +19,9 @@ float pith_random_vector(pith_architecture architecture, unsigned part);
  * like others, which a model in memory does not mind.
  * out [pith_matrix_tile_bytes(type, cols)]. */
 void pith_random_tile(pith_type type, size_t cols, uint64_t seed, size_t tile, unsigned char *out);
+
+/* Makes a filled tile what docs/format.md asks of a file: rows from `n_rows` on are zero, int8
+ * codes -128 become -127, and the bytes behind a group's int4 multipliers are zero. */
+void pith_random_tile_trim(pith_type type, size_t cols, size_t n_rows, unsigned char *tile);
 
 #endif
