@@ -201,6 +201,14 @@ golden-scripts: $(BUILD)/pith ## pith's logits and an independent numpy implemen
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## the command and the examples, as a user runs them
 	$(RUN_CLI)
 
+# The service as its clients see it: storms, malformed requests, clients that leave, real clients.
+.PHONY: service-test clients
+SERVICE_TESTS := spin operation usage quota disconnect hostile
+service-test: $(BUILD)/pith ## the service under storms of requests, good and malformed (three minutes)
+	@tests/all.sh $(foreach t,$(SERVICE_TESTS),$(t) '$(PYTHON) tests/server/$(t).py $(BUILD)/pith')
+clients: $(BUILD)/pith ## npm openai, npm @ai-sdk/openai-compatible and Spin's bytes against the service
+	$(PYTHON) tests/clients/run.py $(BUILD)/pith $(BUILD)/clients
+
 # Every allocation of the process failed in turn; cli-test does that for a sample of them.
 $(BUILD)/failm.so: tests/oom/failm.c
 	$(call say,CC)
@@ -256,7 +264,7 @@ arm64-test: deps-arm64 ## the tests of base and simd for AArch64, under qemu (in
 
 # ---- Sanitizers, fuzzing, checks -----------------------------------------------------------------
 
-.PHONY: asan ubsan tsan fuzz coverage format check-format check-includes check-spills
+.PHONY: asan ubsan tsan service-asan service-tsan fuzz coverage format check-format check-includes check-spills
 SANITIZE_OPT := -O1 -g -fno-omit-frame-pointer
 asan: ## the tests under AddressSanitizer and UBSan, and the gates that prove they go red
 	$(MAKE) BUILD=$(BUILD)/asan OPT='$(SANITIZE_OPT)' \
@@ -277,6 +285,12 @@ tsan: ## the tests that use threads under ThreadSanitizer
 .PHONY: tsan-golden tsan-others
 tsan-golden tsan-others: tsan-%:
 	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tests/threads $(TSAN_$*)
+service-asan: ## the service under storms, with AddressSanitizer and UBSan
+	$(MAKE) BUILD=$(BUILD)/asan OPT='$(SANITIZE_OPT)' \
+	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' service-test
+service-tsan: ## the service under storms, with ThreadSanitizer
+	TSAN_OPTIONS=halt_on_error=1 $(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' \
+	  SANITIZE=-fsanitize=thread service-test
 .PRECIOUS: $(BUILD)/tests/gates/%.o
 $(BUILD)/gates/%: $(BUILD)/tests/gates/%.o $(BUILD)/libpith.a
 	@mkdir -p $(@D)

@@ -129,7 +129,7 @@ async function errors() {
   check("context_length_exceeded", long instanceof OpenAI.BadRequestError &&
     long.code === "context_length_exceeded", long?.error);
   const negative = await failure(client.chat.completions.create(
-    { model: "chat", messages, max_tokens: -1 }));
+    { model: "chat", messages, max_tokens: -2 }));
   check("the parameter is named", negative?.status === 400 && negative.param === "max_tokens",
     negative?.error);
   const unsupported = await failure(client.chat.completions.create(

@@ -1,9 +1,10 @@
 """Malformed requests while a good client keeps working.
-    hostile.py PITH [REQUESTS] [SEED]
+    hostile.py PITH [REQUESTS [SEED]]
 
 Each kind of malformed request has the statuses that are right for it. The connection is then either
 closed, or still in step: a good request on it is answered as ever. Clients that are slow with their
-headers or body, or never read, are closed by the deadlines."""
+headers or body, or never read, are closed by the deadlines; that takes a minute, and fewer than a
+thousand requests leave it out."""
 
 import json
 import random
@@ -30,22 +31,25 @@ def post(path, body, *fields):
 
 
 def read_answer(stream):
-    """Status and body of one answer; None where the connection was closed instead."""
+    """Status and body of one answer, and whether the connection stays open; None where it was
+    closed instead."""
     line = stream.readline()
     if not line:
         return None
     parts = line.split()
     if len(parts) < 2 or not parts[0].startswith(b"HTTP/1."):
         raise ValueError(f"not HTTP: {line!r}")
-    length = 0
+    length, stays = 0, True
     while True:
-        field = stream.readline().strip()
+        field = stream.readline().strip().lower()
         if not field:
             break
         name, _, value = field.partition(b":")
-        if name.lower() == b"content-length":
+        if name == b"content-length":
             length = int(value)
-    return int(parts[1]), stream.read(length)
+        elif name == b"connection" and value.strip() == b"close":
+            stays = False
+    return int(parts[1]), stream.read(length), stays
 
 
 def words(rng, n):
@@ -81,7 +85,7 @@ def depth_bomb(rng):
 
 
 def huge_number(rng):
-    number = rng.choice(["1e999", "-1e999", "9" * 300, "-1", "1.5", "1e18", "18446744073709551616",
+    number = rng.choice(["1e999", "-1e999", "9" * 300, "-2", "1.5", "1e18", "18446744073709551616",
                          "0.1e-400" + "0" * 100])
     field = rng.choice(["max_tokens", "n", "top_logprobs"])
     body = chat().decode()[:-1].replace('"max_tokens": 2', '"x": 1') + f',"{field}":{number}}}'
@@ -169,7 +173,7 @@ def wrong_method(rng):
 
 
 def unknown_path(rng):
-    path = "/" + "".join(rng.choice("abc/.%20?&=") for _ in range(rng.randrange(1, 40)))
+    path = "/z" + "".join(rng.choice("abc/.%20?&=") for _ in range(rng.randrange(1, 40)))
     return head("GET", path), {400, 404}
 
 
@@ -187,7 +191,7 @@ def empty_body(_):
 
 
 def bad_ids(rng):
-    body = {"model": "chat", "prompt": [rng.choice([-1, 1 << 40, 1.5, "x", None, 999999])]}
+    body = {"model": "chat", "prompt": [rng.choice([-1, 1 << 40, 1.5, {}, None, 999999])]}
     path = "/v1/completions"
     if rng.random() < 0.5:
         body, path = {"model": "chat", "tokens": body["prompt"]}, "/detokenize"
@@ -220,7 +224,8 @@ def attack(service, rng, number):
             document = json.loads(answer[1])
             if not document.get("error", {}).get("message"):
                 return kind, f"no error in {answer[1]!r} for {data[:300]!r}"
-        if kind is truncated_body or status is None:
+        # libmicrohttpd 0.9.75 writes the head of its own error pages twice, and closes.
+        if kind is truncated_body or status is None or not answer[2]:
             return kind, None
         try:
             connection.sendall(head("GET", "/health"))
@@ -308,11 +313,12 @@ def run(service, n, seed):
             document = json.loads(answer.read())
             right = answer.status == 200 and document["choices"][0]["text"] == expected
             good[not right] += 1
+            time.sleep(0.01)
         connection.close()
 
     client = threading.Thread(target=good_client)
     client.start()
-    slow = slow_clients(service)
+    slow = slow_clients(service) if n >= 1000 else []
     lock = threading.Lock()
     kinds = {}
     workers = [threading.Thread(target=attacks, args=(service, n // 4, seed + i, kinds, lock))
