@@ -28,6 +28,12 @@ static bool is_own(const pith_call *call, const char *origin) {
            is_local_name(host);
 }
 
+bool pith_origin_is_valid(const char *origin) {
+    const char *host = strstr(origin, "://");
+    return strcmp(origin, "*") == 0 || strcmp(origin, "null") == 0 ||
+           (host != NULL && host > origin && host[3] != 0 && strpbrk(host + 3, "/?# ") == NULL);
+}
+
 static const char *listed_as(const pith_serve_options *options, const char *origin) {
     for (size_t i = 0; i < options->n_origins; i++) {
         if (strcmp(options->origins[i], "*") == 0) {

@@ -186,6 +186,12 @@ static pith_status start(parts *p, pith_error *error) {
     if ((options->tls_cert == NULL) != (options->tls_key == NULL)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "a certificate and its key belong together");
     }
+    for (size_t i = 0; i < options->n_origins; i++) {
+        if (!pith_origin_is_valid(options->origins[i])) {
+            return pith_fail(error, PITH_ERROR_ARGUMENT,
+                             "'%s' is no origin such as https://example.org", options->origins[i]);
+        }
+    }
     if (sodium_init() < 0) {
         return pith_fail(error, PITH_ERROR_IO, "libsodium does not start");
     }

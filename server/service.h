@@ -74,6 +74,9 @@ void pith_call_fail(pith_call *call, const pith_error *error);
 
 /* ---- Origins (origin.c) ---------------------------------------------------------------------- */
 
+/* True for "*", "null" (pages from files) and scheme://host[:port], as browsers send it. */
+bool pith_origin_is_valid(const char *origin);
+
 /* False when the page of another site sends the request and its origin is not listed. Puts the CORS
  * headers when it is. */
 bool pith_origin_check(pith_call *call, pith_problem *problem);

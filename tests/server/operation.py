@@ -8,6 +8,7 @@ import base64
 import json
 import math
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -491,6 +492,8 @@ def addresses(pith, models_directory):
 
 def crowd(pith, models_directory):
     """More connections than are allowed: some are told so, and it is over when they go."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
     with Service(pith, "--models", models_directory) as service:
         crowd_of = []
         try:
