@@ -90,7 +90,6 @@ pith_status pith_chat_recognise(const char *chat_template, const pith_allocator 
     }
     for (size_t i = 0; same && i < sizeof llama2 / sizeof llama2[0]; i++) {
         status = try_probe(t, &llama2[i], allocator, &same, error);
-        same = same && status == PITH_OK;
     }
     pith_template_free(t);
     if (status == PITH_ERROR_MEMORY) {

@@ -71,8 +71,8 @@ static void check_prompts(source *s, size_t hidden_size) {
         return;
     }
     memcpy(copy, s->text, s->n);
-    pith_status status = pith_hf_prompts_parse(&prompts, copy, s->n, "prompts", hidden_size, true,
-                                               allocator, NULL, &error);
+    pith_status status = pith_hf_prompts_parse(&prompts, copy, s->n, "prompts", hidden_size,
+                                               s->n % 2 == 0, allocator, NULL, &error);
     if (status != PITH_OK) {
         fuzz_require(error.status == status && error.message[0] != '\0');
         return;

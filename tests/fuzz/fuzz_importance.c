@@ -57,6 +57,8 @@ static void add(pith_importance *importance) {
     fuzz_require(pith_importance_add(importance, "b", rows, 0, SIZE_MAX, &error) ==
                  PITH_ERROR_ARGUMENT);
     (void)pith_importance_add(importance, "b", rows, 0, 3, &error);
+    (void)pith_importance_add(importance, "b", rows, 2, 3, &error);
+    fuzz_require(pith_importance_add(importance, "b", rows, 1, 2, &error) != PITH_OK);
     status = pith_importance_save(importance, test_path("saved"), &error);
     fuzz_require(status == PITH_OK || status == PITH_ERROR_MEMORY);
 }

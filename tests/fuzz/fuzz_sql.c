@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         "SELECT pith_cosine(?2, NULL), pith_quantize(NULL), pith_cosine(NULL, ?1)",
         "SELECT pith_quantize(zeroblob(300000)), ?1, ?2",
         "SELECT pith_quantize(?1), ?2",
+        "SELECT pith_cosine(zeroblob(70001), ?1), ?2",
     };
     size_t first = (size_t)data[0] * (size - 2) / 255;
     size_t limit = 1 + data[1] % 16;

@@ -63,6 +63,8 @@ static pith_template_limits choose_limits(uint64_t hash) {
     if (hash % 4 == 1) {
         limits.memory = 1 + any % ((size_t)64 << (hash >> 8) % 8);
         limits.memory += hash >> 40 & 1 ? usual_memory() : 0;
+    } else if (hash % 32 == 3) {
+        limits.steps = 0; /* the maximum */
     } else if (hash % 8 == 2) {
         limits.steps = 1 + any % ((size_t)4 << (hash >> 8) % 10);
     }
