@@ -335,12 +335,11 @@ PITH_API pith_status pith_session_eval(pith_session *session, const int32_t *tok
  * largest n_batch among them: tokens[i] [n_tokens[i] >= 1] are appended to sessions[i]. The
  * sessions may differ in every option and in length. Logits are bit for bit those of separate evals
  * (with BLAS off). Sessions must be distinct. Allocates nothing but the cache of new blocks of
- * positions, and work buffers when those of the model are all in use or have room for too few tokens
- * (above).
- * On failure every timeline is as before, and the same call may be made again. The message of an
- * error that is due to one session begins with its index ("session 3: "). NUMERIC is such an error,
- * found after the work: the other sessions are sound and can be evaluated without that one. A
- * program finds it by evaluating each session alone once. Errors: as pith_session_eval. */
+ * positions, and work buffers when those of the model are all in use or have room for too few
+ * tokens (above). On failure every timeline is as before, and the same call may be made again. The
+ * message of an error that is due to one session begins with its index ("session 3: "). NUMERIC is
+ * such an error, found after the work: the other sessions are sound and can be evaluated without
+ * that one. A program finds it by evaluating each session alone. Errors: as pith_session_eval. */
 PITH_API pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
                                      const int32_t *const *tokens, const size_t *n_tokens,
                                      pith_error *error);
