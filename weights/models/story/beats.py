@@ -156,20 +156,26 @@ def opening(s, trait=True):
         s.mid('[{A} was {A.trait} and {A.habit}.|{A} was {A.trait}, and {A.he} {A.habit}.|'
             'everyone knew that {A} was {A.trait} and {A.habit}.|'
               "{A} {A.habit}, for {A.he} was a {A.trait} {A.kind}.]")
-    s.long('[it was a [quiet|peaceful|pleasant|sunny|friendly] place, and [in the evening one '
-        'could hear the owls|in summer it smelled of thyme|the neighbours were friendly|nobody '
-        'was ever in a hurry there].|'
-           'in winter it was warm there, and in summer it was cool.|{A} knew every path and every '
-               'stone for miles around.|on most days nothing [happened there at all|much happened '
-               'there].|'
-           'it was not [large|grand], but [there was always something to eat|it was home|{A} '
-               'would not have changed it for a castle].|]')
-    s.long('[every morning {A.he} [looked at the sky|stretched and yawned|said good morning to '
-        'the sun|counted the birds on the fence], and [then the day could begin|then {A.he} had '
-        '<food>|then {A.he} <chore>].|'
-           '{A} was fond of <food>, above all on Sundays.|{A} [had many little songs|had a song '
-               'for everything] and sang them [when it rained|at work|on the road].|in the '
-               'evening {A} liked to [watch the stars|sit outside|think about the day].|]')
+    s.long(
+        '[it was a [quiet|peaceful|pleasant|sunny|friendly] place, and [in the evening one could '
+            'hear the owls|in summer it smelled of [thyme|clover|hay|roses|mint]|nobody was ever '
+            'in a hurry there].|there {A.he} had [a soft bed|a round table|a rocking chair|a warm '
+            'stove|a big cupboard|a crooked lamp] and [a shelf with [three|five|seven|nine|'
+            'twelve] [jars|cups|books|spoons|pots|shells]|a clock that was always [slow|fast|'
+            'wrong|late]|a window that looked [east|west|north|south]|a picture of [the sea|a '
+            'ship|a mountain|a grandmother|a blue horse]].|{A} knew every [path|stone|tree|hedge|'
+            'corner] for miles around, and [every path|the wind|the rain|the birds] knew {A.him}.|'
+            'it was not [large|grand|new], but [there was always <food>|it was home|it was [dry|'
+            'warm|clean], and {A} would not have changed it for [a castle|a palace|a ship|a '
+            'tower]].]')
+    s.long('[every morning {A.he} [looked at the sky|stretched and yawned|said good morning to the '
+           'sun|counted the birds on the fence|opened the window wide|washed in cold water], and '
+           '[then {A.he} had <food>|then {A.he} <chore>|then {A.he} <chore> and <chore>].|{A} was '
+           'fond of <food>, above all [on Sundays|in winter|when it rained|after a walk|before '
+           'going to bed].|{A} had [many|some|three|a dozen] little songs and sang them [when it '
+           'rained|at work|on the road|to <animals>|in the bath].|in the evening {A} liked to '
+           '[watch the stars|sit outside|think about the day|have <food>|listen to the wind], and '
+           'sometimes {A.he} [hummed|yawned|talked to <animals>|fell asleep in the chair].]')
 
 
 def weather(s):

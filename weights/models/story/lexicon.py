@@ -118,15 +118,15 @@ LEXICON = {name: _list(text) for name, text in {
 # Words that can stand for each other wherever they stand. A share of them is exchanged when a story
 # is finished, so that the same sentence is seldom written twice.
 SYNONYMS = {word: others.split("/") for word, others in {
-    "at once": "right away/straight away", "began to": "started to",
+    "began to": "started to",
     "could not": "was not able to", "nobody": "no one", "everyone": "everybody", "until": "till",
     "for a long time": "for a good while/for quite some time", "afraid": "scared",
     "sat down": "settled down", "soon": "before long", "shut": "closed",
     "wanted to": "wished to", "more than anything": "more than anything else/above all else",
-    "quickly": "swiftly", "came by": "came along/passed by", "softly": "gently/quietly",
+    "quickly": "swiftly", "softly": "gently/quietly",
     "lovely": "delightful", "laughed": "chuckled", "at last": "finally/at long last",
     "happy": "joyful/contented", "sad": "unhappy/downcast", "angry": "furious", "tired": "weary",
-    "looked at": "gazed at", "hurried": "hastened", "because": "since", "trembled": "shivered",
+    "looked at": "gazed at", "hurried": "hastened", "trembled": "shivered",
     "smiled": "grinned", "whole": "entire", "next to": "beside",
     "from that day on": "from then on/ever since that day", "nearly": "almost",
     "almost": "nearly", "hardly": "scarcely", "though": "although", "perhaps": "maybe",

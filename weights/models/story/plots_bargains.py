@@ -61,6 +61,11 @@ def trade_chain(s):
     s.mid('["How did you do it?" {B.asked}. "With a day of work and a long walk," {A.said}.|{A} '
         '<glad>. All of them had what they wanted.|"Everyone has what they wanted," {A.said}, '
         '"and nobody paid a coin."]')
+    s.long('[{B} walked once round {A} and shook {B.his} head. "I never thought that you would do '
+        'it," {B.said}.|"And what will you do with {o} now?" {B.asked}. "I will {o.use}," '
+        '{A.said}, "and that will be enough for me."|{A} held {o} up to the light, and all the '
+        'long way had been worth it.] [then they had <food> together.|they shook hands, and each '
+        'was sure of having the better part.|"Come again when you want something," {B.said}.]')
     s.paragraph()
     ends_keeping(s)
     s.fact(want='to have {o.a}', why='{B} would give {o} only for {x.a}.',
@@ -118,6 +123,11 @@ def false_promise(s):
     s.long('[{C} tried {o} all night, and nothing happened.|as far as anyone knows, {C} is still '
         'waiting for {o} to do something.|"Nothing happens!" {C.cried}, but {A} was far away by '
         'then.]')
+    s.long('[on the way home {A} whistled, and even the dogs wagged their tails.|{A} bought '
+        '<treat> and took it home to share.|{A} told it to a neighbour, and by evening the whole '
+        'village knew it.] ["A big mouth sells small things," said the neighbours.|nobody in that '
+        'place bought anything from {C} for a long time.|and everyone who met {A} on the road '
+        'asked about {o}.]')
     s.paragraph()
     s.close('[from that day on {A} listened twice before {A.he} bought anything, and {A.he} '
         'laughed whenever {A.he} heard of {o.a} that could do wonders.|that evening {A} and {B} '
@@ -162,18 +172,19 @@ def three_tasks(s):
     s.paragraph()
     s.say('[the first task was to {task1}. {A} did it.|first {A} had to {task1}, and that was '
         'soon done.|"First, {task1}," said the list. {A} worked until noon, and it was done.]')
-    s.mid('[the second was to {task2}. It took {A.him} all day, but {A.he} did it.|then {A.he} '
-        'had to {task2}. {A.his} arms ached, but it was done.|next {A.he} had to {task2}, and '
-        '{A.he} did not stop until it was finished.]')
+    s.mid('[the second was to {task2}. It took {A} all day, but {A.he} did it.|then {A} had to '
+        '{task2}, and {A.his} arms ached, but it was done.|next {A.he} had to {task2}, and {A.he} '
+        'did not stop until it was finished.]')
     s.say('[but the last task was to {task3} before morning.|but then came the last one: {task3}, '
         'and all in one night.|the last task was the hardest. {A} had to {task3} before sunrise.]')
     s.mid('[{A} sat down and <sad>.|"That cannot be done," {A.said}.|{A} began, but by midnight '
-        '{A.he} had hardly made a start.|the candle grew shorter and shorter.]')
+        '{A.he} had hardly made a start.|the candle grew shorter and shorter, and so did {A.ns} '
+        'hope.]')
     s.paragraph()
     s.comes("B")
-    s.say('["Do not cry," said a small voice. It was {B}. "Now I will help you."|<just-then> {B} '
-        'came in under the door. "You helped me, and now I help you," {B.said}.|something tickled '
-        '{A.his} foot. There was {B}! "<^help-offer>," {B.said}.]')
+    s.say('["Do not cry, {A.name}," said a small voice, and it was {B}. "Now I will help you."|'
+        '<just-then> {B} came in under the door. "You helped me, and now I help you," {B.said}.|'
+        'something tickled {A.his} foot. There was {B}! "<^help-offer>," {B.said}.]')
     s.say('[{B} worked so fast that one could hardly see it, and before morning all was done.|{B} '
         'called all {B.his} brothers and sisters, and in an hour the work was finished.|with {B} '
         'at work, it was finished when the first light came.]')
@@ -185,6 +196,11 @@ def three_tasks(s):
     s.say('[and {A} got {o}.|so {C} gave {A} {o}.|{C} put {o} into {A.ns} hands.]')
     s.mid('{A} <glad>. ["<thanks>," {A.said} to {B}. "<welcome>," {B.answered}.|{A} shared '
         '<treat> with {B}.]')
+    s.long('["Who taught you to work like that?" {C.asked}. "A small friend," {A.said}, and '
+        'looked at {B}.|{C} was so pleased that there was <food> for all three of them.|{B} sat '
+        'on {A.ns} shoulder and was very proud.] [they laughed about the beans and the buckets '
+        'and the long night.|"Next week the chimney must be swept," {C.said}, and {A} and {B} ran '
+        'away laughing.|and the yard had never looked so clean.]')
     s.paragraph()
     ends(s)
     s.fact(want='to have {o.a}', why='{C} asked for three tasks, and the last was to {task3}.',
@@ -236,6 +252,11 @@ def one_wish(s):
         '{B}.]')
     s.long('[{A} <surprised>.|"So my wish came true twice," {A.said}.|{A} laughed and cried at '
         'once.] [then they had <food>.|{^A} and {B} talked until the moon was up.]')
+    s.long('[they went to the water together and called out their thanks, and something splashed '
+        'far out.|"We must thank the {giver}," {A.said}, and they threw it some bread.|{B} showed '
+        '{A} how {o} had been made, and it had taken all night.] [the evening was warm, and '
+        'neither of them wanted to go home.|they talked of what they would wish for now, and '
+        'could think of nothing.]')
     s.paragraph()
     s.close('[from that day on {A} loved {o} twice as much, because a friend had given it.|{A} '
         'and {B} were friends ever after, and {o} was a sign of it.|and {A} never needed another '
@@ -284,14 +305,20 @@ def one_for_two(s):
             '"Take the bigger one," {A.said}. "No, you take it," {C.said}, and they laughed.|'
             'there was even a little piece for {B}.]')
     else:
-        s.say('["You have it today, and you tomorrow," {B.said}.|"Take turns," {B.said}. "One day '
-            'one, one day the other."|"Count to a hundred," {B.said}, "and then change. And so on '
-            'until supper."] [so they tried it.|they looked at each other and tried it.]')
-        s.mid('[first {C} had {o}, and {A} watched. Then {A} had it, and {C} watched.|and it was '
+        s.say('["You have it today, and you tomorrow," {B.said}.|"Take turns," {B.said}, "one day '
+            'one, one day the other."|"Count to a hundred," {B.said}, "and then change, and so on '
+            'until supper."] [so {A} and {C} tried it.|{A} and {C} looked at each other and tried '
+            'it.]')
+        s.mid('[first {C} had {o}, and {A} watched. Then {A} had it, and {C} watched.|and {o} was '
             'far more fun for two than for one.|"You first," {A.said}. "No, you," {C.said}, and '
             'they laughed.]')
     s.say('["I am sorry," {A.said}. "So am I," {C.said}.|"I am sorry I shouted," {A.said}. '
         '"<^forgive>," {C.said}.|they looked at each other and both said "sorry" at once.]')
+    s.long('[{B} stayed a while to see whether it would last, and it did.|"Was that so hard?" '
+        '{B.asked}. "Yes," {A.said}, "but only at the beginning."|{C} gave {A} the bigger smile, '
+        'and {A} gave {C} the better seat.] [then all three had <food>.|and the birds, who had '
+        'flown away, came back and sat in the branches.|before they went home, they even thanked '
+        '{B}.]')
     s.paragraph()
     if food:
         s.close('[half of {o} tasted better than a whole one, and they never quarrelled about '
@@ -355,6 +382,11 @@ def given_to_a_stranger(s):
         'all the way home.|{B} led {A} home, step by step, and lit the fire.]')
     s.mid('[on the table {B} put <treat>.|then they had <food>.|{B} stayed until {A} was well '
         'again.] "<thanks>," {A.said}.')
+    s.long('["Why did you come back this way?" {A.asked}. "Because I still think of {o}," '
+        '{B.said}.|{B} told of all the places where {o} had been a help.|{A} slept a night and a '
+        'day, and when {A.he} woke, {B} was still there.] [outside the wind blew, but inside it '
+        'was warm.|{B} mended the door and filled the wood box.|they found that they knew the '
+        'same old songs.]')
     s.paragraph()
     s.close('[and if {A} had not given {o} away that day, who knows how it would have ended? They '
         'were friends ever after.|from that day on they were friends, and all because of {o}.|'
@@ -413,6 +445,11 @@ def too_much(s):
         '{A.said}, "and then I wanted it all."]')
     s.say('["Keep it," {B.said}. "You have learned what it is worth."|{B} smiled. "That one is '
         'yours," {B.said}.|"<^forgive>," {B.said}, and helped {A.him} up.]')
+    s.long('[{B} helped {A.him} to carry everything else back, and that took until evening.|on '
+        'the way home {A} walked so lightly that {A.he} nearly danced.|"What would you have done '
+        'with all of it?" {B.asked}, and {A} did not know.] [the moon came up, and {o} was easy '
+        'to carry.|"One hand must be free," {B.said}, "to wave to a friend."|they rested by the '
+        'path and had <food>.]')
     s.paragraph()
     s.close('[from that day on {A} took only what {A.he} needed, and {o} was enough.|at home {A} '
         'put {o} on the table and was content, that evening and ever after.|and when {A} wanted '

@@ -60,6 +60,11 @@ def race_for_a_prize(s):
     s.mid('["How did you do it?" {C.asked}. "I stopped," {A.said}, and {C} did not understand at '
         'all.|{C} <ashamed>. "You ran well," {C.said}.|"Next time I will not laugh," {C.said}.|'
         '"It is only because I stopped to help," {A.said}.]')
+    s.long('[the band played, and someone put a wreath of daisies on {A.ns} head.|even the judges '
+        'clapped, and the oldest of them wiped his glasses.|{C} shook {A.ns} hand, once the dust '
+        'was washed off.] [then there was <food> for all the runners, the fast ones and the slow '
+        'ones.|and far back on the road {B} waved and shouted.|"Tell us about it!" everyone '
+        'cried, and {A} did.]')
     s.paragraph()
     s.owns("A")
     ends_keeping(s)
@@ -104,8 +109,8 @@ def best_in_the_valley(s):
         'not understand it.] [{^C} looked the other way.|{^C} stood there and was not happy at '
         'all.]')
     s.say('[when {C} saw {A.ns} face, {C.he} could not bear it. "I did it," {C.said}. "<^sorry>."|'
-        'then {C} stood up. "It was me," {C.said}. "I spoiled it. <^sorry>."|{C} <ashamed>. "I '
-        'have won by a trick," {C.said}. "<^sorry>."]')
+        'then {C} stood up. "It was me, and I spoiled the {o.n} of {A.name}," {C.said}. '
+        '"<^sorry>."|{C} <ashamed>. "I have won by a trick," {C.said}. "<^sorry>."]')
     s.say('[{A} <thought>. "<forgive>," {A.he} said.|"Why?" {A.asked}. "Because yours was better '
         'than mine," {C.said}. "<^forgive>," {A.said}.|it was very quiet. Then {A} held out '
         '{A.his} hand. "<^forgive>," {A.said}.]')
@@ -114,6 +119,11 @@ def best_in_the_valley(s):
         'two and gave each of them a half.]')
     s.long('[<everyone> clapped, and even the dogs barked.|nobody had ever seen two rivals shake '
         'hands so long.|"Now let us eat," {B.said}, and there was <food> for all.]')
+    s.long('[{A} and {C} carried the table home together.|"How did you make it so good?" '
+        '{C.asked}, and {A} showed {C.him}.|the children asked for a second look at the {o.n}, '
+        'and then for a third.] [then music was played, and {A} danced with {C}, and {B} with the '
+        'mayor.|{C} slept well that night, for the first time in a week.|"I would rather have a '
+        'friend than a prize," {A.said}.]')
     s.paragraph()
     s.close('[the next year they made {o.a} together, and it was the best that anyone had ever '
         'seen. They were rivals never again.|from that day on {A} and {C} worked side by side, '
@@ -151,14 +161,19 @@ def boaster(s):
         '{C} bowed, took a run and {trouble}.|but when {C} tried it, {C.he} {trouble}.]')
     s.mid('["Help!" {C.cried}, and {C.his} voice was quite small.|some laughed, and some ran '
         'away.|nobody knew how to help.|{C} did not boast now. {C.he} <afraid>.]')
-    s.long('["Pull!" cried one. "Push!" cried another. But nothing helped.|two neighbours ran '
-        'into each other, and a third lost a shoe.|the crowd talked and talked, and nobody did a '
-        'thing.]')
+    s.long('["Pull!" cried one and "Push!" cried another, but nothing helped {C}.|two neighbours '
+        'ran into each other, and a third lost a shoe.|the crowd talked and talked, and nobody '
+        'did a thing.]')
     s.say('[then {A} had an idea and ran to fetch {o}.|{A} did not laugh. {A.he} thought, and '
         'then {A.he} fetched {o}.|only {A} knew what to do, and {A.he} took {o} and went close.]')
     s.say('[{A} held out {o}, {C} took hold of it, and {A} pulled until {C} was free.|"Hold on to '
         '{o}!" {A.cried}. {C} held on, and {A} pulled {C.him} out.|{C} caught hold of {o}, and '
         'step by step {A} drew {C.him} to safety.]')
+    s.long('[the crowd cheered for {A} and for {o}, and one hat flew into the air.|somebody '
+        'brought a blanket, and somebody brought <food> for {C}.|it took a while until {C} had '
+        'stopped shaking.] [{A} sat down beside {C.him} and said nothing, and that was kind.|{C} '
+        'did not look at anyone, only at {o}.|"That was close," said an old farmer, and went home '
+        'to his cows.]')
     s.paragraph()
     s.say('[{C} <ashamed>. "You helped me, though I laughed at you," {C.said}.|"I said that {o} '
         'was good for nothing," {C.said}, "and it saved me."|"<thanks>," {C.said}, and {C.he} '
@@ -220,6 +235,11 @@ def swapped_lives(s):
         '{A} took {o} in both hands, and {C} took {x}, and they laughed.]')
     s.mid('["It is better than I knew," {A.said}.|{A} looked at {o} as if for the first time. How '
         '<nice> it was!|they had <food> together, and each praised what the other had.]')
+    s.long('["Shall we change again next year?" {C.asked}, and both of them laughed.|on the way '
+        'home {A} carried {o} under {A.his} coat, so that nothing could happen to it.|{A} cleaned '
+        '{o} that same day, until it looked nearly new.] [and {x} looked best in the hands of '
+        '{C}, as everyone could see.|"Each of us has what suits us," {C.said}.|the neighbours '
+        'wondered why {A} sang so loud.]')
     s.paragraph()
     s.close("[from that day on {A} was content with {o}, and never wanted anyone else's again.|"
         'and {A} kept {o} ever after, and thought it the finest in the world.|that evening {A} '
@@ -276,6 +296,11 @@ def riddle_at_the_gate(s):
     s.mid('[{A} <glad>.|"Now may I ask you one?" {A.said}, and {C} could not answer it.|"I have '
         'waited for years for somebody to know it," {C.said}.|"And now I need a new riddle," '
         '{C.said}, and sighed.]')
+    s.long('["How did you find it?" {C.asked}. "It was in front of me all the time," {A.said}.|'
+        '{C} moved over on the bench, and they sat there till the sun was low.|{A} tried {o} at '
+        'once, and it was just as good as {A.he} had hoped.] [then {C} brought <food>, for '
+        'riddles make one hungry.|they made up three new riddles together, each harder than the '
+        'last.|on the way home {A} told the answer to <animals>, who only blinked.]')
     s.paragraph()
     ends_keeping(s)
     s.fact(want='to have {o.a}', why='{A} had to answer a riddle: "{question}"', helper="B",
@@ -347,6 +372,10 @@ def outwitted(s):
             'was up and away, with {o} under {A.his} arm.]')
         s.long('[{A} did not stop until {A.he} saw the lights of the village.|behind {A.him} it '
             'was quiet. Nobody came after {A.him}.]')
+    s.long('[once {A.he} looked back, but there was only the wind.|{A} ran past the last trees, '
+        'and the stars came out one by one.|"My head was quicker than those teeth," {A} thought.] '
+        '[{A.his} legs shook a little, now that it was over.|the lights of the village came '
+        'nearer, one, two, three.|never had a chimney looked so friendly.]')
     s.paragraph()
     s.say("[before dark {A} was at {A.his} {who}'s house and told everything.|the {who} opened "
         "the door, and {A} was safe.|soon {A} sat by the {who}'s fire and told what had happened.]")
@@ -410,6 +439,11 @@ def true_owner(s):
         'found it, and I could not give it up."|"I did not tell the truth," {C.said}. "<^sorry>."]')
     s.mid('["Next time, ask," {A.said}. "I would have let you hold it."|"<forgive>," {A.said}.|'
         '{A} <thought>. Then {A.he} let {C} hold {o} for a while.]')
+    s.long('[half the village had come to hear it, and now they clapped.|{B} stood up and put '
+        'away the cloth. "That was all," {B.said}.|{A} wiped {o} with {A.his} sleeve and held it '
+        'to {A.his} heart.] ["How did you know what to ask?" {A.asked}. "Whoever loves a thing '
+        'knows it well," {B.said}.|then {B} asked them both in, and there was <food>.|"I will '
+        'find something of my own," {C.said}, and {A} promised to help.]')
     s.paragraph()
     s.close('[from that day on {A} took good care of {o}, and {C} told the truth, even when it '
         'was hard.|that evening {A} looked at {mark} and was glad of it ever after, for it had '
@@ -466,6 +500,11 @@ def guard_of_the_bridge(s):
         'way. "Go, friend," {C.said}.]')
     s.leaves("C")
     s.comes("B")
+    s.long('[behind {A} the others came over too, one by one, and each of them wished {C} a good '
+        'day.|on the other side {A} turned round and waved, and {C} waved back.|the water ran on '
+        'under the bridge, and it sounded like laughing.] [the sun was low when {A} saw the roof '
+        'of {B.ns} house.|it was not far now, and {A} hummed as {A.he} walked.|{A} felt for {o}. '
+        'It was still there.]')
     s.paragraph()
     s.hands("A", "B", keeps=True)
     s.say('[so {A} came over the bridge, and {B} got {o}.|{A} ran across and gave {B} {o}.|before '

@@ -64,6 +64,11 @@ def carried_far(s):
     s.leaves("B")
     s.long('[{A} ran the last mile without stopping.|one star was out already when {A} saw a '
         'light.|{A.his} feet hurt, but {A.he} did not slow down.]')
+    s.long('[the path was white in the dusk, and every stone looked like a hare.|{A} counted the '
+        'milestones: one more, and one more, and one more.|somewhere a clock struck, and {A} ran '
+        'even faster.] [{o} bumped against {A.his} side at every step.|"I will be there, I will '
+        'be there," {A} said in time with {A.his} feet.|a dog barked, and that meant that a house '
+        'was near.]')
     s.paragraph()
     s.comes("C")
     s.hands("A", "C", keeps=True)
@@ -127,6 +132,11 @@ def for_the_sick(s):
     s.long('[all night long {A} walked, with {o} under {A.his} coat.|down the slope {A} ran, and '
         'over the fields, and never once stopped.|it began to rain, but {A} held {o} dry and '
         'safe.]')
+    s.long('[the moon went along with {A} all the way, now before {A.him} and now behind.|twice '
+        '{A} fell, and twice {A.he} looked first whether {o} was whole.|"Hold on," {A} said into '
+        'the wind. "I am coming."] [at the last hill {A.his} breath was gone, but there was the '
+        'light in the window.|the roosters were crowing when {A} saw the chimney.|{A} could think '
+        'of nothing but {A.his} {who}.]')
     s.paragraph()
     s.things["o"].holder = None
     s.say('[in the morning {A} was home, and {A.his} {who} had {o} and smiled.|{A} came home at '
@@ -196,6 +206,11 @@ def lost_in_the_mist(s):
     s.long('[they went over a brook and through a hollow, and {o} went with them.|on the way {B} '
         'told stories, and the dark was only half as dark.|"Mind the root," {B.said}, and "Mind '
         'the stone."]')
+    s.long('["Were you never afraid out here?" {A.asked}. "Once," {B.said}, "until I had learned '
+        'the way."|{A} held on to {B.ns} coat and put one foot before the other.|the mist grew '
+        'thinner, and there was one star, and then ten.] [they talked about <food>, and how good '
+        'it would taste.|far off a dog barked, and it was a dog that {A} knew.|"Left at the old '
+        'stump," {B.said}. "Remember it for the next time."]')
     s.paragraph()
     s.say('[at midnight {A} saw the light of {A.his} own window. {A.he} was home.|<at-last> they '
         'came round the last bend, and there was {A.ns} house.|before long {A} stood at {A.his} '
@@ -247,12 +262,12 @@ def room_for_one_more(s):
         '"If we sit close, there is room," {B.said}.]')
     s.say('[now it was so crowded that nobody could move.|{C} squeezed in, and now there was no '
         'room left at all.|they sat so close that they breathed in turn.]')
-    s.long('[{A} held {o} up high so that nobody would sit on it.|somebody sneezed, and somebody '
-        'trod on somebody\'s foot.|"Who is snoring?" {A.asked}, but it was only the wind.|they '
-        'shared <food>, and it was enough.]')
+    s.long('[{A} held {o} up high so that nobody would sit on it.|{B} sneezed, and somebody trod '
+        'on {A.ns} foot.|"Who is snoring?" {A.asked}, but it was only the wind.|they shared '
+        '<food>, and it was enough.]')
     s.paragraph()
-    s.say('[<just-then> {danger}!|in the middle of the night {danger}!|then there was a crash. '
-        '{^danger}!]')
+    s.say('[<just-then> {danger}!|in the middle of the night {danger}!|then there was a crash, '
+        'and {danger}!]')
     s.say('[quickly {C} {saved}.|but {C} jumped up and {saved}.|"Leave it to me!" {C.said}. And '
         '{C} {saved}.]')
     s.mid('["If I had been alone, I would have lost everything," {A.said}.|{A} <surprised>. '
@@ -262,6 +277,11 @@ def room_for_one_more(s):
         'shared it with the others.|and now {A} was glad to share {o} with both of them.]')
     s.long('[they told stories until it grew light.|{B} told the story of a frog who wanted to be '
         'king.|outside it roared, and inside it was warm.]')
+    s.long('[{C} taught them a song with twelve verses, and {B} sang the low part.|{A} found '
+        '<food> at the back of the shelf and cut it into three.|nobody could lie down, and so '
+        'they leaned against each other.] ["I have never had so much company," {A.said}, "nor '
+        'such a warm night."|one after the other they fell asleep, and {o} lay in the middle.|the '
+        'wind tried the door once more, and then it gave up.]')
     s.paragraph()
     s.close('[in the morning the storm was over, and nobody wanted to go. From that day on {A.ns} '
         'door was never locked, and {o} was there for every guest.|when the sun came up, {A} '
@@ -308,8 +328,8 @@ def saw_the_sea(s):
     s.long('[in the evenings {A} brought out {o}, and {B} told stories.|when one was tired, the '
         'other carried both bags.|they sang so loud that <animals> stopped to listen.|{B} knew '
         'every bird by its song.]')
-    s.say('[on the seventh day they stood before {goal}.|and one morning, there it was: {goal}.|'
-        'they came over the last hill, and there was {goal}.]')
+    s.say('[on the seventh day they stood before {goal}.|and one morning, there it was before '
+        '{A}: {goal}.|they came over the last hill, and there was {goal}.]')
     s.say('[it was bigger and brighter than {A} had ever dreamed, and for a long time {A.he} '
         'could not speak.|{A} <surprised>. "So this is what it looks like," {A.he} said.|neither '
         'of them said a word. {A} laughed and cried at once.]')
@@ -319,6 +339,11 @@ def saw_the_sea(s):
         '{A} gave {B} {o}. "Think of me when you look at it," {A.said}.|at the crossroads {A} put '
         '{o} into {B.ns} hands, as a gift.]')
     s.hands("A", "B", keeps=True)
+    s.long('["Will you come again?" {B.asked}. "Or you come to me," {A.said}.|{B} walked '
+        'backwards for a while, so as to wave the longer.|{A} turned round seven times, and each '
+        'time {B} was smaller.] [the way home seemed only half as long.|{A} slept in the same '
+        'haystack, and the same stars were there.|in {A.his} pocket {A} had a little stone from '
+        '{goal}.]')
     s.paragraph()
     s.close('[at home {A} told them all about {goal}, and about {B}, who had {o}, and {A.he} told '
         'it every winter after that.|{A} came home with an empty bag and a full heart, and {A.he} '
@@ -375,6 +400,11 @@ def new_in_the_place(s):
         'berries.]')
     s.mid('["Will you come again tomorrow?" {B.asked}. "Yes!" {A.said}.|"Tomorrow I will bring '
         'something too," {B.said}.|{A} <glad>. It was so easy, once it had begun.]')
+    s.long('[{B} took {A} home, and there was <food> for both of them.|"This is {A.name}," '
+        '{B.said} to everyone they met, and everyone said hello.|they found out that they both '
+        'liked rain, and neither liked turnips.] [the lamps were lit when {A} ran home at last.|'
+        'that evening the new house did not feel so new any more.|"Same place, same time," '
+        '{B.said}, and they shook hands on it.]')
     s.paragraph()
     s.close('[from that day on {A} and {B} met every day, and it had all begun with {o}.|that '
         'evening {A} wrote home, "I have a friend," and drew a picture of {o} beside it, and '
@@ -399,19 +429,19 @@ def bump_in_the_night(s):
     treasure(s) if "food" not in s.tags("o") else s.owns("A")
     if "food" in s.tags("o"):
         s.say('[{A} had {o.a}, and {A.he} kept it for Sunday.|on the kitchen shelf {A} had {o.a}.]')
-    s.say('[one night {A} woke up. {noise}! It came from somewhere {where}.|one night, when the '
-        'moon was full, there was a noise {where}. {noise}!|"{noise}!" it went {where} in the '
-        'middle of the night, and {A} sat up in bed.]')
+    s.say('[one night {A} woke up, for something went "{noise}!" somewhere {where}.|one night, '
+        'when the moon was full, there was a noise {where}. {noise}!|"{noise}!" it went {where} '
+        'in the middle of the night, and {A} sat up in bed.]')
     s.mid('[{A} <afraid>.|{A} pulled the blanket over {A.his} head.|{A.his} heart beat like a '
         'drum.|"Perhaps it is the wind," {A.said}, but there was no wind.]')
     s.say('["I want to know what it is," {A.said}. {A.he} took a candle and went to look.|but {A} '
         'wanted to know what it was, and so {A.he} crept out of bed.|{A} thought of {o}. "I must '
         'see that nobody takes it," {A.said}, and got up.]')
-    s.long('[the floor was cold, and every board creaked.|one step, and a stop. Another step, and '
-        'a stop.|the candle threw long shadows on the wall.|"Who is there?" {A.asked}. Nobody '
-        'answered.]')
-    s.say('[{noise}! There it was again.|then it came once more: {noise}!|all was still. And '
-        'then, quite near: {noise}!]')
+    s.long('[the floor was cold, and every board creaked.|one step and a stop, another step and a '
+        'stop: so went {A}.|the candle threw long shadows on the wall.|"Who is there?" {A.asked}. '
+        'Nobody answered.]')
+    s.say('["{noise}!" it went again, and {A} held {A.his} breath.|then {A} heard it once more: '
+        '{noise}!|all was still, and then, quite near, {A} heard it: {noise}!]')
     s.paragraph()
     s.comes("C")
     s.say('[{A} held up the candle and saw {C.intro}, who was more afraid than {A}.|there {where} '
@@ -430,6 +460,11 @@ def bump_in_the_night(s):
         'gave {C.him} a corner of the blanket.]')
     s.long('[they talked until the candle went out.|the moon looked in, and the clock struck '
         'three.|{C} told of {C.his} home, and {A} told of {o}.]')
+    s.long('["Do you know that I shook all over?" {A.asked}. "So did I," {C.said}, and they '
+        'laughed again.|{C} showed how one can go "{noise}" with only one foot.|{A} found a '
+        'second cup and a second chair.] [outside an owl called, and neither of them was afraid '
+        'of it.|it was the best night that {A} had had for a long time.|when the candle was out, '
+        'they looked at the stars.]')
     s.paragraph()
     s.close('[from that day on {C} came by day and knocked, and {o} was there for both of them.|'
         'after that, when something went bump, {A} only said, "Come in, friend!" and was never '

@@ -35,6 +35,11 @@ def lost_and_stuck(s):
     s.takes("A")
     happy(s)
     thanks(s)
+    s.long('[on the way home {A} and {B} talked about all the things they had ever lost.|{B} '
+        'would not take anything more for it than <food>.|{A} tied a string to {o}, so that it '
+        'could not get away again.] ["Next time, call me first," {B.said}.|they sat down in the '
+        'sun for a while, and nobody was in a hurry.|"I would never have got it alone," {A.said}, '
+        'and that was true.]')
     s.paragraph()
     ends(s)
     s.fact(want="to get {A.his} {o.n} back", why=
@@ -85,6 +90,11 @@ def found_and_returned(s):
     s.say('["You could have kept it, and you brought it back," {B.said}. "Will you be my friend?"|'
         'and because {A} had been honest, {B} asked {A.him} to supper that very evening.|{B} was '
         'so thankful that {B.he} brought {A} <treat>.]')
+    s.long('[{B} told {A} how {o} had been lost, and how long the nights had been.|they had '
+        '<food>, and {o} lay on the table between them.|"Were you not tempted to keep it?" '
+        '{B.asked}. "Very much," {A.said}, and they laughed.] [when {A} went home, {B} stood at '
+        'the door and waved until it was dark.|"Come whenever you like," {B.said}, "and look at '
+        'it as long as you please."|it was late when {A} got up to go.]')
     s.paragraph()
     s.mid('[{A} went home without {o}, but {A.his} heart was light.|{A} no longer had {o}, but '
         '{A.he} had something better.]')
@@ -136,6 +146,11 @@ def taken_by_a_lonely_one(s):
     s.say('["Come and visit me whenever you like. Then we can both {o.use}."|"If you come to my '
         'house tomorrow, we can {o.use} together."|"Nobody should be alone. Come home with me for '
         'supper."]')
+    s.long('[{C} wiped {C.his} nose and looked for a second chair, but there was none.|{A} looked '
+        'about. There was one cup, one plate and one spoon.|"Do you like <food>?" {A.asked}, and '
+        '{C} nodded quickly.] ["What shall we do first?" {C.asked}, as if it were a feast day.|'
+        '{C} showed {A} a nest that nobody else knew.|and when they went, {C} shut the door '
+        'behind {C.him} without looking back.]')
     s.paragraph()
     s.long('[{C} could hardly believe it.|{C} <glad>.|nobody had ever asked {C} before.] [that '
         'evening they had <food>.|they talked until the stars came out.]')
@@ -190,6 +205,11 @@ def lent_and_forgotten(s):
         'besides.|{C} ran to fetch {o} and put it in {A.ns} hands.]')
     s.mid('"<forgive>," {A.said}. ["I should have asked you sooner."|"And I was wrong to be cross '
         'without a word."|"It was silly of me to say nothing."]')
+    s.long('[{C} had a whole shelf of things that others had lent, and they carried them back '
+        'together.|"Were you very cross?" {C.asked}. "Very," {A.said}, "and it did not help at '
+        'all."|{A} and {C} went to thank {B} and took <treat> along.] [it was strange how short '
+        'the way to {C.ns} house was, now that {A} was not angry.|at the well they stood and '
+        'talked until the buckets ran over.|"Next time, shout at me," {C.said}.]')
     s.paragraph()
     s.long('[they <sat-together>, and the quarrel was over.|then they laughed, because it had all '
         'been so simple.|they ate <food> and talked as they always had.]')
@@ -246,6 +266,11 @@ def hidden_too_well(s):
     s.takes("A")
     happy(s)
     thanks(s)
+    s.long('["And why did you put it there, of all places?" {B.asked}. "Because nobody would look '
+        'there," {A.said}, and they laughed.|on the way back {A} showed {B} three more hiding '
+        'places, and all of them were good.|they sat down right there and had <food>.] ["A good '
+        'hiding place is one that you can find again," {B.said}.|{A} carried {o} home in both '
+        'hands.|{A} wrote it down on a piece of paper, and then hid the paper.]')
     s.paragraph()
     s.close('[from that day on {A} kept {o} on the table, where {A.he} could see it.|after that '
         '{A} hid {o} no more, and {A.he} always knew where it was.|from then on {A} told {B} '
@@ -302,6 +327,11 @@ def washed_away(s):
         'nothing was broken.|{A} laid {o} in the sun to dry.]')
     happy(s)
     thanks(s)
+    s.long('[they walked back along the brook, and {A} kept a good hold of {o}.|{B} showed {A} '
+        'how to float on the back, but {A} liked dry land better.|"Water is strong," {B.said}, '
+        '"but it has no hands."] [in the sun they had <food>, and {o} dried beside them.|all the '
+        'way home {A.his} shoes went squelch.|on the bank they built a little dam, so that it '
+        'would not happen to others.]')
     s.paragraph()
     ends(s)
     s.fact(want="to get {A.his} {o.n} back", why="the water had carried {o} away.", helper="B",
@@ -358,6 +388,11 @@ def swapped_bags(s):
     s.say('["I have your {o.n}!" {B.cried}. "And I have your {x.n}!" {A.answered}.|"Is this {x.n} '
         'yours?" {A.asked}. "Yes! And is this {o.n} yours?" {B.asked}.|they looked at each other '
         'and began to laugh.] [then they changed the bags back.|and they swapped bags again.]')
+    s.long('["What did you think when you saw {x}?" {B.asked}. "I thought that it was magic," '
+        '{A.said}.|they looked once more into both bags, to be quite sure.|{B} had a piece of red '
+        'string, and {A} had a piece of blue.] [they told each other for whom the things were '
+        'meant.|a man on the next bench laughed so hard that he dropped his own bag.|then each '
+        'had a good look at what the other had, and found it fine.]')
     s.paragraph()
     s.long('["Let us tie a ribbon to one of them," {B.said}, and so they did.|"A knot in the '
         'string will tell them apart," {A.said}.|they shared <food> on the bench, and nobody was '
@@ -415,6 +450,11 @@ def under_your_nose(s):
         'them laughed until they cried.|"How silly I am!" {A.said}, and they laughed together.]')
     s.mid('["At least I have seen the world today," {A.said}.|"The farthest place to look is '
         'close by," {B.said}.|"I will tell nobody," {B.said}, and winked.]')
+    s.long('[{B} laughed so long that {B.he} had to sit down again.|"How far did you go?" '
+        '{B.asked}. "To the end of the valley and back," {A.said}.|{A} took {o} off and put it on '
+        'again, just to be sure.] [they had <food> by the side of the path.|on the way home {A} '
+        'met everyone whom {A.he} had asked, and had to tell it each time.|"Tell me when you lose '
+        'your nose," {B.said}, and that made it worse.]')
     s.paragraph()
     s.close('[from that day on, when something was lost, {A} always looked close to home first.|'
         'to this day {A} laughs whenever {A.he} sees {o}.|from then on {A} looked near before '
@@ -444,8 +484,9 @@ def who_took_it(s):
         'afternoon the plate was empty. {o} was gone!] ["Who has taken {o}? I want to know!" '
         '{A.cried}.|"I want to find out who did this," {A.said}.|{A} wanted to know who had taken '
         '{o}.]')
-    s.mid('[could it have been {false}? No, {false} does not eat.|"Perhaps it was {false}," {A} '
-        'thought, but that was silly.|{A} looked behind the door and up the chimney.]')
+    s.mid('[could it have been {false}, {A} wondered, but {false} does not eat.|"Perhaps it was '
+        '{false}," {A} thought, but that was silly.|{A} looked behind the door and up the '
+        'chimney.]')
     s.say('[then {A} found a clue: {clue}.|beside the plate lay a clue. It was {clue}.|"Aha!" '
         '{A.said}. On the sill was {clue}.]')
     s.cast("D", named=False)
@@ -468,6 +509,11 @@ def who_took_it(s):
     s.say('["Next time, knock and ask," {A.said}. "I would have given you half."|"You should have '
         'asked," {A.said}. "I like to share."|"<forgive>," {A.said}. "But next time we eat '
         'together."]')
+    s.long('[{A} went home and came back with <food> for {C}.|"Was it good, at least?" {A.asked}. '
+        '"It was the best I ever had," {C.said}, and {A} had to smile.|{C} swept up every last '
+        'crumb and gave them to the birds.] ["I am a good cook," {A.said}, "but I like company '
+        'even better."|they found that they were both fond of plum jam.|the neighbours never '
+        'heard who it had been, for {A} did not tell.]')
     s.paragraph()
     s.long('[<next-day> {C} came and <chore> for {A}, to make it good.|{C} brought {A} <treat> to '
         'make up for it.|<next-day> they made a new one together.]')

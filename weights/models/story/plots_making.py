@@ -20,8 +20,8 @@ def broken_and_told(s):
     s.leaves("B")
     s.things["o"].holder = "A"
     s.say('[<one-day> {A} took {o} without asking, and it broke.|<one-day>, when {B} was out, {A} '
-        'played with {o}. Crack! It broke.|<one-day> {A} picked up {o}, only to look at it. It '
-        'slipped and broke.]')
+        'played with {o}, and crack, it broke.|<one-day> {A} picked up {o}, only to look at it, '
+        'and it slipped and broke.]')
     s.mid('[{A} <afraid>. "{^B.name} will never forgive me," {A.he} thought.|"<oh-no>!" {A.said}. '
         '"What will {B.name} say?"|{A} held the pieces and <sad>.]')
     s.say('[quickly {A} hid the pieces {hid}.|{A} looked round. Nobody had seen it, and so {A.he} '
@@ -31,8 +31,9 @@ def broken_and_told(s):
         'hot.|soon {B} came and looked for {o}. {A} helped {B.him} look and said nothing.|"Where '
         'can {o} be?" {B.asked}, and {A} looked at the floor.]')
     s.say('[that night {A} could not sleep.|the supper did not taste good, and the bed was hard.|'
-        'whatever {A} did, {A.he} thought of {o}.|the secret was as heavy as a stone.] [{A.he} '
-        'wanted to make it good again.|how {A.he} wished to put it right!]')
+        'whatever {A} did, {A.he} thought of {o}.|the secret was as heavy as a stone, and {A} '
+        'carried it about.] [{A.he} wanted to make it good again.|how {A.he} wished to put it '
+        'right!]')
     s.long('[in {A.his} dream {o} had a mouth and called {A.his} name.|the moon looked in at the '
         'window as if it knew.|outside an owl called, and it sounded like "You, you, you".|every '
         'creak of the stairs made {A.him} jump.]')
@@ -49,6 +50,11 @@ def broken_and_told(s):
         'by piece.|they worked until evening with {mend}, and then {o} was whole.]')
     s.long('[one could still see a crack, but that did not matter.|it looked a little crooked, '
         'and they liked it all the better.|"Now it has a story," {B.said}.]')
+    s.long('[{B} made tea, and they looked at {o} from all sides.|"I once broke a window," '
+        '{B.said}, "and it took me a year to tell." They both laughed.|{A} carried {o} back to '
+        'its place with both hands.] [it was as if a stone had been lifted from {A.ns} heart.|'
+        '"Now you may use it whenever you ask," {B.said}.|they had <food>, and it tasted better '
+        'than it had for days.]')
     s.paragraph()
     s.close('[from that day on {A} asked before {A.he} touched anything, and {o} never broke '
         'again.|that night {A} slept like a stone, and {o} stood mended on {B.ns} shelf.|after '
@@ -102,6 +108,10 @@ def made_together(s):
         'it three times and <glad>.|it was not perfect, but it was theirs.]')
     s.say('["I could never have made it alone," {A.said}. "<thanks>."|"<thanks>," {A.said}. "It '
         'belongs to all of us."|"Whose is it?" {B.asked}. "It is ours," {A.said}.]')
+    s.long('[they took turns with {o} until it was dark.|somebody fetched <food>, and they ate it '
+        'sitting on the ground round {o}.|{A} wrote all their names on the bottom of it in small '
+        'letters.] ["And what shall we make tomorrow?" {B.asked}.|there was glue in {A.ns} hair '
+        'and paint on {B.ns} nose.|people came from the other end of the valley to look at it.]')
     s.paragraph()
     s.close('[from that day on they used {o} together, and nobody in the valley had one like it.|'
         'after that, whenever {A} wanted to make something, {A.he} asked {A.his} friends first, '
@@ -160,6 +170,10 @@ def practised(s):
         '"Is that the same {o.n}?" {C.asked}, and {C.his} mouth stayed open.]')
     s.say('["<thanks>," {A.said} to {B}. ["<welcome>," {B.answered}.|"You did it yourself," '
         '{B.said}.|]|{A} looked for {B} in the crowd and waved, and {B} waved back.]')
+    s.long('[they had to do it three times over, and each time it was better.|a little child came '
+        'up and wanted to touch {o}.|{A} bowed so low that {A.he} nearly fell over.] [then there '
+        'was <food> for everyone, and dancing.|"Did you hear the quiet part?" {B.asked}. "That '
+        'was the best of all."|the moon was up before the last of them went home.]')
     s.paragraph()
     s.close('[from that day on {A} practised every day, simply because {A.he} liked it, and {o} '
         'was never out of {A.his} hands.|after that {A} and {B} were asked to every feast, with '
@@ -216,6 +230,11 @@ def earned_present(s):
         'present I ever had," {B.said}.|{B} put both arms round {A}.]')
     s.say('["But the best thing is that you thought of me," {B.said}.|they ate cake and sang, and '
         '{B} would not let go of {o}.|"We will both {o.use}," {B.said}. "Come!"]')
+    s.long('[{B} laughed and said that no one had ever kept a secret so well.|even {C} came by '
+        'with <treat> and stayed for supper.|then there was <food>, and {B} blew out all the '
+        'candles with one breath.] [they used {o} all afternoon, first one and then the other.|'
+        '"Your hands are quite rough," {B.said}, and held them.|{A} was so tired that {A.he} fell '
+        'asleep at the table.]')
     s.paragraph()
     s.close('[and {A} found that giving made {A.him} happier than getting, and {A.he} never '
         'forgot it.|from that day on {B} took {o} everywhere, and each time {A} saw it, {A.he} '
@@ -271,6 +290,11 @@ def hurried_and_slow(s):
     s.takes("A")
     s.mid('["Pull it, shake it," {A.said} to everyone, and it held.|"<hooray>!" {A.cried}. "It '
         'holds!"|{A} held it up to the light and <glad>.|"Now that is {o.a}," {B.said}.]')
+    s.long('[{B} looked at it from all sides and found nothing to say, and that was the highest '
+        'praise.|"How long will it last?" {A.asked}. "Longer than both of us," {B.said}.|{A} ran '
+        '{A.his} hand over it again and again.] [then they had <food>, slowly, to the last crumb.|'
+        '{A} did not show it to anyone until it had stood for a night.|the first one, the broken '
+        'one, went into the stove.]')
     s.paragraph()
     s.close('[from that day on {A} took {A.his} time, and {o} lasted for many years.|and whenever '
         '{A} wanted to hurry, {A.he} looked at {o}, and never hurried again.|after that {A} still '
@@ -301,11 +325,11 @@ def thrown_away_and_mended(s):
     s.mid('[the first glue did not hold, but {A} tried another.|one piece was missing, and {A} '
         'carved a new one.|{A} found the right screw in an old tin.|twice it fell apart again, '
         'but {A} <determined>.]')
-    s.long('[by lamplight {A} rubbed off the last bit of rust.|{A.his} neighbours shook their '
-        'heads. "All that work for rubbish!" they said.|when {A.he} was too tired to go on, '
+    s.long('[by lamplight {A} rubbed off the last bit of rust.|{A.ns} neighbours shook their '
+        'heads and said, "All that work for an old {o.n}!"|when {A.he} was too tired to go on, '
         '{A.he} said good night to it.]')
-    s.say('[<at-last> {o} looked like new.|and then it was done. {o} was <nice>, as on its first '
-        'day.|in the end nobody would have known it again, so <nice> was {o}.]')
+    s.say('[<at-last> {o} looked like new.|and then {o} was done, and it was as <nice> as on its '
+        'first day.|in the end nobody would have known it again, so <nice> was {o}.]')
     s.paragraph()
     s.comes("C")
     s.say('[then {C.intro} came by. "That is my old {o.n}!" {C.said}. "I want it back."|but '
@@ -322,6 +346,11 @@ def thrown_away_and_mended(s):
     s.things["o"].owner = "A"
     s.mid('["Gladly," {A.said}. ["Come tomorrow."|"Bring an old thing with you."|"Two can mend '
         'more than one."]|{A} smiled and made room on the bench.]')
+    s.long('[{A} showed {C} every join and every drop of glue.|"Where did you learn that?" '
+        '{C.asked}. "By getting it wrong," {A.said}.|{C} went home and looked under the bed, and '
+        'there were three more broken things.] [they had <food> among the tools and the wood '
+        'shavings.|and {C} never said "rubbish" again, or at least not so quickly.|{A} lit the '
+        'lamp, and they began at once.]')
     s.paragraph()
     s.close('[from that day on they mended old things together, and {o} stood in the window for '
         'all to see.|after that nobody in the village threw anything away without asking {A} '
@@ -378,6 +407,11 @@ def planted(s):
     s.long('[in the evening {B} came and told a story about {B.his} own garden.|rain fell and the '
         'sun shone, and <animals> came to look.|while {A.he} waited, {A} <chore>.|{A} counted the '
         'days with pebbles in a row.]')
+    s.long('[every evening {A} told it good night, and that was all.|{B} leaned on the fence and '
+        'talked about roots, and how deep they go.|{A} made a little fence of sticks, so that '
+        'nobody would tread on it.] [the rain came and went, and so did <animals>.|"Is it soon?" '
+        '{A.asked}. "Sooner than yesterday," {B.said}.|and {A} found that waiting gets easier '
+        'when two do it.]')
     s.paragraph()
     s.say('[and one morning {o} had opened, bigger and finer than any other.|one morning there '
         'were new buds on {o}, and the next day they opened.|then {o} grew and grew, and soon it '
@@ -437,15 +471,19 @@ def strange_machine(s):
     s.say('[{A} came with the machine, {o} and all, and set it going.|{A} pushed the machine down '
         'the street, and it began to turn.|{A} pulled the rope, the wheels began to turn, and {o} '
         'jumped up and down.]')
-    s.say('[it rattled and roared, and it did the work of twenty. The danger was over.|and it '
-        'worked! In a few minutes everyone was safe.|nobody had ever seen such a thing, but it '
-        'saved them all.]')
+    s.say('[it rattled and roared and did the work of twenty, and thanks to {A} the danger was '
+        'over.|and the machine of {A.name} worked, and in a few minutes everyone was safe.|nobody '
+        'had ever seen such a thing, but it saved them all.]')
     s.mid('["<hooray>!" cried everyone.|people shook {A.ns} hand for a long time.|"Three cheers '
         'for {A.name}!" they cried.]')
     s.comes("C")
     s.say('["<sorry>," {C.said}. "I will never laugh at a new thing again."|{C} came up and '
         '<ashamed>. "May I help you with the next one?" {C.asked}.|"I called it junk," {C.said}. '
         '"<^sorry>."]')
+    s.long('[{C} helped to push the machine back up the hill.|the children begged for a ride, and '
+        'each of them got one.|somebody had already painted a sign: "Made by {A.name}."] [there '
+        'was <food> for all, out in the square, until late.|{A} took {o} out of it, wiped it '
+        'clean, and put it back.|"What else can it do?" everyone wanted to know.]')
     s.paragraph()
     s.close('[from that day on the machine stood in the village square, with {o} on top of it.|'
         'after that everybody brought {A} old wheels and ropes, and {A.he} went on inventing with '

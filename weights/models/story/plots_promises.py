@@ -39,8 +39,8 @@ def promise_kept(s):
     s.say('["I want to, but I have promised," {A.said}.|"No," {A.said}. "A promise is a promise."|'
         '{A} looked at {o}. "I gave my word," {A.he} said, and stayed.]')
     s.leaves("C")
-    s.long('[from far away {A} could hear them laugh.|the sun went slowly over the roof. A fly '
-        'buzzed. {A} yawned.|{A} told {o} a story to pass the time.|{A} drew pictures in the '
+    s.long('[from far away {A} could hear them laugh.|the sun went slowly over the roof, a fly '
+        'buzzed, and {A} yawned.|{A} told {o} a story to pass the time.|{A} drew pictures in the '
         'dust.]')
     s.paragraph()
     s.say('[in the afternoon {danger}.|then, all at once, {danger}.|but an hour later {danger}.] '
@@ -48,6 +48,10 @@ def promise_kept(s):
         'over {o} and carried it inside.|{A} jumped up, took {o} and ran into the house with it.]')
     s.mid('["If I had gone, it would have been lost," {A.said}.|{A.his} heart beat fast, but {o} '
         'was safe.|not a scratch was on it.]')
+    s.long('[the others came running home, quite wet and dirty, and stared.|{A} sat down beside '
+        '{o} again, and {A.his} heart grew quiet.|then the sky cleared, and it was as if nothing '
+        'had happened.] [it was still a long time until evening.|{A} had <food>, with one eye on '
+        '{o}.|"You are still here," {A} told it, "and so am I."]')
     s.paragraph()
     s.comes("B")
     s.hands("A", "B")
@@ -122,6 +126,11 @@ def promise_broken(s):
         '{o} whole again.]')
     s.long('[it was not quite as before, but it was good.|while they worked, {B} began to hum.|'
         '"There," {B.said}, and there was {o}, nearly as good as new.]')
+    s.long('[{B} showed {A} the smallest crack of all, and they mended that too.|"Do you know '
+        'what was the worst of it?" {A.asked}. "That you said nothing." {^B} nodded.|they put {o} '
+        'on the window sill to dry.] [then {B} brought <food> for two.|outside {C} called, "Come '
+        'and {fun}!" But {A} only shook {A.his} head and smiled.|it was evening before they '
+        'noticed.]')
     s.paragraph()
     s.close('[from that day on {A} gave no promise that {A.he} did not keep, and {B} trusted '
         '{A.him} with {o} again.|after that {A} tied a knot in {A.his} scarf for every promise, '
@@ -165,18 +174,23 @@ def through_the_dark(s):
     s.say('[{A} shut both eyes, opened them again, and ran.|step by step {A} went into the dark.|'
         '{A.his} knees shook, but {A} went.]')
     s.paragraph()
-    s.say('[something cracked. {A} stopped. It was only <animals>.|two eyes shone in the dark. '
-        '{A} <afraid>, but it was only an owl.|something white stood by the path. {A} <afraid>, '
-        'but it was only a birch tree.]')
+    s.say('[something cracked, and {A} stopped, but it was only <animals>.|two eyes shone in the '
+        'dark. {A} <afraid>, but it was only an owl.|something white stood by the path. {A} '
+        '<afraid>, but it was only a birch tree.]')
     s.long('["I am brave, I am brave," {A.said}.|{A} sang, very softly at first, and then louder.|'
         '"It is the same path as by day," {A.said}, "only with the lamp out."|the wind howled, '
         'and {A} howled back.]')
     s.takes("A")
-    s.say('[<at-last> {A} was home. {A.he} took {o} and ran back the whole way.|at home {A.he} '
-        'caught up {o} and turned round without stopping.|there was the house! {A} took {o} from '
+    s.say('[<at-last> {A} was home and took {o} and ran back the whole way.|at home {A.he} caught '
+        'up {o} and turned round without stopping.|there was the house at last! {A} took {o} from '
         'the shelf and ran back through the dark.]')
     s.mid('[and this time the dark was not so dark.|on the way back {A} hardly thought of '
         'monsters.|the shadows were only shadows now.]')
+    s.long('[something flew past, and {A} only said, "Good evening, bat."|the owl was still '
+        'sitting there, and {A} even waved to it.|{A} held {o} tight and ran as {A.he} had never '
+        'run before.] [in the distance {B} was calling, and {A} called back.|{A} did not look to '
+        'the left or to the right, only straight ahead.|and when {A} was nearly there, {A.he} '
+        'noticed that {A.he} was humming.]')
     s.paragraph()
     s.comes("B")
     s.say('["You came back!" {B.cried}. With {o} they soon had {B} on {B.his} feet again.|{B} was '
@@ -199,7 +213,7 @@ def false_alarm(s):
     except one."""
     s.cast("B", named=True)
     s.cast("C")
-    s.words["danger"] = s.plan("danger", ("A thief", "A fire", "A wild goat", "A flood", "A wolf"))
+    s.words["danger"] = s.plan("danger", ("A thief", "A wild goat", "A wolf", "A bear"))
     s.trait('mischievous, loved to make others jump|merry, liked a joke more than supper|lively, '
         'was soon bored')
     opening(s)
@@ -207,7 +221,7 @@ def false_alarm(s):
     if s.tags("o") & {"food", "flower", "seed"}:
         s.say('[{A} had {o.a} in the garden and was proud of it.|in {A.his} garden {A} had {o.a}, '
             'and everyone had heard of it.]')
-    s.say('[<one-day> {A} wanted some fun. "Help! {danger}!" {A.he} shouted. "{o} is in danger!"|'
+    s.say('[<one-day> {A} wanted some fun. "Help, {danger}!" {A.he} shouted. "{o} is in danger!"|'
         '{A} wanted to see everyone run. "Help!" {A.he} shouted. "{danger} is after my {o.n}!"|'
         '<one-day> {A} was bored and wanted to play a trick. "{danger}!" {A.he} shouted. "Save '
         '{o}!"]')
@@ -222,21 +236,26 @@ def false_alarm(s):
     s.paragraph()
     s.say('[but one evening it was true. {danger} came, and {o} was really in danger.|then came a '
         'day when it was no joke. {danger} was there, and {o} was close by.|but the third time it '
-        'was true. {danger} came nearer and nearer to {o}.] ["Help!" {A.cried}. "Help!" But '
-        'nobody came.|{A} shouted as loud as {A.he} could, but nobody came.]')
+        'was true. {danger} came nearer and nearer to {o}.] ["Help!" {A.cried}, again and again, '
+        'but nobody came to save {o}.|{A} shouted as loud as {A.he} could, but nobody came.]')
     s.mid('["It is only {A.name} again," {C} said at the window, and shut it.|in the houses they '
-        'heard it and went on eating.|{A} <afraid>. "It is true this time!" {A.he} called.|{A} '
+        'heard {A} and went on eating.|{A} <afraid>. "It is true this time!" {A.he} called.|{A} '
         'wanted to save {o}, but {A.he} could not do it alone.]')
     s.long('[{A} shouted until {A.he} had no voice.|{A} ran from door to door, but every door was '
         'shut.|now {A} knew how bad a bad joke can be.]')
     s.comes("B")
     s.say('[only {B} came. "Perhaps it is true," {B.said}, "and then I would be sorry."|then one '
-        'door opened. It was {B}. "I heard it in your voice," {B.said}.|but {B} put down {B.his} '
-        'spoon and came after all.]')
+        'door opened, and out came {B}. "I heard it in your voice," {B.said}.|but {B} put down '
+        '{B.his} spoon and came after all.]')
     s.say('[together they drove the danger away, and {o} was safe.|the two of them saved {o} at '
         'the last moment.|they worked side by side, and when the moon came up {o} was safe.]')
     s.mid('["<thanks>," {A.said}. "Why did you come?" "Because one can never know," {B.said}.|{A} '
         '<ashamed>. "You came, though I had lied to you," {A.said}.]')
+    s.long('[they sat down on the doorstep and got their breath back.|{A} wanted to say '
+        'something, but no word would come out.|{B} picked up {o} and gave it to {A} without a '
+        'word.] ["It was the third time," {B.said}, "and I nearly stayed at home."|{A} put on the '
+        'kettle, and {A.his} hands were still shaking.|in the other houses the lamps went out, '
+        'one by one.]')
     s.paragraph()
     s.comes("C")
     s.say('[<next-day> {A} went to {C} and to all the others. "<sorry>," {A.he} said. "I will not '
@@ -307,6 +326,11 @@ def secret_kept(s):
         'so nice," {B.said}.]')
     s.long('[then there was cake, and {A} ate three pieces.|they sang and danced, and {o} went '
         'from hand to hand.|{A} talked the whole afternoon, to make up for the week.]')
+    s.long('["When did you nearly tell?" {B.asked}. "On Monday, on Tuesday, and every day after '
+        'that," {A.said}.|{C} gave {A} a wink across the table.|{B} would not let anyone carry '
+        '{o}, not even for a moment.] [they had <food> under the trees, and wasps came, and '
+        'nobody minded.|at sunset they sang the birthday song once more, because it had been so '
+        'fine.|{A} was the last to go home and the first to fall asleep.]')
     s.paragraph()
     s.close('[from that day on everyone trusted {A} with secrets, and it had all begun with {o}.|'
         'that night {A} fell asleep at once, for there was no secret left, and {B} fell asleep '
@@ -358,9 +382,9 @@ def small_foundling(s):
         'will show you."|{B.intro} knew where to look. "Come with me," {B.said}.|then they met '
         '{B.intro}. "Somebody has been crying over there since yesterday," {B.said}, and led the '
         'way.]')
-    s.say('[and there was the mother! The {baby} ran to her as fast as its legs could go.|behind '
-        'the fence stood the mother, and she had been looking for three days.|the mother came '
-        'running, and the {baby} cried for joy.]')
+    s.say('[and there {A} saw the mother, and the {baby} ran to her as fast as its legs could go.|'
+        'behind the fence stood the mother, and she had been looking for three days.|the mother '
+        'came running, and the {baby} cried for joy.]')
     s.mid('["<thanks>," said the mother to {A}.|the mother licked it from head to foot.|{A} '
         'laughed, and there were tears in {A.his} eyes.|"It was good and brave," {A.said}.]')
     s.say('[it was hard to say goodbye, but {A} was glad.|{A} waved until {A.he} could not see '
@@ -368,6 +392,11 @@ def small_foundling(s):
     s.long('["You look sad," {B.said}. "A little," {A.said}, "and happy too."|on the way home {B} '
         'walked beside {A} and said nothing, and that was just right.|the house was very quiet '
         'that evening, but {B} came to supper.]')
+    s.long('[on the path lay a small bit of down, and {A} put it into {A.his} pocket.|"It will '
+        'not forget you," {B.said}. "The small ones never do."|{A} looked back once, but there '
+        'was only the grass moving.] [{B} had brought <food>, and they ate it on the doorstep.|'
+        '{A} put the old basket away, but not too far away.|the evening star came out, and it was '
+        'very still.]')
     s.paragraph()
     s.close('[and every spring after that the {baby} came to visit, a little bigger each time, '
         'and {A} always had {o.a} ready.|from that day on {A} had a small friend, and kept {o.a} '
@@ -425,6 +454,11 @@ def rescued_with_it(s):
         'and your {o.n}!"|"I will never laugh at {o} again," {C.said}. "<^thanks>."]')
     s.mid('["<welcome>," {A.said}.|"It is not so bad, for an old thing," {A.said}, and smiled.|'
         'they walked home slowly, arm in arm, and had <food>.]')
+    s.long('["How did you think of it?" {C.asked}. "I always have it with me," {A.said}.|{C} '
+        'carried {o} for {A} part of the way, as carefully as if it were glass.|they looked down '
+        'once more, and both of them shivered.] [at the first house they were given <food> and a '
+        'dry towel each.|"Tell nobody how loud I shouted," {C.said}, and {A} promised.|people who '
+        'heard of it came to look at {o}, and shook their heads.]')
     s.paragraph()
     s.close('[from that day on {C} took off {C.his} hat to {o} whenever {C.he} saw it, and nobody '
         'laughed at it again.|after that {A} and {C} were good friends, and {A} never went '

@@ -31,8 +31,17 @@ _MANNER = (" quietly", " slowly", " softly", " after a moment", " at last", " in
 _PRONOUN = {"m": ("he", "him", "his", "himself"), "f": ("she", "her", "her", "herself")}
 
 
-_EXCHANGE = re.compile(r"\b(?:%s)\b" % "|".join(sorted(SYNONYMS, key=len, reverse=True)), re.
-    IGNORECASE)
+def _exchange_pattern():
+    """One pattern for all the words of SYNONYMS, sorted by first letter so that it is fast."""
+    letters = {}
+    for words in sorted(SYNONYMS, key=len, reverse=True):
+        letters.setdefault(words[0], []).append(words[1:])
+    groups = ["[%s%s](?:%s)" % (first, first.upper(), "|".join(rest))
+              for first, rest in sorted(letters.items())]
+    return re.compile(r"\b(?:%s)\b" % "|".join(groups))
+
+
+_EXCHANGE = _exchange_pattern()
 
 
 def _exchange(match, draw):
@@ -248,24 +257,24 @@ class Story:
 
     def close(self, template):
         """Tells the last sentence; a long story looks back first."""
-        self.long('[when {A} looked back on it all, {A.he} [could hardly believe it|had to smile|'
-            'shook {A.his} head]|{A} often thought about it afterwards|'
-                  '{A} never forgot how it had begun|it was a thing to think about, and {A} '
-                      'thought about it often|{A} told the story many times, and it grew a little '
-                      'each time|'
-                  '<everyone> heard of it, and {A} had to tell it again and again|so much had '
-                      'happened, and {A} remembered every bit of it].')
-        self.long('[[some things|the best things] [cannot be bought|are learned by doing|come '
-            'when one does not look for them|have to be waited for].|'
-                  'a [small|little] thing can be [the beginning of a great one|the start of '
-                      'something good].|nobody is so small that [he cannot help|he does not '
-                      'matter].|'
-                  'what is hard at first is often good in the end.|even a bad day can have a good '
-                      'evening.|a kind word [costs nothing|opens many doors|costs little and is '
-                      'long remembered].|'
-                  'one [good|true] friend is worth [a great deal|more than gold|more than a '
-                      'hundred things].|it is never too late to [begin|make things good|say a '
-                      'kind word].|]')
+        o = "{o}" if self.things["o"].introduced else "{o.a}"
+        self.long(
+            "[when {A} looked back on it all, {A.he} [could hardly believe it|had to smile|shook "
+            "{A.his} head|felt warm inside], and {A.he} thought of O.|{A} told the story of O many "
+            "times, and [it grew a little each time|nobody ever grew tired of it|even <animals> "
+            "stopped to listen].|that was the story of {A} and O, and <everyone> [heard of it|told "
+            "it|knew it by heart|loved to hear it].|[in winter|on rainy days|over <food>|by the "
+            "fire] {A} [often spoke|liked to speak|spoke again and again] of O and of all that had "
+            "happened.|so much had happened because of O, and {A} remembered every bit of it.|"
+            "<everyone> asked {A} about O, and {A.he} told it over <food>.]".replace("O", o))
+        self.long(
+            "[[some things|the best things] [cannot be bought|are learned by doing|come when one "
+            "does not look for them|have to be waited for].|a [small|little] thing can be [the "
+            "beginning of a great one|the start of something good].|nobody is so small that [he "
+            "cannot help|he does not matter].|even a bad day can have a good evening.|a kind word "
+            "[costs nothing|opens many doors].|one [good|true] friend is worth [a great deal|more "
+            "than gold|more than a hundred things].|it is never too late to [begin|make things "
+            "good|say a kind word].|||||]")
         self.say(template)
 
     def paragraph(self):
