@@ -1,0 +1,474 @@
+"""Trains the storyteller: a small Llama, on stories and conversations made on the fly.
+
+    python3 train.py --out DIR --minutes 8                on a GPU (bf16, compiled)
+    python3 train.py --out DIR --small --minutes 300      on two CPU cores
+    python3 train.py --out DIR --steps 6000               a number of steps instead of a time
+
+DIR/checkpoint.pt is written every two minutes; the same command goes on from there. At the end
+DIR/model is a Hugging Face directory that `pith convert` reads. Needs torch, numpy, sentencepiece.
+
+From top to bottom: the settings, the model (Touvron et al. 2023; grouped-query attention after
+Ainslie et al. 2023), the data, the training loop, and the export. What a step sees depends on its
+number alone, never on how many processes write the text or on where a run was interrupted.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import random
+import shutil
+import struct
+import sys
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import chat
+import grammar
+from tokenizer import MARKUP
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BOS, EOS = 1, 2
+
+# 9.7 and 3.1 million parameters. rows: sequences a step; rate: the highest learning rate.
+LARGE = dict(vocab=4096, width=320, layers=8, heads=8, kv_heads=4, ffn=768, context=1024, rows=128,
+    rate=2e-3)
+SMALL = dict(vocab=4096, width=192, layers=6, heads=6, kv_heads=2, ffn=512, context=1024, rows=8,
+    rate=2e-3)
+
+
+# ---- The model -----------------------------------------------------------------------------------
+
+class RMSNorm(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        scale = torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + 1e-5)
+        return self.weight * (x * scale).type_as(x)
+
+
+def rotate(x, cos, sin):
+    """Rotary positions: pairs (i, i + d/2) of each head turn by an angle that grows with the
+    position."""
+    half = x.shape[-1] // 2
+    turned = torch.cat([-x[..., half:], x[..., :half]], -1)
+    return x * cos.to(x.dtype) + turned * sin.to(x.dtype)
+
+
+def attend(q, k, v):
+    """Causal attention. q, k, v: [batch, heads, time, head_dim]."""
+    if hasattr(F, "scaled_dot_product_attention"):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    future = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).triu(1)
+    return scores.masked_fill(future, float("-inf")).softmax(-1) @ v
+
+
+class Attention(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.heads, self.kv_heads, self.size = c["heads"], c["kv_heads"], c["width"] // c["heads"]
+        self.q_proj = nn.Linear(c["width"], self.heads * self.size, bias=False)
+        self.k_proj = nn.Linear(c["width"], self.kv_heads * self.size, bias=False)
+        self.v_proj = nn.Linear(c["width"], self.kv_heads * self.size, bias=False)
+        self.o_proj = nn.Linear(self.heads * self.size, c["width"], bias=False)
+
+    def forward(self, x, cos, sin):
+        batch, time_, _ = x.shape
+        q = self.q_proj(x).view(batch, time_, self.heads, self.size).transpose(1, 2)
+        k = self.k_proj(x).view(batch, time_, self.kv_heads, self.size).transpose(1, 2)
+        v = self.v_proj(x).view(batch, time_, self.kv_heads, self.size).transpose(1, 2)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        group = self.heads // self.kv_heads  # so many query heads read one key and value head
+        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+        return self.o_proj(attend(q, k, v).transpose(1, 2).reshape(batch, time_, -1))
+
+
+class MLP(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.gate_proj = nn.Linear(c["width"], c["ffn"], bias=False)
+        self.up_proj = nn.Linear(c["width"], c["ffn"], bias=False)
+        self.down_proj = nn.Linear(c["ffn"], c["width"], bias=False)
+
+    def forward(self, x):
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.input_layernorm, self.self_attn = RMSNorm(c["width"]), Attention(c)
+        self.post_attention_layernorm, self.mlp = RMSNorm(c["width"]), MLP(c)
+
+    def forward(self, x, cos, sin):
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Llama(nn.Module):
+    """Token ids in, mean loss out. The names of the weights are those of Hugging Face's Llama."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(c["vocab"], c["width"])
+        self.layers = nn.ModuleList(Block(c) for _ in range(c["layers"]))
+        self.norm = RMSNorm(c["width"])
+        size = c["width"] // c["heads"]
+        angles = torch.outer(torch.arange(c["context"]).float(), 10000.0 ** (-torch.arange(0, size,
+            2).float() / size))
+        angles = torch.cat([angles, angles], -1)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                last = name.endswith(("o_proj.weight", "down_proj.weight"))
+                nn.init.normal_(weight, 0, 0.02 / (math.sqrt(2 * c["layers"]) if last else 1))
+
+    def forward(self, ids, targets):
+        x = self.embed_tokens(ids)
+        for layer in self.layers:
+            x = layer(x, self.cos[:ids.shape[1]], self.sin[:ids.shape[1]])
+        logits = F.linear(self.norm(x), self.embed_tokens.weight)
+        return F.cross_entropy(logits.float().view(-1, logits.shape[-1]), targets.reshape(-1),
+            ignore_index=-100)
+
+
+# ---- The data ------------------------------------------------------------------------------------
+
+class Writer:
+    """Writes rows of token ids: stories, conversations and, if there are any, tales, packed.
+    distinct: rows after which the text begins anew, or None when it never does."""
+
+    def __init__(self, context, share_chat, tales=None, share_tales=0.0, held=False, distinct=None):
+        import sentencepiece
+
+        self.pieces = sentencepiece.SentencePieceProcessor(model_file=os.path.join(HERE,
+            "tokenizer.model"))
+        self.chooser, self.context, self.held = grammar.Chooser(held), context, held
+        self.share_chat, self.tales = share_chat, tales
+        self.share_tales, self.distinct = share_tales if tales else 0.0, distinct
+
+    def story(self, seed):
+        """(ids, learned) of a story: every token is learned."""
+        ids = [BOS] + self.pieces.encode(self.chooser.story(seed).text()) + [EOS]
+        return ids, [1] * len(ids)
+
+    def conversation(self, seed):
+        """(ids, learned) of a conversation: what the assistant says is learned, and where it
+        stops."""
+        said = [m["content"].strip() for m in chat.conversation(self.chooser, seed).messages]
+        ids, learned = [], []
+        for question, answer in zip(said[0::2], said[1::2]):
+            turn = self.pieces.encode(MARKUP % (question, answer))
+            asked = len(self.pieces.encode((MARKUP % (question, ""))[:-2]))
+            ids += [BOS] + turn + [EOS]
+            learned += [0] * (1 + asked) + [1] * (len(turn) - asked + 1)
+        return ids, learned
+
+    def tale(self, choose):
+        """(ids, learned) of a piece of a public-domain tale."""
+        tale = self.tales[int(choose() * len(self.tales))]
+        start = int(choose() * max(1, len(tale) - self.context))
+        ids = tale[start:start + self.context]
+        return ids, [1] * len(ids)
+
+    def row(self, number):
+        """(ids, targets), context long, of the row of that number; -100 is not learned."""
+        number = number % self.distinct if self.distinct else number
+        choose = random.Random("row/%d" % number).random
+        ids, learned, document = [], [], 0
+        while len(ids) <= self.context:
+            seed, kind = "%s%d/%d" % ("held/" if self.held else "", number, document), choose()
+            more = (self.conversation(seed) if kind < self.share_chat
+                    else self.tale(choose) if kind < self.share_chat + self.share_tales else self.
+                        story(seed))
+            ids += more[0]
+            learned += more[1]
+            document += 1
+        ids, learned = np.array(ids[:self.context + 1]), np.array(learned[:self.context + 1])
+        return ids[:-1].astype(np.int16), np.where(learned[1:], ids[1:], -100).astype(np.int16)
+
+    def rows(self, first, count):
+        """Rows first .. first + count - 1 as two arrays [count, context]."""
+        pairs = [self.row(number) for number in range(first, first + count)]
+        return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+
+
+def read_tales(path):
+    """The tales of a file, parted by <|story|> lines, as lists of ids."""
+    if not path:
+        return None
+    import sentencepiece
+
+    pieces = sentencepiece.SentencePieceProcessor(model_file=os.path.join(HERE, "tokenizer.model"))
+    with open(path, encoding="utf-8") as file:
+        tales = [tale.strip() for tale in file.read().split("<|story|>")]
+    return [[BOS] + pieces.encode(tale) + [EOS] for tale in tales if tale]
+
+
+def write_rows(queue, writer, first, stride, count):
+    """A process that writes every stride-th batch, beginning with the first."""
+    batch = first
+    while True:
+        queue.put(writer.rows(batch * count, count))
+        batch += stride
+
+
+class Batches:
+    """The batches in order, written ahead by some processes."""
+
+    def __init__(self, writer, first, count, workers):
+        context = multiprocessing.get_context("fork")
+        self.queues = [context.Queue(4) for _ in range(workers)]
+        self.next = first
+        for i in range(workers):  # batch b comes from queue b % workers
+            start = first + (i - first) % workers
+            context.Process(target=write_rows, args=(self.queues[i], writer, start, workers, count),
+                daemon=True).start()
+
+    def take(self):
+        ids, targets = self.queues[self.next % len(self.queues)].get()
+        self.next += 1
+        return torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(targets.astype(np.int64))
+
+
+# ---- Training ------------------------------------------------------------------------------------
+
+def rate_at(step, total, highest, warmup):
+    """The learning rate: a straight rise, then half a cosine down to a twentieth."""
+    if step < warmup:
+        return highest * (step + 1) / warmup
+    done = min(1.0, (step - warmup) / max(1, total - warmup))
+    return highest * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def make_optimizer(model, device):
+    """AdamW with decay on the matrices alone."""
+    matrices = [p for p in model.parameters() if p.dim() == 2]
+    vectors = [p for p in model.parameters() if p.dim() != 2]
+    groups = [dict(params=matrices, weight_decay=0.1), dict(params=vectors, weight_decay=0.0)]
+    fused = dict(fused=True) if device == "cuda" else {}
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), eps=1e-8, **fused)
+
+
+def save(path, **state):
+    """Writes a checkpoint so that an interruption leaves the old one or the new one."""
+    torch.save(state, path + ".tmp")
+    os.replace(path + ".tmp", path)
+
+
+class Trainer:
+    """A run: model, optimizer, data and clock."""
+
+    def __init__(self, options):
+        self.options = options
+        c = self.c = dict(SMALL if options.small else LARGE)
+        for name in ("width", "layers", "ffn", "rows", "context", "rate"):
+            if getattr(options, name):
+                c[name] = getattr(options, name)
+        self.device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
+        self.path = os.path.join(options.out, "checkpoint.pt")
+        os.makedirs(options.out, exist_ok=True)
+        state = torch.load(self.path, map_location="cpu") if os.path.exists(self.path) else None
+        if state and state["c"] != c:
+            sys.exit("train.py: %s was made with other settings" % self.path)
+        self.step, self.total = (state["step"], state["total"]) if state else (0, options.steps)
+        tales = read_tales(options.tales)
+        writer = Writer(c["context"], options.chat_share, tales, options.share,
+                        distinct=options.distinct)
+        workers = options.workers or max(1, (os.cpu_count() or 2) - 1)
+        # The writers are forked before the GPU is touched.
+        self.batches = Batches(writer, self.step, c["rows"], workers)
+        torch.manual_seed(1)
+        torch.set_float32_matmul_precision("high")
+        self.model = Llama(c).to(self.device)
+        self.optimizer = make_optimizer(self.model, self.device)
+        if state:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.say("goes on from step %d" % self.step)
+        compiled = self.device == "cuda" and not options.no_compile
+        self.run = torch.compile(self.model) if compiled else self.model
+        count = sum(p.numel() for p in self.model.parameters())
+        self.say("%d parameters on %s, %d writers" % (count, self.device, workers))
+
+    def say(self, text):
+        with open(os.path.join(self.options.out, "log.txt"), "a") as log:
+            log.write(text + "\n")
+        print(text, flush=True)
+
+    def loss(self, ids, targets):
+        ids, targets = ids.to(self.device, non_blocking=True), targets.to(self.device, non_blocking
+            =True)
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
+            return self.run(ids, targets)
+
+    def train_step(self, ids, targets):
+        """One step; returns the loss, still on the device."""
+        rate = rate_at(self.step, self.total or 10 ** 9, self.c["rate"], self.options.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.loss(ids, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        return loss.detach()
+
+    def plan(self, seconds_a_step, used):
+        """Fixes the number of steps once it is known how long one takes."""
+        left = self.options.minutes * 60 - used
+        self.total = max(self.step + 1, self.step + int(left / seconds_a_step))
+        self.say("%d steps, %.0f tokens a second" % (self.total, self.c["rows"] * self.c["context"]
+            / seconds_a_step))
+
+    def save(self):
+        save(self.path, c=self.c, model=self.model.state_dict(), optimizer=self.optimizer.
+            state_dict(), step=self.step, total=self.total)
+
+    def fit(self):
+        """Trains to the end."""
+        begin = last_save = mark = time.time()
+        first = mark_step = self.step
+        recent = []
+        while self.total is None or self.step < self.total:
+            recent.append(self.train_step(*self.batches.take()))
+            if self.total is None and self.step - first in (self.options.measure // 2, self.options.
+                measure):
+                float(recent[-1])  # waits for the device; the first half pays for compilation
+                if self.step - first == self.options.measure:
+                    self.plan((time.time() - mark) / (self.step - mark_step), time.time() - begin)
+                mark, mark_step = time.time(), self.step
+            if self.step % self.options.log_every == 0:
+                mean = float(torch.stack(recent).mean())
+                self.say("step %d of %s, loss %.4f, %.0f s" % (self.step, self.total or "?", mean,
+                    time.time() - begin))
+                recent = []
+            if self.total and time.time() - last_save > self.options.save_every:
+                self.save()
+                last_save = time.time()
+        self.save()
+
+    def measure(self):
+        """Losses of stories and conversations, held out and of the kind trained on."""
+        count, self.result = self.c["rows"], {}
+        self.run = self.model.eval()  # compiling again would take longer than this
+        for name, held in (("held out", True), ("trained on", False)):
+            for kind, share in (("stories", 0.0), ("conversations", 1.0)):
+                writer = Writer(self.c["context"], share, held=held)
+                first = 10 ** 9  # rows that no training run reaches
+                with torch.no_grad():
+                    losses = [float(self.loss(*[torch.from_numpy(a.astype(np.int64)) for a in
+                        writer.rows(first + i * count, count)]))
+                              for i in range(max(1, self.options.test_rows // count))]
+                self.result["%s, %s" % (kind, name)] = sum(losses) / len(losses)
+        for name, loss in self.result.items():
+            self.say("%s: loss %.4f, perplexity %.3f" % (name, loss, math.exp(loss)))
+
+
+# ---- Export --------------------------------------------------------------------------------------
+
+# Llama 2's markup, as the reference code writes it.
+CHAT_TEMPLATE = (
+    "{% if messages[0]['role'] == 'system' %}{% set rest = messages[1:] %}{% set system = "
+        "'<<SYS>>\\n' + messages[0]['content'].strip() + '\\n<</SYS>>\\n\\n' %}"
+    "{% else %}{% set rest = messages %}{% set system = '' %}{% endif %}{% for message in rest %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('user and "
+        "assistant must take turns') }}{% endif %}"
+    "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + ((system if loop.index0 == 0 "
+        "else '') + message['content']).strip() + ' [/INST]' }}"
+    "{% else %}{{ ' ' + message['content'].strip() + ' ' + eos_token }}{% endif %}{% endfor %}")
+
+
+def write_safetensors(path, tensors):
+    """Writes float tensors as bfloat16, rounded to nearest even."""
+    header, offset, blobs = {"__metadata__": {"format": "pt"}}, 0, []
+    for name, tensor in sorted(tensors.items()):
+        blob = tensor.detach().float().cpu().to(torch.bfloat16).view(torch.int16).numpy().tobytes()
+        header[name] = dict(dtype="BF16", shape=list(tensor.shape), data_offsets=[offset, offset +
+            len(blob)])
+        offset += len(blob)
+        blobs.append(blob)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+def export(model, c, folder):
+    """Writes a Hugging Face directory."""
+    os.makedirs(folder, exist_ok=True)
+    write_safetensors(os.path.join(folder, "model.safetensors"),
+                      {"model." + name: weight for name, weight in model.state_dict().items()})
+    config = dict(
+        architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=c["vocab"], hidden_size=
+            c["width"],
+        intermediate_size=c["ffn"], num_hidden_layers=c["layers"], num_attention_heads=c["heads"],
+        num_key_value_heads=c["kv_heads"], head_dim=c["width"] // c["heads"], hidden_act="silu",
+        max_position_embeddings=c["context"], rms_norm_eps=1e-5, rope_theta=10000.0, rope_scaling=
+            None,
+        attention_bias=False, mlp_bias=False, attention_dropout=0.0, initializer_range=0.02,
+        tie_word_embeddings=True, use_cache=True, bos_token_id=BOS, eos_token_id=EOS,
+            torch_dtype="bfloat16")
+    sampling = dict(bos_token_id=BOS, eos_token_id=EOS, do_sample=True, temperature=0.8, top_p=0.9)
+    tokenizer = dict(tokenizer_class="LlamaTokenizer", add_bos_token=True, add_eos_token=False,
+        bos_token="<s>",
+                     eos_token="</s>", unk_token="<unk>", legacy=False, model_max_length=c[
+                         "context"],
+                     chat_template=CHAT_TEMPLATE)
+    for name, content in (("config", config), ("generation_config", sampling), ("tokenizer_config",
+        tokenizer)):
+        with open(os.path.join(folder, name + ".json"), "w") as file:
+            json.dump(content, file, indent=2)
+    shutil.copyfile(os.path.join(HERE, "tokenizer.model"), os.path.join(folder, "tokenizer.model"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Trains the storyteller.")
+    parser.add_argument("--out", required=True, help=
+        "folder of the checkpoint, the log and the model")
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--steps", type=int)
+    length.add_argument("--minutes", type=float, help="as many steps as fit")
+    parser.add_argument("--small", action="store_true", help="the setting for CPUs")
+    parser.add_argument("--chat-share", type=float, default=0.4,
+        help="share of conversations among the documents")
+    parser.add_argument("--tales", help="a file of tales parted by <|story|> lines")
+    parser.add_argument("--share", type=float, default=0.1,
+        help="share of tales among the documents")
+    parser.add_argument("--distinct", type=int, help="rows of text that are repeated in turn "
+                        "(1,000 rows are 4 MB); by default no row is ever repeated")
+    parser.add_argument("--workers", type=int, help="processes that write text")
+    for name in ("width", "layers", "ffn", "rows", "context"):
+        parser.add_argument("--" + name, type=int)
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--warmup", type=int, default=200,
+        help="steps until the highest learning rate")
+    parser.add_argument("--measure", type=int, default=60,
+        help="steps to time before --minutes is planned")
+    parser.add_argument("--log-every", type=int, default=50)
+    parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
+    parser.add_argument("--test-rows", type=int, default=256)
+    parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--no-compile", action="store_true")
+    options = parser.parse_args()
+    trainer = Trainer(options)
+    trainer.fit()
+    trainer.measure()
+    export(trainer.model, trainer.c, os.path.join(options.out, "model"))
+    with open(os.path.join(options.out, "result.json"), "w") as file:
+        json.dump(dict(settings=trainer.c, steps=trainer.step, losses=trainer.result), file, indent
+            =2)
+
+
+if __name__ == "__main__":
+    main()
