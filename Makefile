@@ -169,6 +169,14 @@ demo: deps-build ## install what is missing, build, and generate text with the m
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
 	@packaging/demo.sh "$(DEMO)" '$(DEMO_PROMPT)'
 
+# What a machine with an NVIDIA GPU does in minutes takes CPUs hours, in a smaller setting.
+STORY_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 8,--small --minutes 300)
+.PHONY: models
+models: $(BUILD)/pith ## train the storyteller anew (needs PyTorch, SentencePiece and NumPy; see STORY_FLAGS)
+	$(PYTHON) weights/models/story/train.py --out $(BUILD)/story $(STORY_FLAGS)
+	$(BUILD)/pith convert $(BUILD)/story/model weights/models/story-int4.pith --type int4
+	$(BUILD)/pith convert $(BUILD)/story/model weights/models/story-int8.pith --type int8
+
 test: deps-test ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin
 	@tests/all.sh unit '$(RUN_UNIT)' golden '$(RUN_GOLDEN)' 'reference scripts' '$(RUN_SCRIPTS)' \
