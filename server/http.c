@@ -19,7 +19,7 @@
 
 enum {
     POOL_BYTES = 64 << 10,  /* of a connection: headers with their table, buffers */
-    STACK_BYTES = 1 << 20,  /* of its thread; only what is touched counts */
+    STACK_BYTES = 2 << 20,  /* of its thread: the deepest template takes a quarter of it */
     SPARE_CONNECTIONS = 64, /* beyond the limit, told 503 */
     DRAIN_BYTES = 64 << 20, /* of a body that is too large are read before the answer */
 };
