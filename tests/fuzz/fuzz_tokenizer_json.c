@@ -66,15 +66,15 @@ static void apply_config(pith_vocab *vocab, const char *text, size_t n,
     pith_release(&memory->allocator, copy);
 }
 
-typedef struct text {
+typedef struct companion {
     char *bytes; /* NULL: there is none */
     size_t n;
-} text;
+} companion;
 
 /* Adds the tokens of the two files beside a tokenizer.json. */
-static void add_missing(pith_vocab_file *file, const text *config, const text *added,
+static void add_missing(pith_vocab_file *file, const companion *config, const companion *added,
                         const test_allocator *memory) {
-    const text *texts[] = {config, added};
+    const companion *texts[] = {config, added};
     pith_json roots[2] = {{NULL}, {NULL}};
     char *copies[2] = {NULL, NULL};
     pith_status status = PITH_OK;
@@ -98,8 +98,8 @@ static void add_missing(pith_vocab_file *file, const text *config, const text *a
 }
 
 /* The text as tokenizer.json, with what is beside it. */
-static void read_vocab(const char *text, size_t n, const struct text *config,
-                       const struct text *added, const test_allocator *memory) {
+static void read_vocab(const char *text, size_t n, const companion *config, const companion *added,
+                       const test_allocator *memory) {
     pith_vocab_file file;
     pith_error error = {0};
     pith_status status = test_vocab_from_json(&file, text, n, "t", &memory->allocator, &error);
@@ -158,8 +158,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_input in = {data, size};
     size_t n;
     char *text = fuzz_text(&in, &n);
-    struct text config;
-    struct text added;
+    companion config;
+    companion added;
     config.bytes = fuzz_text(&in, &config.n);
     added.bytes = fuzz_text(&in, &added.n);
     test_allocator memory;

@@ -139,7 +139,7 @@ static void read_arrays(fuzz_input *in, pith_vocab *v, arrays *a) {
 }
 
 /* What may be wrong with the first step. */
-static void break_steps(pith_vocab *v, pith_step *step, unsigned fault) {
+static void break_steps(pith_vocab *v, pith_split_step *step, unsigned fault) {
     static char pattern[PITH_VOCAB_MAX_STEP_PATTERN + 2];
     switch (fault) {
     case STEP_KIND:
