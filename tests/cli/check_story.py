@@ -26,7 +26,7 @@ from text import TemplateError, parse, tidy  # noqa: E402
 # What 200 stories and 60 conversations hash to. A change of the grammar changes it: read some of
 # the
 # new stories aloud, then put the new value here.
-DIGEST = "2cdad928c233c883"
+DIGEST = "ac9c5268d40f85fc"
 
 
 def report(name, passed, detail=""):

@@ -110,7 +110,7 @@ def false_promise(s):
     s.say('[so {A} went back {P.to} and said to {C}, "It works! It {promise}, and I am so happy!"|'
         '<next-day> {A} said to {C}, "It worked all night long! It really {promise}!"|{A} found '
         '{C} {P.in} and shook {C.him} by the hand. "It truly {promise}!" {A.said}.]')
-    s.mid('[{C} <surprised>. "Does it?" {C.asked}.|{C.his} eyes grew big and greedy.|{C} thought '
+    s.mid('[{C} <surprised>. "Does it?" {C.asked}.|{C.ns} eyes grew big and greedy.|{C} thought '
         'that {C.he} had sold a treasure by mistake.]')
     s.say('["Give it back to me!" cried {C.n}. "Here is what you paid, and more besides."|"I want '
         'to buy it back!" {C.cried}, and {C.he} gave back all that {A} had paid, and a coin as '

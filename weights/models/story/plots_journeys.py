@@ -64,11 +64,11 @@ def carried_far(s):
     s.leaves("B")
     s.long('[{A} ran the last mile without stopping.|one star was out already when {A} saw a '
         'light.|{A.his} feet hurt, but {A.he} did not slow down.]')
-    s.long('[the path was white in the dusk, and every stone looked like a hare.|{A} counted the '
-        'milestones: one more, and one more, and one more.|somewhere a clock struck, and {A} ran '
-        'even faster.] [{o} bumped against {A.his} side at every step.|"I will be there, I will '
-        'be there," {A} said in time with {A.his} feet.|a dog barked, and that meant that a house '
-        'was near.]')
+    s.long('[the path before {A} was white in the dusk, and every stone looked like a hare.|{A} '
+        'counted the milestones: one more, and one more, and one more.|somewhere a clock struck, '
+        'and {A} ran even faster.] [{o} bumped against {A.his} side at every step.|"I will be '
+        'there, I will be there," {A} said in time with {A.his} feet.|a dog barked, and {A} knew '
+        'that a house was near.]')
     s.paragraph()
     s.comes("C")
     s.hands("A", "C", keeps=True)

@@ -387,12 +387,13 @@ def swapped_bags(s):
     s.hands("A", "B", "x")
     s.say('["I have your {o.n}!" {B.cried}. "And I have your {x.n}!" {A.answered}.|"Is this {x.n} '
         'yours?" {A.asked}. "Yes! And is this {o.n} yours?" {B.asked}.|they looked at each other '
-        'and began to laugh.] [then they changed the bags back.|and they swapped bags again.]')
+        'and began to laugh.] [then they changed the bags back.|and {A} and {B} swapped bags '
+        'again.]')
     s.long('["What did you think when you saw {x}?" {B.asked}. "I thought that it was magic," '
-        '{A.said}.|they looked once more into both bags, to be quite sure.|{B} had a piece of red '
-        'string, and {A} had a piece of blue.] [they told each other for whom the things were '
-        'meant.|a man on the next bench laughed so hard that he dropped his own bag.|then each '
-        'had a good look at what the other had, and found it fine.]')
+        '{A.said}.|{A} and {B} looked once more into both bags, to be quite sure.|{B} had a piece '
+        'of red string, and {A} had a piece of blue.] [they told each other for whom the things '
+        'were meant.|a man on the next bench laughed so hard that he dropped his own bag.|then '
+        'each had a good look at what the other had, and found it fine.]')
     s.paragraph()
     s.long('["Let us tie a ribbon to one of them," {B.said}, and so they did.|"A knot in the '
         'string will tell them apart," {A.said}.|they shared <food> on the bench, and nobody was '

@@ -383,8 +383,9 @@ def planted(s):
                '{A} {o.a}. {A} planted it {spot} that very day.] [{A.he} wanted to see what would '
                'grow from it.|"What will it be?" {A.said}. "I want to see it grow."]'))
     s.things["o"].holder = None
-    s.say('[the next day nothing had happened. "Grow!" {A.said}.|every hour {A} went to look, but '
-        'nothing happened.|{A} sat down in front of it and waited, but nothing happened.]' if not
+    s.say('[the next day nothing had happened. "Grow, {o.n}, grow!" {A.said}.|every hour {A} went '
+        'to look, but nothing happened.|{A} sat down in front of it and waited, but nothing '
+        'happened.]' if not
         flower else '[the next day it looked just the same. "Grow!" {A.said}.|every hour {A} went '
         'to look, but it had not grown at all.|{A} sat down in front of it and waited, but it did '
         'not grow.]')

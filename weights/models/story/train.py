@@ -59,7 +59,7 @@ def rotate(x, cos, sin):
     position."""
     half = x.shape[-1] // 2
     turned = torch.cat([-x[..., half:], x[..., :half]], -1)
-    return x * cos.to(x.dtype) + turned * sin.to(x.dtype)
+    return (x * cos + turned * sin).type_as(x)  # in f32, as inference does it
 
 
 def attend(q, k, v):
@@ -274,6 +274,9 @@ class Trainer:
         for name in ("width", "layers", "ffn", "rows", "context", "rate"):
             if getattr(options, name):
                 c[name] = getattr(options, name)
+        if c["width"] % (2 * c["heads"]):
+            sys.exit("train.py: --width %d is not a multiple of %d, twice the number of heads"
+                     % (c["width"], 2 * c["heads"]))
         self.device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
         self.path = os.path.join(options.out, "checkpoint.pt")
         os.makedirs(options.out, exist_ok=True)
