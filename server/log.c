@@ -1,8 +1,10 @@
 /* The log: a line is made in memory and written by one call, so that lines of several threads do
- * not mix and a reader that is slow holds up nothing but the lines themselves. */
+ * not mix. Requests do not wait for whoever reads it: when a pipe stays full, or a terminal is
+ * stopped, lines are dropped and counted until it takes some again. */
 #include "server/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,10 +15,14 @@
 
 #include "base/json_write.h"
 
+enum { PATIENCE = 500 }; /* milliseconds that a line waits for the reader of the one before */
+
 struct pith_server_log {
-    pthread_mutex_t lock;
     int fd;
     pith_log_wanted wanted;
+    pthread_mutex_t lock; /* guards what follows */
+    bool stuck;           /* nobody read when the last line was to be written */
+    size_t n_dropped;     /* since the last line that was written */
 };
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
@@ -58,21 +64,59 @@ static void begin_line(pith_json_writer *json, pith_log_wanted level) {
     pith_json_put_text(json, "level", level_names[level]);
 }
 
-/* A line that cannot be made or written is lost: there is nowhere to say so. */
-static void end_line(pith_server_log *log, pith_json_writer *json) {
-    pith_json_close(json, '}');
-    if (pith_json_write_end(json, "log line", NULL) == PITH_OK &&
-        pith_bytes_append(&json->bytes, "\n", 1)) {
-        pthread_mutex_lock(&log->lock);
-        for (size_t done = 0; done < json->bytes.size;) {
-            ssize_t n = write(log->fd, json->bytes.data + done, json->bytes.size - done);
-            if (n < 0 && errno != EINTR) {
-                break;
-            }
-            done += n < 0 ? 0 : (size_t)n;
+/* True when the next write will not block: a pipe that is ready has room for PIPE_BUF (4,096)
+ * bytes, which is more than a line has. Called with the lock. */
+static bool is_read(pith_server_log *log) {
+    struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
+    int n = poll(&poll_fd, 1, log->stuck ? 0 : PATIENCE);
+    log->stuck = n == 0;
+    return n != 0;
+}
+
+static void write_bytes(const pith_server_log *log, const pith_bytes *bytes) {
+    for (size_t done = 0; done < bytes->size;) {
+        ssize_t n = write(log->fd, bytes->data + done, bytes->size - done);
+        if (n < 0 && errno != EINTR) {
+            return; /* lost: there is nowhere to say so */
         }
-        pthread_mutex_unlock(&log->lock);
+        done += n < 0 ? 0 : (size_t)n;
     }
+}
+
+/* Ends the document; false: out of memory. */
+static bool finish_line(pith_json_writer *json) {
+    pith_json_close(json, '}');
+    return pith_json_write_end(json, "log line", NULL) == PITH_OK &&
+           pith_bytes_append(&json->bytes, "\n", 1);
+}
+
+/* Says how many lines are missing at this place. Called with the lock. */
+static void write_gap(pith_server_log *log) {
+    char message[80];
+    pith_json_writer json;
+    snprintf(message, sizeof message, "%zu lines are missing here: they could not be written",
+             log->n_dropped);
+    begin_line(&json, PITH_LOG_WANTED_WARNING);
+    pith_json_put_text(&json, "message", message);
+    if (finish_line(&json)) {
+        write_bytes(log, &json.bytes);
+        log->n_dropped = 0;
+    }
+    pith_bytes_release(&json.bytes);
+}
+
+static void end_line(pith_server_log *log, pith_json_writer *json) {
+    bool whole = finish_line(json);
+    pthread_mutex_lock(&log->lock);
+    if (whole && log->n_dropped > 0 && is_read(log)) {
+        write_gap(log);
+    }
+    if (whole && is_read(log)) {
+        write_bytes(log, &json->bytes);
+    } else {
+        log->n_dropped++;
+    }
+    pthread_mutex_unlock(&log->lock);
     pith_bytes_release(&json->bytes);
 }
 

@@ -1,4 +1,5 @@
 /* Metrics and the log: what is written, whoever observes at once. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -138,6 +139,49 @@ TEST(metrics, the_log_is_json_lines) {
     line = read_line(file, text, sizeof text);
     CHECK(pith_json_count(pith_json_get(line, "generated_tokens"), &n) && n == 7, "%zu", n);
     CHECK(pith_json_is_text(pith_json_get(line, "key"), "alice"), "the key's name");
+    CHECK(fgets(text, sizeof text, file) == NULL, "one line too many: %s", text);
+    fclose(file);
+    pith_server_log_free(log);
+    CHECK_NO_LEAKS();
+}
+
+/* Fills the pipe until it takes no more. */
+static void fill_pipe(int fd) {
+    char junk[4096] = {0};
+    int flags = fcntl(fd, F_GETFL);
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    while (write(fd, junk, sizeof junk) > 0) {
+    }
+    fcntl(fd, F_SETFL, flags);
+}
+
+TEST(metrics, a_log_that_nobody_reads_holds_nothing_up) {
+    int pipes[2];
+    char text[4096];
+    pith_error error;
+    pith_server_log *log = NULL;
+    CHECK(pipe(pipes) == 0, "pipe");
+    CHECK(pith_server_log_new(&log, pipes[1], PITH_LOG_WANTED_INFO, &error) == PITH_OK, "%s",
+          error.message);
+    fill_pipe(pipes[1]);
+    alarm(60); /* in place of waiting for ever */
+    for (int i = 0; i < 1000; i++) {
+        pith_server_log_write(log, PITH_LOG_WANTED_INFO, "line %d", i);
+    }
+    alarm(0);
+    fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+    while (read(pipes[0], text, sizeof text) > 0) {
+    }
+    fcntl(pipes[0], F_SETFL, 0);
+    pith_server_log_write(log, PITH_LOG_WANTED_INFO, "read again");
+    close(pipes[1]);
+    FILE *file = fdopen(pipes[0], "r");
+    pith_json line = read_line(file, text, sizeof text);
+    const char *message = pith_json_text(pith_json_get(line, "message"));
+    CHECK(strncmp(message, "1000 lines are missing", 22) == 0, "%s", message);
+    line = read_line(file, text, sizeof text);
+    message = pith_json_text(pith_json_get(line, "message"));
+    CHECK(strcmp(message, "read again") == 0, "%s", message);
     CHECK(fgets(text, sizeof text, file) == NULL, "one line too many: %s", text);
     fclose(file);
     pith_server_log_free(log);
