@@ -20,7 +20,7 @@
 enum {
     POOL_BYTES = 64 << 10,  /* of a connection: headers with their table, buffers */
     STACK_BYTES = 2 << 20,  /* of its thread: the deepest template takes a quarter of it */
-    SPARE_CONNECTIONS = 64, /* beyond the limit, told 503 */
+    SPARE_SHARE = 16,       /* one in so many connections beyond the limit are told 503 */
     DRAIN_BYTES = 64 << 20, /* of a body that is too large are read before the answer */
 };
 
@@ -133,20 +133,32 @@ static bool can_be_read(pith_http *http, pith_exchange *x, const char *version,
     if (http->draining) {
         return pith_problem_set(problem, 503, "shutting_down", NULL, "the service is ending");
     }
-    if (http->connections > PITH_HTTP_MAX_CONNECTIONS) {
+    if (http->connections > http->options.max_connections) {
+        problem->retry_after = 1;
         return pith_problem_set(problem, 503, "too_many_connections", NULL,
-                                "more than %d connections are open", PITH_HTTP_MAX_CONNECTIONS);
+                                "more than %zu connections are open",
+                                http->options.max_connections);
     }
     return true;
 }
 
+/* The path of "http://host/path", which clients of a proxy write (RFC 9112, 3.2.2). */
+static const char *path_of(const char *target) {
+    if (strncasecmp(target, "http://", 7) != 0 && strncasecmp(target, "https://", 8) != 0) {
+        return target;
+    }
+    const char *path = strchr(strstr(target, "://") + 3, '/');
+    return path != NULL ? path : "/";
+}
+
 static enum MHD_Result begin_request(pith_http *http, struct MHD_Connection *connection,
-                                     const char *method, const char *path, const char *version,
+                                     const char *method, const char *target, const char *version,
                                      void **context) {
     const union MHD_ConnectionInfo *socket =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     pith_watched *watched = socket != NULL ? socket->socket_context : NULL;
-    pith_exchange *x = watched != NULL ? pith_exchange_new(connection, method, path) : NULL;
+    pith_exchange *x =
+        watched != NULL ? pith_exchange_new(connection, method, path_of(target)) : NULL;
     if (x == NULL) {
         return MHD_NO; /* no memory for an answer either */
     }
@@ -237,6 +249,11 @@ static void request_over(void *user, struct MHD_Connection *connection, void **c
 
 /* ---- The daemon ------------------------------------------------------------------------------ */
 
+/* With the spare ones; libmicrohttpd closes more at once. */
+static size_t most_connections(const pith_http_options *options) {
+    return options->max_connections + options->max_connections / SPARE_SHARE;
+}
+
 pith_status pith_http_start(pith_http **out, const pith_http_options *options, pith_error *error) {
     pith_http *http = calloc(1, sizeof *http);
     if (http == NULL) {
@@ -256,8 +273,7 @@ pith_status pith_http_start(pith_http **out, const pith_http_options *options, p
     http->daemon =
         MHD_start_daemon(flags, 0, NULL, NULL, request_part, http, MHD_OPTION_EXTERNAL_LOGGER, hear,
                          http, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)options->fd,
-                         MHD_OPTION_CONNECTION_LIMIT,
-                         (unsigned)(PITH_HTTP_MAX_CONNECTIONS + SPARE_CONNECTIONS),
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)most_connections(options),
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
                          MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
                          MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,

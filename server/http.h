@@ -51,6 +51,7 @@ typedef struct pith_http_handler {
 typedef struct pith_http_options {
     int fd;                         /* listening socket, the caller's to close */
     const char *tls_cert, *tls_key; /* PEM texts; NULL: plain */
+    size_t max_connections;         /* answered at once; at most PITH_HTTP_MAX_CONNECTIONS */
     size_t max_body;                /* bytes of one body */
     size_t max_bodies;              /* bytes of all bodies at once; 503 beyond */
     pith_watch *watch;

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/file.h"
 #include "server/listen.h"
 #include "server/service.h"
@@ -19,8 +20,10 @@
 enum {
     MAX_PEM = 1 << 20, /* bytes of a certificate or key file */
     DEFAULT_BODY = 2 << 20,
-    BODIES = 64,        /* bodies of the largest size in memory at once */
-    WANTED_FILES = 8192 /* descriptors: two a connection, and the models' */
+    BODIES = 64,         /* bodies of the largest size in memory at once */
+    WANTED_FILES = 8192, /* descriptors */
+    OWN_FILES = 40,      /* of them: the database's, the models', the service's own */
+    FILES_EACH = 3,      /* of a connection: its own, its request's, and one to close it gently */
 };
 
 /* ---- Settings -------------------------------------------------------------------------------- */
@@ -29,13 +32,21 @@ static double seconds_or(double given, double otherwise) {
     return given > 0 ? given : otherwise;
 }
 
-/* Each connection has a descriptor and each request in progress another. */
-static void allow_files(void) {
+/* Asks for enough descriptors. Returns the number of connections that those there are suffice for:
+ * where accepting one more fails, the socket stays readable, and the thread that accepts would
+ * spin. */
+static size_t allow_files(void) {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < WANTED_FILES) {
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return PITH_HTTP_MAX_CONNECTIONS;
+    }
+    if (limit.rlim_cur < WANTED_FILES) {
         limit.rlim_cur = limit.rlim_max < WANTED_FILES ? limit.rlim_max : WANTED_FILES;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+    size_t files = limit.rlim_cur < WANTED_FILES ? (size_t)limit.rlim_cur : WANTED_FILES;
+    size_t most = files > OWN_FILES + FILES_EACH ? (files - OWN_FILES) / FILES_EACH : 1;
+    return pith_min_size(most, PITH_HTTP_MAX_CONNECTIONS);
 }
 
 static void ignore(int signal_number) {
@@ -100,6 +111,7 @@ typedef struct parts {
     pith_models_options models;
     pith_listener listener;
     bool inherited; /* the socket is systemd's */
+    size_t max_connections;
     char *tls_cert, *tls_key;
 } parts;
 
@@ -169,6 +181,7 @@ static pith_status start_http(parts *p, pith_error *error) {
         .fd = p->listener.fd,
         .tls_cert = p->tls_cert,
         .tls_key = p->tls_key,
+        .max_connections = p->max_connections,
         .max_body = max_body,
         .max_bodies = max_body * BODIES,
         .watch = p->service.watch,
@@ -289,7 +302,7 @@ pith_status pith_serve(const pith_serve_options *options, pith_error *error) {
     parts p = {.service = {.options = options}};
     sigset_t set;
     take_signals(&set);
-    allow_files();
+    p.max_connections = allow_files();
     pith_status status = start(&p, error);
     if (status == PITH_OK) {
         dprintf(STDERR_FILENO, "listening on %s://%s:%u\n",

@@ -100,6 +100,7 @@ static void set_up(fixture *f, double seconds) {
     CHECK(pith_watch_new(&f->watch, &limits, &error) == PITH_OK, "%s", error.message);
     pith_http_options options = {
         .fd = f->listener.fd,
+        .max_connections = PITH_HTTP_MAX_CONNECTIONS,
         .max_body = MAX_BODY,
         .max_bodies = 10 * MAX_BODY,
         .watch = f->watch,
