@@ -25,6 +25,9 @@ static bool make_prompts(pith_generation_call *g, pith_problem *problem) {
         if (g->n_tokens[i] == 0) {
             return pith_problem_set(problem, 400, NULL, "prompt", "the prompt has no tokens");
         }
+        if (!pith_scheduler_check_prompt(g->lease.scheduler, g->n_tokens[i], problem)) {
+            return false;
+        }
     }
     return true;
 }
@@ -59,6 +62,29 @@ static bool can_do(const pith_generation_call *g, pith_problem *problem) {
     return true;
 }
 
+/* Ids that the request names are the model's. The engine checks that too, but only when the request
+ * was counted against its quota and waited for its turn. */
+static bool knows_ids(const pith_generation_call *g, pith_problem *problem) {
+    const pith_generate_params *params = &g->request.params;
+    size_t n = g->lease.info.n_vocab;
+    for (size_t i = 0; i < params->n_bias; i++) {
+        int32_t token = params->bias[i].token;
+        if (token < 0 || (size_t)token >= n) {
+            return pith_problem_set(problem, 400, NULL, "logit_bias",
+                                    "logit_bias has token %d; the model's ids are 0 to %zu", token,
+                                    n - 1);
+        }
+    }
+    for (size_t i = 0; i < params->n_eos; i++) {
+        if (params->eos[i] < 0 || (size_t)params->eos[i] >= n) {
+            return pith_problem_set(problem, 400, NULL, "stop_token_ids",
+                                    "stop_token_ids has %d; the model's ids are 0 to %zu",
+                                    params->eos[i], n - 1);
+        }
+    }
+    return true;
+}
+
 static bool prepare(pith_generation_call *g, pith_problem *problem) {
     pith_call *call = g->call;
     pith_exchange *x = call->x;
@@ -78,7 +104,8 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
         .created = (int64_t)time(NULL),
         .vocabulary = g->lease.model,
     };
-    return can_do(g, problem) && make_prompts(g, problem) && make_choices(g, problem);
+    return can_do(g, problem) && knows_ids(g, problem) && make_prompts(g, problem) &&
+           make_choices(g, problem);
 }
 
 /* The job is submitted after the request was admitted, and the admission taken back where the queue

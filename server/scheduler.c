@@ -372,21 +372,19 @@ static size_t estimate_wait(const pith_scheduler *s) {
     return seconds <= 1 ? 1 : seconds >= 60 ? 60 : (size_t)seconds;
 }
 
-static bool check_fits(const pith_scheduler *s, const pith_job *job, pith_problem *problem) {
-    for (size_t i = 0; i < job->n_prompts; i++) {
-        if (job->n_tokens[i] >= s->options.n_context) {
-            return pith_problem_set(problem, 400, "context_length_exceeded", NULL,
-                                    "the prompt has %zu tokens, and the context of %zu must leave "
-                                    "room for one more",
-                                    job->n_tokens[i], s->options.n_context);
-        }
-    }
-    return true;
+bool pith_scheduler_check_prompt(const pith_scheduler *s, size_t n_tokens, pith_problem *problem) {
+    return n_tokens < s->options.n_context ||
+           pith_problem_set(problem, 400, "context_length_exceeded", NULL,
+                            "the prompt has %zu tokens, and the context of %zu must leave room for "
+                            "one more",
+                            n_tokens, s->options.n_context);
 }
 
 bool pith_scheduler_submit(pith_scheduler *s, pith_job *job, pith_problem *problem) {
-    if (!check_fits(s, job, problem)) {
-        return false;
+    for (size_t i = 0; i < job->n_prompts; i++) {
+        if (!pith_scheduler_check_prompt(s, job->n_tokens[i], problem)) {
+            return false;
+        }
     }
     pith_job_retain(job);
     pith_job_attach(job, wake, s);

@@ -40,6 +40,11 @@ void pith_scheduler_free(pith_scheduler *scheduler);
  * its params comes later, as the job's last piece. */
 bool pith_scheduler_submit(pith_scheduler *scheduler, pith_job *job, pith_problem *problem);
 
+/* Problem: 400 context_length_exceeded, for a prompt that leaves no room for one token. What
+ * pith_scheduler_submit refuses for its length is known so before anything is counted. */
+bool pith_scheduler_check_prompt(const pith_scheduler *scheduler, size_t n_tokens,
+                                 pith_problem *problem);
+
 /* Positions of a timeline: a prompt and its answer fit in so many. */
 size_t pith_scheduler_context(const pith_scheduler *scheduler);
 
