@@ -167,6 +167,14 @@ static pith_status begin(pith_ledger *ledger, pith_ledger_access access, pith_er
                            "%s: the database has no keys and no usage: it was made by 'pith index'",
                            store->path);
     }
+    ledger->n_paid = 0;
+    if (status == PITH_OK && access != PITH_LEDGER_READING && ledger->n_owed > 0) {
+        status = pith_ledger_pay(ledger, error);
+        ledger->n_paid = ledger->n_owed;
+        if (status != PITH_OK) {
+            pith_store_rollback(store);
+        }
+    }
     return status;
 }
 
@@ -184,6 +192,11 @@ pith_status pith_ledger_leave(pith_ledger *ledger, pith_status status, pith_erro
         status = pith_store_commit(ledger->store, error);
     } else {
         pith_store_rollback(ledger->store);
+    }
+    if (status == PITH_OK && ledger->n_paid > 0) {
+        free(ledger->owed);
+        ledger->owed = NULL;
+        ledger->n_owed = 0;
     }
     pthread_mutex_unlock(&ledger->mutex);
     return status;
@@ -316,6 +329,10 @@ void pith_ledger_close(pith_ledger *ledger) {
     if (ledger == NULL) {
         return;
     }
+    if (ledger->n_owed > 0 && pith_ledger_enter(ledger, PITH_LEDGER_WRITING, NULL) == PITH_OK) {
+        pith_ledger_leave(ledger, PITH_OK, NULL);
+    }
+    free(ledger->owed);
     for (size_t i = 0; i < PITH_N_SQL; i++) {
         sqlite3_finalize(ledger->statements[i]);
     }

@@ -136,13 +136,14 @@ typedef struct pith_settlement {
     bool failed; /* 5xx or the client went away: counted, with the tokens it cost */
 } pith_settlement;
 /* The tokens of requests that were admitted again add up; the last one says whether it failed.
- * Errors also: ARGUMENT (no such reservation: taken back, or older than a day; values above their
- * maximum). */
+ * After IO and MEMORY (the database is locked, the disk full) the settlement is owed: the next
+ * transaction that writes, or pith_ledger_close, writes it. Errors also: ARGUMENT (no such
+ * reservation: taken back, or older than a day; values above their maximum). */
 pith_status pith_ledger_settle(pith_ledger *ledger, int64_t id, const pith_settlement *settlement,
                                pith_error *error);
 
 /* Takes a reservation back: the request was refused before any work (queue full). What was admitted
- * again by it stays. Errors also: ARGUMENT (no such reservation). */
+ * again by it stays. Owed as a settlement is. Errors also: ARGUMENT (no such reservation). */
 pith_status pith_ledger_unreserve(pith_ledger *ledger, int64_t id, pith_error *error);
 
 /* What is left, without asking for anything. */

@@ -40,6 +40,9 @@ enum {
     PITH_LEDGER_ROWS = 1000000,
 };
 
+/* What became of a reservation, and could not be written yet (ledger_settle.c). */
+typedef struct pith_ledger_owed pith_ledger_owed;
+
 struct pith_ledger {
     pthread_mutex_t mutex; /* guards all that follows */
     pith_store *store;
@@ -51,6 +54,9 @@ struct pith_ledger {
     bool flushing;       /* synchronous=FULL is set */
     int64_t max_rows;    /* PITH_LEDGER_ROWS, fewer in tests */
     size_t n_until_fold; /* reservations */
+    pith_ledger_owed *owed;
+    size_t n_owed;
+    size_t n_paid; /* of them, in the transaction under way */
 };
 
 typedef enum pith_ledger_access {
@@ -59,8 +65,9 @@ typedef enum pith_ledger_access {
     PITH_LEDGER_FLUSHING, /* writing; flushed to the disk when the transaction has ended */
 } pith_ledger_access;
 
-/* Locks the ledger and begins a transaction; on failure nothing is locked. Leave commits when
- * `status` is PITH_OK and rolls back otherwise, unlocks, and returns what came of it. */
+/* Locks the ledger and begins a transaction; on failure nothing is locked. One that writes begins
+ * with what is owed. Leave commits when `status` is PITH_OK and rolls back otherwise, unlocks, and
+ * returns what came of it. */
 pith_status pith_ledger_enter(pith_ledger *ledger, pith_ledger_access access, pith_error *error);
 pith_status pith_ledger_leave(pith_ledger *ledger, pith_status status, pith_error *error);
 
@@ -86,6 +93,9 @@ pith_status pith_ledger_count(const pith_ledger *ledger, sqlite3_stmt *row, int 
                               pith_error *error);
 
 int64_t pith_ledger_now(const pith_ledger *ledger); /* in PITH_LEDGER_MS */
+
+/* Writes all that is owed, inside a transaction; it stays owed until that is committed. */
+pith_status pith_ledger_pay(pith_ledger *ledger, pith_error *error);
 
 /* Moves a batch of old requests to the totals of their days; inside a transaction. */
 pith_status pith_ledger_fold(pith_ledger *ledger, int64_t now, pith_error *error);

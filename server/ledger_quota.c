@@ -1,4 +1,4 @@
-/* Quotas: admitting requests by counting those of the last hour, and settling them.
+/* Quotas: admitting requests by counting those of the last hour.
  *
  * The window is a rolling hour: a request at time t counts until t + 3600 s, in milliseconds. When
  * the clock is set back, requests that seem to come from the future count as made now: so the key
@@ -16,7 +16,6 @@ enum {
 
 static const char writing[] = "admit a request";
 static const char counting[] = "count requests";
-static const char settling[] = "settle a request";
 
 static size_t limit_of(const pith_key *key, pith_quota_kind kind) {
     return key == NULL                     ? 0
@@ -282,71 +281,4 @@ pith_status pith_ledger_reserve(pith_ledger *ledger, const pith_reservation_requ
         *id = row;
     }
     return status;
-}
-
-/* ---- Settling -------------------------------------------------------------------------------- */
-
-static pith_status not_open(const pith_ledger *ledger, int64_t id, pith_error *error) {
-    return pith_fail(error, PITH_ERROR_ARGUMENT,
-                     "%s: no reservation %lld: taken back, or older than a day",
-                     ledger->store->path, (long long)id);
-}
-
-static pith_status settle(pith_ledger *ledger, int64_t id, const pith_settlement *settlement,
-                          pith_error *error) {
-    sqlite3_stmt *statement;
-    pith_status status = pith_ledger_prepare(ledger, PITH_SQL_SETTLE, settling, &statement, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    sqlite3_bind_int64(statement, 1, id);
-    sqlite3_bind_int64(statement, 2, settlement->failed ? 1 : 0);
-    sqlite3_bind_int64(statement, 3, (int64_t)settlement->prompt_tokens);
-    sqlite3_bind_int64(statement, 4, (int64_t)settlement->generated_tokens);
-    sqlite3_bind_double(statement, 5, settlement->seconds);
-    status = pith_ledger_do(ledger, statement, settling, error);
-    return status == PITH_OK && sqlite3_changes(ledger->store->db) == 0
-               ? not_open(ledger, id, error)
-               : status;
-}
-
-pith_status pith_ledger_settle(pith_ledger *ledger, int64_t id, const pith_settlement *settlement,
-                               pith_error *error) {
-    /* Sums of a day's requests stay far from 2^63, and NaN is no duration. */
-    if (settlement->prompt_tokens > PITH_LEDGER_TOKENS ||
-        settlement->generated_tokens > PITH_LEDGER_TOKENS || !(settlement->seconds >= 0) ||
-        settlement->seconds > PITH_LEDGER_SECONDS) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT,
-                         "a request of %zu prompt tokens, %zu generated ones and %g seconds",
-                         settlement->prompt_tokens, settlement->generated_tokens,
-                         settlement->seconds);
-    }
-    pith_status status = pith_ledger_enter(ledger, PITH_LEDGER_WRITING, error);
-    return status == PITH_OK
-               ? pith_ledger_leave(ledger, settle(ledger, id, settlement, error), error)
-               : status;
-}
-
-/* The row goes when nobody else was admitted by it. */
-static pith_status unreserve(pith_ledger *ledger, int64_t id, pith_error *error) {
-    static const pith_ledger_sql steps[] = {PITH_SQL_LEAVE, PITH_SQL_REMOVE};
-    pith_status status = PITH_OK;
-    for (size_t i = 0; status == PITH_OK && i < sizeof steps / sizeof steps[0]; i++) {
-        sqlite3_stmt *statement;
-        status = pith_ledger_prepare(ledger, steps[i], settling, &statement, error);
-        if (status == PITH_OK) {
-            sqlite3_bind_int64(statement, 1, id);
-            status = pith_ledger_do(ledger, statement, settling, error);
-        }
-        if (status == PITH_OK && i == 0 && sqlite3_changes(ledger->store->db) == 0) {
-            status = not_open(ledger, id, error);
-        }
-    }
-    return status;
-}
-
-pith_status pith_ledger_unreserve(pith_ledger *ledger, int64_t id, pith_error *error) {
-    pith_status status = pith_ledger_enter(ledger, PITH_LEDGER_WRITING, error);
-    return status == PITH_OK ? pith_ledger_leave(ledger, unreserve(ledger, id, error), error)
-                             : status;
 }

@@ -489,6 +489,47 @@ TEST(ledger_faults, a_full_disk_admits_nothing_and_loses_nothing) {
     pith_ledger_close(ledger);
 }
 
+TEST(ledger_faults, a_settlement_is_owed_while_the_database_is_locked) {
+    char path[400];
+    pith_quota quota;
+    int64_t ids[6];
+    sqlite3 *other;
+    const pith_settlement cost = {.prompt_tokens = 2, .generated_tokens = 3, .seconds = 0.5};
+    snprintf(path, sizeof path, "%s", test_path("ledger-owed.db"));
+    pith_ledger *ledger = test_ledger_open(path, NULL);
+    pith_key key = test_ledger_key(ledger, "a", 100, 100, NULL);
+    for (size_t i = 0; i < 6; i++) {
+        test_ledger_reserve(ledger, &key, &quota, &ids[i]);
+    }
+    CHECK(sqlite3_open(path, &other) == SQLITE_OK, "%s", path);
+    sqlite3_busy_timeout(ledger->store->db, 1);
+    for (size_t round = 0; round < 2; round++) {
+        size_t first = 3 * round;
+        CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK, "not locked");
+        for (size_t i = first; i < first + 3; i++) {
+            pith_status status = i == first + 1 ? pith_ledger_unreserve(ledger, ids[i], &error)
+                                                : pith_ledger_settle(ledger, ids[i], &cost, &error);
+            CHECK(status == PITH_ERROR_IO, "request %zu: status %d", i, (int)status);
+        }
+        CHECK(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK, "still locked");
+        if (round == 0) { /* the next request pays, the second time the end */
+            int64_t next;
+            test_ledger_reserve(ledger, &key, &quota, &next);
+            CHECK(quota.remaining == 94, "%zu requests are left", quota.remaining);
+            CHECK(pith_ledger_unreserve(ledger, next, &error) == PITH_OK, "%s", error.message);
+        }
+    }
+    sqlite3_close(other);
+    pith_ledger_close(ledger);
+    ledger = test_ledger_open(path, NULL);
+    pith_usage_row row = test_ledger_usage(ledger, "a", "m", PITH_QUOTA_KIND_INFER, 0);
+    CHECK(row.requests == 4 && row.prompt_tokens == 8 && row.generated_tokens == 12,
+          "%zu requests of %zu and %zu tokens", row.requests, row.prompt_tokens,
+          row.generated_tokens);
+    pith_ledger_close(ledger);
+    CHECK_NO_LEAKS();
+}
+
 /* ---- No memory ------------------------------------------------------------------------------- */
 
 /* SQLite's allocator is the process's, and its functions take no user pointer. */
