@@ -92,18 +92,24 @@ static bool run(embedding *e, pith_problem *problem) {
                             "the request took longer than its deadline allows");
 }
 
-/* Tokens read, and the number of texts that were cut, which a header tells. */
-static size_t count_tokens(embedding *e) {
+/* Tokens read so far. */
+static size_t count_tokens(const embedding *e) {
     size_t n_tokens = 0;
-    size_t n_cut = 0;
     for (size_t i = 0; i < e->request.n_inputs; i++) {
         n_tokens += e->results[i].n_tokens;
+    }
+    return n_tokens;
+}
+
+/* A header says how many texts were cut. */
+static void put_truncated(const embedding *e) {
+    size_t n_cut = 0;
+    for (size_t i = 0; i < e->request.n_inputs; i++) {
         n_cut += e->results[i].truncated;
     }
     if (n_cut > 0) {
         pith_exchange_put_header(e->call->x, "x-pith-truncated", "%zu", n_cut);
     }
-    return n_tokens;
 }
 
 static void answer(embedding *e, pith_problem *problem) {
@@ -118,6 +124,7 @@ static void answer(embedding *e, pith_problem *problem) {
         .vocabulary = e->lease.model,
     };
     call->prompt_tokens = count_tokens(e);
+    put_truncated(e);
     size_t dimension = cut(e);
     pith_bytes_init(&out, NULL);
     if (pith_answer_embeddings(&head, e->vectors, e->request.n_inputs, dimension,
@@ -139,6 +146,7 @@ void pith_handle_embedding(pith_call *call) {
     }
     if (e.job != NULL) {
         pith_embed_job_free(e.job);
+        call->prompt_tokens = count_tokens(&e); /* of a client that went away too */
     }
     if (problem.http != 0 && problem.http != 499) {
         pith_exchange_answer_problem(call->x, &problem);
