@@ -105,12 +105,16 @@ static void unlink_offer(pith_offer *offer) {
     *at = offer->next;
 }
 
+static bool is_left(const pith_offer *offer, pith_offer_state state) {
+    return offer->gone && offer->n_leases == 0 && offer->n_waiting == 0 && offer->state == state;
+}
+
 void pith_offer_drop_if_gone(pith_offer *offer) {
-    bool unused = offer->n_leases == 0 && offer->n_waiting == 0;
-    if (offer->gone && unused && offer->state == PITH_OFFER_READY) {
+    if (is_left(offer, PITH_OFFER_READY)) {
         pith_offer_unload(offer);
     }
-    if (offer->gone && unused && offer->state == PITH_OFFER_EMPTY) {
+    /* Without the lock a reload may have found the model again, and a client asked for it. */
+    if (is_left(offer, PITH_OFFER_EMPTY)) {
         unlink_offer(offer);
         free_offer(offer);
     }
@@ -166,8 +170,7 @@ static bool make_offers(pith_models *models, pith_found_list *list) {
 /* The first offer that is gone and in nobody's hands. */
 static pith_offer *find_gone(const pith_models *models) {
     for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
-        if (offer->gone && offer->n_leases == 0 && offer->n_waiting == 0 &&
-            (offer->state == PITH_OFFER_READY || offer->state == PITH_OFFER_EMPTY)) {
+        if (is_left(offer, PITH_OFFER_READY) || is_left(offer, PITH_OFFER_EMPTY)) {
             return offer;
         }
     }
