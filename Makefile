@@ -211,7 +211,7 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## th
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
 .PHONY: service-test clients
-SERVICE_TESTS := spin operation usage quota disconnect hostile
+SERVICE_TESTS := spin operation usage quota disconnect hostile trouble
 service-test: $(BUILD)/pith ## the service under storms of requests, good and malformed (three minutes)
 	@tests/all.sh $(foreach t,$(SERVICE_TESTS),$(t) '$(PYTHON) tests/server/$(t).py $(BUILD)/pith')
 clients: $(BUILD)/pith ## npm openai, npm @ai-sdk/openai-compatible and Spin's bytes against the service
