@@ -250,9 +250,10 @@ static void add(scan *s, const char *name, size_t n, char *path, const struct st
     item->kind = item->checkpoint ? kind_of_checkpoint(path) : kind_of_file(path);
 }
 
-static bool exists(const char *directory, const char *name) {
+static bool exists(scan *s, const char *directory, const char *name) {
     struct stat status;
     char *path = pith_found_join(directory, name);
+    s->no_memory = s->no_memory || path == NULL;
     bool found = path != NULL && stat(path, &status) == 0 && S_ISREG(status.st_mode);
     free(path);
     return found;
@@ -265,11 +266,19 @@ static int is_safetensors(const struct dirent *entry) {
            strcmp(entry->d_name + n - (sizeof suffix - 1), suffix) == 0;
 }
 
-static bool is_checkpoint(const char *path) {
+/* scandir(3), which notes when memory was short: a directory must not look empty then. */
+static int list_names(scan *s, const char *directory, int (*filter)(const struct dirent *),
+                      struct dirent ***names) {
+    int n = scandir(directory, names, filter, by_bytes);
+    s->no_memory = s->no_memory || (n < 0 && errno == ENOMEM);
+    return n;
+}
+
+static bool is_checkpoint(scan *s, const char *path) {
     struct dirent **names = NULL;
-    int n = scandir(path, &names, is_safetensors, by_bytes);
+    int n = list_names(s, path, is_safetensors, &names);
     free_names(names, n);
-    return n > 0 && (exists(path, "config.json") || exists(path, "tokenizer.json"));
+    return n > 0 && (exists(s, path, "config.json") || exists(s, path, "tokenizer.json"));
 }
 
 typedef enum layout { FILES, CHECKPOINTS } layout;
@@ -277,7 +286,7 @@ typedef enum layout { FILES, CHECKPOINTS } layout;
 /* Adds the models of one layout in one directory; false when it cannot be read. */
 static bool scan_directory(scan *s, const char *directory, layout wanted, bool shipped) {
     struct dirent **names = NULL;
-    int n = scandir(directory, &names, is_visible, by_bytes);
+    int n = list_names(s, directory, is_visible, &names);
     if (n < 0) {
         return false;
     }
@@ -293,7 +302,7 @@ static bool scan_directory(scan *s, const char *directory, layout wanted, bool s
             free(path);
         } else if (wanted == FILES && named && S_ISREG(status.st_mode)) {
             add(s, name, length - 5, path, &status, shipped);
-        } else if (wanted == CHECKPOINTS && S_ISDIR(status.st_mode) && is_checkpoint(path)) {
+        } else if (wanted == CHECKPOINTS && S_ISDIR(status.st_mode) && is_checkpoint(s, path)) {
             add(s, name, length, path, &status, shipped);
         } else {
             free(path);
