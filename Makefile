@@ -212,8 +212,10 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## th
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
 .PHONY: service-test clients
 SERVICE_TESTS := spin operation usage quota disconnect hostile trouble
+# How many requests each sends on a sanitized build, which is slow; by default hundreds or thousands.
+SERVICE_FEW := SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500
 service-test: $(BUILD)/pith ## the service under storms of requests, good and malformed (three minutes)
-	@tests/all.sh $(foreach t,$(SERVICE_TESTS),$(t) '$(PYTHON) tests/server/$(t).py $(BUILD)/pith')
+	@tests/all.sh $(foreach t,$(SERVICE_TESTS),$(t) '$(PYTHON) tests/server/$(t).py $(BUILD)/pith $(SERVICE_$(t))')
 clients: $(BUILD)/pith ## npm openai, npm @ai-sdk/openai-compatible and Spin's bytes against the service
 	$(PYTHON) tests/clients/run.py $(BUILD)/pith $(BUILD)/clients
 
@@ -295,10 +297,10 @@ tsan-golden tsan-others: tsan-%:
 	TSAN_OPTIONS=halt_on_error=1 $(BUILD)/tests/threads $(TSAN_$*)
 service-asan: ## the service under storms, with AddressSanitizer and UBSan
 	$(MAKE) BUILD=$(BUILD)/asan OPT='$(SANITIZE_OPT)' \
-	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' service-test
+	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' $(SERVICE_FEW) service-test
 service-tsan: ## the service under storms, with ThreadSanitizer
 	TSAN_OPTIONS=halt_on_error=1 $(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' \
-	  SANITIZE=-fsanitize=thread service-test
+	  SANITIZE=-fsanitize=thread $(SERVICE_FEW) service-test
 .PRECIOUS: $(BUILD)/tests/gates/%.o
 $(BUILD)/gates/%: $(BUILD)/tests/gates/%.o $(BUILD)/libpith.a
 	@mkdir -p $(@D)
