@@ -22,6 +22,8 @@ cat <<END
 next:
   $pith run weights/models/tale-int4.pith -p 'The old king said' --temp 0.8
   $pith inspect weights/models/tale-int4.pith
+  $pith serve
   $pith help
-and README.md: a chat model and a sentence encoder of your own, the library, speed on this machine
+and README.md: requests to the service, a chat model and a sentence encoder of your own, the library, speed on
+this machine
 END
