@@ -23,7 +23,10 @@
 
 /* Longer than any row of the ledger and any entry of the schema; texts of collections are not read
  * through this connection. */
-enum { MAX_VALUE = 64 << 10 }; /* bytes */
+enum {
+    MAX_VALUE = 64 << 10, /* bytes */
+    IMPATIENCE = 50,      /* milliseconds for a database that was locked the last time */
+};
 
 #define KEY_COLUMNS "id, name, hash, infer_per_hour, embed_per_hour, max_tokens, created, revoked"
 
@@ -151,16 +154,29 @@ static pith_status set_flushing(pith_ledger *ledger, bool flushing, pith_error *
     return status;
 }
 
+/* Whoever waits here holds up all others, also those that only read: where one has waited in vain
+ * for another process, the next ones give up soon, until one gets through. */
+static pith_status begin_writing(pith_ledger *ledger, bool flushing, pith_error *error) {
+    pith_store *store = ledger->store;
+    pith_status status = set_flushing(ledger, flushing, error);
+    if (status == PITH_OK) {
+        int patience = store->busy_milliseconds;
+        store->busy_milliseconds =
+            ledger->was_locked && patience > IMPATIENCE ? IMPATIENCE : patience;
+        sqlite3_busy_timeout(store->db, store->busy_milliseconds);
+        status = pith_store_begin(store, error);
+        store->busy_milliseconds = patience;
+        sqlite3_busy_timeout(store->db, patience);
+        ledger->was_locked = status == PITH_ERROR_IO;
+    }
+    return status;
+}
+
 static pith_status begin(pith_ledger *ledger, pith_ledger_access access, pith_error *error) {
     pith_store *store = ledger->store;
-    pith_status status = PITH_OK;
-    if (access != PITH_LEDGER_READING) {
-        status = set_flushing(ledger, access == PITH_LEDGER_FLUSHING, error);
-    }
-    if (status == PITH_OK) {
-        status = access == PITH_LEDGER_READING ? pith_store_begin_reading(store, error)
-                                               : pith_store_begin(store, error);
-    }
+    pith_status status = access == PITH_LEDGER_READING
+                             ? pith_store_begin_reading(store, error)
+                             : begin_writing(ledger, access == PITH_LEDGER_FLUSHING, error);
     if (status == PITH_OK && !store->has_ledger) {
         pith_store_rollback(store);
         status = pith_fail(error, PITH_ERROR_FORMAT,

@@ -52,6 +52,7 @@ struct pith_ledger {
     bool in_memory;
     bool wants_key;      /* keys were seen; they are never deleted */
     bool flushing;       /* synchronous=FULL is set */
+    bool was_locked;     /* the last transaction that was to write could not begin */
     int64_t max_rows;    /* PITH_LEDGER_ROWS, fewer in tests */
     size_t n_until_fold; /* reservations */
     pith_ledger_owed *owed;

@@ -502,7 +502,7 @@ TEST(ledger_faults, a_settlement_is_owed_while_the_database_is_locked) {
         test_ledger_reserve(ledger, &key, &quota, &ids[i]);
     }
     CHECK(sqlite3_open(path, &other) == SQLITE_OK, "%s", path);
-    sqlite3_busy_timeout(ledger->store->db, 1);
+    ledger->store->busy_milliseconds = 1;
     for (size_t round = 0; round < 2; round++) {
         size_t first = 3 * round;
         CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK, "not locked");

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from service import Checks, Service, events, make_models, wait_until
@@ -136,6 +137,35 @@ def locked(pith, directory, models):
         check("no token is lost", row["generated_tokens"] == 306 and row["requests"] == 2, row)
 
 
+def waiting(pith, directory, models):
+    """Requests that wait for a locked database wait together, not one after the other."""
+    database = os.path.join(directory, "waiting.db")
+    key = make_key(pith, database)
+    with Service(pith, "--models", models, "--db", database) as service:
+        service.request("POST", "/v1/completions", TEXT, key)
+        other = sqlite3.connect(database, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        statuses = []
+
+        def send():
+            statuses.append(service.request("POST", "/v1/completions", TEXT, key)[0])
+        threads = [threading.Thread(target=send) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        check("keys are checked in the end", service.request("GET", "/v1/models", None, key)[0] == 200)
+        for thread in threads:
+            thread.join()
+        seconds = time.monotonic() - began
+        check("nobody is admitted", statuses == [500] * 5, statuses)
+        check("all wait at once", seconds < 9, seconds)
+        other.execute("ROLLBACK")
+        other.close()
+        check("all is well again",
+              service.request("POST", "/v1/completions", TEXT, key)[0] == 200)
+
+
 def main():
     pith = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as directory:
@@ -145,6 +175,7 @@ def main():
         refused(pith, directory, models)
         embeddings_in_vain(pith, directory, models)
         locked(pith, directory, models)
+        waiting(pith, directory, models)
     check.finish()
 
 
