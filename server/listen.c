@@ -69,6 +69,20 @@ static int listen_at(const struct addrinfo *address) {
     return fd;
 }
 
+/* What helps against an errno of bind; "" when nothing that is known does. */
+static const char *way_out(int reason) {
+    switch (reason) {
+    case EADDRINUSE:
+        return " by another program; --port chooses another port, 0 a free one";
+    case EACCES:
+        return "; --port chooses a port that needs no privilege, 1024 or above";
+    case EADDRNOTAVAIL:
+        return "; --host takes an address of this machine, 0.0.0.0 for all of them";
+    default:
+        return "";
+    }
+}
+
 pith_status pith_listen(pith_listener *out, const char *host, size_t port, pith_error *error) {
     struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
@@ -92,8 +106,8 @@ pith_status pith_listen(pith_listener *out, const char *host, size_t port, pith_
     }
     freeaddrinfo(found);
     if (fd < 0) {
-        return pith_fail(error, PITH_ERROR_IO, "cannot listen on %s, port %zu: %s", host, port,
-                         strerror(reason));
+        return pith_fail(error, PITH_ERROR_IO, "cannot listen on %s, port %zu: %s%s", host, port,
+                         strerror(reason), way_out(reason));
     }
     return pith_listen_on(out, fd, error);
 }

@@ -69,7 +69,7 @@ void pith_models_return(pith_models *models, pith_lease *lease);
  * seconds since 1970. */
 typedef struct pith_model_entry {
     const char *name, *alias_of; /* alias_of NULL: a model of its own */
-    bool loaded;
+    bool loaded, shipped;        /* shipped: comes with pith, not from the directory */
     int64_t created;
     pith_model_kind kind; /* ANY: not known before it is loaded */
 } pith_model_entry;

@@ -314,7 +314,8 @@ static void *run(void *user) {
     pith_models *models = offer->owner;
     pith_problem problem = {0};
     bool good = load(offer, &problem);
-    if (!good) {
+    /* With model_load_failed the reason is in the log already. */
+    if (!good && (problem.code == NULL || strcmp(problem.code, "model_load_failed") != 0)) {
         pith_server_log_write(models->options.log, PITH_LOG_WANTED_WARNING,
                               "model %s: not loaded: %s", offer->found.name, problem.message);
     }

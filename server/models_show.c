@@ -17,6 +17,7 @@ static pith_model_entry describe(const pith_offer *offer) {
     return (pith_model_entry){
         .name = offer->found.name,
         .loaded = offer->state == PITH_OFFER_READY,
+        .shipped = offer->found.shipped,
         .created = offer->found.changed,
         .kind = kind_of(offer),
     };

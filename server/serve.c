@@ -239,6 +239,44 @@ static void take_down(parts *p) {
     wipe(p->tls_key);
 }
 
+/* ---- What is served -------------------------------------------------------------------------- */
+
+typedef struct model_names {
+    char text[800]; /* ", a, b", as many as a line of the log has room for */
+    size_t used, n, n_shipped;
+    bool left_out;
+} model_names;
+
+static void add_name(void *user, const pith_model_entry *entry) {
+    model_names *names = user;
+    size_t room = sizeof names->text - names->used;
+    int n = snprintf(names->text + names->used, room, ", %s", entry->name);
+    if (n > 0 && (size_t)n < room) {
+        names->used += (size_t)n;
+    } else {
+        names->text[names->used] = '\0';
+        names->left_out = true;
+    }
+    names->n++;
+    names->n_shipped += entry->shipped ? 1 : 0;
+}
+
+/* A directory that holds nothing in a layout that is known looks like one that was not read. */
+static void log_models(const parts *p) {
+    model_names names = {.n = 0};
+    pith_models_each(p->service.models, add_name, &names);
+    pith_server_log *log = p->service.log;
+    pith_server_log_write(log, PITH_LOG_WANTED_INFO, "models: %s%s",
+                          names.n == 0 ? "none" : names.text + 2,
+                          names.left_out ? ", and more (GET /v1/models)" : "");
+    if (p->models.directory != NULL && names.n == names.n_shipped) {
+        pith_server_log_write(log, PITH_LOG_WANTED_WARNING,
+                              "%.500s holds no model: NAME.pith, or NAME/ with config.json, "
+                              "tokenizer.json and *.safetensors",
+                              p->models.directory);
+    }
+}
+
 /* ---- Signals --------------------------------------------------------------------------------- */
 
 static void reload(parts *p) {
@@ -252,6 +290,7 @@ static void reload(parts *p) {
         pith_server_log_write(log, PITH_LOG_WANTED_ERROR, "models: %s", problem.message);
     }
     pith_server_log_write(log, PITH_LOG_WANTED_INFO, "keys, limits and models are read again");
+    log_models(p);
 }
 
 /* Waits until no request is in progress, at most so long, and not after a second signal. */
@@ -307,6 +346,7 @@ pith_status pith_serve(const pith_serve_options *options, pith_error *error) {
     if (status == PITH_OK) {
         dprintf(STDERR_FILENO, "listening on %s://%s:%u\n",
                 options->tls_cert != NULL ? "https" : "http", p.listener.host, p.listener.port);
+        log_models(&p);
         serve(&p);
     }
     take_down(&p);

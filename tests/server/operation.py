@@ -471,7 +471,8 @@ def addresses(pith, models_directory):
         check("localhost", service.request("GET", "/health")[0] == 200)
         taken = subprocess.run([pith, "serve", "--host", service.base[1], "--port",
                                 str(service.base[2])], capture_output=True, text=True)
-        check("a port in use", taken.returncode == 1 and "in use" in taken.stderr, taken)
+        check("a port in use", taken.returncode == 1 and "in use" in taken.stderr and
+              "--port" in taken.stderr, taken)
     try:
         with Service(pith, "--host", "::1") as service:
             check("IPv6", "[::1]" in "".join(service.log) and
@@ -488,6 +489,25 @@ def addresses(pith, models_directory):
     process.terminate()
     check("it ends with 0", process.wait(60) == 0)
     inherited.close()
+
+
+def found(pith):
+    """The log names the models, says when a directory has none, and why one is not loaded: once."""
+    with tempfile.TemporaryDirectory() as directory, \
+            Service(pith, "--models", directory) as service:
+        def logged(words):
+            return [line for line in service.log if words in line]
+        check("a directory without models", wait_until(lambda: logged("holds no model")) and
+              logged('"models: tale-int4'), service.log)
+        with open(os.path.join(directory, "noise.pith"), "wb") as file:
+            file.write(bytes([255]) * 100)
+        service.process.send_signal(signal.SIGHUP)
+        check("the models after SIGHUP", wait_until(lambda: logged('"models: noise, tale-int4')) and
+              len(logged("holds no model")) == 1, service.log)
+        answer = service.request("POST", "/v1/completions", {"model": "noise", "prompt": "a"})
+        check("a damaged model", answer[0] == 500, answer)
+        check("its reason is in the log once", wait_until(lambda: logged("/v1/completions")) and
+              len(logged("model noise: ")) == 1, service.log)
 
 
 def crowd(pith, models_directory):
@@ -520,6 +540,7 @@ def main():
         endpoints(pith, directory, models_directory)
         keys(pith, directory, models_directory)
         reload(pith, directory, models_directory)
+        found(pith)
         origins(pith, models_directory)
         tls(pith, directory, models_directory)
         drain(pith, models_directory)
