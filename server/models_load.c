@@ -104,10 +104,11 @@ static bool make_room(pith_offer *offer, size_t bytes, pith_problem *problem) {
     size_t limit = models->options.memory_limit;
     size_t own = 0;
     if (limit != 0 && (!pith_add_size(offer->bytes, bytes, &own) || own > limit)) {
-        return pith_problem_set(problem, 503, "model_too_large", NULL,
-                                "the model '%.200s' needs %zu MB, more than the server's limit of "
-                                "%zu MB",
-                                offer->found.name, megabytes(own), megabytes(limit));
+        pith_problem_set(problem, 503, "model_too_large", NULL,
+                         "the model '%.200s' needs %zu MB, more than the server's limit of %zu MB",
+                         offer->found.name, megabytes(own), limit / 1000000);
+        problem->no_retry = true; /* no client's patience makes the limit larger */
+        return false;
     }
     while (limit != 0 && models->bytes > limit - bytes) {
         pith_offer *victim = least_used(models, false);

@@ -13,7 +13,7 @@ typedef struct pith_problem {
     char param[64];     /* the field of the request, "messages[2].role"; "": null */
     char message[500];  /* one sentence for the client; never a key, a prompt or a path */
     size_t retry_after; /* seconds, the Retry-After header; 0: none */
-    bool no_retry;      /* x-should-retry: false, for waits that no client should sit out */
+    bool no_retry;      /* x-should-retry: false, the wait is too long, or no wait helps */
 } pith_problem;
 
 /* Fills in a problem and returns false. `param` may be NULL. */

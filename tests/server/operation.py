@@ -458,6 +458,12 @@ def memory(pith, models_directory):
               metrics['pith_model_loaded{model="chat"}'] == 0, metrics)
         check("the other was unloaded", metrics['pith_model_unloads_total{model="chat"}'] == 2 and
               metrics['pith_model_loads_total{model="chat"}'] == 2, metrics)
+    with Service(pith, "--models", models_directory, "--memory-limit", "1M") as service:
+        status, headers, answer = service.json("POST", "/v1/completions", TEXT)
+        check("a model over the limit", status == 503 and
+              answer["error"]["code"] == "model_too_large" and
+              "limit of 1 MB" in answer["error"]["message"] and
+              headers.get("x-should-retry") == "false", (status, headers, answer))
 
 
 def addresses(pith, models_directory):
