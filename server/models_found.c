@@ -214,7 +214,8 @@ static bool has(const pith_found_list *list, const char *name, size_t n) {
     return false;
 }
 
-/* Adds the model `name` [n], unless there is one; takes `path` over. */
+/* Adds the model `name` [n], unless there is one. `path` belongs to the list afterwards,
+ * or is freed. */
 static void add(scan *s, const char *name, size_t n, char *path, const struct stat *status,
                 bool shipped) {
     pith_found_list *list = s->list;

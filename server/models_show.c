@@ -1,4 +1,4 @@
-/* What the service tells about its models: the list, gauges for /metrics, health. */
+/* What clients can see of the models: the list, gauges for /metrics, health. */
 #include <stdlib.h>
 #include <string.h>
 
