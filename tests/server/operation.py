@@ -132,6 +132,10 @@ def embeddings(service):
 def facts(service):
     status, headers, body = service.request("GET", "/")
     check("the page", status == 200 and body.startswith(b"pith "), body)
+    for target in ("http://127.0.0.1/health", "HTTPS://x:1/health?a=b"):
+        absolute = service.request("GET", target)
+        check(f"{target} is /health", absolute[0] == 200 and b"ok" in absolute[2], absolute)
+    check("http://x is /", b"/v1/" in service.request("GET", "http://x")[2])
     head = service.request("HEAD", "/health")
     check("HEAD", head[0] == 200 and head[2] == b"" and int(head[1]["content-length"]) > 0, head)
     is_error("an unknown path", service.json("GET", "/nothing"), 404)
