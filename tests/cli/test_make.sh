@@ -23,8 +23,22 @@ prints '^Once '
 prints '^pith run: prompt '
 prints '^next:$'
 grep "^  $PITH" "$T/out" >"$T/next"
+# The service runs until it is told to end.
+serve() {
+    local child
+    bash -c "exec $1 --port 0" 2>"$T/served" &
+    child=$!
+    while kill -0 "$child" 2>/dev/null && ! grep -q '^listening on' "$T/served"; do
+        sleep 0.01
+    done
+    kill "$child"
+    wait "$child"
+}
 while read -r line; do
-    expect 0 bash -c "$line"
+    case $line in
+    *' serve') expect 0 serve "$line" ;;
+    *) expect 0 bash -c "$line" ;;
+    esac
 done <"$T/next"
 is "the demo has next commands" "$(wc -l <"$T/next")" -ge 2
 expect 1 packaging/demo.sh "$PITH run $T/no-such.pith -p Once" Once
