@@ -128,8 +128,7 @@ static bool read_content(pith_draft *draft, const char *path, pith_json content,
         return pith_read_text(draft, path, content, out);
     case PITH_JSON_ARRAY:
         return join_parts(draft, path, content, out);
-    case PITH_JSON_ABSENT:
-    case PITH_JSON_NULL:
+    case PITH_JSON_ABSENT: /* or null, see split_message */
         if (strcmp(role, "assistant") == 0) {
             *out = (pith_text){"", 0};
             return true;
@@ -222,11 +221,11 @@ static bool read_prompt(pith_draft *draft, const char *path, pith_json value,
 }
 
 /* An array of texts, or of arrays of ids. */
-static bool read_prompts(pith_draft *draft, const char *path, pith_json value, size_t n,
+static bool read_prompts(pith_draft *draft, const char *path, pith_json value,
                          pith_request_prompt *prompts) {
     pith_json_kind kind = PITH_JSON_ABSENT;
     pith_json_walk walk = pith_json_begin(value);
-    for (size_t i = 0; i < n && pith_json_next(&walk); i++) {
+    for (size_t i = 0; pith_json_next(&walk); i++) {
         char element[PITH_REQUEST_PATH];
         pith_path_element(element, path, i);
         if (i == 0) {
@@ -264,7 +263,7 @@ bool pith_rule_prompt(pith_draft *draft, const pith_rule *rule, const char *path
     }
     pith_request_prompt *prompts = pith_draft_take(draft, n, sizeof *prompts);
     if (prompts == NULL || !(is_single ? read_prompt(draft, path, value, prompts)
-                                       : read_prompts(draft, path, value, n, prompts))) {
+                                       : read_prompts(draft, path, value, prompts))) {
         return false;
     }
     draft->request.prompts = prompts;
