@@ -4,7 +4,8 @@
  *     @=NAME    they are the JSON header of a safetensors file; length and data are put around it
  *     @#NAME    they are the beginning of a file that is larger than any limit
  *     @>NAME    the first of them is what a symbolic link leads to
- * So mutations of the text keep lengths right, and seeds are small. What is converted must open. */
+ * So mutations of the text keep lengths right, and seeds are small. What is converted must open.
+ * Files may be cut while they are read. */
 #include "convert/convert.h"
 #include "tests/fuzz/input.h"
 
@@ -32,7 +33,10 @@ enum {
     QUIET = 16,         /* no callbacks */
     FROM_FILE = 32,     /* config.json in place of the directory */
     NOWHERE = 64,       /* to a directory that does not exist */
+    CUT = 128,          /* all files, halfway or, for even kinds of values, at the end */
 };
+
+enum { ZEROS = 255 }; /* a kind of values */
 
 typedef struct checkpoint {
     const char *directory;
@@ -111,12 +115,12 @@ static size_t data_size(const char *text, size_t n) {
 /* Halves that are finite as F16, BF16 and pairwise as F32, or one value that is not. */
 static void write_data(FILE *file, size_t size, uint8_t kind) {
     static const uint16_t odd[] = {0x7FC0, 0x7F7F, 0x7BFF, 0xFF80, 0x0001, 0x0000};
-    uint16_t *data = malloc(size + 1);
+    uint16_t *data = calloc(1, size + 1);
     fuzz_require(data != NULL);
-    for (size_t i = 0; i < size / 2; i++) {
+    for (size_t i = 0; i < size / 2 && kind != ZEROS; i++) {
         data[i] = (uint16_t)(0x3C00 + (i * i * 37 + i) % 128 + (i * 7919 % 3 % 2 << 15));
     }
-    if (kind > 0 && size >= 4) {
+    if (kind > 0 && kind != ZEROS && size >= 4) {
         size_t at = (size_t)kind * 7919 % (size / 4) * 2;
         data[at] = data[at + 1] = odd[kind % (sizeof odd / sizeof odd[0])];
     }
@@ -199,10 +203,21 @@ static void remove_files(checkpoint *c) {
 
 /* ---- Converting ------------------------------------------------------------------------------ */
 
+typedef struct watch {
+    const checkpoint *files;
+    uint8_t flags, kind;
+} watch;
+
 static bool go_on(void *user, size_t done, size_t total) {
-    const uint8_t *flags = user;
+    const watch *w = user;
     fuzz_require(done <= total);
-    return (*flags & STOP) == 0 || done < total / 2;
+    if ((w->flags & CUT) != 0 && done >= (w->kind % 2 == 0 ? total : total / 2)) {
+        for (size_t i = 0; i < w->files->n; i++) {
+            fuzz_require(truncate(w->files->paths[i], 0) == 0 || errno == ENOENT ||
+                         errno == ELOOP || errno == EISDIR);
+        }
+    }
+    return (w->flags & STOP) == 0 || done < total / 2;
 }
 
 static void see_row(void *user, const pith_convert_row *row) {
@@ -254,6 +269,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     snprintf(importance, sizeof importance, "%s/importance.safetensors", c.directory);
     snprintf(tokenizer, sizeof tokenizer, "%s/tokenizer.json", c.directory);
     test_allocator memory;
+    watch watched = {&c, flags, kind};
     fuzz_allocator_init(&memory, data, size);
     pith_convert_options options = {
         .type = (pith_type)(type % PITH_N_TYPES),
@@ -264,7 +280,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .allocator = &memory.allocator,
         .log = {quiet ? NULL : see_log, NULL},
         .progress = quiet ? NULL : go_on,
-        .progress_user = &flags,
+        .progress_user = &watched,
         .report = quiet ? NULL : see_row,
     };
     char from[MAX_PATH + 32];

@@ -389,6 +389,28 @@ static void make_collections(pith_store *store, const test_allocator *memory) {
     fuzz_require(pith_store_collection_use(store, &wanted, true, &made, &error) != PITH_OK);
 }
 
+/* Adds what the service keeps; it is there afterwards, or nothing of it is. */
+static void add_ledger(pith_store *store) {
+    pith_error error;
+    if (store->has_ledger || pith_store_begin(store, &error) != PITH_OK) {
+        return;
+    }
+    if (pith_schema_add_ledger(store, &error) != PITH_OK) {
+        pith_store_rollback(store);
+    } else {
+        (void)pith_store_commit(store, &error);
+    }
+}
+
+/* A database without a file has all of it. */
+static void open_in_memory(void) {
+    static const pith_store_options options = {.in_memory = true};
+    pith_store *store = NULL;
+    fuzz_require(pith_store_open(&store, "memory", &options, NULL) == PITH_OK);
+    add_ledger(store);
+    pith_store_close(store);
+}
+
 static void use(const char *path, bool read_only, trouble t, const uint8_t *data, size_t size,
                 const test_allocator *memory) {
     pith_store *store = NULL;
@@ -430,6 +452,9 @@ static void use(const char *path, bool read_only, trouble t, const uint8_t *data
         write_all(store, &l.items[i], t, memory);
     }
     make_collections(store, memory);
+    if (!read_only && size % 2 == 0) {
+        add_ledger(store);
+    }
     sqlite3_close(other);
     pith_store_close(store);
 }
@@ -456,6 +481,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_sqlite_init();
         fuzz_disk_init();
         open_nothing();
+        open_in_memory();
     }
     trouble t = (trouble)(fuzz_hash(data, size) >> 40 & NONE);
     if (t == MORE_NO_SQLITE_MEMORY || t == STILL_NO_SQLITE_MEMORY) {
@@ -483,6 +509,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     use(path, false, t, data, size, &memory);
     fuzz_sqlite_disarm();
     fuzz_disk_disarm();
+    if (t == NONE) {
+        use(path, true, t, data, size, &memory); /* once more, with all that was added */
+    }
     remove_database(path);
     fuzz_require(memory.n_live == 0);
     return 0;

@@ -165,6 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             check_params(&request.params, request.logprobs);
             answer(&request, &memory);
             pith_request_release(&request);
+            pith_request_release(&request); /* of what is released already: nothing */
         } else {
             refuse(&problem, &memory);
         }
