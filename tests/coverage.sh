@@ -17,6 +17,7 @@ convert/hf_*.c convert/importance.c convert/plan.c convert/rows.c convert/source
 engine/session_file.c
 store/collections.c store/documents.c store/functions.c store/indexer.c store/open.c store/schema.c
 store/search.c store/split.c
+server/request*.c
 tokenizer/*.c
 weights/config.c weights/fields.c weights/metadata*.c weights/pith_file.c weights/safetensors.c
 weights/slots.c
