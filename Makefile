@@ -178,7 +178,7 @@ models: $(BUILD)/pith ## train the storyteller anew (needs PyTorch, SentencePiec
 	$(BUILD)/pith convert $(BUILD)/story/model weights/models/story-int8.pith --type int8
 
 test: deps-test ## install what is missing, build, and run every test
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin $(BUILD)/failm.so
 	@tests/all.sh unit '$(RUN_UNIT)' golden '$(RUN_GOLDEN)' 'reference scripts' '$(RUN_SCRIPTS)' \
 	  'command checks' '$(RUN_CLI)'
 

@@ -2,7 +2,7 @@
 # languages that may include it.
 
 LIBRARY=${PITH%/*}
-mkdir "$T/elsewhere"
+mkdir -p "$T/elsewhere"
 awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >"$T/elsewhere/program.c"
 is "README has one C program" "$(grep -c 'int main' "$T/elsewhere/program.c")" = 1
 LINK="-I$ROOT/include -L$LIBRARY -lpith -Wl,-rpath,$LIBRARY"

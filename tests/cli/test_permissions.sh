@@ -22,7 +22,7 @@ is "sessions are private, and what is replaced keeps its mode" \
     "$(tr '\n' ' ' <"$T/modes")" = "600 600 640 644 600 644 440 644 "
 
 # A symbolic link is written through.
-mkdir "$T/elsewhere"
+mkdir -p "$T/elsewhere"
 : >"$T/elsewhere/real.npy"
 ln -s elsewhere/real.npy "$T/link.npy"
 expect 0 "$PITH" logits "$TALE" --tokens 1 --out "$T/link.npy"
