@@ -6,11 +6,12 @@
 
 enum { LONG_WAIT = 60 }; /* seconds that no client sits out before it tries again */
 
-/* A message of the ledger names its file: the log gets it, the client hears of trouble. */
+/* A message of the ledger names its file: the log gets it, the client hears of trouble. A database
+ * that is locked, a full disk and a short memory pass: 503. */
 static bool ledger_problem(pith_call *call, const pith_error *error, pith_problem *problem) {
     pith_server_log_write(call->service->log, PITH_LOG_WANTED_ERROR, "ledger: %s", error->message);
-    bool memory = error->status == PITH_ERROR_MEMORY;
-    return pith_problem_set(problem, memory ? 503 : 500, "ledger_error", NULL,
+    bool passes = error->status == PITH_ERROR_MEMORY || error->status == PITH_ERROR_IO;
+    return pith_problem_set(problem, passes ? 503 : 500, "ledger_error", NULL,
                             "the ledger of keys and usage cannot be used");
 }
 

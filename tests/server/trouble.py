@@ -166,7 +166,7 @@ def waiting(pith, directory, models):
         for thread in threads:
             thread.join()
         seconds = time.monotonic() - began
-        check("nobody is admitted", statuses == [500] * 5, statuses)
+        check("nobody is admitted, all may try again", statuses == [503] * 5, statuses)
         check("all wait at once", seconds < 9, seconds)
         other.execute("ROLLBACK")
         other.close()
