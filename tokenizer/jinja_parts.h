@@ -418,6 +418,7 @@ bool pith_jinja_is_text(const pith_jinja_value *v, const char *text);
 bool pith_jinja_borrow(pith_jinja *j, const char *text, size_t n, pith_origin origin,
                        pith_jinja_value *out);
 pith_jinja_value pith_jinja_part(pith_jinja_value v, size_t start, size_t size);
+/* `a` and `b` are both safe or both not. */
 bool pith_jinja_concat(pith_jinja *j, pith_jinja_value a, pith_jinja_value b,
                        pith_jinja_value *out);
 /* The run of one origin that byte `at` of a string begins or lies in: its bytes from there on. */

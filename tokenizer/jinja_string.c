@@ -141,7 +141,6 @@ bool pith_jinja_concat(pith_jinja *j, pith_jinja_value a, pith_jinja_value b,
     bool whole = a.as.text.start + a.as.text.size == buffer->used;
     if (a.as.text.size == 0 || b.as.text.size == 0) {
         *out = a.as.text.size == 0 ? b : a;
-        out->safe = a.safe || b.safe;
         return true;
     }
     if (!whole || !buffer->grows) {
