@@ -17,6 +17,7 @@ typedef struct candidate {
 
 struct pith_sampler {
     pith_allocator allocator;
+    const pith_kernels *kernels;
     pith_sampling settings;
     pith_pcg pcg;
     size_t n_vocab;
@@ -97,6 +98,7 @@ pith_status pith_sampler_new(pith_sampler **out, const pith_model *model,
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a sampler");
     }
     s->allocator = *allocator;
+    s->kernels = model->kernels;
     s->settings = *settings;
     s->n_vocab = pith_model_vocab_size(model);
     s->window_size =
@@ -212,9 +214,12 @@ static int32_t most_likely(const pith_sampler *s) {
 /* Sum of exp((logit - top) / temperature) over [first, end) of the candidates, from the last one
  * down (the order in which the heap leaves the best ones). */
 static double weigh(pith_sampler *s, size_t first, size_t end, float top) {
+    for (size_t i = first; i < end; i++) {
+        s->weights[i] = (s->candidates[i].logit - top) / s->settings.temperature;
+    }
+    s->kernels->exp(s->weights + first, s->weights + first, end - first);
     double sum = 0.0;
     for (size_t i = end; i-- > first;) {
-        s->weights[i] = pith_exp((s->candidates[i].logit - top) / s->settings.temperature);
         sum += (double)s->weights[i];
     }
     return sum;

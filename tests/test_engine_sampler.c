@@ -10,10 +10,11 @@
 
 enum { VOCAB = 50 };
 
-/* A model with nothing but a vocabulary size: all that a sampler looks at. */
+/* A model with nothing but a vocabulary size and kernels: all that a sampler looks at. */
 static pith_model small_model(size_t n_vocab) {
     pith_model model = {0};
     model.allocator = pith_malloc_allocator;
+    model.kernels = pith_kernels_find(NULL);
     model.llama.config.vocab_size = n_vocab;
     return model;
 }
