@@ -1,6 +1,7 @@
 /* The ledger when things go wrong: many threads, kill -9, hostile databases, no memory, no room. */
 #include "server/ledger_internal.h"
 #include "tests/ledger_data.h"
+#include "tests/sqlite_memory.h"
 #include "tests/store_data.h"
 #include "tests/test.h"
 
@@ -532,37 +533,6 @@ TEST(ledger_faults, a_settlement_is_owed_while_the_database_is_locked) {
 
 /* ---- No memory ------------------------------------------------------------------------------- */
 
-/* SQLite's allocator is the process's, and its functions take no user pointer. */
-static sqlite3_mem_methods real;
-static size_t n_calls, fail_at;
-static bool fail_after;
-
-static bool must_fail(void) {
-    n_calls++;
-    return fail_at != 0 && (fail_after ? n_calls >= fail_at : n_calls == fail_at);
-}
-
-static void *failing_malloc(int size) {
-    return must_fail() ? NULL : real.xMalloc(size);
-}
-
-static void *failing_realloc(void *block, int size) {
-    return must_fail() ? NULL : real.xRealloc(block, size);
-}
-
-static void set_allocator(bool failing) {
-    sqlite3_shutdown();
-    if (failing) {
-        CHECK(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real) == SQLITE_OK, "no allocator");
-        sqlite3_mem_methods methods = real;
-        methods.xMalloc = failing_malloc;
-        methods.xRealloc = failing_realloc;
-        CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK, "not configured");
-    } else {
-        CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &real) == SQLITE_OK, "not configured");
-    }
-}
-
 /* Restores the database, fails at allocation `round`, and tells whether there was one. */
 static bool try_sqlite(const char *path, const void *bytes, size_t size, size_t round) {
     pith_ledger *ledger = NULL;
@@ -571,18 +541,18 @@ static bool try_sqlite(const char *path, const void *bytes, size_t size, size_t 
     remove(test_path("ledger-memory.db-wal"));
     remove(test_path("ledger-memory.db-shm"));
     test_write_file(path, bytes, size);
-    n_calls = 0;
-    fail_at = round;
+    test_sqlite.n_calls = 0;
+    test_sqlite.fail_at = round;
     pith_status status = pith_ledger_open(&ledger, path, &worst);
     if (status == PITH_OK) {
         status = use(ledger, &worst);
         pith_ledger_close(ledger);
     }
-    bool reached = n_calls >= round;
-    fail_at = 0;
+    bool reached = test_sqlite.n_calls >= round;
+    test_sqlite.fail_at = 0;
     CHECK(status == PITH_OK || (status == PITH_ERROR_MEMORY && worst.message[0] != 0),
-          "allocation %zu%s: status %d, %s", round, fail_after ? " and later" : "", (int)status,
-          worst.message);
+          "allocation %zu%s: status %d, %s", round, test_sqlite.fail_after ? " and later" : "",
+          (int)status, worst.message);
     CHECK(sqlite3_memory_used() == 0, "allocation %zu: %lld bytes of SQLite's leaked", round,
           (long long)sqlite3_memory_used());
     ledger = test_ledger_open(path, NULL);
@@ -597,18 +567,18 @@ static bool try_sqlite(const char *path, const void *bytes, size_t size, size_t 
 TEST(ledger_faults, every_allocation_of_sqlite_may_fail) {
     const char *path = test_path("ledger-memory.db");
     size_t size;
-    set_allocator(true);
+    test_sqlite_fail(true);
     make(path);
     char *bytes = test_read_file(path, &size);
     for (int after = 0; after < 2; after++) {
         size_t round = 1;
-        fail_after = after != 0;
+        test_sqlite.fail_after = after != 0;
         while (try_sqlite(path, bytes, size, round)) {
             round += 1 + round / 60;
         }
         CHECK(round > 100, "only %zu allocations", round);
     }
     free(bytes);
-    set_allocator(false);
+    test_sqlite_fail(false);
     CHECK_NO_LEAKS();
 }

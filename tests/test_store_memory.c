@@ -1,6 +1,7 @@
 /* The store without memory: every allocation of SQLite's, and of pith's own, fails once, and then
  * all from there on. What fails says so, nothing leaks, and the database stays whole. */
 #include "store/internal.h"
+#include "tests/sqlite_memory.h"
 #include "tests/store_data.h"
 #include "tests/test.h"
 
@@ -9,37 +10,6 @@
 #include <string.h>
 
 enum { BEFORE = 5 }; /* documents that are there already */
-
-/* SQLite's allocator is the process's, and its functions take no user pointer. */
-static sqlite3_mem_methods real;
-static size_t n_calls, fail_at;
-static bool fail_after;
-
-static bool must_fail(void) {
-    n_calls++;
-    return fail_at != 0 && (fail_after ? n_calls >= fail_at : n_calls == fail_at);
-}
-
-static void *failing_malloc(int size) {
-    return must_fail() ? NULL : real.xMalloc(size);
-}
-
-static void *failing_realloc(void *block, int size) {
-    return must_fail() ? NULL : real.xRealloc(block, size);
-}
-
-static void set_allocator(bool failing) {
-    sqlite3_shutdown();
-    if (failing) {
-        CHECK(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real) == SQLITE_OK, "no allocator");
-        sqlite3_mem_methods methods = real;
-        methods.xMalloc = failing_malloc;
-        methods.xRealloc = failing_realloc;
-        CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK, "not configured");
-    } else {
-        CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &real) == SQLITE_OK, "not configured");
-    }
-}
 
 static bool keep(void *user, const char *key, size_t n_key) {
     (void)user;
@@ -148,12 +118,12 @@ static bool try_sqlite(const char *path, const void *bytes, size_t size, size_t 
     remove(test_path("memory.db-wal"));
     remove(test_path("memory.db-shm"));
     test_write_file(path, bytes, size);
-    n_calls = 0;
-    fail_at = round;
-    fail_after = after;
+    test_sqlite.n_calls = 0;
+    test_sqlite.fail_at = round;
+    test_sqlite.fail_after = after;
     pith_status status = use(path, NULL, &error);
-    bool reached = n_calls >= round;
-    fail_at = 0;
+    bool reached = test_sqlite.n_calls >= round;
+    test_sqlite.fail_at = 0;
     CHECK(status == PITH_OK || (status == PITH_ERROR_MEMORY && error.message[0] != 0),
           "allocation %zu%s: status %d, %s", round, after ? " and later" : "", (int)status,
           error.message);
@@ -169,7 +139,7 @@ TEST(store_memory, every_allocation_of_sqlite_may_fail) {
     const char *path = test_path("memory.db");
     size_t size;
     size_t round = 1;
-    set_allocator(true);
+    test_sqlite_fail(true);
     make(path);
     char *bytes = test_read_file(path, &size);
     for (int after = 0; after < 2; after++) {
@@ -180,7 +150,7 @@ TEST(store_memory, every_allocation_of_sqlite_may_fail) {
         CHECK(round > 100, "only %zu allocations", round);
     }
     free(bytes);
-    set_allocator(false);
+    test_sqlite_fail(false);
     CHECK_NO_LEAKS();
 }
 
