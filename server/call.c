@@ -44,8 +44,7 @@ bool pith_call_authenticate(pith_call *call, pith_problem *problem) {
 
 static bool is_still_there(void *user) {
     const pith_call *call = user;
-    return !pith_exchange_gone(call->x) &&
-           pith_watch_now() < pith_watch_deadline(call->x->connection);
+    return !pith_exchange_gone(call->x) && pith_clock() < pith_watch_deadline(call->x->connection);
 }
 
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
@@ -133,7 +132,7 @@ void pith_call_settle(pith_call *call, bool failed) {
     pith_settlement settlement = {
         .prompt_tokens = call->prompt_tokens,
         .generated_tokens = call->generated_tokens,
-        .seconds = pith_watch_now() - call->x->began,
+        .seconds = pith_clock() - call->x->began,
         .failed = failed,
     };
     if (call->reserved && pith_ledger_settle(call->service->ledger, call->reservation, &settlement,

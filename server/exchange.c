@@ -74,7 +74,7 @@ pith_exchange *pith_exchange_new(struct MHD_Connection *connection, const char *
     pith_bytes_init(&state->pending, NULL);
     state->connection = connection;
     state->x = (pith_exchange){
-        .method = method, .path = path, .body = "", .began = pith_watch_now(), .internal = state};
+        .method = method, .path = path, .body = "", .began = pith_clock(), .internal = state};
     if (!pith_bytes_append(&state->body, "", 0)) {
         free(state);
         return NULL;

@@ -32,7 +32,7 @@ typedef struct pith_generation_call {
 
     /* Streams. */
     bool opened, closed;
-    double next_ping; /* on the clock of pith_watch_now */
+    double next_ping; /* by pith_clock() */
 } pith_generation_call;
 
 /* Cancels what still runs, settles, and frees. */

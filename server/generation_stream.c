@@ -91,7 +91,7 @@ static pith_fill fill(void *user, pith_bytes *out) {
         if (!append_ready(g, out, &problem)) {
             return fail(g, &problem, out);
         }
-        double now = pith_watch_now();
+        double now = pith_clock();
         if (out->size > 0) {
             g->next_ping = now + PING_SECONDS;
             return g->closed ? PITH_FILL_END : PITH_FILL_MORE;
@@ -118,7 +118,7 @@ static void release(void *user) {
 void pith_generation_stream(pith_generation_call *g) {
     pith_exchange_put_header(g->call->x, "Cache-Control", "no-cache");
     pith_exchange_put_header(g->call->x, "X-Accel-Buffering", "no"); /* nginx */
-    g->next_ping = pith_watch_now() + PING_SECONDS;
+    g->next_ping = pith_clock() + PING_SECONDS;
     pith_exchange_answer_stream(g->call->x, 200, "text/event-stream; charset=utf-8",
                                 &(pith_stream){.user = g, .fill = fill, .release = release});
 }

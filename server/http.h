@@ -28,7 +28,7 @@ typedef struct pith_exchange {
     char *body; /* [n_body], with a NUL behind it; the handler may change it; never NULL */
     size_t n_body;
     pith_watched *connection;
-    double began;   /* pith_watch_now when the headers were complete */
+    double began;   /* pith_clock when the headers were complete */
     int status;     /* of the answer; 0: none yet. After the end 499: the client went away */
     size_t n_sent;  /* bytes of the answer's body */
     void *request;  /* the handler's own, from `admit` to `done` */

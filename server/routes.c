@@ -99,7 +99,7 @@ void pith_route_done(void *user, pith_exchange *exchange) {
         .client = exchange->client,
         .status = exchange->status,
         .bytes = exchange->n_sent,
-        .seconds = pith_watch_now() - exchange->began,
+        .seconds = pith_clock() - exchange->began,
     };
     if (call != NULL) {
         pith_call_settle(call, true); /* where a handler has not */

@@ -295,9 +295,9 @@ static void reload(parts *p) {
 
 /* Waits until no request is in progress, at most so long, and not after a second signal. */
 static void wait_active(parts *p, const sigset_t *set, double seconds) {
-    double until = pith_watch_now() + seconds;
+    double until = pith_clock() + seconds;
     struct timespec step = {.tv_nsec = 20000000};
-    while (pith_http_active(p->service.http) > 0 && pith_watch_now() < until) {
+    while (pith_http_active(p->service.http) > 0 && pith_clock() < until) {
         int number = sigtimedwait(set, NULL, &step);
         if (number == SIGTERM || number == SIGINT) {
             return;

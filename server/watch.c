@@ -58,12 +58,6 @@ struct pith_watch {
     size_t n_lingering;
 };
 
-double pith_watch_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static void wake(pith_watch *watch) {
     uint64_t one = 1;
     /* A full counter is as good: the thread is about to wake. */
@@ -149,7 +143,7 @@ static void *run(void *user) {
     for (;;) {
         struct pollfd polls[1 + MAX_LINGERING] = {{.fd = watch->wake, .events = POLLIN}};
         pthread_mutex_lock(&watch->lock);
-        size_t n = look(watch, pith_watch_now());
+        size_t n = look(watch, pith_clock());
         bool stop = watch->stop;
         nfds_t n_polls = 1;
         for (size_t i = 0; i < watch->n_lingering; i++) {
@@ -213,7 +207,7 @@ pith_watched *pith_watch_add(pith_watch *watch, int fd) {
     }
     connection->watch = watch;
     connection->fd = fd;
-    connection->since = connection->request = pith_watch_now();
+    connection->since = connection->request = pith_clock();
     pthread_mutex_lock(&watch->lock);
     connection->next = watch->connections;
     if (connection->next != NULL) {
@@ -238,7 +232,7 @@ static void linger_on(pith_watch *watch, int fd) {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (copy >= 0) {
         watch->lingering[watch->n_lingering++] =
-            (lingering){.fd = copy, .until = pith_watch_now() + linger_seconds};
+            (lingering){.fd = copy, .until = pith_clock() + linger_seconds};
     }
 }
 
@@ -268,7 +262,7 @@ void pith_watch_remove(pith_watched *connection) {
 void pith_watch_phase(pith_watched *connection, pith_phase phase) {
     pthread_mutex_lock(&connection->watch->lock);
     connection->phase = phase;
-    connection->since = pith_watch_now();
+    connection->since = pith_clock();
     connection->unsent = -1;
     if (phase == PITH_PHASE_BODY) {
         connection->request = connection->since;
@@ -301,7 +295,7 @@ pith_waited pith_watch_wait(const pith_watched *connection, int fd, double until
     struct pollfd polls[2] = {{.fd = connection->fd, .events = POLLRDHUP},
                               {.fd = fd, .events = POLLIN}};
     for (;;) {
-        double left = ceil((until - pith_watch_now()) * 1000);
+        double left = ceil((until - pith_clock()) * 1000);
         int milliseconds = left < 0 ? 0 : left > 1e6 ? 1000000 : (int)left;
         int n = poll(polls, fd >= 0 ? 2 : 1, milliseconds);
         if (n < 0 && errno == EINTR) {

@@ -13,6 +13,7 @@
 #define PITH_SERVER_WATCH_H
 
 #include "pith.h"
+#include "server/clock.h"
 
 typedef struct pith_watch pith_watch;
 typedef struct pith_watched pith_watched; /* a connection */
@@ -34,9 +35,6 @@ typedef enum pith_phase {
     PITH_PHASE_WRITE,  /* the answer, or what there is of it, is being written */
 } pith_phase;
 
-/* Seconds of CLOCK_MONOTONIC. */
-double pith_watch_now(void);
-
 /* Errors: MEMORY, IO (no thread, no descriptor). */
 pith_status pith_watch_new(pith_watch **out, const pith_watch_limits *limits, pith_error *error);
 /* All connections must have been removed. */
@@ -53,7 +51,7 @@ void pith_watch_phase(pith_watched *connection, pith_phase phase);
 pith_phase pith_watch_phase_of(pith_watched *connection);
 /* True when the watch has shut the connection down, for a deadline or by pith_watch_shut_all. */
 bool pith_watch_overdue(pith_watched *connection);
-/* When the request that is under way must be over, on the clock of pith_watch_now. */
+/* When the request that is under way must be over, by pith_clock(). */
 double pith_watch_deadline(pith_watched *connection);
 
 typedef enum pith_waited {

@@ -47,7 +47,7 @@ static pith_fill fill(void *user, pith_bytes *out) {
     snprintf(text, sizeof text, "piece %d\n", c->left);
     pith_bytes_append_text(out, text);
     if (c->left > 0 && c->left < 1000 &&
-        pith_exchange_wait(c->x, -1, pith_watch_now() + 0.05) == PITH_WAITED_GONE) {
+        pith_exchange_wait(c->x, -1, pith_clock() + 0.05) == PITH_WAITED_GONE) {
         c->f->gone++;
         return PITH_FILL_BROKEN;
     }
@@ -64,7 +64,7 @@ static void handle(void *user, pith_exchange *x) {
     fixture *f = user;
     f->handled++;
     if (strcmp(x->path, "/wait") == 0) {
-        if (pith_exchange_wait(x, -1, pith_watch_now() + 60) == PITH_WAITED_GONE) {
+        if (pith_exchange_wait(x, -1, pith_clock() + 60) == PITH_WAITED_GONE) {
             f->gone++;
         }
         return;
