@@ -25,6 +25,7 @@ struct pith_embed_job {
     pith_fair_item item;
     const pith_embed_input *inputs; /* [n_inputs] */
     size_t n_inputs;
+    const char *prompt;         /* NULL: the model's default */
     float *vectors;             /* [n_inputs, n_embd] */
     pith_embed_result *results; /* [n_inputs] */
     int fd;
@@ -53,7 +54,8 @@ struct pith_embedder {
     pith_fair_queue queue;
     size_t n_waiting; /* texts */
     bool stopping;
-    size_t n_batch; /* texts of the batch under way */
+    size_t n_batch;     /* texts of the batch under way */
+    const char *prompt; /* in front of each of them; a job's that has texts among them */
 
     /* The thread's own, [options.n_batch] each. */
     source *sources;
@@ -91,13 +93,25 @@ static void fail_job(pith_embedder *e, pith_embed_job *job, const pith_problem *
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Fills the batch from the queue, under the lock: a text of each key in turn. */
+static bool same_prompt(const char *a, const char *b) {
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Whether a job's texts go behind the prompt of the batch that has been begun. */
+static bool fits(void *user, pith_fair_item *item) {
+    const pith_embedder *e = user;
+    const pith_embed_job *job = item->owner;
+    return e->n_batch == 0 || same_prompt(job->prompt, e->prompt);
+}
+
+/* Fills the batch from the queue, under the lock: a text of each key in turn, as far as they share
+ * the prompt of the first one. */
 static void take_batch(pith_embedder *e) {
     e->n_batch = 0;
     pith_fair_item *item;
-    while (e->n_batch < e->options.n_batch &&
-           (item = pith_fair_find(&e->queue, NULL, NULL)) != NULL) {
+    while (e->n_batch < e->options.n_batch && (item = pith_fair_find(&e->queue, fits, e)) != NULL) {
         pith_embed_job *job = item->owner;
+        e->prompt = job->prompt;
         pith_fair_served(&e->queue, item);
         e->inputs[e->n_batch] = job->inputs[job->n_taken];
         e->sources[e->n_batch++] = (source){job, job->n_taken};
@@ -131,8 +145,9 @@ static void settle(pith_embedder *e, size_t i, const pith_error *error) {
 }
 
 static pith_status embed(pith_embedder *e, size_t first, size_t n, pith_error *error) {
+    const pith_embed_options options = {.prompt = e->prompt};
     pith_turn_take(e->options.turn);
-    pith_status status = pith_embed(e->model, e->inputs + first, n, NULL,
+    pith_status status = pith_embed(e->model, e->inputs + first, n, &options,
                                     e->vectors + first * e->n_embd, e->results + first, error);
     pith_turn_give(e->options.turn);
     return status;
@@ -304,8 +319,8 @@ static bool enqueue(pith_embedder *e, pith_embed_job *job, int64_t key, pith_pro
 }
 
 bool pith_embedder_submit(pith_embedder *e, const pith_embed_input *inputs, size_t n_inputs,
-                          float *vectors, pith_embed_result *results, int64_t key,
-                          pith_embed_job **out, pith_problem *problem) {
+                          const char *prompt, float *vectors, pith_embed_result *results,
+                          int64_t key, pith_embed_job **out, pith_problem *problem) {
     if (!check_inputs(inputs, n_inputs, problem)) {
         return false;
     }
@@ -318,6 +333,7 @@ bool pith_embedder_submit(pith_embedder *e, const pith_embed_input *inputs, size
         .item.owner = job,
         .inputs = inputs,
         .n_inputs = n_inputs,
+        .prompt = prompt,
         .vectors = vectors,
         .results = results,
         .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),

@@ -26,14 +26,15 @@ void pith_embedder_free(pith_embedder *embedder);
 
 typedef struct pith_embed_job pith_embed_job;
 
-/* Queues texts, from any thread. They stay the caller's and must not change until
- * pith_embed_job_wait or _free has returned; vectors [n_inputs, n_embd] and results [n_inputs] are
+/* Queues texts, from any thread, each behind `prompt` (NULL: the model's default, "": none). Texts
+ * and prompt stay the caller's and must not change until pith_embed_job_wait or _free has returned;
+ * vectors [n_inputs, n_embd] and results [n_inputs] are
  * written meanwhile. A text over the model's limit is cut, and its result says so.
  * Problems: 400 (no texts, invalid UTF-8; named by its index), 503 with retry_after ("queue_full",
  * or out of memory). */
 bool pith_embedder_submit(pith_embedder *embedder, const pith_embed_input *inputs, size_t n_inputs,
-                          float *vectors, pith_embed_result *results, int64_t key,
-                          pith_embed_job **out, pith_problem *problem);
+                          const char *prompt, float *vectors, pith_embed_result *results,
+                          int64_t key, pith_embed_job **out, pith_problem *problem);
 int pith_embed_job_fd(const pith_embed_job *job); /* readable when it is over */
 /* True when all texts are embedded; else false with the problem. Blocks until it is over. */
 bool pith_embed_job_wait(pith_embed_job *job, pith_problem *problem);

@@ -16,7 +16,6 @@ typedef struct embedding {
     bool leased;
     float *vectors;             /* [n_inputs, n_embd], later [n_inputs, dimension] */
     pith_embed_result *results; /* [n_inputs] */
-    pith_embed_job *job;
 } embedding;
 
 static bool prepare(embedding *e, pith_problem *problem) {
@@ -68,21 +67,11 @@ static size_t cut(embedding *e) {
     return dimension;
 }
 
-/* False with a problem, or without when the client went away. */
-static bool run(embedding *e, pith_problem *problem) {
-    pith_call *call = e->call;
-    if (!pith_call_reserve(call, PITH_QUOTA_KIND_EMBED, problem)) {
-        return false;
-    }
-    if (!pith_embedder_submit(e->lease.embedder, e->request.inputs, e->request.n_inputs, e->vectors,
-                              e->results, call->key.id, &e->job, problem)) {
-        pith_call_unreserve(call);
-        return false;
-    }
-    switch (pith_exchange_wait(call->x, pith_embed_job_fd(e->job),
+static bool wait_for(pith_call *call, pith_embed_job *job, pith_problem *problem) {
+    switch (pith_exchange_wait(call->x, pith_embed_job_fd(job),
                                pith_watch_deadline(call->x->connection))) {
     case PITH_WAITED_READY:
-        return pith_embed_job_wait(e->job, problem);
+        return pith_embed_job_wait(job, problem);
     case PITH_WAITED_GONE:
         return false;
     case PITH_WAITED_TIME:
@@ -92,13 +81,25 @@ static bool run(embedding *e, pith_problem *problem) {
                             "the request took longer than its deadline allows");
 }
 
-/* Tokens read so far. */
-static size_t count_tokens(const embedding *e) {
-    size_t n_tokens = 0;
-    for (size_t i = 0; i < e->request.n_inputs; i++) {
-        n_tokens += e->results[i].n_tokens;
+bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_input *inputs,
+                     size_t n_inputs, const char *prompt, float *vectors,
+                     pith_embed_result *results, pith_problem *problem) {
+    pith_embed_job *job = NULL;
+    if (!pith_call_reserve(call, PITH_QUOTA_KIND_EMBED, problem)) {
+        return false;
     }
-    return n_tokens;
+    if (!pith_embedder_submit(lease->embedder, inputs, n_inputs, prompt, vectors, results,
+                              call->key.id, &job, problem)) {
+        pith_call_unreserve(call);
+        return false;
+    }
+    bool embedded = wait_for(call, job, problem);
+    pith_embed_job_free(job);
+    call->prompt_tokens = 0;
+    for (size_t i = 0; i < n_inputs; i++) {
+        call->prompt_tokens += results[i].n_tokens;
+    }
+    return embedded;
 }
 
 /* A header says how many texts were cut. */
@@ -123,7 +124,6 @@ static void answer(embedding *e, pith_problem *problem) {
         .created = (int64_t)time(NULL),
         .vocabulary = e->lease.model,
     };
-    call->prompt_tokens = count_tokens(e);
     put_truncated(e);
     size_t dimension = cut(e);
     pith_bytes_init(&out, NULL);
@@ -141,12 +141,10 @@ static void answer(embedding *e, pith_problem *problem) {
 void pith_handle_embedding(pith_call *call) {
     pith_problem problem = {.http = 0};
     embedding e = {.call = call};
-    if (prepare(&e, &problem) && run(&e, &problem)) {
+    if (prepare(&e, &problem) &&
+        pith_call_embed(call, &e.lease, e.request.inputs, e.request.n_inputs, NULL, e.vectors,
+                        e.results, &problem)) {
         answer(&e, &problem);
-    }
-    if (e.job != NULL) {
-        pith_embed_job_free(e.job);
-        call->prompt_tokens = count_tokens(&e); /* of a client that went away too */
     }
     if (problem.http != 0 && problem.http != 499) {
         pith_exchange_answer_problem(call->x, &problem);

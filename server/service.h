@@ -68,6 +68,13 @@ void pith_call_unreserve(pith_call *call);
 /* Ends the reservation with the tokens of the call; `failed` as in pith_settlement. */
 void pith_call_settle(pith_call *call, bool failed);
 
+/* Embeds texts behind `prompt` (NULL: the model's default) as one counted request, and sets the
+ * tokens of the call, of a request that failed too. vectors [n_inputs, n_embd], results [n_inputs],
+ * zeroed by the caller. False with a problem, or without one when the client went away. */
+bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_input *inputs,
+                     size_t n_inputs, const char *prompt, float *vectors,
+                     pith_embed_result *results, pith_problem *problem);
+
 /* Answers with the document, which is released, or with the problem that it could not be made. */
 void pith_call_answer(pith_call *call, pith_json_writer *json);
 void pith_call_fail(pith_call *call, const pith_error *error);

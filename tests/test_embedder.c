@@ -58,8 +58,8 @@ static request *submit(const stage *s, size_t first, size_t n, int64_t key) {
     for (size_t i = 0; i < n; i++) {
         r->inputs[i].text = pith_text_of(words[(first + i) % N_TEXTS]);
     }
-    CHECK(pith_embedder_submit(s->embedder, r->inputs, n, r->vectors, r->results, key, &r->job,
-                               &problem),
+    CHECK(pith_embedder_submit(s->embedder, r->inputs, n, NULL, r->vectors, r->results, key,
+                               &r->job, &problem),
           "%s", problem.message);
     return r;
 }
@@ -97,6 +97,35 @@ TEST(embedder, requests_together_equal_separate_calls) {
         CHECK(pith_embed_job_wait(requests[i]->job, &problem), "%s", problem.message);
         check_vectors(&s, requests[i], 1 + 5 * i);
         end(requests[i]);
+    }
+    close_stage(&s);
+}
+
+TEST(embedder, texts_of_different_prompts_share_no_batch) {
+    static const char *const prompts[] = {"wolf ", "", "rain ", "wolf "};
+    stage s;
+    pith_problem problem;
+    pith_embed_input input = {.text = pith_text_of("the wolf knocked")};
+    pith_embed_job *jobs[4];
+    float vectors[4][HIDDEN];
+    pith_embed_result results[4];
+    open_stage(&s, (pith_embedder_options){.n_batch = 8});
+    pith_turn_take(&s.turn); /* all of them wait */
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(pith_embedder_submit(s.embedder, &input, 1, prompts[i], vectors[i], &results[i],
+                                   (int64_t)i, &jobs[i], &problem),
+              "%s", problem.message);
+    }
+    pith_turn_give(&s.turn);
+    for (size_t i = 0; i < 4; i++) {
+        float expected[HIDDEN];
+        pith_error error;
+        const pith_embed_options options = {.prompt = prompts[i]};
+        CHECK(pith_embed_job_wait(jobs[i], &problem), "%s", problem.message);
+        CHECK(pith_embed(s.model, &input, 1, &options, expected, NULL, &error) == PITH_OK, "%s",
+              error.message);
+        CHECK(memcmp(expected, vectors[i], sizeof expected) == 0, "prompt '%s'", prompts[i]);
+        pith_embed_job_free(jobs[i]);
     }
     close_stage(&s);
 }
@@ -147,19 +176,21 @@ TEST(embedder, bad_texts_and_full_queues_are_refused) {
     request *r = submit(&s, 0, 3, 1);
     pith_embed_input inputs[11] = {{.text = pith_text_of("good")},
                                    {.text = pith_text_of("bad \xC3\x28")}};
-    CHECK(!pith_embedder_submit(s.embedder, inputs, 2, r->vectors, r->results, 1, &job, &problem) &&
+    CHECK(!pith_embedder_submit(s.embedder, inputs, 2, NULL, r->vectors, r->results, 1, &job,
+                                &problem) &&
               problem.http == 400 && strcmp(problem.param, "input[1]") == 0,
           "%d %s", problem.http, problem.param);
     inputs[1] = inputs[0];
     inputs[1].pair = pith_text_of("\xFF");
-    CHECK(!pith_embedder_submit(s.embedder, inputs, 2, r->vectors, r->results, 1, &job, &problem) &&
+    CHECK(!pith_embedder_submit(s.embedder, inputs, 2, NULL, r->vectors, r->results, 1, &job,
+                                &problem) &&
               problem.http == 400,
           "a bad pair: %d", problem.http);
-    CHECK(!pith_embedder_submit(s.embedder, inputs, 0, NULL, NULL, 1, &job, &problem) &&
+    CHECK(!pith_embedder_submit(s.embedder, inputs, 0, NULL, NULL, NULL, 1, &job, &problem) &&
               problem.http == 400,
           "no texts: %d", problem.http);
     memset(inputs, 0, sizeof inputs);
-    CHECK(!pith_embedder_submit(s.embedder, inputs, 11, NULL, NULL, 1, &job, &problem) &&
+    CHECK(!pith_embedder_submit(s.embedder, inputs, 11, NULL, NULL, NULL, 1, &job, &problem) &&
               problem.http == 503 && problem.retry_after > 0,
           "a full queue: %d", problem.http);
     CHECK(pith_embed_job_wait(r->job, &problem), "%s", problem.message);
@@ -230,7 +261,7 @@ TEST(embedder, freeing_it_fails_what_waits) {
     pith_embed_job *refused = NULL;
     float vector[HIDDEN];
     pith_embed_result result;
-    while (pith_embedder_submit(s.embedder, queued->inputs, 1, vector, &result, 1, &refused,
+    while (pith_embedder_submit(s.embedder, queued->inputs, 1, NULL, vector, &result, 1, &refused,
                                 &problem)) {
         pith_embed_job_free(refused);
     }
