@@ -5,7 +5,6 @@
 #include "cli/json_lines.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <string.h>
 
 pith_status pith_index_embed(void *user, const pith_embed_input *inputs, size_t n, float *out,
@@ -45,23 +44,9 @@ void pith_index_committed(void *user, const pith_store_document *document, size_
     pith_cli_flush(run->cli);
 }
 
-/* Lengths keep texts and metadata apart. */
-static void hash_document(pith_store_document *document) {
-    crypto_hash_sha256_state hash;
-    uint64_t n = document->n_bytes;
-    crypto_hash_sha256_init(&hash);
-    crypto_hash_sha256_update(&hash, (const unsigned char *)&n, sizeof n);
-    crypto_hash_sha256_update(&hash, (const unsigned char *)document->text, n);
-    if (document->metadata != NULL) {
-        crypto_hash_sha256_update(&hash, (const unsigned char *)document->metadata,
-                                  strlen(document->metadata));
-    }
-    crypto_hash_sha256_final(&hash, document->hash);
-}
-
 pith_status pith_index_document(pith_index *run, pith_store_document *document, pith_error *error) {
     pith_store_state state;
-    hash_document(document);
+    pith_store_hash(document);
     pith_status status = pith_store_find(run->store, &run->collection, document->key,
                                          document->n_key, &state, error);
     if (status != PITH_OK) {

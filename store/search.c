@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A search in progress: the user data of pith_nearest. */
@@ -20,6 +21,8 @@ typedef struct pith_nearest {
     float *aligned;       /* [n], for a stored vector that is not */
     pith_store_hit *hits; /* [n_hits], a heap: each is worse than its two children */
     size_t n_hits, k;
+    const int64_t *ids; /* [n_ids] of the chunks to look at, ascending; NULL: all */
+    size_t n_ids;
 } nearest;
 
 /* ---- The best k ------------------------------------------------------------------------------ */
@@ -95,11 +98,25 @@ static double score_of(const nearest *search, const uint8_t *blob) {
     return product == 0 ? 0 : dot / sqrt(product);
 }
 
+static int compare_ids(const void *a, const void *b) {
+    const int64_t *x = a;
+    const int64_t *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static bool is_wanted(const nearest *search, int64_t id) {
+    return search->ids == NULL ||
+           bsearch(&id, search->ids, search->n_ids, sizeof id, compare_ids) != NULL;
+}
+
 static void nearest_step(sqlite3_context *context, int n, sqlite3_value **arguments) {
     const pith_store *store = sqlite3_user_data(context);
     nearest *search = store->search;
     pith_store_hit hit = {.score = (double)NAN};
     (void)n;
+    if (search != NULL && !is_wanted(search, sqlite3_value_int64(arguments[0]))) {
+        return;
+    }
     if (search != NULL && sqlite3_value_type(arguments[1]) == SQLITE_BLOB) {
         /* The length first: to give out the bytes SQLite may have to allocate them. */
         const uint8_t *blob = NULL;
@@ -160,23 +177,21 @@ static pith_status prepare_query(pith_store *store, const pith_store_collection 
     return PITH_OK;
 }
 
-pith_status pith_store_search(pith_store *store, const pith_store_collection *collection,
-                              const float *query, size_t k, pith_store_hit *hits, size_t *n_hits,
-                              pith_error *error) {
+static pith_status run_search(pith_store *store, const pith_store_collection *collection,
+                              const float *query, nearest *search, pith_error *error) {
     sqlite3_stmt *scan = NULL;
     void *memory = NULL;
-    nearest search = {.hits = hits, .k = k};
-    pith_status status = prepare_query(store, collection, query, &search, &memory, error);
+    pith_status status = prepare_query(store, collection, query, search, &memory, error);
     if (status != PITH_OK) {
         return status;
     }
     int code = sqlite3_prepare_v2(
         store->db, "SELECT pith_nearest(id, vector) FROM vectors WHERE id BETWEEN ?1 AND ?2", -1,
         &scan, NULL);
-    if (code == SQLITE_OK && k > 0) {
+    if (code == SQLITE_OK && search->k > 0) {
         sqlite3_bind_int64(scan, 1, pith_chunk_first(collection));
         sqlite3_bind_int64(scan, 2, pith_chunk_last(collection));
-        store->search = &search;
+        store->search = search;
         code = sqlite3_step(scan);
         store->search = NULL;
     }
@@ -186,11 +201,33 @@ pith_status pith_store_search(pith_store *store, const pith_store_collection *co
         status = pith_finished_check(store, error);
     }
     if (status == PITH_OK) {
-        sort_hits(hits, search.n_hits);
-        *n_hits = search.n_hits;
+        sort_hits(search->hits, search->n_hits);
     }
     sqlite3_finalize(scan);
     pith_release(store->allocator, memory);
+    return status;
+}
+
+pith_status pith_store_search(pith_store *store, const pith_store_collection *collection,
+                              const float *query, size_t k, pith_store_hit *hits, size_t *n_hits,
+                              pith_error *error) {
+    nearest search = {.hits = hits, .k = k};
+    pith_status status = run_search(store, collection, query, &search, error);
+    if (status == PITH_OK) {
+        *n_hits = search.n_hits;
+    }
+    return status;
+}
+
+pith_status pith_store_search_among(pith_store *store, const pith_store_collection *collection,
+                                    const int64_t *ids, size_t n_ids, const float *query, size_t k,
+                                    pith_store_hit *hits, size_t *n_hits, pith_error *error) {
+    static const int64_t none;
+    nearest search = {.hits = hits, .k = k, .ids = ids != NULL ? ids : &none, .n_ids = n_ids};
+    pith_status status = run_search(store, collection, query, &search, error);
+    if (status == PITH_OK) {
+        *n_hits = search.n_hits;
+    }
     return status;
 }
 

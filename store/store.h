@@ -38,6 +38,7 @@
 #ifndef PITH_STORE_STORE_H
 #define PITH_STORE_STORE_H
 
+#include "base/json.h"
 #include "pith.h"
 
 typedef struct pith_store pith_store;
@@ -144,6 +145,9 @@ typedef struct pith_store_chunk {
     size_t begin, end;
 } pith_store_chunk;
 
+/* Sets `hash` to the SHA-256 of text and metadata, by which pith index tells what has changed. */
+void pith_store_hash(pith_store_document *document);
+
 /* Writes a document, its chunks and their vectors [n_chunks, dimension], in place of one with the
  * same key. Errors also: ARGUMENT (a chunk outside of the text, NaN or infinity in a vector). */
 pith_status pith_store_put(pith_store *store, const pith_store_collection *collection,
@@ -191,6 +195,18 @@ typedef struct pith_store_hit {
 pith_status pith_store_search(pith_store *store, const pith_store_collection *collection,
                               const float *query, size_t k, pith_store_hit *hits, size_t *n_hits,
                               pith_error *error);
+
+/* The chunks of the documents whose metadata is an object that has every member of `wanted`, an
+ * object too, with an equal value: texts byte by byte, numbers as doubles, true and false; null
+ * also where there is no such member. Arrays and objects equal nothing. ids [n], ascending, is
+ * released by the caller with pith_release of the store's allocator. */
+pith_status pith_store_matching(pith_store *store, const pith_store_collection *collection,
+                                pith_json wanted, int64_t **ids, size_t *n, pith_error *error);
+
+/* As pith_store_search, among the chunks of ids [n_ids], ascending. */
+pith_status pith_store_search_among(pith_store *store, const pith_store_collection *collection,
+                                    const int64_t *ids, size_t n_ids, const float *query, size_t k,
+                                    pith_store_hit *hits, size_t *n_hits, pith_error *error);
 
 /* A chunk with its document. */
 typedef struct pith_store_text {
