@@ -211,9 +211,10 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## th
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
 .PHONY: service-test clients
-SERVICE_TESTS := spin operation usage quota disconnect hostile trouble
+SERVICE_TESTS := spin operation usage quota disconnect hostile trouble vectors
 # How many requests each sends on a sanitized build, which is slow; by default hundreds or thousands.
-SERVICE_FEW := SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500
+SERVICE_FEW := SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500 \
+               SERVICE_vectors='400 3'
 service-test: $(BUILD)/pith ## the service under storms of requests, good and malformed (three minutes)
 	@tests/all.sh $(foreach t,$(SERVICE_TESTS),$(t) '$(PYTHON) tests/server/$(t).py $(BUILD)/pith $(SERVICE_$(t))')
 clients: $(BUILD)/pith ## npm openai, npm @ai-sdk/openai-compatible and Spin's bytes against the service

@@ -51,7 +51,7 @@ static void put_wanted(void *user, const pith_model_entry *entry) {
 }
 
 void pith_handle_model(pith_call *call) {
-    wanted_model wanted = {.name = call->x->path + strlen(call->route->path)};
+    wanted_model wanted = {.name = call->x->path + strlen("/v1/models/")};
     pith_json_write_begin(&wanted.json, NULL);
     pith_models_each(call->service->models, put_wanted, &wanted);
     if (wanted.found) {
@@ -210,6 +210,9 @@ void pith_handle_root(pith_call *call) {
               "POST /infer, /embed                                          as Spin's remote_http "
               "backend\n"
               "POST /infill, /tokenize, /detokenize\n"
+              "GET  /collections, /collections/NAME                         documents with their "
+              "vectors\n"
+              "POST /collections/NAME/documents, /collections/NAME/search\n"
               "GET  /health, /usage, /metrics\n");
     pith_exchange_answer(call->x, 200, "text/plain; charset=utf-8", &out);
 }

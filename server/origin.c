@@ -74,10 +74,11 @@ bool pith_origin_check(pith_call *call, pith_problem *problem) {
 void pith_origin_answer(pith_call *call) {
     pith_bytes nothing;
     const char *headers = pith_exchange_header(call->x, "Access-Control-Request-Headers");
-    const char *method = call->route->method;
-    pith_exchange_put_header(call->x, "Allow", "%s, OPTIONS", method);
+    char methods[PITH_ROUTE_METHODS];
+    pith_route_methods(call->route, methods, sizeof methods);
+    pith_exchange_put_header(call->x, "Allow", "%s", methods);
     if (pith_exchange_header(call->x, "Origin") != NULL) {
-        pith_exchange_put_header(call->x, "Access-Control-Allow-Methods", "%s", method);
+        pith_exchange_put_header(call->x, "Access-Control-Allow-Methods", "%s", methods);
         pith_exchange_put_header(call->x, "Access-Control-Allow-Headers", "%s",
                                  headers != NULL ? headers : "authorization, content-type");
         pith_exchange_put_header(call->x, "Access-Control-Max-Age", "600");

@@ -14,29 +14,68 @@ static const pith_route routes[] = {
     {"/v1/completions", "POST", pith_handle_generation, PITH_ENDPOINT_COMPLETION, false},
     {"/v1/embeddings", "POST", pith_handle_embedding, PITH_ENDPOINT_EMBEDDING, false},
     {"/v1/models", "GET", pith_handle_models, 0, false},
-    {"/v1/models/", "GET", pith_handle_model, 0, false},
+    {"/v1/models/*", "GET", pith_handle_model, 0, false},
     {"/infill", "POST", pith_handle_generation, PITH_ENDPOINT_INFILL, false},
     {"/tokenize", "POST", pith_handle_tokenize, PITH_ENDPOINT_TOKENIZE, false},
     {"/detokenize", "POST", pith_handle_detokenize, PITH_ENDPOINT_DETOKENIZE, false},
+    {"/collections", "GET", pith_handle_collections, 0, false},
+    {"/collections/*/documents", "POST", pith_handle_documents, 0, false},
+    {"/collections/*/documents/*", "DELETE", pith_handle_document_delete, 0, false},
+    {"/collections/*/search", "POST", pith_handle_search, 0, false},
+    {"/collections/*", "GET", pith_handle_collection, 0, false},
+    {"/collections/*", "DELETE", pith_handle_collection_delete, 0, false},
     {"/usage", "GET", pith_handle_usage, 0, false},
     {"/metrics", "GET", pith_handle_metrics, 0, false},
 };
 
-static const pith_route *find_route(const char *path) {
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        size_t n = strlen(routes[i].path);
-        bool whole = n == 1 || routes[i].path[n - 1] != '/';
-        if (whole ? strcmp(path, routes[i].path) == 0
-                  : strncmp(path, routes[i].path, n) == 0 && path[n] != 0) {
-            return &routes[i];
+/* Whether the path is of the route's pattern. */
+static bool fits(const char *pattern, const char *path) {
+    while (*pattern != '\0') {
+        if (*pattern == '*') {
+            size_t n = pattern[1] == '\0' ? strlen(path) : strcspn(path, "/");
+            if (n == 0) {
+                return false;
+            }
+            path += n;
+            pattern++;
+        } else if (*pattern++ != *path++) {
+            return false;
         }
     }
-    return NULL;
+    return *path == '\0';
 }
 
 static bool is_method(const pith_route *route, const char *method) {
     return strcmp(method, route->method) == 0 ||
            (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+enum { N_ROUTES = sizeof routes / sizeof routes[0] };
+
+/* The route of that path and method, else the first of that path; NULL: there is none. */
+static const pith_route *find_route(const char *path, const char *method) {
+    const pith_route *found = NULL;
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (fits(routes[i].path, path)) {
+            found = found != NULL && strcmp(found->path, routes[i].path) != 0 ? found : &routes[i];
+            if (is_method(&routes[i], method)) {
+                return &routes[i];
+            }
+        }
+    }
+    return found;
+}
+
+void pith_route_methods(const pith_route *route, char *out, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (strcmp(routes[i].path, route->path) == 0) {
+            bool get = strcmp(routes[i].method, "GET") == 0;
+            used += (size_t)snprintf(out + used, size - used, "%s, ",
+                                     get ? "GET, HEAD" : routes[i].method);
+        }
+    }
+    snprintf(out + used, size - used, "OPTIONS");
 }
 
 bool pith_route_admit(void *user, pith_exchange *exchange, pith_problem *problem) {
@@ -46,7 +85,7 @@ bool pith_route_admit(void *user, pith_exchange *exchange, pith_problem *problem
     }
     call->service = user;
     call->x = exchange;
-    call->route = find_route(exchange->path);
+    call->route = find_route(exchange->path, exchange->method);
     exchange->request = call;
     if (!pith_origin_check(call, problem)) {
         return false;
@@ -59,11 +98,11 @@ bool pith_route_admit(void *user, pith_exchange *exchange, pith_problem *problem
         return true;
     }
     if (!is_method(call->route, exchange->method)) {
-        bool get = strcmp(call->route->method, "GET") == 0;
-        pith_exchange_put_header(exchange, "Allow", "%s",
-                                 get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
+        char methods[PITH_ROUTE_METHODS];
+        pith_route_methods(call->route, methods, sizeof methods);
+        pith_exchange_put_header(exchange, "Allow", "%s", methods);
         return pith_problem_set(problem, 405, "method_not_allowed", NULL, "%s answers %s only",
-                                call->route->path, call->route->method);
+                                call->route->path, methods);
     }
     return call->route->open || pith_call_authenticate(call, problem);
 }

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "server/listen.h"
 #include "server/service.h"
+#include "server/vectors.h"
 
 enum {
     MAX_PEM = 1 << 20, /* bytes of a certificate or key file */
@@ -217,6 +218,9 @@ static pith_status start(parts *p, pith_error *error) {
         status = pith_ledger_open(&p->service.ledger, options->database, error);
     }
     if (status == PITH_OK) {
+        status = pith_vectors_new(&p->service.vectors, options->database, error);
+    }
+    if (status == PITH_OK) {
         status = open_socket(p, error);
     }
     if (status == PITH_OK) {
@@ -229,6 +233,7 @@ static void take_down(parts *p) {
     pith_http_stop(p->service.http);
     pith_watch_free(p->service.watch);
     pith_models_free(p->service.models);
+    pith_vectors_free(p->service.vectors);
     pith_ledger_close(p->service.ledger);
     pith_metrics_free(p->service.metrics);
     pith_server_log_free(p->service.log);

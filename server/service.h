@@ -15,6 +15,7 @@ typedef struct pith_service {
     pith_metrics *metrics;
     pith_ledger *ledger;
     pith_models *models;
+    struct pith_vectors *vectors; /* collections (vectors.h) */
     pith_watch *watch;
     pith_http *http;
 } pith_service;
@@ -37,14 +38,18 @@ typedef struct pith_call {
 } pith_call;
 
 struct pith_route {
-    const char *path;   /* one that ends in a slash stands for all that begin so */
-    const char *method; /* "GET", which HEAD is too, or "POST" */
+    const char *path; /* "*" stands for a segment that is not empty, at the end for all the rest */
+    const char *method; /* "GET", which HEAD is too, "POST" or "DELETE" */
     void (*handle)(pith_call *call);
     pith_endpoint endpoint; /* of those that share a handler */
     bool open;              /* needs no key */
 };
 
 /* ---- Routes (routes.c) ----------------------------------------------------------------------- */
+
+/* The methods that the route's path answers, "GET, HEAD, DELETE, OPTIONS". */
+enum { PITH_ROUTE_METHODS = 64 }; /* bytes that are enough */
+void pith_route_methods(const pith_route *route, char *out, size_t size);
 
 /* The handler for pith_http_options; `user` is the pith_service. */
 bool pith_route_admit(void *user, pith_exchange *exchange, pith_problem *problem);
@@ -98,6 +103,12 @@ void pith_handle_tokenize(pith_call *call);   /* tokens.c */
 void pith_handle_detokenize(pith_call *call);
 void pith_handle_models(pith_call *call); /* info.c */
 void pith_handle_model(pith_call *call);
+void pith_handle_collections(pith_call *call); /* collections.c */
+void pith_handle_collection(pith_call *call);
+void pith_handle_collection_delete(pith_call *call);
+void pith_handle_document_delete(pith_call *call);
+void pith_handle_documents(pith_call *call); /* documents.c */
+void pith_handle_search(pith_call *call);    /* search.c */
 void pith_handle_usage(pith_call *call);
 void pith_handle_metrics(pith_call *call);
 void pith_handle_health(pith_call *call);

@@ -10,3 +10,4 @@ counts usage 40
 counts quota 16 400
 counts disconnect 60
 counts hostile 400
+counts vectors 200 2

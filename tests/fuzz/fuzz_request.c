@@ -2,6 +2,7 @@
  * server/request.h, a problem must be one that can be answered with; a request's texts are answered
  * back, and the answers must be JSON. */
 #include "server/answer.h"
+#include "server/collections.h"
 
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -150,7 +151,33 @@ static void refuse(const pith_problem *problem, const test_allocator *memory) {
     pith_bytes_release(&json.bytes);
 }
 
+/* ---- Collections ----------------------------------------------------------------------------- */
+
+static void check_collections(const uint8_t *data, size_t size) {
+    for (int documents = 0; documents < 2; documents++) {
+        pith_collection_request r;
+        pith_problem problem = {.http = 0};
+        char *body = fuzz_copy(data, size);
+        pith_exchange x = {.body = body, .n_body = size};
+        if (documents != 0 ? pith_collection_read_documents(&r, &x, &problem)
+                           : pith_collection_read_search(&r, &x, &problem)) {
+            for (size_t i = 0; i < r.n_documents; i++) {
+                check_text(r.documents[i].id);
+                check_text(r.documents[i].text);
+                fuzz_require(r.documents[i].id.n_bytes > 0);
+            }
+            fuzz_require(documents != 0 ? r.n_documents > 0 : r.k > 0);
+        } else {
+            fuzz_require((problem.http == 400 || problem.http == 503) && problem.message[0] != 0);
+        }
+        fuzz_require(memcmp(body, data, size) == 0);
+        pith_collection_request_release(&r);
+        free(body);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    check_collections(data, size);
     for (int endpoint = 0; endpoint < N_ENDPOINTS; endpoint++) {
         pith_request request;
         pith_problem problem = {.http = 0};

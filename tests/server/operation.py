@@ -356,7 +356,7 @@ def origins(pith, models_directory):
             "Access-Control-Request-Headers": "authorization,x-stainless-os"})
         check("the browser may ask", asked[0] == 204 and
               asked[1]["access-control-allow-headers"] == "authorization,x-stainless-os" and
-              asked[1]["access-control-allow-methods"] == "POST" and
+              asked[1]["access-control-allow-methods"] == "POST, OPTIONS" and
               asked[1]["access-control-allow-private-network"] == "true", asked)
 
 
