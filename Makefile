@@ -109,6 +109,13 @@ $(BUILD)/%.o: %.c | $(FOUND)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) $(KERNEL) -MMD -MP -c $< -o $@
 
+# The web page of the service, as the bytes of a C array.
+$(BUILD)/server/page.inc: server/page.html
+	@mkdir -p $(@D)
+	@od -An -v -tu1 $< | sed 's/[0-9][0-9]*/&,/g' > $@.tmp && mv $@.tmp $@
+$(BUILD)/server/page.o: $(BUILD)/server/page.inc
+$(BUILD)/server/page.o: ISA := -I$(BUILD)
+
 $(BUILD)/libpith.a: $(LIB_OBJS)
 	$(call say,AR)
 	@rm -f $@
@@ -210,7 +217,7 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## th
 	$(RUN_CLI)
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
-.PHONY: service-test clients
+.PHONY: service-test clients page
 SERVICE_TESTS := spin operation usage quota disconnect hostile trouble vectors
 # How many requests each sends on a sanitized build, which is slow; by default hundreds or thousands.
 SERVICE_FEW := SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500 \
@@ -219,6 +226,9 @@ service-test: $(BUILD)/pith ## the service under storms of requests, good and ma
 	@tests/all.sh $(foreach t,$(SERVICE_TESTS),$(t) '$(PYTHON) tests/server/$(t).py $(BUILD)/pith $(SERVICE_$(t))')
 clients: $(BUILD)/pith ## npm openai, npm @ai-sdk/openai-compatible and Spin's bytes against the service
 	$(PYTHON) tests/clients/run.py $(BUILD)/pith $(BUILD)/clients
+
+page: $(BUILD)/pith ## the web page of the service in Chromium (needs chromium and chromium-driver)
+	$(PYTHON) tests/server/page.py $(BUILD)/pith $(BUILD)/page
 
 # Every allocation of the process failed in turn; cli-test does that for a sample of them.
 $(BUILD)/failm.so: tests/oom/failm.c

@@ -1,4 +1,4 @@
-/* What the service says of itself: models, usage, metrics, health, and a page for people. */
+/* What the service says of itself: models, usage, metrics and health. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,9 @@ static void put_model(pith_json_writer *json, const pith_model_entry *entry) {
     pith_json_put_text(json, "owned_by", "pith");
     if (entry->alias_of != NULL) {
         pith_json_put_text(json, "alias_of", entry->alias_of);
+    }
+    if (entry->kind != PITH_MODEL_ANY) {
+        pith_json_put_text(json, "kind", entry->kind == PITH_MODEL_ENCODER ? "encoder" : "decoder");
     }
     pith_json_put_bool(json, "loaded", entry->loaded);
     pith_json_close(json, '}');
@@ -187,7 +190,7 @@ void pith_handle_metrics(pith_call *call) {
     pith_exchange_answer(call->x, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
 }
 
-/* ---- Health and the page --------------------------------------------------------------------- */
+/* ---- Health --------------------------------------------------------------------- */
 
 void pith_handle_health(pith_call *call) {
     bool loading = pith_models_loading(call->service->models);
@@ -198,21 +201,4 @@ void pith_handle_health(pith_call *call) {
         pith_exchange_put_header(call->x, "Retry-After", "1");
     }
     pith_exchange_answer(call->x, loading ? 503 : 200, "application/json", &out);
-}
-
-void pith_handle_root(pith_call *call) {
-    pith_bytes out;
-    pith_bytes_init(&out, NULL);
-    pith_bytes_append_text(
-        &out, "pith " PITH_VERSION ": language models and sentence encoders over HTTP\n\n"
-              "POST /v1/chat/completions, /v1/completions, /v1/embeddings   as OpenAI's API\n"
-              "GET  /v1/models, /v1/models/ID\n"
-              "POST /infer, /embed                                          as Spin's remote_http "
-              "backend\n"
-              "POST /infill, /tokenize, /detokenize\n"
-              "GET  /collections, /collections/NAME                         documents with their "
-              "vectors\n"
-              "POST /collections/NAME/documents, /collections/NAME/search\n"
-              "GET  /health, /usage, /metrics\n");
-    pith_exchange_answer(call->x, 200, "text/plain; charset=utf-8", &out);
 }

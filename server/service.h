@@ -112,7 +112,7 @@ void pith_handle_search(pith_call *call);    /* search.c */
 void pith_handle_usage(pith_call *call);
 void pith_handle_metrics(pith_call *call);
 void pith_handle_health(pith_call *call);
-void pith_handle_root(pith_call *call);
+void pith_handle_root(pith_call *call); /* page.c */
 
 /* The tokens of a prompt in memory of the caller's (prompt.c). Problems: 400. */
 bool pith_prompt_tokens(const pith_model *model, const pith_request *request, size_t prompt,
