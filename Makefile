@@ -217,7 +217,7 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## th
 	$(RUN_CLI)
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
-.PHONY: service-test clients page
+.PHONY: service-test clients page replicas
 SERVICE_TESTS := spin operation usage quota disconnect hostile trouble vectors
 # How many requests each sends on a sanitized build, which is slow; by default hundreds or thousands.
 SERVICE_FEW := SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500 \
@@ -229,6 +229,9 @@ clients: $(BUILD)/pith ## npm openai, npm @ai-sdk/openai-compatible and Spin's b
 
 page: $(BUILD)/pith ## the web page of the service in Chromium (needs chromium and chromium-driver)
 	$(PYTHON) tests/server/page.py $(BUILD)/pith $(BUILD)/page
+
+replicas: $(BUILD)/pith ## three services behind HAProxy, one killed under load (needs haproxy)
+	$(PYTHON) tests/server/replicas.py $(BUILD)/pith
 
 # Every allocation of the process failed in turn; cli-test does that for a sample of them.
 $(BUILD)/failm.so: tests/oom/failm.c

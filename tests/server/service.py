@@ -118,16 +118,16 @@ class Service:
         status, answer_headers, answer = self.request(method, path, body, headers)
         return status, answer_headers, json.loads(answer)
 
-    def metrics(self):
+    def metrics(self, headers=None):
         """{name with labels: value}"""
-        text = self.request("GET", "/metrics")[2].decode()
+        text = self.request("GET", "/metrics", headers=headers)[2].decode()
         samples = (line.rsplit(" ", 1) for line in text.splitlines()
                    if line and not line.startswith("#"))
         return {name: float(value) for name, value in samples}
 
-    def total(self, name):
+    def total(self, name, headers=None):
         """The sum of a metric over its labels."""
-        return sum(value for sample, value in self.metrics().items()
+        return sum(value for sample, value in self.metrics(headers).items()
                    if sample.split("{")[0] == name)
 
     def descriptors(self):
