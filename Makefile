@@ -60,6 +60,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJS := $(call objects,$(call sources,$(LIB_DIRS)))
 CLI_OBJS := $(call objects,$(filter-out store/extension.c,$(call sources,$(CLI_DIRS))))
 TOOL_OBJS := $(filter-out $(BUILD)/cli/%,$(CLI_OBJS))
+LOAD_OBJS := $(call objects,$(filter-out perf/load/main.c,$(wildcard perf/load/*.c)))
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 
 GOLDEN_SRCS := $(wildcard tests/test_golden*.c)
@@ -145,6 +146,12 @@ $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
+$(BUILD)/load: $(call objects,$(wildcard perf/load/*.c))
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lm
+.PHONY: load
+load: $(BUILD)/load ## build the load generator for HTTP services
+
 $(BUILD)/extension/%.o: %.c | $(FOUND)
 	$(call say,CC)
 	@mkdir -p $(@D)
@@ -198,7 +205,7 @@ RUN_UNIT = $(BUILD)/tests/unit -j$(CRITERION_JOBS)
 RUN_GOLDEN = $(BUILD)/tests/golden -j$(CRITERION_JOBS)
 RUN_SCRIPTS = tests/reference.sh $(PYTHON) $(BUILD)/pith
 RUN_CLI = PITH=$(BUILD)/pith PYTHON=$(PYTHON) tests/cli/run.sh
-test_objects = $(call objects,$(1) $(HELP_SRCS)) $(TOOL_OBJS) $(BUILD)/libpith.a
+test_objects = $(call objects,$(1) $(HELP_SRCS)) $(TOOL_OBJS) $(LOAD_OBJS) $(BUILD)/libpith.a
 $(BUILD)/tests/unit: $(call test_objects,$(UNIT_SRCS))
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CRITERION_LIBS) $(CLI_LIBS) $(LIB_LIBS)
@@ -253,7 +260,8 @@ THREAD_SRCS := $(wildcard tests/test_base_pool.c tests/test_bench*.c tests/test_
                  $(patsubst %,tests/test_%*.c,$(SERVER_PARTS))) \
                tests/test_golden_embed.c tests/test_golden_identity.c tests/test_pith_file.c \
                $(HELP_SRCS) tests/plain.c
-plain_objects = $(patsubst %.c,$(BUILD)/plain/%.o,$(1)) $(TOOL_OBJS) $(BUILD)/libpith.a
+plain_objects = $(patsubst %.c,$(BUILD)/plain/%.o,$(1)) $(TOOL_OBJS) $(LOAD_OBJS) \
+                $(BUILD)/libpith.a
 $(BUILD)/tests/plain: $(call plain_objects,$(PLAIN_SRCS))
 $(BUILD)/tests/threads: $(call plain_objects,$(THREAD_SRCS))
 $(BUILD)/tests/plain $(BUILD)/tests/threads:
