@@ -224,7 +224,7 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## th
 	$(RUN_CLI)
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
-.PHONY: service-test clients page replicas
+.PHONY: service-test clients page replicas faults soak
 SERVICE_TESTS := spin operation usage quota disconnect hostile trouble vectors
 # How many requests each sends on a sanitized build, which is slow; by default hundreds or thousands.
 SERVICE_FEW := SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500 \
@@ -239,6 +239,11 @@ page: $(BUILD)/pith ## the web page of the service in Chromium (needs chromium a
 
 replicas: $(BUILD)/pith ## three services behind HAProxy, one killed under load (needs haproxy)
 	$(PYTHON) tests/server/replicas.py $(BUILD)/pith
+
+faults: $(BUILD)/pith ## the service killed a hundred times under load, on a full disk, with cut models
+	$(PYTHON) tests/server/faults.py $(BUILD)/pith
+soak: $(BUILD)/pith ## the service under a mixed load for 20 minutes: memory, descriptors, the ledger
+	$(PYTHON) tests/server/soak.py $(BUILD)/pith
 
 # Every allocation of the process failed in turn; cli-test does that for a sample of them.
 $(BUILD)/failm.so: tests/oom/failm.c
