@@ -11,12 +11,12 @@
 #include "base/pool.h"
 
 #include "base/checked.h"
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "base/status.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -69,16 +69,6 @@ static void spin_pause(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
-}
-
-static size_t count_cpus(void) {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        return (size_t)CPU_COUNT(&set);
-    }
-    /* More CPUs than the set has bits. */
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (size_t)online : 1;
 }
 
 /* Claims pieces until none is left: first of the thread's own share, then of the others'. */
@@ -263,7 +253,7 @@ pith_status pith_pool_new(pith_pool **out, size_t n_threads, const pith_allocato
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%zu threads asked for, the limit is %d",
                          n_threads, PITH_MAX_THREADS);
     }
-    size_t n_cpus = count_cpus();
+    size_t n_cpus = pith_cpu_count();
     if (n_threads == 0) {
         n_threads = pith_min_size(n_cpus, PITH_MAX_THREADS);
     }

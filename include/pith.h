@@ -160,8 +160,8 @@ typedef enum pith_blas { PITH_BLAS_AUTO, PITH_BLAS_ON, PITH_BLAS_OFF } pith_blas
 
 /* Zero-initialised means: all defaults. */
 typedef struct pith_model_options {
-    size_t n_threads; /* threads of one eval, the caller's included; 0: one per usable CPU;
-                         at most 256 */
+    size_t n_threads; /* threads of one eval, the caller's included; 0: one per usable CPU, by the
+                         process's affinity and its control group's quota; at most 256 */
     const char *isa;  /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni" (x86-64); "neon",
                          "neon-dot", "neon-i8mm" (AArch64); NULL: the best this CPU has. Results
                          are the same with all of them */
