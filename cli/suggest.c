@@ -32,7 +32,7 @@ static const struct {
     {"cache-type-k", "kv"},
     {"cache-type-v", "kv"},
     {"repetition-penalty", "repeat-penalty"},
-    {"draft", "speculate"},
+    {"model-draft", "draft"},
     {"draft-max", "speculate"},
     {"random-seed", "seed"},
     {"reverse-prompt", "stop"},

@@ -1,10 +1,12 @@
 /* A generation step by step: what to evaluate next, then the choice of a token, its text, and
- * whether the text ends there. Where the text repeats, tokens are evaluated ahead (lookup.h): those
- * that are chosen afterwards need no evaluation of their own. */
+ * whether the text ends there. Where the text repeats (lookup.h), and where a smaller model knows
+ * it (draft.h), tokens are evaluated ahead: those that are chosen afterwards need no evaluation of
+ * their own. */
 #include <string.h>
-#include <time.h>
 
 #include "base/checked.h"
+#include "base/clock.h"
+#include "engine/draft.h"
 #include "engine/generate_params.h"
 #include "engine/linear.h"
 #include "engine/logprobs.h"
@@ -42,6 +44,10 @@ struct pith_generation {
     int32_t token;          /* the one that was chosen last */
 
     pith_lookup_gate gate;
+    pith_draft drafter;
+    bool by_model;                    /* the tokens ahead are the drafter's, not looked up */
+    double asked_at;                  /* when `pass` was asked for */
+    double pass_seconds;              /* until it was evaluated */
     size_t max_drafts;                /* 0: nothing is evaluated ahead */
     int32_t pass[1 + PITH_MAX_DRAFT]; /* a token and a draft of what follows */
     pith_ahead ahead;                 /* of `pass` */
@@ -52,18 +58,14 @@ struct pith_generation {
     pith_usage usage;        /* without generate_seconds */
 };
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 /* All tokens of a draft and the one before it go in one pass, and through our own kernels: OpenBLAS
  * would compute other logits for them than in a pass of their own. */
-static size_t limit_drafts(const pith_session *s, size_t speculate) {
-    size_t most = pith_min_size(speculate, s->n_batch - 1);
+static size_t limit_drafts(const pith_session *s, const pith_generate_params *params) {
+    enum { USUAL = 8 };
+    bool usual = params->speculate == 0 && params->draft != NULL;
+    size_t most = pith_min_size(usual ? USUAL : params->speculate, s->n_batch - 1);
     return s->model->sgemm != NULL ? pith_min_size(most, PITH_BLAS_MIN_ROWS - 2) : most;
 }
 
@@ -81,7 +83,7 @@ static void take(pith_generation *g, pith_arena *arena, const int32_t *prompt,
         g->shaped = pith_arena_take(arena, pith_model_vocab_size(s->model), sizeof *g->shaped);
     }
     g->top = pith_arena_take(arena, params->n_top_logprobs, sizeof *g->top);
-    g->max_drafts = limit_drafts(s, params->speculate);
+    g->max_drafts = limit_drafts(s, params);
     g->gate.most = g->max_drafts;
     g->ahead.tokens = g->pass;
     g->ahead.logits =
@@ -139,9 +141,12 @@ pith_status pith_generation_new(pith_generation **out, pith_session *session, co
     g->n_prompt = n_prompt;
     g->length = session->n_tokens;
     g->usage.prompt_tokens = n_prompt;
-    g->started = g->stepped = seconds();
+    g->started = g->stepped = pith_clock();
     pith_decode_begin(&g->decode, false);
     status = allocate(g, prompt, params, error);
+    if (status == PITH_OK) {
+        status = pith_draft_init(&g->drafter, params->draft, model, g->max_drafts, error);
+    }
     if (status != PITH_OK) {
         pith_generation_free(g);
         return status;
@@ -166,19 +171,41 @@ void pith_generation_free(pith_generation *g) {
 /* ---- What to evaluate ------------------------------------------------------------------------ */
 
 /* Drafts what may follow the token that was chosen last, behind it in `pass`: at most tokens that
- * can still be generated from. Returns how many. */
+ * can still be generated from. Looking up costs next to nothing, so a draft model is asked only
+ * where the text does not repeat at length. Returns how many. */
 static size_t draft(pith_generation *g) {
     pith_session *s = g->session;
-    size_t most = g->max_drafts == 0 ? 0 : pith_lookup_gate_next(&g->gate);
-    most = pith_min_size(most, s->n_context - s->n_tokens - 1);
+    size_t room = pith_min_size(g->max_drafts, s->n_context - s->n_tokens - 1);
     if (g->params.max_tokens != 0) {
-        most = pith_min_size(most, g->params.max_tokens - g->usage.generated_tokens - 1);
+        room = pith_min_size(room, g->params.max_tokens - g->usage.generated_tokens - 1);
     }
-    if (most == 0) {
+    g->by_model = false;
+    if (room == 0) {
         return 0;
     }
+    size_t n = 0;
+    size_t most = pith_min_size(pith_lookup_gate_next(&g->gate), room);
+    size_t least = g->drafter.session != NULL ? PITH_LOOKUP_GRAM : 1;
     s->tokens[s->n_tokens] = g->token; /* where the evaluation will put it */
-    return pith_lookup(s->tokens, s->n_tokens + 1, g->pass + 1, most);
+    if (most > 0) {
+        n = pith_lookup(s->tokens, s->n_tokens + 1, least, g->pass + 1, most);
+    }
+    if (n == 0) {
+        n = pith_draft_guess(&g->drafter, s->tokens, s->n_tokens + 1, g->pass + 1, room);
+        g->by_model = n > 0;
+    }
+    return n;
+}
+
+/* Tells whoever drafted how it went. */
+static void tell(pith_generation *g) {
+    if (g->by_model) {
+        pith_draft_tell(&g->drafter, g->ahead.n_ahead, g->n_used, g->pass_seconds);
+    } else if (g->ahead.n_ahead != 0) {
+        pith_lookup_gate_tell(&g->gate, g->ahead.n_ahead, g->n_used);
+    } else if (g->pass_seconds > 0) {
+        pith_draft_tell_plain(&g->drafter, g->pass_seconds);
+    }
 }
 
 /* Appends the token that was chosen: from the draft, if that guessed it, and else by a pass to be
@@ -193,9 +220,7 @@ static void append(pith_generation *g) {
         g->phase = READY;
         return;
     }
-    if (g->ahead.n_ahead != 0) {
-        pith_lookup_gate_tell(&g->gate, g->ahead.n_ahead, g->n_used);
-    }
+    tell(g);
     g->pass[0] = g->token;
     g->ahead.n_ahead = draft(g);
     g->ahead.n = 1 + g->ahead.n_ahead;
@@ -248,6 +273,7 @@ pith_status pith_generation_next(pith_generation *g, size_t most, const int32_t 
         g->n_asked = g->ahead.n;
         g->n_kept = 1;
         pith_session_look_ahead(s, g->ahead.n_ahead != 0 ? &g->ahead : NULL);
+        g->asked_at = pith_clock();
     }
     *tokens = g->asked;
     *n = g->n_asked;
@@ -282,6 +308,7 @@ static void note_evaluated(pith_generation *g) {
         continue_text(g);
     } else if (g->phase == PASS) {
         g->n_good = g->ahead.n_ahead != 0 ? g->ahead.n_good : 0;
+        g->pass_seconds = pith_clock() - g->asked_at;
     }
     g->n_asked = g->n_kept = 0; /* should the choice fail, it can be made again */
     g->phase = READY;
@@ -432,7 +459,7 @@ pith_status pith_generation_step(pith_generation *g, pith_step *out, pith_error 
         g->usage.finish = step.finish;
         g->phase = step.done ? DONE : g->phase;
     }
-    g->stepped = seconds();
+    g->stepped = pith_clock();
     if (!g->has_token) {
         g->usage.prompt_seconds = g->stepped - g->started;
         g->has_token = step.has_token;

@@ -15,7 +15,7 @@ static size_t shared_ending(const int32_t *tokens, size_t i, size_t n) {
     return shared;
 }
 
-size_t pith_lookup(const int32_t *tokens, size_t n, int32_t *draft, size_t most) {
+size_t pith_lookup(const int32_t *tokens, size_t n, size_t least, int32_t *draft, size_t most) {
     size_t best = 0;
     size_t from = 0;
     for (size_t i = n; i-- > 1 && best < PITH_LOOKUP_GRAM;) {
@@ -25,7 +25,7 @@ size_t pith_lookup(const int32_t *tokens, size_t n, int32_t *draft, size_t most)
             from = i;
         }
     }
-    if (best == 0) {
+    if (best < least) {
         return 0;
     }
     for (size_t i = 0; i < most; i++) {

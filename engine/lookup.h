@@ -12,9 +12,10 @@ enum {
 };
 
 /* Guesses what follows tokens [n]: what followed the latest earlier place that shares the longest
- * ending, of PITH_LOOKUP_GRAM tokens down to 1. Writes at most `most` tokens to draft and returns
- * how many; a guess that reaches the end of the text goes on with itself, as a repetition does. */
-size_t pith_lookup(const int32_t *tokens, size_t n, int32_t *draft, size_t most);
+ * ending, of PITH_LOOKUP_GRAM tokens down to `least` >= 1. Writes at most `most` tokens to draft
+ * and returns how many; a guess that reaches the end of the text goes on with itself, as a
+ * repetition does. */
+size_t pith_lookup(const int32_t *tokens, size_t n, size_t least, int32_t *draft, size_t most);
 
 /* How much to guess, by how it went: after a draft that was accepted in part, one more than that;
  * in full, twice as much; not at all, nothing for a while that doubles up to 64 tokens. A zeroed

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
-#include "server/clock.h"
+#include "base/clock.h"
 
 /* A piece that waits, with what it refers to behind it. */
 struct pith_job_node {

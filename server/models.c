@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/clock.h"
+#include "base/clock.h"
 #include "server/models_inside.h"
 
 /* ---- Aliases --------------------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
 
 #include "base/checked.h"
 #include "base/file.h"
-#include "server/clock.h"
+#include "base/clock.h"
 #include "server/models_inside.h"
 
 #define REMEMBER_SECONDS 5.0 /* how long a failed load answers for those that follow */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "server/clock.h"
+#include "base/clock.h"
 #include "server/metrics.h"
 #include "server/scheduler_inside.h"
 

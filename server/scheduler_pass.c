@@ -1,7 +1,7 @@
 /* One pass: the next tokens of all choices that decode, and a chunk of the prompts of those that do
  * not yet, evaluated together. */
 #include "base/checked.h"
-#include "server/clock.h"
+#include "base/clock.h"
 #include "server/metrics.h"
 #include "server/scheduler_inside.h"
 

@@ -13,7 +13,7 @@
 #define PITH_SERVER_WATCH_H
 
 #include "pith.h"
-#include "server/clock.h"
+#include "base/clock.h"
 
 typedef struct pith_watch pith_watch;
 typedef struct pith_watched pith_watched; /* a connection */

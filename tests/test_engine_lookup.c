@@ -1,7 +1,9 @@
-/* Prompt-lookup decoding: guesses, the gate, and above all that nothing but speed changes. */
+/* Guessing ahead, by look-up and by a draft model: guesses, the gates, and above all that nothing
+ * but speed changes. */
 #include <math.h>
 #include <string.h>
 
+#include "engine/draft.h"
 #include "engine/lookup.h"
 #include "engine/session.h"
 #include "tests/fixture.h"
@@ -37,7 +39,7 @@ TEST(engine_lookup, guesses_what_followed_the_longest_latest_match) {
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         int32_t draft[5] = {-7, -7, -7, -7, -7};
-        size_t n = pith_lookup(cases[c].tokens, cases[c].n, draft, 4);
+        size_t n = pith_lookup(cases[c].tokens, cases[c].n, 1, draft, 4);
         CHECK(n == cases[c].n_draft, "case %zu: %zu tokens, expected %zu", c, n, cases[c].n_draft);
         CHECK(memcmp(draft, cases[c].draft, n * sizeof *draft) == 0 && draft[4] == -7,
               "case %zu: %d %d %d %d", c, (int)draft[0], (int)draft[1], (int)draft[2],
@@ -421,4 +423,121 @@ TEST(engine_lookup, generation_goes_on_alike_after_a_reused_beginning) {
         pith_session_free(session);
     }
     pith_model_free(model);
+}
+
+/* ---- A draft model -----------------------------------------------------------------------------
+ */
+
+static pith_session *open_session(const pith_model *model, size_t n_context) {
+    pith_session *session = NULL;
+    pith_error error;
+    const pith_session_options options = {.n_context = n_context};
+    pith_status status = pith_session_new(&session, model, &options, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    return session;
+}
+
+/* Drafts by the model's own int4 form, by another model, and by one whose context is shorter than
+ * the text; each session goes on from what the last generation left in it. */
+TEST(engine_lookup, the_output_is_the_same_with_a_draft_model) {
+    pith_model *model = open_model(PITH_TYPE_INT8, 4, NULL);
+    pith_model *own = open_model(PITH_TYPE_INT4, 4, NULL);
+    pith_model *other = open_model(PITH_TYPE_F16, 9, NULL);
+    pith_session *sessions[] = {open_session(own, 0), open_session(other, 0),
+                                open_session(own, 40)};
+    size_t accepted[3] = {0};
+    size_t drafted[3] = {0};
+    for (uint64_t seed = 0; seed < 48; seed++) {
+        int32_t prompt[24];
+        make_prompt(prompt, 24, seed);
+        if (seed % 3 != 0) { /* nothing to look up */
+            for (size_t i = 0; i < 24; i++) {
+                prompt[i] = (int32_t)(3 + (seed * 7 + i * 11) % (VOCAB - 3));
+            }
+        }
+        pith_generate_params params = params_of(seed);
+        outcome plain = generate(model, NULL, prompt, 24, params, 0);
+        params.draft = sessions[seed % 3];
+        params.speculate = seed % 4 == 0 ? 3 : 0;
+        outcome ahead = generate(model, NULL, prompt, 24, params, 0);
+        check_same(&plain, &ahead, "draft", seed);
+        accepted[seed % 3] += ahead.usage.accepted_tokens;
+        drafted[seed % 3] += ahead.usage.drafted_tokens;
+    }
+    CHECK(accepted[0] > 0 && drafted[1] > 0, "drafts of %zu, %zu and %zu tokens, %zu accepted",
+          drafted[0], drafted[1], drafted[2], accepted[0]);
+    for (size_t i = 0; i < 3; i++) {
+        pith_session_free(sessions[i]);
+    }
+    pith_model_free(model);
+    pith_model_free(own);
+    pith_model_free(other);
+    CHECK_NO_LEAKS();
+}
+
+TEST(engine_lookup, a_draft_model_that_does_not_pay_is_left_out) {
+    pith_draft draft;
+    pith_error error;
+    int32_t tokens[300];
+    int32_t out[PITH_MAX_DRAFT];
+    pith_model *model = open_model(PITH_TYPE_INT8, 4, NULL);
+    pith_session *session = open_session(model, 0);
+    for (size_t i = 0; i < 300; i++) {
+        tokens[i] = (int32_t)(3 + i * 7 % (VOCAB - 3));
+    }
+    CHECK(pith_draft_init(&draft, session, model, 8, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_draft_guess(&draft, tokens, 20, out, 8) == 0, "before a plain pass is known");
+    /* Seconds of passes far above what this model takes: only what is told counts. */
+    size_t n_drafts = 0;
+    for (size_t n = 20; n < 120; n++) {
+        size_t guessed = pith_draft_guess(&draft, tokens, n, out, 8);
+        if (guessed > 0) {
+            n_drafts++;
+            pith_draft_tell(&draft, guessed, 0, 200); /* nothing right, and twice as long */
+        } else {
+            pith_draft_tell_plain(&draft, 100);
+        }
+    }
+    CHECK(n_drafts >= 1 && n_drafts <= 3, "%zu drafts in 100 tokens, none of them right", n_drafts);
+    CHECK(-draft.balance <= 0.03 * draft.total + 200, "%g s lost of %g", -draft.balance,
+          draft.total);
+    n_drafts = 0;
+    CHECK(pith_draft_init(&draft, session, model, 8, &error) == PITH_OK, "%s", error.message);
+    pith_draft_tell_plain(&draft, 100);
+    for (size_t n = 20; n < 100; n += 2) {
+        size_t guessed = pith_draft_guess(&draft, tokens, n, out, 8);
+        n_drafts += guessed > 0;
+        pith_draft_tell(&draft, guessed, guessed, 120);
+    }
+    CHECK(n_drafts == 40 && draft.length >= 8, "%zu drafts, the next of %zu tokens", n_drafts,
+          draft.length);
+    pith_session_free(session);
+    pith_model_free(model);
+    CHECK_NO_LEAKS();
+}
+
+TEST(engine_lookup, a_draft_model_has_the_same_vocabulary) {
+    test_model other;
+    pith_error error;
+    pith_model *drafting = NULL;
+    const char *path = test_path("other.pith");
+    pith_model *model = open_model(PITH_TYPE_INT8, 4, NULL);
+    test_model_default(&other, PITH_TYPE_INT8);
+    other.config.vocab_size += 16;
+    other.tokenizer = false;
+    test_write_model(path, &other);
+    pith_status status = pith_model_open(&drafting, path, NULL, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    pith_session *session = open_session(model, 0);
+    pith_session *draft = open_session(drafting, 0);
+    const pith_generate_params params = {.draft = draft};
+    const int32_t prompt[] = {1, 5};
+    status = pith_generate(session, prompt, 2, &params, NULL, NULL, NULL, &error);
+    CHECK(status == PITH_ERROR_ARGUMENT && strstr(error.message, "vocabulary") != NULL, "%s",
+          error.message);
+    pith_session_free(draft);
+    pith_session_free(session);
+    pith_model_free(drafting);
+    pith_model_free(model);
+    CHECK_NO_LEAKS();
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/clock.h"
+#include "base/clock.h"
 #include "server/models_found.h"
 #include "server/models_inside.h"
 #include "tests/checkpoint.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/clock.h"
+#include "base/clock.h"
 #include "server/fair.h"
 #include "server/scheduler_inside.h"
 #include "tests/jobs.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/model.h"
-#include "server/clock.h"
+#include "base/clock.h"
 #include "server/scheduler_inside.h"
 #include "tests/jobs.h"
 #include "tests/support.h"

@@ -190,6 +190,10 @@ for how in "--temp 0 --repeat-penalty 1" "--seed 3 --temp 0.6" "--seed 4 --stop 
     says 'guessed [0-9]+ tokens ahead, [0-9]+ of them right'
     is "run $how --speculate 8 gives the same text" "$(cat "$T/plain")" = "$(cat "$T/out")"
 done
+"$PITH" run "$TALE" -p 'Once upon a time' -n 120 --temp 0 >"$T/plain"
+expect 0 "$PITH" run "$TALE" -p 'Once upon a time' -n 120 --temp 0 --draft "$TALE" --stats
+is 'run --draft gives the same text' "$(cat "$T/plain")" = "$(cat "$T/out")"
+fails 1 'nowhere.pith' "$PITH" run "$TALE" -p x --draft nowhere.pith
 fails 2 'speculate takes a whole number from 0 to 16' "$PITH" run "$TALE" -p x --speculate 17
 
 # A saved session gives the same text and evaluates only what is new.

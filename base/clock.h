@@ -1,6 +1,6 @@
 /* The monotonic clock in seconds, and condition variables that wait by it. */
-#ifndef PITH_SERVER_CLOCK_H
-#define PITH_SERVER_CLOCK_H
+#ifndef PITH_BASE_CLOCK_H
+#define PITH_BASE_CLOCK_H
 
 #include <math.h>
 #include <pthread.h>
