@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "engine/session.h"
 #include "perf/machine.h"
+#include "perf/team.h"
 
 enum {
     WARM_UP_TOKENS = 4,

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "engine/embed.h"
 #include "perf/machine.h"
+#include "perf/team.h"
 
 enum { MAX_ATTEMPTS = 3, MAX_CALLS = 10000, WARM_UP_CALLS = 2 };
 

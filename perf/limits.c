@@ -1,19 +1,18 @@
 /* Running the probes of probe.h on the threads of a pool. */
 #include "perf/limits.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/status.h"
 #include "perf/machine.h"
 #include "perf/shares.h"
+#include "perf/team.h"
 
 enum {
     HUGE = 2 << 20,
@@ -25,12 +24,6 @@ enum {
     SEGMENT_OF_THREAD = 16 << 20, /* at least */
     MIN_REPEATS = 3,
 };
-
-double pith_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
@@ -92,63 +85,6 @@ void pith_probe_memory_free(pith_probe_memory *memory) {
     *memory = (pith_probe_memory){0};
 }
 
-/* ---- All threads at once ----------------------------------------------------------------------
- */
-
-/* One thread's part, on a line of its own. */
-typedef struct part {
-    _Alignas(64) double begin, end; /* seconds */
-    uint64_t checksum;
-} part;
-
-/* A piece of work that every thread of a pool does at the same time. Threads wait for each other
- * before they start: on a busy machine one may come late, and then the others must neither do its
- * part nor be timed while they wait. */
-typedef struct team {
-    atomic_size_t arrived;
-    size_t n_threads;
-    uint64_t (*work)(void *argument);
-    void *argument;
-    part parts[PITH_MAX_THREADS];
-} team;
-
-static void wait_for_all(team *t) {
-    atomic_fetch_add(&t->arrived, 1);
-    for (size_t spins = 1; atomic_load(&t->arrived) < t->n_threads; spins++) {
-        if (spins % 4096 == 0) {
-            sched_yield(); /* there may be fewer CPUs than threads */
-        }
-    }
-}
-
-/* Nobody leaves wait_for_all before all are in it, so every thread has exactly one item. */
-static void work_together(void *argument, size_t begin, size_t end, size_t thread) {
-    team *t = argument;
-    (void)begin;
-    (void)end;
-    wait_for_all(t);
-    if (t->work != NULL) {
-        part *p = &t->parts[thread];
-        p->begin = pith_seconds();
-        p->checksum ^= t->work(t->argument);
-        p->end = pith_seconds();
-    }
-}
-
-/* Seconds from the first start to the last end. */
-static double run_team(team *t, pith_pool *pool) {
-    t->n_threads = pith_pool_threads(pool);
-    atomic_store(&t->arrived, 0);
-    pith_pool_run(pool, t->n_threads, 1, work_together, t);
-    double begin = t->parts[0].begin;
-    double end = t->parts[0].end;
-    for (size_t i = 1; i < t->n_threads; i++) {
-        begin = t->parts[i].begin < begin ? t->parts[i].begin : begin;
-        end = t->parts[i].end > end ? t->parts[i].end : end;
-    }
-    return end - begin;
-}
-
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 typedef struct read_loop {
@@ -159,8 +95,9 @@ typedef struct read_loop {
     atomic_size_t next;
 } read_loop;
 
-static uint64_t read_pieces(void *argument) {
+static uint64_t read_pieces(void *argument, size_t thread) {
     read_loop *loop = argument;
+    (void)thread;
     uint64_t checksum = 0;
     for (size_t i; (i = atomic_fetch_add(&loop->next, 1)) < loop->n_pieces;) {
         checksum ^= loop->read(loop->data + i * PIECE, USED, loop->pattern);
@@ -183,13 +120,13 @@ static void prepare_reading(read_loop *loop, const pith_probes *probes,
 /* Seconds of one stretch. */
 static double read_stretch(read_loop *loop, const pith_probe_memory *memory, pith_pool *pool,
                            size_t *next) {
-    team t = {.work = read_pieces, .argument = loop};
+    pith_team t = {.work = read_pieces, .argument = loop};
     size_t stretch = loop->n_pieces * PIECE;
     size_t n_stretches = memory->size / stretch;
     loop->data = memory->data + *next % n_stretches * stretch;
     atomic_store(&loop->next, 0);
     *next = (*next + 1) % n_stretches;
-    return run_team(&t, pool);
+    return pith_team_run(&t, pool);
 }
 
 pith_read_limit pith_limit_read_on(const pith_probes *probes, const pith_probe_memory *memory,
@@ -248,8 +185,9 @@ typedef struct compute_loop {
     size_t n_rounds;
 } compute_loop;
 
-static uint64_t compute(void *argument) {
+static uint64_t compute(void *argument, size_t thread) {
     const compute_loop *loop = argument;
+    (void)thread;
     return loop->run(loop->operands, loop->n_rounds);
 }
 
@@ -257,7 +195,7 @@ double pith_limit_compute(const pith_peak *peak, pith_pool *pool, double seconds
     const double repetition = 0.001; /* long beside reading a clock, short beside a time slice */
     _Alignas(64) unsigned char operands[PITH_PROBE_OPERANDS];
     compute_loop loop = {peak->run, operands, 64};
-    team t = {.work = compute, .argument = &loop};
+    pith_team t = {.work = compute, .argument = &loop};
     if (peak->run == NULL) {
         return 0;
     }
@@ -265,12 +203,12 @@ double pith_limit_compute(const pith_peak *peak, pith_pool *pool, double seconds
         operands[i] = (unsigned char)(1 + i * 37 % 100);
     }
     double start = pith_seconds();
-    while (run_team(&t, pool) < repetition && pith_seconds() - start < seconds) {
+    while (pith_team_run(&t, pool) < repetition && pith_seconds() - start < seconds) {
         loop.n_rounds *= 2;
     }
-    double least = run_team(&t, pool);
+    double least = pith_team_run(&t, pool);
     for (size_t i = 1; i < MIN_REPEATS || pith_seconds() - start < seconds; i++) {
-        double elapsed = run_team(&t, pool);
+        double elapsed = pith_team_run(&t, pool);
         least = elapsed < least ? elapsed : least;
     }
     return peak->ops * (double)loop.n_rounds * (double)t.n_threads / least;
@@ -294,14 +232,13 @@ double pith_limit_clock(void) {
 double pith_limit_dispatch(pith_pool *pool) {
     enum { LOOPS = 100, REPEATS = 25 };
     const double most = 0.2;
-    team t = {.work = NULL, .n_threads = pith_pool_threads(pool)};
+    pith_team t = {.work = NULL};
     double least = 0;
     double start = pith_seconds();
     for (size_t i = 0; i < REPEATS && (i == 0 || pith_seconds() - start < most); i++) {
         double before = pith_seconds();
         for (size_t j = 0; j < LOOPS; j++) {
-            atomic_store(&t.arrived, 0);
-            pith_pool_run(pool, t.n_threads, 1, work_together, &t);
+            pith_team_run(&t, pool);
         }
         double elapsed = (pith_seconds() - before) / LOOPS;
         least = i == 0 || elapsed < least ? elapsed : least;

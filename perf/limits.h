@@ -25,8 +25,6 @@ void pith_probe_memory_free(pith_probe_memory *memory);
 /* Bytes of the last-level cache as the system reports it, 32 MB when it does not. */
 size_t pith_cache_bytes(void);
 
-double pith_seconds(void); /* a monotonic clock */
-
 /* How fast memory was read, in bytes per second. On a machine whose memory is shared with others
  * the two differ: one is what it can do for a millisecond, the other what it does for longer. */
 typedef struct pith_read_limit {
