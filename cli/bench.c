@@ -1,6 +1,7 @@
 /* pith bench: tokens or sentences per second, of a model file or of random weights of a known
  * shape, and how much of the machine's limits that is. */
 #include "cli/bench_embed.h"
+#include "cli/bench_kernels.h"
 #include "cli/bench_limits.h"
 #include "cli/bench_report.h"
 #include "cli/bench_search.h"
@@ -17,7 +18,7 @@
 typedef struct bench_settings {
     const char *model, *shape;
     size_t type; /* 1 + pith_type */
-    bool limits;
+    bool limits, kernels;
     size_t search;
     const char *prompts, *generations, *depths, *sessions;
     size_t repeats, output, batch, context;
@@ -31,13 +32,15 @@ typedef struct bench_settings {
 #define USUAL_DEPTHS "0"
 #define USUAL_SESSIONS "1"
 
+enum { USUAL_REPEATS = 5, USUAL_KERNEL_REPEATS = 25 };
+
 static const char *const outputs[] = {"md", "csv", "json", "jsonl", NULL};
 static const char *const types[] = {"f32", "f16", "bf16", "int8", "int4", NULL};
 
 static const pith_operand operands[] = {
     {.name = "MODEL.pith",
      .optional = true,
-     .help = "the model; without it --shape and --type",
+     .help = "the model; without it --shape and --type; with --kernels the beginning of names",
      .offset = offsetof(bench_settings, model)},
     {.name = NULL},
 };
@@ -93,6 +96,11 @@ static const pith_option options[] = {
      .help = "measure the machine instead: read stream, int8 and float operations, clock, "
              "dispatch, at several numbers of threads",
      .offset = offsetof(bench_settings, limits)},
+    {.name = "kernels",
+     .kind = PITH_OPTION_FLAG,
+     .help = "time every kernel alone instead, or those whose names begin with the operand: "
+             "product_int4, scores, rmsnorm, ... (an unknown name lists all)",
+     .offset = offsetof(bench_settings, kernels)},
     {.name = "search",
      .kind = PITH_OPTION_COUNT,
      .argument = "N",
@@ -106,8 +114,7 @@ static const pith_option options[] = {
      .argument = "N",
      .low = 1,
      .high = 1000,
-     .initial = "5",
-     .help = "timed runs of each test",
+     .help = "timed runs of each test; by default 5, of kernels 25",
      .offset = offsetof(bench_settings, repeats)},
     {.name = "output",
      .letter = 'o',
@@ -151,6 +158,11 @@ static bool decoder_wanted(const bench_settings *settings) {
 
 static const char *or_usual(const char *given, const char *usual) {
     return given != NULL ? given : usual;
+}
+
+static size_t repeats_of(const bench_settings *settings) {
+    size_t usual = settings->kernels ? USUAL_KERNEL_REPEATS : USUAL_REPEATS;
+    return settings->repeats != 0 ? settings->repeats : usual;
 }
 
 /* Adds every combination of the numbers in three lists; of prompts only the first list counts. */
@@ -224,7 +236,7 @@ static pith_status run_tests(pith_cli *cli, const bench_settings *settings, cons
         return status;
     }
     pith_bench_options bench_options = {
-        .n_repeats = settings->repeats,
+        .n_repeats = repeats_of(settings),
         .n_batch = settings->batch,
         .n_context = settings->context,
         .kv_type = (pith_kv_type)settings->common.kv,
@@ -291,8 +303,8 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
                            "for decoders; %s is an encoder",
                            report->name);
     } else if (strcmp(report->info.architecture, "bert") == 0) {
-        status = pith_bench_embed(cli, &settings->embed, model, settings->repeats, settings->output,
-                                  report, error);
+        status = pith_bench_embed(cli, &settings->embed, model, repeats_of(settings),
+                                  settings->output, report, error);
     } else {
         status = bench_decoder(cli, settings, model, report, error);
     }
@@ -300,29 +312,64 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
     return status;
 }
 
+/* The options that ask for a benchmark without a model. Returns how many. */
+static size_t machine_benchmarks(const bench_settings *settings, const char *names[3]) {
+    size_t n = 0;
+    if (settings->search != 0) {
+        names[n++] = "--search";
+    }
+    if (settings->limits) {
+        names[n++] = "--limits";
+    }
+    if (settings->kernels) {
+        names[n++] = "--kernels";
+    }
+    return n;
+}
+
+static pith_status bench_machine(pith_cli *cli, const bench_settings *settings, pith_error *error) {
+    const pith_common_settings *common = &settings->common;
+    if (settings->search != 0) {
+        return pith_bench_search(cli, settings->search, repeats_of(settings), common->map,
+                                 settings->output, error);
+    }
+    if (settings->limits) {
+        return pith_bench_machine_limits(cli, common->isa, common->threads, settings->output,
+                                         error);
+    }
+    return pith_bench_kernels(cli,
+                              &(pith_bench_kernels_settings){.isa = common->isa,
+                                                             .begin = settings->model,
+                                                             .n_threads = common->threads,
+                                                             .n_repeats = repeats_of(settings),
+                                                             .output = settings->output},
+                              error);
+}
+
+static int run_machine(pith_cli *cli, const bench_settings *settings, const char *name) {
+    pith_error error;
+    bool model = settings->model != NULL && !settings->kernels;
+    if (model || settings->shape != NULL || settings->type != 0) {
+        return pith_cli_usage(cli, "%s needs no model", name);
+    }
+    if (decoder_wanted(settings) || pith_bench_embed_wanted(&settings->embed)) {
+        return pith_cli_usage(cli, "%s times no model: options of its tests do not apply", name);
+    }
+    pith_status status = bench_machine(cli, settings, &error);
+    return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+}
+
 static int run(pith_cli *cli, const void *arguments) {
     const bench_settings *settings = arguments;
     pith_error error;
     pith_bench_report report = {.n_tests = 0};
-    if (settings->search != 0 && settings->limits) {
-        return pith_cli_usage(cli, "--search and --limits are two benchmarks");
+    const char *machine[3];
+    size_t n_machine = machine_benchmarks(settings, machine);
+    if (n_machine > 1) {
+        return pith_cli_usage(cli, "%s and %s are two benchmarks", machine[0], machine[1]);
     }
-    if (settings->search != 0 || settings->limits) {
-        const char *name = settings->search != 0 ? "--search" : "--limits";
-        if (settings->model != NULL || settings->shape != NULL || settings->type != 0) {
-            return pith_cli_usage(cli, "%s needs no model", name);
-        }
-        if (decoder_wanted(settings) || pith_bench_embed_wanted(&settings->embed)) {
-            return pith_cli_usage(cli, "%s times no model: options of its tests do not apply",
-                                  name);
-        }
-        pith_status status =
-            settings->search != 0
-                ? pith_bench_search(cli, settings->search, settings->repeats, settings->common.map,
-                                    settings->output, &error)
-                : pith_bench_machine_limits(cli, settings->common.isa, settings->common.threads,
-                                            settings->output, &error);
-        return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+    if (n_machine == 1) {
+        return run_machine(cli, settings, machine[0]);
     }
     if ((settings->model != NULL) == (settings->shape != NULL)) {
         return pith_cli_usage(cli, "give either MODEL.pith or --shape NAME");
@@ -378,11 +425,18 @@ const pith_command pith_command_bench = {
         "stay "
         "in the cache: a pass that reads less than four times the last-level cache. \"none\" "
         "stands "
-        "where there is no probe of the operations for the instruction set.",
+        "where there is no probe of the operations for the instruction set."
+        "\n\n"
+        "--kernels times every inner loop alone, on all threads at once, each with operands of its "
+        "own: cached, or with weights, keys, values or vectors from memory. A row has the median "
+        "time of a call, the bytes and operations of a second, the scalar kernel's time over it, "
+        "and the share of the limit that bounds it, measured in turn with it. A share above 1.02 "
+        "marks its row as failed.",
     .example = "pith bench tale.pith -p 128,512 -n 64\n"
                "pith bench --shape llama2-7b --type int4 -n 32 -d 0,1000,4000 -r 3 -o json\n"
                "pith bench --shape minilm-l6 --type int8 --tokens 16,128 --text tales.txt\n"
                "pith bench --limits -t 2\n"
+               "pith bench --kernels product_int4 -t 1\n"
                "pith bench --search 100000 -r 20",
     .operands = operands,
     .groups = groups,
