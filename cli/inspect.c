@@ -113,7 +113,7 @@ static summary summarise(pith_model_file *file) {
     for (size_t i = 0; i < sizeof llama / sizeof llama[0]; i++) {
         add_kind(&sum, llama[i].name, llama[i].part, file);
     }
-    if (file->llama.config.tie_word_embeddings) {
+    if (file->network.config.tie_word_embeddings) {
         sum.kinds[0].name = "embedding and head";
     }
     return sum;
@@ -141,28 +141,29 @@ static void print_string(pith_cli *cli, const char *label, const char *value) {
     pith_cli_print(cli, "\n");
 }
 
-static void print_rope(pith_cli *cli, const pith_llama_config *config) {
-    pith_cli_print(cli, "rope            theta %g", config->rope_theta);
-    if (config->rope_scaling == PITH_ROPE_LINEAR) {
-        pith_cli_print(cli, ", linear scaling by %g", config->rope_factor);
-    } else if (config->rope_scaling == PITH_ROPE_LLAMA3) {
+static void print_rope(pith_cli *cli, const pith_config *config) {
+    pith_cli_print(cli, "rope            theta %g", config->kinds[0].rope.theta);
+    if (config->kinds[0].rope.scaling == PITH_ROPE_LINEAR) {
+        pith_cli_print(cli, ", linear scaling by %g", config->kinds[0].rope.factor);
+    } else if (config->kinds[0].rope.scaling == PITH_ROPE_LLAMA3) {
         pith_cli_print(cli, ", llama3 scaling by %g (low %g, high %g, original context %zu)",
-                       config->rope_factor, config->rope_low_freq_factor,
-                       config->rope_high_freq_factor, config->rope_original_context);
-    } else if (config->rope_scaling == PITH_ROPE_YARN) {
+                       config->kinds[0].rope.factor, config->kinds[0].rope.low_freq_factor,
+                       config->kinds[0].rope.high_freq_factor,
+                       config->kinds[0].rope.original_context);
+    } else if (config->kinds[0].rope.scaling == PITH_ROPE_YARN) {
         pith_cli_print(cli, ", yarn scaling by %g (original context %zu, attention factor %g)",
-                       config->rope_factor, config->rope_original_context,
-                       config->rope_attention_factor);
-    } else if (config->rope_scaling == PITH_ROPE_DYNAMIC) {
+                       config->kinds[0].rope.factor, config->kinds[0].rope.original_context,
+                       config->kinds[0].rope.attention_factor);
+    } else if (config->kinds[0].rope.scaling == PITH_ROPE_DYNAMIC) {
         pith_cli_print(cli, ", dynamic scaling beyond the context: none within");
     }
     pith_cli_print(cli, "\n");
 }
 
-static void print_llama(pith_cli *cli, const pith_llama_config *config) {
+static void print_llama(pith_cli *cli, const pith_config *config) {
     pith_cli_print(cli, "context         %zu", config->max_position_embeddings);
-    if (config->sliding_window != 0) {
-        pith_cli_print(cli, ", sliding window of %zu", config->sliding_window);
+    if (config->kinds[0].sliding_window != 0) {
+        pith_cli_print(cli, ", sliding window of %zu", config->kinds[0].sliding_window);
     }
     pith_cli_print(cli, "\nlayers          %zu\n", config->num_hidden_layers);
     pith_cli_print(cli, "width           %zu, feed-forward %zu\n", config->hidden_size,
@@ -170,13 +171,13 @@ static void print_llama(pith_cli *cli, const pith_llama_config *config) {
     pith_cli_print(cli, "heads           %zu, key/value heads %zu, of %zu\n",
                    config->num_attention_heads, config->num_key_value_heads, config->head_dim);
     print_rope(cli, config);
-    pith_cli_print(cli, "rms norm eps    %g\n", (double)config->rms_norm_eps);
+    pith_cli_print(cli, "rms norm eps    %g\n", (double)config->norm_eps);
     pith_cli_print(cli, "biases          %s%s%s%s\n", config->qkv_bias ? "qkv " : "",
                    config->o_bias ? "o " : "", config->mlp_bias ? "mlp" : "",
                    config->qkv_bias || config->o_bias || config->mlp_bias ? "" : "none");
 }
 
-static void print_bert(pith_cli *cli, const pith_bert_config *config) {
+static void print_bert(pith_cli *cli, const pith_config *config) {
     static const char *const pooling_texts[PITH_N_POOLINGS] = {
         [PITH_POOLING_MEAN] = "mean of all tokens",
         [PITH_POOLING_CLS] = "the vector of [CLS]",
@@ -189,7 +190,7 @@ static void print_bert(pith_cli *cli, const pith_bert_config *config) {
                    config->intermediate_size);
     pith_cli_print(cli, "heads           %zu of %zu\n", config->num_attention_heads,
                    config->hidden_size / config->num_attention_heads);
-    pith_cli_print(cli, "layer norm eps  %g\n", (double)config->layer_norm_eps);
+    pith_cli_print(cli, "layer norm eps  %g\n", (double)config->norm_eps);
     pith_cli_print(cli, "embedding       %s%s%s\n", pooling_texts[config->pooling],
                    config->skip_prompt ? ", the prompt's left out" : "",
                    config->normalize ? ", normalised" : "");
@@ -230,7 +231,7 @@ static void print_model(pith_cli *cli, const pith_model_file *file) {
                    pith_type_name(metadata->head_type));
     pith_cli_print(cli, "parameters      %zu\n", file->n_params);
     if (encoder) {
-        print_bert(cli, &metadata->bert);
+        print_bert(cli, &metadata->config);
         print_prompts(cli, metadata);
     } else {
         print_llama(cli, &metadata->config);

@@ -97,14 +97,14 @@ static pith_status assume_config(conversion *c, pith_error *error) {
             continue;
         }
         c->config = (pith_hf_config){.architecture = PITH_ARCHITECTURE_BERT,
-                                     .bert = pith_hf_bert_minilm(),
+                                     .config = pith_hf_bert_minilm(),
                                      .bos = -1};
         snprintf(name, sizeof name, "%sencoder.layer.%zu.output.dense.weight", prefixes[i],
-                 c->config.bert.num_hidden_layers);
+                 c->config.config.num_hidden_layers);
         if (pith_hf_shards_find(&c->shards, name, &found)) {
             return pith_fail(error, PITH_ERROR_FORMAT,
                              "%s: no config.json, and more layers than the %zu of all-MiniLM-L6-v2",
-                             c->sources.directory, c->config.bert.num_hidden_layers);
+                             c->sources.directory, c->config.config.num_hidden_layers);
         }
         pith_log_write(&c->options->log, PITH_LOG_WARNING,
                        "%s: no config.json: the shape of all-MiniLM-L6-v2 is assumed",
@@ -115,8 +115,7 @@ static pith_status assume_config(conversion *c, pith_error *error) {
 }
 
 static size_t vocab_size(const conversion *c) {
-    return c->config.architecture == PITH_ARCHITECTURE_BERT ? c->config.bert.vocab_size
-                                                            : c->config.llama.vocab_size;
+    return c->config.config.vocab_size;
 }
 
 /* A decoder that sentence-transformers turns into an encoder would become a writer of nonsense. */
@@ -142,7 +141,7 @@ static pith_status read_encoder(conversion *c, pith_error *error) {
                          "importance' measures decoders only",
                          c->sources.directory);
     }
-    pith_status status = pith_hf_bert_read_modules(&c->config.bert, &c->lowercase, &c->prompts,
+    pith_status status = pith_hf_bert_read_modules(&c->config.config, &c->lowercase, &c->prompts,
                                                    &c->sources, &c->options->log, error);
     for (size_t i = 0; status == PITH_OK && i < c->prompts.n; i++) {
         const pith_prompt *prompt = &c->prompts.prompts[i];
@@ -251,7 +250,7 @@ static pith_status check_importance(const conversion *c, pith_error *error) {
 static pith_status make_plan(conversion *c, pith_error *error) {
     pith_status status = PITH_OK;
     if (c->config.architecture == PITH_ARCHITECTURE_LLAMA) {
-        status = pith_tied_resolve(&c->config.llama, &c->shards, &c->options->log, error);
+        status = pith_tied_resolve(&c->config.config, &c->shards, &c->options->log, error);
     }
     if (status == PITH_OK) {
         status = pith_plan_make(&c->plan, &c->config, c->type, c->head_type, &c->shards, error);
@@ -456,8 +455,7 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         .generator = "pith " PITH_VERSION,
         .type = c->type,
         .head_type = c->head_type,
-        .config = c->config.llama,
-        .bert = c->config.bert,
+        .config = c->config.config,
         .bos = find_bos(c),
         .n_eos = c->config.n_eos,
         .chat_format = chat_format,

@@ -5,7 +5,7 @@
 
 #include "base/pool.h"
 #include "base/status.h"
-#include "weights/matrix.h"
+#include "families/matrix.h"
 
 /* What became of one matrix. */
 typedef struct pith_convert_row {

@@ -88,9 +88,10 @@ static pith_status refuse_other_parts(pith_json config, pith_error *error) {
     return status;
 }
 
-static pith_status read_shape(pith_bert_config *out, pith_json config, pith_error *error) {
+static pith_status read_shape(pith_config *out, pith_json config, pith_error *error) {
     double epsilon = 1e-12;
-    *out = (pith_bert_config){
+    *out = (pith_config){
+        PITH_ENCODER_RECIPE,
         .vocab_size = 30522,
         .hidden_size = 768,
         .intermediate_size = 3072,
@@ -122,13 +123,14 @@ static pith_status read_shape(pith_bert_config *out, pith_json config, pith_erro
     pith_status status =
         pith_hf_json_number(config, "layer_norm_eps", config_name, &epsilon, error);
     /* Beyond the range of float the cast would be undefined. */
-    out->layer_norm_eps = fabs(epsilon) < 1e30 ? (float)epsilon : INFINITY;
+    out->norm_eps = fabs(epsilon) < 1e30 ? (float)epsilon : INFINITY;
     out->max_seq_length = out->max_position_embeddings;
+    pith_config_set_encoder_heads(out);
     return status;
 }
 
-pith_status pith_hf_bert_config(pith_bert_config *out, pith_json config, pith_error *error) {
-    pith_bert_config parsed;
+pith_status pith_hf_bert_config(pith_config *out, pith_json config, pith_error *error) {
+    pith_config parsed;
     pith_status status = check_architecture(config, error);
     if (status == PITH_OK) {
         status = refuse_other_parts(config, error);
@@ -137,7 +139,7 @@ pith_status pith_hf_bert_config(pith_bert_config *out, pith_json config, pith_er
         status = read_shape(&parsed, config, error);
     }
     if (status == PITH_OK) {
-        status = pith_bert_config_check(&parsed, config_name, error);
+        status = pith_config_check(&parsed, config_name, error);
     }
     if (status == PITH_OK) {
         *out = parsed;
@@ -145,8 +147,9 @@ pith_status pith_hf_bert_config(pith_bert_config *out, pith_json config, pith_er
     return status;
 }
 
-pith_bert_config pith_hf_bert_minilm(void) {
-    return (pith_bert_config){
+pith_config pith_hf_bert_minilm(void) {
+    pith_config config = {
+        PITH_ENCODER_RECIPE,
         .vocab_size = 30522,
         .hidden_size = 384,
         .intermediate_size = 1536,
@@ -154,8 +157,10 @@ pith_bert_config pith_hf_bert_minilm(void) {
         .num_attention_heads = 12,
         .max_position_embeddings = 512,
         .type_vocab_size = 2,
-        .layer_norm_eps = 1e-12F,
+        .norm_eps = 1e-12F,
         .max_seq_length = 512,
         .pooling = PITH_POOLING_MEAN,
     };
+    pith_config_set_encoder_heads(&config);
+    return config;
 }

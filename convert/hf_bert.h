@@ -17,10 +17,10 @@ bool pith_hf_is_bert(pith_json config);
 /* Reads config.json; absent keys have the defaults of transformers' BertConfig. The embedding is
  * that of a bare model: max_position_embeddings tokens, mean pooling, not normalised.
  * Errors: FORMAT, UNSUPPORTED. */
-pith_status pith_hf_bert_config(pith_bert_config *out, pith_json config, pith_error *error);
+pith_status pith_hf_bert_config(pith_config *out, pith_json config, pith_error *error);
 
 /* The same of a checkpoint without config.json: the shape of all-MiniLM-L6-v2. */
-pith_bert_config pith_hf_bert_minilm(void);
+pith_config pith_hf_bert_minilm(void);
 
 /* The readers of a text below change it, also on failure. */
 
@@ -70,7 +70,7 @@ pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error);
 /* Reads the module files of a directory into a configuration that has its shape already; *lowercase
  * is that of pith_hf_sentence, *prompts is the caller's to free. Errors: IO, FORMAT, UNSUPPORTED,
  * MEMORY. */
-pith_status pith_hf_bert_read_modules(pith_bert_config *config, bool *lowercase,
+pith_status pith_hf_bert_read_modules(pith_config *config, bool *lowercase,
                                       pith_hf_prompts *prompts, pith_sources *sources,
                                       const pith_log *log, pith_error *error);
 

@@ -79,7 +79,7 @@ static pith_status refuse_unknown_parts(pith_json config, pith_error *error) {
 
 /* ---- Sizes ----------------------------------------------------------------------------------- */
 
-static pith_status read_sizes(pith_json config, const family *f, pith_llama_config *out,
+static pith_status read_sizes(pith_json config, const family *f, pith_config *out,
                               pith_error *error) {
     const struct {
         const char *key;
@@ -105,7 +105,7 @@ static pith_status read_sizes(pith_json config, const family *f, pith_llama_conf
 }
 
 /* num_key_value_heads and head_dim follow from others when they are null. */
-static pith_status read_head_sizes(pith_json config, const family *f, pith_llama_config *out,
+static pith_status read_head_sizes(pith_json config, const family *f, pith_config *out,
                                    pith_error *error) {
     pith_json kv_heads = pith_json_get(config, "num_key_value_heads");
     out->num_key_value_heads = f->num_key_value_heads;
@@ -132,13 +132,14 @@ static pith_status read_head_sizes(pith_json config, const family *f, pith_llama
     return PITH_OK;
 }
 
-static pith_status read_numbers(pith_json config, const family *f, pith_llama_config *out,
+static pith_status read_numbers(pith_json config, const family *f, pith_config *out,
                                 pith_error *error) {
     double epsilon = 1e-6;
-    out->rope_theta = 10000.0;
+    out->kinds[0].rope.theta = 10000.0;
     pith_status status = pith_hf_json_number(config, "rms_norm_eps", config_name, &epsilon, error);
     if (status == PITH_OK) {
-        status = pith_hf_json_number(config, "rope_theta", config_name, &out->rope_theta, error);
+        status = pith_hf_json_number(config, "rope_theta", config_name, &out->kinds[0].rope.theta,
+                                     error);
     }
     if (status == PITH_OK) {
         status = pith_hf_json_flag(config, "tie_word_embeddings", config_name,
@@ -155,7 +156,7 @@ static pith_status read_numbers(pith_json config, const family *f, pith_llama_co
         out->qkv_bias = true;
     }
     /* Beyond the range of float the cast below would be undefined. */
-    out->rms_norm_eps = fabs(epsilon) < 1e30 ? (float)epsilon : INFINITY;
+    out->norm_eps = fabs(epsilon) < 1e30 ? (float)epsilon : INFINITY;
     return status;
 }
 
@@ -218,7 +219,7 @@ static pith_status read_qwen2_window(pith_json config, size_t n_layers, attentio
     return PITH_OK;
 }
 
-static pith_status read_window(pith_json config, const family *f, pith_llama_config *out,
+static pith_status read_window(pith_json config, const family *f, pith_config *out,
                                pith_error *error) {
     attention types;
     bool used = f == &families[MISTRAL];
@@ -247,7 +248,7 @@ static pith_status read_window(pith_json config, const family *f, pith_llama_con
                          "%s: sliding_window: expected a positive integer or null, found 0",
                          config_name);
     }
-    out->sliding_window = window;
+    out->kinds[0].sliding_window = window;
     return status;
 }
 
@@ -278,13 +279,13 @@ static pith_status read_bos(pith_json value, const char *where, pith_hf_config *
         return PITH_OK;
     }
     pith_json id = pith_json_is(value, PITH_JSON_ARRAY) ? pith_json_at(value, 0) : value;
-    return read_id(id, where, "bos_token_id", out->llama.vocab_size, &out->bos, error);
+    return read_id(id, where, "bos_token_id", out->config.vocab_size, &out->bos, error);
 }
 
 static pith_status add_eos(pith_json value, const char *where, pith_hf_config *out,
                            pith_error *error) {
     int32_t id = -1;
-    pith_status status = read_id(value, where, "eos_token_id", out->llama.vocab_size, &id, error);
+    pith_status status = read_id(value, where, "eos_token_id", out->config.vocab_size, &id, error);
     if (status != PITH_OK || id < 0) {
         return status;
     }
@@ -314,7 +315,7 @@ static pith_status read_eos(pith_json value, const char *where, pith_hf_config *
  * is null in config.json means that there is none. */
 static pith_status read_special_ids(pith_json config, pith_json generation, const family *f,
                                     pith_hf_config *out, pith_error *error) {
-    size_t vocab_size = out->llama.vocab_size;
+    size_t vocab_size = out->config.vocab_size;
     pith_json bos = pith_hf_json_get(generation, "bos_token_id");
     pith_json eos = pith_hf_json_get(generation, "eos_token_id");
     const char *bos_name = bos.at != NULL ? generation_name : config_name;
@@ -349,7 +350,7 @@ static pith_status read_config(pith_json config, pith_json generation, pith_hf_c
     if (pith_hf_is_bert(config)) {
         out->architecture = PITH_ARCHITECTURE_BERT;
         out->bos = -1;
-        pith_status bert = pith_hf_bert_config(&out->bert, config, error);
+        pith_status bert = pith_hf_bert_config(&out->config, config, error);
         return bert == PITH_OK ? pith_hf_refuse_quantised(config, error) : bert;
     }
     pith_status status = find_family(config, &f, error);
@@ -359,23 +360,25 @@ static pith_status read_config(pith_json config, pith_json generation, pith_hf_c
     if (status == PITH_OK) {
         status = refuse_unknown_parts(config, error);
     }
+    out->config = (pith_config){PITH_DECODER_RECIPE};
     if (status == PITH_OK) {
-        status = read_sizes(config, f, &out->llama, error);
+        status = read_sizes(config, f, &out->config, error);
     }
     if (status == PITH_OK) {
-        status = read_head_sizes(config, f, &out->llama, error);
+        status = read_head_sizes(config, f, &out->config, error);
     }
     if (status == PITH_OK) {
-        status = read_numbers(config, f, &out->llama, error);
+        status = read_numbers(config, f, &out->config, error);
     }
     if (status == PITH_OK) {
-        status = read_window(config, f, &out->llama, error);
+        status = read_window(config, f, &out->config, error);
+    }
+    out->config.kinds[0].rope.dims = out->config.head_dim;
+    if (status == PITH_OK) {
+        status = pith_hf_rope_read(config, &out->config, error);
     }
     if (status == PITH_OK) {
-        status = pith_hf_rope_read(config, &out->llama, error);
-    }
-    if (status == PITH_OK) {
-        status = pith_llama_config_check(&out->llama, config_name, error);
+        status = pith_config_check(&out->config, config_name, error);
     }
     return status == PITH_OK ? read_special_ids(config, generation, f, out, error) : status;
 }

@@ -9,9 +9,8 @@
 
 typedef struct pith_hf_config {
     pith_architecture architecture;
-    pith_llama_config llama; /* of a llama */
-    pith_bert_config bert;   /* of a bert; what its module files say is not here yet (hf_bert.h) */
-    int32_t bos;             /* -1: none */
+    pith_config config; /* of an encoder: what its module files say is not here yet (hf_bert.h) */
+    int32_t bos;        /* -1: none */
     int32_t eos[PITH_MAX_EOS];
     size_t n_eos;
 } pith_hf_config;

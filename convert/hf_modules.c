@@ -199,9 +199,9 @@ static pith_status read_limit(pith_json object, const char *name, const char *wh
         return PITH_OK;
     }
     pith_status status = pith_hf_json_count(object, name, where, out, error);
-    if (status == PITH_OK && *out < PITH_BERT_LEAST_TOKENS) {
+    if (status == PITH_OK && *out < PITH_MIN_SEQ_LENGTH) {
         status = pith_fail(error, PITH_ERROR_FORMAT, "%s: %s is %zu, less than %d", where, name,
-                           *out, PITH_BERT_LEAST_TOKENS);
+                           *out, PITH_MIN_SEQ_LENGTH);
     }
     return status;
 }
@@ -314,14 +314,13 @@ pith_status pith_hf_model_max_length(size_t *out, char *text, size_t size,
     }
     double length = 0;
     pith_json_number(pith_json_get(config, "model_max_length"), &length);
-    *out =
-        length >= PITH_BERT_LEAST_TOKENS && length <= PITH_BERT_MAX_POSITIONS ? (size_t)length : 0;
+    *out = length >= PITH_MIN_SEQ_LENGTH && length <= PITH_MAX_POSITIONS ? (size_t)length : 0;
     return PITH_OK;
 }
 
 /* ---- All of a directory ---------------------------------------------------------------------- */
 
-static pith_status read_pooling(pith_bert_config *config, const pith_hf_modules *modules,
+static pith_status read_pooling(pith_config *config, const pith_hf_modules *modules,
                                 pith_sources *sources, const pith_log *log, pith_error *error) {
     char name[PITH_HF_MAX_MODULE_PATH + sizeof "/config.json"];
     char *text;
@@ -381,7 +380,7 @@ pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error) {
     return status;
 }
 
-static pith_status read_prompts(pith_hf_prompts *out, const pith_bert_config *config,
+static pith_status read_prompts(pith_hf_prompts *out, const pith_config *config,
                                 pith_sources *sources, const pith_log *log, pith_error *error) {
     static const char name[] = "config_sentence_transformers.json";
     char *text;
@@ -394,7 +393,7 @@ static pith_status read_prompts(pith_hf_prompts *out, const pith_bert_config *co
 }
 
 /* These files lie at the top. */
-static pith_status read_modules(pith_bert_config *config, pith_hf_prompts *prompts,
+static pith_status read_modules(pith_config *config, pith_hf_prompts *prompts,
                                 pith_sources *sources, const pith_log *log, pith_error *error) {
     pith_hf_modules modules;
     char *text;
@@ -440,7 +439,7 @@ static pith_status read_sentence_file(pith_sources *sources, const char **name, 
     return status;
 }
 
-static pith_status read_length(pith_bert_config *config, bool *lowercase, pith_sources *sources,
+static pith_status read_length(pith_config *config, bool *lowercase, pith_sources *sources,
                                const pith_log *log, pith_error *error) {
     pith_hf_sentence sentence = {0};
     const char *name;
@@ -474,10 +473,10 @@ static pith_status read_length(pith_bert_config *config, bool *lowercase, pith_s
     return PITH_OK;
 }
 
-pith_status pith_hf_bert_read_modules(pith_bert_config *config, bool *lowercase,
+pith_status pith_hf_bert_read_modules(pith_config *config, bool *lowercase,
                                       pith_hf_prompts *prompts, pith_sources *sources,
                                       const pith_log *log, pith_error *error) {
-    pith_bert_config read = *config;
+    pith_config read = *config;
     pith_hf_prompts found = {.n = 0};
     bool lower = false;
     char inner[PITH_SOURCES_MAX_INNER];

@@ -84,25 +84,25 @@ static pith_status read_number(pith_json rope, const char *key, double *out, pit
 
 /* The length before scaling: beside the section (Phi-3's place for it, which goes first in
  * transformers), in it, or max_position_embeddings. */
-static pith_status read_original(pith_json config, pith_json rope, pith_llama_config *out,
+static pith_status read_original(pith_json config, pith_json rope, pith_config *out,
                                  pith_error *error) {
-    out->rope_original_context = out->max_position_embeddings;
+    out->kinds[0].rope.original_context = out->max_position_embeddings;
     pith_json object = pith_hf_json_get(config, original_key).at != NULL ? config : rope;
     return pith_hf_json_get(object, original_key).at == NULL
                ? PITH_OK
-               : pith_hf_json_count(object, original_key, config_name, &out->rope_original_context,
-                                    error);
+               : pith_hf_json_count(object, original_key, config_name,
+                                    &out->kinds[0].rope.original_context, error);
 }
 
 static pith_status read_llama3(pith_json config, pith_json rope, const char *section,
-                               pith_llama_config *out, pith_error *error) {
+                               pith_config *out, pith_error *error) {
     const struct {
         const char *key;
         double *value;
     } numbers[] = {
-        {"factor", &out->rope_factor},
-        {"low_freq_factor", &out->rope_low_freq_factor},
-        {"high_freq_factor", &out->rope_high_freq_factor},
+        {"factor", &out->kinds[0].rope.factor},
+        {"low_freq_factor", &out->kinds[0].rope.low_freq_factor},
+        {"high_freq_factor", &out->kinds[0].rope.high_freq_factor},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         pith_status status = require_number(rope, section, numbers[i].key, numbers[i].value, error);
@@ -119,18 +119,18 @@ static double yarn_mscale(double factor, double mscale) {
 }
 
 /* 0 stands for null, as in transformers: the defaults hold. */
-static pith_status read_yarn_numbers(pith_json rope, pith_llama_config *out, pith_error *error) {
+static pith_status read_yarn_numbers(pith_json rope, pith_config *out, pith_error *error) {
     double mscale = 0;
     double mscale_all_dim = 0;
     const struct {
         const char *key;
         double *value;
     } numbers[] = {
-        {"attention_factor", &out->rope_attention_factor},
+        {"attention_factor", &out->kinds[0].rope.attention_factor},
         {"mscale", &mscale},
         {"mscale_all_dim", &mscale_all_dim},
-        {"beta_fast", &out->rope_beta_fast},
-        {"beta_slow", &out->rope_beta_slow},
+        {"beta_fast", &out->kinds[0].rope.beta_fast},
+        {"beta_slow", &out->kinds[0].rope.beta_slow},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         pith_status status = read_number(rope, numbers[i].key, numbers[i].value, error);
@@ -138,35 +138,39 @@ static pith_status read_yarn_numbers(pith_json rope, pith_llama_config *out, pit
             return status;
         }
     }
-    out->rope_beta_fast = out->rope_beta_fast == 0 ? 32 : out->rope_beta_fast;
-    out->rope_beta_slow = out->rope_beta_slow == 0 ? 1 : out->rope_beta_slow;
+    out->kinds[0].rope.beta_fast =
+        out->kinds[0].rope.beta_fast == 0 ? 32 : out->kinds[0].rope.beta_fast;
+    out->kinds[0].rope.beta_slow =
+        out->kinds[0].rope.beta_slow == 0 ? 1 : out->kinds[0].rope.beta_slow;
     if (pith_hf_json_get(rope, "attention_factor").at == NULL) {
         bool both = mscale != 0 && mscale_all_dim != 0;
-        out->rope_attention_factor = both ? yarn_mscale(out->rope_factor, mscale) /
-                                                yarn_mscale(out->rope_factor, mscale_all_dim)
-                                          : yarn_mscale(out->rope_factor, 1);
+        out->kinds[0].rope.attention_factor =
+            both ? yarn_mscale(out->kinds[0].rope.factor, mscale) /
+                       yarn_mscale(out->kinds[0].rope.factor, mscale_all_dim)
+                 : yarn_mscale(out->kinds[0].rope.factor, 1);
     }
     return PITH_OK;
 }
 
 static pith_status read_yarn(pith_json config, pith_json rope, const char *section,
-                             pith_llama_config *out, pith_error *error) {
+                             pith_config *out, pith_error *error) {
     pith_status status = read_original(config, rope, out, error);
     bool null_factor = pith_json_is(pith_json_get(rope, "factor"), PITH_JSON_NULL);
-    out->rope_truncate = true;
+    out->kinds[0].rope.truncate = true;
     if (status == PITH_OK && !null_factor) {
-        status = require_number(rope, section, "factor", &out->rope_factor, error);
-    } else if (out->rope_original_context != 0) {
-        out->rope_factor =
-            (double)out->max_position_embeddings / (double)out->rope_original_context;
+        status = require_number(rope, section, "factor", &out->kinds[0].rope.factor, error);
+    } else if (out->kinds[0].rope.original_context != 0) {
+        out->kinds[0].rope.factor =
+            (double)out->max_position_embeddings / (double)out->kinds[0].rope.original_context;
     }
     if (status == PITH_OK && pith_hf_json_get(rope, "truncate").at != NULL) {
-        status = pith_hf_json_flag(rope, "truncate", config_name, &out->rope_truncate, error);
+        status =
+            pith_hf_json_flag(rope, "truncate", config_name, &out->kinds[0].rope.truncate, error);
     }
     return status == PITH_OK ? read_yarn_numbers(rope, out, error) : status;
 }
 
-static pith_status read_section(pith_json config, const char *section, pith_llama_config *out,
+static pith_status read_section(pith_json config, const char *section, pith_config *out,
                                 pith_error *error) {
     pith_json rope = pith_hf_json_get(config, section);
     if (rope.at == NULL) {
@@ -180,22 +184,23 @@ static pith_status read_section(pith_json config, const char *section, pith_llam
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s by type of layer is not supported",
                          config_name, section);
     }
-    pith_status status = find_type(rope, section, &out->rope_scaling, error);
+    pith_status status = find_type(rope, section, &out->kinds[0].rope.scaling, error);
     if (status == PITH_OK) {
         status = refuse_partial_rotation(rope, error);
     }
     if (status == PITH_OK) {
-        status = pith_hf_json_number(rope, "rope_theta", config_name, &out->rope_theta, error);
+        status =
+            pith_hf_json_number(rope, "rope_theta", config_name, &out->kinds[0].rope.theta, error);
     }
     if (status != PITH_OK) {
         return status;
     }
-    switch (out->rope_scaling) {
+    switch (out->kinds[0].rope.scaling) {
     case PITH_ROPE_NONE:
         break;
     case PITH_ROPE_LINEAR:
     case PITH_ROPE_DYNAMIC:
-        return require_number(rope, section, "factor", &out->rope_factor, error);
+        return require_number(rope, section, "factor", &out->kinds[0].rope.factor, error);
     case PITH_ROPE_LLAMA3:
         return read_llama3(config, rope, section, out, error);
     case PITH_ROPE_YARN:
@@ -205,7 +210,7 @@ static pith_status read_section(pith_json config, const char *section, pith_llam
 }
 
 /* Newer configurations hold all of it, theta too, in rope_parameters. */
-pith_status pith_hf_rope_read(pith_json config, pith_llama_config *out, pith_error *error) {
+pith_status pith_hf_rope_read(pith_json config, pith_config *out, pith_error *error) {
     pith_status status = refuse_partial_rotation(config, error);
     if (status != PITH_OK) {
         return status;

@@ -10,6 +10,6 @@
  * set already: max_position_embeddings is the original length where none is named. What the keys
  * leave open is filled in as transformers does, so that the file holds every number of the formula.
  * Errors: FORMAT, UNSUPPORTED (a type by its name, partial rotation). */
-pith_status pith_hf_rope_read(pith_json config, pith_llama_config *out, pith_error *error);
+pith_status pith_hf_rope_read(pith_json config, pith_config *out, pith_error *error);
 
 #endif

@@ -90,13 +90,12 @@ static const part_source *source_of(const request *from, unsigned part) {
 static bool slot_of(const request *from, unsigned part, size_t layer, pith_slot *out) {
     const pith_hf_config *config = from->config;
     return config->architecture == PITH_ARCHITECTURE_BERT
-               ? pith_bert_slot_of(&config->bert, (pith_bert_part)part, layer, out)
-               : pith_llama_slot_of(&config->llama, (pith_llama_part)part, layer, out);
+               ? pith_bert_slot_of(&config->config, (pith_bert_part)part, layer, out)
+               : pith_llama_slot_of(&config->config, (pith_llama_part)part, layer, out);
 }
 
 static size_t n_layers(const pith_hf_config *config) {
-    return config->architecture == PITH_ARCHITECTURE_BERT ? config->bert.num_hidden_layers
-                                                          : config->llama.num_hidden_layers;
+    return config->config.num_hidden_layers;
 }
 
 static void source_name(char name[MAX_NAME], const request *from, unsigned part, size_t layer,
@@ -117,7 +116,7 @@ static size_t block_rows(const request *from, unsigned part, const pith_slot *sl
         n_blocks++;
     }
     if (from->config->architecture == PITH_ARCHITECTURE_LLAMA && n_blocks == 3) {
-        pith_qkv_layout qkv = pith_llama_qkv_layout(&from->config->llama);
+        pith_qkv_layout qkv = pith_config_qkv_layout(&from->config->config);
         return block == 0 ? qkv.q_rows : block == 1 ? qkv.k_rows : qkv.v_rows;
     }
     return slot->real_rows / n_blocks;
@@ -200,7 +199,7 @@ static pith_status find_source(const pith_hf_shards *shards, const char *name, b
 static void use_tied_name(char name[MAX_NAME], const request *from, unsigned part) {
     pith_hf_tensor found;
     if (from->config->architecture == PITH_ARCHITECTURE_LLAMA && part == PITH_LLAMA_EMBED &&
-        from->config->llama.tie_word_embeddings &&
+        from->config->config.tie_word_embeddings &&
         !pith_hf_shards_find(from->shards, name, &found) &&
         pith_hf_shards_find(from->shards, llama_sources[PITH_LLAMA_HEAD].names[0], &found)) {
         snprintf(name, MAX_NAME, "%s", llama_sources[PITH_LLAMA_HEAD].names[0]);
@@ -419,7 +418,7 @@ static bool is_harmless(const pith_hf_config *config, const char *name) {
     };
     if (config->architecture == PITH_ARCHITECTURE_LLAMA) {
         return strstr(name, "rotary_emb.inv_freq") != NULL ||
-               (config->llama.tie_word_embeddings &&
+               (config->config.tie_word_embeddings &&
                 strcmp(name, llama_sources[PITH_LLAMA_HEAD].names[0]) == 0);
     }
     name += strncmp(name, bert_prefix, strlen(bert_prefix)) == 0 ? strlen(bert_prefix) : 0;

@@ -3,7 +3,7 @@
 #ifndef PITH_CONVERT_QUANTIZE_H
 #define PITH_CONVERT_QUANTIZE_H
 
-#include "weights/matrix.h"
+#include "families/matrix.h"
 
 /* Packs 16 rows, rows[r * stride .. + cols], as one tile of `type` (INT8, INT4; cols a multiple of
  * 32 for int4) at out [pith_matrix_tile_bytes]; float types store the rows one after the other,

@@ -4,7 +4,7 @@
 #include "base/checked.h"
 #include "base/half.h"
 #include "base/status.h"
-#include "weights/matrix.h"
+#include "families/matrix.h"
 
 #include <math.h>
 #include <string.h>

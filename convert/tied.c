@@ -28,7 +28,7 @@ static pith_status compare(const pith_hf_tensor *head, const pith_hf_tensor *emb
     return PITH_OK;
 }
 
-pith_status pith_tied_resolve(pith_llama_config *config, const pith_hf_shards *shards,
+pith_status pith_tied_resolve(pith_config *config, const pith_hf_shards *shards,
                               const pith_log *log, pith_error *error) {
     pith_hf_tensor head, embed;
     bool same = true;

@@ -35,38 +35,38 @@ typedef struct attend {
     float *weights;                     /* [2 n] merge factors */
 } attend;
 
-static size_t group_size(const pith_llama_config *config) {
+static size_t group_size(const pith_config *config) {
     return config->num_attention_heads / config->num_key_value_heads;
 }
 
-static size_t query_rows(const pith_llama_config *config) {
+static size_t query_rows(const pith_config *config) {
     return pith_max_size(BLOCK_ROWS, group_size(config));
 }
 
-size_t pith_attention_thread_floats(const pith_llama_config *config) {
+size_t pith_attention_thread_floats(const pith_config *config) {
     size_t n = query_rows(config);
     return pith_round_up(n * (3 * config->head_dim + CHUNK + 6), 16);
 }
 
 /* One chunk's o, m and l for the heads of a group. */
-static size_t partial_floats(const pith_llama_config *config) {
+static size_t partial_floats(const pith_config *config) {
     return group_size(config) * (config->head_dim + 2);
 }
 
-size_t pith_attention_max_chunks(const pith_llama_config *config, size_t n_context) {
-    size_t window = config->sliding_window;
+size_t pith_attention_max_chunks(const pith_config *config, size_t n_context) {
+    size_t window = config->kinds[0].sliding_window;
     size_t n = (n_context + CHUNK - 1) / CHUNK;
     /* Where a window begins with the last key of a chunk, it reaches furthest beyond it. */
     return window != 0 ? pith_min_size(n, 1 + (window + CHUNK - 2) / CHUNK) : n;
 }
 
-size_t pith_attention_partial_floats(const pith_llama_config *config, size_t n_chunks) {
+size_t pith_attention_partial_floats(const pith_config *config, size_t n_chunks) {
     return SPLIT_ROWS * config->num_key_value_heads * n_chunks * partial_floats(config);
 }
 
 static attend attend_buffers(const pith_forward *f, size_t thread) {
-    size_t n = query_rows(&f->model->llama.config);
-    size_t head_dim = f->model->llama.config.head_dim;
+    size_t n = query_rows(&f->model->network.config);
+    size_t head_dim = f->model->network.config.head_dim;
     attend b;
     b.scores = f->scratch->attend + thread * f->scratch->attend_floats;
     b.q = b.scores + n * CHUNK;
@@ -81,8 +81,8 @@ static attend attend_buffers(const pith_forward *f, size_t thread) {
 }
 
 /* First key that the query at `position` sees. */
-static size_t first_key(const pith_llama_config *config, size_t position) {
-    size_t window = config->sliding_window;
+static size_t first_key(const pith_config *config, size_t position) {
+    size_t window = config->kinds[0].sliding_window;
     return window != 0 && position >= window ? position - window + 1 : 0;
 }
 
@@ -101,7 +101,7 @@ static void scale_row(const float *restrict x, float factor, size_t n, float *re
 
 /* Queries of rows x group heads, scaled: q[(row, head of group)][head_dim]. */
 static void gather_queries(const pith_forward *f, pith_row_block rows, size_t kv_head, float *q) {
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     size_t n = group_size(config) * config->head_dim;
     float scale = 1.0F / sqrtf((float)config->head_dim);
     for (size_t r = 0; r < rows.n; r++) {
@@ -158,7 +158,7 @@ static void chunk_values(const pith_kernels *kernels, const chunk_part *c, float
  * become weights; m and l of each row and head of the group. */
 static void weigh_rows(const pith_forward *f, const chunk_part *part, size_t position,
                        const float *q, float *scores, float *m, float *l) {
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     const pith_kernels *kernels = f->model->kernels;
     size_t group = group_size(config);
     size_t key = part->key;
@@ -175,7 +175,7 @@ static void weigh_rows(const pith_forward *f, const chunk_part *part, size_t pos
  * some of it, which are returned (relative to the block). */
 static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t kv_head,
                                    pith_row_block rows, size_t chunk, const attend *b) {
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     size_t group = group_size(config);
     size_t start = f->rows[rows.first].position;
     size_t key = chunk * CHUNK;
@@ -240,7 +240,7 @@ static void merge_begin(size_t n, size_t head_dim, float *m, float *l, float *o)
  * grouped. */
 static void store_output(const pith_forward *f, pith_row_block rows, size_t kv_head, const float *o,
                          const float *l) {
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     size_t group = group_size(config);
     size_t head_dim = config->head_dim;
     for (size_t i = 0; i < rows.n * group; i++) {
@@ -260,7 +260,7 @@ typedef struct attention_loop {
 
 static void attend_block(const attention_loop *loop, size_t task, size_t thread) {
     const pith_forward *f = loop->f;
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     pith_row_block rows = f->scratch->blocks[task % loop->n_blocks];
     size_t kv_head = task / loop->n_blocks;
     size_t group = group_size(config);
@@ -286,24 +286,24 @@ static void attend_blocks(void *argument, size_t begin, size_t end, size_t threa
     }
 }
 
-static size_t n_chunks_of(const pith_llama_config *config, size_t position) {
+static size_t n_chunks_of(const pith_config *config, size_t position) {
     return position / CHUNK - first_key(config, position) / CHUNK + 1;
 }
 
 /* Where the result of the c-th chunk of a row and KV head is kept: o [group, head_dim], m, l. */
 static float *partial_of(const attention_loop *loop, size_t row, size_t kv_head, size_t c) {
-    const pith_llama_config *config = &loop->f->model->llama.config;
+    const pith_config *config = &loop->f->model->network.config;
     size_t index = (row * config->num_key_value_heads + kv_head) * loop->n_chunks + c;
     return loop->f->scratch->partial + index * partial_floats(config);
 }
 
 /* How many chunks' results or scores of one row and KV head the buffers of a thread hold. */
-static size_t kept_chunks(const pith_llama_config *config) {
+static size_t kept_chunks(const pith_config *config) {
     return query_rows(config) / group_size(config);
 }
 
 static size_t choose_run(const pith_forward *f, size_t n_chunks) {
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     size_t n_threads = pith_pool_threads(f->model->pool);
     size_t all = f->n_rows * config->num_key_value_heads * n_chunks;
     size_t run = n_threads == 1 ? n_chunks : all / (RUNS_PER_THREAD * n_threads);
@@ -316,7 +316,7 @@ static size_t choose_run(const pith_forward *f, size_t n_chunks) {
 static void attend_run(const attention_loop *loop, size_t row, size_t kv_head, size_t begin,
                        size_t end, const attend *b) {
     const pith_forward *f = loop->f;
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     size_t group = group_size(config);
     size_t position = f->rows[row].position;
     size_t first = first_key(config, position);
@@ -342,7 +342,7 @@ static void attend_run(const attention_loop *loop, size_t row, size_t kv_head, s
 
 static void attend_runs(void *argument, size_t begin, size_t end, size_t thread) {
     const attention_loop *loop = argument;
-    const pith_llama_config *config = &loop->f->model->llama.config;
+    const pith_config *config = &loop->f->model->network.config;
     attend b = attend_buffers(loop->f, thread);
     size_t n_runs = (loop->n_chunks + loop->run - 1) / loop->run;
     for (size_t task = begin; task < end; task++) {
@@ -357,7 +357,7 @@ static void attend_runs(void *argument, size_t begin, size_t end, size_t thread)
 static void merge_runs(void *argument, size_t begin, size_t end, size_t thread) {
     const attention_loop *loop = argument;
     const pith_forward *f = loop->f;
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     size_t group = group_size(config);
     size_t head_dim = config->head_dim;
     size_t kept = kept_chunks(config);
@@ -393,7 +393,7 @@ static size_t make_blocks(const pith_forward *f, size_t max_rows) {
 }
 
 void pith_attention(const pith_forward *f, size_t layer) {
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     attention_loop loop = {.f = f, .layer = layer, .n_chunks = 1};
     for (size_t i = 0; i < f->n_rows; i++) {
         size_t n = n_chunks_of(config, f->rows[i].position);

@@ -10,11 +10,11 @@
 void pith_attention(const pith_forward *f, size_t layer);
 
 /* Most chunks of keys that a row attends to in a timeline of at most n_context tokens. */
-size_t pith_attention_max_chunks(const pith_llama_config *config, size_t n_context);
+size_t pith_attention_max_chunks(const pith_config *config, size_t n_context);
 
 /* Floats of one thread's buffers, and of the results of single chunks when no row attends to more
  * than n_chunks. */
-size_t pith_attention_thread_floats(const pith_llama_config *config);
-size_t pith_attention_partial_floats(const pith_llama_config *config, size_t n_chunks);
+size_t pith_attention_thread_floats(const pith_config *config);
+size_t pith_attention_partial_floats(const pith_config *config, size_t n_chunks);
 
 #endif

@@ -19,41 +19,44 @@ static size_t n_rows(const pith_bert_pass *pass);
 static void embed(const pith_bert_pass *pass, const pith_matrix *next);
 static void apply(const pith_bert_pass *pass, const pith_matrix *w, const pith_bert_codes *codes,
                   const float *in, size_t in_stride, float *out, size_t out_stride);
-static void attention(const pith_bert_pass *pass, const pith_bert_layer *layer);
+static void attention(const pith_bert_pass *pass, const pith_layer *layer);
 static void ready(const pith_bert_pass *pass, const pith_matrix *next);
 static void add_and_norm(const pith_bert_pass *pass, const float *bias, const float *weight,
                          const float *norm_bias, const pith_matrix *next);
-static void up_and_gelu(const pith_bert_pass *pass, const pith_bert_layer *layer);
+static void up_and_gelu(const pith_bert_pass *pass, const pith_layer *layer);
 
 void pith_bert_forward(const pith_bert_pass *pass) {
-    const pith_bert *bert = pass->model->bert;
+    const pith_network *bert = &pass->model->network;
     const pith_bert_scratch *s = pass->scratches[0];
     const size_t n_layers = bert->config.num_hidden_layers;
 
     place_texts(pass);
-    embed(pass, &bert->layers[0].qkv); /* x = LayerNorm(word + (position + type))  x [n, hidden] */
+    embed(pass,
+          &bert->layers[0].qkv.matrix); /* x = LayerNorm(word + (position + type))  x [n, hidden] */
     for (size_t i = 0; i < n_layers; i++) {
-        const pith_bert_layer *layer = &bert->layers[i];
-        const pith_matrix *next = i + 1 < n_layers ? &bert->layers[i + 1].qkv : NULL;
+        const pith_layer *layer = &bert->layers[i];
+        const pith_matrix *next = i + 1 < n_layers ? &bert->layers[i + 1].qkv.matrix : NULL;
 
         attention(pass, layer); /* qkv = W x, a = softmax(q k^T / ..) v     [n, hidden] */
-        ready(pass, &layer->attention);
-        apply(pass, &layer->attention, &s->narrow, s->a, s->x_stride, /* y = O a  [n, hidden] */
+        ready(pass, &layer->o.matrix);
+        apply(pass, &layer->o.matrix, &s->narrow, s->a, s->x_stride, /* y = O a  [n, hidden] */
               s->y, s->y_stride);
-        add_and_norm(pass, layer->attention_bias, layer->attention_norm_weight,
-                     layer->attention_norm_bias, &layer->up); /* x = LayerNorm(x + y) */
+        add_and_norm(pass, layer->o.bias, layer->after_attention.weight,
+                     layer->after_attention.bias,
+                     &layer->gate_up.matrix); /* x = LayerNorm(x + y) */
 
         up_and_gelu(pass, layer); /* h = gelu(U x)                           [n, intermediate] */
-        apply(pass, &layer->down, &s->wide, s->h, s->h_stride, /* y = D h         [n, hidden] */
+        apply(pass, &layer->down.matrix, &s->wide, s->h,
+              s->h_stride, /* y = D h         [n, hidden] */
               s->y, s->y_stride);
-        add_and_norm(pass, layer->down_bias, layer->output_norm_weight, layer->output_norm_bias,
+        add_and_norm(pass, layer->down.bias, layer->after_mlp.weight, layer->after_mlp.bias,
                      next); /* x = LayerNorm(x + y) */
     }
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-size_t pith_bert_max_tokens(const pith_bert *bert) {
+size_t pith_bert_max_tokens(const pith_network *bert) {
     return pith_min_size(bert->config.max_seq_length, bert->config.max_position_embeddings);
 }
 
@@ -145,7 +148,7 @@ static void fetch_row(const pith_matrix *m, size_t row) {
 static void embed_texts(void *argument, size_t begin, size_t end, size_t thread) {
     const step_loop *loop = argument;
     const pith_bert_pass *pass = loop->pass;
-    const pith_bert *bert = pass->model->bert;
+    const pith_network *bert = &pass->model->network;
     const pith_bert_scratch *s = pass->scratches[0];
     (void)thread;
     for (size_t i = begin; i < end; i++) {
@@ -154,14 +157,13 @@ static void embed_texts(void *argument, size_t begin, size_t end, size_t thread)
             float *x = s->x + (s->begin[i] + p) * s->x_stride;
             size_t type = p < text->n_first || bert->config.type_vocab_size < 2 ? 0 : 1;
             if (p + 1 < text->n_tokens) {
-                fetch_row(&bert->word_embed, (size_t)text->ids[p + 1]);
+                fetch_row(&bert->embed, (size_t)text->ids[p + 1]);
             }
-            pith_matrix_row(&bert->word_embed, (size_t)text->ids[p], x);
+            pith_matrix_row(&bert->embed, (size_t)text->ids[p], x);
             pass->model->kernels->add_layernorm(x, float_row(&bert->position_embed, p),
                                                 float_row(&bert->type_embed, type),
-                                                bert->norm_weight, bert->norm_bias,
-                                                bert->config.layer_norm_eps,
-                                                bert->config.hidden_size);
+                                                bert->embed_norm.weight, bert->embed_norm.bias,
+                                                bert->config.norm_eps, bert->config.hidden_size);
             ready_row(loop, x, s->begin[i] + p);
         }
     }
@@ -175,13 +177,13 @@ static void embed(const pith_bert_pass *pass, const pith_matrix *next) {
 static void norm_rows(void *argument, size_t begin, size_t end, size_t thread) {
     const step_loop *loop = argument;
     const pith_bert_scratch *s = loop->pass->scratches[0];
-    const pith_bert_config *config = &loop->pass->model->bert->config;
+    const pith_config *config = &loop->pass->model->network.config;
     (void)thread;
     for (size_t r = begin; r < end; r++) {
         float *x = s->x + r * s->x_stride;
         loop->pass->model->kernels->add_layernorm(x, s->y + r * s->y_stride, loop->bias,
-                                                  loop->weight, loop->norm_bias,
-                                                  config->layer_norm_eps, config->hidden_size);
+                                                  loop->weight, loop->norm_bias, config->norm_eps,
+                                                  config->hidden_size);
         ready_row(loop, x, r);
     }
 }
@@ -206,7 +208,7 @@ typedef struct linear_loop {
     pith_activations in;
     float *out;
     size_t out_stride;
-    const pith_bert_layer *layer; /* up_panels */
+    const pith_layer *layer; /* up_panels */
 } linear_loop;
 
 static pith_activations activations(const pith_matrix *w, const pith_bert_codes *c, const float *in,
@@ -281,15 +283,15 @@ void pith_bert_product(const pith_bert_pass *pass, const pith_matrix *w, size_t 
     product(&loop, row, n, y, stride);
 }
 
-static void attention(const pith_bert_pass *pass, const pith_bert_layer *layer) {
+static void attention(const pith_bert_pass *pass, const pith_layer *layer) {
     const pith_bert_scratch *s = pass->scratches[0];
-    if (pith_bert_attends_by_heads(pass, &layer->qkv)) {
-        pith_bert_attention_by_heads(pass, &layer->qkv, layer->qkv_bias);
+    if (pith_bert_attends_by_heads(pass, &layer->qkv.matrix)) {
+        pith_bert_attention_by_heads(pass, &layer->qkv.matrix, layer->qkv.bias);
         return;
     }
-    apply(pass, &layer->qkv, &s->narrow, s->x, s->x_stride, /* qkv = W x  [n, 3 x hidden] */
+    apply(pass, &layer->qkv.matrix, &s->narrow, s->x, s->x_stride, /* qkv = W x  [n, 3 x hidden] */
           s->qkv, s->qkv_stride);
-    pith_bert_attention(pass, layer->qkv_bias);
+    pith_bert_attention(pass, layer->qkv.bias);
 }
 
 /* Panels of h for a quantised layer: from the product through the GELU to codes while they are in
@@ -302,13 +304,13 @@ static void up_panels(void *argument, size_t begin, size_t end, size_t thread) {
     for (size_t i = begin; i < end; i++) {
         size_t row = i * PITH_BERT_PANEL;
         size_t n = pith_min_size(PITH_BERT_PANEL, loop->w->rows - row);
-        size_t n_real = pith_min_size(n, loop->layer->down.cols - row);
+        size_t n_real = pith_min_size(n, loop->layer->down.matrix.cols - row);
         product(loop, row, n, s->h, PITH_BERT_PANEL);
         for (size_t t = 0; t < n_tokens; t++) {
             float *h = s->h + t * PITH_BERT_PANEL;
-            pass->model->kernels->bias_gelu(h, loop->layer->up_bias + row, n_real);
-            quantize_part(pass, loop->layer->down.type, h, n_real, &pass->scratches[0]->wide, t,
-                          row);
+            pass->model->kernels->bias_gelu(h, loop->layer->gate_up.bias + row, n_real);
+            quantize_part(pass, loop->layer->down.matrix.type, h, n_real, &pass->scratches[0]->wide,
+                          t, row);
         }
     }
 }
@@ -319,20 +321,21 @@ static void gelu_rows(void *argument, size_t begin, size_t end, size_t thread) {
     (void)thread;
     for (size_t r = begin; r < end; r++) {
         loop->pass->model->kernels->bias_gelu(loop->out + r * loop->out_stride,
-                                              loop->layer->up_bias, loop->layer->up.rows);
+                                              loop->layer->gate_up.bias,
+                                              loop->layer->gate_up.matrix.rows);
     }
 }
 
-static void up_and_gelu(const pith_bert_pass *pass, const pith_bert_layer *layer) {
+static void up_and_gelu(const pith_bert_pass *pass, const pith_layer *layer) {
     const pith_bert_scratch *s = pass->scratches[0];
-    const pith_matrix *w = &layer->up;
+    const pith_matrix *w = &layer->gate_up.matrix;
     linear_loop loop = {.pass = pass,
                         .w = w,
                         .in = activations(w, &s->narrow, s->x, s->x_stride),
                         .out = s->h,
                         .out_stride = s->h_stride,
                         .layer = layer};
-    if (activation_group(layer->down.type) != 0) {
+    if (activation_group(layer->down.matrix.type) != 0) {
         size_t n_panels = (w->rows + PITH_BERT_PANEL - 1) / PITH_BERT_PANEL;
         pith_bert_each(pass, n_panels, 1, up_panels, &loop);
         return;
@@ -364,7 +367,7 @@ static void pool_rows(const pith_kernels *kernels, const float *x, size_t stride
 }
 
 bool pith_bert_embedding(const pith_bert_pass *pass, size_t i, float *out) {
-    const pith_bert_config *config = &pass->model->bert->config;
+    const pith_config *config = &pass->model->network.config;
     const pith_bert_scratch *s = pass->scratches[0];
     size_t first = s->begin[i] + pass->texts[i].n_skipped;
     if (first < s->begin[i + 1]) {

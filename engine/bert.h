@@ -64,7 +64,7 @@ typedef struct pith_bert_pass {
 } pith_bert_pass;
 
 /* Most tokens of a text that the model reads. */
-size_t pith_bert_max_tokens(const pith_bert *bert);
+size_t pith_bert_max_tokens(const pith_network *bert);
 
 /* Errors: MEMORY. */
 pith_status pith_bert_scratch_new(pith_bert_scratch **out, const pith_model *model,

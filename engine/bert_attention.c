@@ -15,7 +15,7 @@
 typedef struct attention_loop {
     const pith_bert_pass *pass;
     const float *bias; /* [qkv rows] */
-    pith_bert_qkv_layout layout;
+    pith_qkv_layout layout;
 } attention_loop;
 
 /* One head of one text: rows of head_dim columns, `stride` apart, without their biases. */
@@ -31,7 +31,7 @@ typedef struct head_rows {
 static void attend(const attention_loop *loop, const pith_bert_scratch *own, const head_rows *head,
                    size_t first, size_t n) {
     const pith_bert_scratch *rows = loop->pass->scratches[0];
-    const pith_bert_config *config = &loop->pass->model->bert->config;
+    const pith_config *config = &loop->pass->model->network.config;
     const pith_kernels *kernels = loop->pass->model->kernels;
     const size_t head_dim = config->hidden_size / config->num_attention_heads;
     const size_t padded = pith_round_up(head->n, 16);
@@ -59,7 +59,7 @@ static void attend(const attention_loop *loop, const pith_bert_scratch *own, con
 
 static void attend_head(const attention_loop *loop, const pith_bert_scratch *own,
                         const head_rows *head) {
-    const pith_bert_config *config = &loop->pass->model->bert->config;
+    const pith_config *config = &loop->pass->model->network.config;
     const size_t head_dim = config->hidden_size / config->num_attention_heads;
     const float scale = 1.0F / sqrtf((float)head_dim);
 
@@ -80,7 +80,7 @@ static void attend_tasks(void *argument, size_t begin, size_t end, size_t thread
     const attention_loop *loop = argument;
     const pith_bert_pass *pass = loop->pass;
     const pith_bert_scratch *rows = pass->scratches[0];
-    const pith_bert_config *config = &pass->model->bert->config;
+    const pith_config *config = &pass->model->network.config;
 
     for (size_t task = begin; task < end; task++) {
         size_t text = task / config->num_attention_heads;
@@ -99,10 +99,10 @@ static void attend_tasks(void *argument, size_t begin, size_t end, size_t thread
 }
 
 void pith_bert_attention(const pith_bert_pass *pass, const float *qkv_bias) {
-    const pith_bert_config *config = &pass->model->bert->config;
+    const pith_config *config = &pass->model->network.config;
     attention_loop loop = {.pass = pass,
                            .bias = qkv_bias,
-                           .layout = pith_bert_qkv_layout_of(config)};
+                           .layout = pith_config_qkv_layout(config)};
     pith_bert_each(pass, pass->n_texts * config->num_attention_heads, 1, attend_tasks, &loop);
 }
 
@@ -111,7 +111,7 @@ void pith_bert_attention(const pith_bert_pass *pass, const float *qkv_bias) {
 enum { HEADS_COLUMNS = 64 }; /* that q, k and v of the heads have, one head at least */
 
 bool pith_bert_attends_by_heads(const pith_bert_pass *pass, const pith_matrix *qkv) {
-    const pith_bert_config *config = &pass->model->bert->config;
+    const pith_config *config = &pass->model->network.config;
     size_t head_dim = config->hidden_size / config->num_attention_heads;
     return pass->pool == NULL && (qkv->type == PITH_TYPE_INT8 || qkv->type == PITH_TYPE_INT4) &&
            head_dim % PITH_TILE_ROWS == 0;
@@ -119,14 +119,14 @@ bool pith_bert_attends_by_heads(const pith_bert_pass *pass, const pith_matrix *q
 
 void pith_bert_attention_by_heads(const pith_bert_pass *pass, const pith_matrix *qkv,
                                   const float *qkv_bias) {
-    const pith_bert_config *config = &pass->model->bert->config;
+    const pith_config *config = &pass->model->network.config;
     const pith_bert_scratch *s = pass->scratches[0];
     const size_t hidden = config->hidden_size;
     const size_t head_dim = hidden / config->num_attention_heads;
     const size_t step = pith_max_size(1, HEADS_COLUMNS / head_dim) * head_dim;
     attention_loop loop = {.pass = pass,
                            .bias = qkv_bias,
-                           .layout = pith_bert_qkv_layout_of(config)};
+                           .layout = pith_config_qkv_layout(config)};
 
     for (size_t first = 0; first < hidden; first += step) {
         size_t n = pith_min_size(step, hidden - first);

@@ -17,9 +17,9 @@ static void take_codes(pith_bert_codes *c, pith_arena *arena, size_t n, size_t k
 }
 
 /* Whether some layer's GELU gives floats for the next product, in whole rows. */
-static bool needs_wide_rows(const pith_bert *bert) {
+static bool needs_wide_rows(const pith_network *bert) {
     for (size_t i = 0; i < bert->config.num_hidden_layers; i++) {
-        pith_type type = bert->layers[i].down.type;
+        pith_type type = bert->layers[i].down.matrix.type;
         if (type != PITH_TYPE_INT8 && type != PITH_TYPE_INT4) {
             return true;
         }
@@ -27,8 +27,8 @@ static bool needs_wide_rows(const pith_bert *bert) {
     return false;
 }
 
-static pith_bert_scratch *lay_out(pith_arena *arena, const pith_bert *bert, size_t n) {
-    const pith_bert_config *config = &bert->config;
+static pith_bert_scratch *lay_out(pith_arena *arena, const pith_network *bert, size_t n) {
+    const pith_config *config = &bert->config;
     size_t head_dim = config->hidden_size / config->num_attention_heads;
     size_t longest = pith_round_up(pith_bert_max_tokens(bert), 16);
     pith_bert_scratch layout = {.max_tokens = n};
@@ -37,7 +37,7 @@ static pith_bert_scratch *lay_out(pith_arena *arena, const pith_bert *bert, size
     s->begin = pith_arena_take(arena, n + 1, sizeof *s->begin);
     s->x_stride = pith_round_up(config->hidden_size, 16);
     s->y_stride = s->x_stride;
-    s->qkv_stride = pith_bert_qkv_layout_of(config).total_rows;
+    s->qkv_stride = pith_config_qkv_layout(config).total_rows;
     s->h_stride = pith_round_up(config->intermediate_size, 16);
     if (!needs_wide_rows(bert)) {
         s->h_stride = PITH_BERT_PANEL;
@@ -65,7 +65,7 @@ pith_status pith_bert_scratch_new(pith_bert_scratch **out, const pith_model *mod
                                   size_t max_tokens, pith_error *error) {
     pith_arena measure = {0};
     pith_region region;
-    lay_out(&measure, model->bert, max_tokens);
+    lay_out(&measure, &model->network, max_tokens);
     if (measure.overflow) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for %zu tokens", max_tokens);
     }
@@ -74,7 +74,7 @@ pith_status pith_bert_scratch_new(pith_bert_scratch **out, const pith_model *mod
         return status;
     }
     pith_arena arena = {.base = region.data};
-    pith_bert_scratch *s = lay_out(&arena, model->bert, max_tokens);
+    pith_bert_scratch *s = lay_out(&arena, &model->network, max_tokens);
     s->region = region;
     /* Nothing writes the padding of rows whose width is no multiple of 16; products read it. */
     memset(s->x, 0, max_tokens * s->x_stride * sizeof *s->x);

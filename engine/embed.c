@@ -65,8 +65,8 @@ static pith_status take_scratch(const pith_model *model, pith_bert_scratch **out
         *out = found;
         return PITH_OK;
     }
-    return pith_bert_scratch_new(out, model, PACK_TOKENS - 1 + pith_bert_max_tokens(model->bert),
-                                 error);
+    return pith_bert_scratch_new(out, model,
+                                 PACK_TOKENS - 1 + pith_bert_max_tokens(&model->network), error);
 }
 
 /* Keeps as many as the model has threads. */
@@ -130,8 +130,8 @@ static void cut_packs(packing *p, size_t n_tokens) {
 }
 
 static pith_status check_texts(const packing *p, size_t *n_tokens, pith_error *error) {
-    const pith_bert_config *config = &p->model->bert->config;
-    size_t longest = pith_bert_max_tokens(p->model->bert);
+    const pith_config *config = &p->model->network.config;
+    size_t longest = pith_bert_max_tokens(&p->model->network);
     *n_tokens = 0;
     for (size_t i = 0; i < p->n; i++) {
         size_t n = p->window->texts[i].n_tokens;
@@ -215,7 +215,7 @@ static void note_bad(packing *p, size_t index) {
 }
 
 static void run_pack(packing *p, size_t i, pith_pool *pool, pith_bert_scratch *const *scratches) {
-    size_t hidden = p->model->bert->config.hidden_size;
+    size_t hidden = p->model->network.config.hidden_size;
     pith_bert_pass pass = {.model = p->model,
                            .pool = pool,
                            .scratches = scratches,
@@ -282,7 +282,7 @@ pith_status pith_embed_tokens(const pith_model *model, const pith_bert_text *tex
     for (size_t first = 0; status == PITH_OK && first < n_texts; first += PITH_EMBED_WINDOW) {
         pith_embed_window window = {.texts = texts + first,
                                     .n_texts = pith_min_size(PITH_EMBED_WINDOW, n_texts - first),
-                                    .out = out + first * model->bert->config.hidden_size,
+                                    .out = out + first * model->network.config.hidden_size,
                                     .progress = progress,
                                     .user = user,
                                     .first = first,

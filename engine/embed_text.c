@@ -124,7 +124,7 @@ static pith_status check_call(const pith_model *model, const pith_embed_input *i
     if (model == NULL || ((inputs == NULL || out == NULL) && n_inputs != 0)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_embed: null argument");
     }
-    if (model->bert == NULL) {
+    if (model->network.config.role != PITH_ENCODER) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is no encoder: it gives no sentence embeddings");
     }
@@ -193,7 +193,7 @@ static pith_status take_prompt(encoding *w, const pith_embed_options *options, p
                                      w->max_tokens, &tokens, NULL, error);
     if (status != PITH_OK) {
         pith_fail_in(error, status, "the prompt");
-    } else if (model->bert->config.skip_prompt) {
+    } else if (model->network.config.skip_prompt) {
         w->n_skipped = tokens.n - 1;
     }
     pith_tokens_release(&tokens);
@@ -213,7 +213,7 @@ pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs, 
     size_t most = pith_min_size(n_inputs, PITH_EMBED_WINDOW);
     encoding w = {.model = model,
                   .no_truncate = options->no_truncate,
-                  .max_tokens = pith_bert_max_tokens(model->bert)};
+                  .max_tokens = pith_bert_max_tokens(&model->network)};
     status = take_prompt(&w, options, error);
     if (status != PITH_OK || n_inputs == 0) {
         return status;
@@ -231,7 +231,7 @@ pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs, 
         status = encode_window(&w, error);
         pith_embed_window texts = {.texts = w.texts,
                                    .n_texts = w.n,
-                                   .out = out + first * model->bert->config.hidden_size,
+                                   .out = out + first * model->network.config.hidden_size,
                                    .progress = options->progress,
                                    .user = options->user,
                                    .first = first,

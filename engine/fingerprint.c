@@ -37,7 +37,7 @@ __attribute__((format(printf, 2, 3))) static void add_line(digest *d, const char
     add_bytes(d, "\n", 1);
 }
 
-static void add_config(digest *d, const pith_bert_config *c) {
+static void add_config(digest *d, const pith_config *c) {
     add_line(d, "vocab_size %zu", c->vocab_size);
     add_line(d, "hidden_size %zu", c->hidden_size);
     add_line(d, "intermediate_size %zu", c->intermediate_size);
@@ -45,7 +45,7 @@ static void add_config(digest *d, const pith_bert_config *c) {
     add_line(d, "num_attention_heads %zu", c->num_attention_heads);
     add_line(d, "max_position_embeddings %zu", c->max_position_embeddings);
     add_line(d, "type_vocab_size %zu", c->type_vocab_size);
-    add_line(d, "layer_norm_eps %.9g", (double)c->layer_norm_eps);
+    add_line(d, "layer_norm_eps %.9g", (double)c->norm_eps);
     add_line(d, "max_seq_length %zu", c->max_seq_length);
     add_line(d, "pooling %s", pith_pooling_name(c->pooling));
     add_line(d, "normalize %d", c->normalize);
@@ -80,13 +80,13 @@ pith_status pith_embed_fingerprint(const pith_model *model, char *out, pith_erro
     if (model == NULL || out == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_embed_fingerprint: null argument");
     }
-    if (model->bert == NULL) {
+    if (model->network.config.role != PITH_ENCODER) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is no encoder: it gives no sentence embeddings");
     }
     digest d = seed;
-    add_line(&d, "bert %s", pith_type_name(model->type));
-    add_config(&d, &model->bert->config);
+    add_line(&d, "%s %s", model->architecture, pith_type_name(model->type));
+    add_config(&d, &model->network.config);
     if (model->tokenizer != NULL) {
         add_vocab(&d, pith_tokenizer_vocab(model->tokenizer));
     }

@@ -24,7 +24,7 @@ struct pith_kv_chunk {
     float *v_scales;         /* the same */
 };
 
-pith_kv_shape pith_kv_shape_of(const pith_llama_config *config, pith_kv_type type) {
+pith_kv_shape pith_kv_shape_of(const pith_config *config, pith_kv_type type) {
     return (pith_kv_shape){.type = type,
                            .element = type == PITH_KV_F32   ? sizeof(float)
                                       : type == PITH_KV_F16 ? sizeof(uint16_t)
@@ -41,7 +41,7 @@ pith_kv_shape pith_kv_shape_of(const pith_llama_config *config, pith_kv_type typ
 static pith_kv_chunk *lay_out(pith_arena *arena, const pith_kv_shape *shape, size_t capacity,
                               pith_kv_chunk *layout) {
     pith_kv_chunk *chunk = pith_arena_take(arena, 1, sizeof *chunk);
-    /* Bounded by pith_llama_config_check: below 2^10 layers x 2^20 elements x 2^8 positions. */
+    /* Bounded by pith_config_check: below 2^10 layers x 2^20 elements x 2^8 positions. */
     size_t heads = shape->n_layers * shape->n_kv_heads;
     layout->capacity = capacity;
     layout->part = pith_round_up(capacity * shape->head_dim * shape->element, PAD) + PAD;

@@ -19,8 +19,8 @@
 #define PITH_ENGINE_KV_CACHE_H
 
 #include "base/memory.h"
+#include "families/config.h"
 #include "simd/kernels.h"
-#include "weights/llama.h"
 
 enum {
     PITH_KEY_BLOCK = 16,
@@ -48,7 +48,7 @@ typedef struct pith_kv_cache {
 } pith_kv_cache;
 
 /* `type` is not AUTO. */
-pith_kv_shape pith_kv_shape_of(const pith_llama_config *config, pith_kv_type type);
+pith_kv_shape pith_kv_shape_of(const pith_config *config, pith_kv_type type);
 
 /* An empty cache. `allocator` is borrowed. Returns false without memory. */
 bool pith_kv_begin(pith_kv_cache *kv, const pith_kv_shape *shape, size_t n_context,

@@ -13,7 +13,7 @@ enum { MAX_ROWS = 512 };
  * whole tiles; NULL when the caller's are. */
 static void run(const pith_model *model, const pith_scratch *s, const float *rows, size_t n,
                 float *padded, size_t stride, float *logits) {
-    const pith_llama_config *config = &model->llama.config;
+    const pith_config *config = &model->network.config;
     for (size_t r = 0; r < n; r++) {
         memcpy(s->x + r * s->x_stride, rows + r * config->hidden_size,
                config->hidden_size * sizeof *rows);
@@ -30,7 +30,7 @@ static void run(const pith_model *model, const pith_scratch *s, const float *row
 static pith_status allocate_padded(pith_region *out, const pith_model *model, size_t n_rows,
                                    size_t stride, pith_error *error) {
     size_t size;
-    if (stride == model->llama.config.vocab_size) {
+    if (stride == model->network.config.vocab_size) {
         return PITH_OK;
     }
     if (!pith_mul_size(n_rows, stride * sizeof(float), &size)) {
@@ -44,12 +44,12 @@ pith_status pith_logit_lens(const pith_model *model, const float *rows, size_t n
     if (model == NULL || ((rows == NULL || logits == NULL) && n_rows != 0)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_logit_lens: null argument");
     }
-    if (model->bert != NULL) {
+    if (model->network.config.role == PITH_ENCODER) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is an encoder: it has no head that gives logits");
     }
-    const size_t hidden = model->llama.config.hidden_size;
-    const size_t vocab = model->llama.config.vocab_size;
+    const size_t hidden = model->network.config.hidden_size;
+    const size_t vocab = model->network.config.vocab_size;
     if (n_rows == 0) {
         return PITH_OK;
     }

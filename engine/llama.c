@@ -28,32 +28,36 @@ static void observe_layer(const pith_forward *f, size_t layer, const char *name,
 static void head(const pith_forward *f);
 
 void pith_llama_forward(const pith_forward *f) {
-    const pith_llama *llama = &f->model->llama;
+    const pith_network *network = &f->model->network;
     const pith_scratch *s = f->scratch;
-    const size_t hidden = llama->config.hidden_size;
+    const size_t hidden = network->config.hidden_size;
 
     embed(f); /* x = E[token]                                                    x [n, hidden] */
-    for (size_t i = 0; i < llama->config.num_hidden_layers; i++) {
-        const pith_llama_layer *layer = &llama->layers[i];
+    for (size_t i = 0; i < network->config.num_hidden_layers; i++) {
+        const pith_layer *layer = &network->layers[i];
 
-        norm(f, layer->input_norm, &layer->qkv); /* a = RMSNorm(x)               a [n, hidden] */
+        norm(f, layer->before_attention.weight,
+             &layer->qkv.matrix); /* a = RMSNorm(x)               a [n, hidden] */
         observe_layer(f, i, "self_attn.qkv_proj.input", s->a, s->a_stride, hidden);
-        apply(f, &layer->qkv, layer->qkv_bias, s->a, s->a_stride, /* qkv [n, q + kv + kv] */
+        apply(f, &layer->qkv.matrix, layer->qkv.bias, s->a, s->a_stride, /* qkv [n, q + kv + kv] */
               PITH_STORE, s->qkv, s->qkv_stride);
         rotate_and_store(f, i); /* q, k = RoPE(q, k); k, v into the cache                      */
         pith_attention(f, i);   /* a = softmax(q k^T / sqrt(head_dim)) v              a [n, q] */
-        ready(f, s->a, s->a_stride, &layer->o);
-        observe_layer(f, i, "self_attn.o_proj.input", s->a, s->a_stride, layer->o.cols);
-        apply(f, &layer->o, layer->o_bias, s->a, s->a_stride, /* x += O a         x [n, hidden] */
+        ready(f, s->a, s->a_stride, &layer->o.matrix);
+        observe_layer(f, i, "self_attn.o_proj.input", s->a, s->a_stride, layer->o.matrix.cols);
+        apply(f, &layer->o.matrix, layer->o.bias, s->a,
+              s->a_stride, /* x += O a         x [n, hidden] */
               PITH_ADD, s->x, s->x_stride);
 
-        norm(f, layer->post_attn_norm, &layer->gate_up); /* a = RMSNorm(x)        a [n, hidden] */
+        norm(f, layer->before_mlp.weight,
+             &layer->gate_up.matrix); /* a = RMSNorm(x)        a [n, hidden] */
         observe_layer(f, i, "mlp.gate_up_proj.input", s->a, s->a_stride, hidden);
-        apply(f, &layer->gate_up, layer->gate_up_bias, s->a, s->a_stride, PITH_SWIGLU, s->h,
+        apply(f, &layer->gate_up.matrix, layer->gate_up.bias, s->a, s->a_stride, PITH_SWIGLU, s->h,
               s->h_stride); /* h = silu(G a) * U a       h [n, intermediate] */
-        ready(f, s->h, s->h_stride, &layer->down);
-        observe_layer(f, i, "mlp.down_proj.input", s->h, s->h_stride, layer->down.cols);
-        apply(f, &layer->down, layer->down_bias, s->h, s->h_stride, /* x += D h   x [n, hidden] */
+        ready(f, s->h, s->h_stride, &layer->down.matrix);
+        observe_layer(f, i, "mlp.down_proj.input", s->h, s->h_stride, layer->down.matrix.cols);
+        apply(f, &layer->down.matrix, layer->down.bias, s->h,
+              s->h_stride, /* x += D h   x [n, hidden] */
               PITH_ADD, s->x, s->x_stride);
         observe_layer(f, i, NULL, s->x, s->x_stride, hidden);
     }
@@ -75,12 +79,12 @@ typedef struct step_loop {
 static void embed_rows(void *argument, size_t begin, size_t end, size_t thread) {
     const step_loop *loop = argument;
     const pith_forward *f = loop->f;
-    const pith_llama *llama = &f->model->llama;
-    size_t half = llama->config.head_dim / 2;
+    const pith_network *network = &f->model->network;
+    size_t half = network->config.head_dim / 2;
     (void)thread;
     for (size_t r = begin; r < end; r++) {
         float *x = f->scratch->x + r * f->scratch->x_stride;
-        pith_matrix_row(&llama->embed, (size_t)f->rows[r].token, x);
+        pith_matrix_row(&network->embed, (size_t)f->rows[r].token, x);
         pith_rope_table(f->model->inv_freq, half, f->model->rope_scale, f->rows[r].position,
                         f->scratch->cosines + r * half, f->scratch->sines + r * half);
     }
@@ -90,7 +94,7 @@ static void embed(const pith_forward *f) {
     step_loop loop = {.f = f};
     pith_forward_each(f, f->n_rows, 8, embed_rows, &loop);
     observe(f, "model.embed_tokens", f->scratch->x, f->scratch->x_stride,
-            f->model->llama.config.hidden_size);
+            f->model->network.config.hidden_size);
 }
 
 /* Quantises row r of a layer's input, or clears the padding that float kernels read. */
@@ -130,7 +134,7 @@ static void norm_rows(void *argument, size_t begin, size_t end, size_t thread) {
     const pith_forward *f = loop->f;
     const pith_scratch *s = f->scratch;
     const pith_kernels *kernels = f->model->kernels;
-    float eps = f->model->llama.config.rms_norm_eps;
+    float eps = f->model->network.config.norm_eps;
     (void)thread;
     for (size_t r = begin; r < end; r++) {
         const float *x = s->x + r * s->x_stride;
@@ -159,9 +163,9 @@ static void norm(const pith_forward *f, const float *weight, const pith_matrix *
 static void rotate_heads(void *argument, size_t begin, size_t end, size_t thread) {
     const step_loop *loop = argument;
     const pith_forward *f = loop->f;
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     const pith_kernels *kernels = f->model->kernels;
-    const pith_qkv_layout layout = pith_llama_qkv_layout(config);
+    const pith_qkv_layout layout = pith_config_qkv_layout(config);
     const size_t head_dim = config->head_dim;
     const size_t half = head_dim / 2;
     const size_t group = config->num_attention_heads / config->num_key_value_heads;
@@ -186,7 +190,7 @@ static void rotate_heads(void *argument, size_t begin, size_t end, size_t thread
 static void rotate_and_store(const pith_forward *f, size_t layer) {
     enum { LEAST = 512 }; /* elements */
     step_loop loop = {.f = f, .layer = layer};
-    const pith_llama_config *config = &f->model->llama.config;
+    const pith_config *config = &f->model->network.config;
     size_t n_threads = pith_pool_threads(f->model->pool);
     size_t n = f->n_rows * config->num_key_value_heads;
     size_t grain = pith_max_size((n + n_threads - 1) / n_threads, LEAST / config->head_dim);
@@ -210,7 +214,7 @@ static void apply(const pith_forward *f, const pith_matrix *w, const float *bias
  */
 static void head(const pith_forward *f) {
     const pith_scratch *s = f->scratch;
-    size_t hidden = f->model->llama.config.hidden_size;
+    size_t hidden = f->model->network.config.hidden_size;
     pith_forward wanted = *f;
     wanted.n_rows = 0;
     for (size_t r = 0; r < f->n_rows; r++) {
@@ -227,13 +231,14 @@ static void head(const pith_forward *f) {
 }
 
 void pith_llama_head(const pith_forward *f) {
-    const pith_llama *llama = &f->model->llama;
+    const pith_network *network = &f->model->network;
     const pith_scratch *s = f->scratch;
-    size_t hidden = llama->config.hidden_size;
-    norm(f, llama->norm, &llama->head); /* a = RMSNorm(x)                    a [n, hidden] */
+    size_t hidden = network->config.hidden_size;
+    norm(f, network->norm.weight,
+         &network->head); /* a = RMSNorm(x)                    a [n, hidden] */
     observe(f, "model.norm", s->a, s->a_stride, hidden);
     observe(f, "lm_head.input", s->a, s->a_stride, hidden);
-    apply(f, &llama->head, NULL, s->a, s->a_stride, PITH_LOGITS, NULL, 0);
+    apply(f, &network->head, NULL, s->a, s->a_stride, PITH_LOGITS, NULL, 0);
 }
 
 /* ---- Observers ------------------------------------------------------------------------------- */

@@ -45,35 +45,32 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
 }
 
 size_t pith_model_vocab_size(const pith_model *model) {
-    const pith_bert *bert = model->bert;
-    return bert != NULL ? bert->config.vocab_size : model->llama.config.vocab_size;
+    return model->network.config.vocab_size;
 }
 
-static size_t padded_vector(const float *vector, size_t n) {
-    return vector == NULL ? 0 : n * sizeof *vector;
+static size_t weights_bytes(const pith_weights *w) {
+    return w->matrix.size + (w->bias == NULL ? 0 : w->matrix.rows * sizeof *w->bias);
 }
 
 /* Bytes of weights that one generated token reads. */
-static size_t bytes_per_token(const pith_llama *llama) {
-    size_t bytes = llama->head.size;
-    for (size_t i = 0; i < llama->config.num_hidden_layers; i++) {
-        const pith_llama_layer *layer = &llama->layers[i];
-        bytes += layer->qkv.size + layer->o.size + layer->gate_up.size + layer->down.size;
-        bytes += padded_vector(layer->qkv_bias, layer->qkv.rows) +
-                 padded_vector(layer->o_bias, layer->o.rows) +
-                 padded_vector(layer->gate_up_bias, layer->gate_up.rows) +
-                 padded_vector(layer->down_bias, layer->down.rows);
-        bytes += 2 * llama->config.hidden_size * sizeof(float);
+static size_t bytes_per_token(const pith_network *network) {
+    size_t bytes = network->head.size;
+    for (size_t i = 0; i < network->config.num_hidden_layers; i++) {
+        const pith_layer *layer = &network->layers[i];
+        bytes += weights_bytes(&layer->qkv) + weights_bytes(&layer->o) +
+                 weights_bytes(&layer->gate_up) + weights_bytes(&layer->down);
+        bytes += 2 * network->config.hidden_size * sizeof(float);
     }
     return bytes;
 }
 
 pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error) {
-    const pith_llama_config *config = &model->llama.config;
+    const pith_config *config = &model->network.config;
     if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
         pith_error reason;
         /* A decoder calls it from one thread, an encoder from every thread at once. */
-        size_t n_threads = model->bert != NULL ? 1 : pith_pool_threads(model->pool);
+        size_t n_threads =
+            model->network.config.role == PITH_ENCODER ? 1 : pith_pool_threads(model->pool);
         if (pith_blas_load(&model->sgemm, n_threads, &reason) != PITH_OK) {
             /* Short of memory is no choice of kernels: the same call gives the same numbers. */
             if (blas == PITH_BLAS_ON || reason.status == PITH_ERROR_MEMORY) {
@@ -82,7 +79,7 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
             pith_log_write(&model->log, PITH_LOG_INFO, "%s; using own kernels", reason.message);
         }
     }
-    if (model->bert != NULL) {
+    if (model->network.config.role == PITH_ENCODER) {
         return pith_embed_cache_new(&model->embed_cache, &model->allocator, error);
     }
     model->inv_freq =
@@ -92,15 +89,15 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     }
     pith_rope_frequencies(config, model->inv_freq);
     model->rope_scale = pith_rope_scale(config);
-    model->token_bytes = bytes_per_token(&model->llama);
+    model->token_bytes = bytes_per_token(&model->network);
     return pith_scratch_cache_new(&model->scratch_cache, &model->allocator, error);
 }
 
 /* Takes over what the file says beyond the weights. */
 static pith_status adopt_file(pith_model *model, pith_error *error) {
     const pith_model_file *file = model->file;
-    model->llama = file->llama;
-    model->bert = file->architecture == PITH_ARCHITECTURE_BERT ? &file->bert : NULL;
+    model->network = file->network;
+    model->architecture = file->metadata.architecture;
     model->type = file->metadata.type;
     const pith_vocab *vocab = &file->vocab;
     model->bos = vocab->n_pieces > 0 && vocab->bos >= 0 ? vocab->bos : file->metadata.bos;
@@ -166,23 +163,22 @@ void pith_model_free(pith_model *model) {
     pith_tokenizer_free(model->tokenizer);
     pith_model_file_close(model->file);
     pith_release(&allocator, model->random_layers);
-    pith_release(&allocator, model->random_bert.layers);
     pith_region_release(&model->random);
     pith_pool_free(model->pool);
     pith_release(&allocator, model);
 }
 
 void pith_model_get_info(const pith_model *model, pith_model_info *out) {
-    const pith_llama_config *config = &model->llama.config;
-    const pith_bert *bert = model->bert;
+    const pith_config *config = &model->network.config;
     *out = (pith_model_info){
-        .architecture = "llama",
+        .architecture = model->architecture,
         .type = pith_type_name(model->type),
         .isa = model->kernels->name,
         .chat_format = model->chat_format,
         .chat_template = model->chat_template,
         .n_vocab = config->vocab_size,
-        .n_context = config->max_position_embeddings,
+        .n_context =
+            config->role == PITH_ENCODER ? config->max_seq_length : config->max_position_embeddings,
         .n_embd = config->hidden_size,
         .n_layers = config->num_hidden_layers,
         .n_params = model->n_params,
@@ -198,13 +194,6 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .add_bos = model->add_bos,
         .add_eos = model->add_eos,
     };
-    if (bert != NULL) {
-        out->architecture = "bert";
-        out->n_vocab = bert->config.vocab_size;
-        out->n_context = bert->config.max_seq_length;
-        out->n_embd = bert->config.hidden_size;
-        out->n_layers = bert->config.num_hidden_layers;
-    }
     if (model->file != NULL) {
         const pith_metadata *metadata = &model->file->metadata;
         out->prompts = metadata->prompts;

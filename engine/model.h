@@ -20,13 +20,12 @@ struct pith_model {
 
     pith_model_file *file; /* NULL for a random model */
     pith_region random;    /* weights of a random model */
-    pith_llama_layer *random_layers;
-    pith_llama llama;          /* pointers into the file or the random region */
+    pith_layer *random_layers;
+    pith_network network;      /* pointers into the file or the random region */
+    const char *architecture;  /* "llama" */
     pith_tokenizer *tokenizer; /* NULL: the file has none */
     pith_infill_ids infill;
 
-    const pith_bert *bert; /* an encoder's weights, in the file or random_bert; NULL: a decoder */
-    pith_bert random_bert;
     struct pith_embed_cache *embed_cache;     /* an encoder's buffers between calls (embed.h) */
     struct pith_scratch_cache *scratch_cache; /* a decoder's (forward.h) */
 

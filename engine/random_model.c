@@ -57,7 +57,7 @@ static pith_status make_tensor(pith_model *model, pith_arena *arena, const pith_
 
 static pith_status make_decoder(pith_model *model, pith_arena *arena, pith_type type,
                                 pith_type head_type, pith_error *error) {
-    pith_llama *llama = &model->llama;
+    pith_network *llama = &model->network;
     pith_status status = PITH_OK;
     for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
         bool per_layer = part >= PITH_LLAMA_INPUT_NORM;
@@ -81,7 +81,7 @@ static pith_status make_decoder(pith_model *model, pith_arena *arena, pith_type 
 
 static pith_status make_encoder(pith_model *model, pith_arena *arena, pith_type type,
                                 pith_type head_type, pith_error *error) {
-    pith_bert *bert = &model->random_bert;
+    pith_network *bert = &model->network;
     pith_status status = PITH_OK;
     for (unsigned part = 0; part < PITH_BERT_N_PARTS; part++) {
         bool per_layer = part > PITH_BERT_NORM_BIAS;
@@ -106,8 +106,9 @@ static pith_status make_weights(pith_model *model, pith_arena *arena, pith_type 
                                 pith_type head_type, pith_error *error) {
     model->weight_bytes = 0;
     model->n_params = 0;
-    return model->bert != NULL ? make_encoder(model, arena, type, head_type, error)
-                               : make_decoder(model, arena, type, head_type, error);
+    return model->network.config.role == PITH_ENCODER
+               ? make_encoder(model, arena, type, head_type, error)
+               : make_decoder(model, arena, type, head_type, error);
 }
 
 /* Sets the configuration and makes the array of layers. */
@@ -118,22 +119,13 @@ static pith_status shape_model(pith_model *model, const char *name, pith_error *
     if (status != PITH_OK) {
         return status;
     }
-    void *layers;
-    if (shape->architecture == PITH_ARCHITECTURE_BERT) {
-        pith_bert *bert = &model->random_bert;
-        bert->config = shape->bert;
-        bert->layers =
-            pith_allocate_zeroed(allocator, shape->bert.num_hidden_layers, sizeof *bert->layers);
-        model->bert = bert;
-        layers = bert->layers;
-    } else {
-        model->llama.config = shape->llama;
-        model->random_layers = pith_allocate_zeroed(allocator, shape->llama.num_hidden_layers,
-                                                    sizeof *model->random_layers);
-        model->llama.layers = model->random_layers;
-        layers = model->random_layers;
-    }
-    return layers != NULL ? PITH_OK : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
+    model->architecture = pith_architecture_name(shape->architecture);
+    model->random_layers = pith_allocate_zeroed(allocator, shape->config.num_hidden_layers,
+                                                sizeof *model->random_layers);
+    model->network = (pith_network){.config = shape->config, .layers = model->random_layers};
+    return model->random_layers != NULL
+               ? PITH_OK
+               : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
 }
 
 pith_status pith_model_random(pith_model **out, const char *shape_name, pith_type type,

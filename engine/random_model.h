@@ -3,8 +3,8 @@
 #ifndef PITH_ENGINE_RANDOM_MODEL_H
 #define PITH_ENGINE_RANDOM_MODEL_H
 
+#include "families/matrix.h"
 #include "pith.h"
-#include "weights/matrix.h"
 
 /* A model of a known shape (weights/shapes.h): linear layers of `type`, embedding and head int8
  * when type is int8 or int4, else of `type`. Weights are seeded by their place, about normal in

@@ -7,35 +7,35 @@ static const double two_pi = 6.283185307179586476925286766559;
 
 /* Llama 3.1: wavelengths longer than the original context / low are divided by `factor`, those
  * shorter than the original context / high are kept, in between the two are blended. */
-static double scale_llama3(const pith_llama_config *config, double frequency) {
-    double context = (double)config->rope_original_context;
-    double low = config->rope_low_freq_factor;
-    double high = config->rope_high_freq_factor;
+static double scale_llama3(const pith_config *config, double frequency) {
+    double context = (double)config->kinds[0].rope.original_context;
+    double low = config->kinds[0].rope.low_freq_factor;
+    double high = config->kinds[0].rope.high_freq_factor;
     double turns = context * frequency / two_pi; /* rotations over the original context */
     if (turns < low) {
-        return frequency / config->rope_factor;
+        return frequency / config->kinds[0].rope.factor;
     }
     if (turns > high) {
         return frequency;
     }
     double smooth = (turns - low) / (high - low);
-    return (1.0 - smooth) * frequency / config->rope_factor + smooth * frequency;
+    return (1.0 - smooth) * frequency / config->kinds[0].rope.factor + smooth * frequency;
 }
 
 /* The dimension (a pair's index, not whole) that turns `rotations` times over the original context:
  * Peng et al. 2023, section 3.2, solved for it. */
-static double yarn_dimension(const pith_llama_config *config, double rotations) {
-    double context = (double)config->rope_original_context;
+static double yarn_dimension(const pith_config *config, double rotations) {
+    double context = (double)config->kinds[0].rope.original_context;
     return (double)config->head_dim * log(context / (rotations * two_pi)) /
-           (2.0 * log(config->rope_theta));
+           (2.0 * log(config->kinds[0].rope.theta));
 }
 
 /* YaRN's ramp: 0 for dimensions that are left alone, 1 for those divided by the factor; as
  * transformers computes it, whose rounding to whole dimensions the published models have. */
-static double yarn_ramp(const pith_llama_config *config, size_t i) {
-    double low = yarn_dimension(config, config->rope_beta_fast);
-    double high = yarn_dimension(config, config->rope_beta_slow);
-    if (config->rope_truncate) {
+static double yarn_ramp(const pith_config *config, size_t i) {
+    double low = yarn_dimension(config, config->kinds[0].rope.beta_fast);
+    double high = yarn_dimension(config, config->kinds[0].rope.beta_slow);
+    if (config->kinds[0].rope.truncate) {
         low = floor(low);
         high = ceil(high);
     }
@@ -47,21 +47,21 @@ static double yarn_ramp(const pith_llama_config *config, size_t i) {
     return fmin(fmax(((double)i - low) / (high - low), 0), 1);
 }
 
-static double scale_yarn(const pith_llama_config *config, size_t i, double frequency) {
+static double scale_yarn(const pith_config *config, size_t i, double frequency) {
     double ramp = yarn_ramp(config, i);
-    return frequency / config->rope_factor * ramp + frequency * (1.0 - ramp);
+    return frequency / config->kinds[0].rope.factor * ramp + frequency * (1.0 - ramp);
 }
 
-void pith_rope_frequencies(const pith_llama_config *config, float *inv_freq) {
+void pith_rope_frequencies(const pith_config *config, float *inv_freq) {
     for (size_t i = 0; i < config->head_dim / 2; i++) {
         double exponent = (double)(2 * i) / (double)config->head_dim;
-        double frequency = (float)(1.0 / pow(config->rope_theta, exponent));
-        switch (config->rope_scaling) {
+        double frequency = (float)(1.0 / pow(config->kinds[0].rope.theta, exponent));
+        switch (config->kinds[0].rope.scaling) {
         case PITH_ROPE_NONE:
         case PITH_ROPE_DYNAMIC:
             break;
         case PITH_ROPE_LINEAR:
-            frequency /= config->rope_factor;
+            frequency /= config->kinds[0].rope.factor;
             break;
         case PITH_ROPE_LLAMA3:
             frequency = scale_llama3(config, frequency);
@@ -74,8 +74,10 @@ void pith_rope_frequencies(const pith_llama_config *config, float *inv_freq) {
     }
 }
 
-float pith_rope_scale(const pith_llama_config *config) {
-    return config->rope_scaling == PITH_ROPE_YARN ? (float)config->rope_attention_factor : 1.0F;
+float pith_rope_scale(const pith_config *config) {
+    return config->kinds[0].rope.scaling == PITH_ROPE_YARN
+               ? (float)config->kinds[0].rope.attention_factor
+               : 1.0F;
 }
 
 void pith_rope_table(const float *inv_freq, size_t half, float scale, size_t position,

@@ -21,7 +21,7 @@ enum {
 /* Lays the buffers out in an arena, this object first; run on a zeroed arena to measure. Smaller
  * sizes need no more bytes. The object that is there keeps its region, room and next. */
 static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_scratch_size size) {
-    const pith_llama_config *config = &model->llama.config;
+    const pith_config *config = &model->network.config;
     size_t max_rows = size.rows;
     size_t n_threads = pith_pool_threads(model->pool);
     size_t half = config->head_dim / 2;
@@ -39,7 +39,7 @@ static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_sc
     s->x_stride = row_stride(config->hidden_size);
     s->a_stride = row_stride(pith_max_size(config->hidden_size, q_dim));
     s->h_stride = row_stride(config->intermediate_size);
-    s->qkv_stride = row_stride(pith_llama_qkv_layout(config).total_rows);
+    s->qkv_stride = row_stride(pith_config_qkv_layout(config).total_rows);
     s->x = pith_arena_take(arena, max_rows * s->x_stride, sizeof *s->x);
     s->a = pith_arena_take(arena, max_rows * s->a_stride, sizeof *s->a);
     s->h = pith_arena_take(arena, max_rows * s->h_stride, sizeof *s->h);
@@ -140,7 +140,7 @@ void pith_scratch_cache_free(pith_scratch_cache *cache) {
 pith_scratch_size pith_scratch_size_for(const pith_model *model, size_t n_rows, size_t n_context) {
     return (pith_scratch_size){
         .rows = n_rows,
-        .chunks = pith_attention_max_chunks(&model->llama.config, n_context),
+        .chunks = pith_attention_max_chunks(&model->network.config, n_context),
     };
 }
 

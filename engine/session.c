@@ -16,18 +16,20 @@ enum {
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 /* YaRN stretches the original length by its factor, whatever max_position_embeddings says. */
-static size_t trained_positions(const pith_llama_config *config) {
-    double stretched = config->rope_scaling == PITH_ROPE_YARN
-                           ? config->rope_factor * (double)config->rope_original_context
-                           : 0;
+static size_t trained_positions(const pith_config *config) {
+    double stretched =
+        config->kinds[0].rope.scaling == PITH_ROPE_YARN
+            ? config->kinds[0].rope.factor * (double)config->kinds[0].rope.original_context
+            : 0;
     return stretched >= MAX_CONTEXT
                ? MAX_CONTEXT
                : pith_max_size(config->max_position_embeddings, (size_t)stretched);
 }
 
 static pith_status check_positions(const pith_model *model, size_t n_context, pith_error *error) {
-    const pith_llama_config *config = &model->llama.config;
-    if (config->rope_scaling == PITH_ROPE_DYNAMIC && n_context > config->max_position_embeddings) {
+    const pith_config *config = &model->network.config;
+    if (config->kinds[0].rope.scaling == PITH_ROPE_DYNAMIC &&
+        n_context > config->max_position_embeddings) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "a context of %zu is more than %zu positions: beyond them rope_scaling "
                          "\"dynamic\" turns all keys anew with every token, which is not supported",
@@ -51,7 +53,7 @@ static pith_status check_options(const pith_model *model, const pith_session_opt
         return pith_fail(error, PITH_ERROR_ARGUMENT, "n_batch %zu is more than %d",
                          options->n_batch, MAX_BATCH);
     }
-    size_t head_dim = model->llama.config.head_dim;
+    size_t head_dim = model->network.config.head_dim;
     if (options->kv_type == PITH_KV_INT8 && head_dim > PITH_KV_MAX_INT8_DIM) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "KV cache type int8 is for heads of at most %d, not %zu",
@@ -74,7 +76,7 @@ pith_status pith_session_new(pith_session **out, const pith_model *model,
     if (out == NULL || model == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_new: null argument");
     }
-    if (model->bert != NULL) {
+    if (model->network.config.role == PITH_ENCODER) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is an encoder: it has no session, use pith_embed");
     }
@@ -85,7 +87,7 @@ pith_status pith_session_new(pith_session **out, const pith_model *model,
     }
     pith_session_options full = *options;
     if (full.n_context == 0) {
-        full.n_context = model->llama.config.max_position_embeddings;
+        full.n_context = model->network.config.max_position_embeddings;
     }
     if (full.n_batch == 0) {
         full.n_batch = DEFAULT_BATCH;
@@ -113,9 +115,9 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
     s->all_logits = options->all_logits;
     s->n_context = options->n_context;
     s->n_batch = options->n_batch;
-    s->logits_stride = pith_round_up(model->llama.config.vocab_size, PITH_TILE_ROWS);
+    s->logits_stride = pith_round_up(model->network.config.vocab_size, PITH_TILE_ROWS);
 
-    pith_kv_shape shape = pith_kv_shape_of(&model->llama.config, options->kv_type);
+    pith_kv_shape shape = pith_kv_shape_of(&model->network.config, options->kv_type);
     pith_status status = PITH_OK;
     if (!pith_kv_begin(&s->kv, &shape, s->n_context, &model->allocator)) {
         status = pith_fail(error, PITH_ERROR_MEMORY,
@@ -156,7 +158,7 @@ pith_status pith_session_check(const pith_session *s, const int32_t *tokens, siz
                          "%zu tokens after %zu do not fit in the context of %zu", n, s->n_tokens,
                          s->n_context);
     }
-    size_t vocab = s->model->llama.config.vocab_size;
+    size_t vocab = s->model->network.config.vocab_size;
     for (size_t i = 0; i < n; i++) {
         if (tokens[i] < 0 || (size_t)tokens[i] >= vocab) {
             return pith_fail(error, PITH_ERROR_TOKEN,
@@ -303,14 +305,14 @@ static size_t kept_logits(const pith_session *s, size_t n_kept) {
 
 static bool kept_are_finite(const pith_session *s, size_t n_kept) {
     return pith_session_finite(s->logits, s->logits_stride, kept_logits(s, n_kept),
-                               s->model->llama.config.vocab_size);
+                               s->model->network.config.vocab_size);
 }
 
 /* Rows that are good from the first on. */
 static size_t count_good(const pith_session *s, const float *logits, size_t n) {
     size_t good = 0;
     while (good < n && pith_session_finite(logits + good * s->logits_stride, 0, 1,
-                                           s->model->llama.config.vocab_size)) {
+                                           s->model->network.config.vocab_size)) {
         good++;
     }
     return good;

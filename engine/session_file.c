@@ -40,10 +40,10 @@ static void hex_text(uint64_t value, char text[HEX_TEXT]) {
  * else of the model's metadata, so that a new chat template does not part a model and its sessions.
  */
 static pith_status fingerprint(const pith_model *model, char text[HEX_TEXT], pith_error *error) {
-    pith_metadata facts = {.architecture = "llama",
+    pith_metadata facts = {.architecture = model->architecture,
                            .type = model->type,
-                           .head_type = model->llama.head.type,
-                           .config = model->llama.config,
+                           .head_type = model->network.head.type,
+                           .config = model->network.config,
                            .bos = -1};
     if (model->file != NULL) {
         facts.n_notes = model->file->metadata.n_notes;
@@ -112,7 +112,7 @@ static size_t chunk_positions(size_t n, size_t c) {
 /* Everything that a save declares first and writes later, by the writer's indices: tokens, logits
  * (if any), then the parts of every layer. */
 static pith_status declare(pith_model_writer *writer, const pith_session *s, pith_error *error) {
-    const pith_llama_config *config = &s->model->llama.config;
+    const pith_config *config = &s->model->network.config;
     size_t index;
     pith_status status =
         pith_model_writer_add(writer, "tokens", PITH_DTYPE_I32, 1, &s->n_tokens, &index, error);
@@ -167,7 +167,7 @@ static pith_status put_part(pith_model_writer *writer, size_t index, const pith_
 /* Writes all tensors. */
 static pith_status put_data(pith_model_writer *writer, const pith_session *s, void *rows,
                             uint64_t *hash, pith_error *error) {
-    const pith_llama_config *config = &s->model->llama.config;
+    const pith_config *config = &s->model->network.config;
     size_t index = 0;
     pith_status status =
         put(writer, index++, 0, s->tokens, s->n_tokens * sizeof *s->tokens, hash, error);
@@ -194,10 +194,10 @@ static pith_status write_note(const pith_session *s, uint64_t hash, char text[MA
     }
     hex_text(hash, checksum);
     snprintf(text, MAX_NOTE,
-             "{\"session_version\":%d,\"generator\":\"pith %s\",\"architecture\":\"llama\","
+             "{\"session_version\":%d,\"generator\":\"pith %s\",\"architecture\":\"%s\","
              "\"type\":\"%s\",\"model\":\"%s\",\"kv_type\":\"%s\",\"checksum\":\"%s\"}",
-             SESSION_VERSION, pith_version(), pith_type_name(s->model->type), model,
-             kv_name(s->kv.shape.type), checksum);
+             SESSION_VERSION, pith_version(), s->model->architecture,
+             pith_type_name(s->model->type), model, kv_name(s->kv.shape.type), checksum);
     return PITH_OK;
 }
 
@@ -291,7 +291,7 @@ static pith_status read_note(loading *l) {
     char model[HEX_TEXT];
     status = fingerprint(l->model, model, l->error);
     if (status == PITH_OK) {
-        status = expect_text(l, "architecture", "llama", other);
+        status = expect_text(l, "architecture", l->model->architecture, other);
     }
     if (status == PITH_OK) {
         status = expect_text(l, "type", pith_type_name(l->model->type), other);
@@ -356,7 +356,7 @@ static pith_status read_tokens(loading *l) {
     if (status == PITH_OK) {
         status = read_part(l, tensor, 0, s->tokens, tensor->size);
     }
-    size_t vocab = l->model->llama.config.vocab_size;
+    size_t vocab = l->model->network.config.vocab_size;
     for (size_t i = 0; i < l->n_tokens && status == PITH_OK; i++) {
         if (s->tokens[i] < 0 || (size_t)s->tokens[i] >= vocab) {
             status = pith_fail(l->error, PITH_ERROR_FORMAT,
@@ -369,7 +369,7 @@ static pith_status read_tokens(loading *l) {
 
 static pith_status read_logits(loading *l) {
     pith_session *s = l->session;
-    size_t vocab = l->model->llama.config.vocab_size;
+    size_t vocab = l->model->network.config.vocab_size;
     const pith_tensor *tensor = NULL;
     if (pith_safetensors_find(l->header, "logits") == NULL) {
         return PITH_OK;
@@ -503,7 +503,7 @@ static pith_status read_data(loading *l) {
                          l->file.path);
     }
     size_t parts = n_parts(&l->session->kv.shape);
-    size_t n = parts * l->model->llama.config.num_hidden_layers;
+    size_t n = parts * l->model->network.config.num_hidden_layers;
     for (size_t i = 0; i < n && status == PITH_OK; i++) {
         status = read_rows(l, i / parts, (layer_part)(i % parts), rows);
     }
@@ -526,7 +526,7 @@ static pith_status open_session(loading *l, const pith_session_options *options)
         return status;
     }
     size_t n_context = options->n_context != 0 ? options->n_context
-                                               : l->model->llama.config.max_position_embeddings;
+                                               : l->model->network.config.max_position_embeddings;
     if (l->n_tokens > n_context) {
         return pith_fail(l->error, PITH_ERROR_CONTEXT,
                          "%s: its %zu tokens do not fit in the context of %zu", l->file.path,
@@ -541,7 +541,7 @@ pith_status pith_session_load(pith_session **out, const pith_model *model, const
     if (out == NULL || model == NULL || path == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_session_load: null argument");
     }
-    if (model->bert != NULL) {
+    if (model->network.config.role == PITH_ENCODER) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is an encoder: it has no session, use pith_embed");
     }

@@ -112,10 +112,10 @@ size_t pith_session_memory(const pith_session *s) {
 }
 
 size_t pith_model_kv_bytes(const pith_model *model, pith_kv_type type, size_t n_positions) {
-    if (model->bert != NULL || (unsigned)type > PITH_KV_INT8) {
+    if (model->network.config.role == PITH_ENCODER || (unsigned)type > PITH_KV_INT8) {
         return 0;
     }
     type = type == PITH_KV_AUTO ? pith_session_default_kv(model) : type;
-    pith_kv_shape shape = pith_kv_shape_of(&model->llama.config, type);
+    pith_kv_shape shape = pith_kv_shape_of(&model->network.config, type);
     return pith_kv_bytes(&shape, n_positions);
 }

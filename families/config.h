@@ -136,6 +136,23 @@ typedef struct pith_config {
     bool skip_prompt; /* the tokens of a prompt, and [CLS] in front of it, are not pooled */
 } pith_config;
 
+/* The members of an initializer that make the plain blocks; sizes, base and dimensions of RoPE and
+ * what a model does otherwise come after them. */
+
+/* Touvron et al. 2023: RMSNorm before each sub-layer, SwiGLU, no biases, every layer alike. */
+#define PITH_DECODER_RECIPE                                                         \
+    .role = PITH_DECODER, .gated = true, .embedding_scale = 1, .residual_scale = 1, \
+    .logit_scale = 1, .n_kinds = 1
+
+/* Devlin et al. 2019: LayerNorm of the sum after each sub-layer, GELU, biases, no RoPE. */
+#define PITH_ENCODER_RECIPE                                                      \
+    .role = PITH_ENCODER, .norm_type = PITH_LAYER_NORM, .norm_sums = true,       \
+    .activation = PITH_GELU, .qkv_bias = true, .o_bias = true, .mlp_bias = true, \
+    .embedding_scale = 1, .residual_scale = 1, .logit_scale = 1, .n_kinds = 1
+
+/* Sets the head sizes of an encoder, which follow from hidden_size and num_attention_heads. */
+void pith_config_set_encoder_heads(pith_config *config);
+
 /* Checks bounds and relations (counts within limits, heads divide, head_dim even, ...). hidden and
  * intermediate must be even, so that 16 rows of any type are a multiple of 64 bytes. `where` names
  * the source in messages. Errors: FORMAT, UNSUPPORTED. */

@@ -465,7 +465,7 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
                            pith_error *error) {
     bench b = {.test = test, .options = options};
     pith_bench_result result = {.failed = true};
-    if (model->bert != NULL) {
+    if (model->network.config.role == PITH_ENCODER) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is an encoder: there are no prompts to time");
     }
@@ -473,7 +473,7 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
     pith_cost cost = {0};
     if (status == PITH_OK) {
         pith_work work =
-            pith_work_of(&model->llama, model->token_bytes, b.sessions[0]->kv.shape.element);
+            pith_work_of(&model->network, model->token_bytes, b.sessions[0]->kv.shape.element);
         cost = pith_cost_of(&work, test, b.max_rows);
         count_bytes(&b, &work);
         status = warm_up(&b, error);

@@ -28,7 +28,7 @@ static size_t length_of(const pith_bench_embed_test *test, size_t i) {
     return test->lengths != NULL ? test->lengths[i] : test->n_tokens;
 }
 
-bool pith_bench_embed_cost_of(const pith_bert_config *config, const pith_bench_embed_test *test,
+bool pith_bench_embed_cost_of(const pith_config *config, const pith_bench_embed_test *test,
                               pith_bench_embed_cost *out) {
     double layers = (double)config->num_hidden_layers;
     double hidden = (double)config->hidden_size;
@@ -84,7 +84,7 @@ static void release(bench *b) {
 
 static pith_status prepare(bench *b, pith_error *error) {
     const pith_allocator *allocator = &pith_malloc_allocator;
-    const pith_bert_config *config = &b->model->bert->config;
+    const pith_config *config = &b->model->network.config;
     size_t n = b->test->n_sentences;
     size_t n_floats;
     if (!pith_bench_embed_cost_of(config, b->test, &b->cost) ||
@@ -210,7 +210,7 @@ pith_status pith_bench_embed_run(const pith_model *model, const pith_bench_embed
                                  pith_bench_embed_result *out, pith_error *error) {
     bench b = {.model = model, .test = test, .options = options};
     pith_bench_embed_result result = {.failed = true};
-    if (model->bert == NULL) {
+    if (model->network.config.role != PITH_ENCODER) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is no encoder: it gives no sentence embeddings to time");
     }

@@ -25,7 +25,7 @@ typedef struct pith_bench_embed_cost {
 } pith_bench_embed_cost;
 
 /* False when the tokens are more than a size_t holds. */
-bool pith_bench_embed_cost_of(const pith_bert_config *config, const pith_bench_embed_test *test,
+bool pith_bench_embed_cost_of(const pith_config *config, const pith_bench_embed_test *test,
                               pith_bench_embed_cost *out);
 
 typedef struct pith_bench_embed_options {

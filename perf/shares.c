@@ -7,8 +7,8 @@
 
 #include "base/checked.h"
 
-pith_work pith_work_of(const pith_llama *llama, size_t token_bytes, size_t kv_element) {
-    const pith_llama_config *c = &llama->config;
+pith_work pith_work_of(const pith_network *network, size_t token_bytes, size_t kv_element) {
+    const pith_config *c = &network->config;
     double layers = (double)c->num_hidden_layers;
     double hidden = (double)c->hidden_size;
     double q = (double)(c->num_attention_heads * c->head_dim);
@@ -16,10 +16,10 @@ pith_work pith_work_of(const pith_llama *llama, size_t token_bytes, size_t kv_el
     double ffn = (double)c->intermediate_size;
     size_t row_bytes = c->head_dim * kv_element + (kv_element == 1 ? sizeof(float) : 0);
     return (pith_work){
-        .layer_bytes = token_bytes - pith_min_size(token_bytes, llama->head.size),
-        .head_bytes = llama->head.size,
+        .layer_bytes = token_bytes - pith_min_size(token_bytes, network->head.size),
+        .head_bytes = network->head.size,
         .kv_bytes = 2 * c->num_hidden_layers * c->num_key_value_heads * row_bytes,
-        .window = c->sliding_window,
+        .window = c->kinds[0].sliding_window,
         .linear_weights = layers * hidden * (q + 2 * kv + q + 3 * ffn),
         .head_weights = (double)c->vocab_size * hidden,
         .attention_ops = layers * 4 * q,

@@ -24,7 +24,7 @@ typedef struct pith_work {
 
 /* `token_bytes` as in pith_model_info, `kv_element` the bytes of one element of the cache: 1 for
  * int8 codes, with an f32 scale for each head's key and value. */
-pith_work pith_work_of(const pith_llama *llama, size_t token_bytes, size_t kv_element);
+pith_work pith_work_of(const pith_network *network, size_t token_bytes, size_t kv_element);
 
 /* One test. Without `generate`: n_tokens at once from an empty context. With it: n_tokens one by
  * one in each of n_sessions sessions together, all after depth tokens. */

@@ -9,19 +9,20 @@ allowed() {
     base) echo ;;
     simd) echo "base" ;;
     tokenizer) echo "base" ;;
-    weights) echo "base simd tokenizer/vocab.h" ;;
-    engine) echo "base simd weights tokenizer" ;;
-    convert) echo "base simd weights tokenizer" ;;
+    families) echo "base simd tokenizer/vocab.h" ;;
+    weights) echo "base simd families tokenizer/vocab.h" ;;
+    engine) echo "base simd families weights tokenizer" ;;
+    convert) echo "base simd families weights tokenizer" ;;
     store) echo "base" ;;
-    perf) echo "base simd weights tokenizer engine" ;;
+    perf) echo "base simd families weights tokenizer engine" ;;
     server) echo "base store convert/convert.h" ;;
-    cli) echo "base simd weights tokenizer convert store perf server/server.h server/ledger.h" ;;
+    cli) echo "base simd families weights tokenizer convert store perf server/server.h server/ledger.h" ;;
     examples) echo ;;
     esac
 }
 
 bad=0
-for layer in base simd tokenizer weights engine convert store perf server cli examples; do
+for layer in base simd families tokenizer weights engine convert store perf server cli examples; do
     for line in $(grep -Hno '^#include "[^"]*"' "$layer"/*.[ch] 2>/dev/null |
         sed 's/#include "\(.*\)"/\1/'); do
         file=${line%%:*}

@@ -19,8 +19,9 @@ static void *must(void *pointer, const char *what) {
     return pointer;
 }
 
-pith_llama_config test_checkpoint_config(void) {
-    return (pith_llama_config){
+pith_config test_checkpoint_config(void) {
+    return (pith_config){
+        PITH_DECODER_RECIPE,
         .vocab_size = 40,
         .hidden_size = 32,
         .intermediate_size = 48,
@@ -29,8 +30,8 @@ pith_llama_config test_checkpoint_config(void) {
         .num_key_value_heads = 2,
         .head_dim = 8,
         .max_position_embeddings = 64,
-        .rms_norm_eps = 1e-5F,
-        .rope_theta = 10000.0,
+        .norm_eps = 1e-5F,
+        .kinds[0].rope = {.dims = 8, .theta = 10000.0},
     };
 }
 
@@ -57,8 +58,7 @@ static void add_random(test_tensors *tensors, const char *name, size_t n_dims, s
     }
 }
 
-static void add_layer(test_tensors *tensors, const pith_llama_config *c, size_t layer,
-                      uint64_t *seed) {
+static void add_layer(test_tensors *tensors, const pith_config *c, size_t layer, uint64_t *seed) {
     size_t q = c->num_attention_heads * c->head_dim;
     size_t kv = c->num_key_value_heads * c->head_dim;
     const struct {
@@ -87,7 +87,7 @@ static void add_layer(test_tensors *tensors, const pith_llama_config *c, size_t 
     }
 }
 
-test_tensors test_checkpoint_tensors(const pith_llama_config *config, uint64_t seed) {
+test_tensors test_checkpoint_tensors(const pith_config *config, uint64_t seed) {
     test_tensors tensors = {0};
     add_random(&tensors, "model.embed_tokens.weight", 2, config->vocab_size, config->hidden_size,
                &seed);
@@ -253,7 +253,7 @@ void test_write_text(const char *directory, const char *name, const char *text) 
 }
 
 const char *test_make_checkpoint(const char *name, const char *edits) {
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     const char *directory = test_make_directory(name);
     test_tensors tensors = test_checkpoint_tensors(&config, 1);
     char *text = test_config_text(edits);

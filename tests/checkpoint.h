@@ -22,10 +22,10 @@ typedef struct test_tensors {
 } test_tensors;
 
 /* 2 layers, hidden 32, intermediate 48, 4 heads of 8 over 2 KV heads, 40 tokens, untied. */
-pith_llama_config test_checkpoint_config(void);
+pith_config test_checkpoint_config(void);
 
 /* All tensors of a configuration in F32, normally distributed with deviation 0.05. */
-test_tensors test_checkpoint_tensors(const pith_llama_config *config, uint64_t seed);
+test_tensors test_checkpoint_tensors(const pith_config *config, uint64_t seed);
 /* Those of a checkpoint in one file or two shards, read without the converter. */
 test_tensors test_tensors_load(const char *directory);
 void test_tensors_free(test_tensors *tensors);

@@ -10,19 +10,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-pith_bert_config test_encoder_config(void) {
-    return (pith_bert_config){
-        .vocab_size = 40,
-        .hidden_size = 32,
-        .intermediate_size = 48,
-        .num_hidden_layers = 2,
-        .num_attention_heads = 4,
-        .max_position_embeddings = 16,
-        .type_vocab_size = 2,
-        .layer_norm_eps = 1e-12F,
-        .max_seq_length = 12,
-        .pooling = PITH_POOLING_MEAN,
-        .normalize = true,
+pith_config test_encoder_config(void) {
+    return (pith_config){
+        PITH_ENCODER_RECIPE,          .vocab_size = 40,       .hidden_size = 32,
+        .intermediate_size = 48,      .num_hidden_layers = 2, .num_attention_heads = 4,
+        .num_key_value_heads = 4,     .head_dim = 8,          .max_position_embeddings = 16,
+        .type_vocab_size = 2,         .norm_eps = 1e-12F,     .max_seq_length = 12,
+        .pooling = PITH_POOLING_MEAN, .normalize = true,
     };
 }
 
@@ -45,7 +39,7 @@ static void add_pair(test_tensors *tensors, const char *name, size_t rows, size_
     add_random(tensors, full, rows, 0, seed);
 }
 
-test_tensors test_encoder_tensors(const pith_bert_config *c, uint64_t seed) {
+test_tensors test_encoder_tensors(const pith_config *c, uint64_t seed) {
     test_tensors tensors = {0};
     size_t hidden = c->hidden_size;
     const struct {
@@ -117,7 +111,7 @@ const char *test_make_encoder(const char *name, const test_encoder *encoder) {
     static const char pooling[] =
         "{\"word_embedding_dimension\": 32, \"pooling_mode_cls_token\": false,"
         " \"pooling_mode_mean_tokens\": true, \"pooling_mode_max_tokens\": false}";
-    pith_bert_config shape = test_encoder_config();
+    pith_config shape = test_encoder_config();
     const char *directory = test_make_directory(name);
     test_tensors tensors = test_encoder_tensors(&shape, 1);
     rename_all(&tensors, encoder);
@@ -232,7 +226,7 @@ const char *test_compare_encoder(pith_model_file *file, const test_tensors *tens
     for (unsigned part = 0; part < PITH_BERT_N_PARTS; part++) {
         for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             const char *wrong = compare_slot(tensors, &slot, &place, (pith_bert_part)part, layer,
-                                             file->bert.config.hidden_size);
+                                             file->network.config.hidden_size);
             if (wrong != NULL) {
                 return wrong;
             }

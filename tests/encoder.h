@@ -17,10 +17,10 @@ typedef struct test_encoder {
 } test_encoder;
 
 /* 2 layers, hidden 32, intermediate 48, 4 heads, 40 tokens, 16 positions, 2 types. */
-pith_bert_config test_encoder_config(void);
+pith_config test_encoder_config(void);
 
 /* Its tensors in F32 under BertModel's names, with pooler and position ids. */
-test_tensors test_encoder_tensors(const pith_bert_config *config, uint64_t seed);
+test_tensors test_encoder_tensors(const pith_config *config, uint64_t seed);
 
 /* Writes it into a new directory test_path(name). */
 const char *test_make_encoder(const char *name, const test_encoder *encoder);

@@ -102,8 +102,8 @@ const pith_vocab *test_vocab(void) {
 
 /* ---- Weights --------------------------------------------------------------------------------- */
 
-bool test_is_real_row(const pith_llama_config *config, pith_llama_part part, size_t row) {
-    pith_qkv_layout qkv = pith_llama_qkv_layout(config);
+bool test_is_real_row(const pith_config *config, pith_llama_part part, size_t row) {
+    pith_qkv_layout qkv = pith_config_qkv_layout(config);
     switch (part) {
     case PITH_LLAMA_EMBED:
     case PITH_LLAMA_HEAD:
@@ -174,7 +174,7 @@ static void fill_float(uint64_t *random, bool real, pith_type type, size_t cols,
     }
 }
 
-static void fill_matrix(uint64_t *random, const pith_llama_config *config, pith_llama_part part,
+static void fill_matrix(uint64_t *random, const pith_config *config, pith_llama_part part,
                         const pith_slot *slot, pith_type type, unsigned char *data) {
     size_t tile_bytes = pith_matrix_tile_bytes(type, slot->cols);
     for (size_t row = 0; row < slot->rows; row++) {
@@ -191,7 +191,7 @@ static void fill_matrix(uint64_t *random, const pith_llama_config *config, pith_
     }
 }
 
-static void fill_vector(uint64_t *random, const pith_llama_config *config, pith_llama_part part,
+static void fill_vector(uint64_t *random, const pith_config *config, pith_llama_part part,
                         const pith_slot *slot, float *data) {
     bool norm = part == PITH_LLAMA_NORM || part == PITH_LLAMA_INPUT_NORM ||
                 part == PITH_LLAMA_POST_ATTN_NORM;
@@ -211,6 +211,7 @@ void test_model_default(test_model *model, pith_type type) {
     *model = (test_model){
         .config =
             {
+                PITH_DECODER_RECIPE,
                 .vocab_size = N_PIECES,
                 .hidden_size = 32,
                 .intermediate_size = 96,
@@ -219,8 +220,8 @@ void test_model_default(test_model *model, pith_type type) {
                 .num_key_value_heads = 1,
                 .head_dim = 8,
                 .max_position_embeddings = 128,
-                .rms_norm_eps = 1e-5F,
-                .rope_theta = 10000,
+                .norm_eps = 1e-5F,
+                .kinds[0].rope = {.dims = 8, .theta = 10000},
             },
         .type = type,
         .head_type = packed ? PITH_TYPE_INT8 : type,

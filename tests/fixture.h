@@ -6,7 +6,7 @@
 
 /* A model to write. Start from test_model_default and change what the test is about. */
 typedef struct test_model {
-    pith_llama_config config;
+    pith_config config;
     pith_type type;      /* of the linear layers */
     pith_type head_type; /* of embedding and head */
     uint64_t seed;
@@ -31,7 +31,7 @@ void test_write_tiny_model(const char *path, pith_type type, uint64_t seed);
 const pith_vocab *test_vocab(void);
 
 /* A real row (false: padding) of a matrix or bias of the joined layouts. */
-bool test_is_real_row(const pith_llama_config *config, pith_llama_part part, size_t row);
+bool test_is_real_row(const pith_config *config, pith_llama_part part, size_t row);
 
 /* A whole file in memory, 64-byte aligned for pith_model_file_open_memory; free(bytes). */
 typedef struct test_image {

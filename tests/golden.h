@@ -3,9 +3,9 @@
 #ifndef PITH_TESTS_GOLDEN_H
 #define PITH_TESTS_GOLDEN_H
 
+#include "families/matrix.h"
 #include "pith.h"
 #include "tests/npz.h"
-#include "weights/matrix.h"
 
 enum {
     TEST_GOLDEN_PROMPTS = 4,

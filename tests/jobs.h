@@ -3,9 +3,9 @@
 #ifndef PITH_TESTS_JOBS_H
 #define PITH_TESTS_JOBS_H
 
+#include "families/matrix.h"
 #include "pith.h"
 #include "server/scheduler.h"
-#include "weights/matrix.h"
 
 enum { TEST_MAX_CHOICES = 64, TEST_MAX_TEXT = 4096 };
 

@@ -54,13 +54,9 @@ TEST(bench, attended_positions_agree_with_counting) {
 
 /* A model of round numbers: hidden 64, 2 layers, 4 heads and 2 KV heads of 16, FFN 128, vocab 100.
  */
-static const pith_llama round_model = {
-    .config = {.vocab_size = 100,
-               .hidden_size = 64,
-               .intermediate_size = 128,
-               .num_hidden_layers = 2,
-               .num_attention_heads = 4,
-               .num_key_value_heads = 2,
+static const pith_network round_model = {
+    .config = {PITH_DECODER_RECIPE, .vocab_size = 100, .hidden_size = 64, .intermediate_size = 128,
+               .num_hidden_layers = 2, .num_attention_heads = 4, .num_key_value_heads = 2,
                .head_dim = 16},
     .head = {.size = 7000},
 };

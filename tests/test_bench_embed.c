@@ -61,11 +61,9 @@ TEST(bench_embed, sentences_of_a_text) {
 /* ---- Arithmetic ------------------------------------------------------------------------------ */
 
 /* hidden 64, 2 layers, intermediate 128 */
-static const pith_bert_config round_config = {.vocab_size = 100,
-                                              .hidden_size = 64,
-                                              .intermediate_size = 128,
-                                              .num_hidden_layers = 2,
-                                              .num_attention_heads = 4};
+static const pith_config round_config = {PITH_ENCODER_RECIPE,    .vocab_size = 100,
+                                         .hidden_size = 64,      .intermediate_size = 128,
+                                         .num_hidden_layers = 2, .num_attention_heads = 4};
 
 TEST(bench_embed, names_and_costs) {
     static const size_t lengths[] = {3, 5, 10};

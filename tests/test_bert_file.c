@@ -40,9 +40,9 @@ static pith_status open_image(const test_image *im, pith_model_file **file, pith
 }
 
 TEST(bert_file, every_part_has_a_place_of_its_own) {
-    pith_bert_config config = test_encoder_config();
-    pith_bert_layer layers[2];
-    pith_bert bert = {.config = config, .layers = layers};
+    pith_config config = test_encoder_config();
+    pith_layer layers[2];
+    pith_network bert = {.config = config, .layers = layers};
     const void *places[2 * PITH_BERT_N_PARTS];
     char names[2 * PITH_BERT_N_PARTS][sizeof(((pith_slot *)0)->name)];
     size_t n = 0;
@@ -71,8 +71,9 @@ TEST(bert_file, every_part_has_a_place_of_its_own) {
 }
 
 TEST(bert_file, shapes_follow_the_configuration) {
-    pith_bert_config config = test_encoder_config();
+    pith_config config = test_encoder_config();
     config.hidden_size = 36;
+    pith_config_set_encoder_heads(&config);
     config.intermediate_size = 50;
     static const struct {
         pith_bert_part part;
@@ -99,7 +100,7 @@ TEST(bert_file, shapes_follow_the_configuration) {
                   slot.cols == cases[i].cols,
               "%s: %zu (%zu) x %zu", slot.name, slot.rows, slot.real_rows, slot.cols);
     }
-    pith_bert_qkv_layout layout = pith_bert_qkv_layout_of(&config);
+    pith_qkv_layout layout = pith_config_qkv_layout(&config);
     CHECK(layout.k_begin == 48 && layout.v_begin == 96 && layout.total_rows == 144, "%zu %zu %zu",
           layout.k_begin, layout.v_begin, layout.total_rows);
 }

@@ -54,8 +54,8 @@ static pith_model_file *open_model(const char *path) {
 
 /* Where row `row` of a joined tensor comes from; false for padding. Written from the layout's
  * description, not from the converter. */
-static bool source_of_row(const pith_llama_config *c, pith_llama_part part, size_t layer,
-                          size_t row, char name[128], size_t *source_row) {
+static bool source_of_row(const pith_config *c, pith_llama_part part, size_t layer, size_t row,
+                          char name[128], size_t *source_row) {
     static const char *const plain[PITH_LLAMA_N_PARTS] = {
         [PITH_LLAMA_INPUT_NORM] = "input_layernorm.weight",
         [PITH_LLAMA_O] = "self_attn.o_proj.weight",
@@ -75,7 +75,7 @@ static bool source_of_row(const pith_llama_config *c, pith_llama_part part, size
         return true;
     }
     if (part == PITH_LLAMA_QKV || part == PITH_LLAMA_QKV_BIAS) {
-        pith_qkv_layout l = pith_llama_qkv_layout(c);
+        pith_qkv_layout l = pith_config_qkv_layout(c);
         int block = row < l.k_begin ? 0 : row < l.v_begin ? 1 : 2;
         size_t begin = block == 0 ? 0 : block == 1 ? l.k_begin : l.v_begin;
         *source_row = row - begin;
@@ -105,7 +105,7 @@ static double error_limit(pith_type type) {
 
 static void check_matrix(pith_model_file *file, const test_tensors *tensors, pith_llama_part part,
                          size_t layer, const char *label) {
-    const pith_matrix *m = pith_llama_matrix(&file->llama, part, layer);
+    const pith_matrix *m = pith_llama_matrix(&file->network, part, layer);
     float *expected = calloc(m->cols, sizeof *expected);
     float *found = calloc(m->cols, sizeof *found);
     double error = 0.0;
@@ -136,7 +136,7 @@ static void check_matrix(pith_model_file *file, const test_tensors *tensors, pit
 
 static void check_vector(pith_model_file *file, const test_tensors *tensors, pith_llama_part part,
                          size_t layer, size_t rows, const char *label) {
-    const float *values = *pith_llama_vector(&file->llama, part, layer);
+    const float *values = *pith_llama_vector(&file->network, part, layer);
     for (size_t row = 0; row < rows; row++) {
         char name[128];
         size_t source_row;
@@ -150,7 +150,7 @@ static void check_vector(pith_model_file *file, const test_tensors *tensors, pit
 }
 
 static void check_parts(pith_model_file *file, const test_tensors *tensors, const char *label) {
-    const pith_llama_config *c = &file->metadata.config;
+    const pith_config *c = &file->metadata.config;
     for (int i = 0; i < PITH_LLAMA_N_PARTS; i++) {
         for (size_t layer = 0; layer < c->num_hidden_layers; layer++) {
             pith_slot slot;
@@ -180,8 +180,8 @@ static void check_conversion(const char *name, pith_type type) {
     bool packed = type == PITH_TYPE_INT4 || type == PITH_TYPE_INT8;
     CHECK(metadata->type == type, "%s: type", label);
     CHECK(metadata->head_type == (packed ? PITH_TYPE_INT8 : type), "%s: head type", label);
-    CHECK(file->llama.embed.type == metadata->head_type &&
-              file->llama.head.type == metadata->head_type,
+    CHECK(file->network.embed.type == metadata->head_type &&
+              file->network.head.type == metadata->head_type,
           "%s: embedding or head type", label);
     CHECK(metadata->n_eos == 1 && metadata->bos >= 0, "%s: special tokens", label);
     CHECK(file->vocab.n_pieces > 0 && file->vocab.n_pieces <= metadata->config.vocab_size,
@@ -224,13 +224,15 @@ TEST(convert, carries_the_hyper_parameters) {
         convert(checkpoint_path(cases[i].name), out, &options);
         pith_model_file *file = open_model(out);
         const pith_metadata *m = &file->metadata;
-        const pith_llama_config *c = &m->config;
+        const pith_config *c = &m->config;
         CHECK(c->num_attention_heads == cases[i].heads &&
                   c->num_key_value_heads == cases[i].kv_heads &&
                   c->max_position_embeddings == cases[i].positions,
               "%s: counts", cases[i].name);
-        CHECK(c->rope_theta == cases[i].theta && c->rope_scaling == cases[i].scaling,
-              "%s: theta %g, scaling %d", cases[i].name, c->rope_theta, c->rope_scaling);
+        CHECK(c->kinds[0].rope.theta == cases[i].theta &&
+                  c->kinds[0].rope.scaling == cases[i].scaling,
+              "%s: theta %g, scaling %d", cases[i].name, c->kinds[0].rope.theta,
+              c->kinds[0].rope.scaling);
         CHECK(c->tie_word_embeddings == cases[i].tied && c->qkv_bias == cases[i].bias &&
                   c->o_bias == cases[i].bias && !c->mlp_bias,
               "%s: flags", cases[i].name);
@@ -310,7 +312,7 @@ TEST(convert, records_hashes_of_sources_and_tensors) {
  */
 TEST(convert, takes_large_tensors_in_bands) {
     const char *source = test_make_checkpoint("bands", "{\"vocab_size\": 70003}");
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     config.vocab_size = 70003;
     test_tensors tensors = test_checkpoint_tensors(&config, 5);
     test_write_tensors(test_join(source, "model.safetensors"), &tensors, 0, tensors.n);
@@ -400,9 +402,9 @@ TEST(convert, falls_back_to_int8_where_int4_does_not_fit) {
     CHECK(seen.n_fell_back == 3 && seen.n_int8 == 3 && seen.n_int4 == 2 + 3 * 3,
           "%zu fell back, %zu int8, %zu int4", seen.n_fell_back, seen.n_int8, seen.n_int4);
     pith_model_file *file = open_model(out);
-    CHECK(file->llama.layers[1].down.type == PITH_TYPE_INT8, "down");
-    CHECK(file->llama.layers[1].gate_up.type == PITH_TYPE_INT4, "gate_up");
-    CHECK(file->llama.embed.type == PITH_TYPE_INT4, "embed");
+    CHECK(file->network.layers[1].down.matrix.type == PITH_TYPE_INT8, "down");
+    CHECK(file->network.layers[1].gate_up.matrix.type == PITH_TYPE_INT4, "gate_up");
+    CHECK(file->network.embed.type == PITH_TYPE_INT4, "embed");
     pith_model_file_close(file);
 }
 

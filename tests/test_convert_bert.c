@@ -48,9 +48,9 @@ static pith_model_file *converted(const char *source, pith_type type, heard *sai
     return file;
 }
 
-static pith_bert_config config_of(const char *name, const test_encoder *encoder) {
+static pith_config config_of(const char *name, const test_encoder *encoder) {
     pith_model_file *file = converted(test_make_encoder(name, encoder), PITH_TYPE_INT8, NULL);
-    pith_bert_config config = file->bert.config;
+    pith_config config = file->network.config;
     pith_model_file_close(file);
     return config;
 }
@@ -74,15 +74,15 @@ static const char *link_reference(const char *name) {
 
 static void check_types(const pith_model_file *file, pith_type type) {
     bool packed = type == PITH_TYPE_INT8 || type == PITH_TYPE_INT4;
-    const pith_bert *bert = &file->bert;
+    const pith_network *bert = &file->network;
     pith_type narrow = type == PITH_TYPE_INT4 ? PITH_TYPE_INT8 : type; /* 48 columns */
-    CHECK(bert->word_embed.type == (packed ? PITH_TYPE_INT8 : type), "%d: words", type);
+    CHECK(bert->embed.type == (packed ? PITH_TYPE_INT8 : type), "%d: words", type);
     CHECK(bert->position_embed.type == PITH_TYPE_F32 && bert->type_embed.type == PITH_TYPE_F32,
           "%d: tables", type);
     for (size_t i = 0; i < bert->config.num_hidden_layers; i++) {
-        const pith_bert_layer *l = &bert->layers[i];
-        CHECK(l->qkv.type == narrow && l->attention.type == narrow && l->up.type == narrow &&
-                  l->down.type == type,
+        const pith_layer *l = &bert->layers[i];
+        CHECK(l->qkv.matrix.type == narrow && l->o.matrix.type == narrow &&
+                  l->gate_up.matrix.type == narrow && l->down.matrix.type == type,
               "%d: layer %zu", type, i);
     }
 }
@@ -92,12 +92,12 @@ TEST(convert_bert, keeps_the_reference_in_every_type) {
     test_tensors tensors = test_tensors_load(source);
     for (int type = 0; type < PITH_N_TYPES; type++) {
         pith_model_file *file = converted(source, (pith_type)type, NULL);
-        const pith_bert_config *c = &file->bert.config;
+        const pith_config *c = &file->network.config;
         CHECK(c->vocab_size == 30522 && c->hidden_size == 48 && c->intermediate_size == 192 &&
                   c->num_hidden_layers == 3 && c->num_attention_heads == 4 &&
                   c->max_position_embeddings == 512 && c->type_vocab_size == 2,
               "type %d: counts", type);
-        CHECK(c->layer_norm_eps == 1e-12F && c->max_seq_length == 256 &&
+        CHECK(c->norm_eps == 1e-12F && c->max_seq_length == 256 &&
                   c->pooling == PITH_POOLING_MEAN && c->normalize,
               "type %d: the rest", type);
         size_t stored = 0; /* what the checkpoint has and the model needs */
@@ -126,7 +126,7 @@ TEST(convert_bert, finds_every_style_of_names) {
         {.old_norms = true, .config = "{\"architectures\": \"(absent)\"}"},
         {.config = "{\"model_type\": \"(absent)\"}"},
     };
-    pith_bert_config shape = test_encoder_config();
+    pith_config shape = test_encoder_config();
     test_tensors tensors = test_encoder_tensors(&shape, 1);
     for (size_t i = 0; i < sizeof styles / sizeof styles[0]; i++) {
         char name[16];
@@ -137,10 +137,11 @@ TEST(convert_bert, finds_every_style_of_names) {
             pith_model_file *file = converted(source, (pith_type)type, &said);
             const char *wrong = test_compare_encoder(file, &tensors);
             CHECK(wrong == NULL, "style %zu, type %d: %s", i, type, wrong);
-            CHECK(file->bert.layers[1].down.type ==
+            CHECK(file->network.layers[1].down.matrix.type ==
                       (type == PITH_TYPE_INT4 ? PITH_TYPE_INT8 : (pith_type)type),
                   "style %zu, type %d: 48 columns", i, type);
-            CHECK(file->bert.layers[1].qkv.type == (pith_type)type, "style %zu, type %d", i, type);
+            CHECK(file->network.layers[1].qkv.matrix.type == (pith_type)type, "style %zu, type %d",
+                  i, type);
             pith_model_file_close(file);
         }
         CHECK(strstr(said.text, "pooler") == NULL && strstr(said.text, "position_ids") == NULL,
@@ -267,7 +268,7 @@ TEST(convert_bert, follows_the_module_files) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char name[16];
         snprintf(name, sizeof name, "modules-%zu", i);
-        pith_bert_config c = config_of(name, &cases[i].encoder);
+        pith_config c = config_of(name, &cases[i].encoder);
         CHECK(c.pooling == cases[i].pooling && c.normalize == cases[i].normalize &&
                   c.max_seq_length == cases[i].length,
               "case %zu: %s, %d, %zu tokens", i, pith_pooling_name(c.pooling), c.normalize,
@@ -290,7 +291,7 @@ TEST(convert_bert, finds_the_older_names_of_the_length_file) {
         snprintf(text, sizeof text, "{\"max_seq_length\": %zu}", 5 + i);
         test_write_text(source, names[i], text);
         pith_model_file *file = converted(source, PITH_TYPE_F32, NULL);
-        size_t found = file->bert.config.max_seq_length;
+        size_t found = file->network.config.max_seq_length;
         CHECK(found == 5 + i, "%s: %zu tokens", names[i], found);
         pith_model_file_close(file);
     }
@@ -355,7 +356,7 @@ TEST(convert_bert, takes_the_limit_of_the_tokenizer) {
         test_write_text(source, "tokenizer_config.json", cases[i].text);
         heard said = {""};
         pith_model_file *file = converted(source, PITH_TYPE_INT8, &said);
-        size_t found = file->bert.config.max_seq_length;
+        size_t found = file->network.config.max_seq_length;
         CHECK(found == cases[i].length, "%s: %zu", cases[i].text, found);
         CHECK(strstr(said.text, "modules.json: embeddings are the mean") != NULL, "%s", said.text);
         size_t n = 0; /* read for two purposes, listed once */
@@ -593,7 +594,7 @@ TEST(convert_bert, takes_the_tokenizer_along) {
 
 /* ---- No config.json -------------------------------------------------------------------------- */
 
-static const char *make_unconfigured(const char *name, const pith_bert_config *shape) {
+static const char *make_unconfigured(const char *name, const pith_config *shape) {
     const char *directory = test_make_directory(name);
     test_tensors tensors = test_encoder_tensors(shape, 1);
     test_write_tensors(test_join(directory, "model.safetensors"), &tensors, 0, tensors.n);
@@ -602,7 +603,7 @@ static const char *make_unconfigured(const char *name, const pith_bert_config *s
 }
 
 TEST(convert_bert, knows_the_shape_of_minilm) {
-    pith_bert_config shape = {
+    pith_config shape = {
         .vocab_size = 30522,
         .hidden_size = 384,
         .intermediate_size = 1536,
@@ -613,8 +614,8 @@ TEST(convert_bert, knows_the_shape_of_minilm) {
     heard said = {""};
     const char *source = make_unconfigured("minilm", &shape);
     pith_model_file *file = converted(source, PITH_TYPE_F16, &said);
-    const pith_bert_config *c = &file->bert.config;
-    CHECK(c->num_attention_heads == 12 && c->layer_norm_eps == 1e-12F && c->max_seq_length == 512,
+    const pith_config *c = &file->network.config;
+    CHECK(c->num_attention_heads == 12 && c->norm_eps == 1e-12F && c->max_seq_length == 512,
           "%zu heads, %zu tokens", c->num_attention_heads, c->max_seq_length);
     CHECK(strstr(said.text, "no config.json: the shape of all-MiniLM-L6-v2") != NULL, "%s",
           said.text);
@@ -622,7 +623,7 @@ TEST(convert_bert, knows_the_shape_of_minilm) {
 }
 
 TEST(convert_bert, does_not_guess_other_shapes) {
-    pith_bert_config shape = test_encoder_config();
+    pith_config shape = test_encoder_config();
     pith_error error = {0};
     const char *source = make_unconfigured("small", &shape);
     pith_status status = convert(source, test_path("x.pith"), PITH_TYPE_F32, NULL, &error);
@@ -633,7 +634,7 @@ TEST(convert_bert, does_not_guess_other_shapes) {
     status = convert(source, test_path("x.pith"), PITH_TYPE_F32, NULL, &error);
     CHECK(status == PITH_ERROR_FORMAT && strstr(error.message, "more layers than the 6") != NULL,
           "%s", error.message);
-    pith_llama_config llama = test_checkpoint_config();
+    pith_config llama = test_checkpoint_config();
     test_tensors tensors = test_checkpoint_tensors(&llama, 1);
     source = test_make_directory("decoder");
     test_write_tensors(test_join(source, "model.safetensors"), &tensors, 0, tensors.n);

@@ -63,17 +63,17 @@ TEST(convert_config, reads_every_field) {
         "{\"attention_bias\": true, \"mlp_bias\": true, \"head_dim\": 16, \"rope_theta\": 500000,"
         " \"tie_word_embeddings\": true, \"pretraining_tp\": 2, \"torch_dtype\": \"bfloat16\"}",
         NULL);
-    const pith_llama_config *l = &c.llama;
+    const pith_config *l = &c.config;
     CHECK(l->vocab_size == 40 && l->hidden_size == 32 && l->intermediate_size == 48, "%zu %zu %zu",
           l->vocab_size, l->hidden_size, l->intermediate_size);
     CHECK(l->num_hidden_layers == 2 && l->num_attention_heads == 4 && l->num_key_value_heads == 2,
           "%zu %zu %zu", l->num_hidden_layers, l->num_attention_heads, l->num_key_value_heads);
-    CHECK(l->head_dim == 16 && l->max_position_embeddings == 64 && l->sliding_window == 0,
-          "%zu %zu %zu", l->head_dim, l->max_position_embeddings, l->sliding_window);
-    CHECK(l->rms_norm_eps == 1e-5F && l->rope_theta == 500000.0, "%g %g", (double)l->rms_norm_eps,
-          l->rope_theta);
+    CHECK(l->head_dim == 16 && l->max_position_embeddings == 64 && l->kinds[0].sliding_window == 0,
+          "%zu %zu %zu", l->head_dim, l->max_position_embeddings, l->kinds[0].sliding_window);
+    CHECK(l->norm_eps == 1e-5F && l->kinds[0].rope.theta == 500000.0, "%g %g", (double)l->norm_eps,
+          l->kinds[0].rope.theta);
     CHECK(l->qkv_bias && l->o_bias && l->mlp_bias && l->tie_word_embeddings, "a flag is lost");
-    CHECK(l->rope_scaling == PITH_ROPE_NONE, "%d", l->rope_scaling);
+    CHECK(l->kinds[0].rope.scaling == PITH_ROPE_NONE, "%d", l->kinds[0].rope.scaling);
     CHECK(c.bos == 1 && c.n_eos == 1 && c.eos[0] == 2, "%d %zu %d", c.bos, c.n_eos, c.eos[0]);
     CHECK_NO_LEAKS();
 }
@@ -99,7 +99,7 @@ TEST(convert_config, assumes_what_the_configuration_classes_do) {
         pith_error error;
         pith_status status = parse_text(&c, cases[i].text, NULL, &error);
         CHECK(status == PITH_OK, "%s: %s", cases[i].text, error.message);
-        const pith_llama_config *l = &c.llama;
+        const pith_config *l = &c.config;
         CHECK(l->vocab_size == cases[i].vocab && l->hidden_size == cases[i].hidden &&
                   l->intermediate_size == cases[i].inner &&
                   l->num_hidden_layers == cases[i].layers &&
@@ -110,11 +110,12 @@ TEST(convert_config, assumes_what_the_configuration_classes_do) {
         CHECK(l->head_dim == cases[i].head_dim, "%s: %zu", cases[i].text, l->head_dim);
         CHECK(l->max_position_embeddings == cases[i].positions, "%s: %zu", cases[i].text,
               l->max_position_embeddings);
-        CHECK(l->sliding_window == cases[i].window, "%s: %zu", cases[i].text, l->sliding_window);
+        CHECK(l->kinds[0].sliding_window == cases[i].window, "%s: %zu", cases[i].text,
+              l->kinds[0].sliding_window);
         CHECK(l->qkv_bias == cases[i].qkv_bias && !l->o_bias && !l->mlp_bias, "%s: biases",
               cases[i].text);
-        CHECK(l->rms_norm_eps == 1e-6F && l->rope_theta == 10000.0 && !l->tie_word_embeddings,
-              "%s: %g %g", cases[i].text, (double)l->rms_norm_eps, l->rope_theta);
+        CHECK(l->norm_eps == 1e-6F && l->kinds[0].rope.theta == 10000.0 && !l->tie_word_embeddings,
+              "%s: %g %g", cases[i].text, (double)l->norm_eps, l->kinds[0].rope.theta);
         CHECK(c.bos == cases[i].bos && c.n_eos == cases[i].n_eos, "%s: %d %zu", cases[i].text,
               c.bos, c.n_eos);
     }
@@ -122,10 +123,10 @@ TEST(convert_config, assumes_what_the_configuration_classes_do) {
 
 TEST(convert_config, derives_heads_from_null) {
     pith_hf_config c = parse_good("{\"num_key_value_heads\": null, \"head_dim\": null}", NULL);
-    CHECK(c.llama.num_key_value_heads == 4, "%zu", c.llama.num_key_value_heads);
-    CHECK(c.llama.head_dim == 8, "%zu", c.llama.head_dim);
+    CHECK(c.config.num_key_value_heads == 4, "%zu", c.config.num_key_value_heads);
+    CHECK(c.config.head_dim == 8, "%zu", c.config.head_dim);
     c = parse_good("{\"num_key_value_heads\": \"(absent)\"}", NULL);
-    CHECK(c.llama.num_key_value_heads == 4, "%zu", c.llama.num_key_value_heads);
+    CHECK(c.config.num_key_value_heads == 4, "%zu", c.config.num_key_value_heads);
 }
 
 #define LLAMA3                                                            \
@@ -159,16 +160,18 @@ TEST(convert_config, reads_all_spellings_of_rope_scaling) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pith_hf_config c = parse_good(cases[i].edits, NULL);
-        CHECK(c.llama.rope_scaling == cases[i].scaling, "%s: %d", cases[i].edits,
-              c.llama.rope_scaling);
-        CHECK(c.llama.rope_factor == cases[i].factor, "%s: %g", cases[i].edits,
-              c.llama.rope_factor);
-        CHECK(c.llama.rope_theta == cases[i].theta, "%s: %g", cases[i].edits, c.llama.rope_theta);
+        CHECK(c.config.kinds[0].rope.scaling == cases[i].scaling, "%s: %d", cases[i].edits,
+              c.config.kinds[0].rope.scaling);
+        CHECK(c.config.kinds[0].rope.factor == cases[i].factor, "%s: %g", cases[i].edits,
+              c.config.kinds[0].rope.factor);
+        CHECK(c.config.kinds[0].rope.theta == cases[i].theta, "%s: %g", cases[i].edits,
+              c.config.kinds[0].rope.theta);
         if (cases[i].scaling == PITH_ROPE_LLAMA3) {
-            CHECK(c.llama.rope_low_freq_factor == 1 && c.llama.rope_high_freq_factor == 4 &&
-                      c.llama.rope_original_context == 32,
-                  "%s: %g %g %zu", cases[i].edits, c.llama.rope_low_freq_factor,
-                  c.llama.rope_high_freq_factor, c.llama.rope_original_context);
+            CHECK(c.config.kinds[0].rope.low_freq_factor == 1 &&
+                      c.config.kinds[0].rope.high_freq_factor == 4 &&
+                      c.config.kinds[0].rope.original_context == 32,
+                  "%s: %g %g %zu", cases[i].edits, c.config.kinds[0].rope.low_freq_factor,
+                  c.config.kinds[0].rope.high_freq_factor, c.config.kinds[0].rope.original_context);
         }
     }
 }
@@ -206,25 +209,29 @@ TEST(convert_config, fills_in_what_yarn_leaves_open) {
     for (size_t i = 0; i < 3 * sizeof cases / sizeof cases[0]; i++) {
         char edits[512];
         snprintf(edits, sizeof edits, "{\"%s\": \"yarn\", %s}}", places[i % 3], cases[i / 3].keys);
-        const pith_llama_config c = parse_good(edits, NULL).llama;
-        CHECK(c.rope_scaling == PITH_ROPE_YARN && c.rope_factor == cases[i / 3].factor &&
-                  c.rope_original_context == cases[i / 3].original,
-              "%s: %g %zu", edits, c.rope_factor, c.rope_original_context);
-        CHECK(fabs(c.rope_attention_factor - cases[i / 3].attention) < 1e-15, "%s: %.17g", edits,
-              c.rope_attention_factor);
-        CHECK(c.rope_beta_fast == cases[i / 3].fast && c.rope_beta_slow == cases[i / 3].slow &&
-                  c.rope_truncate == cases[i / 3].truncate,
-              "%s: %g %g %d", edits, c.rope_beta_fast, c.rope_beta_slow, c.rope_truncate);
+        const pith_config c = parse_good(edits, NULL).config;
+        CHECK(c.kinds[0].rope.scaling == PITH_ROPE_YARN &&
+                  c.kinds[0].rope.factor == cases[i / 3].factor &&
+                  c.kinds[0].rope.original_context == cases[i / 3].original,
+              "%s: %g %zu", edits, c.kinds[0].rope.factor, c.kinds[0].rope.original_context);
+        CHECK(fabs(c.kinds[0].rope.attention_factor - cases[i / 3].attention) < 1e-15, "%s: %.17g",
+              edits, c.kinds[0].rope.attention_factor);
+        CHECK(c.kinds[0].rope.beta_fast == cases[i / 3].fast &&
+                  c.kinds[0].rope.beta_slow == cases[i / 3].slow &&
+                  c.kinds[0].rope.truncate == cases[i / 3].truncate,
+              "%s: %g %g %d", edits, c.kinds[0].rope.beta_fast, c.kinds[0].rope.beta_slow,
+              c.kinds[0].rope.truncate);
     }
     /* A length beside the section goes before one inside. */
     pith_hf_config c = parse_good("{\"original_max_position_embeddings\": 16, \"rope_scaling\":"
                                   " {\"type\": \"yarn\", \"factor\": 4,"
                                   " \"original_max_position_embeddings\": 32}}",
                                   NULL);
-    CHECK(c.llama.rope_original_context == 16, "%zu", c.llama.rope_original_context);
+    CHECK(c.config.kinds[0].rope.original_context == 16, "%zu",
+          c.config.kinds[0].rope.original_context);
     c = parse_good("{\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}", NULL);
-    CHECK(c.llama.rope_scaling == PITH_ROPE_DYNAMIC && c.llama.rope_factor == 2, "%g",
-          c.llama.rope_factor);
+    CHECK(c.config.kinds[0].rope.scaling == PITH_ROPE_DYNAMIC && c.config.kinds[0].rope.factor == 2,
+          "%g", c.config.kinds[0].rope.factor);
     CHECK_NO_LEAKS();
 }
 
@@ -260,18 +267,18 @@ TEST(convert_config, finds_the_sliding_window) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pith_hf_config c = parse_good(cases[i].edits, NULL);
-        CHECK(c.llama.sliding_window == cases[i].window, "%s: %zu, expected %zu", cases[i].edits,
-              c.llama.sliding_window, cases[i].window);
+        CHECK(c.config.kinds[0].sliding_window == cases[i].window, "%s: %zu, expected %zu",
+              cases[i].edits, c.config.kinds[0].sliding_window, cases[i].window);
     }
 }
 
 TEST(convert_config, knows_the_biases_of_each_architecture) {
     pith_hf_config c = parse_good("{" QWEN2 "}", NULL);
-    CHECK(c.llama.qkv_bias && !c.llama.o_bias && !c.llama.mlp_bias, "qwen2");
+    CHECK(c.config.qkv_bias && !c.config.o_bias && !c.config.mlp_bias, "qwen2");
     c = parse_good("{" MISTRAL ", \"attention_bias\": true, \"mlp_bias\": true}", NULL);
-    CHECK(!c.llama.qkv_bias && !c.llama.o_bias && !c.llama.mlp_bias, "mistral");
+    CHECK(!c.config.qkv_bias && !c.config.o_bias && !c.config.mlp_bias, "mistral");
     c = parse_good("{\"attention_bias\": true}", NULL);
-    CHECK(c.llama.qkv_bias && c.llama.o_bias && !c.llama.mlp_bias, "llama");
+    CHECK(c.config.qkv_bias && c.config.o_bias && !c.config.mlp_bias, "llama");
 }
 
 TEST(convert_config, takes_ids_from_generation_config_first) {
@@ -322,8 +329,8 @@ TEST(convert_config, reads_what_transformers_reads) {
         strcat(base, "}");
         pith_status status = parse_text(&c, text, cases[i].generation, &error);
         CHECK(status == PITH_OK, "%s: %s", cases[i].more, error.message);
-        CHECK(c.bos == cases[i].bos && c.llama.vocab_size == cases[i].vocab_size, "%s: %d, %zu",
-              cases[i].more, c.bos, c.llama.vocab_size);
+        CHECK(c.bos == cases[i].bos && c.config.vocab_size == cases[i].vocab_size, "%s: %d, %zu",
+              cases[i].more, c.bos, c.config.vocab_size);
         CHECK(c.n_eos == (cases[i].eos >= 0) && (c.n_eos == 0 || c.eos[0] == cases[i].eos),
               "%s: %zu, %d", cases[i].more, c.n_eos, c.eos[0]);
     }

@@ -183,7 +183,7 @@ static const published models[] = {
 static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n##b\n.\nB\n";
 
 static test_tensors make_tensors(void) {
-    pith_bert_config shape = test_encoder_config();
+    pith_config shape = test_encoder_config();
     shape.max_position_embeddings = 512;
     return test_encoder_tensors(&shape, 1);
 }
@@ -260,7 +260,7 @@ TEST(convert_published, models_keep_pooling_length_and_case) {
         CHECK(convert(source, out, &error) == PITH_OK, "%s: %s", m->name, error.message);
         CHECK(pith_model_file_open(&file, out, false, NULL, NULL, NULL, &error) == PITH_OK,
               "%s: %s", m->name, error.message);
-        const pith_bert_config *c = &file->bert.config;
+        const pith_config *c = &file->network.config;
         CHECK(c->pooling == m->expected && c->normalize == m->normalize &&
                   c->max_seq_length == m->length,
               "%s: %s, %d, %zu tokens", m->name, pith_pooling_name(c->pooling), c->normalize,

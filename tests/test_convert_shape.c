@@ -148,7 +148,7 @@ static void eval(const pith_model *model, float *logits) {
 }
 
 static void check_config(const pith_model_file *file, pith_type type) {
-    const pith_llama_config *c = &file->llama.config;
+    const pith_config *c = &file->network.config;
     bool packed = type == PITH_TYPE_INT4 || type == PITH_TYPE_INT8;
     CHECK(file->architecture == PITH_ARCHITECTURE_LLAMA && c->hidden_size == WIDTH &&
               c->num_hidden_layers == 6 && c->intermediate_size == 768 && c->tie_word_embeddings,
@@ -157,8 +157,8 @@ static void check_config(const pith_model_file *file, pith_type type) {
           c->vocab_size, file->vocab.n_pieces);
     CHECK(file->metadata.n_eos == 1 && file->metadata.eos[0] == 2 && file->metadata.bos == 1,
           "%zu ends, beginning %d", file->metadata.n_eos, file->metadata.bos);
-    CHECK(file->llama.embed.type == (packed ? PITH_TYPE_INT8 : type) &&
-              file->llama.layers[5].down.type == type,
+    CHECK(file->network.embed.type == (packed ? PITH_TYPE_INT8 : type) &&
+              file->network.layers[5].down.matrix.type == type,
           "%s: types", pith_type_name(type));
     CHECK(file->metadata.n_sources == 2 &&
               strcmp(file->metadata.sources[0].name, "tokenizer.model") == 0,
@@ -327,8 +327,8 @@ TEST(convert_shape, the_vocabulary_is_the_tokenizers_up_to_the_shapes) {
         }
         CHECK(status == PITH_OK, "%zu words: %s", sizes[i], error.message);
         pith_model_file *file = open_file(out);
-        CHECK(file->bert.config.vocab_size == sizes[i] && file->vocab.n_pieces == sizes[i],
-              "%zu rows for %zu words", file->bert.config.vocab_size, sizes[i]);
+        CHECK(file->network.config.vocab_size == sizes[i] && file->vocab.n_pieces == sizes[i],
+              "%zu rows for %zu words", file->network.config.vocab_size, sizes[i]);
         pith_model_file_close(file);
     }
 }

@@ -246,7 +246,7 @@ TEST(convert_sources, quantised_tensors_are_recognised) {
         {"model.layers.1.mlp.up_proj.weight", "has dtype U8; supported are F32, F16 and BF16: the "
                                               "weights are already quantised; take"},
     };
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char name[32];
         snprintf(name, sizeof name, "quantised-%zu", i);

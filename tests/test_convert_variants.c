@@ -66,11 +66,12 @@ static void check_fails(const char *directory, pith_type type, pith_status expec
 }
 
 TEST(convert_variants, converts_mistral_and_qwen2) {
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     const char *mistral = test_make_checkpoint("mistral", "{" MISTRAL ", \"sliding_window\": 17}");
     pith_model_file *file = convert_and_open(mistral, test_path("mistral.pith"), NULL);
-    CHECK(file->metadata.config.sliding_window == 17, "%zu", file->metadata.config.sliding_window);
-    CHECK(file->llama.layers[0].qkv_bias == NULL, "mistral has biases");
+    CHECK(file->metadata.config.kinds[0].sliding_window == 17, "%zu",
+          file->metadata.config.kinds[0].sliding_window);
+    CHECK(file->network.layers[0].qkv.bias == NULL, "mistral has biases");
     pith_model_file_close(file);
 
     const char *qwen2 = test_make_checkpoint("qwen2", "{" QWEN2 "}");
@@ -80,11 +81,11 @@ TEST(convert_variants, converts_mistral_and_qwen2) {
         ((float *)test_tensors_find(&tensors, "model.layers.1.self_attn.k_proj.bias")->data)[5];
     write_model(qwen2, &tensors);
     file = convert_and_open(qwen2, test_path("qwen2.pith"), NULL);
-    const pith_llama_layer *layer = &file->llama.layers[1];
-    CHECK(layer->qkv_bias != NULL && layer->o_bias == NULL && layer->gate_up_bias == NULL,
+    const pith_layer *layer = &file->network.layers[1];
+    CHECK(layer->qkv.bias != NULL && layer->o.bias == NULL && layer->gate_up.bias == NULL,
           "qwen2 biases");
-    size_t row = pith_llama_qkv_layout(&file->metadata.config).k_begin + 5;
-    CHECK(layer->qkv_bias[row] == k_bias, "%g, expected %g", (double)layer->qkv_bias[row],
+    size_t row = pith_config_qkv_layout(&file->metadata.config).k_begin + 5;
+    CHECK(layer->qkv.bias[row] == k_bias, "%g, expected %g", (double)layer->qkv.bias[row],
           (double)k_bias);
     pith_model_file_close(file);
     CHECK_NO_LEAKS();
@@ -163,22 +164,22 @@ TEST(convert_variants, yarn_counts_in_the_length_of_a_model) {
 TEST(convert_variants, joins_biases_like_their_matrices) {
     const char *directory =
         test_make_checkpoint("biases", "{\"attention_bias\": true, \"mlp_bias\": true}");
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     config.qkv_bias = config.o_bias = config.mlp_bias = true;
     test_tensors tensors = test_checkpoint_tensors(&config, 3);
     test_write_tensors(test_join(directory, "model.safetensors"), &tensors, 0, tensors.n);
     pith_model_file *file = convert_and_open(directory, test_path("biases.pith"), NULL);
-    const pith_llama_layer *layer = &file->llama.layers[0];
+    const pith_layer *layer = &file->network.layers[0];
     const float *gate = test_tensors_find(&tensors, "model.layers.0.mlp.gate_proj.bias")->data;
     const float *up = test_tensors_find(&tensors, "model.layers.0.mlp.up_proj.bias")->data;
     const float *down = test_tensors_find(&tensors, "model.layers.0.mlp.down_proj.bias")->data;
     for (size_t i = 0; i < config.intermediate_size; i++) {
         size_t row = i / 16 * 32 + i % 16;
-        CHECK(layer->gate_up_bias[row] == gate[i] && layer->gate_up_bias[row + 16] == up[i],
+        CHECK(layer->gate_up.bias[row] == gate[i] && layer->gate_up.bias[row + 16] == up[i],
               "gate or up %zu", i);
     }
     for (size_t i = 0; i < config.hidden_size; i++) {
-        CHECK(layer->down_bias[i] == down[i], "down %zu", i);
+        CHECK(layer->down.bias[i] == down[i], "down %zu", i);
     }
     pith_model_file_close(file);
     test_tensors_free(&tensors);
@@ -187,7 +188,7 @@ TEST(convert_variants, joins_biases_like_their_matrices) {
 TEST(convert_variants, leaves_out_what_is_not_part_of_the_model) {
     char warnings[4096];
     const char *directory = test_make_checkpoint("extra", NULL);
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     test_tensors tensors = test_checkpoint_tensors(&config, 1);
     test_tensors_add(&tensors, "model.layers.0.self_attn.rotary_emb.inv_freq", PITH_DTYPE_F32, 1, 4,
                      0);
@@ -207,7 +208,7 @@ TEST(convert_variants, keeps_the_head_of_a_tied_model_only_if_it_differs) {
         char warnings[4096];
         const char *directory =
             test_make_checkpoint(differs ? "tied-2" : "tied-1", "{\"tie_word_embeddings\": true}");
-        pith_llama_config config = test_checkpoint_config();
+        pith_config config = test_checkpoint_config();
         test_tensors tensors = test_checkpoint_tensors(&config, 4);
         test_tensor *embed = test_tensors_find(&tensors, "model.embed_tokens.weight");
         test_tensor *head = test_tensors_find(&tensors, "lm_head.weight");
@@ -217,8 +218,9 @@ TEST(convert_variants, keeps_the_head_of_a_tied_model_only_if_it_differs) {
         write_model(directory, &tensors);
         pith_model_file *file = convert_and_open(directory, test_path("tied.pith"), warnings);
         float row[32];
-        pith_matrix_row(&file->llama.head, 3, row);
-        CHECK((file->llama.head.data == file->llama.embed.data) == (differs == 0), "%d", differs);
+        pith_matrix_row(&file->network.head, 3, row);
+        CHECK((file->network.head.data == file->network.embed.data) == (differs == 0), "%d",
+              differs);
         CHECK(file->metadata.config.tie_word_embeddings == (differs == 0), "%d", differs);
         CHECK(row[3] == expected, "%g, expected %g", (double)row[3], (double)expected);
         CHECK((strstr(warnings, "lm_head.weight differs") != NULL) == (differs == 1), "%s",
@@ -236,15 +238,15 @@ TEST(convert_variants, finds_a_tied_pair_by_either_name) {
         char warnings[4096];
         const char *directory = test_make_checkpoint(i == 0 ? "tied-embed" : "tied-head",
                                                      "{\"tie_word_embeddings\": true}");
-        pith_llama_config config = test_checkpoint_config();
+        pith_config config = test_checkpoint_config();
         test_tensors tensors = test_checkpoint_tensors(&config, 4);
         float expected = ((float *)test_tensors_find(&tensors, names[i])->data)[99];
         test_tensors_remove(&tensors, names[1 - i]);
         write_model(directory, &tensors);
         pith_model_file *file = convert_and_open(directory, test_path("tied.pith"), warnings);
         float row[32];
-        pith_matrix_row(&file->llama.embed, 3, row);
-        CHECK(file->llama.head.data == file->llama.embed.data, "%s: stored twice", names[i]);
+        pith_matrix_row(&file->network.embed, 3, row);
+        CHECK(file->network.head.data == file->network.embed.data, "%s: stored twice", names[i]);
         CHECK(row[3] == expected, "%s: %g, expected %g", names[i], (double)row[3],
               (double)expected);
         CHECK(strstr(warnings, names[i]) == NULL, "%s", warnings);
@@ -252,7 +254,7 @@ TEST(convert_variants, finds_a_tied_pair_by_either_name) {
     }
     /* Without the promise of a tied pair one name is not enough. */
     const char *directory = test_make_checkpoint("untied-head", NULL);
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     test_tensors tensors = test_checkpoint_tensors(&config, 4);
     test_tensors_remove(&tensors, names[1]);
     write_model(directory, &tensors);
@@ -265,9 +267,9 @@ TEST(convert_variants, takes_a_missing_bias_as_zero) {
     static const char *const parts[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
                                         "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
                                         "mlp.down_proj"};
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     config.qkv_bias = config.o_bias = config.mlp_bias = true;
-    pith_qkv_layout qkv = pith_llama_qkv_layout(&config);
+    pith_qkv_layout qkv = pith_config_qkv_layout(&config);
     const char *directory =
         test_make_checkpoint("missing", "{\"attention_bias\": true, \"mlp_bias\": true}");
     for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
@@ -281,11 +283,11 @@ TEST(convert_variants, takes_a_missing_bias_as_zero) {
         }
         write_model(directory, &tensors);
         pith_model_file *file = convert_and_open(directory, test_path("missing.pith"), warnings);
-        const pith_llama_layer *layer = &file->llama.layers[1];
+        const pith_layer *layer = &file->network.layers[1];
         const float *found[] = {
-            layer->qkv_bias, layer->qkv_bias + qkv.k_begin, layer->qkv_bias + qkv.v_begin,
-            layer->o_bias,   layer->gate_up_bias,           layer->gate_up_bias + 16,
-            layer->down_bias};
+            layer->qkv.bias, layer->qkv.bias + qkv.k_begin, layer->qkv.bias + qkv.v_begin,
+            layer->o.bias,   layer->gate_up.bias,           layer->gate_up.bias + 16,
+            layer->down.bias};
         for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
             CHECK((found[i][5] == 0) == (i == p), "%s missing: %s is %g", parts[p], parts[i],
                   (double)found[i][5]);
@@ -318,7 +320,7 @@ TEST(convert_variants, refuses_tensors_that_do_not_fit) {
          "dtype I8"},
     };
     const char *directory = test_make_checkpoint("misfits", NULL);
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         test_tensors tensors = test_checkpoint_tensors(&config, 1);
         test_tensors_remove(&tensors, cases[i].name);
@@ -359,7 +361,7 @@ TEST(convert_variants, refuses_values_that_cannot_be_stored) {
     };
     static const char name[] = "model.layers.1.mlp.up_proj.weight";
     const char *directory = test_make_checkpoint("values", NULL);
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         test_tensors tensors = test_checkpoint_tensors(&config, 1);
         memcpy((char *)test_tensors_find(&tensors, name)->data + 777 * 4, &cases[i].bits, 4);
@@ -391,7 +393,7 @@ static const char *make_wide_checkpoint(const char *name, size_t vocab_size) {
     char edits[64];
     snprintf(edits, sizeof edits, "{\"vocab_size\": %zu}", vocab_size);
     const char *directory = test_make_checkpoint(name, edits);
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     config.vocab_size = vocab_size;
     test_tensors tensors = test_checkpoint_tensors(&config, 1);
     write_model(directory, &tensors);

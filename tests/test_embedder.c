@@ -226,7 +226,7 @@ TEST(embedder, a_text_that_fails_fails_its_request_alone) {
     pith_error error;
     pith_status status = pith_tokenize(s.model, pith_text_of("zebra"), 0, ids, 8, &n, &error);
     CHECK(status == PITH_OK && n >= 3, "%s", error.message);
-    test_spoil_row(&s.model->bert->word_embed, (size_t)ids[1]);
+    test_spoil_row(&s.model->network.embed, (size_t)ids[1]);
     pith_turn_take(&s.turn);
     request *first = submit(&s, 0, 1, 1);
     await_batch(&s, 1, 0);

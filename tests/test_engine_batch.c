@@ -18,7 +18,7 @@ static pith_model *open_model(pith_type type, size_t window, const pith_model_op
     test_model_default(&description, type);
     description.config.num_key_value_heads = 2;
     description.config.max_position_embeddings = LONGEST;
-    description.config.sliding_window = window;
+    description.config.kinds[0].sliding_window = window;
     const char *path = test_path("batch.pith");
     test_write_model(path, &description);
     pith_model *model = NULL;
@@ -172,9 +172,9 @@ TEST(engine_batch, sessions_of_a_windowed_model_equal_separate_ones) {
 /* A query that sees `window` keys, at any place of the timeline. */
 TEST(engine_batch, no_row_attends_to_more_chunks_than_are_kept) {
     enum { CHUNK = 256 };
-    pith_llama_config config = {.sliding_window = 0};
+    pith_config config = {.kinds[0].sliding_window = 0};
     for (size_t window = 0; window < 1100; window++) {
-        config.sliding_window = window;
+        config.kinds[0].sliding_window = window;
         size_t most = 0;
         for (size_t position = 0; position < 1500; position++) {
             size_t first = window != 0 && position >= window ? position - window + 1 : 0;

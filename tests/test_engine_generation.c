@@ -423,8 +423,8 @@ TEST(engine_generation, a_bad_beginning_is_refused) {
 
 /* From now on token 77 makes every row of the network that sees it NaN. */
 static void break_token(pith_model *model) {
-    float *embed = (float *)(uintptr_t)model->llama.embed.data;
-    embed[77 * model->llama.embed.cols] = NAN;
+    float *embed = (float *)(uintptr_t)model->network.embed.data;
+    embed[77 * model->network.embed.cols] = NAN;
 }
 
 /* Prompts that are full of a token which breaks the network from then on: every draft has it. */

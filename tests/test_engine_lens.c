@@ -145,7 +145,7 @@ TEST(engine_lens, a_row_does_not_depend_on_its_company) {
 }
 
 /* H RMSNorm(x) in double precision. */
-static double expected_logit(const pith_llama *llama, const float *x, size_t token) {
+static double expected_logit(const pith_network *llama, const float *x, size_t token) {
     float weights[HIDDEN];
     double squares = 0;
     double sum = 0;
@@ -153,9 +153,9 @@ static double expected_logit(const pith_llama *llama, const float *x, size_t tok
     for (size_t i = 0; i < HIDDEN; i++) {
         squares += (double)x[i] * (double)x[i];
     }
-    double scale = 1 / sqrt(squares / HIDDEN + (double)llama->config.rms_norm_eps);
+    double scale = 1 / sqrt(squares / HIDDEN + (double)llama->config.norm_eps);
     for (size_t i = 0; i < HIDDEN; i++) {
-        sum += (double)x[i] * scale * (double)llama->norm[i] * (double)weights[i];
+        sum += (double)x[i] * scale * (double)llama->norm.weight[i] * (double)weights[i];
     }
     return sum;
 }
@@ -172,7 +172,7 @@ TEST(engine_lens, other_layers_give_what_the_formula_says) {
         CHECK(status == PITH_OK, "%s", error.message);
         for (size_t i = 0; i < N * VOCAB; i++) {
             double expected =
-                expected_logit(&model->llama, seen.rows[layer] + i / VOCAB * HIDDEN, i % VOCAB);
+                expected_logit(&model->network, seen.rows[layer] + i / VOCAB * HIDDEN, i % VOCAB);
             CHECK(fabs((double)logits[i] - expected) < 1e-5 * (1 + fabs(expected)),
                   "layer %zu, row %zu, token %zu: %.9g, expected %.9g", layer, i / VOCAB, i % VOCAB,
                   (double)logits[i], expected);

@@ -353,8 +353,8 @@ static pith_status eval_ahead(pith_session *session, const int32_t *tokens, size
 TEST(engine_lookup, a_draft_that_breaks_the_network_is_cut) {
     pith_model_options options = {.blas = PITH_BLAS_OFF};
     pith_model *model = open_model(PITH_TYPE_F32, 1, &options);
-    float *embed = (float *)(uintptr_t)model->llama.embed.data;
-    embed[77 * model->llama.embed.cols] = NAN;
+    float *embed = (float *)(uintptr_t)model->network.embed.data;
+    embed[77 * model->network.embed.cols] = NAN;
     pith_session *session = NULL;
     pith_session *plain = NULL;
     pith_error error;

@@ -15,7 +15,7 @@ static pith_model small_model(size_t n_vocab) {
     pith_model model = {0};
     model.allocator = pith_malloc_allocator;
     model.kernels = pith_kernels_find(NULL);
-    model.llama.config.vocab_size = n_vocab;
+    model.network.config.vocab_size = n_vocab;
     return model;
 }
 

@@ -120,7 +120,7 @@ TEST(engine_session, a_sliding_window_crosses_chunks_in_any_cut) {
     test_model description;
     test_model_default(&description, PITH_TYPE_INT8);
     description.config.max_position_embeddings = 1024;
-    description.config.sliding_window = 300;
+    description.config.kinds[0].sliding_window = 300;
     const char *path = test_path("window.pith");
     test_write_model(path, &description);
     pith_model *model = NULL;
@@ -167,7 +167,7 @@ TEST(engine_session, runs_of_chunks_equal_one_prefill) {
         test_model description;
         test_model_default(&description, PITH_TYPE_INT8);
         description.config.max_position_embeddings = 2048;
-        description.config.sliding_window = window;
+        description.config.kinds[0].sliding_window = window;
         const char *path = test_path("runs.pith");
         test_write_model(path, &description);
         for (size_t n_threads = 1; n_threads <= 3; n_threads += 2) {
@@ -254,10 +254,10 @@ TEST(engine_session, bad_arguments_are_refused_and_change_nothing) {
 
     pith_session *refused = NULL;
     pith_session_options options = {.kv_type = PITH_KV_INT8};
-    size_t head_dim = model->llama.config.head_dim;
-    model->llama.config.head_dim = 258;
+    size_t head_dim = model->network.config.head_dim;
+    model->network.config.head_dim = 258;
     status = pith_session_new(&refused, model, &options, &error);
-    model->llama.config.head_dim = head_dim;
+    model->network.config.head_dim = head_dim;
     CHECK(status == PITH_ERROR_UNSUPPORTED && refused == NULL, "int8 cache: %d", (int)status);
     options = (pith_session_options){.n_context = (size_t)1 << 40};
     status = pith_session_new(&refused, model, &options, &error);
@@ -269,7 +269,7 @@ TEST(engine_session, bad_arguments_are_refused_and_change_nothing) {
 TEST(engine_session, nan_weights_end_in_an_error_in_every_type) {
     for (size_t t = 0; t < sizeof all_types / sizeof *all_types; t++) {
         pith_model *model = open_tiny(all_types[t], NULL);
-        float *norm = (float *)(uintptr_t)model->llama.layers[1].post_attn_norm;
+        float *norm = (float *)(uintptr_t)model->network.layers[1].before_mlp.weight;
         norm[3] = t % 2 == 0 ? NAN : INFINITY;
         pith_session *session = new_session(model, NULL);
         const int32_t token = 7;

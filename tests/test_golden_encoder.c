@@ -222,11 +222,10 @@ TEST(encoder, pooling_modes) {
     reference r = reference_open();
     pith_error error = {0};
     pith_model *model = test_golden_open("minilm", PITH_TYPE_F32, NULL, 1, PITH_BLAS_OFF);
-    pith_bert bert = *model->bert;
+    pith_config *config = &model->network.config;
     pith_bert_scratch *scratch = NULL;
     float out[HIDDEN];
     const pith_bert_text *text = &r.texts[13];
-    model->bert = &bert;
     CHECK(pith_bert_scratch_new(&scratch, model, 300, &error) == PITH_OK, "%s", error.message);
     pith_bert_pass pass = {.model = model, .scratches = &scratch, .texts = text, .n_texts = 1};
     pith_bert_forward(&pass);
@@ -234,8 +233,8 @@ TEST(encoder, pooling_modes) {
         for (int normalize = 0; normalize <= 1; normalize++) {
             double expected[HIDDEN];
             double norm = 0;
-            bert.config.pooling = (pith_pooling)pooling;
-            bert.config.normalize = normalize != 0;
+            config->pooling = (pith_pooling)pooling;
+            config->normalize = normalize != 0;
             for (size_t d = 0; d < HIDDEN; d++) {
                 double sum = 0;
                 double largest = -INFINITY;
@@ -259,7 +258,6 @@ TEST(encoder, pooling_modes) {
         }
     }
     pith_bert_scratch_free(scratch);
-    model->bert = &model->file->bert;
     pith_model_free(model);
     test_npz_free(r.npz);
 }
@@ -343,13 +341,11 @@ TEST(encoder, vectors_that_are_not_finite_are_an_error) {
     reference r = reference_open();
     pith_error error = {0};
     pith_model *model = test_golden_open("minilm", PITH_TYPE_INT8, NULL, 2, PITH_BLAS_OFF);
-    pith_bert bert = *model->bert;
     float norm[HIDDEN];
     float out[N_TEXTS * HIDDEN];
-    memcpy(norm, bert.norm_bias, sizeof norm);
+    memcpy(norm, model->network.embed_norm.bias, sizeof norm);
     norm[5] = NAN;
-    bert.norm_bias = norm;
-    model->bert = &bert;
+    model->network.embed_norm.bias = norm;
     pith_status status = pith_embed_tokens(model, r.texts, N_TEXTS, NULL, NULL, out, &error);
     CHECK(status == PITH_ERROR_NUMERIC && strstr(error.message, "text 0 ") != NULL, "%d: %s",
           (int)status, error.message);

@@ -7,8 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-static pith_llama_config llama2_7b(void) {
-    return (pith_llama_config){
+static pith_config llama2_7b(void) {
+    return (pith_config){
+        PITH_DECODER_RECIPE,
         .vocab_size = 32000,
         .hidden_size = 4096,
         .intermediate_size = 11008,
@@ -17,24 +18,24 @@ static pith_llama_config llama2_7b(void) {
         .num_key_value_heads = 32,
         .head_dim = 128,
         .max_position_embeddings = 4096,
-        .rms_norm_eps = 1e-5F,
-        .rope_theta = 10000,
+        .norm_eps = 1e-5F,
+        .kinds[0].rope = {.dims = 128, .theta = 10000},
     };
 }
 
-static pith_llama_config llama3(void) {
-    pith_llama_config c = llama2_7b();
-    c.rope_scaling = PITH_ROPE_LLAMA3;
-    c.rope_factor = 8;
-    c.rope_low_freq_factor = 1;
-    c.rope_high_freq_factor = 4;
-    c.rope_original_context = 8192;
+static pith_config llama3(void) {
+    pith_config c = llama2_7b();
+    c.kinds[0].rope.scaling = PITH_ROPE_LLAMA3;
+    c.kinds[0].rope.factor = 8;
+    c.kinds[0].rope.low_freq_factor = 1;
+    c.kinds[0].rope.high_freq_factor = 4;
+    c.kinds[0].rope.original_context = 8192;
     return c;
 }
 
-static void refuse(const pith_llama_config *config, pith_status expected, const char *part) {
+static void refuse(const pith_config *config, pith_status expected, const char *part) {
     pith_error error = {0};
-    pith_status status = pith_llama_config_check(config, "config.json", &error);
+    pith_status status = pith_config_check(config, "config.json", &error);
     CHECK(status == expected, "%s: status %s, expected %s", part, pith_status_name(status),
           pith_status_name(expected));
     CHECK(strstr(error.message, "config.json") != NULL && strstr(error.message, part) != NULL,
@@ -43,16 +44,16 @@ static void refuse(const pith_llama_config *config, pith_status expected, const 
 
 TEST(llama, accepts_published_shapes) {
     pith_error error;
-    pith_llama_config c = llama2_7b();
-    CHECK(pith_llama_config_check(&c, "c", &error) == PITH_OK, "7B: %s", error.message);
+    pith_config c = llama2_7b();
+    CHECK(pith_config_check(&c, "c", &error) == PITH_OK, "7B: %s", error.message);
     c = llama3();
-    CHECK(pith_llama_config_check(&c, "c", &error) == PITH_OK, "llama3: %s", error.message);
+    CHECK(pith_config_check(&c, "c", &error) == PITH_OK, "llama3: %s", error.message);
     c.hidden_size = 8192;
     c.num_attention_heads = 64;
     c.num_key_value_heads = 8;
     c.intermediate_size = 28672;
     c.num_hidden_layers = 80;
-    CHECK(pith_llama_config_check(&c, "c", &error) == PITH_OK, "70B: %s", error.message);
+    CHECK(pith_config_check(&c, "c", &error) == PITH_OK, "70B: %s", error.message);
 }
 
 TEST(llama, bounds_every_count) {
@@ -60,34 +61,31 @@ TEST(llama, bounds_every_count) {
         size_t offset, most;
         const char *name;
     } counts[] = {
-        {offsetof(pith_llama_config, vocab_size), PITH_LLAMA_MAX_VOCAB, "vocab_size"},
-        {offsetof(pith_llama_config, hidden_size), PITH_LLAMA_MAX_WIDTH, "hidden_size"},
-        {offsetof(pith_llama_config, intermediate_size), PITH_LLAMA_MAX_WIDTH, "intermediate_size"},
-        {offsetof(pith_llama_config, num_hidden_layers), PITH_LLAMA_MAX_LAYERS,
-         "num_hidden_layers"},
-        {offsetof(pith_llama_config, num_attention_heads), PITH_LLAMA_MAX_HEADS,
-         "num_attention_heads"},
-        {offsetof(pith_llama_config, num_key_value_heads), PITH_LLAMA_MAX_HEADS,
-         "num_key_value_heads"},
-        {offsetof(pith_llama_config, head_dim), PITH_LLAMA_MAX_HEAD_DIM, "head_dim"},
-        {offsetof(pith_llama_config, max_position_embeddings), PITH_LLAMA_MAX_POSITIONS,
+        {offsetof(pith_config, vocab_size), PITH_MAX_VOCAB, "vocab_size"},
+        {offsetof(pith_config, hidden_size), PITH_MAX_WIDTH, "hidden_size"},
+        {offsetof(pith_config, intermediate_size), PITH_MAX_WIDTH, "intermediate_size"},
+        {offsetof(pith_config, num_hidden_layers), PITH_MAX_LAYERS, "num_hidden_layers"},
+        {offsetof(pith_config, num_attention_heads), PITH_MAX_HEADS, "num_attention_heads"},
+        {offsetof(pith_config, num_key_value_heads), PITH_MAX_HEADS, "num_key_value_heads"},
+        {offsetof(pith_config, head_dim), PITH_MAX_HEAD_DIM, "head_dim"},
+        {offsetof(pith_config, max_position_embeddings), PITH_MAX_POSITIONS,
          "max_position_embeddings"},
     };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const size_t bad[] = {0, counts[i].most + 1, SIZE_MAX};
         for (size_t j = 0; j < 3; j++) {
-            pith_llama_config c = llama2_7b();
+            pith_config c = llama2_7b();
             memcpy((char *)&c + counts[i].offset, &bad[j], sizeof bad[j]);
             refuse(&c, PITH_ERROR_FORMAT, counts[i].name);
         }
     }
-    pith_llama_config c = llama2_7b();
-    c.sliding_window = PITH_LLAMA_MAX_POSITIONS + 1;
+    pith_config c = llama2_7b();
+    c.kinds[0].sliding_window = PITH_MAX_POSITIONS + 1;
     refuse(&c, PITH_ERROR_FORMAT, "sliding_window");
 }
 
 TEST(llama, checks_relations) {
-    pith_llama_config c = llama2_7b();
+    pith_config c = llama2_7b();
     c.num_key_value_heads = 5;
     refuse(&c, PITH_ERROR_FORMAT, "multiple");
     c.num_key_value_heads = 64;
@@ -110,48 +108,49 @@ TEST(llama, checks_relations) {
 TEST(llama, checks_numbers) {
     static const double bad[] = {0, -1, (double)INFINITY, (double)NAN};
     for (size_t i = 0; i < 4; i++) {
-        pith_llama_config c = llama3();
-        c.rms_norm_eps = (float)bad[i];
+        pith_config c = llama3();
+        c.norm_eps = (float)bad[i];
         refuse(&c, PITH_ERROR_FORMAT, "rms_norm_eps");
         c = llama3();
-        c.rope_theta = bad[i];
+        c.kinds[0].rope.theta = bad[i];
         refuse(&c, PITH_ERROR_FORMAT, "rope_theta");
         c = llama3();
-        c.rope_factor = bad[i];
+        c.kinds[0].rope.factor = bad[i];
         refuse(&c, PITH_ERROR_FORMAT, "rope_factor");
-        c.rope_scaling = PITH_ROPE_LINEAR;
+        c.kinds[0].rope.scaling = PITH_ROPE_LINEAR;
         refuse(&c, PITH_ERROR_FORMAT, "rope_factor");
         c = llama3();
-        c.rope_low_freq_factor = bad[i];
+        c.kinds[0].rope.low_freq_factor = bad[i];
         refuse(&c, PITH_ERROR_FORMAT, "rope_low_freq_factor");
         c = llama3();
-        c.rope_high_freq_factor = bad[i];
+        c.kinds[0].rope.high_freq_factor = bad[i];
         refuse(&c, PITH_ERROR_FORMAT, "rope_high_freq_factor");
     }
-    pith_llama_config c = llama3();
-    c.rope_high_freq_factor = c.rope_low_freq_factor;
+    pith_config c = llama3();
+    c.kinds[0].rope.high_freq_factor = c.kinds[0].rope.low_freq_factor;
     refuse(&c, PITH_ERROR_FORMAT, "rope_high_freq_factor");
     c = llama3();
-    c.rope_original_context = 0;
+    c.kinds[0].rope.original_context = 0;
     refuse(&c, PITH_ERROR_FORMAT, "rope_original_context");
     c = llama3();
-    c.rope_scaling = (pith_rope_scaling)9;
+    c.kinds[0].rope.scaling = (pith_rope_scaling)9;
     refuse(&c, PITH_ERROR_UNSUPPORTED, "rope_scaling");
 }
 
 TEST(llama, pads_the_blocks_of_qkv) {
-    pith_llama_config c = {.num_attention_heads = 3, .num_key_value_heads = 1, .head_dim = 6};
-    pith_qkv_layout l = pith_llama_qkv_layout(&c);
+    pith_config c = {PITH_DECODER_RECIPE, .num_attention_heads = 3, .num_key_value_heads = 1,
+                     .head_dim = 6};
+    pith_qkv_layout l = pith_config_qkv_layout(&c);
     CHECK(l.q_rows == 18 && l.k_rows == 6 && l.v_rows == 6, "%zu %zu %zu", l.q_rows, l.k_rows,
           l.v_rows);
     CHECK(l.k_begin == 32 && l.v_begin == 48 && l.total_rows == 64, "%zu %zu %zu", l.k_begin,
           l.v_begin, l.total_rows);
     c.intermediate_size = 18;
-    CHECK(pith_llama_gate_up_rows(&c) == 64, "%zu", pith_llama_gate_up_rows(&c));
+    CHECK(pith_config_gate_up_rows(&c) == 64, "%zu", pith_config_gate_up_rows(&c));
 }
 
 TEST(llama, counts_the_weights_of_llama_2_7b) {
-    pith_llama_config c = llama2_7b();
+    pith_config c = llama2_7b();
     CHECK(pith_llama_n_params(&c) == 6738415616, "%zu", pith_llama_n_params(&c));
     c.tie_word_embeddings = true;
     CHECK(pith_llama_n_params(&c) == 6738415616 - 32000ULL * 4096, "%zu", pith_llama_n_params(&c));
@@ -212,8 +211,8 @@ TEST(llama, absent_tensors_have_no_slot) {
 }
 
 TEST(llama, every_part_has_one_place) {
-    pith_llama_layer layers[2];
-    pith_llama llama = {.layers = layers};
+    pith_layer layers[2];
+    pith_network llama = {.layers = layers};
     const void *places[2 * PITH_LLAMA_N_PARTS];
     size_t n = 0;
     test_model m;

@@ -1,10 +1,10 @@
 /* Matrix sizes and the reading of rows, against a second writing of the packed layout: one that
  * places every code by the formulas of docs/format.md, one weight at a time. */
 #include "base/half.h"
+#include "families/matrix.h"
 #include "simd/blocks.h"
 #include "tests/support.h"
 #include "tests/test.h"
-#include "weights/matrix.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -34,6 +34,7 @@ static pith_metadata full_metadata(pith_source sources[2], pith_tensor_note note
         .head_type = PITH_TYPE_INT8,
         .config =
             {
+                PITH_DECODER_RECIPE,
                 .vocab_size = 32016,
                 .hidden_size = 4096,
                 .intermediate_size = 11008,
@@ -42,14 +43,15 @@ static pith_metadata full_metadata(pith_source sources[2], pith_tensor_note note
                 .num_key_value_heads = 8,
                 .head_dim = 128,
                 .max_position_embeddings = 16384,
-                .sliding_window = 4095,
-                .rms_norm_eps = 1e-5F,
-                .rope_theta = 1000000.1,
-                .rope_scaling = PITH_ROPE_LLAMA3,
-                .rope_factor = 8.3,
-                .rope_low_freq_factor = 1.1,
-                .rope_high_freq_factor = 4.7,
-                .rope_original_context = 8192,
+                .norm_eps = 1e-5F,
+                .kinds[0] = {.sliding_window = 4095,
+                             .rope = {.dims = 128,
+                                      .theta = 1000000.1,
+                                      .scaling = PITH_ROPE_LLAMA3,
+                                      .factor = 8.3,
+                                      .low_freq_factor = 1.1,
+                                      .high_freq_factor = 4.7,
+                                      .original_context = 8192}},
                 .tie_word_embeddings = true,
                 .qkv_bias = false,
                 .o_bias = true,
@@ -161,11 +163,11 @@ TEST(metadata, reads_back_what_was_written) {
     /* Written again, the rest (config and vocabulary) must give the same text. */
     char *again = write_document(&r);
     CHECK(strcmp(text, again) == 0, "second text\n%s\nfirst\n%s", again, text);
-    CHECK(r.config.rms_norm_eps == m.config.rms_norm_eps &&
-              r.config.rope_theta == m.config.rope_theta &&
-              r.config.rope_factor == m.config.rope_factor,
-          "numbers changed: %.9g %.17g %.17g", (double)r.config.rms_norm_eps, r.config.rope_theta,
-          r.config.rope_factor);
+    CHECK(r.config.norm_eps == m.config.norm_eps &&
+              r.config.kinds[0].rope.theta == m.config.kinds[0].rope.theta &&
+              r.config.kinds[0].rope.factor == m.config.kinds[0].rope.factor,
+          "numbers changed: %.9g %.17g %.17g", (double)r.config.norm_eps,
+          r.config.kinds[0].rope.theta, r.config.kinds[0].rope.factor);
     CHECK(r.vocab.unk == -1 && r.vocab.n_merges == 77777 && r.vocab.max_word_chars == 101 &&
               r.vocab.nfc && !r.vocab.lowercase && same_text(r.vocab.pattern, m.vocab.pattern),
           "vocabulary");
@@ -254,18 +256,18 @@ TEST(metadata, numbers_survive_exactly) {
     pith_tensor_note notes[3];
     pith_metadata m = full_metadata(sources, notes);
     for (size_t i = 0; i < 7; i++) {
-        m.config.rope_theta = thetas[i];
-        m.config.rms_norm_eps = epsilons[i % 6];
+        m.config.kinds[0].rope.theta = thetas[i];
+        m.config.norm_eps = epsilons[i % 6];
         char *text = write_document(&m);
         pith_metadata r;
         pith_metadata_owner *owner;
         pith_error error;
         CHECK(pith_metadata_read(&r, &owner, text, "m", &pith_malloc_allocator, &error) == PITH_OK,
               "case %zu: %s", i, error.message);
-        CHECK(r.config.rope_theta == thetas[i], "theta %.17g, expected %.17g", r.config.rope_theta,
-              thetas[i]);
-        CHECK(r.config.rms_norm_eps == m.config.rms_norm_eps, "eps %.9g, expected %.9g",
-              (double)r.config.rms_norm_eps, (double)m.config.rms_norm_eps);
+        CHECK(r.config.kinds[0].rope.theta == thetas[i], "theta %.17g, expected %.17g",
+              r.config.kinds[0].rope.theta, thetas[i]);
+        CHECK(r.config.norm_eps == m.config.norm_eps, "eps %.9g, expected %.9g",
+              (double)r.config.norm_eps, (double)m.config.norm_eps);
         pith_metadata_free(owner);
         free(text);
     }
@@ -277,12 +279,12 @@ TEST(metadata, writing_refuses_what_json_cannot_hold) {
     pith_error error;
     char *text = NULL;
     pith_metadata m = full_metadata(sources, notes);
-    m.config.rope_theta = NAN;
+    m.config.kinds[0].rope.theta = NAN;
     CHECK(pith_metadata_write(&m, &pith_malloc_allocator, &text, &error) == PITH_ERROR_ARGUMENT &&
               strstr(error.message, "rope_theta") != NULL && text == NULL,
           "NaN: %s", error.message);
     m = full_metadata(sources, notes);
-    m.config.rms_norm_eps = INFINITY;
+    m.config.norm_eps = INFINITY;
     CHECK(pith_metadata_write(&m, &pith_malloc_allocator, &text, &error) == PITH_ERROR_ARGUMENT,
           "infinity: %s", error.message);
     m = full_metadata(sources, notes);
@@ -436,11 +438,11 @@ TEST(metadata, yarn_has_keys_of_its_own) {
     char *text = write_document(&m);
     CHECK(strstr(text, "rope_beta_fast") == NULL, "%s", text);
     free(text);
-    m.config.rope_scaling = PITH_ROPE_YARN;
-    m.config.rope_attention_factor = 1.138629436111989;
-    m.config.rope_beta_fast = 24;
-    m.config.rope_beta_slow = 1.5;
-    m.config.rope_truncate = true;
+    m.config.kinds[0].rope.scaling = PITH_ROPE_YARN;
+    m.config.kinds[0].rope.attention_factor = 1.138629436111989;
+    m.config.kinds[0].rope.beta_fast = 24;
+    m.config.kinds[0].rope.beta_slow = 1.5;
+    m.config.kinds[0].rope.truncate = true;
     text = write_document(&m);
     char *copy = strdup(text); /* which reading decodes in place */
     pith_metadata r;
@@ -448,10 +450,10 @@ TEST(metadata, yarn_has_keys_of_its_own) {
     pith_error error;
     CHECK(pith_metadata_read(&r, &owner, copy, "m.pith", &pith_malloc_allocator, &error) == PITH_OK,
           "%s", error.message);
-    CHECK(r.config.rope_scaling == PITH_ROPE_YARN &&
-              r.config.rope_attention_factor == 1.138629436111989 &&
-              r.config.rope_beta_fast == 24 && r.config.rope_beta_slow == 1.5 &&
-              r.config.rope_truncate,
+    CHECK(r.config.kinds[0].rope.scaling == PITH_ROPE_YARN &&
+              r.config.kinds[0].rope.attention_factor == 1.138629436111989 &&
+              r.config.kinds[0].rope.beta_fast == 24 && r.config.kinds[0].rope.beta_slow == 1.5 &&
+              r.config.kinds[0].rope.truncate,
           "%s", text);
     pith_metadata_free(owner);
     free(copy);

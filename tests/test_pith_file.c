@@ -10,8 +10,8 @@
 
 /* ---- Good files ------------------------------------------------------------------------------ */
 
-static void check_matrix(const pith_llama_config *config, pith_llama_part part,
-                         const pith_matrix *matrix, const pith_slot *slot) {
+static void check_matrix(const pith_config *config, pith_llama_part part, const pith_matrix *matrix,
+                         const pith_slot *slot) {
     float row[128];
     CHECK((uintptr_t)matrix->data % 64 == 0, "%s is not aligned", slot->name);
     CHECK(matrix->rows == slot->rows && matrix->cols == slot->cols && slot->cols <= 128,
@@ -31,7 +31,7 @@ static void check_matrix(const pith_llama_config *config, pith_llama_part part,
     }
 }
 
-static void check_weights(pith_llama *llama) {
+static void check_weights(pith_network *llama) {
     size_t n = 0;
     for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
         pith_slot slot;
@@ -66,15 +66,15 @@ TEST(pith_file, opens_every_type) {
         test_write_model(path, &model);
         pith_model_file *file = open_path(path, false, NULL);
         CHECK(strcmp(file->path, path) == 0, "path %s", file->path);
-        CHECK(file->llama.config.rms_norm_eps == model.config.rms_norm_eps &&
-                  file->llama.config.num_key_value_heads == 1,
+        CHECK(file->network.config.norm_eps == model.config.norm_eps &&
+                  file->network.config.num_key_value_heads == 1,
               "configuration");
-        CHECK(file->metadata.type == type && file->llama.layers[1].down.type == type &&
-                  file->llama.head.type == model.head_type,
+        CHECK(file->metadata.type == type && file->network.layers[1].down.matrix.type == type &&
+                  file->network.head.type == model.head_type,
               "types");
         CHECK(file->metadata.bos == 1 && file->metadata.n_eos == 1 && file->metadata.eos[0] == 2,
               "tokens");
-        check_weights(&file->llama);
+        check_weights(&file->network);
         pith_model_file_close(file);
     }
     pith_model_file_close(NULL);
@@ -91,11 +91,11 @@ TEST(pith_file, opens_biases_and_tied_embeddings) {
     model.config.intermediate_size = 50;
     test_write_model(path, &model);
     pith_model_file *file = open_path(path, false, NULL);
-    check_weights(&file->llama);
-    CHECK(file->llama.head.data == file->llama.embed.data && file->llama.head.data != NULL &&
-              file->llama.head.rows == 304,
+    check_weights(&file->network);
+    CHECK(file->network.head.data == file->network.embed.data && file->network.head.data != NULL &&
+              file->network.head.rows == 304,
           "the head is not the embedding");
-    CHECK(file->llama.layers[0].down_bias != NULL && file->llama.layers[1].qkv_bias != NULL,
+    CHECK(file->network.layers[0].down.bias != NULL && file->network.layers[1].qkv.bias != NULL,
           "biases");
     CHECK(file->n_params ==
               300 * 36 + 36 +
@@ -160,9 +160,9 @@ TEST(pith_file, read_mapped_and_in_memory_give_the_same_bytes) {
     CHECK(size > (20 << 20), "only %zu bytes", size);
     for (size_t i = 0; i < 3; i++) {
         CHECK(memcmp(files[i]->data, bytes + offset, size - offset) == 0, "way %zu differs", i);
-        CHECK((const unsigned char *)files[i]->llama.head.data -
+        CHECK((const unsigned char *)files[i]->network.head.data -
                       (const unsigned char *)files[i]->data ==
-                  (const unsigned char *)files[0]->llama.head.data -
+                  (const unsigned char *)files[0]->network.head.data -
                       (const unsigned char *)files[0]->data,
               "way %zu: the head is elsewhere", i);
         CHECK(files[i]->weight_bytes == files[0]->weight_bytes, "way %zu: %zu bytes", i,

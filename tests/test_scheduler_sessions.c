@@ -283,7 +283,7 @@ TEST(scheduler_sessions, a_pass_that_fails_fails_the_culprit_alone) {
     open_stage_of(&s, PITH_TYPE_F32, (pith_scheduler_options){0});
     int32_t tokens[5][12];
     pith_job *jobs[5];
-    test_spoil_row(&s.model->llama.embed, 299);
+    test_spoil_row(&s.model->network.embed, 299);
     pith_turn_take(&s.turn);
     for (size_t i = 0; i < 5; i++) {
         test_prompt(tokens[i], 12, (unsigned)i);

@@ -305,7 +305,7 @@ static void check_decoder(const pith_model *model) {
 /* The vocabulary's way through a .pith file does not depend on the architecture. */
 static void check_conversion(const char *name, bool json) {
     const char *directory = test_make_checkpoint(name, "{\"vocab_size\": 30522}");
-    pith_llama_config config = test_checkpoint_config();
+    pith_config config = test_checkpoint_config();
     config.vocab_size = 30522;
     test_tensors tensors = test_checkpoint_tensors(&config, 7);
     test_write_tensors(test_join(directory, "model.safetensors"), &tensors, 0, tensors.n);

@@ -125,7 +125,7 @@ static bool put_decomposed(writer *w, int32_t code) {
 }
 
 static bool put_character(writer *w, uint32_t code) {
-    int32_t codes[PITH_BERT_MAX_DECOMPOSED];
+    int32_t codes[PITH_MAX_DECOMPOSED];
     if (!w->vocab->strip_accents) {
         return put(w, (int32_t)code);
     }

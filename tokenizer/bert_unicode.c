@@ -144,10 +144,10 @@ size_t pith_bert_decompose(uint32_t code, int32_t *out) {
     int boundary = 0;
     utf8proc_ssize_t n = 0;
     if (code != NEWER_DECOMPOSES) {
-        n = utf8proc_decompose_char((utf8proc_int32_t)code, out, PITH_BERT_MAX_DECOMPOSED,
+        n = utf8proc_decompose_char((utf8proc_int32_t)code, out, PITH_MAX_DECOMPOSED,
                                     UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &boundary);
     }
-    if (n < 1 || n > PITH_BERT_MAX_DECOMPOSED) {
+    if (n < 1 || n > PITH_MAX_DECOMPOSED) {
         out[0] = (int32_t)code;
         return 1;
     }

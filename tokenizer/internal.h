@@ -202,8 +202,8 @@ pith_bert_class pith_bert_class_of(uint32_t code);
 bool pith_bert_is_ideograph(uint32_t code); /* gets spaces around it */
 
 /* Form D of one character, without the canonical ordering: number of code points in out. */
-enum { PITH_BERT_MAX_DECOMPOSED = 4 };
-size_t pith_bert_decompose(uint32_t code, int32_t *out /* [PITH_BERT_MAX_DECOMPOSED] */);
+enum { PITH_MAX_DECOMPOSED = 4 };
+size_t pith_bert_decompose(uint32_t code, int32_t *out /* [PITH_MAX_DECOMPOSED] */);
 unsigned pith_bert_combining_class(uint32_t code); /* 0 to 255 */
 
 /* Lower case of one character, whatever stands beside it: number of code points in out. */

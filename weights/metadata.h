@@ -35,8 +35,7 @@ typedef struct pith_metadata {
     const char *generator;    /* "pith 0.3.0" */
     pith_type type;
     pith_type head_type;
-    pith_llama_config config; /* of a llama */
-    pith_bert_config bert;    /* of a bert */
+    pith_config config;
     int32_t bos;
     int32_t eos[PITH_MAX_EOS];
     size_t n_eos;

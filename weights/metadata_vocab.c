@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
-#include "weights/fields.h"
+#include "families/fields.h"
 
 #include <string.h>
 

@@ -55,8 +55,7 @@ static void opened_free(opened *o) {
     }
     pith_region_release(&o->region);
     pith_region_release(&o->vocab);
-    pith_release(o->allocator, o->file.llama.layers);
-    pith_release(o->allocator, o->file.bert.layers);
+    pith_release(o->allocator, o->file.network.layers);
     pith_release(o->allocator, o->notes);
     pith_release(o->allocator, o->known);
     pith_metadata_free(o->metadata_owner);
@@ -253,7 +252,7 @@ static pith_status bind_vocab(opened *o, pith_arena *arena, pith_error *error) {
 /* Checks every tensor against what the configuration calls for and points the structs at the data.
  * Runs once before the data is there, for the checks, and once after. */
 static pith_status bind_all(opened *o, pith_error *error) {
-    pith_llama *llama = &o->file.llama;
+    pith_network *network = &o->file.network;
     unsigned n_parts = pith_model_file_parts(&o->file);
     size_t n_layers = pith_model_file_layers(&o->file);
     o->file.weight_bytes = 0;
@@ -266,8 +265,8 @@ static pith_status bind_all(opened *o, pith_error *error) {
     if (status != PITH_OK) {
         return status;
     }
-    if (llama->config.tie_word_embeddings) {
-        llama->head = llama->embed;
+    if (network->config.tie_word_embeddings) {
+        network->head = network->embed;
     }
     pith_arena arena = {.base = NULL};
     status = bind_vocab(o, &arena, error);
@@ -303,22 +302,14 @@ static void warn_of_strangers(const opened *o, const pith_log *log) {
 static pith_status prepare_layers(opened *o, pith_error *error) {
     pith_model_file *file = &o->file;
     pith_architecture_find(file->metadata.architecture, &file->architecture);
-    size_t n_layers;
-    void *layers;
-    if (file->architecture == PITH_ARCHITECTURE_BERT) {
-        file->bert.config = file->metadata.bert;
-        file->n_params = pith_bert_n_params(&file->bert.config);
-        n_layers = file->bert.config.num_hidden_layers;
-        layers = pith_allocate_zeroed(o->allocator, n_layers, sizeof *file->bert.layers);
-        file->bert.layers = layers;
-    } else {
-        file->llama.config = file->metadata.config;
-        file->n_params = pith_llama_n_params(&file->llama.config);
-        n_layers = file->llama.config.num_hidden_layers;
-        layers = pith_allocate_zeroed(o->allocator, n_layers, sizeof *file->llama.layers);
-        file->llama.layers = layers;
-    }
-    return layers != NULL ? PITH_OK : no_memory(o, error);
+    pith_network *network = &file->network;
+    network->config = file->metadata.config;
+    file->n_params = file->architecture == PITH_ARCHITECTURE_BERT
+                         ? pith_bert_n_params(&network->config)
+                         : pith_llama_n_params(&network->config);
+    network->layers = pith_allocate_zeroed(o->allocator, network->config.num_hidden_layers,
+                                           sizeof *network->layers);
+    return network->layers != NULL ? PITH_OK : no_memory(o, error);
 }
 
 /* Everything that the header alone decides. */

@@ -23,8 +23,7 @@ typedef struct pith_model_file {
     pith_safetensors *header;
     pith_metadata metadata; /* architecture, types, config, special tokens, sources, checksums */
     pith_architecture architecture;
-    pith_llama llama;     /* of a llama; zeros of a bert */
-    pith_bert bert;       /* of a bert; zeros of a llama */
+    pith_network network;
     pith_vocab vocab;     /* complete, pointing into the data; n_pieces 0: no tokenizer */
     const void *data;     /* the file's bytes from the start of the data on */
     size_t weight_bytes;  /* of all weight tensors (tokenizer excluded) */

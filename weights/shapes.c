@@ -3,30 +3,35 @@
 
 #include <string.h>
 
-#define DECODER(vocab, hidden, ffn, layers, heads, kv_heads, context, theta)                 \
-    .architecture = PITH_ARCHITECTURE_LLAMA, .llama = {.vocab_size = (vocab),                \
-                                                       .hidden_size = (hidden),              \
-                                                       .intermediate_size = (ffn),           \
-                                                       .num_hidden_layers = (layers),        \
-                                                       .num_attention_heads = (heads),       \
-                                                       .num_key_value_heads = (kv_heads),    \
-                                                       .head_dim = (hidden) / (heads),       \
-                                                       .max_position_embeddings = (context), \
-                                                       .rms_norm_eps = 1e-5F,                \
-                                                       .rope_theta = (theta)}
+#define DECODER(vocab, hidden, ffn, layers, heads, kv_heads, context, base) \
+    .architecture = PITH_ARCHITECTURE_LLAMA,                                \
+    .config = {PITH_DECODER_RECIPE,                                         \
+               .vocab_size = (vocab),                                       \
+               .hidden_size = (hidden),                                     \
+               .intermediate_size = (ffn),                                  \
+               .num_hidden_layers = (layers),                               \
+               .num_attention_heads = (heads),                              \
+               .num_key_value_heads = (kv_heads),                           \
+               .head_dim = (hidden) / (heads),                              \
+               .max_position_embeddings = (context),                        \
+               .norm_eps = 1e-5F,                                           \
+               .kinds[0].rope = {.dims = (hidden) / (heads), .theta = (base)}}
 
-#define ENCODER(layers, hidden, ffn, heads, length)                                  \
-    .architecture = PITH_ARCHITECTURE_BERT, .bert = {.vocab_size = 30522,            \
-                                                     .hidden_size = (hidden),        \
-                                                     .intermediate_size = (ffn),     \
-                                                     .num_hidden_layers = (layers),  \
-                                                     .num_attention_heads = (heads), \
-                                                     .max_position_embeddings = 512, \
-                                                     .type_vocab_size = 2,           \
-                                                     .layer_norm_eps = 1e-12F,       \
-                                                     .max_seq_length = (length),     \
-                                                     .pooling = PITH_POOLING_MEAN,   \
-                                                     .normalize = true}
+#define ENCODER(layers, hidden, ffn, heads, length)                                    \
+    .architecture = PITH_ARCHITECTURE_BERT, .config = {PITH_ENCODER_RECIPE,            \
+                                                       .vocab_size = 30522,            \
+                                                       .hidden_size = (hidden),        \
+                                                       .intermediate_size = (ffn),     \
+                                                       .num_hidden_layers = (layers),  \
+                                                       .num_attention_heads = (heads), \
+                                                       .num_key_value_heads = (heads), \
+                                                       .head_dim = (hidden) / (heads), \
+                                                       .max_position_embeddings = 512, \
+                                                       .type_vocab_size = 2,           \
+                                                       .norm_eps = 1e-12F,             \
+                                                       .max_seq_length = (length),     \
+                                                       .pooling = PITH_POOLING_MEAN,   \
+                                                       .normalize = true}
 
 static const pith_shape shapes[] = {
     {.name = "llama2-7b", DECODER(32000, 4096, 11008, 32, 32, 32, 4096, 1e4)},
@@ -39,7 +44,7 @@ static const pith_shape shapes[] = {
     {.name = "tinyllama-1b", DECODER(32000, 2048, 5632, 22, 32, 4, 2048, 1e4)},
     {.name = "stories-15m",
      DECODER(32000, 288, 768, 6, 6, 6, 256, 1e4),
-     .llama.tie_word_embeddings = true},
+     .config.tie_word_embeddings = true},
     {.name = "minilm-l6", ENCODER(6, 384, 1536, 12, 256)},
     {.name = "minilm-l12", ENCODER(12, 384, 1536, 12, 128)},
     {.name = "bert-base", ENCODER(12, 768, 3072, 12, 512)},

@@ -10,8 +10,7 @@
 typedef struct pith_shape {
     const char *name; /* "llama2-7b" */
     pith_architecture architecture;
-    pith_llama_config llama; /* of a llama */
-    pith_bert_config bert;   /* of a bert */
+    pith_config config;
 } pith_shape;
 
 /* Sets *out to the shape of that name, which is static.

@@ -33,27 +33,26 @@ unsigned pith_model_file_parts(const pith_model_file *file) {
 }
 
 size_t pith_model_file_layers(const pith_model_file *file) {
-    return file->architecture == PITH_ARCHITECTURE_BERT ? file->bert.config.num_hidden_layers
-                                                        : file->llama.config.num_hidden_layers;
+    return file->network.config.num_hidden_layers;
 }
 
 bool pith_model_file_slot(pith_model_file *file, unsigned part, size_t layer, pith_slot *slot,
                           pith_slot_place *place) {
     if (file->architecture == PITH_ARCHITECTURE_BERT) {
         pith_bert_part bert_part = (pith_bert_part)part;
-        if (!pith_bert_slot_of(&file->bert.config, bert_part, layer, slot)) {
+        if (!pith_bert_slot_of(&file->network.config, bert_part, layer, slot)) {
             return false;
         }
-        *place = pith_bert_place(&file->bert, bert_part, layer);
+        *place = pith_bert_place(&file->network, bert_part, layer);
         return true;
     }
     pith_llama_part llama_part = (pith_llama_part)part;
-    if (!pith_llama_slot_of(&file->llama.config, llama_part, layer, slot)) {
+    if (!pith_llama_slot_of(&file->network.config, llama_part, layer, slot)) {
         return false;
     }
     *place = (pith_slot_place){
-        .matrix = pith_llama_matrix(&file->llama, llama_part, layer),
-        .vector = pith_llama_vector(&file->llama, llama_part, layer),
+        .matrix = pith_llama_matrix(&file->network, llama_part, layer),
+        .vector = pith_llama_vector(&file->network, llama_part, layer),
     };
     return true;
 }

@@ -3,7 +3,7 @@
 #ifndef PITH_WEIGHTS_SLOTS_H
 #define PITH_WEIGHTS_SLOTS_H
 
-#include "weights/matrix.h"
+#include "families/matrix.h"
 #include "weights/safetensors.h"
 
 typedef enum pith_architecture {

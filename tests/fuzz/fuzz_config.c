@@ -18,9 +18,9 @@ static void check_size(const pith_slot *slot) {
     fuzz_require(slot->real_rows <= slot->rows && strlen(slot->name) < sizeof slot->name - 1);
 }
 
-static void check_bert(const pith_bert_config *c) {
+static void check_bert(const pith_config *c) {
     pith_error error;
-    fuzz_require(pith_bert_config_check(c, "config.json", &error) == PITH_OK);
+    fuzz_require(pith_config_check(c, "config.json", &error) == PITH_OK);
     for (int part = 0; part < PITH_BERT_N_PARTS; part++) {
         pith_slot slot;
         fuzz_require(pith_bert_slot_of(c, (pith_bert_part)part, 0, &slot));
@@ -29,9 +29,9 @@ static void check_bert(const pith_bert_config *c) {
 }
 
 static void check_llama(const pith_hf_config *config) {
-    const pith_llama_config *c = &config->llama;
+    const pith_config *c = &config->config;
     pith_error error;
-    fuzz_require(pith_llama_config_check(c, "config.json", &error) == PITH_OK);
+    fuzz_require(pith_config_check(c, "config.json", &error) == PITH_OK);
     fuzz_require(config->n_eos <= PITH_MAX_EOS);
     fuzz_require(config->bos >= -1 && config->bos < (int32_t)c->vocab_size);
     for (size_t i = 0; i < config->n_eos; i++) {
@@ -110,12 +110,12 @@ static void check_modules(source *s, size_t hidden_size) {
     if (pith_hf_sentence_parse(&sentence, copy_again(s), s->n, "sentence", allocator, &error) ==
         PITH_OK) {
         fuzz_require(sentence.max_seq_length == 0 ||
-                     sentence.max_seq_length >= PITH_BERT_LEAST_TOKENS);
+                     sentence.max_seq_length >= PITH_MIN_SEQ_LENGTH);
     }
     check_prompts(s, hidden_size);
     if (pith_hf_model_max_length(&length, copy_again(s), s->n, allocator, &error) == PITH_OK) {
         fuzz_require(length == 0 ||
-                     (length >= PITH_BERT_LEAST_TOKENS && length <= PITH_BERT_MAX_POSITIONS));
+                     (length >= PITH_MIN_SEQ_LENGTH && length <= PITH_MAX_POSITIONS));
     }
 }
 
@@ -135,12 +135,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (status != PITH_OK) {
         fuzz_require(error.status == status && error.message[0] != '\0');
     } else if (config.architecture == PITH_ARCHITECTURE_BERT) {
-        check_bert(&config.bert);
+        check_bert(&config.config);
     } else {
         check_llama(&config);
     }
     if (end != NULL) {
-        check_modules(&second, status == PITH_OK ? config.bert.hidden_size : 48);
+        check_modules(&second, status == PITH_OK ? config.config.hidden_size : 48);
     }
     free(second.copy);
     fuzz_require(second.memory.n_live == 0);

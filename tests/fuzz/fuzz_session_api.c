@@ -83,7 +83,7 @@ static void write_model(const char *path, size_t index) {
     description.config.intermediate_size = 64;
     description.config.num_key_value_heads = 2;
     description.config.max_position_embeddings = LONGEST;
-    description.config.sliding_window = index % 2 != 0 ? WINDOW : 0;
+    description.config.kinds[0].sliding_window = index % 2 != 0 ? WINDOW : 0;
     test_write_model(path, &description);
 }
 

@@ -1,6 +1,6 @@
 /* A weight matrix in memory: type, shape and where it lies. */
-#ifndef PITH_WEIGHTS_MATRIX_H
-#define PITH_WEIGHTS_MATRIX_H
+#ifndef PITH_FAMILIES_MATRIX_H
+#define PITH_FAMILIES_MATRIX_H
 
 #include "base/memory.h"
 #include "simd/kernels.h"

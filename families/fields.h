@@ -1,6 +1,6 @@
 /* Structs to JSON objects and back by a table of fields, so that every key is written once. */
-#ifndef PITH_WEIGHTS_FIELDS_H
-#define PITH_WEIGHTS_FIELDS_H
+#ifndef PITH_FAMILIES_FIELDS_H
+#define PITH_FAMILIES_FIELDS_H
 
 #include "base/json.h"
 #include "base/json_write.h"

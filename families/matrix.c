@@ -1,5 +1,5 @@
 /* Sizes of matrices and the reading of single rows from the packed layout of simd/blocks.h. */
-#include "weights/matrix.h"
+#include "families/matrix.h"
 
 #include "base/checked.h"
 #include "base/half.h"

@@ -1,6 +1,6 @@
 /* Struct fields to JSON and back. Fields are moved by memcpy: a table of offsets knows nothing of
  * the types that stand there beyond their kind. */
-#include "weights/fields.h"
+#include "families/fields.h"
 
 #include "base/status.h"
 

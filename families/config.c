@@ -1,0 +1,313 @@
+/* Limits of the hyper-parameters and the row layouts of the joined matrices. */
+#include "families/config.h"
+
+#include "base/checked.h"
+#include "simd/blocks.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Pooling --------------------------------------------------------------------------------- */
+
+static const char *const pooling_names[PITH_N_POOLINGS] = {
+    [PITH_POOLING_MEAN] = "mean",
+    [PITH_POOLING_CLS] = "cls",
+    [PITH_POOLING_MAX] = "max",
+};
+
+const char *pith_pooling_name(pith_pooling pooling) {
+    return (unsigned)pooling < PITH_N_POOLINGS ? pooling_names[pooling] : "unknown";
+}
+
+bool pith_pooling_find(const char *name, pith_pooling *out) {
+    for (unsigned i = 0; i < PITH_N_POOLINGS; i++) {
+        if (strcmp(name, pooling_names[i]) == 0) {
+            *out = (pith_pooling)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- Counts ---------------------------------------------------------------------------------- */
+
+typedef struct count {
+    const char *name;
+    size_t value, least, most;
+} count;
+
+static pith_status check_counts(const count *counts, size_t n, const char *where,
+                                pith_error *error) {
+    for (size_t i = 0; i < n; i++) {
+        if (counts[i].value < counts[i].least || counts[i].value > counts[i].most) {
+            return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s is %zu, not in %zu..%zu", where,
+                             counts[i].name, counts[i].value, counts[i].least, counts[i].most);
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status check_decoder_counts(const pith_config *c, const char *where,
+                                        pith_error *error) {
+    const count counts[] = {
+        {"vocab_size", c->vocab_size, 1, PITH_MAX_VOCAB},
+        {"hidden_size", c->hidden_size, 1, PITH_MAX_WIDTH},
+        {"intermediate_size", c->intermediate_size, 1, PITH_MAX_WIDTH},
+        {"num_hidden_layers", c->num_hidden_layers, 1, PITH_MAX_LAYERS},
+        {"num_attention_heads", c->num_attention_heads, 1, PITH_MAX_HEADS},
+        {"num_key_value_heads", c->num_key_value_heads, 1, PITH_MAX_HEADS},
+        {"head_dim", c->head_dim, 1, PITH_MAX_HEAD_DIM},
+        {"max_position_embeddings", c->max_position_embeddings, 1, PITH_MAX_POSITIONS},
+    };
+    return check_counts(counts, sizeof counts / sizeof *counts, where, error);
+}
+
+static pith_status check_encoder_counts(const pith_config *c, const char *where,
+                                        pith_error *error) {
+    const count counts[] = {
+        {"vocab_size", c->vocab_size, 1, PITH_MAX_VOCAB},
+        {"hidden_size", c->hidden_size, 1, PITH_MAX_WIDTH},
+        {"intermediate_size", c->intermediate_size, 1, PITH_MAX_WIDTH},
+        {"num_hidden_layers", c->num_hidden_layers, 1, PITH_MAX_LAYERS},
+        {"num_attention_heads", c->num_attention_heads, 1, PITH_MAX_HEADS},
+        {"max_position_embeddings", c->max_position_embeddings, PITH_MIN_SEQ_LENGTH,
+         PITH_MAX_POSITIONS},
+        {"type_vocab_size", c->type_vocab_size, 1, PITH_MAX_TOKEN_TYPES},
+        {"max_seq_length", c->max_seq_length, PITH_MIN_SEQ_LENGTH, c->max_position_embeddings},
+    };
+    return check_counts(counts, sizeof counts / sizeof *counts, where, error);
+}
+
+/* ---- Relations ------------------------------------------------------------------------------- */
+
+static pith_status check_positive(double value, const char *name, const char *where,
+                                  pith_error *error) {
+    if (!isfinite(value) || value <= 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s is %g, not positive and finite", where,
+                         name, value);
+    }
+    return PITH_OK;
+}
+
+static pith_status check_even(const pith_config *c, const char *where, pith_error *error) {
+    if (c->hidden_size % 2 != 0 || c->intermediate_size % 2 != 0) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: odd hidden_size %zu or intermediate_size %zu is not supported", where,
+                         c->hidden_size, c->intermediate_size);
+    }
+    return PITH_OK;
+}
+
+static pith_status check_heads(const pith_config *c, const char *where, pith_error *error) {
+    if (c->num_attention_heads % c->num_key_value_heads != 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: num_attention_heads %zu is no multiple of num_key_value_heads %zu",
+                         where, c->num_attention_heads, c->num_key_value_heads);
+    }
+    if (c->head_dim % 2 != 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: head_dim %zu is odd", where, c->head_dim);
+    }
+    if (c->num_attention_heads * c->head_dim > PITH_MAX_WIDTH) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: num_attention_heads %zu x head_dim %zu exceeds %d", where,
+                         c->num_attention_heads, c->head_dim, PITH_MAX_WIDTH);
+    }
+    return check_even(c, where, error);
+}
+
+static pith_status check_scalars(const pith_config *c, const char *where, pith_error *error) {
+    const struct {
+        const char *name;
+        float value;
+        bool may_be_zero;
+    } scalars[] = {
+        {"embedding_scale", c->embedding_scale, false},
+        {"residual_scale", c->residual_scale, false},
+        {"logit_scale", c->logit_scale, false},
+        {"attention_scale", c->attention_scale, true},
+        {"attention_cap", c->attention_cap, true},
+        {"logit_cap", c->logit_cap, true},
+    };
+    for (size_t i = 0; i < sizeof scalars / sizeof scalars[0]; i++) {
+        bool absent = scalars[i].may_be_zero && scalars[i].value == 0;
+        pith_status status =
+            absent ? PITH_OK
+                   : check_positive((double)scalars[i].value, scalars[i].name, where, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    return PITH_OK;
+}
+
+/* ---- Kinds of layers ------------------------------------------------------------------------- */
+
+static pith_status check_original_context(const pith_rope_config *r, const char *where,
+                                          pith_error *error) {
+    if (r->original_context == 0 || r->original_context > PITH_MAX_POSITIONS) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: rope_original_context is %zu, not in 1..%d",
+                         where, r->original_context, PITH_MAX_POSITIONS);
+    }
+    return PITH_OK;
+}
+
+static pith_status check_llama3(const pith_rope_config *r, const char *where, pith_error *error) {
+    pith_status status = check_positive(r->low_freq_factor, "rope_low_freq_factor", where, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    /* The ramp between the two divides by their difference. */
+    if (!isfinite(r->high_freq_factor) || r->high_freq_factor <= r->low_freq_factor) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: rope_high_freq_factor %g is not above rope_low_freq_factor %g", where,
+                         r->high_freq_factor, r->low_freq_factor);
+    }
+    return check_original_context(r, where, error);
+}
+
+static pith_status check_yarn(const pith_rope_config *r, const char *where, pith_error *error) {
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"rope_attention_factor", r->attention_factor},
+        {"rope_beta_fast", r->beta_fast},
+        {"rope_beta_slow", r->beta_slow},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        pith_status status = check_positive(numbers[i].value, numbers[i].name, where, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    /* The dimensions are found by logarithms to this base. */
+    if (r->theta <= 1) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: rope_theta is %g, yarn asks for more than 1", where, r->theta);
+    }
+    return check_original_context(r, where, error);
+}
+
+static pith_status check_rope(const pith_rope_config *r, size_t head_dim, const char *where,
+                              pith_error *error) {
+    if (r->dims % 2 != 0 || r->dims > head_dim) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: rope_dims is %zu, not an even number in 0..%zu", where, r->dims,
+                         head_dim);
+    }
+    if (r->dims == 0) {
+        return PITH_OK;
+    }
+    pith_status status = check_positive(r->theta, "rope_theta", where, error);
+    if (status == PITH_OK && r->scaling != PITH_ROPE_NONE) {
+        status = check_positive(r->factor, "rope_factor", where, error);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    switch (r->scaling) {
+    case PITH_ROPE_NONE:
+    case PITH_ROPE_LINEAR:
+    case PITH_ROPE_DYNAMIC:
+        return PITH_OK;
+    case PITH_ROPE_LLAMA3:
+        return check_llama3(r, where, error);
+    case PITH_ROPE_YARN:
+        return check_yarn(r, where, error);
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: unknown rope_scaling", where);
+}
+
+static pith_status check_kinds(const pith_config *c, const char *where, pith_error *error) {
+    const count n_kinds = {"number of layer kinds", c->n_kinds, 1, PITH_MAX_LAYER_KINDS};
+    pith_status status = check_counts(&n_kinds, 1, where, error);
+    for (size_t i = 0; status == PITH_OK && i < c->n_kinds; i++) {
+        const count window = {"sliding_window", c->kinds[i].sliding_window, 0, PITH_MAX_POSITIONS};
+        status = check_counts(&window, 1, where, error);
+        if (status == PITH_OK) {
+            status = check_rope(&c->kinds[i].rope, c->head_dim, where, error);
+        }
+    }
+    for (size_t i = 0; status == PITH_OK && i < c->num_hidden_layers; i++) {
+        if (c->kind_of[i] >= c->n_kinds) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s: layer %zu is of kind %u, there are %zu kinds", where, i,
+                             c->kind_of[i], c->n_kinds);
+        }
+    }
+    return status;
+}
+
+/* ---- Roles ----------------------------------------------------------------------------------- */
+
+static pith_status check_decoder(const pith_config *c, const char *where, pith_error *error) {
+    pith_status status = check_decoder_counts(c, where, error);
+    if (status == PITH_OK) {
+        status = check_heads(c, where, error);
+    }
+    if (status == PITH_OK) {
+        status = check_positive((double)c->norm_eps, "rms_norm_eps", where, error);
+    }
+    if (status == PITH_OK) {
+        status = check_kinds(c, where, error);
+    }
+    return status == PITH_OK ? check_scalars(c, where, error) : status;
+}
+
+static pith_status check_encoder(const pith_config *c, const char *where, pith_error *error) {
+    pith_status status = check_encoder_counts(c, where, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (c->hidden_size % c->num_attention_heads != 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: hidden_size %zu is no multiple of num_attention_heads %zu", where,
+                         c->hidden_size, c->num_attention_heads);
+    }
+    size_t head_dim = c->hidden_size / c->num_attention_heads;
+    if (head_dim > PITH_MAX_HEAD_DIM) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: heads of %zu elements, the limit is %d",
+                         where, head_dim, PITH_MAX_HEAD_DIM);
+    }
+    status = check_even(c, where, error);
+    if (status == PITH_OK) {
+        status = check_positive((double)c->norm_eps, "layer_norm_eps", where, error);
+    }
+    if (status == PITH_OK && (unsigned)c->pooling >= PITH_N_POOLINGS) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: unknown pooling", where);
+    }
+    return status;
+}
+
+pith_status pith_config_check(const pith_config *config, const char *where, pith_error *error) {
+    return config->role == PITH_ENCODER ? check_encoder(config, where, error)
+                                        : check_decoder(config, where, error);
+}
+
+void pith_config_set_encoder_heads(pith_config *config) {
+    size_t heads = config->num_attention_heads;
+    config->num_key_value_heads = heads;
+    config->head_dim = heads > 0 ? config->hidden_size / heads : 0;
+}
+
+/* ---- Layouts --------------------------------------------------------------------------------- */
+
+static size_t padded(size_t rows) {
+    return pith_round_up(rows, PITH_TILE_ROWS);
+}
+
+pith_qkv_layout pith_config_qkv_layout(const pith_config *config) {
+    pith_qkv_layout layout = {
+        .q_rows = config->num_attention_heads * config->head_dim,
+        .k_rows = config->num_key_value_heads * config->head_dim,
+        .v_rows = config->num_key_value_heads * config->head_dim,
+    };
+    layout.k_begin = padded(layout.q_rows);
+    layout.v_begin = layout.k_begin + padded(layout.k_rows);
+    layout.total_rows = layout.v_begin + padded(layout.v_rows);
+    return layout;
+}
+
+size_t pith_config_gate_up_rows(const pith_config *config) {
+    return (config->gated ? 2 : 1) * padded(config->intermediate_size);
+}
