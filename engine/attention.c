@@ -404,10 +404,11 @@ void pith_attention(const pith_forward *f, size_t layer) {
         size_t n = f->n_rows * config->num_key_value_heads;
         loop.run = choose_run(f, loop.n_chunks);
         size_t n_runs = (loop.n_chunks + loop.run - 1) / loop.run;
-        pith_forward_each(f, n * n_runs, 1, attend_runs, &loop);
-        pith_forward_each(f, n, 1, merge_runs, &loop);
+        pith_pool_run(f->model->pool, n * n_runs, 1, attend_runs, &loop);
+        pith_pool_run(f->model->pool, n, 1, merge_runs, &loop);
         return;
     }
     loop.n_blocks = make_blocks(f, query_rows(config) / group_size(config));
-    pith_forward_each(f, loop.n_blocks * config->num_key_value_heads, 1, attend_blocks, &loop);
+    pith_pool_run(f->model->pool, loop.n_blocks * config->num_key_value_heads, 1, attend_blocks,
+                  &loop);
 }

@@ -116,7 +116,4 @@ void pith_llama_forward(const pith_forward *f);
  */
 void pith_llama_head(const pith_forward *f);
 
-/* Calls fn over [0, n) through the pool, or directly when there is a single piece. */
-void pith_forward_each(const pith_forward *f, size_t n, size_t grain, pith_loop_fn fn, void *arg);
-
 #endif

@@ -113,7 +113,7 @@ static void run_blas(const pith_forward *f, const pith_linear *l) {
                         (int)n, k, 1.0F, l->in.x, (int)l->in.x_stride, weights + row * l->w->cols,
                         k, 0.0F, f->scratch->panel, PITH_BLAS_PANEL);
         linear_loop loop = {.f = f, .l = l, .row = row, .n = n};
-        pith_forward_each(f, l->n_rows, 16, finish_panel, &loop);
+        pith_pool_run(f->model->pool, l->n_rows, 16, finish_panel, &loop);
     }
 }
 
@@ -129,5 +129,5 @@ void pith_linear_run(const pith_forward *f, const pith_linear *l) {
     size_t share = n_pairs / (8 * pith_pool_threads(f->model->pool));
     size_t grain = pith_max_size(1, pith_min_size(pith_min_size(PITH_PIECE_PAIRS, room), share));
     linear_loop loop = {.f = f, .l = l};
-    pith_forward_each(f, n_pairs, grain, run_pairs, &loop);
+    pith_pool_run(f->model->pool, n_pairs, grain, run_pairs, &loop);
 }

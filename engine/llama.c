@@ -92,7 +92,7 @@ static void embed_rows(void *argument, size_t begin, size_t end, size_t thread) 
 
 static void embed(const pith_forward *f) {
     step_loop loop = {.f = f};
-    pith_forward_each(f, f->n_rows, 8, embed_rows, &loop);
+    pith_pool_run(f->model->pool, f->n_rows, 8, embed_rows, &loop);
     observe(f, "model.embed_tokens", f->scratch->x, f->scratch->x_stride,
             f->model->network.config.hidden_size);
 }
@@ -126,7 +126,7 @@ static void ready(const pith_forward *f, float *input, size_t stride, const pith
                       .stride = stride,
                       .k = next->cols,
                       .group = pith_activation_group(next->type)};
-    pith_forward_each(f, f->n_rows, 4, ready_rows, &loop);
+    pith_pool_run(f->model->pool, f->n_rows, 4, ready_rows, &loop);
 }
 
 static void norm_rows(void *argument, size_t begin, size_t end, size_t thread) {
@@ -156,7 +156,7 @@ static void norm(const pith_forward *f, const float *weight, const pith_matrix *
                       .weight = weight,
                       .k = next->cols,
                       .group = pith_activation_group(next->type)};
-    pith_forward_each(f, f->n_rows, 4, norm_rows, &loop);
+    pith_pool_run(f->model->pool, f->n_rows, 4, norm_rows, &loop);
 }
 
 /* Items are (row, KV head): its key and value, and the queries that share them. */
@@ -195,7 +195,7 @@ static void rotate_and_store(const pith_forward *f, size_t layer) {
     size_t n = f->n_rows * config->num_key_value_heads;
     size_t grain = pith_max_size((n + n_threads - 1) / n_threads, LEAST / config->head_dim);
     grain = pith_min_size(pith_max_size(grain, 1), 4 * config->num_key_value_heads);
-    pith_forward_each(f, n, grain, rotate_heads, &loop);
+    pith_pool_run(f->model->pool, n, grain, rotate_heads, &loop);
 }
 
 static void apply(const pith_forward *f, const pith_matrix *w, const float *bias, const float *in,

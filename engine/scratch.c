@@ -1,5 +1,4 @@
-/* The buffers of a forward pass, the list of those that no pass uses, and the loops of a pass; see
- * forward.h. */
+/* The buffers of a forward pass, and the list of those that no pass uses; see forward.h. */
 #include <pthread.h>
 
 #include "base/checked.h"
@@ -231,15 +230,5 @@ void pith_scratch_give(const pith_model *model, pith_scratch *scratch) {
     pthread_mutex_unlock(&cache->lock);
     if (scratch != NULL) {
         free_scratch(scratch);
-    }
-}
-
-/* ---- Loops ----------------------------------------------------------------------------------- */
-
-void pith_forward_each(const pith_forward *f, size_t n, size_t grain, pith_loop_fn fn, void *arg) {
-    if (n <= grain) {
-        fn(arg, 0, n, 0);
-    } else {
-        pith_pool_run(f->model->pool, n, grain, fn, arg);
     }
 }
