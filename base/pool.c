@@ -194,8 +194,8 @@ static void deal(pith_pool *pool, size_t n_items) {
 
 void pith_pool_run(pith_pool *pool, size_t n_items, size_t grain, pith_loop_fn fn, void *argument) {
     assert(grain > 0);
-    bool alone =
-        pool->n_threads == 1 || n_items <= grain || pthread_mutex_trylock(&pool->busy) != 0;
+    bool alone = pool == NULL || pool->n_threads == 1 || n_items <= grain ||
+                 pthread_mutex_trylock(&pool->busy) != 0;
     if (alone) {
         for (size_t begin = 0, n; begin < n_items; begin += n) {
             n = pith_min_size(grain, n_items - begin);
@@ -293,5 +293,5 @@ void pith_pool_free(pith_pool *pool) {
 }
 
 size_t pith_pool_threads(const pith_pool *pool) {
-    return pool->n_threads;
+    return pool != NULL ? pool->n_threads : 1;
 }

@@ -106,7 +106,7 @@ static void gather_queries(const pith_forward *f, pith_row_block rows, size_t kv
     float scale = 1.0F / sqrtf((float)config->head_dim);
     for (size_t r = 0; r < rows.n; r++) {
         const float *from =
-            f->scratch->qkv + (rows.first + r) * f->scratch->qkv_stride + kv_head * n;
+            f->scratch->qkv.data + (rows.first + r) * f->scratch->qkv.stride + kv_head * n;
         scale_row(from, scale, n, q + r * n);
     }
 }
@@ -177,7 +177,7 @@ static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t k
                                    pith_row_block rows, size_t chunk, const attend *b) {
     const pith_config *config = &f->model->network.config;
     size_t group = group_size(config);
-    size_t start = f->rows[rows.first].position;
+    size_t start = f->tokens[rows.first].position;
     size_t key = chunk * CHUNK;
 
     size_t first = key > start ? key - start : 0;
@@ -189,7 +189,7 @@ static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t k
     size_t step = start + first + 1 < key + CHUNK ? FINE_ROWS : end - first;
     for (size_t row = first; row < end; row += step) {
         size_t n = pith_min_size(step, end - row);
-        chunk_part part = {.kv = f->rows[rows.first].kv,
+        chunk_part part = {.kv = f->tokens[rows.first].kv,
                            .layer = layer,
                            .kv_head = kv_head,
                            .key = key,
@@ -244,7 +244,7 @@ static void store_output(const pith_forward *f, pith_row_block rows, size_t kv_h
     size_t group = group_size(config);
     size_t head_dim = config->head_dim;
     for (size_t i = 0; i < rows.n * group; i++) {
-        float *to = f->scratch->a + (rows.first + i / group) * f->scratch->a_stride +
+        float *to = f->scratch->a.data + (rows.first + i / group) * f->scratch->a.stride +
                     (kv_head * group + i % group) * head_dim;
         scale_row(o + i * head_dim, 1.0F / l[i], head_dim, to);
     }
@@ -269,7 +269,7 @@ static void attend_block(const attention_loop *loop, size_t task, size_t thread)
 
     gather_queries(f, rows, kv_head, b.q);
     merge_begin(rows.n * group, head_dim, b.m, b.l, b.o);
-    size_t start = f->rows[rows.first].position;
+    size_t start = f->tokens[rows.first].position;
     size_t last = (start + rows.n - 1) / CHUNK;
     for (size_t chunk = first_key(config, start) / CHUNK; chunk <= last; chunk++) {
         pith_row_block seen = attend_chunk(f, loop->layer, kv_head, rows, chunk, &b);
@@ -318,9 +318,9 @@ static void attend_run(const attention_loop *loop, size_t row, size_t kv_head, s
     const pith_forward *f = loop->f;
     const pith_config *config = &f->model->network.config;
     size_t group = group_size(config);
-    size_t position = f->rows[row].position;
+    size_t position = f->tokens[row].position;
     size_t first = first_key(config, position);
-    chunk_part part = {.kv = f->rows[row].kv,
+    chunk_part part = {.kv = f->tokens[row].kv,
                        .layer = loop->layer,
                        .kv_head = kv_head,
                        .n_q = group};
@@ -349,7 +349,7 @@ static void attend_runs(void *argument, size_t begin, size_t end, size_t thread)
         size_t row = task / n_runs / config->num_key_value_heads;
         size_t kv_head = task / n_runs % config->num_key_value_heads;
         size_t c = task % n_runs * loop->run;
-        size_t n_chunks = n_chunks_of(config, loop->f->rows[row].position);
+        size_t n_chunks = n_chunks_of(config, loop->f->tokens[row].position);
         attend_run(loop, row, kv_head, c, pith_min_size(c + loop->run, n_chunks), &b);
     }
 }
@@ -366,7 +366,7 @@ static void merge_runs(void *argument, size_t begin, size_t end, size_t thread) 
         size_t row = task / config->num_key_value_heads;
         size_t kv_head = task % config->num_key_value_heads;
         merge_begin(group, head_dim, b.m, b.l, b.o);
-        size_t n_chunks = n_chunks_of(config, f->rows[row].position);
+        size_t n_chunks = n_chunks_of(config, f->tokens[row].position);
         for (size_t c = 0; c < n_chunks; c += kept) {
             const float *o_c = partial_of(loop, row, kv_head, c);
             const float *m_c = o_c + group * head_dim;
@@ -383,7 +383,8 @@ static size_t make_blocks(const pith_forward *f, size_t max_rows) {
     size_t n = 0;
     for (size_t first = 0; first < f->n_rows;) {
         size_t end = first + 1;
-        while (end < f->n_rows && end - first < max_rows && f->rows[end].kv == f->rows[first].kv) {
+        while (end < f->n_rows && end - first < max_rows &&
+               f->tokens[end].kv == f->tokens[first].kv) {
             end++;
         }
         f->scratch->blocks[n++] = (pith_row_block){.first = first, .n = end - first};
@@ -396,7 +397,7 @@ void pith_attention(const pith_forward *f, size_t layer) {
     const pith_config *config = &f->model->network.config;
     attention_loop loop = {.f = f, .layer = layer, .n_chunks = 1};
     for (size_t i = 0; i < f->n_rows; i++) {
-        size_t n = n_chunks_of(config, f->rows[i].position);
+        size_t n = n_chunks_of(config, f->tokens[i].position);
         loop.n_chunks = pith_max_size(loop.n_chunks, n);
     }
     assert(f->n_rows <= f->scratch->size.rows && loop.n_chunks <= f->scratch->size.chunks);

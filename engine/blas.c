@@ -17,7 +17,7 @@ static pith_status load_failed(int code, pith_error *error) {
     return pith_fail(error, PITH_ERROR_UNSUPPORTED, "OpenBLAS: libopenblas.so.0 cannot be loaded");
 }
 
-pith_status pith_blas_load(pith_sgemm_fn *out, size_t n_threads, pith_error *error) {
+pith_status pith_blas_load(pith_sgemm_fn *out, pith_error *error) {
     errno = 0;
     /* NODELETE: its threads outlive any handle. */
     void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
@@ -35,7 +35,7 @@ pith_status pith_blas_load(pith_sgemm_fn *out, size_t n_threads, pith_error *err
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "OpenBLAS: libopenblas.so.0 lacks cblas_sgemm");
     }
-    set_threads((int)n_threads);
+    set_threads(1);
     *out = sgemm;
     return PITH_OK;
 }

@@ -15,11 +15,11 @@ static void run(const pith_model *model, const pith_scratch *s, const float *row
                 float *padded, size_t stride, float *logits) {
     const pith_config *config = &model->network.config;
     for (size_t r = 0; r < n; r++) {
-        memcpy(s->x + r * s->x_stride, rows + r * config->hidden_size,
+        memcpy(s->x.data + r * s->x.stride, rows + r * config->hidden_size,
                config->hidden_size * sizeof *rows);
         s->logits[r] = padded != NULL ? padded + r * stride : logits + r * config->vocab_size;
     }
-    const pith_forward pass = {.model = model, .scratch = s, .n_rows = n};
+    const pith_forward pass = pith_forward_begin(model, s, n);
     pith_llama_head(&pass);
     for (size_t r = 0; r < n && padded != NULL; r++) {
         memcpy(logits + r * config->vocab_size, s->logits[r], config->vocab_size * sizeof *logits);

@@ -1,40 +1,80 @@
-/* Linear layers; see linear.h. Work is cut into pieces of whole pairs of 16-row tiles, so that a
- * piece of gate_up always holds matching gate and up tiles. How it is cut never changes a result:
- * each output is computed by one kernel call in a fixed order. */
+/* Linear layers; see linear.h. The rows of W are cut into pieces, and a piece of gate_up always has
+ * matching gate and up tiles. How it is cut never changes a result: each output is computed by one
+ * kernel call in a fixed order. */
 #include "engine/linear.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/checked.h"
 
-enum { PAIR_ROWS = 2 * PITH_TILE_ROWS };
+enum {
+    PAIR_ROWS = 2 * PITH_TILE_ROWS,
+    MIN_TILE_ROWS = 16, /* rows' worth of buffer even for tiny passes */
+};
 
-size_t pith_activation_group(pith_type type) {
-    return type == PITH_TYPE_INT4 ? PITH_INT4_GROUP : type == PITH_TYPE_INT8 ? PITH_INT8_GROUP : 0;
+typedef struct linear_loop {
+    const pith_compute *c;
+    const pith_weights *w;
+    pith_rows in;
+    pith_into out;
+    size_t unit; /* rows of W that stay together: items of the loop are so many */
+} linear_loop;
+
+size_t pith_linear_tile_floats(size_t n_rows, bool blas) {
+    size_t own = PITH_PIECE_PAIRS * PAIR_ROWS * pith_max_size(n_rows, MIN_TILE_ROWS);
+    return blas ? pith_max_size(own, n_rows * PITH_BLAS_PANEL) : own;
 }
 
-pith_activations pith_linear_input(const pith_forward *f, pith_type type, const float *x,
-                                   size_t stride) {
-    const pith_scratch *s = f->scratch;
-    if (pith_activation_group(type) == 0) {
-        return (pith_activations){.x = x, .x_stride = stride};
+/* ---- Products -------------------------------------------------------------------------------- */
+
+static bool uses_blas(const pith_compute *c, const pith_matrix *w, size_t n_rows) {
+    return c->sgemm != NULL && w->type == PITH_TYPE_F32 && n_rows >= PITH_BLAS_MIN_ROWS;
+}
+
+static pith_activations activations_of(const pith_rows *in) {
+    const pith_codes *codes = &in->codes;
+    if (in->group == 0) {
+        return (pith_activations){.x = in->data, .x_stride = in->stride};
     }
     return (pith_activations){
-        .codes = s->codes,
-        .code_stride = s->code_stride,
-        .scales = s->scales,
-        .group_offset = s->group_offset,
-        .scale_stride = s->scale_stride,
-        .block_offset = s->block_offset,
-        .block_stride = s->block_stride,
+        .codes = codes->codes,
+        .code_stride = codes->code_stride,
+        .scales = codes->scales,
+        .group_offset = codes->group_offset,
+        .scale_stride = codes->scale_stride,
+        .block_offset = codes->block_offset,
+        .block_stride = codes->block_stride,
     };
 }
 
-static void add_bias(float *y, size_t stride, size_t n_tokens, const float *bias, size_t n) {
-    for (size_t t = 0; bias != NULL && t < n_tokens; t++) {
-        for (size_t r = 0; r < n; r++) {
-            y[t * stride + r] += bias[r];
-        }
+void pith_linear_part(const pith_compute *c, const pith_matrix *w, const pith_rows *in, size_t row,
+                      size_t n, float *y, size_t stride) {
+    const unsigned char *data = w->data;
+    const void *weights = data + row / PITH_TILE_ROWS * pith_matrix_tile_bytes(w->type, w->cols);
+    assert(in->group == pith_activation_group(w->type));
+    if (uses_blas(c, w, in->n)) {
+        c->sgemm(PITH_CBLAS_ROW_MAJOR, PITH_CBLAS_NO_TRANS, PITH_CBLAS_TRANS, (int)in->n, (int)n,
+                 (int)w->cols, 1.0F, in->data, (int)in->stride, weights, (int)w->cols, 0.0F, y,
+                 (int)stride);
+        return;
+    }
+    pith_activations x = activations_of(in);
+    pith_product product = {.weights = weights,
+                            .k = w->cols,
+                            .n_rows = n,
+                            .x = &x,
+                            .n_tokens = in->n,
+                            .y = y,
+                            .y_stride = stride};
+    c->kernels->product[w->type](&product);
+}
+
+/* ---- Epilogues ------------------------------------------------------------------------------- */
+
+static void add_bias(float *y, const float *bias, size_t n) {
+    for (size_t i = 0; bias != NULL && i < n; i++) {
+        y[i] += bias[i];
     }
 }
 
@@ -47,87 +87,69 @@ static void add_row(float *restrict y, const float *restrict x, size_t n) {
     }
 }
 
-/* Rows [row, row + n) of the products of tokens [token, token + n_tokens), y [n_tokens, stride],
- * on to where they belong. */
-static void finish(const pith_forward *f, const pith_linear *l, size_t row, size_t n, size_t token,
-                   size_t n_tokens, float *y, size_t stride) {
-    add_bias(y, stride, n_tokens, l->bias == NULL ? NULL : l->bias + row, n);
-    for (size_t t = 0; t < n_tokens; t++) {
-        const float *from = y + t * stride;
-        float *to = l->epilogue == PITH_LOGITS ? f->scratch->logits[token + t]
-                                               : l->out + (token + t) * l->out_stride;
-        if (l->epilogue == PITH_ADD) {
-            add_row(to + row, from, n);
-        } else if (l->epilogue == PITH_SWIGLU) {
-            f->model->kernels->swiglu(from, to + row / 2, n / PAIR_ROWS);
-        } else if (from != to + row) {
-            memcpy(to + row, from, n * sizeof *from);
-        }
+/* Rows [row, row + n) of the product of input row t, y [n], on to where they belong. */
+static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, float *y) {
+    const pith_rows *out = &l->out.rows;
+    const pith_kernels *kernels = l->c->kernels;
+    const float *bias = l->w->bias == NULL ? NULL : l->w->bias + row;
+    float *to = out->data + t * out->stride;
+    switch (l->out.epilogue) {
+    case PITH_STORE: /* the product wrote it in place */
+        add_bias(y, bias, n);
+        break;
+    case PITH_ADD:
+        add_bias(y, bias, n);
+        add_row(to + row, y, n);
+        break;
+    case PITH_ACTIVATE:
+        add_bias(y, bias, n);
+        kernels->swiglu(y, to + row / 2, n / PAIR_ROWS);
+        break;
+    case PITH_LOGITS:
+        add_bias(y, bias, n);
+        memcpy(l->out.logits[t] + row, y, n * sizeof *y);
+        break;
     }
 }
 
-typedef struct linear_loop {
-    const pith_forward *f;
-    const pith_linear *l;
-    size_t row; /* BLAS: first row of the panel and its width */
-    size_t n;
-} linear_loop;
-
-/* Pairs [begin, end) of tiles through our own kernels. */
-static void run_pairs(void *argument, size_t begin, size_t end, size_t thread) {
-    const linear_loop *loop = argument;
-    const pith_linear *l = loop->l;
-    const pith_scratch *s = loop->f->scratch;
-    size_t row = begin * PAIR_ROWS;
-    size_t n = pith_min_size(end * PAIR_ROWS, l->w->rows) - row;
-    bool direct = l->epilogue == PITH_STORE;
-    const unsigned char *data = l->w->data;
-    pith_product product = {
-        .weights = data + row / PITH_TILE_ROWS * pith_matrix_tile_bytes(l->w->type, l->w->cols),
-        .k = l->w->cols,
-        .n_rows = n,
-        .x = &l->in,
-        .first_token = 0,
-        .n_tokens = l->n_rows,
-        .y = direct ? l->out + row : s->tiles + thread * s->tile_floats,
-        .y_stride = direct ? l->out_stride : n,
-    };
-    loop->f->model->kernels->product[l->w->type](&product);
-    finish(loop->f, l, row, n, 0, l->n_rows, product.y, product.y_stride);
-}
-
-static void finish_panel(void *argument, size_t begin, size_t end, size_t thread) {
-    const linear_loop *loop = argument;
-    (void)thread;
-    finish(loop->f, loop->l, loop->row, loop->n, begin, end - begin,
-           loop->f->scratch->panel + begin * PITH_BLAS_PANEL, PITH_BLAS_PANEL);
-}
-
-/* f32 weights, many rows: panels of W through sgemm. */
-static void run_blas(const pith_forward *f, const pith_linear *l) {
-    const float *weights = l->w->data;
-    int k = (int)l->w->cols;
-    for (size_t row = 0; row < l->w->rows; row += PITH_BLAS_PANEL) {
-        size_t n = pith_min_size(PITH_BLAS_PANEL, l->w->rows - row);
-        f->model->sgemm(PITH_CBLAS_ROW_MAJOR, PITH_CBLAS_NO_TRANS, PITH_CBLAS_TRANS, (int)l->n_rows,
-                        (int)n, k, 1.0F, l->in.x, (int)l->in.x_stride, weights + row * l->w->cols,
-                        k, 0.0F, f->scratch->panel, PITH_BLAS_PANEL);
-        linear_loop loop = {.f = f, .l = l, .row = row, .n = n};
-        pith_pool_run(f->model->pool, l->n_rows, 16, finish_panel, &loop);
-    }
-}
-
-void pith_linear_run(const pith_forward *f, const pith_linear *l) {
-    if (f->model->sgemm != NULL && l->w->type == PITH_TYPE_F32 && l->n_rows >= PITH_BLAS_MIN_ROWS) {
-        run_blas(f, l);
+static void run_units(void *argument, size_t begin, size_t end, size_t thread) {
+    const linear_loop *l = argument;
+    const pith_matrix *w = &l->w->matrix;
+    size_t row = begin * l->unit;
+    size_t n = pith_min_size(end * l->unit, w->rows) - row;
+    bool in_place = l->out.epilogue == PITH_STORE;
+    float *y = in_place ? l->out.rows.data + row : l->c->tiles[thread];
+    size_t stride = in_place ? l->out.rows.stride : n;
+    pith_linear_part(l->c, w, &l->in, row, n, y, stride);
+    if (in_place && l->w->bias == NULL) {
         return;
     }
-    /* Pieces: long enough to stream, short enough to share the tail, and no larger than the
-     * buffer for their results. */
-    size_t n_pairs = (l->w->rows + PAIR_ROWS - 1) / PAIR_ROWS;
-    size_t room = f->scratch->tile_floats / (l->n_rows * PAIR_ROWS);
-    size_t share = n_pairs / (8 * pith_pool_threads(f->model->pool));
-    size_t grain = pith_max_size(1, pith_min_size(pith_min_size(PITH_PIECE_PAIRS, room), share));
-    linear_loop loop = {.f = f, .l = l};
-    pith_pool_run(f->model->pool, n_pairs, grain, run_pairs, &loop);
+    for (size_t t = 0; t < l->in.n; t++) {
+        finish_row(l, t, row, n, y + t * stride);
+    }
+}
+
+/* Rows of W in one call of sgemm: few calls, since each packs all inputs anew, and two for each
+ * thread, since the last one to end is waited for. */
+static size_t blas_unit(const pith_compute *c, size_t n_rows) {
+    size_t share = n_rows / (2 * pith_pool_threads(c->pool));
+    return pith_min_size(pith_round_up(pith_max_size(share, 1), PAIR_ROWS), PITH_BLAS_PANEL);
+}
+
+pith_rows pith_linear(const pith_compute *c, const pith_weights *w, pith_rows in, pith_into out) {
+    const pith_matrix *m = &w->matrix;
+    linear_loop loop = {.c = c, .w = w, .in = in, .out = out, .unit = PAIR_ROWS};
+    loop.out.rows.n = in.n;
+    size_t grain = 1;
+    if (uses_blas(c, m, in.n)) {
+        loop.unit = blas_unit(c, m->rows);
+    } else {
+        /* Pieces: long enough to stream, short enough to share the tail, and no larger than the
+         * buffer for their results. */
+        size_t room = c->tile_floats / (in.n * PAIR_ROWS);
+        size_t share = (m->rows + PAIR_ROWS - 1) / PAIR_ROWS / (8 * pith_pool_threads(c->pool));
+        grain = pith_max_size(1, pith_min_size(pith_min_size(PITH_PIECE_PAIRS, room), share));
+    }
+    pith_pool_run(c->pool, (m->rows + loop.unit - 1) / loop.unit, grain, run_units, &loop);
+    return loop.out.rows;
 }

@@ -1,37 +1,43 @@
 /* Linear layers: y = W x + b for the rows of a pass, with what follows the product fused into it.
- */
+ * The only place that knows how the outputs of a layer are shared among threads, and BLAS. */
 #ifndef PITH_ENGINE_LINEAR_H
 #define PITH_ENGINE_LINEAR_H
 
-#include "engine/forward.h"
+#include "engine/rows.h"
 
-enum { PITH_BLAS_MIN_ROWS = 8 }; /* fewer rows are memory-bound: our own kernels, BLAS or not */
+enum {
+    PITH_BLAS_MIN_ROWS = 8, /* fewer rows are memory-bound: our own kernels, BLAS or not */
+    PITH_BLAS_PANEL = 256,  /* rows of W in one call of sgemm at most */
+    PITH_PIECE_PAIRS = 3,   /* pairs of 16-row tiles of one piece of a linear layer at most: a
+                               prompt's outputs stay in the L2 cache, and AVX-512 VNNI takes tiles
+                               by threes */
+    PITH_CODED_ROWS = 256,  /* rows of W whose outputs become codes at once: whole groups */
+};
 
 typedef enum pith_epilogue {
-    PITH_STORE,  /* out = y + b */
-    PITH_ADD,    /* out += y + b: the residual connection */
-    PITH_SWIGLU, /* out = silu(gate) * up, from alternating 16-row tiles of gate and up */
-    PITH_LOGITS, /* row t goes to scratch->logits[t] */
+    PITH_STORE,    /* rows = y + b */
+    PITH_ADD,      /* rows += y + b: the residual connection */
+    PITH_ACTIVATE, /* rows = the MLP's activation of y + b; codes alone when the rows have a group
+                    */
+    PITH_LOGITS,   /* row t goes to logits[t] */
 } pith_epilogue;
 
-typedef struct pith_linear {
-    const pith_matrix *w; /* [w->rows, w->cols] */
-    const float *bias;    /* [w->rows] or NULL */
-    pith_activations in;  /* [n_rows, w->cols] as pith_linear_input made it */
-    size_t n_rows;
+/* Where the results of a layer go. */
+typedef struct pith_into {
     pith_epilogue epilogue;
-    float *out; /* [n_rows, out_stride]; unused by PITH_LOGITS */
-    size_t out_stride;
-} pith_linear;
+    pith_rows rows;
+    float *const *logits; /* PITH_LOGITS: [n] of [rows of W] */
+} pith_into;
 
-void pith_linear_run(const pith_forward *f, const pith_linear *linear);
+/* Applies W to rows that are ready for it; returns the rows written. */
+pith_rows pith_linear(const pith_compute *c, const pith_weights *w, pith_rows in, pith_into out);
 
-/* The input view for a matrix of type `type`: float rows x [n, stride], or for int8 and int4 the
- * scratch's quantised rows. */
-pith_activations pith_linear_input(const pith_forward *f, pith_type type, const float *x,
-                                   size_t stride);
+/* Rows [row, row + n) of W alone, without bias, by the calling thread: y [in.n, stride]; row and n
+ * are multiples of 16. */
+void pith_linear_part(const pith_compute *c, const pith_matrix *w, const pith_rows *in, size_t row,
+                      size_t n, float *y, size_t stride);
 
-/* Group of the activation quantiser that goes with a weight type; 0 for float types. */
-size_t pith_activation_group(pith_type type);
+/* Floats of a thread's buffer for passes of n_rows rows. */
+size_t pith_linear_tile_floats(size_t n_rows, bool blas);
 
 #endif

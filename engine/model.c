@@ -68,10 +68,7 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     const pith_config *config = &model->network.config;
     if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
         pith_error reason;
-        /* A decoder calls it from one thread, an encoder from every thread at once. */
-        size_t n_threads =
-            model->network.config.role == PITH_ENCODER ? 1 : pith_pool_threads(model->pool);
-        if (pith_blas_load(&model->sgemm, n_threads, &reason) != PITH_OK) {
+        if (pith_blas_load(&model->sgemm, &reason) != PITH_OK) {
             /* Short of memory is no choice of kernels: the same call gives the same numbers. */
             if (blas == PITH_BLAS_ON || reason.status == PITH_ERROR_MEMORY) {
                 return pith_fail(error, reason.status, "%s", reason.message);

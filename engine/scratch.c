@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "engine/attention.h"
 #include "engine/forward.h"
+#include "engine/linear.h"
 
 /* ---- Layout ---------------------------------------------------------------------------------- */
 
@@ -13,9 +14,11 @@ static size_t row_stride(size_t n) {
     return (pith_round_up(n, 16) / 16 | 1) * 16;
 }
 
-enum {
-    MIN_TILE_ROWS = 16, /* rows' worth of epilogue buffer even for tiny batches */
-};
+static pith_rows take_rows(pith_arena *arena, size_t n, size_t width) {
+    pith_rows rows = {.stride = row_stride(width)};
+    rows.data = pith_arena_take(arena, n * rows.stride, sizeof *rows.data);
+    return rows;
+}
 
 /* Lays the buffers out in an arena, this object first; run on a zeroed arena to measure. Smaller
  * sizes need no more bytes. The object that is there keeps its region, room and next. */
@@ -31,36 +34,28 @@ static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_sc
     pith_scratch layout;
     pith_scratch *s = out != NULL ? out : &layout;
     s->size = size;
-    s->rows = pith_arena_take(arena, max_rows, sizeof *s->rows);
+    s->tokens = pith_arena_take(arena, max_rows, sizeof *s->tokens);
     s->blocks = pith_arena_take(arena, max_rows, sizeof *s->blocks);
     s->logits = pith_arena_take(arena, max_rows, sizeof *s->logits);
 
-    s->x_stride = row_stride(config->hidden_size);
-    s->a_stride = row_stride(pith_max_size(config->hidden_size, q_dim));
-    s->h_stride = row_stride(config->intermediate_size);
-    s->qkv_stride = row_stride(pith_config_qkv_layout(config).total_rows);
-    s->x = pith_arena_take(arena, max_rows * s->x_stride, sizeof *s->x);
-    s->a = pith_arena_take(arena, max_rows * s->a_stride, sizeof *s->a);
-    s->h = pith_arena_take(arena, max_rows * s->h_stride, sizeof *s->h);
-    s->qkv = pith_arena_take(arena, max_rows * s->qkv_stride, sizeof *s->qkv);
-
-    /* + 64: no power of two between the rows of a prefill. */
-    s->code_stride = pith_round_up(widest, PITH_INT4_GROUP) + 64;
-    s->scale_stride = pith_round_up(pith_groups(widest, PITH_INT8_GROUP), 16);
-    s->block_stride = pith_round_up(widest, PITH_INT4_GROUP) / PITH_INT4_BLOCK;
-    s->codes = pith_arena_take(arena, max_rows * s->code_stride, sizeof *s->codes);
-    s->scales = pith_arena_take(arena, max_rows * s->scale_stride, sizeof *s->scales);
-    s->group_offset = pith_arena_take(arena, max_rows * s->scale_stride, sizeof *s->group_offset);
-    s->block_offset = pith_arena_take(arena, max_rows * s->block_stride, sizeof *s->block_offset);
+    s->x = take_rows(arena, max_rows, config->hidden_size);
+    s->a = take_rows(arena, max_rows, pith_max_size(config->hidden_size, q_dim));
+    s->h = take_rows(arena, max_rows, config->intermediate_size);
+    s->qkv = take_rows(arena, max_rows, pith_config_qkv_layout(config).total_rows);
+    s->a.codes = pith_codes_take(arena, max_rows, pith_max_size(config->hidden_size, q_dim));
+    s->h.codes = pith_codes_take(arena, max_rows, config->intermediate_size);
 
     s->cosines = pith_arena_take(arena, max_rows * half, sizeof *s->cosines);
     s->sines = pith_arena_take(arena, max_rows * half, sizeof *s->sines);
 
-    s->tile_floats = PITH_PIECE_PAIRS * 2 * PITH_TILE_ROWS * pith_max_size(max_rows, MIN_TILE_ROWS);
-    s->tiles = pith_arena_take(arena, n_threads * s->tile_floats, sizeof *s->tiles);
-    s->panel = model->sgemm == NULL
-                   ? NULL
-                   : pith_arena_take(arena, max_rows * PITH_BLAS_PANEL, sizeof *s->panel);
+    s->tile_floats = pith_linear_tile_floats(max_rows, model->sgemm != NULL);
+    s->tiles = pith_arena_take(arena, n_threads, sizeof *s->tiles);
+    for (size_t i = 0; i < n_threads; i++) {
+        float *tiles = pith_arena_take(arena, s->tile_floats, sizeof *tiles);
+        if (s->tiles != NULL) {
+            s->tiles[i] = tiles;
+        }
+    }
     s->observed = pith_arena_take(arena, max_rows * widest, sizeof *s->observed);
 
     s->attend_floats = pith_attention_thread_floats(config);

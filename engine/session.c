@@ -217,24 +217,22 @@ static pith_status check_batch(pith_session *const *sessions, size_t n_sessions,
     return PITH_OK;
 }
 
-static pith_row make_row(const pith_session *s, int32_t token, size_t i, float *logits) {
-    return (pith_row){
+static pith_pass_token make_token(const pith_session *s, int32_t token, size_t i, float *logits) {
+    return (pith_pass_token){
         .kv = &s->kv,
         .position = s->n_tokens + i,
-        .token = token,
+        .id = token,
         .logits = logits,
         .observer = s->observer.fn != NULL ? &s->observer : NULL,
     };
 }
 
-/* One pass of the scratch's first n_rows rows. */
+/* One pass of the scratch's first n_rows tokens. */
 static void run_pass(const pith_model *model, const pith_scratch *scratch, size_t n_rows) {
-    pith_forward pass = {.model = model,
-                         .scratch = scratch,
-                         .rows = scratch->rows,
-                         .n_rows = n_rows};
+    pith_forward pass = pith_forward_begin(model, scratch, n_rows);
     for (size_t r = 0; r < n_rows; r++) {
-        pass.observed = pass.observed || scratch->rows[r].observer != NULL;
+        bool observed = scratch->tokens[r].observer != NULL;
+        pass.compute.keeps_floats = pass.compute.keeps_floats || observed;
     }
     pith_llama_forward(&pass);
 }
@@ -269,7 +267,7 @@ static void run_passes(const batch *b, const pith_scratch *scratch) {
         size_t n_ahead = count_ahead(s, b->tokens[i], b->n_tokens[i]);
         for (size_t t = 0; t < b->n_tokens[i]; t++) {
             float *logits = place_logits(s, t, b->n_tokens[i] - n_ahead);
-            scratch->rows[n_rows++] = make_row(s, b->tokens[i][t], t, logits);
+            scratch->tokens[n_rows++] = make_token(s, b->tokens[i][t], t, logits);
             if (n_rows == b->most_rows) {
                 run_pass(model, scratch, n_rows);
                 n_rows = 0;

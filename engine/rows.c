@@ -1,0 +1,145 @@
+/* Steps that work on each row alone; see rows.h. */
+#include "engine/rows.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+
+enum { ROW_GRAIN = 4 }; /* rows that a thread claims at a time: enough to pay for the claim */
+
+pith_codes pith_codes_take(pith_arena *arena, size_t n, size_t width) {
+    pith_codes c;
+    /* + 64: no power of two between the rows of a prefill. */
+    c.code_stride = pith_round_up(width, PITH_INT4_GROUP) + 64;
+    c.scale_stride = pith_round_up(pith_groups(width, PITH_INT8_GROUP), 16);
+    c.block_stride = pith_round_up(width, PITH_INT4_GROUP) / PITH_INT4_BLOCK;
+    c.codes = pith_arena_take(arena, n * c.code_stride, sizeof *c.codes);
+    c.scales = pith_arena_take(arena, n * c.scale_stride, sizeof *c.scales);
+    c.group_offset = pith_arena_take(arena, n * c.scale_stride, sizeof *c.group_offset);
+    c.block_offset = pith_arena_take(arena, n * c.block_stride, sizeof *c.block_offset);
+    return c;
+}
+
+size_t pith_activation_group(pith_type type) {
+    return type == PITH_TYPE_INT4 ? PITH_INT4_GROUP : type == PITH_TYPE_INT8 ? PITH_INT8_GROUP : 0;
+}
+
+pith_rows pith_rows_for(pith_rows buffer, size_t n, const pith_matrix *reader) {
+    buffer.n = n;
+    buffer.group = pith_activation_group(reader->type);
+    return buffer;
+}
+
+/* ---- Quantising ------------------------------------------------------------------------------ */
+
+static int32_t *block_offset_of(const pith_rows *rows, size_t r) {
+    return rows->group == PITH_INT4_GROUP ? rows->codes.block_offset + r * rows->codes.block_stride
+                                          : NULL;
+}
+
+void pith_rows_quantize(const pith_compute *c, const pith_rows *rows, size_t r, const float *x,
+                        size_t n, size_t first) {
+    const pith_codes *to = &rows->codes;
+    size_t scale = r * to->scale_stride + first / rows->group;
+    int32_t *blocks = block_offset_of(rows, r);
+    c->kernels->quantize(x, n, rows->group, to->codes + r * to->code_stride + first,
+                         to->scales + scale, to->group_offset + scale,
+                         blocks != NULL ? blocks + first / PITH_INT4_BLOCK : NULL);
+}
+
+void pith_rows_ready_one(const pith_compute *c, const pith_rows *rows, size_t r, size_t width) {
+    float *x = rows->data + r * rows->stride;
+    if (rows->group != 0) {
+        pith_rows_quantize(c, rows, r, x, width, 0);
+    } else {
+        memset(x + width, 0, (pith_round_up(width, 16) - width) * sizeof *x);
+    }
+}
+
+typedef struct row_loop {
+    const pith_compute *c;
+    pith_rows from, to;
+    pith_rows y; /* norm_sum_rows */
+    const float *bias;
+    pith_norm norm;
+    size_t width;
+    bool read; /* something reads the rows next */
+} row_loop;
+
+static void ready_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const row_loop *loop = argument;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        pith_rows_ready_one(loop->c, &loop->to, r, loop->width);
+    }
+}
+
+pith_rows pith_rows_ready(const pith_compute *c, pith_rows x, const pith_matrix *reader) {
+    row_loop loop = {.c = c, .to = pith_rows_for(x, x.n, reader), .width = reader->cols};
+    if (loop.to.group != 0 || reader->cols % 16 != 0) {
+        pith_pool_run(c->pool, x.n, ROW_GRAIN, ready_rows, &loop);
+    }
+    return loop.to;
+}
+
+/* ---- Norms ----------------------------------------------------------------------------------- */
+
+static void norm_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const row_loop *loop = argument;
+    const pith_kernels *kernels = loop->c->kernels;
+    const pith_codes *codes = &loop->to.codes;
+    float eps = loop->c->config->norm_eps;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const float *x = loop->from.data + r * loop->from.stride;
+        if (loop->to.group == 0 || loop->c->keeps_floats) {
+            kernels->rmsnorm(x, loop->norm.weight, eps, loop->width,
+                             loop->to.data + r * loop->to.stride);
+            pith_rows_ready_one(loop->c, &loop->to, r, loop->width);
+        } else {
+            kernels->rmsnorm_quantize(x, loop->norm.weight, eps, loop->width, loop->to.group,
+                                      codes->codes + r * codes->code_stride,
+                                      codes->scales + r * codes->scale_stride,
+                                      codes->group_offset + r * codes->scale_stride,
+                                      block_offset_of(&loop->to, r));
+        }
+    }
+}
+
+pith_rows pith_rows_norm(const pith_compute *c, pith_rows x, pith_norm norm, pith_rows to,
+                         const pith_matrix *reader) {
+    row_loop loop = {.c = c,
+                     .from = x,
+                     .to = pith_rows_for(to, x.n, reader),
+                     .norm = norm,
+                     .width = reader->cols};
+    pith_pool_run(c->pool, x.n, ROW_GRAIN, norm_rows, &loop);
+    return loop.to;
+}
+
+static void norm_sum_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const row_loop *loop = argument;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        loop->c->kernels->add_layernorm(loop->to.data + r * loop->to.stride,
+                                        loop->y.data + r * loop->y.stride, loop->bias,
+                                        loop->norm.weight, loop->norm.bias,
+                                        loop->c->config->norm_eps, loop->width);
+        if (loop->read) {
+            pith_rows_ready_one(loop->c, &loop->to, r, loop->width);
+        }
+    }
+}
+
+pith_rows pith_rows_norm_sum(const pith_compute *c, pith_rows x, pith_rows y, const float *bias,
+                             pith_norm norm, const pith_matrix *reader) {
+    row_loop loop = {.c = c,
+                     .to = reader != NULL ? pith_rows_for(x, x.n, reader) : x,
+                     .y = y,
+                     .bias = bias,
+                     .norm = norm,
+                     .width = c->config->hidden_size,
+                     .read = reader != NULL};
+    pith_pool_run(c->pool, x.n, ROW_GRAIN, norm_sum_rows, &loop);
+    return loop.to;
+}
