@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "engine/activation.h"
 
 enum {
     CHUNK = PITH_KV_CHUNK, /* keys */
@@ -35,6 +36,17 @@ typedef struct attend {
     float *weights;                     /* [2 n] merge factors */
 } attend;
 
+/* The attention of one layer, and how its work is cut. */
+typedef struct attention {
+    const pith_forward *f;
+    size_t layer;
+    size_t window;      /* keys a query sees; 0: all */
+    pith_rows qkv, out; /* queries [n, q ...]; [n, q] */
+    size_t n_blocks;    /* tasks are (KV head, block) */
+    size_t n_chunks;    /* of the row that has most */
+    size_t run;         /* tasks are (row, KV head, run of so many chunks) */
+} attention;
+
 static size_t group_size(const pith_config *config) {
     return config->num_attention_heads / config->num_key_value_heads;
 }
@@ -54,10 +66,15 @@ static size_t partial_floats(const pith_config *config) {
 }
 
 size_t pith_attention_max_chunks(const pith_config *config, size_t n_context) {
-    size_t window = config->kinds[0].sliding_window;
     size_t n = (n_context + CHUNK - 1) / CHUNK;
-    /* Where a window begins with the last key of a chunk, it reaches furthest beyond it. */
-    return window != 0 ? pith_min_size(n, 1 + (window + CHUNK - 2) / CHUNK) : n;
+    size_t most = 0;
+    for (size_t i = 0; i < config->n_kinds; i++) {
+        size_t window = config->kinds[i].sliding_window;
+        /* Where a window begins with the last key of a chunk, it reaches furthest beyond it. */
+        size_t seen = window != 0 ? pith_min_size(n, 1 + (window + CHUNK - 2) / CHUNK) : n;
+        most = pith_max_size(most, seen);
+    }
+    return most;
 }
 
 size_t pith_attention_partial_floats(const pith_config *config, size_t n_chunks) {
@@ -65,7 +82,7 @@ size_t pith_attention_partial_floats(const pith_config *config, size_t n_chunks)
 }
 
 static attend attend_buffers(const pith_forward *f, size_t thread) {
-    size_t n = query_rows(&f->model->network.config);
+    size_t n = query_rows(f->compute.config);
     size_t head_dim = f->model->network.config.head_dim;
     attend b;
     b.scores = f->scratch->attend + thread * f->scratch->attend_floats;
@@ -81,8 +98,7 @@ static attend attend_buffers(const pith_forward *f, size_t thread) {
 }
 
 /* First key that the query at `position` sees. */
-static size_t first_key(const pith_config *config, size_t position) {
-    size_t window = config->kinds[0].sliding_window;
+static size_t first_key(size_t window, size_t position) {
     return window != 0 && position >= window ? position - window + 1 : 0;
 }
 
@@ -100,13 +116,13 @@ static void scale_row(const float *restrict x, float factor, size_t n, float *re
 }
 
 /* Queries of rows x group heads, scaled: q[(row, head of group)][head_dim]. */
-static void gather_queries(const pith_forward *f, pith_row_block rows, size_t kv_head, float *q) {
-    const pith_config *config = &f->model->network.config;
+static void gather_queries(const attention *at, pith_row_block rows, size_t kv_head, float *q) {
+    const pith_config *config = at->f->compute.config;
     size_t n = group_size(config) * config->head_dim;
-    float scale = 1.0F / sqrtf((float)config->head_dim);
+    float scale = config->attention_scale != 0 ? config->attention_scale
+                                               : 1.0F / sqrtf((float)config->head_dim);
     for (size_t r = 0; r < rows.n; r++) {
-        const float *from =
-            f->scratch->qkv.data + (rows.first + r) * f->scratch->qkv.stride + kv_head * n;
+        const float *from = at->qkv.data + (rows.first + r) * at->qkv.stride + kv_head * n;
         scale_row(from, scale, n, q + r * n);
     }
 }
@@ -154,35 +170,40 @@ static void chunk_values(const pith_kernels *kernels, const chunk_part *c, float
     }
 }
 
-/* Scores and softmax of some consecutive rows, the first at `position`, over one chunk: scores
- * become weights; m and l of each row and head of the group. */
-static void weigh_rows(const pith_forward *f, const chunk_part *part, size_t position,
-                       const float *q, float *scores, float *m, float *l) {
-    const pith_config *config = &f->model->network.config;
-    const pith_kernels *kernels = f->model->kernels;
+/* Scores, their cap and softmax of some consecutive rows, the first at `position`, over one chunk:
+ * scores become weights; m and l of each row and head of the group. */
+static void weigh_rows(const attention *at, const chunk_part *part, size_t position, const float *q,
+                       float *scores, float *m, float *l) {
+    const pith_config *config = at->f->compute.config;
+    const pith_kernels *kernels = at->f->compute.kernels;
+    size_t n_scores = pith_round_up(part->n_keys, PITH_KEY_BLOCK);
     size_t group = group_size(config);
     size_t key = part->key;
     chunk_scores(kernels, part, q, scores);
     for (size_t i = 0; i < part->n_q; i++) {
-        size_t at = position + i / group;
-        size_t seen = pith_max_size(first_key(config, at), key) - key;
-        kernels->softmax(scores + i * CHUNK, seen, pith_min_size(at + 1 - key, CHUNK),
-                         pith_round_up(part->n_keys, PITH_KEY_BLOCK), &m[i], &l[i]);
+        size_t p = position + i / group;
+        size_t seen = pith_max_size(first_key(at->window, p), key) - key;
+        if (config->attention_cap != 0) {
+            pith_soft_cap(kernels, config->attention_cap, scores + i * CHUNK, n_scores);
+        }
+        kernels->softmax(scores + i * CHUNK, seen, pith_min_size(p + 1 - key, CHUNK), n_scores,
+                         &m[i], &l[i]);
     }
 }
 
 /* Attention of the block's rows to one chunk: fills chunk_o, chunk_m, chunk_l for the rows that see
  * some of it, which are returned (relative to the block). */
-static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t kv_head,
-                                   pith_row_block rows, size_t chunk, const attend *b) {
-    const pith_config *config = &f->model->network.config;
+static pith_row_block attend_chunk(const attention *at, size_t kv_head, pith_row_block rows,
+                                   size_t chunk, const attend *b) {
+    const pith_forward *f = at->f;
+    const pith_config *config = f->compute.config;
     size_t group = group_size(config);
     size_t start = f->tokens[rows.first].position;
     size_t key = chunk * CHUNK;
 
     size_t first = key > start ? key - start : 0;
     size_t end = rows.n;
-    while (end > first && first_key(config, start + end - 1) >= key + CHUNK) {
+    while (end > first && first_key(at->window, start + end - 1) >= key + CHUNK) {
         end--;
     }
     /* Where the diagonal crosses the chunk, a few rows at a time. */
@@ -190,15 +211,15 @@ static pith_row_block attend_chunk(const pith_forward *f, size_t layer, size_t k
     for (size_t row = first; row < end; row += step) {
         size_t n = pith_min_size(step, end - row);
         chunk_part part = {.kv = f->tokens[rows.first].kv,
-                           .layer = layer,
+                           .layer = at->layer,
                            .kv_head = kv_head,
                            .key = key,
                            .n_keys = pith_min_size(start + row + n - key, CHUNK),
                            .n_q = n * group};
-        size_t at = (row - first) * group;
-        weigh_rows(f, &part, start + row, b->q + row * group * config->head_dim, b->scores,
-                   b->chunk_m + at, b->chunk_l + at);
-        chunk_values(f->model->kernels, &part, b->scores, b->chunk_o + at * config->head_dim);
+        size_t i = (row - first) * group;
+        weigh_rows(at, &part, start + row, b->q + row * group * config->head_dim, b->scores,
+                   b->chunk_m + i, b->chunk_l + i);
+        chunk_values(f->compute.kernels, &part, b->scores, b->chunk_o + i * config->head_dim);
     }
     return (pith_row_block){.first = first, .n = end - first};
 }
@@ -236,48 +257,40 @@ static void merge_begin(size_t n, size_t head_dim, float *m, float *l, float *o)
     memset(o, 0, n * head_dim * sizeof *o);
 }
 
-/* o / l to the rows of scratch->a; without negative zeros, whose sign would tell how rows were
+/* o / l to the rows of the output; without negative zeros, whose sign would tell how rows were
  * grouped. */
-static void store_output(const pith_forward *f, pith_row_block rows, size_t kv_head, const float *o,
+static void store_output(const attention *at, pith_row_block rows, size_t kv_head, const float *o,
                          const float *l) {
-    const pith_config *config = &f->model->network.config;
+    const pith_config *config = at->f->compute.config;
     size_t group = group_size(config);
     size_t head_dim = config->head_dim;
     for (size_t i = 0; i < rows.n * group; i++) {
-        float *to = f->scratch->a.data + (rows.first + i / group) * f->scratch->a.stride +
+        float *to = at->out.data + (rows.first + i / group) * at->out.stride +
                     (kv_head * group + i % group) * head_dim;
         scale_row(o + i * head_dim, 1.0F / l[i], head_dim, to);
     }
 }
 
-typedef struct attention_loop {
-    const pith_forward *f;
-    size_t layer;
-    size_t n_blocks; /* tasks are (KV head, block) */
-    size_t n_chunks; /* of the row that has most */
-    size_t run;      /* tasks are (row, KV head, run of so many chunks) */
-} attention_loop;
-
-static void attend_block(const attention_loop *loop, size_t task, size_t thread) {
-    const pith_forward *f = loop->f;
-    const pith_config *config = &f->model->network.config;
-    pith_row_block rows = f->scratch->blocks[task % loop->n_blocks];
-    size_t kv_head = task / loop->n_blocks;
+static void attend_block(const attention *at, size_t task, size_t thread) {
+    const pith_forward *f = at->f;
+    const pith_config *config = f->compute.config;
+    pith_row_block rows = f->scratch->blocks[task % at->n_blocks];
+    size_t kv_head = task / at->n_blocks;
     size_t group = group_size(config);
     size_t head_dim = config->head_dim;
     attend b = attend_buffers(f, thread);
 
-    gather_queries(f, rows, kv_head, b.q);
+    gather_queries(at, rows, kv_head, b.q);
     merge_begin(rows.n * group, head_dim, b.m, b.l, b.o);
     size_t start = f->tokens[rows.first].position;
     size_t last = (start + rows.n - 1) / CHUNK;
-    for (size_t chunk = first_key(config, start) / CHUNK; chunk <= last; chunk++) {
-        pith_row_block seen = attend_chunk(f, loop->layer, kv_head, rows, chunk, &b);
+    for (size_t chunk = first_key(at->window, start) / CHUNK; chunk <= last; chunk++) {
+        pith_row_block seen = attend_chunk(at, kv_head, rows, chunk, &b);
         size_t i = seen.first * group;
-        merge(f->model->kernels, seen.n * group, head_dim, b.m + i, b.l + i, b.o + i * head_dim, 1,
+        merge(f->compute.kernels, seen.n * group, head_dim, b.m + i, b.l + i, b.o + i * head_dim, 1,
               0, b.chunk_m, b.chunk_l, b.chunk_o, b.weights);
     }
-    store_output(f, rows, kv_head, b.o, b.l);
+    store_output(at, rows, kv_head, b.o, b.l);
 }
 
 static void attend_blocks(void *argument, size_t begin, size_t end, size_t thread) {
@@ -286,15 +299,15 @@ static void attend_blocks(void *argument, size_t begin, size_t end, size_t threa
     }
 }
 
-static size_t n_chunks_of(const pith_config *config, size_t position) {
-    return position / CHUNK - first_key(config, position) / CHUNK + 1;
+static size_t n_chunks_of(size_t window, size_t position) {
+    return position / CHUNK - first_key(window, position) / CHUNK + 1;
 }
 
 /* Where the result of the c-th chunk of a row and KV head is kept: o [group, head_dim], m, l. */
-static float *partial_of(const attention_loop *loop, size_t row, size_t kv_head, size_t c) {
-    const pith_config *config = &loop->f->model->network.config;
-    size_t index = (row * config->num_key_value_heads + kv_head) * loop->n_chunks + c;
-    return loop->f->scratch->partial + index * partial_floats(config);
+static float *partial_of(const attention *at, size_t row, size_t kv_head, size_t c) {
+    const pith_config *config = at->f->compute.config;
+    size_t index = (row * config->num_key_value_heads + kv_head) * at->n_chunks + c;
+    return at->f->scratch->partial + index * partial_floats(config);
 }
 
 /* How many chunks' results or scores of one row and KV head the buffers of a thread hold. */
@@ -303,8 +316,8 @@ static size_t kept_chunks(const pith_config *config) {
 }
 
 static size_t choose_run(const pith_forward *f, size_t n_chunks) {
-    const pith_config *config = &f->model->network.config;
-    size_t n_threads = pith_pool_threads(f->model->pool);
+    const pith_config *config = f->compute.config;
+    size_t n_threads = pith_pool_threads(f->compute.pool);
     size_t all = f->n_rows * config->num_key_value_heads * n_chunks;
     size_t run = n_threads == 1 ? n_chunks : all / (RUNS_PER_THREAD * n_threads);
     run = pith_min_size(pith_max_size(run, 1), pith_min_size(RUN_CHUNKS, kept_chunks(config)));
@@ -313,51 +326,52 @@ static size_t choose_run(const pith_forward *f, size_t n_chunks) {
 }
 
 /* Attention of one row to its chunks [begin, end): their scores and softmax, then their values. */
-static void attend_run(const attention_loop *loop, size_t row, size_t kv_head, size_t begin,
-                       size_t end, const attend *b) {
-    const pith_forward *f = loop->f;
-    const pith_config *config = &f->model->network.config;
+static void attend_run(const attention *at, size_t row, size_t kv_head, size_t begin, size_t end,
+                       const attend *b) {
+    const pith_forward *f = at->f;
+    const pith_config *config = f->compute.config;
     size_t group = group_size(config);
     size_t position = f->tokens[row].position;
-    size_t first = first_key(config, position);
+    size_t first = first_key(at->window, position);
     chunk_part part = {.kv = f->tokens[row].kv,
-                       .layer = loop->layer,
+                       .layer = at->layer,
                        .kv_head = kv_head,
                        .n_q = group};
 
-    gather_queries(f, (pith_row_block){.first = row, .n = 1}, kv_head, b->q);
+    gather_queries(at, (pith_row_block){.first = row, .n = 1}, kv_head, b->q);
     for (size_t c = begin; c < end; c++) {
         part.key = (first / CHUNK + c) * CHUNK;
         part.n_keys = pith_min_size(position + 1 - part.key, CHUNK);
-        float *m = partial_of(loop, row, kv_head, c) + group * config->head_dim;
-        weigh_rows(f, &part, position, b->q, b->scores + (c - begin) * group * CHUNK, m, m + group);
+        float *m = partial_of(at, row, kv_head, c) + group * config->head_dim;
+        weigh_rows(at, &part, position, b->q, b->scores + (c - begin) * group * CHUNK, m,
+                   m + group);
     }
     for (size_t c = begin; c < end; c++) {
         part.key = (first / CHUNK + c) * CHUNK;
         part.n_keys = pith_min_size(position + 1 - part.key, CHUNK);
-        chunk_values(f->model->kernels, &part, b->scores + (c - begin) * group * CHUNK,
-                     partial_of(loop, row, kv_head, c));
+        chunk_values(f->compute.kernels, &part, b->scores + (c - begin) * group * CHUNK,
+                     partial_of(at, row, kv_head, c));
     }
 }
 
 static void attend_runs(void *argument, size_t begin, size_t end, size_t thread) {
-    const attention_loop *loop = argument;
-    const pith_config *config = &loop->f->model->network.config;
-    attend b = attend_buffers(loop->f, thread);
-    size_t n_runs = (loop->n_chunks + loop->run - 1) / loop->run;
+    const attention *at = argument;
+    const pith_config *config = at->f->compute.config;
+    attend b = attend_buffers(at->f, thread);
+    size_t n_runs = (at->n_chunks + at->run - 1) / at->run;
     for (size_t task = begin; task < end; task++) {
         size_t row = task / n_runs / config->num_key_value_heads;
         size_t kv_head = task / n_runs % config->num_key_value_heads;
-        size_t c = task % n_runs * loop->run;
-        size_t n_chunks = n_chunks_of(config, loop->f->tokens[row].position);
-        attend_run(loop, row, kv_head, c, pith_min_size(c + loop->run, n_chunks), &b);
+        size_t c = task % n_runs * at->run;
+        size_t n_chunks = n_chunks_of(at->window, at->f->tokens[row].position);
+        attend_run(at, row, kv_head, c, pith_min_size(c + at->run, n_chunks), &b);
     }
 }
 
 static void merge_runs(void *argument, size_t begin, size_t end, size_t thread) {
-    const attention_loop *loop = argument;
-    const pith_forward *f = loop->f;
-    const pith_config *config = &f->model->network.config;
+    const attention *at = argument;
+    const pith_forward *f = at->f;
+    const pith_config *config = f->compute.config;
     size_t group = group_size(config);
     size_t head_dim = config->head_dim;
     size_t kept = kept_chunks(config);
@@ -366,15 +380,15 @@ static void merge_runs(void *argument, size_t begin, size_t end, size_t thread) 
         size_t row = task / config->num_key_value_heads;
         size_t kv_head = task % config->num_key_value_heads;
         merge_begin(group, head_dim, b.m, b.l, b.o);
-        size_t n_chunks = n_chunks_of(config, f->tokens[row].position);
+        size_t n_chunks = n_chunks_of(at->window, f->tokens[row].position);
         for (size_t c = 0; c < n_chunks; c += kept) {
-            const float *o_c = partial_of(loop, row, kv_head, c);
+            const float *o_c = partial_of(at, row, kv_head, c);
             const float *m_c = o_c + group * head_dim;
-            merge(f->model->kernels, group, head_dim, b.m, b.l, b.o,
+            merge(f->compute.kernels, group, head_dim, b.m, b.l, b.o,
                   pith_min_size(kept, n_chunks - c), partial_floats(config), m_c, m_c + group, o_c,
                   b.weights);
         }
-        store_output(f, (pith_row_block){.first = row, .n = 1}, kv_head, b.o, b.l);
+        store_output(at, (pith_row_block){.first = row, .n = 1}, kv_head, b.o, b.l);
     }
 }
 
@@ -393,23 +407,30 @@ static size_t make_blocks(const pith_forward *f, size_t max_rows) {
     return n;
 }
 
-void pith_attention(const pith_forward *f, size_t layer) {
-    const pith_config *config = &f->model->network.config;
-    attention_loop loop = {.f = f, .layer = layer, .n_chunks = 1};
+pith_rows pith_attention(const pith_forward *f, size_t layer, pith_rows qkv, pith_rows out) {
+    const pith_config *config = f->compute.config;
+    const pith_layer_kind *kind = &config->kinds[config->kind_of[layer]];
+    attention at = {.f = f,
+                    .layer = layer,
+                    .window = kind->sliding_window,
+                    .qkv = qkv,
+                    .out = out,
+                    .n_chunks = 1};
+    at.out.n = f->n_rows;
     for (size_t i = 0; i < f->n_rows; i++) {
-        size_t n = n_chunks_of(config, f->tokens[i].position);
-        loop.n_chunks = pith_max_size(loop.n_chunks, n);
+        at.n_chunks = pith_max_size(at.n_chunks, n_chunks_of(at.window, f->tokens[i].position));
     }
-    assert(f->n_rows <= f->scratch->size.rows && loop.n_chunks <= f->scratch->size.chunks);
-    if (f->n_rows <= SPLIT_ROWS && loop.n_chunks > 1) {
+    assert(f->n_rows <= f->scratch->size.rows && at.n_chunks <= f->scratch->size.chunks);
+    if (f->n_rows <= SPLIT_ROWS && at.n_chunks > 1) {
         size_t n = f->n_rows * config->num_key_value_heads;
-        loop.run = choose_run(f, loop.n_chunks);
-        size_t n_runs = (loop.n_chunks + loop.run - 1) / loop.run;
-        pith_pool_run(f->model->pool, n * n_runs, 1, attend_runs, &loop);
-        pith_pool_run(f->model->pool, n, 1, merge_runs, &loop);
-        return;
+        at.run = choose_run(f, at.n_chunks);
+        size_t n_runs = (at.n_chunks + at.run - 1) / at.run;
+        pith_pool_run(f->compute.pool, n * n_runs, 1, attend_runs, &at);
+        pith_pool_run(f->compute.pool, n, 1, merge_runs, &at);
+    } else {
+        at.n_blocks = make_blocks(f, query_rows(config) / group_size(config));
+        pith_pool_run(f->compute.pool, at.n_blocks * config->num_key_value_heads, 1, attend_blocks,
+                      &at);
     }
-    loop.n_blocks = make_blocks(f, query_rows(config) / group_size(config));
-    pith_pool_run(f->model->pool, loop.n_blocks * config->num_key_value_heads, 1, attend_blocks,
-                  &loop);
+    return at.out;
 }

@@ -47,12 +47,13 @@ struct pith_scratch {
     pith_row_block *blocks;  /* [max_rows] */
     float **logits;          /* [max_rows] destinations of the head's rows */
 
-    pith_rows x;   /* [max_rows, hidden] residual stream */
+    pith_rows x;   /* [max_rows, hidden] residual stream; its codes are those of a */
+    pith_rows y;   /* [max_rows, hidden] what a norm after a sub-layer reads; or no rows */
     pith_rows a;   /* [max_rows, max(hidden, heads x head_dim)] input of qkv, o, gate_up */
     pith_rows h;   /* [max_rows, intermediate] input of down */
     pith_rows qkv; /* [max_rows, qkv rows] */
 
-    float *cosines, *sines; /* [max_rows, head_dim / 2] */
+    float *cosines, *sines; /* [max_rows, kinds of layers, rope_half of the model] */
 
     size_t tile_floats;
     float **tiles; /* [n_threads] of [tile_floats] (linear.h) */
@@ -102,11 +103,11 @@ pith_forward pith_forward_begin(const pith_model *model, const pith_scratch *scr
 
 /* Runs the rows through the network: extends their caches, fills their logits. Changes the tokens.
  */
-void pith_llama_forward(const pith_forward *f);
+void pith_decoder_forward(const pith_forward *f);
 
 /* The end of a pass alone: final norm and head of the n_rows first rows of scratch->x. The logits
  * of row t go to scratch->logits[t] [vocab rounded up to 16]. Without observers `tokens` is not
  * read. */
-void pith_llama_head(const pith_forward *f);
+void pith_decoder_head(const pith_forward *f);
 
 #endif

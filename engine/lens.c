@@ -20,7 +20,7 @@ static void run(const pith_model *model, const pith_scratch *s, const float *row
         s->logits[r] = padded != NULL ? padded + r * stride : logits + r * config->vocab_size;
     }
     const pith_forward pass = pith_forward_begin(model, s, n);
-    pith_llama_head(&pass);
+    pith_decoder_head(&pass);
     for (size_t r = 0; r < n && padded != NULL; r++) {
         memcpy(logits + r * config->vocab_size, s->logits[r], config->vocab_size * sizeof *logits);
     }

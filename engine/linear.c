@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "engine/activation.h"
 
 enum {
     PAIR_ROWS = 2 * PITH_TILE_ROWS,
@@ -87,10 +88,20 @@ static void add_row(float *restrict y, const float *restrict x, size_t n) {
     }
 }
 
+static void scale_logits(const pith_compute *c, float *y, size_t n) {
+    for (size_t i = 0; c->config->logit_scale != 1.0F && i < n; i++) {
+        y[i] *= c->config->logit_scale;
+    }
+    if (c->config->logit_cap != 0) {
+        pith_soft_cap(c->kernels, c->config->logit_cap, y, n);
+    }
+}
+
 /* Rows [row, row + n) of the product of input row t, y [n], on to where they belong. */
 static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, float *y) {
     const pith_rows *out = &l->out.rows;
     const pith_kernels *kernels = l->c->kernels;
+    const pith_config *config = l->c->config;
     const float *bias = l->w->bias == NULL ? NULL : l->w->bias + row;
     float *to = out->data + t * out->stride;
     switch (l->out.epilogue) {
@@ -99,14 +110,22 @@ static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, flo
         break;
     case PITH_ADD:
         add_bias(y, bias, n);
-        add_row(to + row, y, n);
+        if (config->residual_scale == 1.0F) {
+            add_row(to + row, y, n);
+        } else {
+            kernels->blend(to + row, 1.0F, y, config->residual_scale, n);
+        }
         break;
     case PITH_ACTIVATE:
         add_bias(y, bias, n);
-        kernels->swiglu(y, to + row / 2, n / PAIR_ROWS);
+        if (config->gated) {
+            pith_activate_gated(kernels, config->activation, y, n / PAIR_ROWS, to + row / 2);
+        } else {
+            pith_activate(kernels, config->activation, y, n, to + row);
+        }
         break;
     case PITH_LOGITS:
-        add_bias(y, bias, n);
+        scale_logits(l->c, y, n);
         memcpy(l->out.logits[t] + row, y, n * sizeof *y);
         break;
     }

@@ -11,15 +11,13 @@ enum {
     PITH_PIECE_PAIRS = 3,   /* pairs of 16-row tiles of one piece of a linear layer at most: a
                                prompt's outputs stay in the L2 cache, and AVX-512 VNNI takes tiles
                                by threes */
-    PITH_CODED_ROWS = 256,  /* rows of W whose outputs become codes at once: whole groups */
 };
 
 typedef enum pith_epilogue {
     PITH_STORE,    /* rows = y + b */
-    PITH_ADD,      /* rows += y + b: the residual connection */
-    PITH_ACTIVATE, /* rows = the MLP's activation of y + b; codes alone when the rows have a group
-                    */
-    PITH_LOGITS,   /* row t goes to logits[t] */
+    PITH_ADD,      /* rows += residual scale x (y + b): the residual connection */
+    PITH_ACTIVATE, /* rows = the activation of the MLP, of y + b */
+    PITH_LOGITS,   /* row t goes to logits[t], scaled and capped */
 } pith_epilogue;
 
 /* Where the results of a layer go. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "engine/embed.h"
 #include "engine/forward.h"
 #include "engine/rope.h"
@@ -52,6 +53,17 @@ static size_t weights_bytes(const pith_weights *w) {
     return w->matrix.size + (w->bias == NULL ? 0 : w->matrix.rows * sizeof *w->bias);
 }
 
+static size_t norm_bytes(const pith_layer *layer, const pith_config *config) {
+    const pith_norm *norms[] = {&layer->before_attention, &layer->after_attention,
+                                &layer->before_mlp, &layer->after_mlp};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof norms / sizeof norms[0]; i++) {
+        n += norms[i]->weight != NULL ? 1 : 0;
+        n += norms[i]->bias != NULL ? 1 : 0;
+    }
+    return n * config->hidden_size * sizeof(float);
+}
+
 /* Bytes of weights that one generated token reads. */
 static size_t bytes_per_token(const pith_network *network) {
     size_t bytes = network->head.size;
@@ -59,13 +71,34 @@ static size_t bytes_per_token(const pith_network *network) {
         const pith_layer *layer = &network->layers[i];
         bytes += weights_bytes(&layer->qkv) + weights_bytes(&layer->o) +
                  weights_bytes(&layer->gate_up) + weights_bytes(&layer->down);
-        bytes += 2 * network->config.hidden_size * sizeof(float);
+        bytes += norm_bytes(layer, &network->config);
     }
     return bytes;
 }
 
-pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error) {
+/* Rotary frequencies of every kind of layer, and zeros; false without memory. */
+static bool make_tables(pith_model *model) {
     const pith_config *config = &model->network.config;
+    for (size_t i = 0; i < config->n_kinds; i++) {
+        model->rope_half = pith_max_size(model->rope_half, config->kinds[i].rope.dims / 2);
+    }
+    /* One more: a model may have no positions at all. */
+    model->inv_freq = pith_allocate(&model->allocator, config->n_kinds * model->rope_half + 1,
+                                    sizeof *model->inv_freq);
+    if (config->norm_type == PITH_LAYER_NORM) {
+        model->zeros =
+            pith_allocate_zeroed(&model->allocator, config->hidden_size, sizeof *model->zeros);
+    }
+    if (model->inv_freq == NULL || (config->norm_type == PITH_LAYER_NORM && model->zeros == NULL)) {
+        return false;
+    }
+    for (size_t i = 0; i < config->n_kinds; i++) {
+        pith_rope_frequencies(&config->kinds[i].rope, model->inv_freq + i * model->rope_half);
+    }
+    return true;
+}
+
+pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error) {
     if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
         pith_error reason;
         if (pith_blas_load(&model->sgemm, &reason) != PITH_OK) {
@@ -79,13 +112,9 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     if (model->network.config.role == PITH_ENCODER) {
         return pith_embed_cache_new(&model->embed_cache, &model->allocator, error);
     }
-    model->inv_freq =
-        pith_allocate(&model->allocator, config->head_dim / 2, sizeof *model->inv_freq);
-    if (model->inv_freq == NULL) {
+    if (!make_tables(model)) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
     }
-    pith_rope_frequencies(config, model->inv_freq);
-    model->rope_scale = pith_rope_scale(config);
     model->token_bytes = bytes_per_token(&model->network);
     return pith_scratch_cache_new(&model->scratch_cache, &model->allocator, error);
 }
@@ -157,6 +186,7 @@ void pith_model_free(pith_model *model) {
     pith_embed_cache_free(model->embed_cache);
     pith_scratch_cache_free(model->scratch_cache);
     pith_release(&allocator, model->inv_freq);
+    pith_release(&allocator, model->zeros);
     pith_tokenizer_free(model->tokenizer);
     pith_model_file_close(model->file);
     pith_release(&allocator, model->random_layers);

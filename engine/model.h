@@ -41,8 +41,9 @@ struct pith_model {
     size_t weight_bytes;
     size_t token_bytes;
 
-    float *inv_freq;  /* [head_dim / 2] rotary frequencies (rope.h) */
-    float rope_scale; /* of cos and sin */
+    size_t rope_half; /* pairs that turn in a head, of the kind of layer that turns most */
+    float *inv_freq;  /* [kinds of layers, rope_half] rotary frequencies (rope.h) */
+    float *zeros;     /* [hidden] what a LayerNorm without bias adds; NULL: there is no LayerNorm */
 };
 
 /* Rows of the token embedding. */

@@ -7,77 +7,74 @@ static const double two_pi = 6.283185307179586476925286766559;
 
 /* Llama 3.1: wavelengths longer than the original context / low are divided by `factor`, those
  * shorter than the original context / high are kept, in between the two are blended. */
-static double scale_llama3(const pith_config *config, double frequency) {
-    double context = (double)config->kinds[0].rope.original_context;
-    double low = config->kinds[0].rope.low_freq_factor;
-    double high = config->kinds[0].rope.high_freq_factor;
+static double scale_llama3(const pith_rope_config *rope, double frequency) {
+    double context = (double)rope->original_context;
+    double low = rope->low_freq_factor;
+    double high = rope->high_freq_factor;
     double turns = context * frequency / two_pi; /* rotations over the original context */
     if (turns < low) {
-        return frequency / config->kinds[0].rope.factor;
+        return frequency / rope->factor;
     }
     if (turns > high) {
         return frequency;
     }
     double smooth = (turns - low) / (high - low);
-    return (1.0 - smooth) * frequency / config->kinds[0].rope.factor + smooth * frequency;
+    return (1.0 - smooth) * frequency / rope->factor + smooth * frequency;
 }
 
 /* The dimension (a pair's index, not whole) that turns `rotations` times over the original context:
  * Peng et al. 2023, section 3.2, solved for it. */
-static double yarn_dimension(const pith_config *config, double rotations) {
-    double context = (double)config->kinds[0].rope.original_context;
-    return (double)config->head_dim * log(context / (rotations * two_pi)) /
-           (2.0 * log(config->kinds[0].rope.theta));
+static double yarn_dimension(const pith_rope_config *rope, double rotations) {
+    double context = (double)rope->original_context;
+    return (double)rope->dims * log(context / (rotations * two_pi)) / (2.0 * log(rope->theta));
 }
 
 /* YaRN's ramp: 0 for dimensions that are left alone, 1 for those divided by the factor; as
  * transformers computes it, whose rounding to whole dimensions the published models have. */
-static double yarn_ramp(const pith_config *config, size_t i) {
-    double low = yarn_dimension(config, config->kinds[0].rope.beta_fast);
-    double high = yarn_dimension(config, config->kinds[0].rope.beta_slow);
-    if (config->kinds[0].rope.truncate) {
+static double yarn_ramp(const pith_rope_config *rope, size_t i) {
+    double low = yarn_dimension(rope, rope->beta_fast);
+    double high = yarn_dimension(rope, rope->beta_slow);
+    if (rope->truncate) {
         low = floor(low);
         high = ceil(high);
     }
     low = fmax(low, 0);
-    high = fmin(high, (double)(config->head_dim - 1));
+    high = fmin(high, (double)(rope->dims - 1));
     if (low == high) {
         high += 0.001; /* a step instead of a ramp */
     }
     return fmin(fmax(((double)i - low) / (high - low), 0), 1);
 }
 
-static double scale_yarn(const pith_config *config, size_t i, double frequency) {
-    double ramp = yarn_ramp(config, i);
-    return frequency / config->kinds[0].rope.factor * ramp + frequency * (1.0 - ramp);
+static double scale_yarn(const pith_rope_config *rope, size_t i, double frequency) {
+    double ramp = yarn_ramp(rope, i);
+    return frequency / rope->factor * ramp + frequency * (1.0 - ramp);
 }
 
-void pith_rope_frequencies(const pith_config *config, float *inv_freq) {
-    for (size_t i = 0; i < config->head_dim / 2; i++) {
-        double exponent = (double)(2 * i) / (double)config->head_dim;
-        double frequency = (float)(1.0 / pow(config->kinds[0].rope.theta, exponent));
-        switch (config->kinds[0].rope.scaling) {
+void pith_rope_frequencies(const pith_rope_config *rope, float *inv_freq) {
+    for (size_t i = 0; i < rope->dims / 2; i++) {
+        double exponent = (double)(2 * i) / (double)rope->dims;
+        double frequency = (float)(1.0 / pow(rope->theta, exponent));
+        switch (rope->scaling) {
         case PITH_ROPE_NONE:
         case PITH_ROPE_DYNAMIC:
             break;
         case PITH_ROPE_LINEAR:
-            frequency /= config->kinds[0].rope.factor;
+            frequency /= rope->factor;
             break;
         case PITH_ROPE_LLAMA3:
-            frequency = scale_llama3(config, frequency);
+            frequency = scale_llama3(rope, frequency);
             break;
         case PITH_ROPE_YARN:
-            frequency = scale_yarn(config, i, frequency);
+            frequency = scale_yarn(rope, i, frequency);
             break;
         }
         inv_freq[i] = (float)frequency;
     }
 }
 
-float pith_rope_scale(const pith_config *config) {
-    return config->kinds[0].rope.scaling == PITH_ROPE_YARN
-               ? (float)config->kinds[0].rope.attention_factor
-               : 1.0F;
+float pith_rope_scale(const pith_rope_config *rope) {
+    return rope->scaling == PITH_ROPE_YARN ? (float)rope->attention_factor : 1.0F;
 }
 
 void pith_rope_table(const float *inv_freq, size_t half, float scale, size_t position,

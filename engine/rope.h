@@ -5,12 +5,12 @@
 
 #include "families/config.h"
 
-/* inv_freq [head_dim / 2]: theta^(-2i / head_dim), scaled as the configuration says; in float, as
- * the implementations that trained these models compute it. */
-void pith_rope_frequencies(const pith_config *config, float *inv_freq);
+/* inv_freq [dims / 2]: theta^(-2i / dims), scaled as the configuration says; in float, as the
+ * implementations that trained these models compute it. */
+void pith_rope_frequencies(const pith_rope_config *rope, float *inv_freq);
 
 /* What cos and sin are multiplied by: 1, but for YaRN's temperature. */
-float pith_rope_scale(const pith_config *config);
+float pith_rope_scale(const pith_rope_config *rope);
 
 /* cos and sin [half] of position x inv_freq [half], times `scale`. */
 void pith_rope_table(const float *inv_freq, size_t half, float scale, size_t position,

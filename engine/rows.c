@@ -84,24 +84,39 @@ pith_rows pith_rows_ready(const pith_compute *c, pith_rows x, const pith_matrix 
 
 /* ---- Norms ----------------------------------------------------------------------------------- */
 
+/* y = norm(x); x == y allowed. */
+static void norm_one(const row_loop *loop, const float *x, float *y) {
+    const pith_compute *c = loop->c;
+    const pith_norm *norm = &loop->norm;
+    float eps = c->config->norm_eps;
+    if (c->config->norm_type == PITH_RMS_NORM) {
+        c->kernels->rmsnorm(x, norm->weight, eps, loop->width, y);
+        return;
+    }
+    memmove(y, x, loop->width * sizeof *y);
+    c->kernels->add_layernorm(y, c->zeros, c->zeros, norm->weight,
+                              norm->bias != NULL ? norm->bias : c->zeros, eps, loop->width);
+}
+
 static void norm_rows(void *argument, size_t begin, size_t end, size_t thread) {
     const row_loop *loop = argument;
-    const pith_kernels *kernels = loop->c->kernels;
+    const pith_config *config = loop->c->config;
     const pith_codes *codes = &loop->to.codes;
-    float eps = loop->c->config->norm_eps;
+    bool fused =
+        loop->to.group != 0 && !loop->c->keeps_floats && config->norm_type == PITH_RMS_NORM;
     (void)thread;
     for (size_t r = begin; r < end; r++) {
         const float *x = loop->from.data + r * loop->from.stride;
-        if (loop->to.group == 0 || loop->c->keeps_floats) {
-            kernels->rmsnorm(x, loop->norm.weight, eps, loop->width,
-                             loop->to.data + r * loop->to.stride);
-            pith_rows_ready_one(loop->c, &loop->to, r, loop->width);
+        if (fused) {
+            loop->c->kernels->rmsnorm_quantize(x, loop->norm.weight, config->norm_eps, loop->width,
+                                               loop->to.group,
+                                               codes->codes + r * codes->code_stride,
+                                               codes->scales + r * codes->scale_stride,
+                                               codes->group_offset + r * codes->scale_stride,
+                                               block_offset_of(&loop->to, r));
         } else {
-            kernels->rmsnorm_quantize(x, loop->norm.weight, eps, loop->width, loop->to.group,
-                                      codes->codes + r * codes->code_stride,
-                                      codes->scales + r * codes->scale_stride,
-                                      codes->group_offset + r * codes->scale_stride,
-                                      block_offset_of(&loop->to, r));
+            norm_one(loop, x, loop->to.data + r * loop->to.stride);
+            pith_rows_ready_one(loop->c, &loop->to, r, loop->width);
         }
     }
 }
@@ -115,6 +130,22 @@ pith_rows pith_rows_norm(const pith_compute *c, pith_rows x, pith_norm norm, pit
                      .width = reader->cols};
     pith_pool_run(c->pool, x.n, ROW_GRAIN, norm_rows, &loop);
     return loop.to;
+}
+
+static void add_norm_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const row_loop *loop = argument;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        float *y = loop->y.data + r * loop->y.stride;
+        norm_one(loop, y, y);
+        loop->c->kernels->blend(loop->to.data + r * loop->to.stride, 1.0F, y,
+                                loop->c->config->residual_scale, loop->width);
+    }
+}
+
+void pith_rows_add_norm(const pith_compute *c, pith_rows x, pith_rows y, pith_norm norm) {
+    row_loop loop = {.c = c, .to = x, .y = y, .norm = norm, .width = c->config->hidden_size};
+    pith_pool_run(c->pool, x.n, ROW_GRAIN, add_norm_rows, &loop);
 }
 
 static void norm_sum_rows(void *argument, size_t begin, size_t end, size_t thread) {

@@ -18,7 +18,8 @@ typedef struct pith_compute {
     pith_sgemm_fn sgemm; /* or NULL */
     float *const *tiles; /* [threads] buffers of tile_floats for results of linear layers */
     size_t tile_floats;
-    bool keeps_floats; /* norms write floats too where codes are enough: an observer reads them */
+    const float *zeros; /* [hidden] with LayerNorm */
+    bool keeps_floats;  /* norms write floats too where codes are enough: an observer reads them */
 } pith_compute;
 
 /* Rows quantised for an int8 or int4 layer; the arrays are those of pith_activations. */
@@ -61,6 +62,9 @@ pith_rows pith_rows_ready(const pith_compute *c, pith_rows x, const pith_matrix 
 /* to = norm(x), ready for `reader`; returns the rows of `to`. */
 pith_rows pith_rows_norm(const pith_compute *c, pith_rows x, pith_norm norm, pith_rows to,
                          const pith_matrix *reader);
+
+/* x += residual scale x norm(y); changes y. */
+void pith_rows_add_norm(const pith_compute *c, pith_rows x, pith_rows y, pith_norm norm);
 
 /* x = LayerNorm(x + (y + bias)), ready for `reader`, which may be NULL; returns x. */
 pith_rows pith_rows_norm_sum(const pith_compute *c, pith_rows x, pith_rows y, const float *bias,

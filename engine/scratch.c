@@ -20,13 +20,23 @@ static pith_rows take_rows(pith_arena *arena, size_t n, size_t width) {
     return rows;
 }
 
+static bool has_after_norms(const pith_network *network) {
+    for (size_t i = 0; i < network->config.num_hidden_layers; i++) {
+        if (network->layers[i].after_attention.weight != NULL ||
+            network->layers[i].after_mlp.weight != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Lays the buffers out in an arena, this object first; run on a zeroed arena to measure. Smaller
  * sizes need no more bytes. The object that is there keeps its region, room and next. */
 static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_scratch_size size) {
     const pith_config *config = &model->network.config;
     size_t max_rows = size.rows;
     size_t n_threads = pith_pool_threads(model->pool);
-    size_t half = config->head_dim / 2;
+    size_t n_angles = config->n_kinds * model->rope_half;
     size_t q_dim = config->num_attention_heads * config->head_dim;
     size_t widest =
         pith_max_size(pith_max_size(config->hidden_size, q_dim), config->intermediate_size);
@@ -39,14 +49,16 @@ static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_sc
     s->logits = pith_arena_take(arena, max_rows, sizeof *s->logits);
 
     s->x = take_rows(arena, max_rows, config->hidden_size);
+    s->y = take_rows(arena, has_after_norms(&model->network) ? max_rows : 0, config->hidden_size);
     s->a = take_rows(arena, max_rows, pith_max_size(config->hidden_size, q_dim));
     s->h = take_rows(arena, max_rows, config->intermediate_size);
     s->qkv = take_rows(arena, max_rows, pith_config_qkv_layout(config).total_rows);
     s->a.codes = pith_codes_take(arena, max_rows, pith_max_size(config->hidden_size, q_dim));
+    s->x.codes = s->a.codes;
     s->h.codes = pith_codes_take(arena, max_rows, config->intermediate_size);
 
-    s->cosines = pith_arena_take(arena, max_rows * half, sizeof *s->cosines);
-    s->sines = pith_arena_take(arena, max_rows * half, sizeof *s->sines);
+    s->cosines = pith_arena_take(arena, max_rows * n_angles, sizeof *s->cosines);
+    s->sines = pith_arena_take(arena, max_rows * n_angles, sizeof *s->sines);
 
     s->tile_floats = pith_linear_tile_floats(max_rows, model->sgemm != NULL);
     s->tiles = pith_arena_take(arena, n_threads, sizeof *s->tiles);

@@ -15,21 +15,37 @@ enum {
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-/* YaRN stretches the original length by its factor, whatever max_position_embeddings says. */
-static size_t trained_positions(const pith_config *config) {
-    double stretched =
-        config->kinds[0].rope.scaling == PITH_ROPE_YARN
-            ? config->kinds[0].rope.factor * (double)config->kinds[0].rope.original_context
-            : 0;
+/* Positions for which one kind of layer was trained. YaRN stretches the original length by its
+ * factor, whatever max_position_embeddings says. */
+static size_t kind_positions(const pith_config *config, const pith_rope_config *rope) {
+    double stretched = rope->scaling == PITH_ROPE_YARN && rope->dims != 0
+                           ? rope->factor * (double)rope->original_context
+                           : 0;
     return stretched >= MAX_CONTEXT
                ? MAX_CONTEXT
                : pith_max_size(config->max_position_embeddings, (size_t)stretched);
 }
 
+static size_t trained_positions(const pith_config *config) {
+    size_t least = MAX_CONTEXT;
+    for (size_t i = 0; i < config->n_kinds; i++) {
+        least = pith_min_size(least, kind_positions(config, &config->kinds[i].rope));
+    }
+    return least;
+}
+
+static bool has_dynamic_rope(const pith_config *config) {
+    for (size_t i = 0; i < config->n_kinds; i++) {
+        if (config->kinds[i].rope.scaling == PITH_ROPE_DYNAMIC) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static pith_status check_positions(const pith_model *model, size_t n_context, pith_error *error) {
     const pith_config *config = &model->network.config;
-    if (config->kinds[0].rope.scaling == PITH_ROPE_DYNAMIC &&
-        n_context > config->max_position_embeddings) {
+    if (has_dynamic_rope(config) && n_context > config->max_position_embeddings) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "a context of %zu is more than %zu positions: beyond them rope_scaling "
                          "\"dynamic\" turns all keys anew with every token, which is not supported",
@@ -234,7 +250,7 @@ static void run_pass(const pith_model *model, const pith_scratch *scratch, size_
         bool observed = scratch->tokens[r].observer != NULL;
         pass.compute.keeps_floats = pass.compute.keeps_floats || observed;
     }
-    pith_llama_forward(&pass);
+    pith_decoder_forward(&pass);
 }
 
 /* The sessions and tokens of one evaluation, as pith_batch_eval has them. */

@@ -172,7 +172,7 @@ TEST(engine_batch, sessions_of_a_windowed_model_equal_separate_ones) {
 /* A query that sees `window` keys, at any place of the timeline. */
 TEST(engine_batch, no_row_attends_to_more_chunks_than_are_kept) {
     enum { CHUNK = 256 };
-    pith_config config = {.kinds[0].sliding_window = 0};
+    pith_config config = {PITH_DECODER_RECIPE};
     for (size_t window = 0; window < 1100; window++) {
         config.kinds[0].sliding_window = window;
         size_t most = 0;

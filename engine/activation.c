@@ -1,0 +1,119 @@
+/* Functions of single elements; see activation.h. A slice at a time goes through each step, so that
+ * an exponential is a call for many elements. */
+#include "engine/activation.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+#include "simd/blocks.h"
+
+enum { SLICE = 64, PAIR_ROWS = 2 * PITH_TILE_ROWS };
+
+static const float zeros[SLICE];
+
+/* x / (1 + exp(-x)). */
+static void silu(const pith_kernels *kernels, float *x, size_t n) {
+    float e[SLICE];
+    for (size_t i = 0; i < n; i++) {
+        e[i] = -x[i];
+    }
+    kernels->exp(e, e, n);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x[i] / (1.0F + e[i]);
+    }
+}
+
+/* x (1 + tanh u) / 2 = x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3): Hendrycks & Gimpel
+ * 2016, section 2. */
+static void gelu_tanh(const pith_kernels *kernels, float *x, size_t n) {
+    const float minus_two_root = -1.5957691216057307F;
+    float e[SLICE];
+    for (size_t i = 0; i < n; i++) {
+        e[i] = minus_two_root * (x[i] + 0.044715F * (x[i] * x[i] * x[i]));
+    }
+    kernels->exp(e, e, n);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x[i] / (1.0F + e[i]);
+    }
+}
+
+/* max(x, 0)^2; NaN stays NaN. */
+static void relu_squared(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        float positive = x[i] < 0.0F ? 0.0F : x[i];
+        x[i] = positive * positive;
+    }
+}
+
+/* At most a slice. */
+static void activate(const pith_kernels *kernels, pith_activation activation, float *x, size_t n) {
+    switch (activation) {
+    case PITH_SILU:
+        silu(kernels, x, n);
+        break;
+    case PITH_GELU:
+        kernels->bias_gelu(x, zeros, n);
+        break;
+    case PITH_GELU_TANH:
+        gelu_tanh(kernels, x, n);
+        break;
+    case PITH_RELU2:
+        relu_squared(x, n);
+        break;
+    }
+}
+
+void pith_activate(const pith_kernels *kernels, pith_activation activation, const float *y,
+                   size_t n, float *out) {
+    for (size_t first = 0; first < n; first += SLICE) {
+        size_t count = pith_min_size(SLICE, n - first);
+        memmove(out + first, y + first, count * sizeof *out);
+        activate(kernels, activation, out + first, count);
+    }
+}
+
+void pith_activate_gated(const pith_kernels *kernels, pith_activation activation, const float *y,
+                         size_t n_pairs, float *out) {
+    enum { PAIRS = SLICE / PITH_TILE_ROWS };
+    if (activation == PITH_SILU) {
+        kernels->swiglu(y, out, n_pairs);
+        return;
+    }
+    for (size_t first = 0; first < n_pairs; first += PAIRS) {
+        size_t n = pith_min_size(PAIRS, n_pairs - first);
+        float *to = out + first * PITH_TILE_ROWS;
+        const float *from = y + first * PAIR_ROWS;
+        for (size_t i = 0; i < n; i++) {
+            memcpy(to + i * PITH_TILE_ROWS, from + i * PAIR_ROWS, PITH_TILE_ROWS * sizeof *to);
+        }
+        activate(kernels, activation, to, n * PITH_TILE_ROWS);
+        for (size_t i = 0; i < n; i++) {
+            kernels->multiply(to + i * PITH_TILE_ROWS, from + i * PAIR_ROWS + PITH_TILE_ROWS,
+                              PITH_TILE_ROWS);
+        }
+    }
+}
+
+/* tanh z = (exp(2 z) - 1) / (exp(2 z) + 1), where that cancels its series z - z^3 / 3 + 2 z^5 / 15.
+ */
+static void soft_cap(const pith_kernels *kernels, float cap, float *x, size_t n) {
+    const float small = 0.0625F;
+    float e[SLICE];
+    for (size_t i = 0; i < n; i++) {
+        e[i] = 2.0F * (x[i] / cap);
+    }
+    kernels->exp(e, e, n);
+    for (size_t i = 0; i < n; i++) {
+        float z = x[i] / cap;
+        float s = z * z;
+        float series = z * (1.0F - s * (1.0F / 3.0F - s * (2.0F / 15.0F)));
+        float quotient = (e[i] - 1.0F) / (e[i] + 1.0F);
+        x[i] = cap * (z < small && z > -small ? series : quotient);
+    }
+}
+
+void pith_soft_cap(const pith_kernels *kernels, float cap, float *x, size_t n) {
+    for (size_t first = 0; first < n; first += SLICE) {
+        soft_cap(kernels, cap, x + first, pith_min_size(SLICE, n - first));
+    }
+}

@@ -1,0 +1,22 @@
+/* Functions of single elements: the activations of an MLP, and the soft cap. In plain C but for
+ * exponentials and error function, which are those of the kernels, so that every instruction set
+ * gives the same bits. */
+#ifndef PITH_ENGINE_ACTIVATION_H
+#define PITH_ENGINE_ACTIVATION_H
+
+#include "families/config.h"
+#include "simd/kernels.h"
+
+/* out = act(y) [n]; y == out allowed. */
+void pith_activate(const pith_kernels *kernels, pith_activation activation, const float *y,
+                   size_t n, float *out);
+
+/* out[16 t + r] = act(gate) * up for n_pairs pairs of 16-row tiles: gate at y[32 t + r], up at
+ * y[32 t + 16 + r]. Shazeer 2020. */
+void pith_activate_gated(const pith_kernels *kernels, pith_activation activation, const float *y,
+                         size_t n_pairs, float *out);
+
+/* x = cap tanh(x / cap), at most 2e-6 x cap off: Gemma Team 2024 (Gemma 2), section 2. */
+void pith_soft_cap(const pith_kernels *kernels, float cap, float *x, size_t n);
+
+#endif
