@@ -14,7 +14,8 @@ import sys
 import numpy as np
 
 import containers
-from pith_reference import Config, Model
+import families
+from pith_reference import Model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROMPTS = [1, 7, 33, 130]
@@ -175,7 +176,7 @@ def make(out, name):
         json.dump(dict(COMMON, **config, torch_dtype=torch_dtype), file, indent=2, sort_keys=True)
         file.write("\n")
     random = Random(seed)
-    c = Config.read(directory)
+    c = families.read(directory)
     tensors = {key: (dtype, stored(value, dtype)) for key, value in make_tensors(c, random).items()}
     containers.write_safetensors(os.path.join(directory, "model.safetensors"), tensors)
     prompts = LONG_PROMPTS if c.max_positions > 512 else PROMPTS

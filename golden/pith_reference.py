@@ -1,9 +1,10 @@
-"""The Llama forward pass in numpy, written from the papers to check the C engine against.
+"""The forward pass of decoders in numpy, written from the papers to check the C engine against.
 
 Touvron et al. 2023 (Llama, Llama 2), Zhang & Sennrich 2019 (RMSNorm), Su et al. 2021 (RoPE), Chen
-et al. 2023 (linear position scaling), Peng et al. 2023 (YaRN), Ainslie et al. 2023 (grouped-query attention), Shazeer 2020
-(SwiGLU), Jiang et al. 2023 (Mistral's sliding window), Bai et al. 2023 (Qwen's biases). The whole
-sequence goes through at once, so there is no cache; every tensor is [tokens, ...].
+et al. 2023 (linear position scaling), Peng et al. 2023 (YaRN), Ainslie et al. 2023 (grouped-query
+attention), Shazeer 2020 (SwiGLU), Jiang et al. 2023 (Mistral's sliding window), Bai et al. 2023
+(Qwen's biases), Henry et al. 2020 (norms of q and k). families.py says which model has what. The
+whole sequence goes through at once, so there is no cache; every tensor is [tokens, ...].
 
     model = Model.load("golden/llama-gqa")                    # float32
     model = Model.load("golden/llama-gqa", dtype=np.float64)
@@ -12,57 +13,12 @@ sequence goes through at once, so there is no cache; every tensor is [tokens, ..
     logits, hidden = model.forward(ids)                       # [T, vocab], [layers + 1, T, hidden]
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 import containers
+import families
 import packed
 import quantise
-
-
-@dataclass
-class Config:
-    vocab: int
-    hidden: int
-    ffn: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    eps: float
-    theta: float
-    scaling: dict  # {"kind": "none" | "linear" | "llama3" | "yarn", ...}
-    max_positions: int
-    window: int  # keys a query sees, itself included; 0: all
-    tied: bool
-    qkv_bias: bool
-    o_bias: bool
-    mlp_bias: bool
-
-    @staticmethod
-    def read(directory):
-        c = containers.read_config(directory)
-        kind = c.get("model_type") or "llama"
-        if kind not in ("llama", "mistral", "qwen2"):
-            raise ValueError(f"{directory}: model_type {kind!r} is not supported")
-        if kind == "qwen2" and c.get("use_sliding_window"):
-            raise ValueError(f"{directory}: use_sliding_window is not supported")
-        scaling = c.get("rope_parameters") or c.get("rope_scaling") or {}
-        scaling = dict(scaling, kind=scaling.get("rope_type", scaling.get("type", "none")))
-        heads = c["num_attention_heads"]
-        bias = kind == "llama" and c.get("attention_bias", False)
-        return Config(
-            vocab=c.get("vocab_size", 32000), hidden=c["hidden_size"], ffn=c["intermediate_size"],
-            layers=c["num_hidden_layers"], heads=heads,
-            kv_heads=c.get("num_key_value_heads") or heads,
-            head_dim=c.get("head_dim") or c["hidden_size"] // heads,
-            eps=c.get("rms_norm_eps", 1e-6), scaling=scaling,
-            theta=scaling.get("rope_theta", c.get("rope_theta", 10000.0)),
-            max_positions=c.get("max_position_embeddings", 2048),
-            window=(c.get("sliding_window") or 0) if kind == "mistral" else 0,
-            tied=c.get("tie_word_embeddings", False), qkv_bias=bias or kind == "qwen2", o_bias=bias,
-            mlp_bias=kind == "llama" and c.get("mlp_bias", False))
 
 
 def rope_frequencies(config):
@@ -123,14 +79,14 @@ class Model:
 
     @staticmethod
     def load(directory, dtype=np.float32, kv_f16=False):
-        return Model(Config.read(directory), containers.read_checkpoint(directory), dtype=dtype,
+        return Model(families.read(directory), containers.read_checkpoint(directory), dtype=dtype,
                      kv_f16=kv_f16)
 
     @staticmethod
     def quantised(directory, kind, head_kind=None, dtype=np.float32):
         """Linear layers as `kind` (int8 where int4 does not fit); embedding and head as
         `head_kind`, untouched when None."""
-        config = Config.read(directory)
+        config = families.read(directory)
         tensors = containers.read_checkpoint(directory)
         types = {}
         for name, array in tensors.items():
@@ -147,7 +103,7 @@ class Model:
     @staticmethod
     def from_pith(directory, path, dtype=np.float32):
         """The weights of a .pith file converted from `directory`, as they are stored."""
-        config = Config.read(directory)
+        config = families.read(directory)
         tensors, types, kind = packed.read_pith(path, config)
         return Model(config, tensors, types, dtype, kv_f16=kind != "f32")
 
@@ -161,19 +117,25 @@ class Model:
 
     def rmsnorm(self, name, x):
         if self.types and self.dtype == np.float32:
-            return quantise.rmsnorm(x, self.tensors[name + ".weight"], self.config.eps)
+            rows = x.reshape(-1, x.shape[-1])
+            y = quantise.rmsnorm(rows, self.tensors[name + ".weight"], self.config.eps)
+            return y.reshape(x.shape)
         mean = np.mean(np.square(x), axis=-1, keepdims=True)
         return x / np.sqrt(mean + self.dtype(self.config.eps)) * self.tensors[name + ".weight"]
 
-    def attention(self, layer, x, cos, sin, mask):
+    def attention(self, layer, x, cos, sin, distance):
         """x [T, hidden] normalised; returns the attention block's output [T, hidden]."""
         c = self.config
+        window = c.windows[layer]
+        mask = (distance >= 0) & ((distance < window) if window else True)
         name = f"model.layers.{layer}.self_attn."
         q = self.linear(name + "q_proj", x).reshape(-1, c.heads, c.head_dim)
         k = self.linear(name + "k_proj", x).reshape(-1, c.kv_heads, c.head_dim)
         v = self.linear(name + "v_proj", x).reshape(-1, c.kv_heads, c.head_dim)
-        q = rotate(q, cos, sin)
-        k = rotate(k, cos, sin)
+        if c.head_norm:
+            q, k = self.rmsnorm(name + "q_norm", q), self.rmsnorm(name + "k_norm", k)
+        if c.turns[layer]:
+            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         if self.kv_f16:
             k, v = round_to_f16(k), round_to_f16(v)
         group = c.heads // c.kv_heads
@@ -198,13 +160,13 @@ class Model:
         cos = (np.cos(angles) * rope_temperature(c)).astype(self.dtype)[:, None]
         sin = (np.sin(angles) * rope_temperature(c)).astype(self.dtype)[:, None]
         distance = positions[:, None] - positions
-        mask = (distance >= 0) & ((distance < c.window) if c.window else True)
 
         x = self.tensors["model.embed_tokens.weight"][np.asarray(ids)]
         hidden = [x]
         for layer in range(c.layers):
             name = f"model.layers.{layer}."
-            x = x + self.attention(layer, self.rmsnorm(name + "input_layernorm", x), cos, sin, mask)
+            x = x + self.attention(layer, self.rmsnorm(name + "input_layernorm", x), cos, sin,
+                                   distance)
             x = x + self.mlp(layer, self.rmsnorm(name + "post_attention_layernorm", x))
             hidden.append(x)
         hidden[-1] = self.rmsnorm("model.norm", x)
