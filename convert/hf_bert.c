@@ -1,7 +1,7 @@
 /* BERT's hyper-parameters with the defaults of transformers' BertConfig. */
 #include "convert/hf_bert.h"
 
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 
 #include <math.h>
 #include <string.h>

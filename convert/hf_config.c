@@ -3,9 +3,9 @@
 
 #include "base/status.h"
 #include "convert/hf_bert.h"
-#include "convert/hf_json.h"
 #include "convert/hf_quantised.h"
-#include "convert/hf_rope.h"
+#include "families/hf_json.h"
+#include "families/hf_rope.h"
 
 #include <math.h>
 #include <string.h>
@@ -375,7 +375,8 @@ static pith_status read_config(pith_json config, pith_json generation, pith_hf_c
     }
     out->config.kinds[0].rope.dims = out->config.head_dim;
     if (status == PITH_OK) {
-        status = pith_hf_rope_read(config, &out->config, error);
+        status = pith_hf_rope_read(config, out->config.max_position_embeddings,
+                                   &out->config.kinds[0].rope, error);
     }
     if (status == PITH_OK) {
         status = pith_config_check(&out->config, config_name, error);

@@ -3,7 +3,7 @@
 
 #include "base/file_kind.h"
 #include "base/status.h"
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 
 #include <dirent.h>
 #include <errno.h>

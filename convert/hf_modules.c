@@ -2,7 +2,7 @@
  * text's tokens become its embedding, and how long a text may be. */
 #include "convert/hf_bert.h"
 
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* The prompts of a sentence-transformers model, and the other settings of their file. */
 #include "convert/hf_prompts.h"
 
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 #include "weights/metadata.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "convert/hf_quantised.h"
 
 #include "base/status.h"
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 
 #include <stdio.h>
 #include <string.h>

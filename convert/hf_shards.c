@@ -2,7 +2,7 @@
 #include "convert/hf_shards.h"
 
 #include "convert/hf_directory.h"
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 
 #include "base/checked.h"
 #include "base/utf8.h"
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 #include "tokenizer/tokenizer.h"
 
 #include <string.h>

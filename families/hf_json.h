@@ -1,7 +1,7 @@
 /* Typed access to the members of a Hugging Face JSON file, with messages that name file, field,
  * what was expected and what was found. The files are read as Python's json reads them. */
-#ifndef PITH_CONVERT_HF_JSON_H
-#define PITH_CONVERT_HF_JSON_H
+#ifndef PITH_FAMILIES_HF_JSON_H
+#define PITH_FAMILIES_HF_JSON_H
 
 #include "base/json.h"
 

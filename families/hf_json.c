@@ -1,5 +1,5 @@
 /* Typed access to JSON members. */
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 
 #include "base/status.h"
 

@@ -1,8 +1,8 @@
 /* Rotary scalings of config.json: none, linear, llama3, yarn and dynamic. */
-#include "convert/hf_rope.h"
+#include "families/hf_rope.h"
 
 #include "base/status.h"
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 
 #include <math.h>
 #include <string.h>
@@ -84,25 +84,25 @@ static pith_status read_number(pith_json rope, const char *key, double *out, pit
 
 /* The length before scaling: beside the section (Phi-3's place for it, which goes first in
  * transformers), in it, or max_position_embeddings. */
-static pith_status read_original(pith_json config, pith_json rope, pith_config *out,
-                                 pith_error *error) {
-    out->kinds[0].rope.original_context = out->max_position_embeddings;
+static pith_status read_original(pith_json config, pith_json rope, size_t n_positions,
+                                 pith_rope_config *out, pith_error *error) {
+    out->original_context = n_positions;
     pith_json object = pith_hf_json_get(config, original_key).at != NULL ? config : rope;
     return pith_hf_json_get(object, original_key).at == NULL
                ? PITH_OK
-               : pith_hf_json_count(object, original_key, config_name,
-                                    &out->kinds[0].rope.original_context, error);
+               : pith_hf_json_count(object, original_key, config_name, &out->original_context,
+                                    error);
 }
 
 static pith_status read_llama3(pith_json config, pith_json rope, const char *section,
-                               pith_config *out, pith_error *error) {
+                               size_t n_positions, pith_rope_config *out, pith_error *error) {
     const struct {
         const char *key;
         double *value;
     } numbers[] = {
-        {"factor", &out->kinds[0].rope.factor},
-        {"low_freq_factor", &out->kinds[0].rope.low_freq_factor},
-        {"high_freq_factor", &out->kinds[0].rope.high_freq_factor},
+        {"factor", &out->factor},
+        {"low_freq_factor", &out->low_freq_factor},
+        {"high_freq_factor", &out->high_freq_factor},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         pith_status status = require_number(rope, section, numbers[i].key, numbers[i].value, error);
@@ -110,7 +110,7 @@ static pith_status read_llama3(pith_json config, pith_json rope, const char *sec
             return status;
         }
     }
-    return read_original(config, rope, out, error);
+    return read_original(config, rope, n_positions, out, error);
 }
 
 /* YaRN's temperature, Peng et al. 2023, section 3.4: what cos and sin are multiplied by. */
@@ -119,18 +119,18 @@ static double yarn_mscale(double factor, double mscale) {
 }
 
 /* 0 stands for null, as in transformers: the defaults hold. */
-static pith_status read_yarn_numbers(pith_json rope, pith_config *out, pith_error *error) {
+static pith_status read_yarn_numbers(pith_json rope, pith_rope_config *out, pith_error *error) {
     double mscale = 0;
     double mscale_all_dim = 0;
     const struct {
         const char *key;
         double *value;
     } numbers[] = {
-        {"attention_factor", &out->kinds[0].rope.attention_factor},
+        {"attention_factor", &out->attention_factor},
         {"mscale", &mscale},
         {"mscale_all_dim", &mscale_all_dim},
-        {"beta_fast", &out->kinds[0].rope.beta_fast},
-        {"beta_slow", &out->kinds[0].rope.beta_slow},
+        {"beta_fast", &out->beta_fast},
+        {"beta_slow", &out->beta_slow},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         pith_status status = read_number(rope, numbers[i].key, numbers[i].value, error);
@@ -138,40 +138,35 @@ static pith_status read_yarn_numbers(pith_json rope, pith_config *out, pith_erro
             return status;
         }
     }
-    out->kinds[0].rope.beta_fast =
-        out->kinds[0].rope.beta_fast == 0 ? 32 : out->kinds[0].rope.beta_fast;
-    out->kinds[0].rope.beta_slow =
-        out->kinds[0].rope.beta_slow == 0 ? 1 : out->kinds[0].rope.beta_slow;
+    out->beta_fast = out->beta_fast == 0 ? 32 : out->beta_fast;
+    out->beta_slow = out->beta_slow == 0 ? 1 : out->beta_slow;
     if (pith_hf_json_get(rope, "attention_factor").at == NULL) {
         bool both = mscale != 0 && mscale_all_dim != 0;
-        out->kinds[0].rope.attention_factor =
-            both ? yarn_mscale(out->kinds[0].rope.factor, mscale) /
-                       yarn_mscale(out->kinds[0].rope.factor, mscale_all_dim)
-                 : yarn_mscale(out->kinds[0].rope.factor, 1);
+        out->attention_factor =
+            both ? yarn_mscale(out->factor, mscale) / yarn_mscale(out->factor, mscale_all_dim)
+                 : yarn_mscale(out->factor, 1);
     }
     return PITH_OK;
 }
 
 static pith_status read_yarn(pith_json config, pith_json rope, const char *section,
-                             pith_config *out, pith_error *error) {
-    pith_status status = read_original(config, rope, out, error);
+                             size_t n_positions, pith_rope_config *out, pith_error *error) {
+    pith_status status = read_original(config, rope, n_positions, out, error);
     bool null_factor = pith_json_is(pith_json_get(rope, "factor"), PITH_JSON_NULL);
-    out->kinds[0].rope.truncate = true;
+    out->truncate = true;
     if (status == PITH_OK && !null_factor) {
-        status = require_number(rope, section, "factor", &out->kinds[0].rope.factor, error);
-    } else if (out->kinds[0].rope.original_context != 0) {
-        out->kinds[0].rope.factor =
-            (double)out->max_position_embeddings / (double)out->kinds[0].rope.original_context;
+        status = require_number(rope, section, "factor", &out->factor, error);
+    } else if (out->original_context != 0) {
+        out->factor = (double)n_positions / (double)out->original_context;
     }
     if (status == PITH_OK && pith_hf_json_get(rope, "truncate").at != NULL) {
-        status =
-            pith_hf_json_flag(rope, "truncate", config_name, &out->kinds[0].rope.truncate, error);
+        status = pith_hf_json_flag(rope, "truncate", config_name, &out->truncate, error);
     }
     return status == PITH_OK ? read_yarn_numbers(rope, out, error) : status;
 }
 
-static pith_status read_section(pith_json config, const char *section, pith_config *out,
-                                pith_error *error) {
+static pith_status read_section(pith_json config, const char *section, size_t n_positions,
+                                pith_rope_config *out, pith_error *error) {
     pith_json rope = pith_hf_json_get(config, section);
     if (rope.at == NULL) {
         return PITH_OK;
@@ -184,38 +179,38 @@ static pith_status read_section(pith_json config, const char *section, pith_conf
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s by type of layer is not supported",
                          config_name, section);
     }
-    pith_status status = find_type(rope, section, &out->kinds[0].rope.scaling, error);
+    pith_status status = find_type(rope, section, &out->scaling, error);
     if (status == PITH_OK) {
         status = refuse_partial_rotation(rope, error);
     }
     if (status == PITH_OK) {
-        status =
-            pith_hf_json_number(rope, "rope_theta", config_name, &out->kinds[0].rope.theta, error);
+        status = pith_hf_json_number(rope, "rope_theta", config_name, &out->theta, error);
     }
     if (status != PITH_OK) {
         return status;
     }
-    switch (out->kinds[0].rope.scaling) {
+    switch (out->scaling) {
     case PITH_ROPE_NONE:
         break;
     case PITH_ROPE_LINEAR:
     case PITH_ROPE_DYNAMIC:
-        return require_number(rope, section, "factor", &out->kinds[0].rope.factor, error);
+        return require_number(rope, section, "factor", &out->factor, error);
     case PITH_ROPE_LLAMA3:
-        return read_llama3(config, rope, section, out, error);
+        return read_llama3(config, rope, section, n_positions, out, error);
     case PITH_ROPE_YARN:
-        return read_yarn(config, rope, section, out, error);
+        return read_yarn(config, rope, section, n_positions, out, error);
     }
     return PITH_OK;
 }
 
 /* Newer configurations hold all of it, theta too, in rope_parameters. */
-pith_status pith_hf_rope_read(pith_json config, pith_config *out, pith_error *error) {
+pith_status pith_hf_rope_read(pith_json config, size_t n_positions, pith_rope_config *out,
+                              pith_error *error) {
     pith_status status = refuse_partial_rotation(config, error);
     if (status != PITH_OK) {
         return status;
     }
     const char *section =
         pith_hf_json_get(config, "rope_parameters").at != NULL ? "rope_parameters" : "rope_scaling";
-    return read_section(config, section, out, error);
+    return read_section(config, section, n_positions, out, error);
 }
