@@ -1,0 +1,72 @@
+/* A family of models: one page each (families/NAME.c) with its tensors, its keys in config.json and
+ * its recipe, which fills a pith_config. Everything else about a family is a loop over its page. */
+#ifndef PITH_FAMILIES_FAMILY_H
+#define PITH_FAMILIES_FAMILY_H
+
+#include "families/keys.h"
+#include "families/rules.h"
+
+enum { PITH_MAX_RULE_TABLES = 8 };
+
+typedef struct pith_family {
+    const char *name;         /* model_type in config.json: "qwen3" */
+    const char *architecture; /* in a .pith file; NULL: `name` */
+    const char *classes[3];   /* in config.json's architectures: "Qwen3ForCausalLM" */
+    pith_role role;
+
+    /* Tensors: their rules in the order of the file, those outside the layers first. */
+    const pith_rule_table *rules[PITH_MAX_RULE_TABLES];
+    const char *layers;     /* in front of a layer's number: "model.layers." */
+    const char *prefix;     /* that all names of a checkpoint may have: "bert."; NULL: none */
+    const char *ignored[4]; /* endings of the names of tensors that are of no use */
+
+    /* config.json. */
+    const pith_key *keys; /* [n_keys] */
+    size_t n_keys;
+    struct {
+        const char *key, *value;
+    } fixed[5];       /* keys that must be absent or have this value; NULL: false */
+    int32_t bos, eos; /* ids where no file names any; -1: none */
+
+    /* What no table says; NULL: nothing. The keys are read then, and kind 0 has its RoPE. */
+    pith_status (*read)(pith_config *config, pith_json json, pith_error *error);
+} pith_family;
+
+extern const pith_family pith_family_llama, pith_family_mistral, pith_family_qwen2,
+    pith_family_qwen3, pith_family_smollm3, pith_family_bert;
+
+extern const pith_family *const pith_families[]; /* all of them, NULL-terminated */
+
+/* The family of an architecture in a .pith file; NULL when there is none. */
+const pith_family *pith_family_find(const char *architecture);
+
+/* The architecture that a .pith file of this model names: one that every version of pith which
+ * knows the name can run. */
+const char *pith_family_architecture(const pith_family *family, const pith_config *config);
+
+/* The family that a config.json names in architectures and model_type. Errors: FORMAT (neither is
+ * there), UNSUPPORTED (names it and those there are). */
+pith_status pith_family_recognise(const pith_family **out, pith_json json, pith_error *error);
+
+/* Reads a config.json of the family. Errors: FORMAT, UNSUPPORTED (key and value). */
+pith_status pith_family_read(const pith_family *family, pith_config *out, pith_json json,
+                             pith_error *error);
+
+/* ---- Tensors --------------------------------------------------------------------------------- */
+
+/* How many rules a family has, and the one at `part`, smaller than that. */
+size_t pith_family_n_parts(const pith_family *family);
+const pith_rule *pith_family_rule(const pith_family *family, size_t part);
+
+/* The rule of a tensor outside the layers by its place in pith_network; NULL: there is none. */
+const pith_rule *pith_family_rule_at(const pith_family *family, size_t place);
+
+/* Fills *out for a rule and a layer, 0 outside the layers. False when a model of this configuration
+ * has no such tensor. */
+bool pith_family_slot(const pith_family *family, const pith_config *config, size_t part,
+                      size_t layer, pith_slot *out);
+
+/* Real weights of a model: padding excluded, a tied pair counted once. */
+size_t pith_family_n_params(const pith_family *family, const pith_config *config);
+
+#endif

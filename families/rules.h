@@ -1,0 +1,124 @@
+/* A rule says everything about one tensor of a family: its names in the three formats, the type and
+ * shape of its values, and where the network points to it. Reading, writing, planning, counting,
+ * printing and random models are loops over rules. */
+#ifndef PITH_FAMILIES_RULES_H
+#define PITH_FAMILIES_RULES_H
+
+#include "families/network.h"
+
+enum { PITH_MAX_BLOCKS = 3 }; /* that one tensor joins: q, k and v */
+
+/* What decides the type of a tensor's values, and what its random values are like. */
+typedef enum pith_kind {
+    PITH_KIND_LINEAR,    /* a matrix of the linear layers' type */
+    PITH_KIND_HEAD,      /* a matrix of the type of embedding and head */
+    PITH_KIND_TABLE,     /* a matrix that is f32 always */
+    PITH_KIND_BIAS,      /* a vector, padded as the rows of its matrix are; may be missing: zeros */
+    PITH_KIND_NORM,      /* the weights of a norm */
+    PITH_KIND_NORM_BIAS, /* may be missing: zeros */
+    PITH_N_KINDS,
+} pith_kind;
+
+/* Rows or columns of a tensor, by the sizes of a configuration. */
+typedef enum pith_extent {
+    PITH_EXTENT_ONE, /* columns of a vector */
+    PITH_EXTENT_VOCAB,
+    PITH_EXTENT_POSITIONS,
+    PITH_EXTENT_TYPES, /* type_vocab_size */
+    PITH_EXTENT_HIDDEN,
+    PITH_EXTENT_INTERMEDIATE,
+    PITH_EXTENT_HEADS,   /* heads x head_dim */
+    PITH_EXTENT_QKV,     /* q, k and v: three blocks, one after another */
+    PITH_EXTENT_GATE_UP, /* gate and up: two blocks, their tiles in turn; without a gate up alone */
+    PITH_EXTENT_Q_NORM,  /* head_dim, or heads x head_dim: config.qk_norm */
+    PITH_EXTENT_K_NORM,  /* head_dim, or KV heads x head_dim */
+    PITH_N_EXTENTS,
+} pith_extent;
+
+/* What a configuration must have for a tensor to be there. */
+enum {
+    PITH_HAS_HEAD = 1 << 0, /* a head of its own: not tied */
+    PITH_HAS_QKV_BIAS = 1 << 1,
+    PITH_HAS_O_BIAS = 1 << 2,
+    PITH_HAS_MLP_BIAS = 1 << 3,
+    PITH_HAS_QK_NORM = 1 << 4,
+    PITH_HAS_TYPES = 1 << 5,
+};
+
+typedef struct pith_rule {
+    const char *name; /* in a .pith file; within a layer what follows "model.layers.N." */
+    pith_kind kind;
+    pith_extent rows, cols;
+    bool in_layer;
+    size_t place; /* of the pith_matrix or the pointer: offset in pith_layer or pith_network */
+
+    /* In a checkpoint of Hugging Face, and in a GGUF file (within a layer what follows "blk.N."):
+     * one name for each block, joined in this order, or one tensor with all blocks. No name in
+     * `from`: that of the .pith file. */
+    const char *from[PITH_MAX_BLOCKS];
+    const char *gguf[PITH_MAX_BLOCKS];
+
+    unsigned needs;    /* bits; 0: always there */
+    float add;         /* to every value of a checkpoint: 1 where a norm's weight is 1 + w */
+    const char *label; /* of a matrix in listings: "qkv" */
+} pith_rule;
+
+/* The members behind `cols`, so that a rule is a line or two of a table. */
+#define PITH_IN_LAYER(member) .in_layer = true, .place = offsetof(pith_layer, member)
+#define PITH_IN_NETWORK(member) .in_layer = false, .place = offsetof(pith_network, member)
+#define PITH_FROM(...) .from = {__VA_ARGS__}
+#define PITH_GGUF(...) .gguf = {__VA_ARGS__}
+#define PITH_WHERE(bits) .needs = (bits)
+#define PITH_LABEL(text) .label = (text)
+
+/* Rules that families share. */
+typedef struct pith_rule_table {
+    const pith_rule *rules; /* [n] */
+    size_t n;
+} pith_rule_table;
+
+/* The block of Llama, in parts, by the names of its checkpoints (families/decoder_rules.c). */
+extern const pith_rule_table pith_rules_ends;           /* embedding, head, last norm */
+extern const pith_rule_table pith_rules_attention_norm; /* input_layernorm, before attention */
+extern const pith_rule_table pith_rules_attention;      /* qkv, o */
+extern const pith_rule_table pith_rules_mlp_norm; /* post_attention_layernorm, before the MLP */
+extern const pith_rule_table pith_rules_mlp;      /* gate_up, down */
+extern const pith_rule_table pith_rules_qk_norm;  /* q_norm, k_norm */
+
+/* One tensor of a model. */
+typedef struct pith_slot {
+    char name[96];  /* "model.layers.3.self_attn.qkv_proj.weight" */
+    bool is_matrix; /* else a float vector of `rows` elements (shape [rows], dtype F32) */
+    pith_kind kind;
+    size_t rows;      /* padded to 16 for matrices and biases */
+    size_t real_rows; /* without padding */
+    size_t cols;      /* 1 for vectors */
+} pith_slot;
+
+/* Where the bound pointer of a tensor lives: exactly one is not NULL. */
+typedef struct pith_slot_place {
+    pith_matrix *matrix;
+    const float **vector;
+} pith_slot_place;
+
+/* False when a model of this configuration has no such tensor (the head of a tied model, absent
+ * biases). */
+bool pith_rule_applies(const pith_rule *rule, const pith_config *config);
+
+/* Fills kind and shape of the rule's tensor, the name left empty: that depends on the family. */
+void pith_rule_shape(const pith_rule *rule, const pith_config *config, pith_slot *out);
+
+/* Real rows of the blocks that the tensor joins; returns how many there are. */
+size_t pith_rule_blocks(const pith_rule *rule, const pith_config *config,
+                        size_t rows[PITH_MAX_BLOCKS]);
+
+/* True when the tiles of the two blocks take turns. */
+bool pith_rule_alternates(const pith_rule *rule, const pith_config *config);
+
+/* Names of the rule's tensors in a checkpoint: 1, or as many as blocks. */
+size_t pith_rule_sources(const pith_rule *rule, const char *names[PITH_MAX_BLOCKS]);
+
+/* Where the tensor of a layer (0 outside the layers) is bound. */
+pith_slot_place pith_rule_place(const pith_rule *rule, pith_network *network, size_t layer);
+
+#endif
