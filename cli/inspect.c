@@ -39,10 +39,9 @@ static const pith_option_group groups[] = {
     {NULL, NULL, 0},
 };
 
-/* All matrices of one kind together. */
+/* All matrices of one rule together. */
 typedef struct matrix_kind {
     const char *name;
-    unsigned part; /* pith_llama_part or pith_bert_part */
     size_t count;
     pith_type type; /* of the first; `mixed` when another differs */
     bool mixed;
@@ -51,7 +50,7 @@ typedef struct matrix_kind {
     double bytes;
 } matrix_kind;
 
-enum { MAX_KINDS = 7 };
+enum { MAX_KINDS = 16 };
 
 typedef struct summary {
     matrix_kind kinds[MAX_KINDS];
@@ -68,7 +67,7 @@ static void add_kind(summary *sum, const char *name, unsigned part, pith_model_f
     matrix_kind *kind = &sum->kinds[sum->n_kinds];
     pith_slot slot;
     pith_slot_place place;
-    *kind = (matrix_kind){.name = name, .part = part};
+    *kind = (matrix_kind){.name = name};
     for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
         const pith_matrix *matrix = place.matrix;
         kind->mixed = kind->mixed || (kind->count > 0 && matrix->type != kind->type);
@@ -90,31 +89,14 @@ static void add_kind(summary *sum, const char *name, unsigned part, pith_model_f
 }
 
 static summary summarise(pith_model_file *file) {
-    static const struct {
-        const char *name;
-        unsigned part;
-    } llama[] = {{"embedding", PITH_LLAMA_EMBED}, {"head", PITH_LLAMA_HEAD},
-                 {"qkv", PITH_LLAMA_QKV},         {"o", PITH_LLAMA_O},
-                 {"gate_up", PITH_LLAMA_GATE_UP}, {"down", PITH_LLAMA_DOWN}},
-      bert[] = {{"word embedding", PITH_BERT_WORD_EMBED},
-                {"position embedding", PITH_BERT_POSITION_EMBED},
-                {"type embedding", PITH_BERT_TYPE_EMBED},
-                {"qkv", PITH_BERT_QKV},
-                {"attention output", PITH_BERT_ATTENTION},
-                {"up", PITH_BERT_UP},
-                {"down", PITH_BERT_DOWN}};
+    bool tied = file->network.config.tie_word_embeddings;
     summary sum = {.n_kinds = 0};
-    if (file->architecture == PITH_ARCHITECTURE_BERT) {
-        for (size_t i = 0; i < sizeof bert / sizeof bert[0]; i++) {
-            add_kind(&sum, bert[i].name, bert[i].part, file);
+    for (unsigned part = 0; part < pith_family_n_parts(file->family); part++) {
+        const pith_rule *rule = pith_family_rule(file->family, part);
+        bool embed = !rule->in_layer && rule->place == offsetof(pith_network, embed);
+        if (rule->label != NULL && sum.n_kinds < MAX_KINDS) {
+            add_kind(&sum, embed && tied ? "embedding and head" : rule->label, part, file);
         }
-        return sum;
-    }
-    for (size_t i = 0; i < sizeof llama / sizeof llama[0]; i++) {
-        add_kind(&sum, llama[i].name, llama[i].part, file);
-    }
-    if (file->network.config.tie_word_embeddings) {
-        sum.kinds[0].name = "embedding and head";
     }
     return sum;
 }
@@ -141,43 +123,75 @@ static void print_string(pith_cli *cli, const char *label, const char *value) {
     pith_cli_print(cli, "\n");
 }
 
-static void print_rope(pith_cli *cli, const pith_config *config) {
-    pith_cli_print(cli, "rope            theta %g", config->kinds[0].rope.theta);
-    if (config->kinds[0].rope.scaling == PITH_ROPE_LINEAR) {
-        pith_cli_print(cli, ", linear scaling by %g", config->kinds[0].rope.factor);
-    } else if (config->kinds[0].rope.scaling == PITH_ROPE_LLAMA3) {
+static void print_rope(pith_cli *cli, const pith_rope_config *rope, size_t head_dim) {
+    if (rope->dims == 0) {
+        pith_cli_print(cli, "none\n");
+        return;
+    }
+    pith_cli_print(cli, "theta %g", rope->theta);
+    if (rope->dims != head_dim) {
+        pith_cli_print(cli, ", %zu of %zu dimensions", rope->dims, head_dim);
+    }
+    if (rope->scaling == PITH_ROPE_LINEAR) {
+        pith_cli_print(cli, ", linear scaling by %g", rope->factor);
+    } else if (rope->scaling == PITH_ROPE_LLAMA3) {
         pith_cli_print(cli, ", llama3 scaling by %g (low %g, high %g, original context %zu)",
-                       config->kinds[0].rope.factor, config->kinds[0].rope.low_freq_factor,
-                       config->kinds[0].rope.high_freq_factor,
-                       config->kinds[0].rope.original_context);
-    } else if (config->kinds[0].rope.scaling == PITH_ROPE_YARN) {
+                       rope->factor, rope->low_freq_factor, rope->high_freq_factor,
+                       rope->original_context);
+    } else if (rope->scaling == PITH_ROPE_YARN) {
         pith_cli_print(cli, ", yarn scaling by %g (original context %zu, attention factor %g)",
-                       config->kinds[0].rope.factor, config->kinds[0].rope.original_context,
-                       config->kinds[0].rope.attention_factor);
-    } else if (config->kinds[0].rope.scaling == PITH_ROPE_DYNAMIC) {
+                       rope->factor, rope->original_context, rope->attention_factor);
+    } else if (rope->scaling == PITH_ROPE_DYNAMIC) {
         pith_cli_print(cli, ", dynamic scaling beyond the context: none within");
     }
     pith_cli_print(cli, "\n");
 }
 
-static void print_llama(pith_cli *cli, const pith_config *config) {
+static size_t layers_of_kind(const pith_config *config, size_t kind) {
+    size_t n = 0;
+    for (size_t i = 0; i < config->num_hidden_layers; i++) {
+        n += config->kind_of[i] == kind;
+    }
+    return n;
+}
+
+/* Where layers differ: how many there are of each kind, with what window and RoPE. */
+static void print_kinds(pith_cli *cli, const pith_config *config) {
+    for (size_t i = 0; i < config->n_kinds; i++) {
+        const pith_layer_kind *kind = &config->kinds[i];
+        if (config->n_kinds == 1) {
+            pith_cli_print(cli, "rope            ");
+        } else {
+            pith_cli_print(cli, "%-15s %zu layers", i == 0 ? "kinds" : "",
+                           layers_of_kind(config, i));
+            if (kind->sliding_window != 0) {
+                pith_cli_print(cli, ", sliding window of %zu", kind->sliding_window);
+            }
+            pith_cli_print(cli, ", rope: ");
+        }
+        print_rope(cli, &kind->rope, config->head_dim);
+    }
+}
+
+static void print_decoder(pith_cli *cli, const pith_config *config) {
     pith_cli_print(cli, "context         %zu", config->max_position_embeddings);
-    if (config->kinds[0].sliding_window != 0) {
+    if (config->n_kinds == 1 && config->kinds[0].sliding_window != 0) {
         pith_cli_print(cli, ", sliding window of %zu", config->kinds[0].sliding_window);
     }
     pith_cli_print(cli, "\nlayers          %zu\n", config->num_hidden_layers);
     pith_cli_print(cli, "width           %zu, feed-forward %zu\n", config->hidden_size,
                    config->intermediate_size);
-    pith_cli_print(cli, "heads           %zu, key/value heads %zu, of %zu\n",
-                   config->num_attention_heads, config->num_key_value_heads, config->head_dim);
-    print_rope(cli, config);
+    pith_cli_print(cli, "heads           %zu, key/value heads %zu, of %zu%s\n",
+                   config->num_attention_heads, config->num_key_value_heads, config->head_dim,
+                   config->qk_norm != PITH_QK_NORM_NONE ? ", q and k normalised" : "");
+    print_kinds(cli, config);
     pith_cli_print(cli, "rms norm eps    %g\n", (double)config->norm_eps);
     pith_cli_print(cli, "biases          %s%s%s%s\n", config->qkv_bias ? "qkv " : "",
                    config->o_bias ? "o " : "", config->mlp_bias ? "mlp" : "",
                    config->qkv_bias || config->o_bias || config->mlp_bias ? "" : "none");
 }
 
-static void print_bert(pith_cli *cli, const pith_config *config) {
+static void print_encoder(pith_cli *cli, const pith_config *config) {
     static const char *const pooling_texts[PITH_N_POOLINGS] = {
         [PITH_POOLING_MEAN] = "mean of all tokens",
         [PITH_POOLING_CLS] = "the vector of [CLS]",
@@ -223,7 +237,7 @@ static void print_generation(pith_cli *cli, const pith_metadata *metadata) {
 
 static void print_model(pith_cli *cli, const pith_model_file *file) {
     const pith_metadata *metadata = &file->metadata;
-    bool encoder = file->architecture == PITH_ARCHITECTURE_BERT;
+    bool encoder = file->family->role == PITH_ENCODER;
     print_string(cli, "architecture", metadata->architecture);
     print_string(cli, "written by", metadata->generator);
     pith_cli_print(cli, "types           linear layers %s, %s %s\n", pith_type_name(metadata->type),
@@ -231,10 +245,10 @@ static void print_model(pith_cli *cli, const pith_model_file *file) {
                    pith_type_name(metadata->head_type));
     pith_cli_print(cli, "parameters      %zu\n", file->n_params);
     if (encoder) {
-        print_bert(cli, &metadata->config);
+        print_encoder(cli, &metadata->config);
         print_prompts(cli, metadata);
     } else {
-        print_llama(cli, &metadata->config);
+        print_decoder(cli, &metadata->config);
     }
     pith_cli_print(cli, "tokenizer       %s, %zu pieces, %zu merges\n",
                    tokenizer_kind(&file->vocab), file->vocab.n_pieces, file->vocab.n_merges);
@@ -364,7 +378,7 @@ static pith_status print_json(pith_cli *cli, pith_model_file *file, bool verifie
     pith_json_put_integer(&json, "weight_bytes", (int64_t)file->weight_bytes);
     pith_json_put_real(&json, "bits_per_weight", bits(sum.bytes, sum.weights));
     pith_json_open(&json, "config", '{');
-    pith_config_write(metadata, &json); /* the hyper-parameters as in the file */
+    pith_config_write(&metadata->config, &json); /* the hyper-parameters as in the file */
     pith_json_close(&json, '}');
     put_tokenizer(&json, file);
     put_text_or_null(&json, "chat_format", metadata->chat_format);

@@ -88,7 +88,7 @@ static pith_status read_config(conversion *c, pith_error *error) {
 /* Without config.json: copies of all-MiniLM-L6-v2 go about like that. What the tensors do not say
  * is the number of heads. */
 static pith_status assume_config(conversion *c, pith_error *error) {
-    static const char *const prefixes[] = {"", "bert."};
+    const char *const prefixes[] = {"", pith_family_bert.prefix};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         char name[96];
         pith_hf_tensor found;
@@ -96,15 +96,19 @@ static pith_status assume_config(conversion *c, pith_error *error) {
         if (!pith_hf_shards_find(&c->shards, name, &found)) {
             continue;
         }
-        c->config = (pith_hf_config){.architecture = PITH_ARCHITECTURE_BERT,
-                                     .config = pith_hf_bert_minilm(),
-                                     .bos = -1};
+        pith_status status = pith_shape_config(&c->config, "minilm-l6", error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        pith_config *config = &c->config.config;
+        config->max_seq_length = config->max_position_embeddings;
+        config->normalize = false;
         snprintf(name, sizeof name, "%sencoder.layer.%zu.output.dense.weight", prefixes[i],
-                 c->config.config.num_hidden_layers);
+                 config->num_hidden_layers);
         if (pith_hf_shards_find(&c->shards, name, &found)) {
             return pith_fail(error, PITH_ERROR_FORMAT,
                              "%s: no config.json, and more layers than the %zu of all-MiniLM-L6-v2",
-                             c->sources.directory, c->config.config.num_hidden_layers);
+                             c->sources.directory, config->num_hidden_layers);
         }
         pith_log_write(&c->options->log, PITH_LOG_WARNING,
                        "%s: no config.json: the shape of all-MiniLM-L6-v2 is assumed",
@@ -114,8 +118,8 @@ static pith_status assume_config(conversion *c, pith_error *error) {
     return pith_hf_explain_directory(&c->sources, "config.json", error);
 }
 
-static size_t vocab_size(const conversion *c) {
-    return c->config.config.vocab_size;
+static bool is_encoder(const conversion *c) {
+    return c->config.family->role == PITH_ENCODER;
 }
 
 /* A decoder that sentence-transformers turns into an encoder would become a writer of nonsense. */
@@ -132,7 +136,7 @@ static pith_status refuse_embedding_decoder(const conversion *c, pith_error *err
 
 /* What an encoder has besides its shape. */
 static pith_status read_encoder(conversion *c, pith_error *error) {
-    if (c->config.architecture != PITH_ARCHITECTURE_BERT) {
+    if (!is_encoder(c)) {
         return refuse_embedding_decoder(c, error);
     }
     if (c->options->importance_path != NULL) {
@@ -164,7 +168,7 @@ static pith_status try_vocab(const pith_vocab *vocab, const pith_allocator *allo
 
 /* Encoders put [CLS] and [SEP] around a text, which WordPiece vocabularies have. */
 static pith_status check_tokenizer(conversion *c, pith_error *error) {
-    if (c->config.architecture == PITH_ARCHITECTURE_BERT && c->tokenizer.present &&
+    if (is_encoder(c) && c->tokenizer.present &&
         c->tokenizer.file.vocab.kind != PITH_TOKENIZER_WORDPIECE) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: an encoder with a tokenizer other than WordPiece is not supported",
@@ -248,10 +252,8 @@ static pith_status check_importance(const conversion *c, pith_error *error) {
 }
 
 static pith_status make_plan(conversion *c, pith_error *error) {
-    pith_status status = PITH_OK;
-    if (c->config.architecture == PITH_ARCHITECTURE_LLAMA) {
-        status = pith_tied_resolve(&c->config.config, &c->shards, &c->options->log, error);
-    }
+    pith_status status =
+        pith_tied_resolve(c->config.family, &c->config.config, &c->shards, &c->options->log, error);
     if (status == PITH_OK) {
         status = pith_plan_make(&c->plan, &c->config, c->type, c->head_type, &c->shards, error);
     }
@@ -289,7 +291,7 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
     }
     if (status == PITH_OK) {
         status = pith_hf_tokenizer_read(&c->tokenizer, &c->sources, c->options->tokenizer_path,
-                                        vocab_size(c), &c->options->log, error);
+                                        c->config.config.vocab_size, &c->options->log, error);
     }
     if (status == PITH_OK) {
         status = check_tokenizer(c, error);
@@ -428,7 +430,7 @@ static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_erro
  * speak of one. */
 static int32_t find_bos(const conversion *c) {
     const pith_hf_tokenizer *t = &c->tokenizer;
-    if (c->config.architecture != PITH_ARCHITECTURE_LLAMA || !t->present) {
+    if (is_encoder(c) || !t->present) {
         return c->config.bos;
     }
     int32_t bos = t->file.vocab.bos;
@@ -451,7 +453,7 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         return status;
     }
     pith_metadata metadata = {
-        .architecture = pith_architecture_name(c->config.architecture),
+        .architecture = pith_family_architecture(c->config.family, &c->config.config),
         .generator = "pith " PITH_VERSION,
         .type = c->type,
         .head_type = c->head_type,

@@ -1,5 +1,5 @@
-/* A BERT encoder as sentence-transformers lays it out: config.json, and the module files that say
- * how the vectors of a text's tokens become its embedding (modules.json, 1_Pooling/config.json,
+/* A BERT encoder as sentence-transformers lays it out: the module files that say how the vectors of
+ * a text's tokens become its embedding (modules.json, 1_Pooling/config.json,
  * sentence_bert_config.json). */
 #ifndef PITH_CONVERT_HF_BERT_H
 #define PITH_CONVERT_HF_BERT_H
@@ -7,20 +7,9 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "convert/hf_prompts.h"
-#include "weights/bert.h"
+#include "families/config.h"
 
 enum { PITH_HF_MAX_MODULE_PATH = 128 };
-
-/* Whether a config.json is of a BERT model, supported or not. */
-bool pith_hf_is_bert(pith_json config);
-
-/* Reads config.json; absent keys have the defaults of transformers' BertConfig. The embedding is
- * that of a bare model: max_position_embeddings tokens, mean pooling, not normalised.
- * Errors: FORMAT, UNSUPPORTED. */
-pith_status pith_hf_bert_config(pith_config *out, pith_json config, pith_error *error);
-
-/* The same of a checkpoint without config.json: the shape of all-MiniLM-L6-v2. */
-pith_config pith_hf_bert_minilm(void);
 
 /* The readers of a text below change it, also on failure. */
 

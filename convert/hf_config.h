@@ -1,14 +1,11 @@
-/* config.json and generation_config.json of a Hugging Face decoder: LlamaForCausalLM,
- * MistralForCausalLM and Qwen2ForCausalLM; config.json of a BERT encoder. */
+/* config.json and generation_config.json of a Hugging Face checkpoint of any family. */
 #ifndef PITH_CONVERT_HF_CONFIG_H
 #define PITH_CONVERT_HF_CONFIG_H
 
-#include "weights/bert.h"
-#include "weights/llama.h"
 #include "weights/metadata.h"
 
 typedef struct pith_hf_config {
-    pith_architecture architecture;
+    const pith_family *family;
     pith_config config; /* of an encoder: what its module files say is not here yet (hf_bert.h) */
     int32_t bos;        /* -1: none */
     int32_t eos[PITH_MAX_EOS];

@@ -12,69 +12,6 @@
 
 enum { MAX_NAME = PITH_PLAN_MAX_NAME, MAX_WARNINGS = 8 };
 
-/* Names of the tensors that a part joins, after "model.layers.N." or "encoder.layer.N." where the
- * part belongs to a layer. */
-typedef struct part_source {
-    const char *names[PITH_PLAN_MAX_BLOCKS];
-    bool in_layer;
-} part_source;
-
-static const part_source llama_sources[PITH_LLAMA_N_PARTS] = {
-    [PITH_LLAMA_EMBED] = {{"model.embed_tokens.weight"}, false},
-    [PITH_LLAMA_HEAD] = {{"lm_head.weight"}, false},
-    [PITH_LLAMA_NORM] = {{"model.norm.weight"}, false},
-    [PITH_LLAMA_INPUT_NORM] = {{"input_layernorm.weight"}, true},
-    [PITH_LLAMA_QKV] = {{"self_attn.q_proj.weight", "self_attn.k_proj.weight",
-                         "self_attn.v_proj.weight"},
-                        true},
-    [PITH_LLAMA_QKV_BIAS] = {{"self_attn.q_proj.bias", "self_attn.k_proj.bias",
-                              "self_attn.v_proj.bias"},
-                             true},
-    [PITH_LLAMA_O] = {{"self_attn.o_proj.weight"}, true},
-    [PITH_LLAMA_O_BIAS] = {{"self_attn.o_proj.bias"}, true},
-    [PITH_LLAMA_POST_ATTN_NORM] = {{"post_attention_layernorm.weight"}, true},
-    [PITH_LLAMA_GATE_UP] = {{"mlp.gate_proj.weight", "mlp.up_proj.weight"}, true},
-    [PITH_LLAMA_GATE_UP_BIAS] = {{"mlp.gate_proj.bias", "mlp.up_proj.bias"}, true},
-    [PITH_LLAMA_DOWN] = {{"mlp.down_proj.weight"}, true},
-    [PITH_LLAMA_DOWN_BIAS] = {{"mlp.down_proj.bias"}, true},
-};
-
-static const part_source bert_sources[PITH_BERT_N_PARTS] = {
-    [PITH_BERT_WORD_EMBED] = {{"embeddings.word_embeddings.weight"}, false},
-    [PITH_BERT_POSITION_EMBED] = {{"embeddings.position_embeddings.weight"}, false},
-    [PITH_BERT_TYPE_EMBED] = {{"embeddings.token_type_embeddings.weight"}, false},
-    [PITH_BERT_NORM_WEIGHT] = {{"embeddings.LayerNorm.weight"}, false},
-    [PITH_BERT_NORM_BIAS] = {{"embeddings.LayerNorm.bias"}, false},
-    [PITH_BERT_QKV] = {{"attention.self.query.weight", "attention.self.key.weight",
-                        "attention.self.value.weight"},
-                       true},
-    [PITH_BERT_QKV_BIAS] = {{"attention.self.query.bias", "attention.self.key.bias",
-                             "attention.self.value.bias"},
-                            true},
-    [PITH_BERT_ATTENTION] = {{"attention.output.dense.weight"}, true},
-    [PITH_BERT_ATTENTION_BIAS] = {{"attention.output.dense.bias"}, true},
-    [PITH_BERT_ATTENTION_NORM_WEIGHT] = {{"attention.output.LayerNorm.weight"}, true},
-    [PITH_BERT_ATTENTION_NORM_BIAS] = {{"attention.output.LayerNorm.bias"}, true},
-    [PITH_BERT_UP] = {{"intermediate.dense.weight"}, true},
-    [PITH_BERT_UP_BIAS] = {{"intermediate.dense.bias"}, true},
-    [PITH_BERT_DOWN] = {{"output.dense.weight"}, true},
-    [PITH_BERT_DOWN_BIAS] = {{"output.dense.bias"}, true},
-    [PITH_BERT_OUTPUT_NORM_WEIGHT] = {{"output.LayerNorm.weight"}, true},
-    [PITH_BERT_OUTPUT_NORM_BIAS] = {{"output.LayerNorm.bias"}, true},
-};
-
-static const struct {
-    const part_source *sources; /* [n_parts] */
-    unsigned n_parts;
-    const char *layers;
-} families[PITH_N_ARCHITECTURES] = {
-    [PITH_ARCHITECTURE_LLAMA] = {llama_sources, PITH_LLAMA_N_PARTS, "model.layers."},
-    [PITH_ARCHITECTURE_BERT] = {bert_sources, PITH_BERT_N_PARTS, "encoder.layer."},
-};
-
-/* What BertForMaskedLM and its like put before the names of BertModel. */
-static const char bert_prefix[] = "bert.";
-
 /* What a plan is made from. */
 typedef struct request {
     const pith_hf_config *config;
@@ -83,43 +20,22 @@ typedef struct request {
     const char *prefix;           /* of all names */
 } request;
 
-static const part_source *source_of(const request *from, unsigned part) {
-    return &families[from->config->architecture].sources[part];
-}
+/* One rule in one layer. */
+typedef struct target {
+    const pith_rule *rule;
+    unsigned part; /* number of the rule in its family */
+    size_t layer;
+    const pith_slot *slot;
+} target;
 
-static bool slot_of(const request *from, unsigned part, size_t layer, pith_slot *out) {
-    const pith_hf_config *config = from->config;
-    return config->architecture == PITH_ARCHITECTURE_BERT
-               ? pith_bert_slot_of(&config->config, (pith_bert_part)part, layer, out)
-               : pith_llama_slot_of(&config->config, (pith_llama_part)part, layer, out);
-}
-
-static size_t n_layers(const pith_hf_config *config) {
-    return config->config.num_hidden_layers;
-}
-
-static void source_name(char name[MAX_NAME], const request *from, unsigned part, size_t layer,
-                        size_t block) {
-    const part_source *source = source_of(from, part);
-    if (source->in_layer) {
-        snprintf(name, MAX_NAME, "%s%s%zu.%s", from->prefix,
-                 families[from->config->architecture].layers, layer, source->names[block]);
+static void source_name(char name[MAX_NAME], const request *from, const target *t,
+                        const char *last) {
+    if (t->rule->in_layer) {
+        snprintf(name, MAX_NAME, "%s%s%zu.%s", from->prefix, from->config->family->layers, t->layer,
+                 last);
     } else {
-        snprintf(name, MAX_NAME, "%s%s", from->prefix, source->names[block]);
+        snprintf(name, MAX_NAME, "%s%s", from->prefix, last);
     }
-}
-
-/* Rows of one block of a part: all blocks are alike, but for grouped query attention. */
-static size_t block_rows(const request *from, unsigned part, const pith_slot *slot, size_t block) {
-    size_t n_blocks = 1;
-    while (n_blocks < PITH_PLAN_MAX_BLOCKS && source_of(from, part)->names[n_blocks] != NULL) {
-        n_blocks++;
-    }
-    if (from->config->architecture == PITH_ARCHITECTURE_LLAMA && n_blocks == 3) {
-        pith_qkv_layout qkv = pith_config_qkv_layout(&from->config->config);
-        return block == 0 ? qkv.q_rows : block == 1 ? qkv.k_rows : qkv.v_rows;
-    }
-    return slot->real_rows / n_blocks;
 }
 
 /* ---- Finding tensors ------------------------------------------------------------------------- */
@@ -196,22 +112,20 @@ static pith_status find_source(const pith_hf_shards *shards, const char *name, b
 }
 
 /* The embedding of a tied model may be stored under the name of the head alone. */
-static void use_tied_name(char name[MAX_NAME], const request *from, unsigned part) {
+static void use_tied_name(char name[MAX_NAME], const request *from, const target *t) {
+    const pith_rule *head = pith_family_rule_at(from->config->family, offsetof(pith_network, head));
     pith_hf_tensor found;
-    if (from->config->architecture == PITH_ARCHITECTURE_LLAMA && part == PITH_LLAMA_EMBED &&
+    if (!t->rule->in_layer && t->rule->place == offsetof(pith_network, embed) && head != NULL &&
         from->config->config.tie_word_embeddings &&
         !pith_hf_shards_find(from->shards, name, &found) &&
-        pith_hf_shards_find(from->shards, llama_sources[PITH_LLAMA_HEAD].names[0], &found)) {
-        snprintf(name, MAX_NAME, "%s", llama_sources[PITH_LLAMA_HEAD].names[0]);
+        pith_hf_shards_find(from->shards, head->name, &found)) {
+        snprintf(name, MAX_NAME, "%s", head->name);
     }
 }
 
-static bool is_missing_bias(const request *from, const char *name) {
-    static const char ending[] = ".bias";
+static bool is_missing_bias(const request *from, const target *t, const char *name) {
     pith_hf_tensor found;
-    size_t n = strlen(name);
-    size_t m = sizeof ending - 1;
-    return n > m && strcmp(name + n - m, ending) == 0 &&
+    return (t->rule->kind == PITH_KIND_BIAS || t->rule->kind == PITH_KIND_NORM_BIAS) &&
            !pith_hf_shards_find(from->shards, name, &found) &&
            !find_old_name(from->shards, name, &found);
 }
@@ -223,92 +137,101 @@ static void note_missing(pith_plan *plan, const char *name, unsigned part, size_
             return;
         }
     }
-    if (plan->n_missing < PITH_PLAN_MAX_MISSING) { /* no architecture has so many */
+    if (plan->n_missing < PITH_PLAN_MAX_MISSING) { /* no family has so many */
         struct pith_plan_missing *missing = &plan->missing[plan->n_missing++];
         *missing = (struct pith_plan_missing){.part = part, .block = block, .n = 1};
         snprintf(missing->name, sizeof missing->name, "%s", name);
     }
 }
 
-/* Finds the source of block `b` of `part`, whose rows are known. */
-static pith_status find_block(pith_plan *plan, pith_plan_part *out, const request *from,
-                              unsigned part, size_t layer, size_t b, pith_error *error) {
-    struct pith_plan_block *block = &out->blocks[b];
+/* Finds source `i` of a tensor, of `rows` rows. */
+static pith_status find_named(pith_plan *plan, const request *from, const target *t, size_t i,
+                              size_t rows, pith_hf_tensor *out, pith_error *error) {
+    const char *names[PITH_MAX_BLOCKS];
     char name[MAX_NAME];
-    source_name(name, from, part, layer, b);
-    use_tied_name(name, from, part);
-    if (is_missing_bias(from, name)) {
-        note_missing(plan, name, part, b);
+    pith_rule_sources(t->rule, names);
+    source_name(name, from, t, names[i]);
+    use_tied_name(name, from, t);
+    if (is_missing_bias(from, t, name)) {
+        note_missing(plan, name, t->part, i);
         return PITH_OK;
     }
-    return find_source(from->shards, name, out->slot.is_matrix, block->rows, out->slot.cols,
-                       &block->source, error);
+    return find_source(from->shards, name, t->slot->is_matrix, rows, t->slot->cols, out, error);
 }
 
-static pith_status find_blocks(pith_plan *plan, pith_plan_part *out, const request *from,
-                               unsigned part, size_t layer, pith_error *error) {
-    size_t first_tile = 0;
-    for (size_t b = 0; b < PITH_PLAN_MAX_BLOCKS && source_of(from, part)->names[b] != NULL; b++) {
+/* Finds the sources of the blocks: one each, or one tensor in which they lie one after another. */
+static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const request *from,
+                                const target *t, pith_error *error) {
+    const char *names[PITH_MAX_BLOCKS];
+    bool joined = pith_rule_sources(t->rule, names) < out->n_blocks;
+    size_t first_row = 0;
+    pith_status status = PITH_OK;
+    for (size_t b = 0; b < out->n_blocks && status == PITH_OK; b++) {
         struct pith_plan_block *block = &out->blocks[b];
-        block->rows = block_rows(from, part, &out->slot, b);
-        block->first_tile = first_tile;
-        first_tile += pith_groups(block->rows, PITH_TILE_ROWS);
-        pith_status status = PITH_OK;
-        if (from->shards != NULL) {
-            status = find_block(plan, out, from, part, layer, b, error);
+        if (joined && b > 0) {
+            block->source = out->blocks[0].source;
+            block->first_row = first_row;
+        } else {
+            size_t rows = joined ? t->slot->real_rows : block->rows;
+            status = find_named(plan, from, t, b, rows, &block->source, error);
         }
-        if (status != PITH_OK) {
-            return status;
-        }
-        out->n_weights += block->rows * out->slot.cols;
-        out->n_blocks++;
+        first_row += block->rows;
     }
-    return PITH_OK;
+    return status;
 }
 
-static pith_type part_type(const request *from, const pith_slot *slot) {
-    switch (slot->kind) {
-    case PITH_SLOT_LINEAR:
+static pith_type part_type(const request *from, pith_kind kind) {
+    switch (kind) {
+    case PITH_KIND_LINEAR:
         return from->type;
-    case PITH_SLOT_HEAD:
+    case PITH_KIND_HEAD:
         return from->head_type;
-    case PITH_SLOT_VECTOR:
-    case PITH_SLOT_TABLE:
-        break;
+    default:
+        return PITH_TYPE_F32;
     }
-    return PITH_TYPE_F32;
 }
 
 /* `out` has its slot already. */
 static pith_status make_part(pith_plan *plan, pith_plan_part *out, const request *from,
-                             unsigned part, size_t layer, pith_error *error) {
+                             const target *t, pith_error *error) {
+    size_t rows[PITH_MAX_BLOCKS];
     size_t cols = out->slot.cols;
-    out->type = part_type(from, &out->slot);
+    size_t first_tile = 0;
+    out->type = part_type(from, out->slot.kind);
     if (out->type == PITH_TYPE_INT4 && cols % PITH_INT4_SLICE != 0) {
         out->type = PITH_TYPE_INT8;
         out->fell_back = true;
     }
-    out->alternating = from->config->architecture == PITH_ARCHITECTURE_LLAMA &&
-                       (part == PITH_LLAMA_GATE_UP || part == PITH_LLAMA_GATE_UP_BIAS);
+    out->alternating = pith_rule_alternates(t->rule, &from->config->config);
     out->n_tiles = pith_groups(out->slot.rows, PITH_TILE_ROWS);
     out->tile_bytes = pith_matrix_tile_bytes(out->type, cols);
     out->size = out->slot.is_matrix ? out->n_tiles * out->tile_bytes : out->slot.rows * 4;
-    out->seed = pith_random_seed(part, layer);
-    out->value = pith_random_vector(from->config->architecture, part);
-    return find_blocks(plan, out, from, part, layer, error);
+    out->seed = pith_random_seed(t->part, t->layer);
+    out->value = pith_random_vector(out->slot.kind);
+    out->add = t->rule->add;
+    out->n_blocks = pith_rule_blocks(t->rule, &from->config->config, rows);
+    for (size_t b = 0; b < out->n_blocks; b++) {
+        out->blocks[b].rows = rows[b];
+        out->blocks[b].first_tile = first_tile;
+        out->n_weights += rows[b] * cols;
+        first_tile += pith_groups(rows[b], PITH_TILE_ROWS);
+    }
+    return from->shards != NULL ? find_sources(plan, out, from, t, error) : PITH_OK;
 }
 
 /* Adds the parts that a layer has, or those outside the layers. */
 static pith_status add_parts(pith_plan *plan, const request *from, size_t layer, bool in_layer,
                              pith_error *error) {
-    for (unsigned part = 0; part < families[from->config->architecture].n_parts; part++) {
+    const pith_family *family = from->config->family;
+    for (unsigned part = 0; part < pith_family_n_parts(family); part++) {
         pith_plan_part *out = &plan->parts[plan->n];
+        const target t = {pith_family_rule(family, part), part, layer, &out->slot};
         memset(out, 0, sizeof *out);
-        if (source_of(from, part)->in_layer != in_layer ||
-            !slot_of(from, part, layer, &out->slot)) {
+        if (t.rule->in_layer != in_layer ||
+            !pith_family_slot(family, &from->config->config, part, layer, &out->slot)) {
             continue;
         }
-        pith_status status = make_part(plan, out, from, part, layer, error);
+        pith_status status = make_part(plan, out, from, &t, error);
         if (status != PITH_OK) {
             return status;
         }
@@ -320,13 +243,15 @@ static pith_status add_parts(pith_plan *plan, const request *from, size_t layer,
     return PITH_OK;
 }
 
-/* Whether the checkpoint's names begin with "bert.". */
-static bool has_bert_prefix(const pith_hf_config *config, const pith_hf_shards *shards) {
+/* The prefix that the checkpoint's names have: the first one begins with it, or none does. */
+static const char *find_prefix(const pith_family *family, const pith_hf_shards *shards) {
     char name[MAX_NAME];
     pith_hf_tensor found;
-    snprintf(name, sizeof name, "%s%s", bert_prefix, bert_sources[PITH_BERT_WORD_EMBED].names[0]);
-    return config->architecture == PITH_ARCHITECTURE_BERT &&
-           pith_hf_shards_find(shards, name, &found);
+    if (family->prefix == NULL) {
+        return "";
+    }
+    snprintf(name, sizeof name, "%s%s", family->prefix, pith_family_rule(family, 0)->name);
+    return pith_hf_shards_find(shards, name, &found) ? family->prefix : "";
 }
 
 static pith_status make_plan(pith_plan *out, const request *from, const pith_allocator *allocator,
@@ -334,13 +259,14 @@ static pith_status make_plan(pith_plan *out, const request *from, const pith_all
     const pith_hf_config *config = from->config;
     pith_plan plan = {.allocator = allocator, .random = from->shards == NULL};
     /* One to spare: add_parts tries each part in the place after the last one. */
-    size_t capacity = (n_layers(config) + 1) * families[config->architecture].n_parts + 1;
+    size_t n_layers = config->config.num_hidden_layers;
+    size_t capacity = (n_layers + 1) * pith_family_n_parts(config->family) + 1;
     plan.parts = pith_allocate(plan.allocator, capacity, sizeof *plan.parts);
     if (plan.parts == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the list of tensors");
     }
     pith_status status = add_parts(&plan, from, 0, false, error);
-    for (size_t i = 0; i < n_layers(config) && status == PITH_OK; i++) {
+    for (size_t i = 0; i < n_layers && status == PITH_OK; i++) {
         status = add_parts(&plan, from, i, true, error);
     }
     if (status != PITH_OK) {
@@ -358,7 +284,7 @@ pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_ty
         .type = type,
         .head_type = head_type,
         .shards = shards,
-        .prefix = has_bert_prefix(config, shards) ? bert_prefix : "",
+        .prefix = find_prefix(config->family, shards),
     };
     pith_status status = make_plan(out, &from, shards->allocator, error);
     return status == PITH_ERROR_MEMORY
@@ -380,8 +306,7 @@ void pith_plan_free(pith_plan *plan) {
     *plan = (pith_plan){0};
 }
 
-/* ---- Tensors that are not there, and those nobody asked for
- * ---------------------------------------------------------------- */
+/* ---- Tensors that are not there, and those nobody asked for ---------------------------------- */
 
 void pith_plan_warn_missing(const pith_plan *plan, const pith_hf_shards *shards,
                             const pith_log *log) {
@@ -409,25 +334,21 @@ static bool is_used(const pith_plan *plan, const pith_tensor *tensor) {
     return false;
 }
 
+static bool ends_with(const char *text, const char *ending) {
+    size_t n = strlen(text);
+    size_t m = strlen(ending);
+    return n >= m && strcmp(text + n - m, ending) == 0;
+}
+
 static bool is_harmless(const pith_hf_config *config, const char *name) {
-    static const char *const of_bert[] = {
-        "embeddings.position_ids",
-        "embeddings.token_type_ids",
-        "pooler.dense.weight",
-        "pooler.dense.bias",
-    };
-    if (config->architecture == PITH_ARCHITECTURE_LLAMA) {
-        return strstr(name, "rotary_emb.inv_freq") != NULL ||
-               (config->config.tie_word_embeddings &&
-                strcmp(name, llama_sources[PITH_LLAMA_HEAD].names[0]) == 0);
-    }
-    name += strncmp(name, bert_prefix, strlen(bert_prefix)) == 0 ? strlen(bert_prefix) : 0;
-    for (size_t i = 0; i < sizeof of_bert / sizeof of_bert[0]; i++) {
-        if (strcmp(name, of_bert[i]) == 0) {
+    const pith_family *family = config->family;
+    const pith_rule *head = pith_family_rule_at(family, offsetof(pith_network, head));
+    for (size_t i = 0; i < sizeof family->ignored / sizeof family->ignored[0]; i++) {
+        if (family->ignored[i] != NULL && ends_with(name, family->ignored[i])) {
             return true;
         }
     }
-    return false;
+    return head != NULL && config->config.tie_word_embeddings && strcmp(name, head->name) == 0;
 }
 
 void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,

@@ -8,7 +8,6 @@
 #include "convert/hf_shards.h"
 
 enum {
-    PITH_PLAN_MAX_BLOCKS = 3,
     PITH_PLAN_MAX_NAME = 128, /* bytes of a tensor's name in a checkpoint, with its end */
     PITH_PLAN_MAX_MISSING = 16,
 };
@@ -21,15 +20,17 @@ typedef struct pith_plan_part {
     size_t n_blocks;
     struct pith_plan_block {
         pith_hf_tensor source; /* [rows, cols], or [rows] for a vector; none: zeros */
+        size_t first_row;      /* in the source, where that has several blocks */
         size_t rows;
         size_t first_tile; /* when not alternating */
-    } blocks[PITH_PLAN_MAX_BLOCKS];
+    } blocks[PITH_MAX_BLOCKS];
     size_t n_tiles;
     size_t tile_bytes; /* of a full tile */
     size_t size;       /* bytes of the tensor; the last tile of a vector may be cut */
     size_t n_weights;  /* real ones */
     uint64_t seed;     /* of random values, as the next one (weights/random_weights.h) */
     float value;       /* of all elements of a vector */
+    float add;         /* to every value of a source */
 } pith_plan_part;
 
 typedef struct pith_plan {
@@ -50,9 +51,9 @@ typedef struct pith_plan {
     size_t n_missing;
 } pith_plan;
 
-/* Finds and checks every tensor of the configuration; those of a BERT model may have the prefix
- * "bert.". A bias that is not there is zero, as transformers makes it. Of a tied pair either may be
- * there. Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
+/* Finds and checks every tensor of the configuration; they may have the
+ * family's prefix. A bias that is not there is zero, as transformers makes it. Of a tied pair
+ * either may be there. Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
 pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
                            pith_type head_type, const pith_hf_shards *shards, pith_error *error);
 
@@ -67,7 +68,7 @@ void pith_plan_warn_missing(const pith_plan *plan, const pith_hf_shards *shards,
                             const pith_log *log);
 
 /* Warns about tensors of the checkpoint that no part of the plan reads; what is known to be of no
- * use is passed over: tables of rotary frequencies, and BERT's position ids and pooler. */
+ * use is passed over (pith_family.ignored). */
 void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
                            const pith_hf_shards *shards, const pith_log *log);
 

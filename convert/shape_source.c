@@ -11,9 +11,7 @@ pith_status pith_shape_config(pith_hf_config *out, const char *name, pith_error 
     const pith_shape *shape;
     pith_status status = pith_shape_find(&shape, name, error);
     if (status == PITH_OK) {
-        *out = (pith_hf_config){.architecture = shape->architecture,
-                                .config = shape->config,
-                                .bos = -1};
+        *out = (pith_hf_config){.family = shape->family, .config = shape->config, .bos = -1};
     }
     return status;
 }
@@ -56,7 +54,7 @@ pith_status pith_shape_open_tokenizer(pith_sources *out, const char **file, cons
 
 pith_status pith_shape_fit_vocab(pith_hf_config *config, const char *name, const pith_vocab *vocab,
                                  const char *path, const pith_log *log, pith_error *error) {
-    bool encoder = config->architecture == PITH_ARCHITECTURE_BERT;
+    bool encoder = config->family->role == PITH_ENCODER;
     size_t *vocab_size = &config->config.vocab_size;
     if (!encoder && vocab->kind == PITH_TOKENIZER_WORDPIECE) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,

@@ -5,9 +5,6 @@
 
 enum { PIECE = 64 << 10 }; /* bytes compared at once */
 
-static const char head_name[] = "lm_head.weight";
-static const char embed_name[] = "model.embed_tokens.weight";
-
 static pith_status compare(const pith_hf_tensor *head, const pith_hf_tensor *embed, bool *same,
                            pith_error *error) {
     unsigned char a[PIECE], b[PIECE];
@@ -28,21 +25,25 @@ static pith_status compare(const pith_hf_tensor *head, const pith_hf_tensor *emb
     return PITH_OK;
 }
 
-pith_status pith_tied_resolve(pith_config *config, const pith_hf_shards *shards,
-                              const pith_log *log, pith_error *error) {
+pith_status pith_tied_resolve(const pith_family *family, pith_config *config,
+                              const pith_hf_shards *shards, const pith_log *log,
+                              pith_error *error) {
+    const pith_rule *of_head = pith_family_rule_at(family, offsetof(pith_network, head));
+    const pith_rule *of_embed = pith_family_rule_at(family, offsetof(pith_network, embed));
     pith_hf_tensor head, embed;
     bool same = true;
-    if (!config->tie_word_embeddings || !pith_hf_shards_find(shards, head_name, &head) ||
-        !pith_hf_shards_find(shards, embed_name, &embed)) {
+    if (!config->tie_word_embeddings || of_head == NULL ||
+        !pith_hf_shards_find(shards, of_head->name, &head) ||
+        !pith_hf_shards_find(shards, of_embed->name, &embed)) {
         return PITH_OK;
     }
     pith_status status = compare(&head, &embed, &same, error);
     if (status == PITH_OK && !same) {
         config->tie_word_embeddings = false;
         pith_log_write(log, PITH_LOG_WARNING,
-                       "%s: lm_head.weight differs from the embedding, though tie_word_embeddings "
+                       "%s: %s differs from the embedding, though tie_word_embeddings "
                        "is true: both are kept",
-                       shards->sources->directory);
+                       shards->sources->directory, of_head->name);
     }
     return status;
 }

@@ -55,71 +55,36 @@ static pith_status make_tensor(pith_model *model, pith_arena *arena, const pith_
     return PITH_OK;
 }
 
-static pith_status make_decoder(pith_model *model, pith_arena *arena, pith_type type,
-                                pith_type head_type, pith_error *error) {
-    pith_network *llama = &model->network;
-    pith_status status = PITH_OK;
-    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        bool per_layer = part >= PITH_LLAMA_INPUT_NORM;
-        size_t n = per_layer ? llama->config.num_hidden_layers : 1;
-        for (size_t i = 0; status == PITH_OK && i < n; i++) {
-            pith_slot slot;
-            pith_slot_place place = {.matrix = pith_llama_matrix(llama, (pith_llama_part)part, i),
-                                     .vector = pith_llama_vector(llama, (pith_llama_part)part, i)};
-            if (pith_llama_slot_of(&llama->config, (pith_llama_part)part, i, &slot)) {
-                status = make_tensor(model, arena, &slot, place, per_layer ? type : head_type,
-                                     pith_random_seed(part, i),
-                                     pith_random_vector(PITH_ARCHITECTURE_LLAMA, part), error);
-            }
-        }
-    }
-    if (llama->config.tie_word_embeddings) {
-        llama->head = llama->embed;
-    }
-    return status;
+static pith_type type_of(pith_kind kind, pith_type type, pith_type head_type) {
+    return kind == PITH_KIND_TABLE ? PITH_TYPE_F32 : kind == PITH_KIND_HEAD ? head_type : type;
 }
 
-static pith_status make_encoder(pith_model *model, pith_arena *arena, pith_type type,
-                                pith_type head_type, pith_error *error) {
-    pith_network *bert = &model->network;
+static pith_status make_weights(pith_model *model, const pith_family *family, pith_arena *arena,
+                                pith_type type, pith_type head_type, pith_error *error) {
+    pith_network *network = &model->network;
     pith_status status = PITH_OK;
-    for (unsigned part = 0; part < PITH_BERT_N_PARTS; part++) {
-        bool per_layer = part > PITH_BERT_NORM_BIAS;
-        size_t n = per_layer ? bert->config.num_hidden_layers : 1;
-        for (size_t i = 0; status == PITH_OK && i < n; i++) {
-            pith_slot slot;
-            if (pith_bert_slot_of(&bert->config, (pith_bert_part)part, i, &slot)) {
-                pith_type of_slot = slot.kind == PITH_SLOT_TABLE  ? PITH_TYPE_F32
-                                    : slot.kind == PITH_SLOT_HEAD ? head_type
-                                                                  : type;
-                status =
-                    make_tensor(model, arena, &slot, pith_bert_place(bert, (pith_bert_part)part, i),
-                                of_slot, pith_random_seed(part, i),
-                                pith_random_vector(PITH_ARCHITECTURE_BERT, part), error);
-            }
-        }
-    }
-    return status;
-}
-
-static pith_status make_weights(pith_model *model, pith_arena *arena, pith_type type,
-                                pith_type head_type, pith_error *error) {
     model->weight_bytes = 0;
     model->n_params = 0;
-    return model->network.config.role == PITH_ENCODER
-               ? make_encoder(model, arena, type, head_type, error)
-               : make_decoder(model, arena, type, head_type, error);
+    for (unsigned part = 0; part < pith_family_n_parts(family); part++) {
+        const pith_rule *rule = pith_family_rule(family, part);
+        pith_slot slot;
+        for (size_t i = 0;
+             status == PITH_OK && pith_family_slot(family, &network->config, part, i, &slot); i++) {
+            status = make_tensor(model, arena, &slot, pith_rule_place(rule, network, i),
+                                 type_of(slot.kind, type, head_type), pith_random_seed(part, i),
+                                 pith_random_vector(slot.kind), error);
+        }
+    }
+    if (network->config.tie_word_embeddings) {
+        network->head = network->embed;
+    }
+    return status;
 }
 
 /* Sets the configuration and makes the array of layers. */
-static pith_status shape_model(pith_model *model, const char *name, pith_error *error) {
+static pith_status shape_model(pith_model *model, const pith_shape *shape, pith_error *error) {
     const pith_allocator *allocator = &model->allocator;
-    const pith_shape *shape;
-    pith_status status = pith_shape_find(&shape, name, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    model->architecture = pith_architecture_name(shape->architecture);
+    model->architecture = pith_family_architecture(shape->family, &shape->config);
     model->random_layers = pith_allocate_zeroed(allocator, shape->config.num_hidden_layers,
                                                 sizeof *model->random_layers);
     model->network = (pith_network){.config = shape->config, .layers = model->random_layers};
@@ -138,20 +103,24 @@ pith_status pith_model_random(pith_model **out, const char *shape_name, pith_typ
         goto done;
     }
     model->type = type;
-    status = shape_model(model, shape_name, error);
+    const pith_shape *shape = NULL;
+    status = pith_shape_find(&shape, shape_name, error);
+    if (status == PITH_OK) {
+        status = shape_model(model, shape, error);
+    }
     if (status != PITH_OK) {
         goto done;
     }
     bool packed = type == PITH_TYPE_INT4 || type == PITH_TYPE_INT8;
     pith_type head_type = packed ? PITH_TYPE_INT8 : type;
     pith_arena measure = {0};
-    status = make_weights(model, &measure, type, head_type, error);
+    status = make_weights(model, shape->family, &measure, type, head_type, error);
     if (status == PITH_OK) {
         status = pith_region_allocate(&model->random, measure.used, &model->allocator, error);
     }
     if (status == PITH_OK) {
         pith_arena arena = {.base = model->random.data};
-        status = make_weights(model, &arena, type, head_type, error);
+        status = make_weights(model, shape->family, &arena, type, head_type, error);
     }
     if (status == PITH_OK) {
         status = pith_model_complete(model, options->blas, error);

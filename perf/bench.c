@@ -472,8 +472,8 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
     pith_status status = prepare(&b, model, error);
     pith_cost cost = {0};
     if (status == PITH_OK) {
-        pith_work work =
-            pith_work_of(&model->network, model->token_bytes, b.sessions[0]->kv.shape.element);
+        pith_work work = pith_work_of(pith_family_find(model->architecture), &model->network,
+                                      model->token_bytes, b.sessions[0]->kv.shape.element);
         cost = pith_cost_of(&work, test, b.max_rows);
         count_bytes(&b, &work);
         status = warm_up(&b, error);

@@ -4,7 +4,6 @@
 #define PITH_PERF_BENCH_EMBED_H
 
 #include "perf/bench.h"
-#include "weights/bert.h"
 
 /* One call: n_sentences texts, handed over together in the order given. */
 typedef struct pith_bench_embed_test {

@@ -7,23 +7,38 @@
 
 #include "base/checked.h"
 
-pith_work pith_work_of(const pith_network *network, size_t token_bytes, size_t kv_element) {
+static double linear_weights(const pith_family *family, const pith_config *c) {
+    double n = 0;
+    for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+        pith_slot slot;
+        if (pith_family_slot(family, c, part, 0, &slot) && slot.kind == PITH_KIND_LINEAR) {
+            n += (double)c->num_hidden_layers * (double)slot.real_rows * (double)slot.cols;
+        }
+    }
+    return n;
+}
+
+pith_work pith_work_of(const pith_family *family, const pith_network *network, size_t token_bytes,
+                       size_t kv_element) {
     const pith_config *c = &network->config;
     double layers = (double)c->num_hidden_layers;
-    double hidden = (double)c->hidden_size;
-    double q = (double)(c->num_attention_heads * c->head_dim);
-    double kv = (double)(c->num_key_value_heads * c->head_dim);
-    double ffn = (double)c->intermediate_size;
     size_t row_bytes = c->head_dim * kv_element + (kv_element == 1 ? sizeof(float) : 0);
-    return (pith_work){
+    pith_work work = {
         .layer_bytes = token_bytes - pith_min_size(token_bytes, network->head.size),
         .head_bytes = network->head.size,
         .kv_bytes = 2 * c->num_hidden_layers * c->num_key_value_heads * row_bytes,
-        .window = c->kinds[0].sliding_window,
-        .linear_weights = layers * hidden * (q + 2 * kv + q + 3 * ffn),
-        .head_weights = (double)c->vocab_size * hidden,
-        .attention_ops = layers * 4 * q,
+        .n_windows = c->n_kinds,
+        .linear_weights = linear_weights(family, c),
+        .head_weights = (double)c->vocab_size * (double)c->hidden_size,
+        .attention_ops = layers * 4 * (double)(c->num_attention_heads * c->head_dim),
     };
+    for (size_t i = 0; i < c->n_kinds; i++) {
+        work.windows[i].size = c->kinds[i].sliding_window;
+    }
+    for (size_t i = 0; i < c->num_hidden_layers; i++) {
+        work.windows[c->kind_of[i]].share += 1 / layers;
+    }
+    return work;
 }
 
 pith_test_name pith_bench_test_name(const pith_bench_test *test) {
@@ -50,6 +65,18 @@ double pith_attended(size_t depth, size_t n, size_t window) {
     return g * (double)depth + g * (g + 1) / 2 + (double)(n - growing) * (double)window;
 }
 
+/* The mean over the layers. */
+static double attended_by_layers(const pith_work *work, size_t depth, size_t n) {
+    if (work->n_windows == 1) {
+        return pith_attended(depth, n, work->windows[0].size);
+    }
+    double sum = 0;
+    for (size_t i = 0; i < work->n_windows; i++) {
+        sum += work->windows[i].share * pith_attended(depth, n, work->windows[i].size);
+    }
+    return sum;
+}
+
 pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_t max_rows) {
     double n = (double)test->n_tokens;
     if (!test->generate) {
@@ -57,7 +84,7 @@ pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_
         return (pith_cost){
             .read_bytes = passes * (double)work->layer_bytes + (double)work->head_bytes,
             .linear_ops = 2 * (work->linear_weights * n + work->head_weights),
-            .attention_ops = work->attention_ops * pith_attended(0, test->n_tokens, work->window),
+            .attention_ops = work->attention_ops * attended_by_layers(work, 0, test->n_tokens),
             .n_passes = passes,
             .n_tokens = test->n_tokens,
         };
@@ -65,7 +92,7 @@ pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_
     size_t n_sessions = pith_max_size(test->n_sessions, 1);
     double sessions = (double)n_sessions;
     double passes = n * (double)((n_sessions - 1) / max_rows + 1);
-    double attended = sessions * pith_attended(test->depth, test->n_tokens, work->window);
+    double attended = sessions * attended_by_layers(work, test->depth, test->n_tokens);
     return (pith_cost){
         .read_bytes = passes * (double)(work->layer_bytes + work->head_bytes) +
                       attended * (double)work->kv_bytes,

@@ -9,14 +9,18 @@
 
 #include <stdbool.h>
 
-#include "weights/llama.h"
+#include "families/family.h"
 
 /* What one token costs. */
 typedef struct pith_work {
-    size_t layer_bytes;    /* weights and scales of all layers */
-    size_t head_bytes;     /* of the head */
-    size_t kv_bytes;       /* keys and values of one position, all layers */
-    size_t window;         /* most positions a token attends to; 0: all */
+    size_t layer_bytes; /* weights and scales of all layers */
+    size_t head_bytes;  /* of the head */
+    size_t kv_bytes;    /* keys and values of one position, all layers */
+    size_t n_windows;
+    struct pith_work_window {
+        size_t size;  /* most positions a token attends to; 0: all */
+        double share; /* of the layers */
+    } windows[PITH_MAX_LAYER_KINDS];
     double linear_weights; /* real weights of the linear layers, padding excluded */
     double head_weights;
     double attention_ops; /* of one token and one position: q k and p v, all layers and heads */
@@ -24,7 +28,8 @@ typedef struct pith_work {
 
 /* `token_bytes` as in pith_model_info, `kv_element` the bytes of one element of the cache: 1 for
  * int8 codes, with an f32 scale for each head's key and value. */
-pith_work pith_work_of(const pith_network *network, size_t token_bytes, size_t kv_element);
+pith_work pith_work_of(const pith_family *family, const pith_network *network, size_t token_bytes,
+                       size_t kv_element);
 
 /* One test. Without `generate`: n_tokens at once from an empty context. With it: n_tokens one by
  * one in each of n_sessions sessions together, all after depth tokens. */

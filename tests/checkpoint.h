@@ -2,8 +2,8 @@
 #ifndef PITH_TESTS_CHECKPOINT_H
 #define PITH_TESTS_CHECKPOINT_H
 
+#include "families/config.h"
 #include "pith.h"
-#include "weights/llama.h"
 #include "weights/safetensors.h"
 
 /* One tensor of a checkpoint file to write. */

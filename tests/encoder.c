@@ -131,41 +131,19 @@ const char *test_make_encoder(const char *name, const test_encoder *encoder) {
 
 /* ---- Comparing ------------------------------------------------------------------------------- */
 
-/* The tensor that a part is made of, %c for q, k or v. */
-static const char *const names[PITH_BERT_N_PARTS] = {
-    [PITH_BERT_WORD_EMBED] = "embeddings.word_embeddings.weight",
-    [PITH_BERT_POSITION_EMBED] = "embeddings.position_embeddings.weight",
-    [PITH_BERT_TYPE_EMBED] = "embeddings.token_type_embeddings.weight",
-    [PITH_BERT_NORM_WEIGHT] = "embeddings.LayerNorm.weight",
-    [PITH_BERT_NORM_BIAS] = "embeddings.LayerNorm.bias",
-    [PITH_BERT_ATTENTION] = "attention.output.dense.weight",
-    [PITH_BERT_ATTENTION_BIAS] = "attention.output.dense.bias",
-    [PITH_BERT_ATTENTION_NORM_WEIGHT] = "attention.output.LayerNorm.weight",
-    [PITH_BERT_ATTENTION_NORM_BIAS] = "attention.output.LayerNorm.bias",
-    [PITH_BERT_UP] = "intermediate.dense.weight",
-    [PITH_BERT_UP_BIAS] = "intermediate.dense.bias",
-    [PITH_BERT_DOWN] = "output.dense.weight",
-    [PITH_BERT_DOWN_BIAS] = "output.dense.bias",
-    [PITH_BERT_OUTPUT_NORM_WEIGHT] = "output.LayerNorm.weight",
-    [PITH_BERT_OUTPUT_NORM_BIAS] = "output.LayerNorm.bias",
-};
-
-/* The source of row `row`; NULL for padding. */
-static const test_tensor *source_of_row(const test_tensors *tensors, pith_bert_part part,
-                                        size_t layer, size_t hidden, size_t row,
-                                        size_t *source_row) {
+/* The source of row `row`, of the tensor's own name but for q, k and v; NULL for padding. */
+static const test_tensor *source_of_row(const test_tensors *tensors, const pith_slot *slot,
+                                        size_t hidden, size_t row, size_t *source_row) {
     static const char *const blocks[] = {"query", "key", "value"};
-    char name[96];
+    const char *qkv = strstr(slot->name, ".qkv.");
+    char name[128];
     *source_row = row;
-    if (part <= PITH_BERT_NORM_BIAS) {
-        snprintf(name, sizeof name, "%s", names[part]);
-    } else if (part == PITH_BERT_QKV || part == PITH_BERT_QKV_BIAS) {
+    snprintf(name, sizeof name, "%s", slot->name);
+    if (qkv != NULL) {
         size_t block = (hidden + 15) / 16 * 16;
         *source_row = row % block;
-        snprintf(name, sizeof name, "encoder.layer.%zu.attention.self.%s.%s", layer,
-                 blocks[row / block], part == PITH_BERT_QKV ? "weight" : "bias");
-    } else {
-        snprintf(name, sizeof name, "encoder.layer.%zu.%s", layer, names[part]);
+        snprintf(name, sizeof name, "%.*s.%s.%s", (int)(qkv - slot->name), slot->name,
+                 blocks[row / block], qkv + strlen(".qkv."));
     }
     const test_tensor *t = test_tensors_find(tensors, name);
     return *source_row < t->shape[0] ? t : NULL;
@@ -182,14 +160,13 @@ static double error_limit(pith_type type) {
 }
 
 static const char *compare_slot(const test_tensors *tensors, const pith_slot *slot,
-                                const pith_slot_place *place, pith_bert_part part, size_t layer,
-                                size_t hidden) {
+                                const pith_slot_place *place, size_t hidden) {
     static char what[256];
     float found[1024], wanted[1024];
     double error = 0, weight = 0;
     for (size_t row = 0; row < slot->rows; row++) {
         size_t source_row;
-        const test_tensor *t = source_of_row(tensors, part, layer, hidden, row, &source_row);
+        const test_tensor *t = source_of_row(tensors, slot, hidden, row, &source_row);
         memset(wanted, 0, sizeof wanted);
         if (t != NULL) {
             test_tensor_row(t, source_row, slot->cols, wanted);
@@ -199,7 +176,7 @@ static const char *compare_slot(const test_tensors *tensors, const pith_slot *sl
         } else {
             found[0] = (*place->vector)[row];
         }
-        bool exact = t == NULL || slot->kind == PITH_SLOT_VECTOR || slot->kind == PITH_SLOT_TABLE;
+        bool exact = t == NULL || !slot->is_matrix || slot->kind == PITH_KIND_TABLE;
         for (size_t k = 0; k < slot->cols; k++) {
             double difference = (double)found[k] - (double)wanted[k];
             if (exact && difference != 0.0) {
@@ -223,10 +200,10 @@ static const char *compare_slot(const test_tensors *tensors, const pith_slot *sl
 const char *test_compare_encoder(pith_model_file *file, const test_tensors *tensors) {
     pith_slot slot;
     pith_slot_place place;
-    for (unsigned part = 0; part < PITH_BERT_N_PARTS; part++) {
+    for (unsigned part = 0; part < pith_family_n_parts(file->family); part++) {
         for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
-            const char *wrong = compare_slot(tensors, &slot, &place, (pith_bert_part)part, layer,
-                                             file->network.config.hidden_size);
+            const char *wrong =
+                compare_slot(tensors, &slot, &place, file->network.config.hidden_size);
             if (wrong != NULL) {
                 return wrong;
             }

@@ -102,21 +102,17 @@ const pith_vocab *test_vocab(void) {
 
 /* ---- Weights --------------------------------------------------------------------------------- */
 
-bool test_is_real_row(const pith_config *config, pith_llama_part part, size_t row) {
+bool test_is_real_row(const pith_config *config, const pith_slot *slot, pith_extent rows,
+                      size_t row) {
     pith_qkv_layout qkv = pith_config_qkv_layout(config);
-    switch (part) {
-    case PITH_LLAMA_EMBED:
-    case PITH_LLAMA_HEAD:
-        return row < config->vocab_size;
-    case PITH_LLAMA_QKV:
-    case PITH_LLAMA_QKV_BIAS:
+    switch (rows) {
+    case PITH_EXTENT_QKV:
         return row < qkv.q_rows || (row >= qkv.k_begin && row < qkv.k_begin + qkv.k_rows) ||
                (row >= qkv.v_begin && row < qkv.v_begin + qkv.v_rows);
-    case PITH_LLAMA_GATE_UP:
-    case PITH_LLAMA_GATE_UP_BIAS:
+    case PITH_EXTENT_GATE_UP:
         return row / 32 * 16 + row % 16 < config->intermediate_size;
     default:
-        return row < config->hidden_size;
+        return row < slot->real_rows;
     }
 }
 
@@ -174,11 +170,11 @@ static void fill_float(uint64_t *random, bool real, pith_type type, size_t cols,
     }
 }
 
-static void fill_matrix(uint64_t *random, const pith_config *config, pith_llama_part part,
+static void fill_matrix(uint64_t *random, const pith_config *config, pith_extent rows,
                         const pith_slot *slot, pith_type type, unsigned char *data) {
     size_t tile_bytes = pith_matrix_tile_bytes(type, slot->cols);
     for (size_t row = 0; row < slot->rows; row++) {
-        bool real = test_is_real_row(config, part, row);
+        bool real = test_is_real_row(config, slot, rows, row);
         size_t lane = row % PITH_TILE_ROWS;
         unsigned char *tile = data + row / PITH_TILE_ROWS * tile_bytes;
         if (type == PITH_TYPE_INT8) {
@@ -191,16 +187,15 @@ static void fill_matrix(uint64_t *random, const pith_config *config, pith_llama_
     }
 }
 
-static void fill_vector(uint64_t *random, const pith_config *config, pith_llama_part part,
+static void fill_vector(uint64_t *random, const pith_config *config, pith_extent rows,
                         const pith_slot *slot, float *data) {
-    bool norm = part == PITH_LLAMA_NORM || part == PITH_LLAMA_INPUT_NORM ||
-                part == PITH_LLAMA_POST_ATTN_NORM;
+    bool norm = slot->kind == PITH_KIND_NORM;
     for (size_t row = 0; row < slot->rows; row++) {
         float value = 0.1F * test_random_normal(random);
         if (norm) {
             value += 1;
         }
-        data[row] = test_is_real_row(config, part, row) ? value : 0;
+        data[row] = test_is_real_row(config, slot, rows, row) ? value : 0;
     }
 }
 
@@ -267,12 +262,13 @@ static void add_tensor(build *b, const char *name, bool is_matrix, pith_type typ
 
 static void add_weights(build *b, const test_model *model) {
     uint64_t random = model->seed;
-    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
+    const pith_family *family = &pith_family_llama;
+    for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+        pith_extent rows = pith_family_rule(family, part)->rows;
         pith_slot slot;
-        bool ends = part == PITH_LLAMA_EMBED || part == PITH_LLAMA_HEAD;
-        pith_type type = ends ? model->head_type : model->type;
-        for (size_t layer = 0;
-             pith_llama_slot_of(&model->config, (pith_llama_part)part, layer, &slot); layer++) {
+        for (size_t layer = 0; pith_family_slot(family, &model->config, part, layer, &slot);
+             layer++) {
+            pith_type type = slot.kind == PITH_KIND_HEAD ? model->head_type : model->type;
             pith_dtype dtype;
             size_t n_dims;
             size_t shape[2];
@@ -284,9 +280,9 @@ static void add_weights(build *b, const test_model *model) {
             }
             void *data = must_allocate(size);
             if (slot.is_matrix) {
-                fill_matrix(&random, &model->config, (pith_llama_part)part, &slot, type, data);
+                fill_matrix(&random, &model->config, rows, &slot, type, data);
             } else {
-                fill_vector(&random, &model->config, (pith_llama_part)part, &slot, data);
+                fill_vector(&random, &model->config, rows, &slot, data);
             }
             add_tensor(b, slot.name, slot.is_matrix, type, dtype, n_dims, shape, data, size);
         }

@@ -31,7 +31,8 @@ void test_write_tiny_model(const char *path, pith_type type, uint64_t seed);
 const pith_vocab *test_vocab(void);
 
 /* A real row (false: padding) of a matrix or bias of the joined layouts. */
-bool test_is_real_row(const pith_config *config, pith_llama_part part, size_t row);
+bool test_is_real_row(const pith_config *config, const pith_slot *slot, pith_extent rows,
+                      size_t row);
 
 /* A whole file in memory, 64-byte aligned for pith_model_file_open_memory; free(bytes). */
 typedef struct test_image {

@@ -62,14 +62,15 @@ static const pith_network round_model = {
 };
 
 TEST(bench, work_of_a_model) {
-    pith_work work = pith_work_of(&round_model, 50000, 2);
+    pith_work work = pith_work_of(&pith_family_llama, &round_model, 50000, 2);
     CHECK(work.layer_bytes == 43000, "layer bytes %zu", work.layer_bytes);
     CHECK(work.head_bytes == 7000, "head bytes %zu", work.head_bytes);
     /* k and v, 2 layers, 2 heads of 16, 2 bytes */
     CHECK(work.kv_bytes == 256, "KV bytes %zu", work.kv_bytes);
     /* 16 codes of a byte and a scale of four */
-    CHECK(pith_work_of(&round_model, 50000, 1).kv_bytes == 2 * 2 * 2 * 20, "KV bytes %zu in int8",
-          pith_work_of(&round_model, 50000, 1).kv_bytes);
+    CHECK(pith_work_of(&pith_family_llama, &round_model, 50000, 1).kv_bytes == 2 * 2 * 2 * 20,
+          "KV bytes %zu in int8",
+          pith_work_of(&pith_family_llama, &round_model, 50000, 1).kv_bytes);
     /* per layer q 64 x 64, k and v 32 x 64 each, o 64 x 64, gate, up and down 128 x 64 each */
     CHECK(near(work.linear_weights, 2 * (4096 + 2 * 2048 + 4096 + 3 * 8192)), "linear weights %g",
           work.linear_weights);
@@ -79,7 +80,7 @@ TEST(bench, work_of_a_model) {
 }
 
 TEST(bench, cost_of_a_prompt) {
-    pith_work work = pith_work_of(&round_model, 50000, 2);
+    pith_work work = pith_work_of(&pith_family_llama, &round_model, 50000, 2);
     pith_bench_test test = {.n_tokens = 10};
     pith_cost cost = pith_cost_of(&work, &test, 10);
     CHECK(near(cost.linear_ops, 2 * (10 * work.linear_weights + work.head_weights)), "linear %g",
@@ -94,7 +95,7 @@ TEST(bench, cost_of_a_prompt) {
 }
 
 TEST(bench, cost_of_a_generation) {
-    pith_work work = pith_work_of(&round_model, 50000, 2);
+    pith_work work = pith_work_of(&pith_family_llama, &round_model, 50000, 2);
     pith_bench_test test = {.generate = true, .n_tokens = 3, .depth = 100};
     pith_cost cost = pith_cost_of(&work, &test, 512);
     CHECK(near(cost.read_bytes, 3 * 50000 + (101 + 102 + 103) * 256), "bytes %g", cost.read_bytes);

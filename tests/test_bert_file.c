@@ -39,72 +39,6 @@ static pith_status open_image(const test_image *im, pith_model_file **file, pith
     return pith_model_file_open_memory(file, im->bytes, im->size, "m.pith", NULL, NULL, error);
 }
 
-TEST(bert_file, every_part_has_a_place_of_its_own) {
-    pith_config config = test_encoder_config();
-    pith_layer layers[2];
-    pith_network bert = {.config = config, .layers = layers};
-    const void *places[2 * PITH_BERT_N_PARTS];
-    char names[2 * PITH_BERT_N_PARTS][sizeof(((pith_slot *)0)->name)];
-    size_t n = 0;
-    for (unsigned part = 0; part < PITH_BERT_N_PARTS; part++) {
-        pith_slot slot;
-        for (size_t layer = 0; pith_bert_slot_of(&config, (pith_bert_part)part, layer, &slot);
-             layer++) {
-            pith_slot_place place = pith_bert_place(&bert, (pith_bert_part)part, layer);
-            CHECK((place.matrix != NULL) == slot.is_matrix &&
-                      (place.vector != NULL) == !slot.is_matrix,
-                  "%s", slot.name);
-            places[n] = slot.is_matrix ? (const void *)place.matrix : (const void *)place.vector;
-            strcpy(names[n], slot.name);
-            for (size_t i = 0; i < n; i++) {
-                CHECK(places[i] != places[n] && strcmp(names[i], names[n]) != 0, "%s and %s",
-                      names[i], names[n]);
-            }
-            n++;
-        }
-    }
-    CHECK(n == 5 + 2 * 12, "%zu tensors", n);
-    pith_slot slot;
-    CHECK(!pith_bert_slot_of(&config, PITH_BERT_QKV, 2, &slot), "a third layer");
-    CHECK(!pith_bert_slot_of(&config, PITH_BERT_TYPE_EMBED, 1, &slot), "a second table");
-    CHECK(!pith_bert_slot_of(&config, PITH_BERT_N_PARTS, 0, &slot), "no such part");
-}
-
-TEST(bert_file, shapes_follow_the_configuration) {
-    pith_config config = test_encoder_config();
-    config.hidden_size = 36;
-    pith_config_set_encoder_heads(&config);
-    config.intermediate_size = 50;
-    static const struct {
-        pith_bert_part part;
-        size_t rows, real_rows, cols;
-    } cases[] = {
-        {PITH_BERT_WORD_EMBED, 48, 40, 36},
-        {PITH_BERT_POSITION_EMBED, 16, 16, 36},
-        {PITH_BERT_TYPE_EMBED, 16, 2, 36},
-        {PITH_BERT_NORM_WEIGHT, 36, 36, 1},
-        {PITH_BERT_QKV, 144, 108, 36},
-        {PITH_BERT_QKV_BIAS, 144, 108, 1},
-        {PITH_BERT_ATTENTION, 48, 36, 36},
-        {PITH_BERT_ATTENTION_BIAS, 48, 36, 1},
-        {PITH_BERT_UP, 64, 50, 36},
-        {PITH_BERT_UP_BIAS, 64, 50, 1},
-        {PITH_BERT_DOWN, 48, 36, 50},
-        {PITH_BERT_DOWN_BIAS, 48, 36, 1},
-        {PITH_BERT_OUTPUT_NORM_BIAS, 36, 36, 1},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pith_slot slot;
-        CHECK(pith_bert_slot_of(&config, cases[i].part, 0, &slot), "case %zu", i);
-        CHECK(slot.rows == cases[i].rows && slot.real_rows == cases[i].real_rows &&
-                  slot.cols == cases[i].cols,
-              "%s: %zu (%zu) x %zu", slot.name, slot.rows, slot.real_rows, slot.cols);
-    }
-    pith_qkv_layout layout = pith_config_qkv_layout(&config);
-    CHECK(layout.k_begin == 48 && layout.v_begin == 96 && layout.total_rows == 144, "%zu %zu %zu",
-          layout.k_begin, layout.v_begin, layout.total_rows);
-}
-
 /* ---- Bad files ------------------------------------------------------------------------------- */
 
 static void refuse(const char *from, const char *to, pith_status expected, const char *words) {
@@ -180,7 +114,7 @@ static float use(pith_model_file *file) {
     float sum = 0;
     pith_slot slot;
     pith_slot_place place;
-    for (unsigned part = 0; part < pith_model_file_parts(file); part++) {
+    for (unsigned part = 0; part < pith_family_n_parts(file->family); part++) {
         for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             if (!slot.is_matrix) {
                 sum += (*place.vector)[slot.rows - 1];

@@ -54,43 +54,28 @@ static pith_model_file *open_model(const char *path) {
 
 /* Where row `row` of a joined tensor comes from; false for padding. Written from the layout's
  * description, not from the converter. */
-static bool source_of_row(const pith_config *c, pith_llama_part part, size_t layer, size_t row,
-                          char name[128], size_t *source_row) {
-    static const char *const plain[PITH_LLAMA_N_PARTS] = {
-        [PITH_LLAMA_INPUT_NORM] = "input_layernorm.weight",
-        [PITH_LLAMA_O] = "self_attn.o_proj.weight",
-        [PITH_LLAMA_O_BIAS] = "self_attn.o_proj.bias",
-        [PITH_LLAMA_POST_ATTN_NORM] = "post_attention_layernorm.weight",
-        [PITH_LLAMA_DOWN] = "mlp.down_proj.weight",
-        [PITH_LLAMA_DOWN_BIAS] = "mlp.down_proj.bias",
-    };
+static bool source_of_row(const pith_config *c, const pith_slot *slot, size_t row, char name[128],
+                          size_t *source_row) {
+    const char *qkv = strstr(slot->name, "qkv_proj");
+    const char *gate_up = strstr(slot->name, "gate_up_proj");
     *source_row = row;
-    if (part == PITH_LLAMA_EMBED || part == PITH_LLAMA_HEAD) {
-        snprintf(name, 128, "%s",
-                 part == PITH_LLAMA_EMBED ? "model.embed_tokens.weight" : "lm_head.weight");
-        return row < c->vocab_size;
-    }
-    if (part == PITH_LLAMA_NORM) {
-        snprintf(name, 128, "model.norm.weight");
-        return true;
-    }
-    if (part == PITH_LLAMA_QKV || part == PITH_LLAMA_QKV_BIAS) {
+    if (qkv != NULL) {
         pith_qkv_layout l = pith_config_qkv_layout(c);
         int block = row < l.k_begin ? 0 : row < l.v_begin ? 1 : 2;
         size_t begin = block == 0 ? 0 : block == 1 ? l.k_begin : l.v_begin;
         *source_row = row - begin;
-        snprintf(name, 128, "model.layers.%zu.self_attn.%c_proj.%s", layer, "qkv"[block],
-                 part == PITH_LLAMA_QKV ? "weight" : "bias");
+        snprintf(name, 128, "%.*s%c_proj%s", (int)(qkv - slot->name), slot->name, "qkv"[block],
+                 qkv + strlen("qkv_proj"));
         return *source_row < (block == 0 ? l.q_rows : block == 1 ? l.k_rows : l.v_rows);
     }
-    if (part == PITH_LLAMA_GATE_UP || part == PITH_LLAMA_GATE_UP_BIAS) {
+    if (gate_up != NULL) {
         *source_row = row / 32 * 16 + row % 16;
-        snprintf(name, 128, "model.layers.%zu.mlp.%s_proj.%s", layer, row % 32 < 16 ? "gate" : "up",
-                 part == PITH_LLAMA_GATE_UP ? "weight" : "bias");
+        snprintf(name, 128, "%.*s%s_proj%s", (int)(gate_up - slot->name), slot->name,
+                 row % 32 < 16 ? "gate" : "up", gate_up + strlen("gate_up_proj"));
         return *source_row < c->intermediate_size;
     }
-    snprintf(name, 128, "model.layers.%zu.%s", layer, plain[part]);
-    return row < c->hidden_size;
+    snprintf(name, 128, "%s", slot->name);
+    return row < (slot->kind == PITH_KIND_HEAD ? c->vocab_size : c->hidden_size);
 }
 
 /* Relative error allowed for a matrix: half a unit of the last place for floats, and for the packed
@@ -103,9 +88,8 @@ static double error_limit(pith_type type) {
     return limits[type];
 }
 
-static void check_matrix(pith_model_file *file, const test_tensors *tensors, pith_llama_part part,
-                         size_t layer, const char *label) {
-    const pith_matrix *m = pith_llama_matrix(&file->network, part, layer);
+static void check_matrix(pith_model_file *file, const test_tensors *tensors, const pith_slot *slot,
+                         const pith_matrix *m, const char *label) {
     float *expected = calloc(m->cols, sizeof *expected);
     float *found = calloc(m->cols, sizeof *found);
     double error = 0.0;
@@ -113,7 +97,7 @@ static void check_matrix(pith_model_file *file, const test_tensors *tensors, pit
     for (size_t row = 0; row < m->rows; row++) {
         char name[128];
         size_t source_row;
-        bool real = source_of_row(&file->metadata.config, part, layer, row, name, &source_row);
+        bool real = source_of_row(&file->metadata.config, slot, row, name, &source_row);
         memset(expected, 0, m->cols * sizeof *expected);
         if (real) {
             test_tensor_row(test_tensors_find(tensors, name), source_row, m->cols, expected);
@@ -123,45 +107,39 @@ static void check_matrix(pith_model_file *file, const test_tensors *tensors, pit
             double d = (double)expected[k] - (double)found[k];
             error += d * d;
             weight += (double)expected[k] * (double)expected[k];
-            CHECK(real || found[k] == 0.0F, "%s part %d layer %zu: padding row %zu holds %g", label,
-                  part, layer, row, (double)found[k]);
+            CHECK(real || found[k] == 0.0F, "%s %s: padding row %zu holds %g", label, slot->name,
+                  row, (double)found[k]);
         }
     }
-    CHECK(sqrt(error) <= error_limit(m->type) * sqrt(weight),
-          "%s part %d layer %zu (%s): relative error %g", label, part, layer,
-          pith_type_name(m->type), sqrt(error / weight));
+    CHECK(sqrt(error) <= error_limit(m->type) * sqrt(weight), "%s %s (%s): relative error %g",
+          label, slot->name, pith_type_name(m->type), sqrt(error / weight));
     free(expected);
     free(found);
 }
 
-static void check_vector(pith_model_file *file, const test_tensors *tensors, pith_llama_part part,
-                         size_t layer, size_t rows, const char *label) {
-    const float *values = *pith_llama_vector(&file->network, part, layer);
-    for (size_t row = 0; row < rows; row++) {
+static void check_vector(pith_model_file *file, const test_tensors *tensors, const pith_slot *slot,
+                         const float *values, const char *label) {
+    for (size_t row = 0; row < slot->rows; row++) {
         char name[128];
         size_t source_row;
         float expected = 0.0F;
-        if (source_of_row(&file->metadata.config, part, layer, row, name, &source_row)) {
+        if (source_of_row(&file->metadata.config, slot, row, name, &source_row)) {
             test_tensor_row(test_tensors_find(tensors, name), source_row, 1, &expected);
         }
-        CHECK(values[row] == expected, "%s part %d layer %zu element %zu: %g, expected %g", label,
-              part, layer, row, (double)values[row], (double)expected);
+        CHECK(values[row] == expected, "%s %s element %zu: %g, expected %g", label, slot->name, row,
+              (double)values[row], (double)expected);
     }
 }
 
 static void check_parts(pith_model_file *file, const test_tensors *tensors, const char *label) {
-    const pith_config *c = &file->metadata.config;
-    for (int i = 0; i < PITH_LLAMA_N_PARTS; i++) {
-        for (size_t layer = 0; layer < c->num_hidden_layers; layer++) {
-            pith_slot slot;
-            pith_llama_part part = (pith_llama_part)i;
-            if (!pith_llama_slot_of(c, part, layer, &slot)) {
-                continue;
-            }
+    for (unsigned part = 0; part < pith_family_n_parts(file->family); part++) {
+        pith_slot slot;
+        pith_slot_place place;
+        for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             if (slot.is_matrix) {
-                check_matrix(file, tensors, part, layer, label);
+                check_matrix(file, tensors, &slot, place.matrix, label);
             } else {
-                check_vector(file, tensors, part, layer, slot.rows, label);
+                check_vector(file, tensors, &slot, *place.vector, label);
             }
         }
     }

@@ -44,7 +44,7 @@ static pith_model_file *converted(const char *source, pith_type type, heard *sai
     CHECK(convert(source, out, type, said, &error) == PITH_OK, "%s: %s", source, error.message);
     CHECK(pith_model_file_open(&file, out, false, NULL, NULL, NULL, &error) == PITH_OK, "%s: %s",
           source, error.message);
-    CHECK(file->architecture == PITH_ARCHITECTURE_BERT, "%s: not an encoder", source);
+    CHECK(file->family == &pith_family_bert, "%s: not an encoder", source);
     return file;
 }
 

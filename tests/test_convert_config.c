@@ -78,21 +78,28 @@ TEST(convert_config, reads_every_field) {
     CHECK_NO_LEAKS();
 }
 
-/* Absent keys: LlamaConfig, MistralConfig and Qwen2Config of transformers. */
+/* Absent keys: LlamaConfig, MistralConfig and the like of transformers. */
 TEST(convert_config, assumes_what_the_configuration_classes_do) {
     static const struct {
         const char *text;
         size_t vocab, hidden, inner, layers, heads, kv_heads, head_dim, positions, window;
-        bool qkv_bias;
+        double theta;
+        bool tied, qkv_bias;
         int32_t bos;
         size_t n_eos;
     } cases[] = {
         {"{\"architectures\": [\"LlamaForCausalLM\"]}", 32000, 4096, 11008, 32, 32, 32, 128, 2048,
-         0, false, 1, 1},
-        {"{\"model_type\": \"mistral\"}", 32000, 4096, 14336, 32, 32, 8, 128, 131072, 4096, false,
-         1, 1},
-        {"{\"model_type\": \"qwen2\"}", 151936, 4096, 22016, 32, 32, 32, 128, 32768, 0, true, -1,
-         0},
+         0, 1e4, false, false, 1, 1},
+        {"{\"model_type\": \"mistral\"}", 32000, 4096, 14336, 32, 32, 8, 128, 131072, 4096, 1e4,
+         false, false, 1, 1},
+        {"{\"model_type\": \"qwen2\"}", 151936, 4096, 22016, 32, 32, 32, 128, 32768, 0, 1e4, false,
+         true, -1, 0},
+        {"{\"model_type\": \"qwen3\"}", 151936, 4096, 22016, 32, 32, 32, 128, 32768, 0, 1e4, false,
+         false, -1, 0},
+        {"{\"model_type\": \"qwen3\", \"hidden_size\": 2560}", 151936, 2560, 22016, 32, 32, 32, 128,
+         32768, 0, 1e4, false, false, -1, 0},
+        {"{\"model_type\": \"smollm3\"}", 128256, 2048, 11008, 36, 16, 4, 128, 32768, 0, 2e6, true,
+         false, 128000, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pith_hf_config c;
@@ -114,7 +121,8 @@ TEST(convert_config, assumes_what_the_configuration_classes_do) {
               l->kinds[0].sliding_window);
         CHECK(l->qkv_bias == cases[i].qkv_bias && !l->o_bias && !l->mlp_bias, "%s: biases",
               cases[i].text);
-        CHECK(l->norm_eps == 1e-6F && l->kinds[0].rope.theta == 10000.0 && !l->tie_word_embeddings,
+        CHECK(l->norm_eps == 1e-6F && l->kinds[0].rope.theta == cases[i].theta &&
+                  l->tie_word_embeddings == cases[i].tied,
               "%s: %g %g", cases[i].text, (double)l->norm_eps, l->kinds[0].rope.theta);
         CHECK(c.bos == cases[i].bos && c.n_eos == cases[i].n_eos, "%s: %d %zu", cases[i].text,
               c.bos, c.n_eos);
@@ -237,6 +245,8 @@ TEST(convert_config, fills_in_what_yarn_leaves_open) {
 
 #define MISTRAL "\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"mistral\""
 #define QWEN2 "\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\""
+#define QWEN3 "\"architectures\": [\"Qwen3ForCausalLM\"], \"model_type\": \"qwen3\""
+#define SMOLLM3 "\"architectures\": [\"SmolLM3ForCausalLM\"], \"model_type\": \"smollm3\""
 #define SLIDING "[\"sliding_attention\", \"sliding_attention\"]"
 #define FULL "[\"full_attention\", \"full_attention\"]"
 
@@ -272,6 +282,57 @@ TEST(convert_config, finds_the_sliding_window) {
     }
 }
 
+/* Windows and RoPE of each layer: "w" has the window of 17 keys, "t" turns, "." neither. */
+TEST(convert_config, finds_what_layers_differ_in) {
+    static const struct {
+        const char *edits, *layers;
+    } cases[] = {
+        {"{" QWEN2 ", \"sliding_window\": 17, \"use_sliding_window\": true,"
+         " \"max_window_layers\": 3}",
+         "t t t wt"},
+        {"{" QWEN2 ", \"sliding_window\": 17, \"use_sliding_window\": true, \"layer_types\":"
+         " [\"sliding_attention\", \"full_attention\", \"full_attention\","
+         " \"sliding_attention\"]}",
+         "wt t t wt"},
+        {"{" QWEN3 ", \"sliding_window\": 17, \"use_sliding_window\": true,"
+         " \"max_window_layers\": 1}",
+         "t wt wt wt"},
+        {"{" QWEN3 ", \"sliding_window\": 17, \"max_window_layers\": 1}", "t t t t"},
+        {"{" QWEN3 ", \"sliding_window\": null, \"use_sliding_window\": true,"
+         " \"max_window_layers\": 1}",
+         "t t t t"},
+        {"{" SMOLLM3 "}", "t t t ."},
+        {"{" SMOLLM3 ", \"no_rope_layer_interval\": 2}", "t . t ."},
+        {"{" SMOLLM3 ", \"no_rope_layers\": [0, 1, 1, 0, 1]}", ". t t ."},
+        {"{" SMOLLM3 ", \"no_rope_layers\": null, \"use_sliding_window\": true,"
+         " \"sliding_window\": 17}",
+         "t t t w"},
+        {"{" SMOLLM3 ", \"use_sliding_window\": true, \"sliding_window\": 17, \"layer_types\":"
+         " [\"sliding_attention\", \"full_attention\", \"full_attention\", \"full_attention\"]}",
+         "wt t t ."},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char edits[512], found[32] = "";
+        snprintf(edits, sizeof edits, "{\"num_hidden_layers\": 4, %s", cases[i].edits + 1);
+        const pith_config c = parse_good(edits, NULL).config;
+        for (size_t l = 0; l < 4; l++) {
+            const pith_layer_kind *kind = &c.kinds[c.kind_of[l]];
+            strcat(found, l > 0 ? " " : "");
+            strcat(found, kind->sliding_window == 17 ? "w" : "");
+            strcat(found, kind->rope.dims != 0 ? "t" : kind->sliding_window == 0 ? "." : "");
+            CHECK(kind->sliding_window == 17 || kind->sliding_window == 0, "%s: %zu", edits,
+                  kind->sliding_window);
+        }
+        CHECK(strcmp(found, cases[i].layers) == 0, "%s: %s", edits, found);
+    }
+    check_refused("{" SMOLLM3 ", \"no_rope_layers\": [1]}", NULL, PITH_ERROR_FORMAT,
+                  "no_rope_layers: expected");
+    check_refused("{" SMOLLM3 ", \"no_rope_layer_interval\": 0}", NULL, PITH_ERROR_FORMAT,
+                  "no_rope_layer_interval");
+    check_refused("{" QWEN3 ", \"num_hidden_layers\": 2000, \"use_sliding_window\": true}", NULL,
+                  PITH_ERROR_FORMAT, "num_hidden_layers is 2000");
+}
+
 TEST(convert_config, knows_the_biases_of_each_architecture) {
     pith_hf_config c = parse_good("{" QWEN2 "}", NULL);
     CHECK(c.config.qkv_bias && !c.config.o_bias && !c.config.mlp_bias, "qwen2");
@@ -279,6 +340,10 @@ TEST(convert_config, knows_the_biases_of_each_architecture) {
     CHECK(!c.config.qkv_bias && !c.config.o_bias && !c.config.mlp_bias, "mistral");
     c = parse_good("{\"attention_bias\": true}", NULL);
     CHECK(c.config.qkv_bias && c.config.o_bias && !c.config.mlp_bias, "llama");
+    CHECK(c.config.qk_norm == PITH_QK_NORM_NONE, "llama");
+    c = parse_good("{" QWEN3 ", \"attention_bias\": true}", NULL);
+    CHECK(c.config.qkv_bias && c.config.o_bias && !c.config.mlp_bias, "qwen3");
+    CHECK(c.config.qk_norm == PITH_QK_NORM_HEAD, "qwen3");
 }
 
 TEST(convert_config, takes_ids_from_generation_config_first) {
@@ -382,8 +447,12 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
          "layer_types"},
         {"{" MISTRAL ", \"layer_types\": [\"linear_attention\", \"full_attention\"]}",
          "linear_attention"},
-        {"{" QWEN2 ", \"use_sliding_window\": true, \"max_window_layers\": 1}",
-         "max_window_layers 1"},
+        {"{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"gpt2\"}",
+         "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
+         "SmolLM3ForCausalLM and BertModel"},
+        {"{\"architectures\": [\"Qwen3ForTokenClassification\"], \"model_type\": \"qwen3\"}",
+         "supported of qwen3: Qwen3ForCausalLM"},
+        {"{" SMOLLM3 ", \"hidden_act\": \"relu\"}", "hidden_act \"relu\""},
         {"{\"hidden_size\": 33, \"head_dim\": 8}", "hidden_size 33"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -150,7 +150,7 @@ static void eval(const pith_model *model, float *logits) {
 static void check_config(const pith_model_file *file, pith_type type) {
     const pith_config *c = &file->network.config;
     bool packed = type == PITH_TYPE_INT4 || type == PITH_TYPE_INT8;
-    CHECK(file->architecture == PITH_ARCHITECTURE_LLAMA && c->hidden_size == WIDTH &&
+    CHECK(file->family == &pith_family_llama && c->hidden_size == WIDTH &&
               c->num_hidden_layers == 6 && c->intermediate_size == 768 && c->tie_word_embeddings,
           "%s: not the shape", pith_type_name(type));
     CHECK(c->vocab_size == PIECES && file->vocab.n_pieces == PIECES, "%zu tokens, %zu pieces",

@@ -10,7 +10,7 @@
 
 /* ---- Good files ------------------------------------------------------------------------------ */
 
-static void check_matrix(const pith_config *config, pith_llama_part part, const pith_matrix *matrix,
+static void check_matrix(const pith_config *config, pith_extent rows, const pith_matrix *matrix,
                          const pith_slot *slot) {
     float row[128];
     CHECK((uintptr_t)matrix->data % 64 == 0, "%s is not aligned", slot->name);
@@ -22,7 +22,7 @@ static void check_matrix(const pith_config *config, pith_llama_part part, const 
         for (size_t k = 0; k < matrix->cols; k++) {
             sum += row[k] * row[k];
         }
-        if (test_is_real_row(config, part, r)) {
+        if (test_is_real_row(config, slot, rows, r)) {
             CHECK(isfinite(sum) && sum > 0.1F && sum < 10, "%s, row %zu: norm %g", slot->name, r,
                   (double)sum);
         } else {
@@ -33,15 +33,17 @@ static void check_matrix(const pith_config *config, pith_llama_part part, const 
 
 static void check_weights(pith_network *llama) {
     size_t n = 0;
-    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
+    const pith_family *family = &pith_family_llama;
+    for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+        const pith_rule *rule = pith_family_rule(family, part);
         pith_slot slot;
-        for (size_t layer = 0;
-             pith_llama_slot_of(&llama->config, (pith_llama_part)part, layer, &slot); layer++) {
+        for (size_t layer = 0; pith_family_slot(family, &llama->config, part, layer, &slot);
+             layer++) {
+            const pith_slot_place place = pith_rule_place(rule, llama, layer);
             if (slot.is_matrix) {
-                check_matrix(&llama->config, (pith_llama_part)part,
-                             pith_llama_matrix(llama, (pith_llama_part)part, layer), &slot);
+                check_matrix(&llama->config, rule->rows, place.matrix, &slot);
             } else {
-                const float *v = *pith_llama_vector(llama, (pith_llama_part)part, layer);
+                const float *v = *place.vector;
                 CHECK(v != NULL && isfinite(v[0]) && v[0] != 0, "%s", slot.name);
             }
             n++;

@@ -1,162 +1,402 @@
-/* Hyper-parameters to JSON and back; docs/format.md lists the keys. */
+/* Hyper-parameters to JSON and back; docs/format.md lists the keys. Those of the plain decoder and
+ * the plain encoder are always there; of the others only what differs from its recipe, so that the
+ * files of plain models are as they always were. */
 #include "weights/config.h"
 
 #include "base/status.h"
 #include "families/fields.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static const pith_field llama_fields[] = {
-    {"vocab_size", PITH_FIELD_COUNT, offsetof(pith_config, vocab_size), PITH_MAX_VOCAB},
-    {"hidden_size", PITH_FIELD_COUNT, offsetof(pith_config, hidden_size), PITH_MAX_WIDTH},
-    {"intermediate_size", PITH_FIELD_COUNT, offsetof(pith_config, intermediate_size),
-     PITH_MAX_WIDTH},
-    {"num_hidden_layers", PITH_FIELD_COUNT, offsetof(pith_config, num_hidden_layers),
-     PITH_MAX_LAYERS},
-    {"num_attention_heads", PITH_FIELD_COUNT, offsetof(pith_config, num_attention_heads),
-     PITH_MAX_HEADS},
-    {"num_key_value_heads", PITH_FIELD_COUNT, offsetof(pith_config, num_key_value_heads),
-     PITH_MAX_HEADS},
-    {"head_dim", PITH_FIELD_COUNT, offsetof(pith_config, head_dim), PITH_MAX_HEAD_DIM},
-    {"max_position_embeddings", PITH_FIELD_COUNT, offsetof(pith_config, max_position_embeddings),
-     PITH_MAX_POSITIONS},
-    {"sliding_window", PITH_FIELD_COUNT, offsetof(pith_config, kinds[0].sliding_window),
-     PITH_MAX_POSITIONS},
-    {"rms_norm_eps", PITH_FIELD_FLOAT, offsetof(pith_config, norm_eps), 0},
-    {"rope_theta", PITH_FIELD_DOUBLE, offsetof(pith_config, kinds[0].rope.theta), 0},
-    {"rope_factor", PITH_FIELD_DOUBLE, offsetof(pith_config, kinds[0].rope.factor), 0},
-    {"rope_low_freq_factor", PITH_FIELD_DOUBLE,
-     offsetof(pith_config, kinds[0].rope.low_freq_factor), 0},
-    {"rope_high_freq_factor", PITH_FIELD_DOUBLE,
-     offsetof(pith_config, kinds[0].rope.high_freq_factor), 0},
-    {"rope_original_context", PITH_FIELD_COUNT,
-     offsetof(pith_config, kinds[0].rope.original_context), PITH_MAX_POSITIONS},
-    {"tie_word_embeddings", PITH_FIELD_FLAG, offsetof(pith_config, tie_word_embeddings), 0},
-    {"qkv_bias", PITH_FIELD_FLAG, offsetof(pith_config, qkv_bias), 0},
-    {"o_bias", PITH_FIELD_FLAG, offsetof(pith_config, o_bias), 0},
-    {"mlp_bias", PITH_FIELD_FLAG, offsetof(pith_config, mlp_bias), 0},
+/* ---- Tables ---------------------------------------------------------------------------------- */
+
+#define COUNT(key, field, limit) \
+    { key, PITH_FIELD_COUNT, offsetof(pith_config, field), limit }
+#define FLAG(key, field) \
+    { key, PITH_FIELD_FLAG, offsetof(pith_config, field), 0 }
+#define FLOAT(key, field) \
+    { key, PITH_FIELD_FLOAT, offsetof(pith_config, field), 0 }
+#define DOUBLE(key, field) \
+    { key, PITH_FIELD_DOUBLE, offsetof(pith_config, field), 0 }
+
+typedef struct table {
+    const pith_field *fields; /* [n] */
+    size_t n;
+} table;
+
+#define TABLE(fields) \
+    { fields, sizeof(fields) / sizeof((fields)[0]) }
+
+static const pith_field size_fields[] = {
+    COUNT("vocab_size", vocab_size, PITH_MAX_VOCAB),
+    COUNT("hidden_size", hidden_size, PITH_MAX_WIDTH),
+    COUNT("intermediate_size", intermediate_size, PITH_MAX_WIDTH),
+    COUNT("num_hidden_layers", num_hidden_layers, PITH_MAX_LAYERS),
+    COUNT("num_attention_heads", num_attention_heads, PITH_MAX_HEADS),
 };
 
-/* Only where rope_scaling is yarn: files of other models are as they always were. */
+static const pith_field decoder_size_fields[] = {
+    COUNT("num_key_value_heads", num_key_value_heads, PITH_MAX_HEADS),
+    COUNT("head_dim", head_dim, PITH_MAX_HEAD_DIM),
+    COUNT("max_position_embeddings", max_position_embeddings, PITH_MAX_POSITIONS),
+};
+
+static const pith_field window_fields[] = {
+    COUNT("sliding_window", kinds[0].sliding_window, PITH_MAX_POSITIONS),
+};
+
+static const pith_field rms_norm_fields[] = {FLOAT("rms_norm_eps", norm_eps)};
+
+static const pith_field rope_fields[] = {
+    DOUBLE("rope_theta", kinds[0].rope.theta),
+    DOUBLE("rope_factor", kinds[0].rope.factor),
+    DOUBLE("rope_low_freq_factor", kinds[0].rope.low_freq_factor),
+    DOUBLE("rope_high_freq_factor", kinds[0].rope.high_freq_factor),
+    COUNT("rope_original_context", kinds[0].rope.original_context, PITH_MAX_POSITIONS),
+};
+
 static const pith_field yarn_fields[] = {
-    {"rope_attention_factor", PITH_FIELD_DOUBLE,
-     offsetof(pith_config, kinds[0].rope.attention_factor), 0},
-    {"rope_beta_fast", PITH_FIELD_DOUBLE, offsetof(pith_config, kinds[0].rope.beta_fast), 0},
-    {"rope_beta_slow", PITH_FIELD_DOUBLE, offsetof(pith_config, kinds[0].rope.beta_slow), 0},
-    {"rope_truncate", PITH_FIELD_FLAG, offsetof(pith_config, kinds[0].rope.truncate), 0},
+    DOUBLE("rope_attention_factor", kinds[0].rope.attention_factor),
+    DOUBLE("rope_beta_fast", kinds[0].rope.beta_fast),
+    DOUBLE("rope_beta_slow", kinds[0].rope.beta_slow),
+    FLAG("rope_truncate", kinds[0].rope.truncate),
 };
 
-static const char *const rope_names[] = {
-    [PITH_ROPE_NONE] = "none", [PITH_ROPE_LINEAR] = "linear",   [PITH_ROPE_LLAMA3] = "llama3",
-    [PITH_ROPE_YARN] = "yarn", [PITH_ROPE_DYNAMIC] = "dynamic",
+static const pith_field dims_fields[] = {
+    COUNT("rope_dims", kinds[0].rope.dims, PITH_MAX_HEAD_DIM),
 };
 
-static const pith_field bert_fields[] = {
-    {"vocab_size", PITH_FIELD_COUNT, offsetof(pith_config, vocab_size), PITH_MAX_VOCAB},
-    {"hidden_size", PITH_FIELD_COUNT, offsetof(pith_config, hidden_size), PITH_MAX_WIDTH},
-    {"intermediate_size", PITH_FIELD_COUNT, offsetof(pith_config, intermediate_size),
-     PITH_MAX_WIDTH},
-    {"num_hidden_layers", PITH_FIELD_COUNT, offsetof(pith_config, num_hidden_layers),
-     PITH_MAX_LAYERS},
-    {"num_attention_heads", PITH_FIELD_COUNT, offsetof(pith_config, num_attention_heads),
-     PITH_MAX_HEADS},
-    {"max_position_embeddings", PITH_FIELD_COUNT, offsetof(pith_config, max_position_embeddings),
-     PITH_MAX_POSITIONS},
-    {"type_vocab_size", PITH_FIELD_COUNT, offsetof(pith_config, type_vocab_size),
-     PITH_MAX_TOKEN_TYPES},
-    {"layer_norm_eps", PITH_FIELD_FLOAT, offsetof(pith_config, norm_eps), 0},
-    {"max_seq_length", PITH_FIELD_COUNT, offsetof(pith_config, max_seq_length), PITH_MAX_POSITIONS},
-    {"normalize", PITH_FIELD_FLAG, offsetof(pith_config, normalize), 0},
+static const pith_field decoder_flag_fields[] = {
+    FLAG("tie_word_embeddings", tie_word_embeddings),
+    FLAG("qkv_bias", qkv_bias),
+    FLAG("o_bias", o_bias),
+    FLAG("mlp_bias", mlp_bias),
+};
+
+static const pith_field encoder_fields[] = {
+    COUNT("max_position_embeddings", max_position_embeddings, PITH_MAX_POSITIONS),
+    COUNT("type_vocab_size", type_vocab_size, PITH_MAX_TOKEN_TYPES),
+    FLOAT("layer_norm_eps", norm_eps),
+    COUNT("max_seq_length", max_seq_length, PITH_MAX_POSITIONS),
+    FLAG("normalize", normalize),
+};
+
+/* There where they differ from the recipe. */
+static const pith_field optional_fields[] = {
+    FLAG("skip_prompt", skip_prompt),
+    FLAG("norm_sums", norm_sums),
+    FLAG("gated", gated),
+    FLOAT("embedding_scale", embedding_scale),
+    FLOAT("residual_scale", residual_scale),
+    FLOAT("attention_scale", attention_scale),
+    FLOAT("logit_scale", logit_scale),
+    FLOAT("attention_cap", attention_cap),
+    FLOAT("logit_cap", logit_cap),
+};
+
+static const table sizes = TABLE(size_fields), decoder_sizes = TABLE(decoder_size_fields),
+                   window = TABLE(window_fields), rms_norm = TABLE(rms_norm_fields),
+                   rope = TABLE(rope_fields), yarn = TABLE(yarn_fields), dims = TABLE(dims_fields),
+                   decoder_flags = TABLE(decoder_flag_fields), encoder = TABLE(encoder_fields),
+                   optional = TABLE(optional_fields);
+
+/* An enumeration is a word in the file. */
+typedef struct word {
+    const char *key;
+    size_t offset;        /* of an unsigned */
+    const char *names[5]; /* by value */
+} word;
+
+_Static_assert(sizeof(pith_rope_scaling) == sizeof(unsigned) &&
+                   sizeof(pith_pooling) == sizeof(unsigned) &&
+                   sizeof(pith_qk_norm) == sizeof(unsigned) &&
+                   sizeof(pith_activation) == sizeof(unsigned) &&
+                   sizeof(pith_norm_type) == sizeof(unsigned),
+               "words are stored as unsigned integers");
+
+static const word scaling_word = {"rope_scaling",
+                                  offsetof(pith_config, kinds[0].rope.scaling),
+                                  {"none", "linear", "llama3", "yarn", "dynamic"}};
+static const word pooling_word = {"pooling",
+                                  offsetof(pith_config, pooling),
+                                  {"mean", "cls", "max"}};
+static const word optional_words[] = {
+    {"norm_type", offsetof(pith_config, norm_type), {"rms", "layer"}},
+    {"qk_norm", offsetof(pith_config, qk_norm), {"none", "head", "whole"}},
+    {"activation", offsetof(pith_config, activation), {"silu", "gelu", "gelu_tanh", "relu2"}},
 };
 
 enum {
-    N_LLAMA_FIELDS = sizeof llama_fields / sizeof *llama_fields,
-    N_YARN_FIELDS = sizeof yarn_fields / sizeof *yarn_fields,
-    N_ROPE_NAMES = sizeof rope_names / sizeof *rope_names,
-    N_BERT_FIELDS = sizeof bert_fields / sizeof *bert_fields,
+    N_WORD_NAMES = sizeof scaling_word.names / sizeof scaling_word.names[0],
+    N_OPTIONAL_WORDS = sizeof optional_words / sizeof optional_words[0],
 };
 
-static bool is_bert(const pith_metadata *metadata) {
-    return strcmp(metadata->architecture, pith_architecture_name(PITH_ARCHITECTURE_BERT)) == 0;
+static pith_config recipe_of(pith_role role) {
+    return role == PITH_ENCODER ? (pith_config){PITH_ENCODER_RECIPE}
+                                : (pith_config){PITH_DECODER_RECIPE};
 }
 
-size_t pith_config_vocab_size(const pith_metadata *metadata) {
-    return metadata->config.vocab_size;
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static void write_table(table t, const void *base, pith_json_writer *to) {
+    pith_fields_write(t.fields, t.n, base, to);
 }
 
-void pith_config_write(const pith_metadata *metadata, pith_json_writer *to) {
-    if (is_bert(metadata)) {
-        pith_fields_write(bert_fields, N_BERT_FIELDS, &metadata->config, to);
-        pith_json_put_text(to, "pooling", pith_pooling_name(metadata->config.pooling));
-        if (metadata->config.skip_prompt) {
-            pith_json_put_bool(to, "skip_prompt", true);
+static unsigned word_value(const word *w, const void *base) {
+    unsigned value;
+    memcpy(&value, (const char *)base + w->offset, sizeof value);
+    return value;
+}
+
+static void write_word(const word *w, const void *base, pith_json_writer *to) {
+    pith_json_put_text(to, w->key, w->names[word_value(w, base)]);
+}
+
+static size_t field_size(pith_field_kind kind) {
+    switch (kind) {
+    case PITH_FIELD_COUNT:
+        return sizeof(size_t);
+    case PITH_FIELD_ID:
+        return sizeof(int32_t);
+    case PITH_FIELD_FLAG:
+        return sizeof(bool);
+    case PITH_FIELD_FLOAT:
+        return sizeof(float);
+    case PITH_FIELD_DOUBLE:
+        break;
+    }
+    return sizeof(double);
+}
+
+static void write_optional(const pith_config *c, pith_json_writer *to) {
+    const pith_config recipe = recipe_of(c->role);
+    for (size_t i = 0; i < optional.n; i++) {
+        const pith_field *field = &optional.fields[i];
+        if (memcmp((const char *)c + field->offset, (const char *)&recipe + field->offset,
+                   field_size(field->kind)) != 0) {
+            pith_fields_write(field, 1, c, to);
         }
-    } else {
-        pith_fields_write(llama_fields, N_LLAMA_FIELDS, &metadata->config, to);
-        if (metadata->config.kinds[0].rope.scaling == PITH_ROPE_YARN) {
-            pith_fields_write(yarn_fields, N_YARN_FIELDS, &metadata->config, to);
+    }
+    for (size_t i = 0; i < N_OPTIONAL_WORDS; i++) {
+        if (word_value(&optional_words[i], c) != word_value(&optional_words[i], &recipe)) {
+            write_word(&optional_words[i], c, to);
         }
-        pith_json_put_text(to, "rope_scaling", rope_names[metadata->config.kinds[0].rope.scaling]);
     }
 }
 
-static pith_status bad_key(const char *key, const char *what, const char *where,
-                           pith_error *error) {
-    return pith_fail(error, PITH_ERROR_FORMAT, "%s: metadata %s is missing or not %s", where, key,
-                     what);
+/* The tables name members of kind 0: with the address moved by so much they are those of kind i. */
+static const void *kind_base(const pith_config *c, size_t i) {
+    return (const char *)c + i * sizeof c->kinds[0];
 }
 
-static pith_status read_llama(pith_config *config, pith_json object, const char *where,
-                              pith_error *error) {
-    *config = (pith_config){PITH_DECODER_RECIPE};
-    pith_status status =
-        pith_fields_read(llama_fields, N_LLAMA_FIELDS, config, object, where, "config", error);
-    if (status != PITH_OK) {
-        return status;
+/* What the keys of plain models leave open of a kind. */
+static void write_rest_of_kind(const pith_config *c, size_t i, pith_json_writer *to) {
+    const void *base = kind_base(c, i);
+    if (c->kinds[i].rope.scaling == PITH_ROPE_YARN) {
+        write_table(yarn, base, to);
     }
-    const char *name = pith_json_text(pith_json_get(object, "rope_scaling"));
-    size_t scaling = 0;
-    while (scaling < N_ROPE_NAMES && (name == NULL || strcmp(name, rope_names[scaling]) != 0)) {
-        scaling++;
+    write_word(&scaling_word, base, to);
+    if (c->kinds[i].rope.dims != c->head_dim) {
+        write_table(dims, base, to);
     }
-    if (scaling == N_ROPE_NAMES) {
-        return bad_key("config.rope_scaling", "none, linear, llama3, yarn or dynamic", where,
-                       error);
+}
+
+/* Kind 0 has the keys of plain models; those of the others are in a list. */
+static void write_kinds(const pith_config *c, pith_json_writer *to) {
+    if (c->n_kinds == 1) {
+        return;
     }
-    config->kinds[0].rope.scaling = (pith_rope_scaling)scaling;
-    config->kinds[0].rope.dims = config->head_dim;
-    if (config->kinds[0].rope.scaling == PITH_ROPE_YARN) {
-        status =
-            pith_fields_read(yarn_fields, N_YARN_FIELDS, config, object, where, "config", error);
+    pith_json_open(to, "layer_kinds", '[');
+    for (size_t i = 1; i < c->n_kinds; i++) {
+        pith_json_open(to, NULL, '{');
+        write_table(window, kind_base(c, i), to);
+        write_table(rope, kind_base(c, i), to);
+        write_rest_of_kind(c, i, to);
+        pith_json_close(to, '}');
+    }
+    pith_json_close(to, ']');
+    pith_json_open(to, "kind_of_layer", '[');
+    for (size_t i = 0; i < c->num_hidden_layers; i++) {
+        pith_json_put_integer(to, NULL, c->kind_of[i]);
+    }
+    pith_json_close(to, ']');
+}
+
+void pith_config_write(const pith_config *config, pith_json_writer *to) {
+    write_table(sizes, config, to);
+    if (config->role == PITH_ENCODER) {
+        write_table(encoder, config, to);
+        write_word(&pooling_word, config, to);
+        write_optional(config, to);
+        return;
+    }
+    write_table(decoder_sizes, config, to);
+    write_table(window, config, to);
+    write_table(rms_norm, config, to);
+    write_table(rope, config, to);
+    write_table(decoder_flags, config, to);
+    write_rest_of_kind(config, 0, to);
+    write_optional(config, to);
+    write_kinds(config, to);
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* Where a configuration is read from and to. */
+typedef struct reading {
+    pith_config *config;
+    pith_json object;
+    const char *where;
+    const char *section; /* in messages: "config" */
+    pith_error *error;
+} reading;
+
+static pith_status read_table(const reading *r, table t, void *base) {
+    return pith_fields_read(t.fields, t.n, base, r->object, r->where, r->section, r->error);
+}
+
+static pith_status fail_word(const reading *r, const word *w) {
+    char names[80] = "";
+    for (size_t i = 0; i < N_WORD_NAMES && w->names[i] != NULL; i++) {
+        bool last = i + 1 == N_WORD_NAMES || w->names[i + 1] == NULL;
+        size_t n = strlen(names);
+        snprintf(names + n, sizeof names - n, "%s%s",
+                 i == 0 ? ""
+                 : last ? " or "
+                        : ", ",
+                 w->names[i]);
+    }
+    return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: metadata %s.%s is missing or not %s",
+                     r->where, r->section, w->key, names);
+}
+
+static pith_status read_word(const reading *r, const word *w, void *base) {
+    const char *text = pith_json_text(pith_json_get(r->object, w->key));
+    for (unsigned i = 0; i < N_WORD_NAMES && w->names[i] != NULL; i++) {
+        if (text != NULL && strcmp(text, w->names[i]) == 0) {
+            memcpy((char *)base + w->offset, &i, sizeof i);
+            return PITH_OK;
+        }
+    }
+    return fail_word(r, w);
+}
+
+static bool has(const reading *r, const char *key) {
+    return pith_json_get(r->object, key).at != NULL;
+}
+
+static pith_status read_optional(const reading *r) {
+    pith_status status = PITH_OK;
+    for (size_t i = 0; i < optional.n && status == PITH_OK; i++) {
+        if (has(r, optional.fields[i].key)) {
+            status = read_table(r, (table){&optional.fields[i], 1}, r->config);
+        }
+    }
+    for (size_t i = 0; i < N_OPTIONAL_WORDS && status == PITH_OK; i++) {
+        if (has(r, optional_words[i].key)) {
+            status = read_word(r, &optional_words[i], r->config);
+        }
+    }
+    return status;
+}
+
+static pith_status read_rest_of_kind(const reading *r, void *base, pith_rope_config *of_kind) {
+    pith_status status = read_word(r, &scaling_word, base);
+    if (status == PITH_OK && of_kind->scaling == PITH_ROPE_YARN) {
+        status = read_table(r, yarn, base);
+    }
+    of_kind->dims = r->config->head_dim;
+    return status == PITH_OK && has(r, dims_fields[0].key) ? read_table(r, dims, base) : status;
+}
+
+static pith_status read_kind(const reading *r, size_t i) {
+    void *base = (char *)r->config + i * sizeof r->config->kinds[0];
+    pith_status status = read_table(r, window, base);
+    if (status == PITH_OK) {
+        status = read_table(r, rope, base);
+    }
+    return status == PITH_OK ? read_rest_of_kind(r, base, &r->config->kinds[i].rope) : status;
+}
+
+static pith_status bad_list(const reading *r, const char *key, const char *what) {
+    return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: metadata config.%s is missing or not %s",
+                     r->where, key, what);
+}
+
+static pith_status read_kinds(const reading *r) {
+    pith_json kinds = pith_json_get(r->object, "layer_kinds");
+    pith_json list = pith_json_get(r->object, "kind_of_layer");
+    pith_config *c = r->config;
+    if (kinds.at == NULL && list.at == NULL) {
+        return PITH_OK;
+    }
+    if (!pith_json_is(kinds, PITH_JSON_ARRAY) || pith_json_size(kinds) == 0 ||
+        pith_json_size(kinds) >= PITH_MAX_LAYER_KINDS) {
+        return bad_list(r, "layer_kinds", "an array of 1 to 3 objects");
+    }
+    if (!pith_json_is(list, PITH_JSON_ARRAY) || pith_json_size(list) != c->num_hidden_layers ||
+        c->num_hidden_layers > PITH_MAX_LAYERS) {
+        return bad_list(r, "kind_of_layer", "an array of one number for each layer");
+    }
+    pith_json_walk walk = pith_json_begin(kinds);
+    for (c->n_kinds = 1; pith_json_next(&walk); c->n_kinds++) {
+        reading of_kind = *r;
+        of_kind.object = walk.value;
+        of_kind.section = "config.layer_kinds";
+        pith_status status = read_kind(&of_kind, c->n_kinds);
         if (status != PITH_OK) {
             return status;
         }
     }
-    return pith_config_check(config, where, error);
+    walk = pith_json_begin(list);
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        size_t kind;
+        if (!pith_json_count(walk.value, &kind) || kind >= c->n_kinds) {
+            return bad_list(r, "kind_of_layer", "an array of numbers of kinds");
+        }
+        c->kind_of[i] = (uint8_t)kind;
+    }
+    return PITH_OK;
 }
 
-static pith_status read_bert(pith_config *config, pith_json object, const char *where,
-                             pith_error *error) {
-    *config = (pith_config){PITH_ENCODER_RECIPE};
-    pith_status status =
-        pith_fields_read(bert_fields, N_BERT_FIELDS, config, object, where, "config", error);
-    if (status != PITH_OK) {
-        return status;
+static pith_status read_decoder(const reading *r) {
+    const table tables[] = {sizes, decoder_sizes, window, rms_norm, rope, decoder_flags};
+    pith_status status = PITH_OK;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && status == PITH_OK; i++) {
+        status = read_table(r, tables[i], r->config);
     }
-    const char *pooling = pith_json_text(pith_json_get(object, "pooling"));
-    if (pooling == NULL || !pith_pooling_find(pooling, &config->pooling)) {
-        return bad_key("config.pooling", "mean, cls or max", where, error);
+    if (status == PITH_OK) {
+        status = read_rest_of_kind(r, r->config, &r->config->kinds[0].rope);
     }
-    pith_json skip = pith_json_get(object, "skip_prompt");
-    pith_config_set_encoder_heads(config);
-    if (skip.at != NULL && !pith_json_bool(skip, &config->skip_prompt)) {
-        return bad_key("config.skip_prompt", "true or false", where, error);
-    }
-    return pith_config_check(config, where, error);
+    return status == PITH_OK ? read_kinds(r) : status;
 }
 
-pith_status pith_config_read(pith_metadata *metadata, pith_json object, const char *where,
+static pith_status read_encoder(const reading *r) {
+    pith_status status = read_table(r, sizes, r->config);
+    if (status == PITH_OK) {
+        status = read_table(r, encoder, r->config);
+    }
+    if (status == PITH_OK) {
+        status = read_word(r, &pooling_word, r->config);
+    }
+    pith_config_set_encoder_heads(r->config);
+    return status;
+}
+
+pith_status pith_config_read(pith_config *out, pith_role role, pith_json object, const char *where,
                              pith_error *error) {
-    return is_bert(metadata) ? read_bert(&metadata->config, object, where, error)
-                             : read_llama(&metadata->config, object, where, error);
+    pith_config config = recipe_of(role);
+    const reading r = {&config, object, where, "config", error};
+    pith_status status = role == PITH_ENCODER ? read_encoder(&r) : read_decoder(&r);
+    if (status == PITH_OK) {
+        status = read_optional(&r);
+    }
+    if (status == PITH_OK) {
+        status = pith_config_check(&config, where, error);
+    }
+    if (status == PITH_OK) {
+        *out = config;
+    }
+    return status;
 }

@@ -35,7 +35,7 @@ static void write_head(const pith_metadata *m, pith_json_writer *to) {
 
 static void write_config(const pith_metadata *m, pith_json_writer *to) {
     pith_json_open(to, "config", '{');
-    pith_config_write(m, to);
+    pith_config_write(&m->config, to);
     pith_json_close(to, '}');
 }
 
@@ -189,8 +189,7 @@ static pith_status read_head(reader *r) {
     if (m->architecture == NULL) {
         return bad_key(r, "architecture", "a string");
     }
-    pith_architecture architecture;
-    if (!pith_architecture_find(m->architecture, &architecture)) {
+    if (pith_family_find(m->architecture) == NULL) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: architecture \"%.40s\" is unknown",
                          r->where, m->architecture);
     }
@@ -212,7 +211,8 @@ static pith_status read_head(reader *r) {
 }
 
 static pith_status read_config(reader *r) {
-    return pith_config_read(&r->metadata, pith_json_get(r->root, "config"), r->where, r->error);
+    return pith_config_read(&r->metadata.config, pith_family_find(r->metadata.architecture)->role,
+                            pith_json_get(r->root, "config"), r->where, r->error);
 }
 
 static bool read_token(pith_json value, int64_t least, size_t vocab_size, int32_t *out) {
@@ -228,7 +228,7 @@ static pith_status read_tokens(reader *r) {
     pith_metadata *m = &r->metadata;
     pith_json object = pith_json_get(r->root, "tokens");
     pith_json eos = pith_json_get(object, "eos");
-    size_t vocab_size = pith_config_vocab_size(m);
+    size_t vocab_size = m->config.vocab_size;
     if (!read_token(pith_json_get(object, "bos"), -1, vocab_size, &m->bos)) {
         return bad_key(r, "tokens.bos", "-1 or a token of the vocabulary");
     }

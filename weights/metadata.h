@@ -3,9 +3,8 @@
 #ifndef PITH_WEIGHTS_METADATA_H
 #define PITH_WEIGHTS_METADATA_H
 
+#include "families/family.h"
 #include "tokenizer/vocab.h"
-#include "weights/bert.h"
-#include "weights/llama.h"
 
 enum {
     PITH_MAX_EOS = 16,
@@ -31,7 +30,7 @@ typedef struct pith_tensor_note {
 } pith_tensor_note;
 
 typedef struct pith_metadata {
-    const char *architecture; /* "llama", "bert" */
+    const char *architecture; /* the name of a family: "llama" */
     const char *generator;    /* "pith 0.3.0" */
     pith_type type;
     pith_type head_type;

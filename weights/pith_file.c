@@ -161,7 +161,7 @@ static pith_status bind_slot(opened *o, unsigned part, size_t layer, pith_error 
     if (status != PITH_OK) {
         return status;
     }
-    if (slot.kind == PITH_SLOT_TABLE && type != PITH_TYPE_F32) {
+    if (slot.kind == PITH_KIND_TABLE && type != PITH_TYPE_F32) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: tensor \"%s\" has type %s, not f32",
                          o->path, slot.name, pith_type_name(type));
     }
@@ -253,8 +253,8 @@ static pith_status bind_vocab(opened *o, pith_arena *arena, pith_error *error) {
  * Runs once before the data is there, for the checks, and once after. */
 static pith_status bind_all(opened *o, pith_error *error) {
     pith_network *network = &o->file.network;
-    unsigned n_parts = pith_model_file_parts(&o->file);
-    size_t n_layers = pith_model_file_layers(&o->file);
+    size_t n_parts = pith_family_n_parts(o->file.family);
+    size_t n_layers = network->config.num_hidden_layers;
     o->file.weight_bytes = 0;
     pith_status status = PITH_OK;
     for (unsigned part = 0; part < n_parts && status == PITH_OK; part++) {
@@ -301,12 +301,10 @@ static void warn_of_strangers(const opened *o, const pith_log *log) {
 /* Takes over the configuration and makes room for the layers. */
 static pith_status prepare_layers(opened *o, pith_error *error) {
     pith_model_file *file = &o->file;
-    pith_architecture_find(file->metadata.architecture, &file->architecture);
     pith_network *network = &file->network;
+    file->family = pith_family_find(file->metadata.architecture);
     network->config = file->metadata.config;
-    file->n_params = file->architecture == PITH_ARCHITECTURE_BERT
-                         ? pith_bert_n_params(&network->config)
-                         : pith_llama_n_params(&network->config);
+    file->n_params = pith_family_n_params(file->family, &network->config);
     network->layers = pith_allocate_zeroed(o->allocator, network->config.num_hidden_layers,
                                            sizeof *network->layers);
     return network->layers != NULL ? PITH_OK : no_memory(o, error);

@@ -7,10 +7,9 @@
 #include "base/pool.h"
 #include "base/status.h"
 #include "tokenizer/vocab.h"
-#include "weights/bert.h"
-#include "weights/llama.h"
 #include "weights/metadata.h"
 #include "weights/safetensors.h"
+#include "weights/slots.h"
 
 enum {
     PITH_FORMAT_VERSION = 1,
@@ -22,7 +21,7 @@ typedef struct pith_model_file {
     const char *path;
     pith_safetensors *header;
     pith_metadata metadata; /* architecture, types, config, special tokens, sources, checksums */
-    pith_architecture architecture;
+    const pith_family *family;
     pith_network network;
     pith_vocab vocab;     /* complete, pointing into the data; n_pieces 0: no tokenizer */
     const void *data;     /* the file's bytes from the start of the data on */
@@ -60,14 +59,10 @@ pith_status pith_model_file_open_memory(pith_model_file **out, const void *bytes
                                         const char *name, const pith_log *log,
                                         const pith_allocator *allocator, pith_error *error);
 
-/* The slot `part` (a pith_llama_part or pith_bert_part, by the file's architecture) of a layer, and
- * where its bound pointer lives in *file. False when the model has no such tensor. */
+/* The slot of rule `part` of the file's family in a layer, and where its bound pointer lives in
+ * *file. False when the model has no such tensor. */
 bool pith_model_file_slot(pith_model_file *file, unsigned part, size_t layer, pith_slot *slot,
                           pith_slot_place *place);
-
-/* Bounds of the two numbers above. */
-unsigned pith_model_file_parts(const pith_model_file *file);
-size_t pith_model_file_layers(const pith_model_file *file);
 
 /* The tokenizer's tensors: names, types and where their arrays sit in a pith_vocab. Tensors of a
  * kind without them (scores, merges) are absent. */

@@ -5,7 +5,6 @@
 
 #include "base/half.h"
 #include "simd/blocks.h"
-#include "weights/bert.h"
 
 /* splitmix64 (Steele et al. 2014). */
 static uint64_t next_random(uint64_t *state) {
@@ -19,10 +18,8 @@ uint64_t pith_random_seed(unsigned part, size_t layer) {
     return (uint64_t)part << 32 | layer;
 }
 
-float pith_random_vector(pith_architecture architecture, unsigned part) {
-    bool weight = architecture == PITH_ARCHITECTURE_LLAMA || part == PITH_BERT_NORM_WEIGHT ||
-                  part == PITH_BERT_ATTENTION_NORM_WEIGHT || part == PITH_BERT_OUTPUT_NORM_WEIGHT;
-    return weight ? 1.0F : 0.0F;
+float pith_random_vector(pith_kind kind) {
+    return kind == PITH_KIND_NORM ? 1.0F : 0.0F;
 }
 
 /* Floats in (-0.035, 0.035), standard deviation 0.02, in a 16- or 32-bit type. */

@@ -4,14 +4,13 @@
 #ifndef PITH_WEIGHTS_RANDOM_WEIGHTS_H
 #define PITH_WEIGHTS_RANDOM_WEIGHTS_H
 
-#include "weights/slots.h"
+#include "families/rules.h"
 
-/* The seed of the matrix of a part (a pith_llama_part or pith_bert_part) in a layer. */
+/* The seed of the matrix of rule `part` of a family in a layer. */
 uint64_t pith_random_seed(unsigned part, size_t layer);
 
-/* The value of all elements of a vector: 1 for the weights of norms; for biases 0 in a BERT, 1 in
- * a llama, whose known shapes have none. */
-float pith_random_vector(pith_architecture architecture, unsigned part);
+/* The value of all elements of a vector: 1 for the weights of norms, 0 for biases. */
+float pith_random_vector(pith_kind kind);
 
 /* Fills tile `tile`, 16 rows, of a matrix with `cols` columns. The bytes depend on the arguments
  * alone, so tiles can be filled in any order from any thread. Packed types have random bytes for

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define DECODER(vocab, hidden, ffn, layers, heads, kv_heads, context, base) \
-    .architecture = PITH_ARCHITECTURE_LLAMA,                                \
+    .family = &pith_family_llama,                                           \
     .config = {PITH_DECODER_RECIPE,                                         \
                .vocab_size = (vocab),                                       \
                .hidden_size = (hidden),                                     \
@@ -17,21 +17,21 @@
                .norm_eps = 1e-5F,                                           \
                .kinds[0].rope = {.dims = (hidden) / (heads), .theta = (base)}}
 
-#define ENCODER(layers, hidden, ffn, heads, length)                                    \
-    .architecture = PITH_ARCHITECTURE_BERT, .config = {PITH_ENCODER_RECIPE,            \
-                                                       .vocab_size = 30522,            \
-                                                       .hidden_size = (hidden),        \
-                                                       .intermediate_size = (ffn),     \
-                                                       .num_hidden_layers = (layers),  \
-                                                       .num_attention_heads = (heads), \
-                                                       .num_key_value_heads = (heads), \
-                                                       .head_dim = (hidden) / (heads), \
-                                                       .max_position_embeddings = 512, \
-                                                       .type_vocab_size = 2,           \
-                                                       .norm_eps = 1e-12F,             \
-                                                       .max_seq_length = (length),     \
-                                                       .pooling = PITH_POOLING_MEAN,   \
-                                                       .normalize = true}
+#define ENCODER(layers, hidden, ffn, heads, length)                         \
+    .family = &pith_family_bert, .config = {PITH_ENCODER_RECIPE,            \
+                                            .vocab_size = 30522,            \
+                                            .hidden_size = (hidden),        \
+                                            .intermediate_size = (ffn),     \
+                                            .num_hidden_layers = (layers),  \
+                                            .num_attention_heads = (heads), \
+                                            .num_key_value_heads = (heads), \
+                                            .head_dim = (hidden) / (heads), \
+                                            .max_position_embeddings = 512, \
+                                            .type_vocab_size = 2,           \
+                                            .norm_eps = 1e-12F,             \
+                                            .max_seq_length = (length),     \
+                                            .pooling = PITH_POOLING_MEAN,   \
+                                            .normalize = true}
 
 static const pith_shape shapes[] = {
     {.name = "llama2-7b", DECODER(32000, 4096, 11008, 32, 32, 32, 4096, 1e4)},

@@ -4,12 +4,11 @@
 #define PITH_WEIGHTS_SHAPES_H
 
 #include "base/status.h"
-#include "weights/bert.h"
-#include "weights/llama.h"
+#include "families/family.h"
 
 typedef struct pith_shape {
     const char *name; /* "llama2-7b" */
-    pith_architecture architecture;
+    const pith_family *family;
     pith_config config;
 } pith_shape;
 

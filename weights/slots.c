@@ -1,59 +1,15 @@
-/* The architectures seen as one: names, and how the parts of a model are declared as tensors of a
- * .pith file: used alike by those who write a file and by the reader, which expects exactly these
- * declarations. */
+/* How the tensors of a model are declared as tensors of a .pith file: used alike by those who write
+ * a file and by the reader, which expects exactly these declarations. */
 #include "weights/pith_file.h"
 
 #include "simd/blocks.h"
 
-#include <string.h>
-
-static const char *const architecture_names[PITH_N_ARCHITECTURES] = {
-    [PITH_ARCHITECTURE_LLAMA] = "llama",
-    [PITH_ARCHITECTURE_BERT] = "bert",
-};
-
-const char *pith_architecture_name(pith_architecture architecture) {
-    return (unsigned)architecture < PITH_N_ARCHITECTURES ? architecture_names[architecture]
-                                                         : "unknown";
-}
-
-bool pith_architecture_find(const char *name, pith_architecture *out) {
-    for (unsigned i = 0; i < PITH_N_ARCHITECTURES; i++) {
-        if (strcmp(name, architecture_names[i]) == 0) {
-            *out = (pith_architecture)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-unsigned pith_model_file_parts(const pith_model_file *file) {
-    return file->architecture == PITH_ARCHITECTURE_BERT ? (unsigned)PITH_BERT_N_PARTS
-                                                        : (unsigned)PITH_LLAMA_N_PARTS;
-}
-
-size_t pith_model_file_layers(const pith_model_file *file) {
-    return file->network.config.num_hidden_layers;
-}
-
 bool pith_model_file_slot(pith_model_file *file, unsigned part, size_t layer, pith_slot *slot,
                           pith_slot_place *place) {
-    if (file->architecture == PITH_ARCHITECTURE_BERT) {
-        pith_bert_part bert_part = (pith_bert_part)part;
-        if (!pith_bert_slot_of(&file->network.config, bert_part, layer, slot)) {
-            return false;
-        }
-        *place = pith_bert_place(&file->network, bert_part, layer);
-        return true;
-    }
-    pith_llama_part llama_part = (pith_llama_part)part;
-    if (!pith_llama_slot_of(&file->network.config, llama_part, layer, slot)) {
+    if (!pith_family_slot(file->family, &file->network.config, part, layer, slot)) {
         return false;
     }
-    *place = (pith_slot_place){
-        .matrix = pith_llama_matrix(&file->network, llama_part, layer),
-        .vector = pith_llama_vector(&file->network, llama_part, layer),
-    };
+    *place = pith_rule_place(pith_family_rule(file->family, part), &file->network, layer);
     return true;
 }
 

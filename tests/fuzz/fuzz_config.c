@@ -18,28 +18,19 @@ static void check_size(const pith_slot *slot) {
     fuzz_require(slot->real_rows <= slot->rows && strlen(slot->name) < sizeof slot->name - 1);
 }
 
-static void check_bert(const pith_config *c) {
-    pith_error error;
-    fuzz_require(pith_config_check(c, "config.json", &error) == PITH_OK);
-    for (int part = 0; part < PITH_BERT_N_PARTS; part++) {
-        pith_slot slot;
-        fuzz_require(pith_bert_slot_of(c, (pith_bert_part)part, 0, &slot));
-        check_size(&slot);
-    }
-}
-
-static void check_llama(const pith_hf_config *config) {
+static void check_config(const pith_hf_config *config) {
     const pith_config *c = &config->config;
     pith_error error;
     fuzz_require(pith_config_check(c, "config.json", &error) == PITH_OK);
+    fuzz_require(c->role == config->family->role);
     fuzz_require(config->n_eos <= PITH_MAX_EOS);
     fuzz_require(config->bos >= -1 && config->bos < (int32_t)c->vocab_size);
     for (size_t i = 0; i < config->n_eos; i++) {
         fuzz_require(config->eos[i] >= 0 && (size_t)config->eos[i] < c->vocab_size);
     }
-    for (int part = 0; part < PITH_LLAMA_N_PARTS; part++) {
+    for (size_t part = 0; part < pith_family_n_parts(config->family); part++) {
         pith_slot slot;
-        if (pith_llama_slot_of(c, (pith_llama_part)part, 0, &slot)) {
+        if (pith_family_slot(config->family, c, part, c->num_hidden_layers - 1, &slot)) {
             check_size(&slot);
         }
     }
@@ -134,10 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     free(copy);
     if (status != PITH_OK) {
         fuzz_require(error.status == status && error.message[0] != '\0');
-    } else if (config.architecture == PITH_ARCHITECTURE_BERT) {
-        check_bert(&config.config);
     } else {
-        check_llama(&config);
+        check_config(&config);
     }
     if (end != NULL) {
         check_modules(&second, status == PITH_OK ? config.config.hidden_size : 48);

@@ -1,8 +1,7 @@
-/* The Llama configuration: its bounds, the joined layouts, and the table of tensors. */
-#include "tests/fixture.h"
+/* The hyper-parameters: their bounds and relations, and the layouts of joined matrices. */
+#include "families/config.h"
 #include "tests/support.h"
 #include "tests/test.h"
-#include "weights/llama.h"
 
 #include <math.h>
 #include <string.h>
@@ -42,7 +41,7 @@ static void refuse(const pith_config *config, pith_status expected, const char *
           "message \"%s\" lacks \"%s\"", error.message, part);
 }
 
-TEST(llama, accepts_published_shapes) {
+TEST(config, accepts_published_shapes) {
     pith_error error;
     pith_config c = llama2_7b();
     CHECK(pith_config_check(&c, "c", &error) == PITH_OK, "7B: %s", error.message);
@@ -56,7 +55,7 @@ TEST(llama, accepts_published_shapes) {
     CHECK(pith_config_check(&c, "c", &error) == PITH_OK, "70B: %s", error.message);
 }
 
-TEST(llama, bounds_every_count) {
+TEST(config, bounds_every_count) {
     static const struct {
         size_t offset, most;
         const char *name;
@@ -84,7 +83,7 @@ TEST(llama, bounds_every_count) {
     refuse(&c, PITH_ERROR_FORMAT, "sliding_window");
 }
 
-TEST(llama, checks_relations) {
+TEST(config, checks_relations) {
     pith_config c = llama2_7b();
     c.num_key_value_heads = 5;
     refuse(&c, PITH_ERROR_FORMAT, "multiple");
@@ -105,7 +104,7 @@ TEST(llama, checks_relations) {
     refuse(&c, PITH_ERROR_UNSUPPORTED, "odd");
 }
 
-TEST(llama, checks_numbers) {
+TEST(config, checks_numbers) {
     static const double bad[] = {0, -1, (double)INFINITY, (double)NAN};
     for (size_t i = 0; i < 4; i++) {
         pith_config c = llama3();
@@ -137,7 +136,7 @@ TEST(llama, checks_numbers) {
     refuse(&c, PITH_ERROR_UNSUPPORTED, "rope_scaling");
 }
 
-TEST(llama, pads_the_blocks_of_qkv) {
+TEST(config, pads_the_blocks_of_qkv) {
     pith_config c = {PITH_DECODER_RECIPE, .num_attention_heads = 3, .num_key_value_heads = 1,
                      .head_dim = 6};
     pith_qkv_layout l = pith_config_qkv_layout(&c);
@@ -147,91 +146,4 @@ TEST(llama, pads_the_blocks_of_qkv) {
           l.v_begin, l.total_rows);
     c.intermediate_size = 18;
     CHECK(pith_config_gate_up_rows(&c) == 64, "%zu", pith_config_gate_up_rows(&c));
-}
-
-TEST(llama, counts_the_weights_of_llama_2_7b) {
-    pith_config c = llama2_7b();
-    CHECK(pith_llama_n_params(&c) == 6738415616, "%zu", pith_llama_n_params(&c));
-    c.tie_word_embeddings = true;
-    CHECK(pith_llama_n_params(&c) == 6738415616 - 32000ULL * 4096, "%zu", pith_llama_n_params(&c));
-}
-
-TEST(llama, names_and_shapes_of_the_tensors) {
-    static const struct {
-        pith_llama_part part;
-        size_t layer;
-        const char *name;
-        bool is_matrix;
-        size_t rows, cols;
-    } cases[] = {
-        {PITH_LLAMA_EMBED, 0, "model.embed_tokens.weight", true, 304, 40},
-        {PITH_LLAMA_HEAD, 0, "lm_head.weight", true, 304, 40},
-        {PITH_LLAMA_NORM, 0, "model.norm.weight", false, 40, 1},
-        {PITH_LLAMA_INPUT_NORM, 1, "model.layers.1.input_layernorm.weight", false, 40, 1},
-        {PITH_LLAMA_QKV, 0, "model.layers.0.self_attn.qkv_proj.weight", true, 64, 40},
-        {PITH_LLAMA_QKV_BIAS, 0, "model.layers.0.self_attn.qkv_proj.bias", false, 64, 1},
-        {PITH_LLAMA_O, 1, "model.layers.1.self_attn.o_proj.weight", true, 48, 32},
-        {PITH_LLAMA_O_BIAS, 1, "model.layers.1.self_attn.o_proj.bias", false, 48, 1},
-        {PITH_LLAMA_POST_ATTN_NORM, 1, "model.layers.1.post_attention_layernorm.weight", false, 40,
-         1},
-        {PITH_LLAMA_GATE_UP, 1, "model.layers.1.mlp.gate_up_proj.weight", true, 224, 40},
-        {PITH_LLAMA_GATE_UP_BIAS, 1, "model.layers.1.mlp.gate_up_proj.bias", false, 224, 1},
-        {PITH_LLAMA_DOWN, 1, "model.layers.1.mlp.down_proj.weight", true, 48, 100},
-        {PITH_LLAMA_DOWN_BIAS, 1, "model.layers.1.mlp.down_proj.bias", false, 48, 1},
-    };
-    test_model m;
-    test_model_default(&m, PITH_TYPE_F32);
-    m.config.hidden_size = 40;
-    m.config.intermediate_size = 100;
-    m.config.qkv_bias = m.config.o_bias = m.config.mlp_bias = true;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        pith_slot slot;
-        CHECK(pith_llama_slot_of(&m.config, cases[i].part, cases[i].layer, &slot), "case %zu", i);
-        CHECK(strcmp(slot.name, cases[i].name) == 0, "case %zu is %s", i, slot.name);
-        CHECK(slot.is_matrix == cases[i].is_matrix && slot.rows == cases[i].rows &&
-                  slot.cols == cases[i].cols,
-              "%s is %zu x %zu", slot.name, slot.rows, slot.cols);
-    }
-}
-
-TEST(llama, absent_tensors_have_no_slot) {
-    static const pith_llama_part biases[] = {PITH_LLAMA_QKV_BIAS, PITH_LLAMA_O_BIAS,
-                                             PITH_LLAMA_GATE_UP_BIAS, PITH_LLAMA_DOWN_BIAS};
-    pith_slot slot;
-    test_model m;
-    test_model_default(&m, PITH_TYPE_F32);
-    for (size_t i = 0; i < 4; i++) {
-        CHECK(!pith_llama_slot_of(&m.config, biases[i], 0, &slot), "bias %zu", i);
-    }
-    CHECK(!pith_llama_slot_of(&m.config, PITH_LLAMA_QKV, 2, &slot), "a third layer");
-    CHECK(!pith_llama_slot_of(&m.config, PITH_LLAMA_EMBED, 1, &slot), "a second embedding");
-    CHECK(!pith_llama_slot_of(&m.config, PITH_LLAMA_N_PARTS, 0, &slot), "no such part");
-    m.config.tie_word_embeddings = true;
-    CHECK(!pith_llama_slot_of(&m.config, PITH_LLAMA_HEAD, 0, &slot), "the head of a tied model");
-}
-
-TEST(llama, every_part_has_one_place) {
-    pith_layer layers[2];
-    pith_network llama = {.layers = layers};
-    const void *places[2 * PITH_LLAMA_N_PARTS];
-    size_t n = 0;
-    test_model m;
-    test_model_default(&m, PITH_TYPE_F32);
-    m.config.qkv_bias = m.config.o_bias = m.config.mlp_bias = true;
-    for (unsigned part = 0; part < PITH_LLAMA_N_PARTS; part++) {
-        pith_slot slot;
-        for (size_t layer = 0; pith_llama_slot_of(&m.config, (pith_llama_part)part, layer, &slot);
-             layer++) {
-            const void *matrix = pith_llama_matrix(&llama, (pith_llama_part)part, layer);
-            const void *vector = pith_llama_vector(&llama, (pith_llama_part)part, layer);
-            CHECK((matrix != NULL) == slot.is_matrix && (vector != NULL) == !slot.is_matrix,
-                  "%s has the wrong kind of place", slot.name);
-            places[n] = matrix != NULL ? matrix : vector;
-            for (size_t i = 0; i < n; i++) {
-                CHECK(places[i] != places[n], "%s shares its place", slot.name);
-            }
-            n++;
-        }
-    }
-    CHECK(n == 3 + 2 * 10, "%zu places", n);
 }
