@@ -248,10 +248,41 @@ static pith_status check_decoder(const pith_config *c, const char *where, pith_e
     if (status == PITH_OK) {
         status = check_positive((double)c->norm_eps, "rms_norm_eps", where, error);
     }
+    if (status == PITH_OK && c->norm_sums) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: norm_sums is not supported of a decoder", where);
+    }
     if (status == PITH_OK) {
         status = check_kinds(c, where, error);
     }
     return status == PITH_OK ? check_scalars(c, where, error) : status;
+}
+
+/* The encoder's pass has no optional steps. */
+static pith_status check_encoder_recipe(const pith_config *c, const char *where,
+                                        pith_error *error) {
+    const struct {
+        const char *name;
+        bool other;
+    } parts[] = {
+        {"norm_type", c->norm_type != PITH_LAYER_NORM},
+        {"norm_sums", !c->norm_sums},
+        {"qk_norm", c->qk_norm != PITH_QK_NORM_NONE},
+        {"activation", c->activation != PITH_GELU},
+        {"gated", c->gated},
+        {"embedding_scale", c->embedding_scale != 1},
+        {"residual_scale", c->residual_scale != 1},
+        {"attention_scale", c->attention_scale != 0},
+        {"attention_cap", c->attention_cap != 0},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].other) {
+            return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                             "%s: %s differs from BERT's, which is not supported of an encoder",
+                             where, parts[i].name);
+        }
+    }
+    return PITH_OK;
 }
 
 static pith_status check_encoder(const pith_config *c, const char *where, pith_error *error) {
@@ -272,6 +303,9 @@ static pith_status check_encoder(const pith_config *c, const char *where, pith_e
     status = check_even(c, where, error);
     if (status == PITH_OK) {
         status = check_positive((double)c->norm_eps, "layer_norm_eps", where, error);
+    }
+    if (status == PITH_OK) {
+        status = check_encoder_recipe(c, where, error);
     }
     if (status == PITH_OK && (unsigned)c->pooling >= PITH_N_POOLINGS) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: unknown pooling", where);
