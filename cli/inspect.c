@@ -162,8 +162,8 @@ static void print_kinds(pith_cli *cli, const pith_config *config) {
         if (config->n_kinds == 1) {
             pith_cli_print(cli, "rope            ");
         } else {
-            pith_cli_print(cli, "%-15s %zu layers", i == 0 ? "kinds" : "",
-                           layers_of_kind(config, i));
+            size_t n = layers_of_kind(config, i);
+            pith_cli_print(cli, "%-15s %zu layer%s", i == 0 ? "kinds" : "", n, n == 1 ? "" : "s");
             if (kind->sliding_window != 0) {
                 pith_cli_print(cli, ", sliding window of %zu", kind->sliding_window);
             }

@@ -90,15 +90,19 @@ def read_smollm3(config, c):
                       for s in sliding(c, config.layers, lambda i: not config.turns[i])]
 
 
+EOS = {"llama": 2, "mistral": 2, "smollm3": 128001}  # where no file names any
+CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
+           "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3",
+           "SmolLM3ForCausalLM": "smollm3"}
 READERS = {"llama": read_llama, "mistral": read_mistral, "qwen2": read_qwen2, "qwen3": read_qwen3,
            "smollm3": read_smollm3}
 
 
-def read(directory):
-    c = containers.read_config(directory)
-    kind = c.get("model_type") or "llama"
-    if kind not in READERS:
-        raise ValueError(f"{directory}: model_type {kind!r} is not supported")
+def of(c):
+    """The configuration of a config.json's contents."""
+    kind = kind_of(c)
+    if kind is None:
+        raise ValueError(f"model_type {c.get('model_type')!r} is not supported")
     vocab, kv_heads, head_dim, theta, tied = DEFAULTS[kind]
     scaling = c.get("rope_parameters") or c.get("rope_scaling") or {}
     scaling = dict(scaling, kind=scaling.get("rope_type", scaling.get("type", "none")))
@@ -113,3 +117,14 @@ def read(directory):
         tied=c.get("tie_word_embeddings", tied), windows=[0] * layers, turns=[True] * layers)
     READERS[kind](config, c)
     return config
+
+
+def kind_of(c):
+    """The family that a config.json names, by its class or its model_type; None: another."""
+    names = c.get("architectures") or [None]
+    kind = CLASSES.get(names[0]) if names[0] else c.get("model_type") or "llama"
+    return kind if kind in READERS and c.get("model_type", kind) == kind else None
+
+
+def read(directory):
+    return of(containers.read_config(directory))

@@ -169,6 +169,36 @@ static void check_conversion(const char *name, pith_type type) {
     test_tensors_free(&tensors);
 }
 
+/* Checkpoints of other families, as transformers 5 writes them and without tokenizers. */
+TEST(convert, keeps_the_checkpoints_of_every_family) {
+    static const struct {
+        const char *name, *architecture;
+        size_t n_kinds;
+    } cases[] = {
+        {"llama3-v5", "llama", 1},
+        {"qwen2-window", "qwen2", 2}, /* older versions must not take it for a llama */
+        {"qwen3", "qwen3", 1},
+        {"smollm3", "smollm3", 2},
+    };
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        const char *name = cases[i / 2].name;
+        const char *out = test_path("family.pith");
+        const pith_convert_options options =
+            options_of(i % 2 == 0 ? PITH_TYPE_F32 : PITH_TYPE_INT4);
+        convert(checkpoint_path(name), out, &options);
+        test_tensors tensors = test_tensors_load(checkpoint_path(name));
+        pith_model_file *file = open_model(out);
+        CHECK(strcmp(file->metadata.architecture, cases[i / 2].architecture) == 0, "%s: %s", name,
+              file->metadata.architecture);
+        CHECK(file->network.config.n_kinds == cases[i / 2].n_kinds, "%s: %zu kinds", name,
+              file->network.config.n_kinds);
+        check_parts(file, &tensors, name);
+        pith_model_file_close(file);
+        test_tensors_free(&tensors);
+    }
+    CHECK_NO_LEAKS();
+}
+
 TEST(convert, keeps_every_checkpoint_in_every_type) {
     for (size_t i = 0; i < N_CHECKPOINTS; i++) {
         for (int type = 0; type < PITH_N_TYPES; type++) {
