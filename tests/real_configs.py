@@ -19,6 +19,7 @@ import shrink_config
 from shrink_config import read_json
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
+import families  # noqa: E402
 from command import Pith  # noqa: E402
 from pith_reference import Model  # noqa: E402
 
@@ -39,9 +40,9 @@ def end_tokens(source):
     config = read_json(source, "config.json", {})
     ends = read_json(source, "generation_config.json", {}).get("eos_token_id")
     if ends is None:
-        ends = config.get("eos_token_id", None if config.get("model_type") == "qwen2" else 2)
+        ends = config.get("eos_token_id", families.EOS.get(families.kind_of(config)))
     ends = ends if isinstance(ends, list) else [ends]
-    return [i for i in ends if i is not None and 0 <= i < config.get("vocab_size", 32000)]
+    return [i for i in ends if i is not None and 0 <= i < families.of(config).vocab]
 
 
 def check_decoder(pith, small, model, scratch):

@@ -19,8 +19,8 @@ import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
 import containers  # noqa: E402
+import families  # noqa: E402
 
-DECODERS = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"}
 LEFT_OUT = ("*.safetensors", "*.bin", "*.gguf", "tokenizer.json", "tokenizer.model", "vocab.json",
             "merges.txt", "*.md", "config.json")
 HIDDEN, FFN, LAYERS, HEADS, HEAD_DIM = 32, 48, 2, 4, 8
@@ -32,13 +32,6 @@ def read_json(directory, name, otherwise):
             return json.load(file)
     except FileNotFoundError:
         return otherwise
-
-
-def is_decoder(config):
-    """True for the families that are converted, as the converter decides."""
-    name = (config.get("architectures") or [None])[0]
-    return name in DECODERS or (name is None and
-                                config.get("model_type") in ("llama", "mistral", "qwen2"))
 
 
 # ---- Configuration ------------------------------------------------------------------------------
@@ -55,39 +48,37 @@ def shrink(config):
         c["head_dim"] = HEAD_DIM
     if c.get("layer_types") is not None:
         c["layer_types"] = c["layer_types"][:LAYERS]
+    if c.get("no_rope_layers") is not None:
+        c["no_rope_layers"] = c["no_rope_layers"][-LAYERS:]  # the last one of four has no RoPE
     return c
 
 
 # ---- Weights ------------------------------------------------------------------------------------
 
 def tensor_shapes(c):
-    kind = c.get("model_type") or "llama"
-    heads = c["num_attention_heads"]
-    kv_heads = c.get("num_key_value_heads")
-    if kv_heads is None:
-        kv_heads = {"mistral": 8, "qwen2": 32}.get(kind, heads) if "num_key_value_heads" not in c else heads
-    size = c.get("head_dim") or HIDDEN // heads
-    vocab = c.get("vocab_size", 151936 if kind == "qwen2" else 32000)
-    attention_bias = kind == "qwen2" or (kind == "llama" and c.get("attention_bias", False))
-    yield "model.embed_tokens.weight", (vocab, HIDDEN)
+    """Names and shapes of the tensors of families.Config c."""
+    yield "model.embed_tokens.weight", (c.vocab, HIDDEN)
     yield "model.norm.weight", (HIDDEN,)
-    if not c.get("tie_word_embeddings", False):
-        yield "lm_head.weight", (vocab, HIDDEN)
+    if not c.tied:
+        yield "lm_head.weight", (c.vocab, HIDDEN)
     for i in range(LAYERS):
         at = f"model.layers.{i}."
         for part, rows, columns, bias in (
-                ("self_attn.q_proj", heads * size, HIDDEN, attention_bias),
-                ("self_attn.k_proj", kv_heads * size, HIDDEN, attention_bias),
-                ("self_attn.v_proj", kv_heads * size, HIDDEN, attention_bias),
-                ("self_attn.o_proj", HIDDEN, heads * size, attention_bias and kind == "llama"),
-                ("mlp.gate_proj", FFN, HIDDEN, c.get("mlp_bias", False)),
-                ("mlp.up_proj", FFN, HIDDEN, c.get("mlp_bias", False)),
-                ("mlp.down_proj", HIDDEN, FFN, c.get("mlp_bias", False))):
+                ("self_attn.q_proj", c.heads * c.head_dim, HIDDEN, c.qkv_bias),
+                ("self_attn.k_proj", c.kv_heads * c.head_dim, HIDDEN, c.qkv_bias),
+                ("self_attn.v_proj", c.kv_heads * c.head_dim, HIDDEN, c.qkv_bias),
+                ("self_attn.o_proj", HIDDEN, c.heads * c.head_dim, c.o_bias),
+                ("mlp.gate_proj", FFN, HIDDEN, c.mlp_bias),
+                ("mlp.up_proj", FFN, HIDDEN, c.mlp_bias),
+                ("mlp.down_proj", HIDDEN, FFN, c.mlp_bias)):
             yield f"{at}{part}.weight", (rows, columns)
             if bias:
                 yield f"{at}{part}.bias", (rows,)
         yield at + "input_layernorm.weight", (HIDDEN,)
         yield at + "post_attention_layernorm.weight", (HIDDEN,)
+        if c.head_norm:
+            yield at + "self_attn.q_norm.weight", (c.head_dim,)
+            yield at + "self_attn.k_norm.weight", (c.head_dim,)
 
 
 def write_weights(path, c, shapes):
@@ -180,7 +171,7 @@ def write_sentencepiece(out, vocab_size, added):
 
 def write_tokenizer(source, out, config):
     settings = read_json(source, "tokenizer_config.json", {})
-    vocab_size = config.get("vocab_size", 32000)
+    vocab_size = families.of(config).vocab
     added = added_tokens(source)
     sentencepiece = str(settings.get("tokenizer_class", "")).startswith(("Llama", "CodeLlama"))
     if not settings:
@@ -194,15 +185,15 @@ def write_tokenizer(source, out, config):
 # ---- All of it ----------------------------------------------------------------------------------
 
 def make(source, out):
-    """Returns what is_decoder() does."""
+    """Returns True for the families that are converted."""
     config = read_json(source, "config.json", {})
-    decoder = is_decoder(config)
+    decoder = families.kind_of(config) is not None
     shutil.copytree(source, out, ignore=shutil.ignore_patterns(*LEFT_OUT), copy_function=shutil.copyfile)
     small = shrink(config) if decoder else config
     with open(os.path.join(out, "config.json"), "w", encoding="utf-8") as file:
         json.dump(small, file)
     if decoder:
-        write_weights(os.path.join(out, "model.safetensors"), small, tensor_shapes(small))
+        write_weights(os.path.join(out, "model.safetensors"), small, tensor_shapes(families.of(small)))
         write_tokenizer(source, out, small)
     return decoder
 
