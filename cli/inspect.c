@@ -173,6 +173,26 @@ static void print_kinds(pith_cli *cli, const pith_config *config) {
     }
 }
 
+/* What of them is not as in a plain model. */
+static void print_scalars(pith_cli *cli, const pith_config *config) {
+    const struct {
+        const char *name;
+        float value, plain;
+    } scalars[] = {
+        {"embedding", config->embedding_scale, 1}, {"residual", config->residual_scale, 1},
+        {"scores", config->attention_scale, 0},    {"logits", config->logit_scale, 1},
+        {"scores' cap", config->attention_cap, 0}, {"logits' cap", config->logit_cap, 0},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof scalars / sizeof scalars[0]; i++) {
+        if (scalars[i].value != scalars[i].plain) {
+            pith_cli_print(cli, "%s%s %g", n++ == 0 ? "scalars         " : ", ", scalars[i].name,
+                           (double)scalars[i].value);
+        }
+    }
+    pith_cli_print(cli, "%s", n > 0 ? "\n" : "");
+}
+
 static void print_decoder(pith_cli *cli, const pith_config *config) {
     pith_cli_print(cli, "context         %zu", config->max_position_embeddings);
     if (config->n_kinds == 1 && config->kinds[0].sliding_window != 0) {
@@ -186,6 +206,7 @@ static void print_decoder(pith_cli *cli, const pith_config *config) {
                    config->qk_norm != PITH_QK_NORM_NONE ? ", q and k normalised" : "");
     print_kinds(cli, config);
     pith_cli_print(cli, "rms norm eps    %g\n", (double)config->norm_eps);
+    print_scalars(cli, config);
     pith_cli_print(cli, "biases          %s%s%s%s\n", config->qkv_bias ? "qkv " : "",
                    config->o_bias ? "o " : "", config->mlp_bias ? "mlp" : "",
                    config->qkv_bias || config->o_bias || config->mlp_bias ? "" : "none");

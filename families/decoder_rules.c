@@ -7,6 +7,9 @@ static const pith_rule ends[] = {
      PITH_IN_NETWORK(embed), PITH_GGUF("token_embd.weight"), PITH_LABEL("embedding")},
     {"lm_head.weight", PITH_KIND_HEAD, PITH_EXTENT_VOCAB, PITH_EXTENT_HIDDEN, PITH_IN_NETWORK(head),
      PITH_GGUF("output.weight"), PITH_WHERE(PITH_HAS_HEAD), PITH_LABEL("head")},
+};
+
+static const pith_rule last_norm[] = {
     {"model.norm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN, PITH_IN_NETWORK(norm.weight),
      PITH_GGUF("output_norm.weight")},
 };
@@ -58,6 +61,7 @@ static const pith_rule qk_norm[] = {
 #define TABLE(rules) \
     { rules, sizeof(rules) / sizeof((rules)[0]) }
 const pith_rule_table pith_rules_ends = TABLE(ends);
+const pith_rule_table pith_rules_last_norm = TABLE(last_norm);
 const pith_rule_table pith_rules_attention_norm = TABLE(attention_norm);
 const pith_rule_table pith_rules_attention = TABLE(attention);
 const pith_rule_table pith_rules_mlp_norm = TABLE(mlp_norm);

@@ -10,13 +10,9 @@
 static const char config_name[] = "config.json";
 
 const pith_family *const pith_families[] = {
-    &pith_family_llama,
-    &pith_family_mistral,
-    &pith_family_qwen2,
-    &pith_family_qwen3,
-    &pith_family_smollm3,
-    &pith_family_bert,
-    NULL,
+    &pith_family_llama,   &pith_family_mistral, &pith_family_qwen2,  &pith_family_qwen3,
+    &pith_family_smollm3, &pith_family_granite, &pith_family_gemma2, &pith_family_gemma3,
+    &pith_family_olmo2,   &pith_family_phi3,    &pith_family_bert,   NULL,
 };
 
 /* ---- Names ----------------------------------------------------------------------------------- */
@@ -52,7 +48,7 @@ static void add_name(char *list, size_t size, const char *name, bool last) {
 }
 
 static pith_status fail_unknown(const char *class, const char *type, pith_error *error) {
-    char names[400] = "";
+    char names[600] = "";
     for (size_t i = 0; pith_families[i] != NULL; i++) {
         const pith_family *f = pith_families[i];
         if (type != NULL && class != NULL && strcmp(type, f->name) == 0) {
@@ -149,9 +145,12 @@ pith_status pith_family_read(const pith_family *family, pith_config *out, pith_j
         status = derive_heads(&config, error);
     }
     if (status == PITH_OK && family->role == PITH_DECODER) {
-        config.kinds[0].rope.dims = config.head_dim;
-        status =
-            pith_hf_rope_read(json, config.max_position_embeddings, &config.kinds[0].rope, error);
+        const pith_hf_rope from = {.config = json,
+                                   .n_positions = config.max_position_embeddings,
+                                   .head_dim = config.head_dim,
+                                   .partial = family->partial_rope,
+                                   .type = family->rope_type};
+        status = pith_hf_rope_read(&from, &config.kinds[0].rope, error);
     }
     /* A page counts on so few layers; with more the check below says so. */
     if (status == PITH_OK && family->read != NULL && config.num_hidden_layers <= PITH_MAX_LAYERS) {

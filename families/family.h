@@ -25,15 +25,18 @@ typedef struct pith_family {
     size_t n_keys;
     struct {
         const char *key, *value;
-    } fixed[5];       /* keys that must be absent or have this value; NULL: false */
-    int32_t bos, eos; /* ids where no file names any; -1: none */
+    } fixed[5];            /* keys that must be absent or have this value; NULL: false */
+    bool partial_rope;     /* a share of each head may turn */
+    const char *rope_type; /* pith_hf_rope.type */
+    int32_t bos, eos;      /* ids where no file names any; -1: none */
 
     /* What no table says; NULL: nothing. The keys are read then, and kind 0 has its RoPE. */
     pith_status (*read)(pith_config *config, pith_json json, pith_error *error);
 } pith_family;
 
 extern const pith_family pith_family_llama, pith_family_mistral, pith_family_qwen2,
-    pith_family_qwen3, pith_family_smollm3, pith_family_bert;
+    pith_family_qwen3, pith_family_smollm3, pith_family_granite, pith_family_gemma2,
+    pith_family_gemma3, pith_family_olmo2, pith_family_phi3, pith_family_bert;
 
 extern const pith_family *const pith_families[]; /* all of them, NULL-terminated */
 

@@ -18,7 +18,9 @@ static const struct {
     {"yarn", PITH_ROPE_YARN},    {"dynamic", PITH_ROPE_DYNAMIC},
 };
 
-static pith_status refuse_partial_rotation(pith_json object, pith_error *error) {
+/* Reads the share of a head that turns; *dims is all of it. */
+static pith_status read_dims(pith_json object, bool partial, size_t head_dim, size_t *dims,
+                             pith_error *error) {
     static const char *const keys[] = {"partial_rotary_factor", "rotary_pct"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         double share = 1.0;
@@ -29,11 +31,16 @@ static pith_status refuse_partial_rotation(pith_json object, pith_error *error) 
         if (status != PITH_OK) {
             return status;
         }
-        if (share != 1.0) {
+        if (share != 1.0 && !partial) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                              "%s: %s %g is not supported: all of a head must rotate", config_name,
                              keys[i], share);
         }
+        if (!(share > 0 && share <= 1)) {
+            return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s is %g, not above 0 and at most 1",
+                             config_name, keys[i], share);
+        }
+        *dims = (size_t)((double)head_dim * share);
     }
     return PITH_OK;
 }
@@ -84,18 +91,19 @@ static pith_status read_number(pith_json rope, const char *key, double *out, pit
 
 /* The length before scaling: beside the section (Phi-3's place for it, which goes first in
  * transformers), in it, or max_position_embeddings. */
-static pith_status read_original(pith_json config, pith_json rope, size_t n_positions,
-                                 pith_rope_config *out, pith_error *error) {
-    out->original_context = n_positions;
-    pith_json object = pith_hf_json_get(config, original_key).at != NULL ? config : rope;
+static pith_status read_original(const pith_hf_rope *from, pith_json rope, pith_rope_config *out,
+                                 pith_error *error) {
+    out->original_context = from->n_positions;
+    pith_json object =
+        pith_hf_json_get(from->config, original_key).at != NULL ? from->config : rope;
     return pith_hf_json_get(object, original_key).at == NULL
                ? PITH_OK
                : pith_hf_json_count(object, original_key, config_name, &out->original_context,
                                     error);
 }
 
-static pith_status read_llama3(pith_json config, pith_json rope, const char *section,
-                               size_t n_positions, pith_rope_config *out, pith_error *error) {
+static pith_status read_llama3(const pith_hf_rope *from, pith_json rope, const char *section,
+                               pith_rope_config *out, pith_error *error) {
     const struct {
         const char *key;
         double *value;
@@ -110,7 +118,7 @@ static pith_status read_llama3(pith_json config, pith_json rope, const char *sec
             return status;
         }
     }
-    return read_original(config, rope, n_positions, out, error);
+    return read_original(from, rope, out, error);
 }
 
 /* YaRN's temperature, Peng et al. 2023, section 3.4: what cos and sin are multiplied by. */
@@ -149,15 +157,15 @@ static pith_status read_yarn_numbers(pith_json rope, pith_rope_config *out, pith
     return PITH_OK;
 }
 
-static pith_status read_yarn(pith_json config, pith_json rope, const char *section,
-                             size_t n_positions, pith_rope_config *out, pith_error *error) {
-    pith_status status = read_original(config, rope, n_positions, out, error);
+static pith_status read_yarn(const pith_hf_rope *from, pith_json rope, const char *section,
+                             pith_rope_config *out, pith_error *error) {
+    pith_status status = read_original(from, rope, out, error);
     bool null_factor = pith_json_is(pith_json_get(rope, "factor"), PITH_JSON_NULL);
     out->truncate = true;
     if (status == PITH_OK && !null_factor) {
         status = require_number(rope, section, "factor", &out->factor, error);
     } else if (out->original_context != 0) {
-        out->factor = (double)n_positions / (double)out->original_context;
+        out->factor = (double)from->n_positions / (double)out->original_context;
     }
     if (status == PITH_OK && pith_hf_json_get(rope, "truncate").at != NULL) {
         status = pith_hf_json_flag(rope, "truncate", config_name, &out->truncate, error);
@@ -165,30 +173,33 @@ static pith_status read_yarn(pith_json config, pith_json rope, const char *secti
     return status == PITH_OK ? read_yarn_numbers(rope, out, error) : status;
 }
 
-static pith_status read_section(pith_json config, const char *section, size_t n_positions,
-                                pith_rope_config *out, pith_error *error) {
-    pith_json rope = pith_hf_json_get(config, section);
-    if (rope.at == NULL) {
-        return PITH_OK;
+static bool is_by_type(pith_json section) {
+    return pith_json_is(pith_json_get(section, "full_attention"), PITH_JSON_OBJECT) ||
+           pith_json_is(pith_json_get(section, "sliding_attention"), PITH_JSON_OBJECT);
+}
+
+/* Finds the object of the type of layer that is asked for; *rope.at is NULL when there is none. */
+static pith_status find_section(const pith_hf_rope *from, const char *section, pith_json *rope,
+                                pith_error *error) {
+    *rope = pith_hf_json_get(from->config, section);
+    if (rope->at != NULL && !pith_json_is(*rope, PITH_JSON_OBJECT)) {
+        return pith_hf_json_fail(config_name, section, "an object or null", *rope, error);
     }
-    if (!pith_json_is(rope, PITH_JSON_OBJECT)) {
-        return pith_hf_json_fail(config_name, section, "an object or null", rope, error);
-    }
-    if (pith_json_is(pith_json_get(rope, "full_attention"), PITH_JSON_OBJECT) ||
-        pith_json_is(pith_json_get(rope, "sliding_attention"), PITH_JSON_OBJECT)) {
+    bool by_type = is_by_type(*rope);
+    if (by_type && from->type == NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s by type of layer is not supported",
                          config_name, section);
     }
-    pith_status status = find_type(rope, section, &out->scaling, error);
-    if (status == PITH_OK) {
-        status = refuse_partial_rotation(rope, error);
+    if (by_type) {
+        *rope = pith_hf_json_get(*rope, from->type);
+    } else if (from->type != NULL && strcmp(from->type, "full_attention") != 0) {
+        rope->at = NULL;
     }
-    if (status == PITH_OK) {
-        status = pith_hf_json_number(rope, "rope_theta", config_name, &out->theta, error);
-    }
-    if (status != PITH_OK) {
-        return status;
-    }
+    return PITH_OK;
+}
+
+static pith_status read_scaling(const pith_hf_rope *from, pith_json rope, const char *section,
+                                pith_rope_config *out, pith_error *error) {
     switch (out->scaling) {
     case PITH_ROPE_NONE:
         break;
@@ -196,21 +207,33 @@ static pith_status read_section(pith_json config, const char *section, size_t n_
     case PITH_ROPE_DYNAMIC:
         return require_number(rope, section, "factor", &out->factor, error);
     case PITH_ROPE_LLAMA3:
-        return read_llama3(config, rope, section, n_positions, out, error);
+        return read_llama3(from, rope, section, out, error);
     case PITH_ROPE_YARN:
-        return read_yarn(config, rope, section, n_positions, out, error);
+        return read_yarn(from, rope, section, out, error);
     }
     return PITH_OK;
 }
 
 /* Newer configurations hold all of it, theta too, in rope_parameters. */
-pith_status pith_hf_rope_read(pith_json config, size_t n_positions, pith_rope_config *out,
-                              pith_error *error) {
-    pith_status status = refuse_partial_rotation(config, error);
-    if (status != PITH_OK) {
+pith_status pith_hf_rope_read(const pith_hf_rope *from, pith_rope_config *out, pith_error *error) {
+    const char *section = pith_hf_json_get(from->config, "rope_parameters").at != NULL
+                              ? "rope_parameters"
+                              : "rope_scaling";
+    pith_json rope = {NULL};
+    out->dims = from->head_dim;
+    pith_status status = read_dims(from->config, from->partial, from->head_dim, &out->dims, error);
+    if (status == PITH_OK) {
+        status = find_section(from, section, &rope, error);
+    }
+    if (status != PITH_OK || rope.at == NULL) {
         return status;
     }
-    const char *section =
-        pith_hf_json_get(config, "rope_parameters").at != NULL ? "rope_parameters" : "rope_scaling";
-    return read_section(config, section, n_positions, out, error);
+    status = find_type(rope, section, &out->scaling, error);
+    if (status == PITH_OK) {
+        status = read_dims(rope, from->partial, from->head_dim, &out->dims, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_json_number(rope, "rope_theta", config_name, &out->theta, error);
+    }
+    return status == PITH_OK ? read_scaling(from, rope, section, out, error) : status;
 }

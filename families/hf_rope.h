@@ -6,12 +6,19 @@
 #include "base/json.h"
 #include "families/config.h"
 
-/* Reads the scaling and, where the section holds one, rope_theta into *out, whose theta and dims
- * are set already; n_positions (max_position_embeddings) is the original length where none is
- * named. What the keys leave open is filled in as transformers does, so that a .pith file holds
- * every number of the formula. Errors: FORMAT, UNSUPPORTED (a type by its name, partial rotation).
- */
-pith_status pith_hf_rope_read(pith_json config, size_t n_positions, pith_rope_config *out,
-                              pith_error *error);
+typedef struct pith_hf_rope {
+    pith_json config; /* config.json */
+    size_t n_positions;
+    size_t head_dim;
+    bool partial;     /* a share of each head may turn */
+    const char *type; /* "full_attention" or "sliding_attention", which rope_parameters may tell
+                         apart; where it does not, it is that of the first. NULL: it must not */
+} pith_hf_rope;
+
+/* Reads dims, the scaling and, where the section holds one, rope_theta into *out, whose theta is
+ * set already; n_positions is the original length where none is named. What the keys leave open is
+ * filled in as transformers does, so that a .pith file holds every number of the formula. Errors:
+ * FORMAT, UNSUPPORTED (a type by its name, partial rotation). */
+pith_status pith_hf_rope_read(const pith_hf_rope *from, pith_rope_config *out, pith_error *error);
 
 #endif

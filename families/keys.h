@@ -30,6 +30,9 @@ typedef struct pith_key {
 #define PITH_COUNT_OR_NULL(field, otherwise, null) \
     { #field, PITH_FIELD_COUNT, offsetof(pith_config, field), otherwise, null }
 
+#define PITH_FLOAT_OR_NULL(key, field, otherwise, null) \
+    { key, PITH_FIELD_FLOAT, offsetof(pith_config, field), otherwise, null }
+
 /* Sets a field for every key. Errors: FORMAT. */
 pith_status pith_keys_read(const pith_key *keys, size_t n_keys, pith_config *out, pith_json json,
                            pith_error *error);

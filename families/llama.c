@@ -39,8 +39,8 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
 const pith_family pith_family_llama = {
     .name = "llama",
     .classes = {"LlamaForCausalLM"},
-    .rules = {&pith_rules_ends, &pith_rules_attention_norm, &pith_rules_attention,
-              &pith_rules_mlp_norm, &pith_rules_mlp},
+    .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention_norm,
+              &pith_rules_attention, &pith_rules_mlp_norm, &pith_rules_mlp},
     .layers = "model.layers.",
     .ignored = {"rotary_emb.inv_freq"},
     .keys = keys,

@@ -26,8 +26,8 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
 const pith_family pith_family_qwen3 = {
     .name = "qwen3",
     .classes = {"Qwen3ForCausalLM"},
-    .rules = {&pith_rules_ends, &pith_rules_attention_norm, &pith_rules_attention,
-              &pith_rules_qk_norm, &pith_rules_mlp_norm, &pith_rules_mlp},
+    .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention_norm,
+              &pith_rules_attention, &pith_rules_qk_norm, &pith_rules_mlp_norm, &pith_rules_mlp},
     .layers = "model.layers.",
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

@@ -59,7 +59,8 @@ typedef struct pith_rule {
     const char *gguf[PITH_MAX_BLOCKS];
 
     unsigned needs;    /* bits; 0: always there */
-    float add;         /* to every value of a checkpoint: 1 where a norm's weight is 1 + w */
+    float add;         /* to every value of a checkpoint: 1 where a norm's weight is 1 + w (a GGUF
+                          file has the sum) */
     const char *label; /* of a matrix in listings: "qkv" */
 } pith_rule;
 
@@ -70,6 +71,7 @@ typedef struct pith_rule {
 #define PITH_GGUF(...) .gguf = {__VA_ARGS__}
 #define PITH_WHERE(bits) .needs = (bits)
 #define PITH_LABEL(text) .label = (text)
+#define PITH_PLUS(number) .add = (number)
 
 /* Rules that families share. */
 typedef struct pith_rule_table {
@@ -78,7 +80,8 @@ typedef struct pith_rule_table {
 } pith_rule_table;
 
 /* The block of Llama, in parts, by the names of its checkpoints (families/decoder_rules.c). */
-extern const pith_rule_table pith_rules_ends;           /* embedding, head, last norm */
+extern const pith_rule_table pith_rules_ends;           /* embedding, head */
+extern const pith_rule_table pith_rules_last_norm;      /* norm, before the head */
 extern const pith_rule_table pith_rules_attention_norm; /* input_layernorm, before attention */
 extern const pith_rule_table pith_rules_attention;      /* qkv, o */
 extern const pith_rule_table pith_rules_mlp_norm; /* post_attention_layernorm, before the MLP */

@@ -72,8 +72,8 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
 const pith_family pith_family_smollm3 = {
     .name = "smollm3",
     .classes = {"SmolLM3ForCausalLM"},
-    .rules = {&pith_rules_ends, &pith_rules_attention_norm, &pith_rules_attention,
-              &pith_rules_mlp_norm, &pith_rules_mlp},
+    .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention_norm,
+              &pith_rules_attention, &pith_rules_mlp_norm, &pith_rules_mlp},
     .layers = "model.layers.",
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

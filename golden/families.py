@@ -10,14 +10,25 @@ from dataclasses import dataclass, field
 import containers
 
 # Keys that a class fills in: vocab_size, num_key_value_heads (None: as many as heads), head_dim
-# (None: hidden_size / heads), rope_theta, tie_word_embeddings; and the key of the activation.
+# (None: hidden_size / heads), rms_norm_eps, rope_theta, tie_word_embeddings.
 DEFAULTS = {
-    "llama": (32000, None, None, 10000.0, False),
-    "mistral": (32000, 8, None, 10000.0, False),
-    "qwen2": (151936, 32, None, 10000.0, False),
-    "qwen3": (151936, 32, 128, 10000.0, False),
-    "smollm3": (128256, 4, None, 2000000.0, True),
+    "llama": (32000, None, None, 1e-6, 1e4, False),
+    "mistral": (32000, 8, None, 1e-6, 1e4, False),
+    "qwen2": (151936, 32, None, 1e-6, 1e4, False),
+    "qwen3": (151936, 32, 128, 1e-6, 1e4, False),
+    "smollm3": (128256, 4, None, 1e-6, 2e6, True),
+    "granite": (32000, None, None, 1e-6, 1e4, False),
+    "olmo2": (50304, None, None, 1e-5, 1e4, False),
+    "phi3": (32064, None, None, 1e-5, 1e4, False),
+    "gemma2": (256000, 4, 256, 1e-6, 1e4, True),
+    "gemma3_text": (262208, 4, 256, 1e-6, 1e6, True),
 }
+
+# Names of the norms of a layer: before and after attention, before and after the MLP.
+LLAMA_NORMS = ("input_layernorm", None, "post_attention_layernorm", None)
+OLMO_NORMS = (None, "post_attention_layernorm", None, "post_feedforward_layernorm")
+GEMMA_NORMS = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm",
+               "post_feedforward_layernorm")
 
 
 @dataclass
@@ -31,16 +42,25 @@ class Config:
     kv_heads: int
     head_dim: int
     eps: float
-    theta: float
-    scaling: dict  # {"kind": "none" | "linear" | "llama3" | "yarn", ...}
     max_positions: int
     tied: bool
+    rope: dict  # {"theta", "dims", "kind": "none" | "linear" | "llama3" | "yarn", ...}
     qkv_bias: bool = False
     o_bias: bool = False
     mlp_bias: bool = False
-    head_norm: bool = False  # q and k of each head are normalised before RoPE
+    norms: tuple = LLAMA_NORMS
+    norm_add: float = 0.0  # the weights of norms are this much more than what is stored
+    qk_norm: str = None  # "head" or "whole": q and k are normalised before RoPE
+    gelu: bool = False  # by tanh, in place of SiLU
+    joined: bool = False  # q, k, v are one tensor of the checkpoint, gate, up another
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    attention_scale: float = None  # None: 1 / sqrt(head_dim)
+    logit_scale: float = 1.0
+    attention_cap: float = 0.0
+    logit_cap: float = 0.0
     windows: list = field(default_factory=list)  # of each layer: keys a query sees; 0: all
-    turns: list = field(default_factory=list)  # of each layer: there is RoPE
+    ropes: list = field(default_factory=list)  # of each layer: as rope, or None
 
 
 def sliding(c, layers, otherwise):
@@ -73,7 +93,7 @@ def read_qwen2(config, c):
 
 
 def read_qwen3(config, c):
-    config.head_norm = True
+    config.qk_norm = "head"
     config.qkv_bias = config.o_bias = c.get("attention_bias", False)
     read_upper_windows(config, c)
 
@@ -84,18 +104,80 @@ def read_smollm3(config, c):
     turns = c.get("no_rope_layers")
     if turns is None:
         turns = [(i + 1) % interval != 0 for i in range(config.layers)]
-    config.turns = [bool(t) for t in turns[: config.layers]]
+    config.ropes = [config.rope if t else None for t in turns[: config.layers]]
     window = (c.get("sliding_window") or 0) if c.get("use_sliding_window", False) else 0
     config.windows = [window if s else 0
-                      for s in sliding(c, config.layers, lambda i: not config.turns[i])]
+                      for s in sliding(c, config.layers, lambda i: not turns[i])]
 
 
-EOS = {"llama": 2, "mistral": 2, "smollm3": 128001}  # where no file names any
+def read_granite(config, c):
+    read_llama(config, c)
+    config.embedding_scale = c.get("embedding_multiplier", 1.0)
+    config.residual_scale = c.get("residual_multiplier", 1.0)
+    config.attention_scale = c.get("attention_multiplier", 1.0)
+    config.logit_scale = 1 / c.get("logits_scaling", 1.0)
+
+
+def read_olmo2(config, c):
+    config.qkv_bias = config.o_bias = c.get("attention_bias", False)
+    config.norms = OLMO_NORMS
+    config.qk_norm = "whole"
+
+
+def read_phi3(config, c):
+    config.joined = True
+    config.windows = [c.get("sliding_window") or 0] * config.layers
+
+
+def read_gemma2(config, c):
+    config.qkv_bias = config.o_bias = c.get("attention_bias", False)
+    config.norms = GEMMA_NORMS
+    config.norm_add = 1.0
+    config.gelu = True
+    config.embedding_scale = config.hidden**0.5
+    config.attention_scale = c.get("query_pre_attn_scalar", 256) ** -0.5
+    gemma2 = config.kind == "gemma2"
+    config.attention_cap = c.get("attn_logit_softcapping", 50.0 if gemma2 else None) or 0.0
+    config.logit_cap = c.get("final_logit_softcapping", 30.0 if gemma2 else None) or 0.0
+    window = c.get("sliding_window", 4096) or 0
+    config.windows = [window if s else 0
+                      for s in sliding(c, config.layers, lambda i: i % 2 == 0)]
+
+
+def read_gemma3(config, c):
+    read_gemma2(config, c)
+    config.qk_norm = "head"
+    pattern = c.get("sliding_window_pattern", 6)
+    slides = sliding(c, config.layers, lambda i: (i + 1) % pattern != 0)
+    window = c.get("sliding_window", 4096) or 0
+    local = dict(read_rope(c, "sliding_attention", c.get("rope_local_base_freq", 1e4)),
+                 dims=config.head_dim)
+    config.windows = [window if s else 0 for s in slides]
+    config.ropes = [local if s else config.rope for s in slides]
+
+
 CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
            "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3",
-           "SmolLM3ForCausalLM": "smollm3"}
+           "SmolLM3ForCausalLM": "smollm3", "GraniteForCausalLM": "granite",
+           "Olmo2ForCausalLM": "olmo2", "Phi3ForCausalLM": "phi3", "Gemma2ForCausalLM": "gemma2",
+           "Gemma3ForCausalLM": "gemma3_text"}
 READERS = {"llama": read_llama, "mistral": read_mistral, "qwen2": read_qwen2, "qwen3": read_qwen3,
-           "smollm3": read_smollm3}
+           "smollm3": read_smollm3, "granite": read_granite, "olmo2": read_olmo2,
+           "phi3": read_phi3, "gemma2": read_gemma2, "gemma3_text": read_gemma3}
+EOS = {"llama": 2, "mistral": 2, "smollm3": 128001, "granite": 2, "olmo2": 50279, "phi3": 32000,
+       "gemma2": 1, "gemma3_text": 1}  # where no file names any
+
+
+def read_rope(c, layer_type, theta):
+    """theta and scaling of the layers of a type; a section that does not tell them apart is that of
+    full_attention."""
+    section = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    if any(isinstance(section.get(t), dict) for t in ("full_attention", "sliding_attention")):
+        section = section.get(layer_type) or {}
+    elif layer_type != "full_attention":
+        section = {}
+    kind = section.get("rope_type", section.get("type", "none"))
+    return dict(section, kind=kind, theta=section.get("rope_theta", theta))
 
 
 def of(c):
@@ -103,18 +185,19 @@ def of(c):
     kind = kind_of(c)
     if kind is None:
         raise ValueError(f"model_type {c.get('model_type')!r} is not supported")
-    vocab, kv_heads, head_dim, theta, tied = DEFAULTS[kind]
-    scaling = c.get("rope_parameters") or c.get("rope_scaling") or {}
-    scaling = dict(scaling, kind=scaling.get("rope_type", scaling.get("type", "none")))
+    vocab, kv_heads, head_dim, eps, theta, tied = DEFAULTS[kind]
     heads, hidden, layers = c["num_attention_heads"], c["hidden_size"], c["num_hidden_layers"]
+    size = c.get("head_dim") or head_dim or hidden // heads
+    rope = read_rope(c, "full_attention", c.get("rope_theta", theta))
+    share = rope.get("partial_rotary_factor", c.get("partial_rotary_factor", 1.0))
+    rope["dims"] = int(size * share)
     config = Config(
         kind=kind, vocab=c.get("vocab_size", vocab), hidden=hidden, ffn=c["intermediate_size"],
         layers=layers, heads=heads, kv_heads=c.get("num_key_value_heads", kv_heads) or heads,
-        head_dim=c.get("head_dim") or head_dim or hidden // heads,
-        eps=c.get("rms_norm_eps", 1e-6), scaling=scaling,
-        theta=scaling.get("rope_theta", c.get("rope_theta", theta)),
+        head_dim=size, eps=c.get("rms_norm_eps", eps),
         max_positions=c.get("max_position_embeddings", 2048),
-        tied=c.get("tie_word_embeddings", tied), windows=[0] * layers, turns=[True] * layers)
+        tied=c.get("tie_word_embeddings", tied), rope=rope, windows=[0] * layers,
+        ropes=[rope] * layers)
     READERS[kind](config, c)
     return config
 

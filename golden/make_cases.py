@@ -70,7 +70,42 @@ CASES = {
         "head_dim": 16, "intermediate_size": 96, "max_position_embeddings": 1024,
         "num_attention_heads": 4, "num_hidden_layers": 2, "num_key_value_heads": 2,
         "sliding_window": 300, "vocab_size": 256}),
+    # Four scalars, each far from 1.
+    "granite": ("BF16", 808, {
+        "architectures": ["GraniteForCausalLM"], "model_type": "granite",
+        "attention_multiplier": 0.125, "embedding_multiplier": 6, "hidden_size": 64,
+        "intermediate_size": 96, "logits_scaling": 4.0, "num_attention_heads": 4,
+        "num_hidden_layers": 2, "num_key_value_heads": 2, "residual_multiplier": 0.5,
+        "vocab_size": 256}),
+    # Norms after each sub-layer, and of whole rows of q and k, whose heads are no multiple of 16.
+    "olmo2": ("F16", 909, {
+        "architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2", "hidden_size": 72,
+        "intermediate_size": 96, "num_attention_heads": 6, "num_hidden_layers": 2,
+        "num_key_value_heads": 3, "vocab_size": 256}),
+    # Joined tensors whose blocks are no multiples of 16 rows; 12 of 24 elements of a head turn.
+    "phi3": ("F16", 1010, {
+        "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "hidden_size": 72,
+        "intermediate_size": 100, "num_attention_heads": 3, "num_hidden_layers": 2,
+        "num_key_value_heads": 1, "partial_rotary_factor": 0.5, "sliding_window": 50,
+        "vocab_size": 256}),
+    # Caps that bite, heads whose scale is not that of their size, a window in the first layer.
+    "gemma2": ("BF16", 1111, {
+        "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2",
+        "attn_logit_softcapping": 2.0, "final_logit_softcapping": 8.0, "head_dim": 16,
+        "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 48, "intermediate_size": 96,
+        "num_attention_heads": 4, "num_hidden_layers": 2, "num_key_value_heads": 2,
+        "query_pre_attn_scalar": 24, "sliding_window": 8, "tie_word_embeddings": True,
+        "vocab_size": 256}),
+    # Two bases, one of them scaled, by layer types; norms of q and k.
+    "gemma3": ("F16", 1212, {
+        "architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text", "head_dim": 16,
+        "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 48, "intermediate_size": 96,
+        "num_attention_heads": 4, "num_hidden_layers": 3, "num_key_value_heads": 2,
+        "query_pre_attn_scalar": 16, "rope_local_base_freq": 10000, "rope_theta": 1000000,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 8,
+        "sliding_window_pattern": 2, "tie_word_embeddings": True, "vocab_size": 256}),
 }
+FEW = {"granite", "olmo2", "phi3", "gemma2", "gemma3"}  # whose long prompt has few logits stored
 
 
 class Random:
@@ -102,9 +137,12 @@ class Random:
 def make_tensors(c, random):
     """Weights scaled so that every block matters and logits have a deviation of about 3."""
     q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
+    def norm(n):
+        return 1 - c.norm_add + 0.1 * random.normal(n)
+
     tensors = {"model.embed_tokens.weight": random.normal(c.vocab, c.hidden),
-               "model.norm.weight": 1 + 0.1 * random.normal(c.hidden)}
-    last = 3 / np.sqrt(c.hidden)
+               "model.norm.weight": norm(c.hidden)}
+    last = 3 / np.sqrt(c.hidden) / c.logit_scale
     if c.tied:
         tensors["model.embed_tokens.weight"] *= last
     else:
@@ -117,8 +155,8 @@ def make_tensors(c, random):
 
     for layer in range(c.layers):
         name = f"model.layers.{layer}."
-        for norm in ("input_layernorm", "post_attention_layernorm"):
-            tensors[name + norm + ".weight"] = 1 + 0.1 * random.normal(c.hidden)
+        for place in filter(None, c.norms):
+            tensors[f"{name}{place}.weight"] = norm(c.hidden)
         linear(name + "self_attn.q_proj", q, c.hidden, 1.5, c.qkv_bias)
         linear(name + "self_attn.k_proj", kv, c.hidden, 1.5, c.qkv_bias)
         linear(name + "self_attn.v_proj", kv, c.hidden, 1.0, c.qkv_bias)
@@ -126,7 +164,21 @@ def make_tensors(c, random):
         linear(name + "mlp.gate_proj", c.ffn, c.hidden, 1.5, c.mlp_bias)
         linear(name + "mlp.up_proj", c.ffn, c.hidden, 1.0, c.mlp_bias)
         linear(name + "mlp.down_proj", c.hidden, c.ffn, 1.0, c.mlp_bias)
+        if c.qk_norm:
+            whole = c.qk_norm == "whole"
+            tensors[name + "self_attn.q_norm.weight"] = norm(q if whole else c.head_dim)
+            tensors[name + "self_attn.k_norm.weight"] = norm(kv if whole else c.head_dim)
+        if c.joined:
+            join(tensors, name + "self_attn.qkv_proj", "q_proj", "k_proj", "v_proj")
+            join(tensors, name + "mlp.gate_up_proj", "gate_proj", "up_proj")
     return tensors
+
+
+def join(tensors, name, *parts):
+    """Puts the rows of some linear layers into one."""
+    prefix = name.rsplit(".", 1)[0]
+    tensors[name + ".weight"] = np.concatenate(
+        [tensors.pop(f"{prefix}.{part}.weight") for part in parts])
 
 
 def stored(array, dtype):
@@ -135,15 +187,15 @@ def stored(array, dtype):
     return array.astype(containers.DTYPES[dtype])
 
 
-def stored_positions(n):
+def stored_positions(n, few):
     """All of a short prompt; of a long one every 40th, those around multiples of 256, the last."""
-    if n <= 200:
+    if n <= (100 if few else 200):
         return np.arange(n, dtype=np.int32)
     return np.array([t for t in range(n) if t % 40 == 0 or t % 256 in (0, 1, 2, 254, 255)
                      or t == n - 1], np.int32)
 
 
-def expected_values(model, prompts, random):
+def expected_values(model, prompts, random, few):
     """Prompts whose greedy continuation never comes near a tie, and what the model gives them."""
     values = {}
     for i, n in enumerate(prompts):
@@ -158,8 +210,8 @@ def expected_values(model, prompts, random):
             raise RuntimeError(f"no prompt of {n} tokens keeps its margins")
         logits, hidden = model.forward(ids)
         values[f"ids_{i}"] = ids
-        values[f"positions_{i}"] = stored_positions(n)
-        values[f"logits_{i}"] = logits[stored_positions(n)].astype(np.float32)
+        values[f"positions_{i}"] = stored_positions(n, few)
+        values[f"logits_{i}"] = logits[stored_positions(n, few)].astype(np.float32)
         values[f"greedy_{i}"] = np.array(greedy, np.int32)
         values[f"greedy_margin_{i}"] = np.array(margins, np.float32)
         if i == 1:
@@ -180,7 +232,7 @@ def make(out, name):
     tensors = {key: (dtype, stored(value, dtype)) for key, value in make_tensors(c, random).items()}
     containers.write_safetensors(os.path.join(directory, "model.safetensors"), tensors)
     prompts = LONG_PROMPTS if c.max_positions > 512 else PROMPTS
-    values = expected_values(Model.load(directory, np.float64), prompts, random)
+    values = expected_values(Model.load(directory, np.float64), prompts, random, name in FEW)
     np.savez(os.path.join(directory, "expected.npz"), **values)
     size = sum(os.path.getsize(os.path.join(directory, f)) for f in os.listdir(directory))
     print(f"{name:16} {size / 1000:5.0f} KB  logits' deviation {values['logits_3'].std():.2f}"

@@ -119,11 +119,10 @@ def read_pith(path, config):
     kv_rows = _round_up(c.kv_heads * c.head_dim, TILE)
     for layer in range(c.layers):
         name = f"model.layers.{layer}."
-        for norm in ("input_layernorm", "post_attention_layernorm"):
+        norms = [n for n in c.norms if n]
+        norms += ["self_attn.q_norm", "self_attn.k_norm"] if c.qk_norm else []
+        for norm in norms:
             tensors[name + norm + ".weight"] = entries[name + norm + ".weight"][1]
-        for norm in ("self_attn.q_norm", "self_attn.k_norm"):
-            if name + norm + ".weight" in entries:
-                tensors[name + norm + ".weight"] = entries[name + norm + ".weight"][1]
         attn, mlp = name + "self_attn.", name + "mlp."
         take(attn + "qkv_proj", q_rows + 2 * kv_rows, c.hidden, under(attn, split_qkv))
         take(attn + "o_proj", c.hidden, c.heads * c.head_dim, whole(attn + "o_proj", c.hidden))

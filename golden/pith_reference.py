@@ -3,8 +3,9 @@
 Touvron et al. 2023 (Llama, Llama 2), Zhang & Sennrich 2019 (RMSNorm), Su et al. 2021 (RoPE), Chen
 et al. 2023 (linear position scaling), Peng et al. 2023 (YaRN), Ainslie et al. 2023 (grouped-query
 attention), Shazeer 2020 (SwiGLU), Jiang et al. 2023 (Mistral's sliding window), Bai et al. 2023
-(Qwen's biases), Henry et al. 2020 (norms of q and k). families.py says which model has what. The
-whole sequence goes through at once, so there is no cache; every tensor is [tokens, ...].
+(Qwen's biases), Henry et al. 2020 (norms of q and k), Gemma team 2024 (caps, norms after). families.py
+says which model has what. The whole sequence goes through at once, so there is no cache; every tensor
+is [tokens, ...].
 
     model = Model.load("golden/llama-gqa")                    # float32
     model = Model.load("golden/llama-gqa", dtype=np.float64)
@@ -21,39 +22,57 @@ import packed
 import quantise
 
 
-def rope_frequencies(config):
-    """Angle per position of each pair [head_dim / 2], float64."""
-    s = config.scaling
-    f = config.theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
-    if s["kind"] in ("none", "default"):
+def rope_frequencies(rope):
+    """Angle per position of each pair [dims / 2], float64."""
+    dims, theta = rope["dims"], rope["theta"]
+    f = theta ** (-np.arange(0, dims, 2) / dims)
+    if rope["kind"] in ("none", "default"):
         return f
-    if s["kind"] == "linear":
-        return f / s["factor"]
-    if s["kind"] == "llama3":
-        turns = s["original_max_position_embeddings"] * f / (2 * np.pi)
-        low, high = s["low_freq_factor"], s["high_freq_factor"]
+    if rope["kind"] == "linear":
+        return f / rope["factor"]
+    if rope["kind"] == "llama3":
+        turns = rope["original_max_position_embeddings"] * f / (2 * np.pi)
+        low, high = rope["low_freq_factor"], rope["high_freq_factor"]
         keep = np.clip((turns - low) / (high - low), 0, 1)
-        return f * (keep + (1 - keep) / s["factor"])
-    if s["kind"] == "yarn":
+        return f * (keep + (1 - keep) / rope["factor"])
+    if rope["kind"] == "yarn":
         # The pair that turns r times over the original length, rounded outwards (section 3.2).
-        low, high = (config.head_dim * np.log(s["original_max_position_embeddings"] / (r * 2 * np.pi))
-                     / (2 * np.log(config.theta)) for r in (32, 1))
-        low, high = max(np.floor(low), 0), min(np.ceil(high), config.head_dim - 1)
+        low, high = (dims * np.log(rope["original_max_position_embeddings"] / (r * 2 * np.pi))
+                     / (2 * np.log(theta)) for r in (32, 1))
+        low, high = max(np.floor(low), 0), min(np.ceil(high), dims - 1)
         divide = np.clip((np.arange(len(f)) - low) / (high - low), 0, 1)
-        return f * (1 - divide) + f / s["factor"] * divide
-    raise ValueError(f"rope_scaling {s['kind']!r} is not supported")
+        return f * (1 - divide) + f / rope["factor"] * divide
+    raise ValueError(f"rope_scaling {rope['kind']!r} is not supported")
 
 
-def rope_temperature(config):
+def rope_temperature(rope):
     """What cos and sin are multiplied by (YaRN, section 3.4)."""
-    s = config.scaling
-    return 0.1 * np.log(s["factor"]) + 1 if s["kind"] == "yarn" else 1.0
+    return 0.1 * np.log(rope["factor"]) + 1 if rope["kind"] == "yarn" else 1.0
+
+
+def rope_tables(rope, positions, dtype):
+    """cos and sin [T, 1, dims / 2]."""
+    angles = positions[:, None] * rope_frequencies(rope)
+    scale = rope_temperature(rope)
+    return ((np.cos(angles) * scale).astype(dtype)[:, None],
+            (np.sin(angles) * scale).astype(dtype)[:, None])
 
 
 def rotate(x, cos, sin):
-    """x [T, heads, head_dim]; element i turns with element i + head_dim / 2."""
-    a, b = np.split(x, 2, axis=-1)
-    return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+    """x [T, heads, head_dim]; of the first dims elements, i turns with i + dims / 2."""
+    n = cos.shape[-1]
+    a, b, rest = x[..., :n], x[..., n : 2 * n], x[..., 2 * n :]
+    return np.concatenate([a * cos - b * sin, b * cos + a * sin, rest], axis=-1)
+
+
+def cap(x, limit):
+    """Gemma 2 report, section 2."""
+    return limit * np.tanh(x / limit) if limit else x
+
+
+def gelu(x):
+    """Hendrycks & Gimpel 2016, by tanh."""
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
 def softmax(x):
@@ -78,16 +97,34 @@ class Model:
         self.head = "model.embed_tokens" if config.tied else "lm_head"
 
     @staticmethod
+    def read_tensors(config, directory):
+        """Those of a checkpoint as the forward pass names them: q, k, v and gate, up apart, norms
+        with the weights that they multiply by."""
+        tensors = containers.read_checkpoint(directory)
+        for name in list(tensors):
+            if config.norm_add and name.endswith("norm.weight"):
+                tensors[name] = tensors[name] + np.float32(config.norm_add)
+            if config.joined and name.endswith(("qkv_proj.weight", "gate_up_proj.weight")):
+                prefix, joined = name.rsplit(".", 2)[0] + ".", tensors.pop(name)
+                q, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim
+                parts = {"q_proj": joined[:q], "k_proj": joined[q : q + kv],
+                         "v_proj": joined[q + kv :]}
+                if "gate_up" in name:
+                    parts = {"gate_proj": joined[: config.ffn], "up_proj": joined[config.ffn :]}
+                tensors.update({f"{prefix}{part}.weight": w for part, w in parts.items()})
+        return tensors
+
+    @staticmethod
     def load(directory, dtype=np.float32, kv_f16=False):
-        return Model(families.read(directory), containers.read_checkpoint(directory), dtype=dtype,
-                     kv_f16=kv_f16)
+        config = families.read(directory)
+        return Model(config, Model.read_tensors(config, directory), dtype=dtype, kv_f16=kv_f16)
 
     @staticmethod
     def quantised(directory, kind, head_kind=None, dtype=np.float32):
         """Linear layers as `kind` (int8 where int4 does not fit); embedding and head as
         `head_kind`, untouched when None."""
         config = families.read(directory)
-        tensors = containers.read_checkpoint(directory)
+        tensors = Model.read_tensors(config, directory)
         types = {}
         for name, array in tensors.items():
             is_layer = name.startswith("model.layers.") and array.ndim == 2
@@ -123,25 +160,33 @@ class Model:
         mean = np.mean(np.square(x), axis=-1, keepdims=True)
         return x / np.sqrt(mean + self.dtype(self.config.eps)) * self.tensors[name + ".weight"]
 
-    def attention(self, layer, x, cos, sin, distance):
+    def heads(self, name, x, n, rope, norm):
+        """Projection `name` of x as n heads, normalised and turned: [T, n, head_dim]."""
+        c = self.config
+        y = self.linear(name, x)
+        if norm and c.qk_norm == "whole":
+            y = self.rmsnorm(norm, y)
+        y = y.reshape(-1, n, c.head_dim)
+        if norm and c.qk_norm == "head":
+            y = self.rmsnorm(norm, y)
+        return rotate(y, *rope) if rope else y
+
+    def attention(self, layer, x, rope, distance):
         """x [T, hidden] normalised; returns the attention block's output [T, hidden]."""
         c = self.config
+        name = f"model.layers.{layer}.self_attn."
         window = c.windows[layer]
         mask = (distance >= 0) & ((distance < window) if window else True)
-        name = f"model.layers.{layer}.self_attn."
-        q = self.linear(name + "q_proj", x).reshape(-1, c.heads, c.head_dim)
-        k = self.linear(name + "k_proj", x).reshape(-1, c.kv_heads, c.head_dim)
-        v = self.linear(name + "v_proj", x).reshape(-1, c.kv_heads, c.head_dim)
-        if c.head_norm:
-            q, k = self.rmsnorm(name + "q_norm", q), self.rmsnorm(name + "k_norm", k)
-        if c.turns[layer]:
-            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        q = self.heads(name + "q_proj", x, c.heads, rope, name + "q_norm")
+        k = self.heads(name + "k_proj", x, c.kv_heads, rope, name + "k_norm")
+        v = self.heads(name + "v_proj", x, c.kv_heads, None, None)
         if self.kv_f16:
             k, v = round_to_f16(k), round_to_f16(v)
+        scale = self.dtype(c.head_dim**-0.5 if c.attention_scale is None else c.attention_scale)
         group = c.heads // c.kv_heads
         out = np.empty((len(x), c.heads, c.head_dim), self.dtype)
         for h in range(c.heads):
-            scores = q[:, h] @ k[:, h // group].T / self.dtype(np.sqrt(c.head_dim))
+            scores = cap(q[:, h] @ k[:, h // group].T * scale, self.dtype(c.attention_cap))
             out[:, h] = softmax(np.where(mask, scores, -np.inf)) @ v[:, h // group]
         return self.linear(name + "o_proj", out.reshape(len(x), -1))
 
@@ -149,28 +194,35 @@ class Model:
         name = f"model.layers.{layer}.mlp."
         gate = self.linear(name + "gate_proj", x)
         up = self.linear(name + "up_proj", x)
-        return self.linear(name + "down_proj", gate / (1 + np.exp(-gate)) * up)
+        act = gelu(gate) if self.config.gelu else gate / (1 + np.exp(-gate))
+        return self.linear(name + "down_proj", (act * up).astype(self.dtype))
+
+    def sub_layer(self, x, f, before, after):
+        """x plus what f makes of it, between two norms that may be absent."""
+        y = f(self.rmsnorm(before, x) if before else x)
+        y = self.rmsnorm(after, y) if after else y
+        return x + y * self.dtype(self.config.residual_scale)
 
     def forward(self, ids):
         """ids [T]; returns logits [T, vocab] and the hidden states [layers + 1, T, hidden]: the
         embeddings, the residual stream after each layer, the last one after the final norm."""
         c = self.config
         positions = np.arange(len(ids))
-        angles = positions[:, None] * rope_frequencies(c)
-        cos = (np.cos(angles) * rope_temperature(c)).astype(self.dtype)[:, None]
-        sin = (np.sin(angles) * rope_temperature(c)).astype(self.dtype)[:, None]
         distance = positions[:, None] - positions
+        tables = {id(r): rope_tables(r, positions, self.dtype) for r in c.ropes if r}
 
         x = self.tensors["model.embed_tokens.weight"][np.asarray(ids)]
+        x = x * self.dtype(c.embedding_scale)
         hidden = [x]
         for layer in range(c.layers):
-            name = f"model.layers.{layer}."
-            x = x + self.attention(layer, self.rmsnorm(name + "input_layernorm", x), cos, sin,
-                                   distance)
-            x = x + self.mlp(layer, self.rmsnorm(name + "post_attention_layernorm", x))
+            norms = [f"model.layers.{layer}.{n}" if n else None for n in c.norms]
+            rope = tables[id(c.ropes[layer])] if c.ropes[layer] else None
+            x = self.sub_layer(x, lambda a: self.attention(layer, a, rope, distance), *norms[:2])
+            x = self.sub_layer(x, lambda a: self.mlp(layer, a), *norms[2:])
             hidden.append(x)
         hidden[-1] = self.rmsnorm("model.norm", x)
-        return self.linear(self.head, hidden[-1]), np.stack(hidden)
+        logits = self.linear(self.head, hidden[-1]) * self.dtype(c.logit_scale)
+        return cap(logits, self.dtype(c.logit_cap)), np.stack(hidden)
 
     def greedy(self, ids, n):
         """n greedy tokens after ids, and the margin of each over the second best."""

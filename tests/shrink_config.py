@@ -61,24 +61,28 @@ def tensor_shapes(c):
     yield "model.norm.weight", (HIDDEN,)
     if not c.tied:
         yield "lm_head.weight", (c.vocab, HIDDEN)
+    q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
+    apart = [("self_attn.q_proj", q, HIDDEN, c.qkv_bias),
+             ("self_attn.k_proj", kv, HIDDEN, c.qkv_bias),
+             ("self_attn.v_proj", kv, HIDDEN, c.qkv_bias),
+             ("mlp.gate_proj", FFN, HIDDEN, c.mlp_bias),
+             ("mlp.up_proj", FFN, HIDDEN, c.mlp_bias)]
+    joined = [("self_attn.qkv_proj", q + 2 * kv, HIDDEN, False),
+              ("mlp.gate_up_proj", 2 * FFN, HIDDEN, False)]
     for i in range(LAYERS):
         at = f"model.layers.{i}."
-        for part, rows, columns, bias in (
-                ("self_attn.q_proj", c.heads * c.head_dim, HIDDEN, c.qkv_bias),
-                ("self_attn.k_proj", c.kv_heads * c.head_dim, HIDDEN, c.qkv_bias),
-                ("self_attn.v_proj", c.kv_heads * c.head_dim, HIDDEN, c.qkv_bias),
-                ("self_attn.o_proj", HIDDEN, c.heads * c.head_dim, c.o_bias),
-                ("mlp.gate_proj", FFN, HIDDEN, c.mlp_bias),
-                ("mlp.up_proj", FFN, HIDDEN, c.mlp_bias),
-                ("mlp.down_proj", HIDDEN, FFN, c.mlp_bias)):
+        for part, rows, columns, bias in (joined if c.joined else apart) + [
+                ("self_attn.o_proj", HIDDEN, q, c.o_bias),
+                ("mlp.down_proj", HIDDEN, FFN, c.mlp_bias)]:
             yield f"{at}{part}.weight", (rows, columns)
             if bias:
                 yield f"{at}{part}.bias", (rows,)
-        yield at + "input_layernorm.weight", (HIDDEN,)
-        yield at + "post_attention_layernorm.weight", (HIDDEN,)
-        if c.head_norm:
-            yield at + "self_attn.q_norm.weight", (c.head_dim,)
-            yield at + "self_attn.k_norm.weight", (c.head_dim,)
+        for norm in filter(None, c.norms):
+            yield f"{at}{norm}.weight", (HIDDEN,)
+        if c.qk_norm:
+            whole = c.qk_norm == "whole"
+            yield at + "self_attn.q_norm.weight", (c.head_dim * (c.heads if whole else 1),)
+            yield at + "self_attn.k_norm.weight", (c.head_dim * (c.kv_heads if whole else 1),)
 
 
 def write_weights(path, c, shapes):

@@ -169,16 +169,71 @@ static void check_conversion(const char *name, pith_type type) {
     test_tensors_free(&tensors);
 }
 
+/* The rows of a joined tensor as tensors of their own. */
+static void split(test_tensors *tensors, const char *joined, size_t layer, const char *const *parts,
+                  const size_t *rows, size_t n_parts) {
+    char name[96];
+    size_t first = 0;
+    snprintf(name, sizeof name, "model.layers.%zu.%s.weight", layer, joined);
+    for (size_t i = 0; i < n_parts; i++) {
+        char part[96];
+        snprintf(part, sizeof part, "model.layers.%zu.%s.weight", layer, parts[i]);
+        const test_tensor from = *test_tensors_find(tensors, name);
+        size_t row_bytes = from.size / from.shape[0];
+        test_tensor *to = test_tensors_add(tensors, part, from.dtype, 2, rows[i], from.shape[1]);
+        memcpy(to->data, (const char *)from.data + first * row_bytes, rows[i] * row_bytes);
+        first += rows[i];
+    }
+    CHECK(first == test_tensors_find(tensors, name)->shape[0], "%s has other rows", name);
+}
+
+static void split_layers(test_tensors *tensors, const pith_config *c) {
+    static const char *const qkv[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"};
+    static const char *const gate_up[] = {"mlp.gate_proj", "mlp.up_proj"};
+    pith_qkv_layout l = pith_config_qkv_layout(c);
+    for (size_t i = 0; i < c->num_hidden_layers; i++) {
+        split(tensors, "self_attn.qkv_proj", i, qkv, (const size_t[]){l.q_rows, l.k_rows, l.v_rows},
+              3);
+        split(tensors, "mlp.gate_up_proj", i, gate_up,
+              (const size_t[]){c->intermediate_size, c->intermediate_size}, 2);
+    }
+}
+
+/* Norms that are stored as w and multiply by 1 + w. */
+static void add_one_to_norms(test_tensors *tensors) {
+    for (size_t i = 0; i < tensors->n; i++) {
+        test_tensor *t = &tensors->items[i];
+        if (strstr(t->name, "norm") == NULL) {
+            continue;
+        }
+        float *values = calloc(t->shape[0], sizeof *values);
+        for (size_t row = 0; row < t->shape[0]; row++) {
+            test_tensor_row(t, row, 1, &values[row]);
+            values[row] += 1;
+        }
+        free(t->data);
+        t->data = values;
+        t->dtype = PITH_DTYPE_F32;
+        t->size = t->shape[0] * sizeof *values;
+    }
+}
+
 /* Checkpoints of other families, as transformers 5 writes them and without tokenizers. */
 TEST(convert, keeps_the_checkpoints_of_every_family) {
     static const struct {
         const char *name, *architecture;
         size_t n_kinds;
+        bool joined, plus_one;
     } cases[] = {
-        {"llama3-v5", "llama", 1},
-        {"qwen2-window", "qwen2", 2}, /* older versions must not take it for a llama */
-        {"qwen3", "qwen3", 1},
-        {"smollm3", "smollm3", 2},
+        {"llama3-v5", "llama", 1, false, false},
+        {"qwen2-window", "qwen2", 2, false, false}, /* older versions must not take it for llama */
+        {"qwen3", "qwen3", 1, false, false},
+        {"smollm3", "smollm3", 2, false, false},
+        {"extra/granite", "granite", 1, false, false},
+        {"extra/olmo2", "olmo2", 1, false, false},
+        {"extra/phi3", "phi3", 1, true, false},
+        {"extra/gemma2", "gemma2", 2, false, true},
+        {"extra/gemma3", "gemma3_text", 2, false, true},
     };
     for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
         const char *name = cases[i / 2].name;
@@ -192,6 +247,12 @@ TEST(convert, keeps_the_checkpoints_of_every_family) {
               file->metadata.architecture);
         CHECK(file->network.config.n_kinds == cases[i / 2].n_kinds, "%s: %zu kinds", name,
               file->network.config.n_kinds);
+        if (cases[i / 2].joined) {
+            split_layers(&tensors, &file->network.config);
+        }
+        if (cases[i / 2].plus_one) {
+            add_one_to_norms(&tensors);
+        }
         check_parts(file, &tensors, name);
         pith_model_file_close(file);
         test_tensors_free(&tensors);

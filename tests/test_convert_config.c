@@ -98,6 +98,16 @@ TEST(convert_config, assumes_what_the_configuration_classes_do) {
          false, -1, 0},
         {"{\"model_type\": \"qwen3\", \"hidden_size\": 2560}", 151936, 2560, 22016, 32, 32, 32, 128,
          32768, 0, 1e4, false, false, -1, 0},
+        {"{\"model_type\": \"granite\"}", 32000, 4096, 11008, 32, 32, 32, 128, 2048, 0, 1e4, false,
+         false, 1, 1},
+        {"{\"model_type\": \"olmo2\", \"rms_norm_eps\": 1e-6}", 50304, 4096, 11008, 32, 32, 32, 128,
+         2048, 0, 1e4, false, false, -1, 1},
+        {"{\"model_type\": \"phi3\", \"rms_norm_eps\": 1e-6}", 32064, 3072, 8192, 32, 32, 32, 96,
+         4096, 0, 1e4, false, false, 1, 1},
+        {"{\"model_type\": \"gemma2\"}", 256000, 2304, 9216, 26, 8, 4, 256, 8192, 4096, 1e4, true,
+         false, 2, 1},
+        {"{\"model_type\": \"gemma3_text\"}", 262208, 2304, 9216, 26, 8, 4, 256, 131072, 4096, 1e4,
+         true, false, 2, 1},
         {"{\"model_type\": \"smollm3\"}", 128256, 2048, 11008, 36, 16, 4, 128, 32768, 0, 2e6, true,
          false, 128000, 1},
     };
@@ -282,57 +292,6 @@ TEST(convert_config, finds_the_sliding_window) {
     }
 }
 
-/* Windows and RoPE of each layer: "w" has the window of 17 keys, "t" turns, "." neither. */
-TEST(convert_config, finds_what_layers_differ_in) {
-    static const struct {
-        const char *edits, *layers;
-    } cases[] = {
-        {"{" QWEN2 ", \"sliding_window\": 17, \"use_sliding_window\": true,"
-         " \"max_window_layers\": 3}",
-         "t t t wt"},
-        {"{" QWEN2 ", \"sliding_window\": 17, \"use_sliding_window\": true, \"layer_types\":"
-         " [\"sliding_attention\", \"full_attention\", \"full_attention\","
-         " \"sliding_attention\"]}",
-         "wt t t wt"},
-        {"{" QWEN3 ", \"sliding_window\": 17, \"use_sliding_window\": true,"
-         " \"max_window_layers\": 1}",
-         "t wt wt wt"},
-        {"{" QWEN3 ", \"sliding_window\": 17, \"max_window_layers\": 1}", "t t t t"},
-        {"{" QWEN3 ", \"sliding_window\": null, \"use_sliding_window\": true,"
-         " \"max_window_layers\": 1}",
-         "t t t t"},
-        {"{" SMOLLM3 "}", "t t t ."},
-        {"{" SMOLLM3 ", \"no_rope_layer_interval\": 2}", "t . t ."},
-        {"{" SMOLLM3 ", \"no_rope_layers\": [0, 1, 1, 0, 1]}", ". t t ."},
-        {"{" SMOLLM3 ", \"no_rope_layers\": null, \"use_sliding_window\": true,"
-         " \"sliding_window\": 17}",
-         "t t t w"},
-        {"{" SMOLLM3 ", \"use_sliding_window\": true, \"sliding_window\": 17, \"layer_types\":"
-         " [\"sliding_attention\", \"full_attention\", \"full_attention\", \"full_attention\"]}",
-         "wt t t ."},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char edits[512], found[32] = "";
-        snprintf(edits, sizeof edits, "{\"num_hidden_layers\": 4, %s", cases[i].edits + 1);
-        const pith_config c = parse_good(edits, NULL).config;
-        for (size_t l = 0; l < 4; l++) {
-            const pith_layer_kind *kind = &c.kinds[c.kind_of[l]];
-            strcat(found, l > 0 ? " " : "");
-            strcat(found, kind->sliding_window == 17 ? "w" : "");
-            strcat(found, kind->rope.dims != 0 ? "t" : kind->sliding_window == 0 ? "." : "");
-            CHECK(kind->sliding_window == 17 || kind->sliding_window == 0, "%s: %zu", edits,
-                  kind->sliding_window);
-        }
-        CHECK(strcmp(found, cases[i].layers) == 0, "%s: %s", edits, found);
-    }
-    check_refused("{" SMOLLM3 ", \"no_rope_layers\": [1]}", NULL, PITH_ERROR_FORMAT,
-                  "no_rope_layers: expected");
-    check_refused("{" SMOLLM3 ", \"no_rope_layer_interval\": 0}", NULL, PITH_ERROR_FORMAT,
-                  "no_rope_layer_interval");
-    check_refused("{" QWEN3 ", \"num_hidden_layers\": 2000, \"use_sliding_window\": true}", NULL,
-                  PITH_ERROR_FORMAT, "num_hidden_layers is 2000");
-}
-
 TEST(convert_config, knows_the_biases_of_each_architecture) {
     pith_hf_config c = parse_good("{" QWEN2 "}", NULL);
     CHECK(c.config.qkv_bias && !c.config.o_bias && !c.config.mlp_bias, "qwen2");
@@ -449,7 +408,8 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
          "linear_attention"},
         {"{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"gpt2\"}",
          "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
-         "SmolLM3ForCausalLM and BertModel"},
+         "SmolLM3ForCausalLM, GraniteForCausalLM, Gemma2ForCausalLM, Gemma3ForCausalLM, "
+         "Olmo2ForCausalLM, Phi3ForCausalLM and BertModel"},
         {"{\"architectures\": [\"Qwen3ForTokenClassification\"], \"model_type\": \"qwen3\"}",
          "supported of qwen3: Qwen3ForCausalLM"},
         {"{" SMOLLM3 ", \"hidden_act\": \"relu\"}", "hidden_act \"relu\""},

@@ -1,0 +1,240 @@
+/* config.json of the families: what layers differ in, scalars and caps, the share of a head that
+ * turns, and what a page does not follow. */
+#include "base/memory.h"
+#include "convert/hf_config.h"
+#include "tests/checkpoint.h"
+#include "tests/support.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLASS(class, type) "\"architectures\": [\"" class "\"], \"model_type\": \"" type "\""
+#define QWEN2 CLASS("Qwen2ForCausalLM", "qwen2")
+#define QWEN3 CLASS("Qwen3ForCausalLM", "qwen3")
+#define SMOLLM3 CLASS("SmolLM3ForCausalLM", "smollm3")
+#define GRANITE CLASS("GraniteForCausalLM", "granite")
+#define OLMO2 CLASS("Olmo2ForCausalLM", "olmo2")
+#define PHI3 CLASS("Phi3ForCausalLM", "phi3")
+#define GEMMA2 CLASS("Gemma2ForCausalLM", "gemma2")
+#define GEMMA3 CLASS("Gemma3ForCausalLM", "gemma3_text")
+
+/* Four layers, heads of 16, and the edits. */
+static pith_status parse(pith_config *out, const char *edits, pith_error *error) {
+    char all[1024];
+    snprintf(all, sizeof all, "{\"num_hidden_layers\": 4, \"head_dim\": 16, %s}", edits);
+    char *text = test_config_text(all);
+    pith_hf_config parsed;
+    pith_status status =
+        pith_hf_config_parse(&parsed, text, strlen(text), NULL, 0, &pith_malloc_allocator, error);
+    if (status == PITH_OK) {
+        *out = parsed.config;
+    }
+    free(text);
+    return status;
+}
+
+static pith_config parse_good(const char *edits) {
+    pith_config config = {.vocab_size = 0};
+    pith_error error = {0};
+    CHECK(parse(&config, edits, &error) == PITH_OK, "%s: %s", edits, error.message);
+    return config;
+}
+
+static void check_refused(const char *edits, pith_status expected, const char *words) {
+    pith_config config;
+    pith_error error = {0};
+    pith_status status = parse(&config, edits, &error);
+    CHECK(status == expected && strstr(error.message, words) != NULL, "%s: %s: %s", edits,
+          pith_status_name(status), error.message);
+}
+
+/* Of each layer: "w" has the window of 17 keys, "t" turns by base 1e4, "T" by another. */
+static void describe(const pith_config *c, char *out) {
+    out[0] = '\0';
+    for (size_t i = 0; i < c->num_hidden_layers; i++) {
+        const pith_layer_kind *kind = &c->kinds[c->kind_of[i]];
+        CHECK(kind->sliding_window == 17 || kind->sliding_window == 0, "%zu", kind->sliding_window);
+        strcat(out, i > 0 ? " " : "");
+        strcat(out, kind->sliding_window == 17 ? "w" : "");
+        strcat(out, kind->rope.dims == 0 ? "-" : kind->rope.theta == 1e4 ? "t" : "T");
+    }
+}
+
+#define USED "\"sliding_window\": 17, \"use_sliding_window\": true"
+#define S "\"sliding_attention\""
+#define F "\"full_attention\""
+
+TEST(convert_families, layers_differ_in_window_and_rope) {
+    static const struct {
+        const char *edits, *layers;
+    } cases[] = {
+        {QWEN2 ", " USED ", \"max_window_layers\": 3", "t t t wt"},
+        {QWEN2 ", " USED ", \"layer_types\": [" S "," F "," F "," S "]", "wt t t wt"},
+        {QWEN3 ", " USED ", \"max_window_layers\": 1", "t wt wt wt"},
+        {QWEN3 ", \"sliding_window\": 17, \"max_window_layers\": 1", "t t t t"},
+        {QWEN3 ", " USED ", \"sliding_window\": null, \"max_window_layers\": 1", "t t t t"},
+        {SMOLLM3, "t t t -"},
+        {SMOLLM3 ", \"no_rope_layer_interval\": 2", "t - t -"},
+        {SMOLLM3 ", \"no_rope_layers\": [0, 1, 1, 0, 1]", "- t t -"},
+        {SMOLLM3 ", \"no_rope_layers\": null, " USED, "t t t w-"},
+        {SMOLLM3 ", " USED ", \"layer_types\": [" S "," F "," F "," F "]", "wt t t -"},
+        {PHI3, "t t t t"},
+        {PHI3 ", \"sliding_window\": 17", "wt wt wt wt"},
+        {PHI3 ", \"sliding_window\": null", "t t t t"},
+        {GEMMA2 ", \"sliding_window\": 17", "wt t wt t"},
+        {GEMMA2 ", \"sliding_window\": 17, \"layer_types\": [" F "," F "," S "," F "]", "t t wt t"},
+        {GEMMA3 ", \"sliding_window\": 17, \"rope_theta\": 1e6", "wt wt wt wt"},
+        {GEMMA3 ", \"sliding_window\": 17, \"rope_theta\": 1e6, \"sliding_window_pattern\": 2",
+         "wt T wt T"},
+        {GEMMA3 ", \"sliding_window\": 17, \"rope_theta\": \"(absent)\", \"layer_types\": [" F "," S
+                "," F "," S "]",
+         "T wt T wt"},
+        {GEMMA3 ", \"sliding_window\": 17, \"rope_local_base_freq\": 5e4,"
+                " \"sliding_window_pattern\": 2",
+         "wT t wT t"},
+        {GEMMA3 ", \"sliding_window\": 17, \"sliding_window_pattern\": 2, \"rope_parameters\":"
+                " {" F ": {\"rope_type\": \"default\", \"rope_theta\": 1e6}, " S
+                ": {\"rope_type\": \"default\", \"rope_theta\": 1e4}}",
+         "wt T wt T"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const pith_config c = parse_good(cases[i].edits);
+        char found[64];
+        describe(&c, found);
+        CHECK(strcmp(found, cases[i].layers) == 0, "%s: %s", cases[i].edits, found);
+    }
+    check_refused(SMOLLM3 ", \"no_rope_layers\": [1]", PITH_ERROR_FORMAT,
+                  "no_rope_layers: expected");
+    check_refused(SMOLLM3 ", \"no_rope_layer_interval\": 0", PITH_ERROR_FORMAT,
+                  "no_rope_layer_interval");
+    check_refused(GEMMA2 ", \"sliding_window\": 0", PITH_ERROR_FORMAT, "sliding_window");
+    check_refused(GEMMA3 ", \"layer_types\": [" S "]", PITH_ERROR_FORMAT, "layer_types");
+    CHECK_NO_LEAKS();
+}
+
+/* A page's function fills arrays of PITH_MAX_LAYERS: more layers must not reach it. */
+TEST(convert_families, too_many_layers_are_refused) {
+    static const char *const families[] = {CLASS("LlamaForCausalLM", "llama"),
+                                           CLASS("MistralForCausalLM", "mistral"),
+                                           QWEN2,
+                                           QWEN3,
+                                           SMOLLM3,
+                                           GEMMA2,
+                                           GEMMA3};
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        char edits[256];
+        snprintf(edits, sizeof edits, "{\"num_hidden_layers\": 2000, %s, " USED "}", families[i]);
+        char *text = test_config_text(edits);
+        pith_hf_config parsed;
+        pith_error error = {0};
+        pith_status status = pith_hf_config_parse(&parsed, text, strlen(text), NULL, 0,
+                                                  &pith_malloc_allocator, &error);
+        CHECK(status == PITH_ERROR_FORMAT &&
+                  strstr(error.message, "num_hidden_layers is 2000") != NULL,
+              "%s: %s", edits, error.message);
+        free(text);
+    }
+}
+
+TEST(convert_families, scaled_rope_is_of_full_layers_only) {
+    static const char *const spellings[] = {
+        GEMMA3 ", \"sliding_window_pattern\": 2, \"rope_scaling\": {\"rope_type\": \"linear\","
+               " \"factor\": 8}",
+        GEMMA3 ", \"sliding_window_pattern\": 2, \"rope_parameters\": {" F
+               ": {\"rope_type\": \"linear\", \"factor\": 8}, " S ": {\"rope_type\": \"default\"}}",
+        GEMMA3 ", \"sliding_window_pattern\": 2, \"rope_parameters\": {" F
+               ": {\"rope_type\": \"linear\", \"factor\": 8}}",
+    };
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+        const pith_config c = parse_good(spellings[i]);
+        const pith_rope_config *local = &c.kinds[c.kind_of[0]].rope;
+        const pith_rope_config *full = &c.kinds[c.kind_of[1]].rope;
+        CHECK(local->scaling == PITH_ROPE_NONE && full->scaling == PITH_ROPE_LINEAR &&
+                  full->factor == 8,
+              "%s: %d %d %g", spellings[i], local->scaling, full->scaling, full->factor);
+    }
+}
+
+TEST(convert_families, a_share_of_each_head_turns) {
+    pith_config c = parse_good(PHI3 ", \"partial_rotary_factor\": 0.75");
+    CHECK(c.kinds[0].rope.dims == 12, "%zu", c.kinds[0].rope.dims);
+    c = parse_good(PHI3 ", \"partial_rotary_factor\": 0.75, \"rope_parameters\":"
+                        " {\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}");
+    CHECK(c.kinds[0].rope.dims == 8, "the section goes first: %zu", c.kinds[0].rope.dims);
+    c = parse_good(PHI3);
+    CHECK(c.kinds[0].rope.dims == 16, "%zu", c.kinds[0].rope.dims);
+    check_refused(PHI3 ", \"partial_rotary_factor\": 0", PITH_ERROR_FORMAT,
+                  "partial_rotary_factor");
+    check_refused(PHI3 ", \"partial_rotary_factor\": 1.5", PITH_ERROR_FORMAT,
+                  "partial_rotary_factor");
+    check_refused(PHI3 ", \"partial_rotary_factor\": 0.95", PITH_ERROR_FORMAT, "rope_dims is 15");
+    check_refused(QWEN3 ", \"partial_rotary_factor\": 0.5", PITH_ERROR_UNSUPPORTED,
+                  "partial_rotary_factor 0.5");
+}
+
+static bool near(float a, double b) {
+    return fabs((double)a - b) <= 1e-6 * fabs(b);
+}
+
+TEST(convert_families, scalars_and_caps) {
+    pith_config c = parse_good(GRANITE ", \"embedding_multiplier\": 12, \"logits_scaling\": 8,"
+                                       " \"residual_multiplier\": 0.22,"
+                                       " \"attention_multiplier\": 0.0078125");
+    CHECK(c.embedding_scale == 12 && c.logit_scale == 0.125F && near(c.residual_scale, 0.22) &&
+              c.attention_scale == 0.0078125F,
+          "%g %g %g %g", (double)c.embedding_scale, (double)c.logit_scale, (double)c.residual_scale,
+          (double)c.attention_scale);
+    c = parse_good(GRANITE);
+    CHECK(c.embedding_scale == 1 && c.attention_scale == 1 && c.logit_scale == 1,
+          "its class has 1");
+    c = parse_good(GEMMA2);
+    CHECK(near(c.embedding_scale, sqrt(32)) && near(c.attention_scale, 1.0 / 16) &&
+              c.attention_cap == 50 && c.logit_cap == 30 && c.activation == PITH_GELU_TANH &&
+              c.gated && c.qk_norm == PITH_QK_NORM_NONE,
+          "gemma2: %g %g", (double)c.embedding_scale, (double)c.attention_scale);
+    c = parse_good(GEMMA2 ", \"attn_logit_softcapping\": null, \"final_logit_softcapping\": null,"
+                          " \"query_pre_attn_scalar\": 144");
+    CHECK(c.attention_cap == 0 && c.logit_cap == 0 && near(c.attention_scale, 1.0 / 12), "%g",
+          (double)c.attention_scale);
+    c = parse_good(GEMMA3);
+    CHECK(c.attention_cap == 0 && c.logit_cap == 0 && c.qk_norm == PITH_QK_NORM_HEAD, "gemma3");
+    c = parse_good(OLMO2);
+    CHECK(c.qk_norm == PITH_QK_NORM_WHOLE && c.activation == PITH_SILU, "olmo2");
+}
+
+TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
+    static const struct {
+        const char *edits;
+        pith_status status;
+        const char *words;
+    } cases[] = {
+        {GRANITE ", \"attention_multiplier\": 0", PITH_ERROR_FORMAT, "attention_multiplier is 0"},
+        {GRANITE ", \"logits_scaling\": 0", PITH_ERROR_FORMAT, "logit_scale is inf"},
+        {GRANITE ", \"residual_multiplier\": -1", PITH_ERROR_FORMAT, "residual_scale is -1"},
+        {GRANITE ", \"embedding_multiplier\": \"12\"", PITH_ERROR_FORMAT,
+         "embedding_multiplier: expected a number"},
+        {GEMMA2 ", \"hidden_activation\": \"gelu\"", PITH_ERROR_UNSUPPORTED,
+         "hidden_activation \"gelu\" is not supported, only \"gelu_pytorch_tanh\""},
+        {GEMMA3 ", \"use_bidirectional_attention\": true", PITH_ERROR_UNSUPPORTED,
+         "use_bidirectional_attention"},
+        {GEMMA2 ", \"query_pre_attn_scalar\": 0", PITH_ERROR_FORMAT, "attention_scale is inf"},
+        {GEMMA2 ", \"num_key_value_heads\": null", PITH_ERROR_FORMAT, "num_key_value_heads"},
+        {OLMO2 ", \"hidden_act\": \"gelu\"", PITH_ERROR_UNSUPPORTED, "hidden_act \"gelu\""},
+        {PHI3 ", \"rope_scaling\": {\"type\": \"longrope\", \"long_factor\": [1]}",
+         PITH_ERROR_UNSUPPORTED, "longrope"},
+        /* Its class takes this for longrope. */
+        {PHI3 ", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}", PITH_ERROR_UNSUPPORTED,
+         "phi3"},
+        {CLASS("Gemma3ForConditionalGeneration", "gemma3"), PITH_ERROR_UNSUPPORTED,
+         "Gemma3ForConditionalGeneration"},
+        {CLASS("Gemma2ForSequenceClassification", "gemma2"), PITH_ERROR_UNSUPPORTED,
+         "supported of gemma2: Gemma2ForCausalLM"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_refused(cases[i].edits, cases[i].status, cases[i].words);
+    }
+    CHECK_NO_LEAKS();
+}
