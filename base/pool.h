@@ -12,8 +12,8 @@ enum { PITH_MAX_THREADS = 256 };
 /* Processes items [begin, end) as thread `thread` (0 is the caller; < pith_pool_threads). */
 typedef void (*pith_loop_fn)(void *argument, size_t begin, size_t end, size_t thread);
 
-/* n_threads 0: one per CPU this process may use (cpus.h). Errors: ARGUMENT, MEMORY (also when the system
- * gives no thread). */
+/* n_threads 0: one per CPU this process may use (cpus.h). Errors: ARGUMENT, MEMORY (also when the
+ * system gives no thread). */
 pith_status pith_pool_new(pith_pool **out, size_t n_threads, const pith_allocator *allocator,
                           pith_error *error);
 void pith_pool_free(pith_pool *pool);

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/checked.h"
-#include "base/file.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "server/models_inside.h"
 
 #define REMEMBER_SECONDS 5.0 /* how long a failed load answers for those that follow */

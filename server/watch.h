@@ -12,8 +12,8 @@
 #ifndef PITH_SERVER_WATCH_H
 #define PITH_SERVER_WATCH_H
 
-#include "pith.h"
 #include "base/clock.h"
+#include "pith.h"
 
 typedef struct pith_watch pith_watch;
 typedef struct pith_watched pith_watched; /* a connection */

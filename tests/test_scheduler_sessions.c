@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/model.h"
 #include "base/clock.h"
+#include "engine/model.h"
 #include "server/scheduler_inside.h"
 #include "tests/jobs.h"
 #include "tests/support.h"
