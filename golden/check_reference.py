@@ -14,7 +14,7 @@ from pith_reference import Model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REFERENCE = ["llama-mha", "llama-gqa", "codellama", "llama-tied", "llama-linear", "llama3",
-             "llama-yarn", "llama-bias"]
+             "llama-yarn", "llama-bias", "llama3-v5", "qwen2-window", "qwen3", "smollm3"]
 LIMIT = 5e-4
 
 

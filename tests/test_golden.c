@@ -71,17 +71,22 @@ TEST(golden, f32_logits_match_at_every_position) {
     run_everywhere(check_logits);
 }
 
-/* The fifth prompt of llama-yarn has 300 tokens, the original context 256. */
-static void check_beyond(const char *where, const pith_model *model, const test_npz *expected) {
+/* The fifth prompt has 300 tokens: more than llama-yarn's original context of 256, and more than
+ * six windows of qwen2-window. */
+static void check_long(const char *where, const pith_model *model, const test_npz *expected) {
     check_prompts(where, model, expected, TEST_GOLDEN_PROMPTS, TEST_GOLDEN_PROMPTS + 1);
 }
 
-TEST(golden, yarn_matches_beyond_the_original_context) {
-    test_npz *expected = test_golden_expected("llama-yarn");
-    for (size_t i = 0; test_golden_isa(i) != NULL; i++) {
-        run_with_blas("llama-yarn", test_golden_isa(i), PITH_BLAS_OFF, expected, check_beyond);
+TEST(golden, f32_logits_match_of_long_prompts) {
+    static const char *const names[] = {"llama-yarn", "llama3-v5", "qwen2-window", "qwen3",
+                                        "smollm3"};
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        test_npz *expected = test_golden_expected(names[n]);
+        for (size_t i = 0; test_golden_isa(i) != NULL; i++) {
+            run_with_blas(names[n], test_golden_isa(i), PITH_BLAS_OFF, expected, check_long);
+        }
+        test_npz_free(expected);
     }
-    test_npz_free(expected);
     CHECK_NO_LEAKS();
 }
 

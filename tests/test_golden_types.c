@@ -30,6 +30,15 @@ static const struct {
     {"extra/long", 3.6e-7, 1.4e-4, 3.0e-3, 1.1e-1},
     {"extra/mistral-long", 3.4e-7, 3.4e-7, 2.6e-3, 1.4e-1},
     {"extra/mistral-window", 4.0e-7, 1.4e-4, 2.5e-3, 1.3e-1},
+    {"llama3-v5", 1.1e-6, 3.7e-4, 9.4e-3, 3.1e-1},
+    {"qwen2-window", 1.0e-6, 4.9e-4, 8.1e-3, 3.5e-1},
+    {"qwen3", 5.2e-7, 5.1e-7, 6.0e-3, 1.4e-1},
+    {"smollm3", 1.8e-6, 5.5e-4, 1.5e-2, 5.9e-1},
+    {"extra/granite", 1.1e-9, 1.1e-9, 3.7e-4, 1.1e-3},
+    {"extra/olmo2", 3.7e-7, 1.2e-4, 2.0e-3, 1.2e-2},
+    {"extra/phi3", 3.3e-7, 1.5e-4, 2.6e-3, 2.6e-3},
+    {"extra/gemma2", 2.1e-8, 2.1e-8, 2.6e-4, 2.7e-3},
+    {"extra/gemma3", 3.3e-9, 1.1e-6, 2.2e-5, 2.4e-4},
 };
 
 static double limit_of(const char *name, pith_type type) {
