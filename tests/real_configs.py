@@ -32,6 +32,9 @@ def refusal(source, decoder):
     config = read_json(source, "config.json", {})
     if not decoder:
         return (config.get("architectures") or [config.get("model_type")])[0]
+    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if "longrope" in (scaling.get("rope_type"), scaling.get("type")):
+        return "longrope"
     return "embedding model" if os.path.exists(os.path.join(source, "modules.json")) else None
 
 
