@@ -94,6 +94,22 @@ TEST(bench, cost_of_a_prompt) {
     CHECK(near(cost.n_passes, 3), "%g passes", cost.n_passes);
 }
 
+/* One layer of two has a window of 50 keys: the mean of both counts. */
+TEST(bench, cost_where_layers_differ) {
+    pith_network mixed = round_model;
+    mixed.config.n_kinds = 2;
+    mixed.config.kinds[1] = mixed.config.kinds[0];
+    mixed.config.kinds[1].sliding_window = 50;
+    mixed.config.kind_of[1] = 1;
+    pith_work work = pith_work_of(&pith_family_llama, &mixed, 50000, 2);
+    pith_bench_test test = {.generate = true, .n_tokens = 3, .depth = 100};
+    pith_cost cost = pith_cost_of(&work, &test, 512);
+    double attended = ((101 + 102 + 103) + 3 * 50) / 2.0;
+    CHECK(near(cost.attention_ops, attended * work.attention_ops), "attention %g",
+          cost.attention_ops);
+    CHECK(near(cost.read_bytes, 3 * 50000 + attended * 256), "bytes %g", cost.read_bytes);
+}
+
 TEST(bench, cost_of_a_generation) {
     pith_work work = pith_work_of(&pith_family_llama, &round_model, 50000, 2);
     pith_bench_test test = {.generate = true, .n_tokens = 3, .depth = 100};
