@@ -105,8 +105,8 @@ PITH_INLINE void multiply_tile(const pith_tile_step *step, const int16_t *x, siz
         w += WIDE_BYTES;
         x += 2;
     }
-    add_tile(step->y + i_tile * PITH_TILE_ROWS, (size_t)PITH_TILE_SET * PITH_TILE_ROWS, sum,
-             step->scales[i_tile], step->x_scales, step->scale_stride, n);
+    add_tile(step->y + i_tile * PITH_TILE_ROWS, PITH_TILE_STRIDE, sum, step->scales[i_tile],
+             step->x_scales, step->scale_stride, n);
 }
 
 PITH_INLINE void multiply(const pith_tile_step *step, size_t n) {

@@ -1,5 +1,5 @@
 /* The walk of a many-token product (simd/avx2_tile.h): blocks of tokens, sets of tiles, chunks of
- * groups, register tiles of up to 6 tokens. Outputs grow on the stack, [tokens, 4, 16], so that the
+ * groups, register tiles of up to 6 tokens. Outputs grow on the stack, [tokens, 6, 16], so that the
  * stride of y is met only once. */
 #include "simd/avx2_tile.h"
 #include "simd/avx2_vector.h"
@@ -8,11 +8,10 @@
 #include <string.h>
 
 enum {
-    BLOCK_TOKENS = 43 * PITH_TILE_TOKENS,        /* 66 KB of outputs */
-    SET_FLOATS = PITH_TILE_SET * PITH_TILE_ROWS, /* of one token */
+    BLOCK_TOKENS = 43 * PITH_TILE_TOKENS, /* 99 KB of outputs */
 };
 
-/* Consecutive expanded groups of up to four tiles. */
+/* Consecutive expanded groups of up to six tiles. */
 typedef struct chunk {
     const uint8_t *expanded; /* [n_groups, n_tiles, expanded_bytes] */
     const uint16_t *scales[PITH_TILE_SET];
@@ -77,7 +76,7 @@ static void register_tile(const pith_product *p, const pith_tile_format *format,
     }
 }
 
-/* Up to four tiles from row `row` on with tokens [first, first + n) of the product. */
+/* Up to six tiles from row `row` on with tokens [first, first + n) of the product. */
 static void tile_set(const pith_product *p, const pith_tile_format *format, size_t row,
                      size_t first, size_t n, float *y) {
     _Alignas(64) uint8_t expanded[PITH_TILE_EXPANDED];
@@ -90,7 +89,7 @@ static void tile_set(const pith_product *p, const pith_tile_format *format, size
         const uint8_t *scales = tile + i * format->tile_bytes + format->scales_at;
         c.scales[i] = (const uint16_t *)(const void *)scales;
     }
-    memset(y, 0, n * SET_FLOATS * sizeof *y);
+    memset(y, 0, n * PITH_TILE_STRIDE * sizeof *y);
     for (size_t g = 0; g < n_groups; g += chunk_groups) {
         c.first_group = g;
         c.n_groups = n_groups - g < chunk_groups ? n_groups - g : chunk_groups;
@@ -101,23 +100,24 @@ static void tile_set(const pith_product *p, const pith_tile_format *format, size
         }
         for (size_t t = 0; t < n;) {
             size_t size = tile_size(n - t);
-            register_tile(p, format, &c, p->first_token + first + t, size, y + t * SET_FLOATS);
+            register_tile(p, format, &c, p->first_token + first + t, size,
+                          y + t * PITH_TILE_STRIDE);
             t += size;
         }
     }
     for (size_t t = 0; t < n; t++) {
-        memcpy(p->y + (first + t) * p->y_stride + row, y + t * SET_FLOATS,
+        memcpy(p->y + (first + t) * p->y_stride + row, y + t * PITH_TILE_STRIDE,
                c.n_tiles * PITH_TILE_ROWS * sizeof *y);
     }
 }
 
 void pith_many_tokens_avx2(const pith_product *p, const pith_tile_format *format) {
-    _Alignas(64) float y[BLOCK_TOKENS * SET_FLOATS];
+    _Alignas(64) float y[BLOCK_TOKENS * PITH_TILE_STRIDE];
     const size_t n_blocks = (p->n_tokens + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
     for (size_t b = 0; b < n_blocks; b++) {
         size_t begin = p->n_tokens * b / n_blocks;
         size_t end = p->n_tokens * (b + 1) / n_blocks;
-        for (size_t row = 0; row < p->n_rows; row += SET_FLOATS) {
+        for (size_t row = 0; row < p->n_rows; row += PITH_TILE_STRIDE) {
             tile_set(p, format, row, begin, end - begin, y);
         }
     }

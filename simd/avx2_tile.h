@@ -1,17 +1,19 @@
-/* Products with many tokens in 256-bit registers, shared by AVX2 and AVX-VNNI: groups of four tiles
+/* Products with many tokens in 256-bit registers, shared by AVX2 and AVX-VNNI: groups of six tiles
  * are expanded once to a form that needs no decoding (in the L1 cache), then meet all tokens. */
 #ifndef PITH_SIMD_AVX2_TILE_H
 #define PITH_SIMD_AVX2_TILE_H
 
+#include "simd/blocks.h"
 #include "simd/kernels.h"
 
 enum {
     PITH_TILE_TOKENS = 6, /* of a register tile: 2 x 6 sums, 2 weights, 1 activation, 1 product */
-    PITH_TILE_SET = 4,    /* tiles expanded at a time */
-    PITH_TILE_EXPANDED = 20480, /* bytes for expanded groups, at least one of a set */
+    PITH_TILE_SET = 6,    /* tiles expanded at a time: the most of one piece of a linear layer */
+    PITH_TILE_STRIDE = PITH_TILE_SET * PITH_TILE_ROWS, /* floats from one token's outputs on */
+    PITH_TILE_EXPANDED = 28672, /* bytes for expanded groups, at least one of a set */
 };
 
-/* One expanded group of up to four tiles, and the tokens it meets. */
+/* One expanded group of up to six tiles, and the tokens it meets. */
 typedef struct pith_tile_step {
     const uint8_t *weights; /* [n_tiles, tile_stride bytes], as `expand` left them */
     size_t tile_stride;

@@ -29,8 +29,8 @@ PITH_INLINE void multiply_tile(const pith_tile_step *step, size_t i_tile, size_t
             __asm__("" : "+r"(codes[i]));
         }
     }
-    add_tile(step->y + i_tile * PITH_TILE_ROWS, (size_t)PITH_TILE_SET * PITH_TILE_ROWS, sum,
-             step->scales[i_tile], step->x_scales, step->scale_stride, n);
+    add_tile(step->y + i_tile * PITH_TILE_ROWS, PITH_TILE_STRIDE, sum, step->scales[i_tile],
+             step->x_scales, step->scale_stride, n);
 }
 
 void pith_multiply_6_avxvnni(const pith_tile_step *step) {

@@ -1,10 +1,12 @@
 /* Matrix products: the scalar kernels against sums in double over weights read by the definition of
  * the formats, every other table against scalar bit for bit. */
 #include "base/checked.h"
+#include "simd/blocks.h"
 #include "tests/simd_data.h"
 #include "tests/test.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const type_names[PITH_N_TYPES] = {"f32", "f16", "bf16", "int8", "int4"};
@@ -240,6 +242,49 @@ TEST(simd_product, extreme_codes_do_not_saturate) {
                     problem_new((pith_type)type, 512, 32, tokens[i], (test_extreme)extreme, &seed);
                 check_naive(&p, (uint64_t)(type * 100 + extreme));
                 check_all_tables(&p, (uint64_t)(type * 100 + extreme));
+                problem_free(&p);
+            }
+        }
+    }
+}
+
+/* The index of the code that is nearest to `left` among those of its sign that are no larger. */
+static uint8_t code_towards(int left) {
+    uint8_t best = 8; /* 0 */
+    for (uint8_t i = 0; i < 16; i++) {
+        int code = pith_int4_codes[i];
+        if (code * left > 0 && abs(code) <= abs(left) && abs(code) > abs(pith_int4_codes[best])) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* Sets the codes of a block of row 3 of the first tile and group so that they add up to `sum`, all
+ * of one sign. */
+static void set_block(uint8_t *tile, size_t block, int sum) {
+    for (size_t i = 0; i < PITH_INT4_BLOCK; i++) {
+        uint8_t code = code_towards(sum);
+        uint8_t *byte = &tile[(block / 2 * 4 + i / 4) * PITH_LINE_BYTES + (size_t)3 * 4 + i % 4];
+        *byte = (uint8_t)(block % 2 == 0 ? (*byte & 0xf0) | code : (*byte & 0x0f) | code << 4);
+        sum -= pith_int4_codes[code];
+    }
+    CHECK(sum == 0, "codes miss the sum by %d", sum);
+}
+
+/* Sums of a block of 16 around the 16 bits that products with unsigned activations have for them:
+ * 254 x 129 fits, 254 x 130 does not. */
+TEST(simd_product, int4_blocks_at_the_edge_of_16_bits) {
+    static const int sums[] = {128, 129, 130, 131, 144, -128, -129, -130, -131, -160};
+    for (int extreme = TEST_LARGEST; extreme <= TEST_MIXED; extreme++) {
+        for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+            for (size_t block = 0; block < 4; block++) {
+                uint64_t seed = 40 + i;
+                problem p = problem_new(PITH_TYPE_INT4, 288, 48, 31, TEST_RANDOM, &seed);
+                test_activations_free(&p.x);
+                p.x = test_activations_new(PITH_TYPE_INT4, 31, 288, (test_extreme)extreme, &seed);
+                set_block(p.weights.data, block, sums[i]);
+                check_all_tables(&p, 40 + i);
                 problem_free(&p);
             }
         }
