@@ -93,8 +93,8 @@ typedef struct slice_sums {
 } slice_sums;
 
 /* Half a slice (8 rows) to codes and multipliers at `to`. */
-PITH_INLINE void expand_half(const uint8_t *lines, const uint8_t *multipliers, uint8_t *to,
-                             slice_sums *sums) {
+PITH_INLINE void expand_half(const uint8_t *lines, uintptr_t ahead, const uint8_t *multipliers,
+                             uint8_t *to, slice_sums *sums) {
     const __m256i table = table_of(pith_int4_codes);
     const __m256i one = _mm256_set1_epi8(1);
     __m256i sum = _mm256_setzero_si256(); /* of bytes: at most 8 x 10 in magnitude */
@@ -102,7 +102,7 @@ PITH_INLINE void expand_half(const uint8_t *lines, const uint8_t *multipliers, u
     PITH_UNROLL
     for (size_t j = 0; j < LINES; j++) {
         __m256i codes[2];
-        prefetch_ahead(lines + j * PITH_LINE_BYTES, AHEAD);
+        prefetch_ahead(lines + j * PITH_LINE_BYTES, ahead);
         decode_pairs(load_256(lines + j * PITH_LINE_BYTES), table, codes);
         store_256(to + 2 * j * PITH_LINE_BYTES, codes[0]);
         store_256(to + (2 * j + 1) * PITH_LINE_BYTES, codes[1]);
@@ -119,15 +119,14 @@ PITH_INLINE void expand_half(const uint8_t *lines, const uint8_t *multipliers, u
         _mm256_max_epi16(sums->widest, _mm256_add_epi16(magnitude, _mm256_abs_epi16(sum)));
 }
 
-static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
-    const size_t slices = n_lines / PAIR_LINES;
-    const uint8_t *lines = tile + group * pith_int4_group_bytes(FULL);
-    const uint8_t *multipliers = lines + slices * LINES * PITH_LINE_BYTES;
+static void expand_group(const pith_packed_group *group, uint8_t *out) {
+    const size_t slices = group->n_lines / PAIR_LINES;
+    const uint8_t *multipliers = group->lines + slices * LINES * PITH_LINE_BYTES;
     slice_sums sums[HALVES] = {0};
     for (size_t s = 0; s < slices; s++) {
         PITH_UNROLL
         for (size_t h = 0; h < HALVES; h++) {
-            expand_half(lines + s * LINES * PITH_LINE_BYTES + h * HALF_BYTES,
+            expand_half(group->lines + s * LINES * PITH_LINE_BYTES + h * HALF_BYTES, group->ahead,
                         multipliers + s * PITH_TILE_ROWS + h * HALF_ROWS,
                         out + s * SLICE_BYTES + h * HALF_BYTES, &sums[h]);
         }
@@ -265,6 +264,7 @@ static void product(const pith_product *p, const few_size *sizes) {
                                          pith_scales_bytes(pith_groups(p->k, PITH_INT4_GROUP)),
                                      .n_lines = p->k / 4,
                                      .group_lines = PITH_INT4_GROUP / 4,
+                                     .group_bytes = pith_int4_group_bytes(FULL),
                                      .expanded_bytes = GROUP_BYTES,
                                      .expand = expand_group,
                                      .multiply_6 = multiply_6,

@@ -52,10 +52,10 @@ PITH_INLINE __m256i odd_codes(__m256i codes) {
     return _mm256_srai_epi16(codes, 8);
 }
 
-static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
-    const uint8_t *lines = tile + group * GROUP_LINES * PITH_LINE_BYTES;
-    for (size_t j = 0; j < n_lines; j++) {
-        prefetch_ahead(lines, AHEAD);
+static void expand_group(const pith_packed_group *group, uint8_t *out) {
+    const uint8_t *lines = group->lines;
+    for (size_t j = 0; j < group->n_lines; j++) {
+        prefetch_ahead(lines, group->ahead);
         PITH_UNROLL
         for (size_t h = 0; h < HALVES; h++) {
             __m256i w = load_256(lines + h * HALF_BYTES);
@@ -143,6 +143,7 @@ static void product(const pith_product *p, const few_size *sizes) {
                                      .scales_at = n_lines * PITH_LINE_BYTES,
                                      .n_lines = n_lines,
                                      .group_lines = GROUP_LINES,
+                                     .group_bytes = (size_t)GROUP_LINES * PITH_LINE_BYTES,
                                      .expanded_bytes = (size_t)GROUP_LINES * WIDE_BYTES,
                                      .expand = expand_group,
                                      .multiply_6 = multiply_6,

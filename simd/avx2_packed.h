@@ -22,7 +22,6 @@ enum {
     HALF_ROWS = PITH_TILE_ROWS / HALVES,
     FULL = PITH_INT4_GROUP / PITH_INT4_SLICE, /* slices of a full int4 group */
     LINES = 4,                                /* packed lines of a slice, lines of a block */
-    AHEAD = 8 << 10,                          /* prefetch distance in bytes */
     MULTIPLIER_SHIFT = 8,                     /* of multipliers of int4, as decoded */
 };
 

@@ -94,9 +94,15 @@ static void tile_set(const pith_product *p, const pith_tile_format *format, size
         c.first_group = g;
         c.n_groups = n_groups - g < chunk_groups ? n_groups - g : chunk_groups;
         for (size_t i = 0; i < c.n_groups * c.n_tiles; i++) {
-            size_t group = g + i / c.n_tiles;
-            format->expand(tile + i % c.n_tiles * format->tile_bytes, group,
-                           lines_of(format, group), expanded + i * format->expanded_bytes);
+            const size_t group = g + i / c.n_tiles;
+            const pith_packed_group packed = {.lines = tile + i % c.n_tiles * format->tile_bytes +
+                                                       group * format->group_bytes,
+                                              .n_lines = lines_of(format, group),
+                                              .ahead = group + chunk_groups < n_groups
+                                                           ? chunk_groups * format->group_bytes
+                                                           : c.n_tiles * format->tile_bytes -
+                                                                 g * format->group_bytes};
+            format->expand(&packed, expanded + i * format->expanded_bytes);
         }
         for (size_t t = 0; t < n;) {
             size_t size = tile_size(n - t);

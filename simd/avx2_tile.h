@@ -32,16 +32,26 @@ typedef struct pith_tile_step {
     size_t block_stride;
 } pith_tile_step;
 
+/* A group as it is packed in its tile. */
+typedef struct pith_packed_group {
+    const uint8_t *lines; /* the first */
+    size_t n_lines;       /* of 4 k x 16 rows, as expanded */
+    uintptr_t ahead;      /* bytes from here to the group that is expanded next but for the other
+                             tiles of the set: to be fetched meanwhile. Of the last group of the
+                             last set it may lie outside any object */
+} pith_packed_group;
+
 /* How a weight type is packed and multiplied, for one k. */
 typedef struct pith_tile_format {
     size_t tile_bytes;
     size_t scales_at;      /* offset in the tile of its f16 scales [n_groups, 16] */
     size_t n_lines;        /* of 4 k x 16 rows per tile */
     size_t group_lines;    /* of a full group; the last may be short */
+    size_t group_bytes;    /* of a full group as packed */
     size_t expanded_bytes; /* of an expanded full group, a multiple of 64 */
 
-    /* Expands group `group` of a tile, which has n_lines lines, to `out`, 64-byte aligned. */
-    void (*expand)(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out);
+    /* Expands a group to `out`, 64-byte aligned. */
+    void (*expand)(const pith_packed_group *group, uint8_t *out);
     /* y += the step for 6, 4, 2 and 1 tokens. */
     void (*multiply_6)(const pith_tile_step *step);
     void (*multiply_4)(const pith_tile_step *step);

@@ -53,10 +53,10 @@ PITH_INLINE half_multiplier split_multiplier(__m256i m) {
     return split;
 }
 
-static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
+static void expand_group(const pith_packed_group *group, uint8_t *out) {
     const __m256i table = table_of_codes();
-    const size_t slices = n_lines / (2 * LINES);
-    const uint8_t *lines = tile + group * pith_int4_group_bytes(FULL);
+    const size_t slices = group->n_lines / (2 * LINES);
+    const uint8_t *lines = group->lines;
     const uint8_t *packed = lines + slices * LINES * PITH_LINE_BYTES;
     for (size_t s = 0; s < slices; s++) {
         __m256i m[2 * HALVES];
@@ -67,7 +67,7 @@ static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint
             const uint8_t *half = lines + i % HALVES * HALF_BYTES;
             PITH_UNROLL
             for (size_t j = 0; j < LINES; j++) {
-                prefetch_ahead(half + j * PITH_LINE_BYTES, AHEAD);
+                prefetch_ahead(half + j * PITH_LINE_BYTES, group->ahead);
                 __m256i code = decode_half(load_256(half + j * PITH_LINE_BYTES), table, i / HALVES);
                 __m256i product = _mm256_mullo_epi16(code, split.magnitude);
                 product = _mm256_add_epi8(_mm256_xor_si256(product, split.sign), split.base);
@@ -93,6 +93,7 @@ static void product(const pith_product *p, const few_size *sizes) {
         .scales_at = tile_bytes - pith_scales_bytes(pith_groups(p->k, PITH_INT4_GROUP)),
         .n_lines = p->k / 4,
         .group_lines = PITH_INT4_GROUP / 4,
+        .group_bytes = pith_int4_group_bytes(FULL),
         .expanded_bytes = (size_t)PITH_INT4_GROUP / 4 * PITH_LINE_BYTES,
         .expand = expand_group,
         .multiply_6 = pith_multiply_6_avxvnni,

@@ -34,11 +34,11 @@ static void few_tile_4(const pith_product *p, size_t row, size_t token) {
     few_tile(p, row, token, 4, PITH_TYPE_INT8, true, false);
 }
 
-static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
+static void expand_group(const pith_packed_group *group, uint8_t *out) {
     const __m256i top = _mm256_set1_epi8(-128);
-    const uint8_t *lines = tile + group * GROUP_LINES * PITH_LINE_BYTES;
-    for (size_t i = 0; i < n_lines * HALVES; i++) {
-        prefetch_ahead(lines + i * HALF_BYTES, AHEAD);
+    const uint8_t *lines = group->lines;
+    for (size_t i = 0; i < group->n_lines * HALVES; i++) {
+        prefetch_ahead(lines + i * HALF_BYTES, group->ahead);
         _mm256_store_si256((__m256i *)(void *)(out + i * HALF_BYTES),
                            _mm256_xor_si256(load_256(lines + i * HALF_BYTES), top));
     }
@@ -54,6 +54,7 @@ static void product(const pith_product *p, const few_size *sizes) {
                                      .scales_at = n_lines * PITH_LINE_BYTES,
                                      .n_lines = n_lines,
                                      .group_lines = GROUP_LINES,
+                                     .group_bytes = (size_t)GROUP_LINES * PITH_LINE_BYTES,
                                      .expanded_bytes = (size_t)GROUP_LINES * PITH_LINE_BYTES,
                                      .expand = expand_group,
                                      .multiply_6 = pith_multiply_6_avxvnni,
