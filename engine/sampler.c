@@ -9,11 +9,13 @@
 
 #include "engine/model.h"
 
-/* A token still in the running. */
-typedef struct candidate {
-    float logit;
-    int32_t token;
-} candidate;
+/* A token still in the running, as a number that is larger the more likely it is and, among equals,
+ * the lower its id: the logit's bits in the order of its values, then the complement of the id. One
+ * comparison without a branch does for both, which a heap of random logits needs: the processor
+ * guesses every second one wrong. */
+typedef uint64_t candidate;
+
+enum { SUM_STEP = 256 }; /* weights from one kept partial sum to the next */
 
 struct pith_sampler {
     pith_allocator allocator;
@@ -24,6 +26,7 @@ struct pith_sampler {
     size_t n;              /* candidates: tokens that are not ruled out */
     candidate *candidates; /* [n_vocab] */
     float *weights;        /* [n_vocab] exp((logit - max) / temperature), as needed */
+    double *sums;          /* [n_vocab / SUM_STEP + 1] of the last i x SUM_STEP weights */
     int32_t *window;       /* [window_size] ring of the last tokens */
     size_t window_size;
     size_t n_seen;
@@ -106,9 +109,11 @@ pith_status pith_sampler_new(pith_sampler **out, const pith_model *model,
     pith_pcg_seed(&s->pcg, settings->seed);
     s->candidates = pith_allocate(allocator, s->n_vocab, sizeof *s->candidates);
     s->weights = pith_allocate(allocator, s->n_vocab, sizeof *s->weights);
+    s->sums = pith_allocate(allocator, s->n_vocab / SUM_STEP + 1, sizeof *s->sums);
     s->window = pith_allocate(allocator, s->window_size, sizeof *s->window);
     s->counts = pith_allocate_zeroed(allocator, s->n_vocab, sizeof *s->counts);
-    if (s->candidates == NULL || s->weights == NULL || s->window == NULL || s->counts == NULL) {
+    if (s->candidates == NULL || s->weights == NULL || s->sums == NULL || s->window == NULL ||
+        s->counts == NULL) {
         pith_sampler_free(s);
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a sampler");
     }
@@ -121,6 +126,7 @@ void pith_sampler_free(pith_sampler *s) {
         pith_allocator allocator = s->allocator;
         pith_release(&allocator, s->candidates);
         pith_release(&allocator, s->weights);
+        pith_release(&allocator, s->sums);
         pith_release(&allocator, s->window);
         pith_release(&allocator, s->counts);
         pith_release(&allocator, s);
@@ -142,9 +148,25 @@ void pith_sampler_accept(pith_sampler *s, int32_t token) {
 
 /* ---- Choosing -------------------------------------------------------------------------------- */
 
-/* More likely first; among equals the lower id. */
-static bool precedes(candidate a, candidate b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
+/* -0 counts as 0, so that their ids decide. */
+static candidate candidate_of(float logit, size_t token) {
+    uint32_t bits;
+    logit += 0.0F;
+    memcpy(&bits, &logit, sizeof bits);
+    bits ^= bits >> 31 != 0 ? UINT32_MAX : UINT32_C(1) << 31;
+    return (uint64_t)bits << 32 | (uint32_t)~token;
+}
+
+static float logit_of(candidate c) {
+    uint32_t bits = (uint32_t)(c >> 32);
+    bits ^= bits >> 31 != 0 ? UINT32_C(1) << 31 : UINT32_MAX;
+    float logit;
+    memcpy(&logit, &bits, sizeof logit);
+    return logit;
+}
+
+static int32_t token_of(candidate c) {
+    return (int32_t) ~(uint32_t)c;
 }
 
 static void sift_down(candidate *heap, size_t n, size_t i) {
@@ -154,10 +176,10 @@ static void sift_down(candidate *heap, size_t n, size_t i) {
         if (child >= n) {
             break;
         }
-        if (child + 1 < n && precedes(heap[child + 1], heap[child])) {
+        if (child + 1 < n && heap[child + 1] > heap[child]) {
             child++;
         }
-        if (!precedes(heap[child], moving)) {
+        if (heap[child] < moving) {
             break;
         }
         heap[i] = heap[child];
@@ -174,17 +196,37 @@ static void pop_best(candidate *heap, size_t n) {
     heap[n - 1] = best;
 }
 
+/* Puts the larger of the two at *parent. */
+static void order(candidate *parent, candidate *child) {
+    candidate a = *parent;
+    candidate b = *child;
+    *parent = a > b ? a : b;
+    *child = a > b ? b : a;
+}
+
+/* Every node goes down to a leaf by its larger children, with no branch on a comparison: below the
+ * place where it stays nothing is out of order. */
 static void heapify(candidate *heap, size_t n) {
-    for (size_t i = n / 2; i-- > 0;) {
-        sift_down(heap, n, i);
+    for (size_t node = n / 2; node-- > 0;) {
+        size_t i = node;
+        while (2 * i + 2 < n) {
+            size_t child = 2 * i + 1;
+            child += heap[child + 1] > heap[child];
+            order(&heap[i], &heap[child]);
+            i = child;
+        }
+        if (2 * i + 1 < n) {
+            order(&heap[i], &heap[2 * i + 1]);
+        }
     }
 }
 
 /* Copies the logits but for those of -infinity, with penalties applied; false when one is NaN or
  * +infinity. */
 static bool fill_candidates(pith_sampler *s, const float *logits) {
-    s->n = 0;
-    float repeat = s->settings.repeat_penalty != 0.0F ? s->settings.repeat_penalty : 1.0F;
+    const float repeat = s->settings.repeat_penalty != 0.0F ? s->settings.repeat_penalty : 1.0F;
+    const uint32_t *counts = s->counts;
+    candidate *next = s->candidates;
     for (size_t i = 0; i < s->n_vocab; i++) {
         float logit = logits[i];
         if (!isfinite(logit)) {
@@ -193,48 +235,66 @@ static bool fill_candidates(pith_sampler *s, const float *logits) {
             }
             return false;
         }
-        if (s->counts[i] != 0) {
+        if (counts[i] != 0) {
             logit = logit > 0.0F ? logit / repeat : logit * repeat;
-            logit -= s->settings.frequency_penalty * (float)s->counts[i];
+            logit -= s->settings.frequency_penalty * (float)counts[i];
             logit -= s->settings.presence_penalty;
         }
-        s->candidates[s->n++] = (candidate){.logit = logit, .token = (int32_t)i};
+        *next++ = candidate_of(logit, i);
     }
+    s->n = (size_t)(next - s->candidates);
     return true;
 }
 
 static int32_t most_likely(const pith_sampler *s) {
     candidate best = s->candidates[0];
     for (size_t i = 1; i < s->n; i++) {
-        best = precedes(s->candidates[i], best) ? s->candidates[i] : best;
+        best = s->candidates[i] > best ? s->candidates[i] : best;
     }
-    return best.token;
+    return token_of(best);
 }
 
-/* Sum of exp((logit - top) / temperature) over [first, end) of the candidates, from the last one
- * down (the order in which the heap leaves the best ones). */
-static double weigh(pith_sampler *s, size_t first, size_t end, float top) {
-    for (size_t i = first; i < end; i++) {
-        s->weights[i] = (s->candidates[i].logit - top) / s->settings.temperature;
+/* Sum of exp((logit - top) / temperature) over the candidates, from the last one down (the order in
+ * which the heap leaves the best ones). */
+static double weigh(pith_sampler *s, float top) {
+    const float temperature = s->settings.temperature;
+    for (size_t i = 0; i < s->n; i++) {
+        s->weights[i] = logit_of(s->candidates[i]) - top;
     }
-    s->kernels->exp(s->weights + first, s->weights + first, end - first);
+    for (size_t i = 0; temperature != 1.0F && i < s->n; i++) {
+        s->weights[i] /= temperature;
+    }
+    s->kernels->exp(s->weights, s->weights, s->n);
     double sum = 0.0;
-    for (size_t i = end; i-- > first;) {
-        sum += (double)s->weights[i];
+    for (size_t done = 0; done < s->n; done++) {
+        if (done % SUM_STEP == 0) {
+            s->sums[done / SUM_STEP] = sum;
+        }
+        sum += (double)s->weights[s->n - 1 - done];
     }
     return sum;
 }
 
-/* The token at which the running sum of weights passes `target`, from the last candidate down. */
-static int32_t pick(const pith_sampler *s, size_t first, size_t end, double target) {
-    double sum = 0.0;
+/* The token at which the running sum of weights passes `target`, from the last candidate down;
+ * `sum` is that of those behind `end`. */
+static int32_t pick(const pith_sampler *s, size_t first, size_t end, double sum, double target) {
     for (size_t i = end; i-- > first;) {
         sum += (double)s->weights[i];
         if (sum > target) {
-            return s->candidates[i].token;
+            return token_of(s->candidates[i]);
         }
     }
-    return s->candidates[first].token; /* rounding of the last sum */
+    return token_of(s->candidates[first]); /* rounding of the last sum */
+}
+
+/* pick over all candidates, from the last kept sum that does not pass the target on: the sums are
+ * those that pick would come to. */
+static int32_t pick_weighed(const pith_sampler *s, double target) {
+    size_t step = (s->n - 1) / SUM_STEP;
+    while (step > 0 && s->sums[step] > target) {
+        step--;
+    }
+    return pick(s, 0, s->n - step * SUM_STEP, s->sums[step], target);
 }
 
 /* Filters and draws. Candidates that survive so far are [first, s->n), best last once sorted. */
@@ -245,23 +305,23 @@ static int32_t draw(pith_sampler *s) {
     bool top_p = settings->top_p > 0.0F && settings->top_p < 1.0F;
     bool min_p = settings->min_p > 0.0F;
     heapify(s->candidates, n);
-    float top = s->candidates[0].logit;
+    float top = logit_of(s->candidates[0]);
 
     if (!top_k && !top_p && !min_p) {
-        double total = weigh(s, 0, n, top);
-        return pick(s, 0, n, pith_pcg_uniform(&s->pcg) * total);
+        double total = weigh(s, top);
+        return pick_weighed(s, pith_pcg_uniform(&s->pcg) * total);
     }
     size_t keep = top_k ? settings->top_k : n;
     double enough = INFINITY; /* of weight: where top-p stops */
     if (top_p && !top_k) {
-        enough = weigh(s, 0, n, top) * (double)settings->top_p;
+        enough = weigh(s, top) * (double)settings->top_p;
     }
     size_t first = n; /* kept: [first, n), each popped in order of rank */
     double sum = 0.0;
     while (n - first < keep && sum < enough) {
         pop_best(s->candidates, first);
         first--;
-        float weight = pith_exp((s->candidates[first].logit - top) / settings->temperature);
+        float weight = pith_exp((logit_of(s->candidates[first]) - top) / settings->temperature);
         if (min_p && !top_p && weight < settings->min_p && first + 1 < n) {
             first++; /* the rest is less likely still */
             break;
@@ -280,7 +340,7 @@ static int32_t draw(pith_sampler *s) {
     while (min_p && first + 1 < n && s->weights[first] < settings->min_p) {
         sum -= (double)s->weights[first++];
     }
-    return pick(s, first, n, pith_pcg_uniform(&s->pcg) * sum);
+    return pick(s, first, n, 0.0, pith_pcg_uniform(&s->pcg) * sum);
 }
 
 pith_status pith_sample(pith_sampler *s, const float *logits, int32_t *token, pith_error *error) {

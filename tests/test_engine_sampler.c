@@ -92,6 +92,84 @@ TEST(engine_sampler, same_seed_same_tokens_other_seed_others) {
     CHECK(memcmp(runs[0], runs[2], sizeof runs[0]) != 0, "other seed gave the same tokens");
 }
 
+/* Which of two tokens a heap has higher up: the likelier, among equals the lower id. */
+static bool is_above(const float *logits, int32_t a, int32_t b) {
+    return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
+}
+
+/* The textbook heap of the tokens of `logits` that are not ruled out; returns their number. */
+static size_t plain_heap(const float *logits, size_t n_vocab, int32_t *heap) {
+    size_t n = 0;
+    for (size_t i = 0; i < n_vocab; i++) {
+        if (logits[i] != -INFINITY) {
+            heap[n++] = (int32_t)i;
+        }
+    }
+    for (size_t start = n / 2; start-- > 0;) {
+        for (size_t i = start; 2 * i + 1 < n;) {
+            size_t child = 2 * i + 1;
+            child += child + 1 < n && is_above(logits, heap[child + 1], heap[child]);
+            if (is_above(logits, heap[i], heap[child])) {
+                break;
+            }
+            int32_t token = heap[i];
+            heap[i] = heap[child];
+            heap[child] = token;
+            i = child;
+        }
+    }
+    return n;
+}
+
+/* One draw without filters as the documentation tells it: weights add up from the heap's end. */
+static int32_t plain_draw(const float *logits, size_t n_vocab, float temperature, pith_pcg *pcg,
+                          int32_t *heap) {
+    const size_t n = plain_heap(logits, n_vocab, heap);
+    double total = 0.0;
+    for (size_t i = n; i-- > 0;) {
+        total += (double)pith_exp((logits[heap[i]] - logits[heap[0]]) / temperature);
+    }
+    const double target = pith_pcg_uniform(pcg) * total;
+    double sum = 0.0;
+    for (size_t i = n; i-- > 0;) {
+        sum += (double)pith_exp((logits[heap[i]] - logits[heap[0]]) / temperature);
+        if (sum > target) {
+            return heap[i];
+        }
+    }
+    return heap[0];
+}
+
+/* A seed must give the same tokens for ever: any other order of the heap or of the sums shows. */
+TEST(engine_sampler, draws_are_those_of_the_plain_heap) {
+    enum { MOST = 5003 };
+    static const size_t sizes[] = {1, 2, 3, 255, 256, 257, 512, 1000, MOST};
+    static float logits[MOST];
+    static int32_t heap[MOST];
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const pith_sampling settings = {.temperature = i % 2 == 0 ? 1.0F : 0.8F, .seed = i};
+        pith_model model = small_model(sizes[i]);
+        pith_sampler *sampler = new_sampler(&model, &settings);
+        pith_pcg pcg;
+        uint64_t seed = 60 + i;
+        pith_pcg_seed(&pcg, settings.seed);
+        for (int draw = 0; draw < 200; draw++) {
+            for (size_t j = 0; j < sizes[i]; j++) {
+                float logit = 2.0F * test_random_normal(&seed);
+                logits[j] =
+                    draw % 3 == 0 ? rintf(logit) : logit; /* ties, and zeros of both signs */
+                logits[j] = j > 0 && draw % 2 == 0 && j % 5 == 0 ? -INFINITY : logits[j];
+            }
+            int32_t expected = plain_draw(logits, sizes[i], settings.temperature, &pcg, heap);
+            int32_t actual = sample(sampler, logits);
+            CHECK(actual == expected, "%zu tokens, draw %d: token %d, expected %d", sizes[i], draw,
+                  actual, expected);
+        }
+        pith_sampler_free(sampler);
+    }
+    CHECK_NO_LEAKS();
+}
+
 /* Frequencies against softmax(logits / T), by a chi-square bound far in the tail. */
 static void check_frequencies(const pith_sampling *settings, const float *logits,
                               const double *expected) {
