@@ -56,6 +56,7 @@ static void print_notes(pith_cli *cli, const pith_bench_embed_report *report) {
                        "best %.0f Gop/s\n",
                        name, 1e-9 * best);
     }
+    pith_bench_print_reach(cli, report->base, integer && best > 0);
     if (none) {
         pith_cli_print(cli, "none: there is no probe of the %s operations for %s\n", name,
                        report->base->info.isa);
@@ -68,12 +69,14 @@ static void print_notes(pith_cli *cli, const pith_bench_embed_report *report) {
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
 /* The limits; those of the other kind of operation were not measured. */
-static json_t *make_shares(const pith_bench_embed_result *r) {
-    bool i = r->integer;
-    return json_pack("{s:n,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "share_of_stream", "share_of_int8",
-                     pith_bench_real_or_null(r->share, i && r->share >= 0), "share_of_f32",
-                     pith_bench_real_or_null(r->share, !i && r->share >= 0), "int8_gops",
-                     pith_bench_real_or_null(1e-9 * limit(r), i), "f32_gflops",
+static json_t *make_shares(const pith_model_info *info, const pith_bench_embed_result *r) {
+    const bool i = r->integer;
+    const double of_kind = pith_bench_share_of_kind(info, i ? r->share : -1);
+    return json_pack("{s:n,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "share_of_stream",
+                     "share_of_int8", pith_bench_real_or_null(r->share, i && r->share >= 0),
+                     "share_of_kind", pith_bench_real_or_null(of_kind, of_kind >= 0),
+                     "share_of_f32", pith_bench_real_or_null(r->share, !i && r->share >= 0),
+                     "int8_gops", pith_bench_real_or_null(1e-9 * limit(r), i), "f32_gflops",
                      pith_bench_real_or_null(1e-9 * limit(r), !i), "int8_gops_before",
                      pith_bench_real_or_null(1e-9 * r->before, i), "int8_gops_after",
                      pith_bench_real_or_null(1e-9 * r->after, i), "f32_gflops_before",
@@ -103,7 +106,7 @@ static json_t *make_row(const pith_bench_embed_report *report, size_t i) {
                                        pith_bench_real_or_null(r->p50, fixed), "p90_seconds",
                                        pith_bench_real_or_null(r->p90, fixed), "p99_seconds",
                                        pith_bench_real_or_null(r->p99, fixed)));
-    ok = ok && pith_bench_join(row, make_shares(r));
+    ok = ok && pith_bench_join(row, make_shares(info, r));
     ok = ok && pith_bench_join(row, json_pack("{s:f,s:f,s:b}", "linear_gops", 1e-9 * r->linear_rate,
                                               "attention_gops", 1e-9 * r->attention_rate, "failed",
                                               (int)r->failed));

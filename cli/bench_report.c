@@ -61,11 +61,27 @@ static void print_line(pith_cli *cli, const pith_bench_report *report, size_t i,
         1e-6 * (double)r->rss_bytes, r->failed ? " failed" : "", busy ? " busy" : "");
 }
 
+double pith_bench_share_of_kind(const pith_model_info *info, double share_of_int8) {
+    const double reach = pith_product_reach(info->isa, info->type);
+    return reach > 0 && share_of_int8 >= 0 ? share_of_int8 / reach : -1;
+}
+
 /* What the rows have of each. */
 typedef struct table_notes {
     double read, int8; /* limits of the shares there are */
     bool stream_share, cached, no_int8, no_steps;
 } table_notes;
+
+void pith_bench_print_reach(pith_cli *cli, const pith_bench_report *report, bool known) {
+    const pith_model_info *info = &report->info;
+    const double reach = pith_product_reach(info->isa, info->type);
+    if (known && reach > 0 && reach < 1) {
+        pith_cli_print(cli,
+                       "%s products with %s can reach %.2f of them: their other multiplications "
+                       "widen sums; share_of_kind in CSV and JSON is the share of that\n",
+                       info->type, info->isa, reach);
+    }
+}
 
 static table_notes collect_notes(const pith_bench_report *report) {
     table_notes notes = {.read = 0};
@@ -97,6 +113,7 @@ static void print_notes(pith_cli *cli, const pith_bench_report *report) {
                        "Gop/s\n",
                        1e-9 * notes.int8);
     }
+    pith_bench_print_reach(cli, report, notes.int8 > 0);
     if (notes.cached) {
         double cache = (double)pith_cache_bytes();
         pith_cli_print(cli,
@@ -141,6 +158,7 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
     const pith_model_info *info = &report->info;
     const pith_bench_test *test = &report->tests[i];
     const pith_bench_result *r = &report->results[i];
+    const double of_kind = pith_bench_share_of_kind(info, r->share_of_int8);
     bool steps = test->generate;
     json_t *row = json_pack("{s:s,s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "model",
                             report->name, "type", info->type, "isa", info->isa, "threads",
@@ -151,13 +169,14 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
                             r->tps_min, "tps_max", r->tps_max, "first_seconds", r->first_seconds);
     bool ok = pith_bench_join(
         row,
-        json_pack("{s:o,s:o,s:o,s:o,s:o,s:f,s:f,s:b}", "p50_seconds",
+        json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:f,s:f,s:b}", "p50_seconds",
                   pith_bench_real_or_null(r->p50, steps), "p90_seconds",
                   pith_bench_real_or_null(r->p90, steps), "p99_seconds",
                   pith_bench_real_or_null(r->p99, steps), "share_of_stream",
                   pith_bench_real_or_null(r->share_of_stream, r->share_of_stream >= 0),
                   "share_of_int8", pith_bench_real_or_null(r->share_of_int8, r->share_of_int8 >= 0),
-                  "stream_gbps", 1e-9 * r->read_limit, "int8_gops", 1e-9 * r->int8_limit, "failed",
+                  "share_of_kind", pith_bench_real_or_null(of_kind, of_kind >= 0), "stream_gbps",
+                  1e-9 * r->read_limit, "int8_gops", 1e-9 * r->int8_limit, "failed",
                   (int)r->failed));
     ok = ok && pith_bench_join(row, json_pack("{s:o,s:f}", "share_of_best",
                                               pith_bench_real_or_null(r->share_of_best,

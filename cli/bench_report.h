@@ -32,6 +32,12 @@ void pith_bench_report_end(const pith_bench_report *report, pith_bench_rows *row
 
 /* The lines above and below a table. */
 void pith_bench_print_model(pith_cli *cli, const pith_bench_report *report);
+/* A share of the int8 operations over the most that products of the model's type can reach of them;
+ * -1: not known, or a float type. */
+double pith_bench_share_of_kind(const pith_model_info *info, double share_of_int8);
+/* A note on the share of the int8 operations that products of the model's type can reach at most,
+ * where that is not all of them; none when `known`, that the operations were measured, is false. */
+void pith_bench_print_reach(pith_cli *cli, const pith_bench_report *report, bool known);
 void pith_bench_print_company(pith_cli *cli, const pith_bench_report *report);
 
 /* What every row ends with: resident memory after its test and at its peak, loading, size. */

@@ -73,6 +73,11 @@ uint64_t pith_probe_f32_avx512(const unsigned char *operands, size_t n_rounds);
 uint64_t pith_probe_int8_vnni(const unsigned char *operands, size_t n_rounds);
 uint64_t pith_probe_bf16_avx512(const unsigned char *operands, size_t n_rounds);
 
+/* The largest share of the int8 operations that products of a weight type ("int8", "int4") can
+ * reach with an instruction set, by its multiplications: those that the probe counts, over all that
+ * the product takes. 0 for float types. */
+double pith_product_reach(const char *isa, const char *type);
+
 /* The probes of a named instruction set, without those this CPU cannot run. A name without probes
  * of its own gets a set that only reads. */
 pith_probes pith_probes_find(const char *isa);

@@ -60,6 +60,25 @@ static bool has_bf16(void) {
 
 #endif
 
+double pith_product_reach(const char *isa, const char *type) {
+    /* Without VNNI vpmaddubsw sums pairs in 16 bits, and vpmaddwd has to widen them: pairs of int8
+     * products one by one, the sums of eight (AVX2) or four lines of int4 at once. */
+    static const struct {
+        const char *isa;
+        double int8, int4;
+    } widened[] = {{"avx2", 1.0 / 2, 8.0 / 9}, {"avx512", 1.0 / 2, 4.0 / 5}};
+    const bool int8 = strcmp(type, "int8") == 0;
+    if (!int8 && strcmp(type, "int4") != 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof widened / sizeof *widened; i++) {
+        if (strcmp(isa, widened[i].isa) == 0) {
+            return int8 ? widened[i].int8 : widened[i].int4;
+        }
+    }
+    return 1;
+}
+
 pith_probes pith_probes_find(const char *isa) {
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         if (strcmp(isa, sets[i].isa) == 0 && pith_kernels_find(isa) != NULL) {

@@ -420,6 +420,20 @@ static bool listen(void *user, double done) {
     return true;
 }
 
+TEST(bench, products_reach_the_part_of_the_int8_operations_that_multiplies_codes) {
+    static const struct {
+        const char *isa;
+        const char *type;
+        double reach;
+    } cases[] = {{"avx2", "int8", 0.5},      {"avx2", "int4", 8.0 / 9}, {"avx512", "int4", 0.8},
+                 {"avx512-vnni", "int8", 1}, {"neon-dot", "int4", 1},   {"avx2", "f16", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double reach = pith_product_reach(cases[i].isa, cases[i].type);
+        CHECK(near(reach, cases[i].reach), "%s %s: %g, expected %g", cases[i].isa, cases[i].type,
+              reach, cases[i].reach);
+    }
+}
+
 TEST(bench, runs_fill_their_result) {
     const char *path = test_path("bench.pith");
     test_write_tiny_model(path, PITH_TYPE_INT4, 3);

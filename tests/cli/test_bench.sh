@@ -21,12 +21,13 @@ import json, sys
 rows = json.load(open(sys.argv[1]))
 print(*[t["test"] for t in rows])
 keys = """model type isa threads test tokens depth sessions repeats tps tps_min tps_max first_seconds
-    p50_seconds p90_seconds p99_seconds share_of_stream share_of_int8 stream_gbps int8_gops
+    p50_seconds p90_seconds p99_seconds share_of_stream share_of_int8 share_of_kind stream_gbps int8_gops
     stream_gbps_before stream_gbps_after int8_gops_before int8_gops_after read_gbps linear_gops
     attention_gops failed rss_bytes rss_peak_bytes load_seconds load_gbps params weight_bytes
     share_of_best best_gbps pass_bytes cache_bytes cpu n_cpus memory_bytes system version date load
     limits_moved steal others busy""".split()
 documented = open("perf/results/README.md").read()
+reach = {"avx2": 0.5, "avx512": 0.5} # of the int8 operations by int8 products
 for t in rows:
     ok = (sorted(t) == sorted(keys) and all("`%s`" % k in documented for k in keys)
           and t["threads"] == 1 and t["tps_min"] <= t["tps"] <= t["tps_max"]
@@ -42,7 +43,8 @@ for t in rows:
           and t["date"][:2] == "20" and t["date"][10] == "T" and t["version"] == sys.argv[2]
           and t["share_of_stream"] is None and t["share_of_best"] is None and t["failed"] is False
           and (t["int8_gops"] == 0 or
-               0 < t["share_of_int8"] <= 1.02 and t["linear_gops"] > 0)
+               0 < t["share_of_int8"] <= 1.02 and t["linear_gops"] > 0
+               and abs(t["share_of_kind"] * reach.get(t["isa"], 1) - t["share_of_int8"]) < 1e-4)
           and 1e6 < t["rss_bytes"] <= t["rss_peak_bytes"] < 3e8)
     if not ok:
         print("wrong:", t)

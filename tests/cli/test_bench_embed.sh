@@ -29,7 +29,7 @@ rows = json.load(open(path))
 print(*[(t["test"], t["tokens"], t["sentences"], t["call_tokens"]) for t in rows])
 keys = """model type isa threads test tokens sentences call_tokens repeats calls sentences_per_second
     sentences_per_second_min sentences_per_second_max tps tps_min tps_max first_seconds p50_seconds
-    p90_seconds p99_seconds share_of_stream share_of_int8 share_of_f32 int8_gops f32_gflops
+    p90_seconds p99_seconds share_of_stream share_of_int8 share_of_kind share_of_f32 int8_gops f32_gflops
     int8_gops_before int8_gops_after f32_gflops_before f32_gflops_after linear_gops attention_gops
     failed rss_bytes rss_peak_bytes load_seconds load_gbps params weight_bytes cpu n_cpus
     memory_bytes system version date load limits_moved steal others busy""".split()
