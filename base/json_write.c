@@ -285,6 +285,31 @@ void pith_json_put_value(pith_json_writer *w, const char *key, pith_json value) 
     append_value(w, value);
 }
 
+/* As deep as the value. */
+static void append_copy(pith_json_writer *w, pith_json value) {
+    bool object = pith_json_is(value, PITH_JSON_OBJECT);
+    if (pith_json_is(value, PITH_JSON_NUMBER)) {
+        append(w, value.at, pith_json_number_size(value));
+        return;
+    }
+    if (!object && !pith_json_is(value, PITH_JSON_ARRAY)) {
+        append_value(w, value);
+        return;
+    }
+    open_bracket(w, object ? '{' : '[');
+    pith_json_walk walk = pith_json_begin(value);
+    while (pith_json_next(&walk)) {
+        begin_value(w, walk.key, walk.key_size);
+        append_copy(w, walk.value);
+    }
+    pith_json_close(w, object ? '}' : ']');
+}
+
+void pith_json_put_copy(pith_json_writer *w, const char *key, pith_json value) {
+    begin_member(w, key);
+    append_copy(w, value);
+}
+
 pith_status pith_json_write_end(const pith_json_writer *w, const char *what, pith_error *error) {
     if (w->status == PITH_ERROR_MEMORY) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for %s", what);

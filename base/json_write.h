@@ -58,6 +58,10 @@ void pith_json_put_raw(pith_json_writer *w, const char *key, const char *json, s
  * equal texts), integers as they were, other numbers as pith_json_put_real. */
 void pith_json_put_value(pith_json_writer *w, const char *key, pith_json value);
 
+/* The same with members in their order and all numbers as they were written; one that is not finite
+ * (PITH_JSON_PYTHON) stays so. */
+void pith_json_put_copy(pith_json_writer *w, const char *key, pith_json value);
+
 /* `what` is written, for messages. Errors: MEMORY, ARGUMENT (a text is not UTF-8 or a number is not
  * finite; the key is named). */
 pith_status pith_json_write_end(const pith_json_writer *w, const char *what, pith_error *error);

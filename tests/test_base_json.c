@@ -435,3 +435,30 @@ TEST(json, writer_keeps_its_first_failure) {
         CHECK(t.n_live == 0, "%zu blocks left", (size_t)t.n_live);
     }
 }
+
+/* A copy has the order of the members and the digits of the numbers. */
+TEST(json, writer_copies_values_as_they_were) {
+    char text[200];
+    pith_json root;
+    pith_json_writer w;
+    pith_error error;
+    size_t n =
+        (size_t)snprintf(text, sizeof text, " %s",
+                         "{ \"b\": [1.50, -0.0, 1E+2, 12345678901234567890, NaN], \"a\":{\"z\":"
+                         "null,\"y\":[true,false,{},[]]},\"k\":\"\\n\\u00e9\"}");
+    CHECK(pith_json_read(&root, text, n, PITH_JSON_PYTHON, "doc", &pith_malloc_allocator, &error) ==
+              PITH_OK,
+          "%s", error.message);
+    pith_json_write_begin(&w, &pith_malloc_allocator);
+    pith_json_open(&w, NULL, '[');
+    pith_json_put_copy(&w, NULL, root);
+    pith_json_put_copy(&w, NULL, pith_json_get(root, "k"));
+    pith_json_close(&w, ']');
+    CHECK(pith_json_write_end(&w, "doc", &error) == PITH_OK, "%s", error.message);
+    static const char wanted[] =
+        "[{\"b\":[1.50,-0.0,1E+2,12345678901234567890,NaN],\"a\":{\"z\":null,\"y\":[true,false,{},"
+        "[]]},\"k\":\"\\n\xc3\xa9\"},\"\\n\xc3\xa9\"]";
+    CHECK(strcmp(w.bytes.data, wanted) == 0, "%s", w.bytes.data);
+    pith_bytes_release(&w.bytes);
+    CHECK_NO_LEAKS();
+}
