@@ -39,7 +39,7 @@ NEEDS_arm64 := $(NEEDS_build) arm64-cc arm64-libc qemu-aarch64
 needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
 # Layers, lowest first; tests/check_includes.sh holds which may include which.
-LIB_DIRS := base simd families weights tokenizer engine
+LIB_DIRS := base grammar simd families weights tokenizer engine
 CLI_DIRS := convert store perf server cli
 
 # The vector kernels of other processors stay out; simd/detect.c knows which are there.

@@ -7,11 +7,12 @@ cd "$(dirname "$0")/.."
 allowed() {
     case $1 in
     base) echo ;;
+    grammar) echo "base" ;;
     simd) echo "base" ;;
     tokenizer) echo "base" ;;
     families) echo "base simd tokenizer/vocab.h" ;;
     weights) echo "base simd families tokenizer/vocab.h" ;;
-    engine) echo "base simd families weights tokenizer" ;;
+    engine) echo "base grammar simd families weights tokenizer" ;;
     convert) echo "base simd families weights tokenizer" ;;
     store) echo "base" ;;
     perf) echo "base simd families weights tokenizer engine" ;;
@@ -22,7 +23,7 @@ allowed() {
 }
 
 bad=0
-for layer in base simd families tokenizer weights engine convert store perf server cli examples; do
+for layer in base grammar simd families tokenizer weights engine convert store perf server cli examples; do
     for line in $(grep -Hno '^#include "[^"]*"' "$layer"/*.[ch] 2>/dev/null |
         sed 's/#include "\(.*\)"/\1/'); do
         file=${line%%:*}
