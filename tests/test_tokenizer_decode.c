@@ -244,3 +244,42 @@ TEST(tokenizer, infilling_needs_its_tokens) {
     pith_tokens_release(&out);
     test_tokenizer_close(&t);
 }
+
+/* ---- Bytes of single tokens ------------------------------------------------------------------ */
+
+/* Within a text a token adds its bytes: what decoding gives behind other text, if that is whole
+ * characters. */
+TEST(tokenizer, bytes_of_a_token_are_what_it_decodes_to) {
+    static const char *const files[] = {"golden/tokenizers/llama2/tokenizer.model",
+                                        "golden/codellama/tokenizer.model",
+                                        "golden/llama3/tokenizer.json"};
+    for (size_t f = 0; f < sizeof files / sizeof files[0]; f++) {
+        test_tokenizer t;
+        test_tokenizer_open(&t, files[f]);
+        size_t n_pieces = pith_tokenizer_vocab(t.tokenizer)->n_pieces;
+        char *bytes = malloc(pith_decode_max(t.tokenizer));
+        char *text = malloc(pith_decode_max(t.tokenizer));
+        size_t n_whole = 0;
+        for (int32_t id = 0; id < (int32_t)n_pieces; id++) {
+            pith_decode_state state;
+            pith_decode_begin(&state, false);
+            state.started = true;
+            size_t n_text = pith_decode_push(t.tokenizer, &state, id, text);
+            size_t n = pith_token_bytes(t.tokenizer, id, bytes);
+            if (pith_utf8_check(bytes, n) == n) {
+                n_whole++;
+                CHECK(n == n_text && memcmp(bytes, text, n) == 0, "%s: token %d is \"%.*s\"",
+                      files[f], (int)id, (int)n, bytes);
+            } else {
+                CHECK(state.n_pending + n_text >= n, "%s: token %d", files[f], (int)id);
+            }
+        }
+        CHECK(n_whole > n_pieces / 2, "%s: %zu of %zu are whole", files[f], n_whole, n_pieces);
+        CHECK(pith_token_bytes(t.tokenizer, -1, bytes) == 0 &&
+                  pith_token_bytes(t.tokenizer, (int32_t)n_pieces, bytes) == 0,
+              "ids out of range");
+        free(bytes);
+        free(text);
+        test_tokenizer_close(&t);
+    }
+}

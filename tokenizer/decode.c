@@ -132,6 +132,10 @@ static size_t push_piece(const pith_vocab *v, pith_decode_state *state, const ch
     return size;
 }
 
+static bool is_special(const pith_vocab *v, int32_t id) {
+    return v->types[id] == PITH_PIECE_CONTROL || (v->added[id] & PITH_ADDED_SPECIAL) != 0;
+}
+
 size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *state, int32_t id,
                         char *out) {
     const pith_vocab *v = &tokenizer->vocab;
@@ -140,7 +144,7 @@ size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *stat
     if (!pith_tokenizer_piece(tokenizer, id, &text, &n) || n == 0) {
         return 0;
     }
-    bool special = v->types[id] == PITH_PIECE_CONTROL || (v->added[id] & PITH_ADDED_SPECIAL) != 0;
+    bool special = is_special(v, id);
     if (v->kind == PITH_TOKENIZER_WORDPIECE) {
         return special && !state->show_special ? 0 : push_wordpiece(state, text, n, out);
     }
@@ -166,5 +170,27 @@ size_t pith_decode_finish(const pith_tokenizer *tokenizer, pith_decode_state *st
     (void)tokenizer;
     size_t size = flush(state, out);
     state->started = false;
+    return size;
+}
+
+size_t pith_token_bytes(const pith_tokenizer *tokenizer, int32_t id, char *out) {
+    const pith_vocab *v = &tokenizer->vocab;
+    const char *text;
+    size_t n;
+    if (!pith_tokenizer_piece(tokenizer, id, &text, &n) || is_special(v, id) ||
+        v->kind == PITH_TOKENIZER_WORDPIECE) {
+        return 0;
+    }
+    if (v->types[id] == PITH_PIECE_BYTE) {
+        out[0] = (char)pith_byte_value(v, (size_t)id);
+        return 1;
+    }
+    bool marks = v->kind != PITH_TOKENIZER_BYTE_BPE && v->escape_whitespaces;
+    size_t size = 0;
+    for (size_t i = 0; i < n;) {
+        bool space = marks && pith_at_space_mark(text + i, n - i);
+        out[size++] = space ? ' ' : text[i];
+        i += space ? PITH_SPACE_MARK_BYTES : 1;
+    }
     return size;
 }

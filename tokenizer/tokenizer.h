@@ -92,6 +92,11 @@ size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *stat
                         char *out);
 size_t pith_decode_finish(const pith_tokenizer *tokenizer, pith_decode_state *state, char *out);
 
+/* Writes the bytes that token `id` adds within a text to out [pith_decode_max], which need not be
+ * whole characters; returns how many. Special tokens, ids out of range and all of WordPiece add
+ * none. */
+size_t pith_token_bytes(const pith_tokenizer *tokenizer, int32_t id, char *out);
+
 /* Renders a conversation; see pith_chat_format. `format` is the name of a chat format ("llama2") or
  * NULL; a format that is not known is UNSUPPORTED, named. Appends to out. */
 pith_status pith_chat_encode(const pith_tokenizer *tokenizer, const char *format,
