@@ -432,7 +432,7 @@ void pith_cli_print_usage(pith_cli *cli, const pith_usage *usage, uint64_t seed)
     static const char *const finishes[] = {
         [PITH_FINISH_EOS] = "end token",       [PITH_FINISH_STOP] = "stop text",
         [PITH_FINISH_LENGTH] = "length",       [PITH_FINISH_CONTEXT] = "context full",
-        [PITH_FINISH_STOPPED] = "interrupted",
+        [PITH_FINISH_STOPPED] = "interrupted", [PITH_FINISH_COMPLETE] = "end of the JSON",
     };
     /* The first token comes with the prompt; the others are what generation is timed on. */
     double prompt_rate =

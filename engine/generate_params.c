@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "engine/grammar.h"
 #include "engine/logprobs.h"
 #include "engine/lookup.h"
 #include "engine/stops.h"
@@ -91,6 +92,9 @@ pith_status pith_generate_params_check(const pith_generate_params *params, const
     if (params->speculate > PITH_MAX_DRAFT) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "speculate is %zu, more than %d",
                          params->speculate, PITH_MAX_DRAFT);
+    }
+    if (params->grammar != NULL && pith_grammar_model(params->grammar) != model) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "the grammar was made for another model");
     }
     pith_status status = check_stops(params, error);
     if (status == PITH_OK) {

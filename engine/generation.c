@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "engine/draft.h"
 #include "engine/generate_params.h"
+#include "engine/grammar.h"
 #include "engine/linear.h"
 #include "engine/logprobs.h"
 #include "engine/lookup.h"
@@ -39,7 +40,10 @@ struct pith_generation {
     pith_sampler *sampler;
     pith_decode_state decode;
     pith_stop_filter stops;
-    float *shaped;          /* [n_vocab] logits with bias and mask; NULL: there are none */
+    pith_grammar_matcher *matcher; /* NULL: there is no grammar */
+    int32_t *ends;                 /* [n_ends] with a grammar: tokens that end the text */
+    size_t n_ends;
+    float *shaped;          /* [n_vocab] logits with bias and masks; NULL: there are none */
     pith_scored_token *top; /* [n_top_logprobs] */
     int32_t token;          /* the one that was chosen last */
 
@@ -69,6 +73,19 @@ static size_t limit_drafts(const pith_session *s, const pith_generate_params *pa
     return s->model->sgemm != NULL ? pith_min_size(most, PITH_BLAS_MIN_ROWS - 2) : most;
 }
 
+/* Lays out the end tokens: those of the params, and the model's own unless they are ignored. */
+static void take_ends(pith_generation *g, pith_arena *arena, const pith_generate_params *params) {
+    const pith_model *model = g->session->model;
+    size_t n_own = params->ignore_eos ? 0 : model->n_eos;
+    g->n_ends = n_own + params->n_eos;
+    g->ends = pith_arena_take(arena, g->n_ends, sizeof *g->ends);
+    if (g->ends != NULL) {
+        for (size_t i = 0; i < g->n_ends; i++) {
+            g->ends[i] = i < n_own ? model->eos[i] : params->eos[i - n_own];
+        }
+    }
+}
+
 /* Lays out the arrays; run twice, first to measure. */
 static void take(pith_generation *g, pith_arena *arena, const int32_t *prompt,
                  const pith_generate_params *params) {
@@ -79,7 +96,10 @@ static void take(pith_generation *g, pith_arena *arena, const int32_t *prompt,
     }
     pith_generate_params_take(&g->params, arena, params);
     pith_stops_take(&g->stops, arena, s->model->tokenizer, params->stops, params->n_stops);
-    if (params->n_bias != 0 || params->mask != NULL) {
+    if (params->grammar != NULL) {
+        take_ends(g, arena, params);
+    }
+    if (params->n_bias != 0 || params->mask != NULL || params->grammar != NULL) {
         g->shaped = pith_arena_take(arena, pith_model_vocab_size(s->model), sizeof *g->shaped);
     }
     g->top = pith_arena_take(arena, params->n_top_logprobs, sizeof *g->top);
@@ -101,7 +121,11 @@ static pith_status allocate(pith_generation *g, const int32_t *prompt,
     }
     pith_arena arena = {.base = g->region.data};
     take(g, &arena, prompt, params);
-    return pith_sampler_new(&g->sampler, g->session->model, &params->sampling, error);
+    pith_status status = pith_sampler_new(&g->sampler, g->session->model, &params->sampling, error);
+    if (status == PITH_OK && params->grammar != NULL) {
+        status = pith_grammar_matcher_new(&g->matcher, params->grammar, error);
+    }
+    return status;
 }
 
 static pith_status check_prompt(const pith_session *s, const int32_t *prompt, size_t n,
@@ -163,6 +187,7 @@ void pith_generation_free(pith_generation *g) {
     if (g->session->ahead == &g->ahead) {
         pith_session_look_ahead(g->session, NULL);
     }
+    pith_grammar_matcher_free(g->matcher);
     pith_sampler_free(g->sampler);
     pith_region_release(&g->region);
     pith_release(allocator, g);
@@ -294,6 +319,9 @@ static void continue_text(pith_generation *g) {
         pith_sampler_accept(g->sampler, s->tokens[i]);
     }
     g->decode.started = !begins;
+    if (g->matcher != NULL) {
+        g->decode.n_pending = 0; /* what the prompt left unfinished is not of the grammar's text */
+    }
 }
 
 /* Takes note of an evaluation. */
@@ -324,6 +352,9 @@ static const float *shape(const pith_generation *g, const float *logits) {
     for (size_t i = 0; i < params->n_bias; i++) {
         g->shaped[params->bias[i].token] += params->bias[i].bias;
     }
+    if (g->matcher != NULL) {
+        pith_grammar_matcher_shape(g->matcher, g->shaped, g->ends, g->n_ends);
+    }
     if (params->mask != NULL) {
         params->mask(params->mask_user, g->shaped);
     }
@@ -339,6 +370,15 @@ static void score(const pith_generation *g, const float *logits, pith_step *out)
     pith_top_logprobs(logits, n_vocab, log_sum, g->top, out->n_top);
 }
 
+static bool is_among(const int32_t *tokens, size_t n, int32_t token) {
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] == token) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static pith_status choose(pith_generation *g, pith_step *out, pith_error *error) {
     const float *logits = pith_session_logits(g->session);
     if (logits == NULL) {
@@ -346,6 +386,9 @@ static pith_status choose(pith_generation *g, pith_step *out, pith_error *error)
                          "the session of the generation has no logits any more");
     }
     pith_status status = pith_sample(g->sampler, shape(g, logits), &out->token, error);
+    if (status == PITH_OK && g->matcher != NULL && !is_among(g->ends, g->n_ends, out->token)) {
+        status = pith_grammar_matcher_accept(g->matcher, out->token, error);
+    }
     if (status != PITH_OK) {
         return status;
     }
@@ -360,15 +403,6 @@ static pith_status choose(pith_generation *g, pith_step *out, pith_error *error)
     g->phase = CHOSEN;
     g->asked = NULL;
     return PITH_OK;
-}
-
-static bool is_among(const int32_t *tokens, size_t n, int32_t token) {
-    for (size_t i = 0; i < n; i++) {
-        if (tokens[i] == token) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* True when the token ends the text; *finish says how. */
@@ -410,6 +444,11 @@ static bool add_text(pith_generation *g, pith_finish *finish) {
         pith_decode_push(s->model->tokenizer, &g->decode, g->token, pith_stops_room(&g->stops));
     if (pith_stops_push(&g->stops, n)) {
         *finish = PITH_FINISH_STOP;
+        return true;
+    }
+    if (g->matcher != NULL && pith_grammar_matcher_is_over(g->matcher)) {
+        *finish = PITH_FINISH_COMPLETE;
+        flush_text(g, finish);
         return true;
     }
     bool last = g->usage.generated_tokens == g->params.max_tokens;

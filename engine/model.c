@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "engine/embed.h"
 #include "engine/forward.h"
+#include "engine/grammar.h"
 #include "engine/rope.h"
 
 static pith_status fail_isa(const char *name, pith_error *error) {
@@ -116,7 +117,10 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
     }
     model->token_bytes = bytes_per_token(&model->network);
-    return pith_scratch_cache_new(&model->scratch_cache, &model->allocator, error);
+    pith_status status = pith_scratch_cache_new(&model->scratch_cache, &model->allocator, error);
+    return status == PITH_OK
+               ? pith_lexicon_cache_new(&model->lexicon_cache, &model->allocator, error)
+               : status;
 }
 
 /* Takes over what the file says beyond the weights. */
@@ -185,6 +189,7 @@ void pith_model_free(pith_model *model) {
     pith_allocator allocator = model->allocator;
     pith_embed_cache_free(model->embed_cache);
     pith_scratch_cache_free(model->scratch_cache);
+    pith_lexicon_cache_free(model->lexicon_cache);
     pith_release(&allocator, model->inv_freq);
     pith_release(&allocator, model->zeros);
     pith_tokenizer_free(model->tokenizer);

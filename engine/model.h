@@ -28,6 +28,7 @@ struct pith_model {
 
     struct pith_embed_cache *embed_cache;     /* an encoder's buffers between calls (embed.h) */
     struct pith_scratch_cache *scratch_cache; /* a decoder's (forward.h) */
+    struct pith_lexicon_cache *lexicon_cache; /* a decoder's (grammar.h) */
 
     pith_type type;                /* of the linear layers */
     int32_t bos;                   /* the tokenizer's; config.json's where that has none; -1 */

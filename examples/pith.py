@@ -17,11 +17,11 @@ this order: Model(..., library=PATH), the environment's PITH_LIBRARY, beside thi
 ../build from it, then where the system looks. It must be of the version that this file was written
 for. pith.h has every contract; names, options and limits here are those of C.
 
-Arrays that come back are copies. Failures raise PithError. Models, sessions, samplers and decoders
-are freed when nothing refers to them, or by close() or a with statement; a model's memory stays
-until the last session, sampler and decoder of it is gone. A model may be used by any number of
-threads; a session, sampler or decoder by one at a time. The interpreter's lock is free while the
-library works.
+Arrays that come back are copies. Failures raise PithError. Models, sessions, samplers, decoders and
+grammars are freed when nothing refers to them, or by close() or a with statement; a model's memory
+stays until the last session, sampler, decoder and grammar of it is gone. A model or grammar may be
+used by any number of threads; a session, sampler or decoder by one at a time. The interpreter's
+lock is free while the library works.
 
 With f32 models on an AVX-512 machine, set OPENBLAS_CORETYPE as pith.h says before importing NumPy.
 """
@@ -31,6 +31,7 @@ import codecs
 import contextlib
 import ctypes
 import functools
+import json
 import operator
 import os
 import queue
@@ -40,8 +41,8 @@ import weakref
 
 import numpy as np
 
-__all__ = ["Decoder", "Generation", "Model", "PithError", "Sampler", "Session", "batch_eval",
-           "version"]
+__all__ = ["Decoder", "Generation", "Grammar", "Model", "PithError", "Sampler", "Session",
+           "batch_eval", "version"]
 
 VERSION = "0.3.0"  # of the pith.h below
 
@@ -53,7 +54,7 @@ STATUSES = ("ok", "argument", "memory", "io", "format", "unsupported", "capacity
 LOG_LEVELS = ("info", "warning")
 BLAS = ("auto", "on", "off")
 KV_TYPES = ("auto", "f32", "f16", "int8")
-FINISHES = ("eos", "stop", "length", "context", "stopped")
+FINISHES = ("eos", "stop", "length", "context", "stopped", "complete")
 TOKENIZE_BOS, TOKENIZE_SPECIAL, TOKENIZE_AUTO = 1, 2, 4
 
 _void = ctypes.c_void_p
@@ -136,8 +137,8 @@ class GenerateParams(ctypes.Structure):
     _fields_ = [("sampling", Sampling), ("max_tokens", _size), ("stops", ctypes.POINTER(_text)),
                 ("n_stops", _size), ("ignore_eos", _bool), ("speculate", _size), ("eos", _tokens),
                 ("n_eos", _size), ("logprobs", _bool), ("n_top_logprobs", _size),
-                ("bias", ctypes.POINTER(LogitBias)), ("n_bias", _size), ("mask", _void),
-                ("accept", _void), ("mask_user", _void)]
+                ("bias", ctypes.POINTER(LogitBias)), ("n_bias", _size), ("grammar", _void),
+                ("mask", _void), ("accept", _void), ("mask_user", _void)]
 
 
 class Usage(ctypes.Structure):
@@ -212,6 +213,8 @@ FUNCTIONS = {
     "pith_sample": (_int, _void, _floats, _tokens, _error),
     "pith_generate": (_int, _void, _tokens, _size, _to(GenerateParams), TextFn, _void, _to(Usage),
                       _error),
+    "pith_grammar_new": (_int, _handle, _void, Text, _error),
+    "pith_grammar_free": (None, _void),
     "pith_embed": (_int, _void, _to(EmbedInput), _size, _to(EmbedOptions), _floats,
                    _to(EmbedResult), _error),
     "pith_embed_fingerprint": (_int, _void, _text, _error),
@@ -575,6 +578,10 @@ class Model(_Owner):
     def decoder(self):
         return Decoder(self)
 
+    def grammar(self, schema):
+        """A Grammar of a JSON schema: a text, or what json.dumps makes one of."""
+        return Grammar(self, schema)
+
     def logit_lens(self, rows):
         """Final norm and head on rows of the residual stream: [n, n_embd] to [n, n_vocab], one row
         [n_embd] to [n_vocab]."""
@@ -759,11 +766,12 @@ class Session(_Owner):
             seen.update((name, np.concatenate(parts)) for name, parts in rows.items())
 
     def generate(self, prompt, *, max_tokens=0, stop=(), ignore_eos=False, speculate=0, eos=(),
-                 bias=None, **sampling):
+                 bias=None, grammar=None, **sampling):
         """A Generation: iterate over it for the text after the prompt. A prompt is a text, around
         which comes what the tokenizer puts there if the timeline is empty, or token ids. `eos`
-        holds further end tokens, `bias` numbers to add to the logits of tokens, by their ids.
-        Sampling settings are those of Model.sampler."""
+        holds further end tokens, `bias` numbers to add to the logits of tokens, by their ids;
+        `grammar` is a Grammar that the text keeps to. Sampling settings are those of
+        Model.sampler."""
         begins = self.length == 0
         if isinstance(prompt, (str, bytes)):
             prompt = self.model.tokenize(prompt, bos="auto" if begins else False)
@@ -780,7 +788,7 @@ class Session(_Owner):
         pairs = (LogitBias * len(bias))(*zip(map(int, ids), map(float, bias.values())))
         params.bias, params.n_bias = pairs, len(bias)
         params.kept = eos, pairs  # which C only points at
-        return Generation(self, _token_array(prompt), params)
+        return Generation(self, _token_array(prompt), params, grammar)
 
 
 def batch_eval(sessions, tokens):
@@ -804,10 +812,11 @@ class _Run:
     """pith_generate in a thread, in step with its consumer: after each piece of text it waits until
     the next one is asked for. So the timeline ends where the consumer stopped."""
 
-    def __init__(self, session, tokens, params):
+    def __init__(self, session, tokens, params, grammar):
         self.session = session
         self.tokens = tokens
         self.params = params
+        self.grammar = grammar
         self.pieces = queue.SimpleQueue()  # texts, then None
         self.wanted = threading.Semaphore(0)
         self.stopped = False
@@ -844,8 +853,8 @@ class Generation:
 
     _thread = None  # while pith_generate runs
 
-    def __init__(self, session, tokens, params):
-        self._run = _Run(session, tokens, params)
+    def __init__(self, session, tokens, params, grammar):
+        self._run = _Run(session, tokens, params, grammar)
         self._done = False
         self.usage = None
 
@@ -880,6 +889,8 @@ class Generation:
     def _start(self):
         session = self._run.session
         session._c  # ends another generation; fails when the session is closed
+        if self._run.grammar is not None:
+            self._run.params.grammar = self._run.grammar._c
         self._thread = threading.Thread(target=self._run.work, daemon=True)
         session._running = weakref.ref(self)
         _started.add(self)
@@ -948,6 +959,19 @@ class Sampler(_Owner):
         token = _token()
         self._lib.sample(self._c, _data(logits), ctypes.byref(token))
         return token.value
+
+
+class Grammar(_Owner):
+    """The JSON values that a schema allows; made by Model.grammar, for any number of generations,
+    also at once."""
+
+    _name = "grammar"
+
+    def __init__(self, model, schema):
+        text = schema if isinstance(schema, (str, bytes)) else json.dumps(schema)
+        pointer = _void()
+        model._lib.grammar_new(ctypes.byref(pointer), model._c, Text.of(_bytes(text)))
+        self._own(model._shared, pointer, model._lib.grammar_free)
 
 
 class Decoder(_Owner):

@@ -31,11 +31,11 @@
  * functions accept NULL.
  *
  * Threads. A pith_model is immutable to its users: any number of threads may use it at once, and
- * evaluate different sessions of it at once. A pith_session, a pith_sampler and a pith_decoder are
- * each used by one thread at a time; a pith_generation by the one that uses its session; all
- * sessions of a batch by the one that evaluates it. A model's own threads hand work over by C11
- * atomics, which ThreadSanitizer follows and helgrind does not: the races that helgrind reports
- * between them are false.
+ * evaluate different sessions of it at once; so is a pith_grammar. A pith_session, a pith_sampler,
+ * a pith_decoder and a pith_grammar_matcher are each used by one thread at a time; a
+ * pith_generation by the one that uses its session; all sessions of a batch by the one that
+ * evaluates it. A model's own threads hand work over by C11 atomics, which ThreadSanitizer follows
+ * and helgrind does not: the races that helgrind reports between them are false.
  *
  * Work buffers. What an evaluation needs beside its sessions belongs to the model: sets of buffers,
  * of which each evaluation that is under way (pith_session_eval, pith_batch_eval, each step of
@@ -470,12 +470,16 @@ PITH_API pith_status pith_sample(pith_sampler *sampler, const float *logits, int
 
 /* ---- Generation ------------------------------------------------------------------------------ */
 
+/* What may be written: JSON of a schema. */
+typedef struct pith_grammar pith_grammar;
+
 typedef enum pith_finish {
     PITH_FINISH_EOS,     /* the model ended the text */
     PITH_FINISH_STOP,    /* a stop string, or its token, was found; the text ends before it */
     PITH_FINISH_LENGTH,  /* max_tokens reached */
     PITH_FINISH_CONTEXT, /* the context is full */
-    PITH_FINISH_STOPPED  /* the callback asked to stop */
+    PITH_FINISH_STOPPED, /* the callback asked to stop */
+    PITH_FINISH_COMPLETE /* the text of the grammar is whole, and nothing may follow */
 } pith_finish;
 
 /* A number that is added to the logit of a token. */
@@ -510,8 +514,11 @@ typedef struct pith_generate_params {
     const pith_logit_bias *bias; /* [n_bias] added to the logits before penalties and all else; of a
                                     token that is named twice both are */
     size_t n_bias;               /* at most 1024 */
-    /* For a grammar: called before each choice of a token with the logits [n_vocab], biases added,
-     * of which it may set any to -INFINITY, which rules the token out. NULL: none is. */
+    pith_grammar *grammar;       /* the text is one of this grammar of the same model (below), but
+                                    for what a limit or stop string cuts off; NULL: any text */
+    /* For a grammar of the caller's own: called before each choice of a token with the logits
+     * [n_vocab], biases added and those that `grammar` rules out at -INFINITY, of which it may set
+     * any to -INFINITY, which rules the token out. NULL: none is. */
     void (*mask)(void *user, float *logits);
     /* Called with each token that was chosen, an end token too. NULL: not called. */
     void (*accept)(void *user, int32_t token);
@@ -581,12 +588,12 @@ typedef struct pith_step {
 } pith_step;
 
 /* Begins a generation that appends the prompt [n_prompt >= 1] to the session. Evaluates nothing.
- * Prompt and params are copied with all that they point at, except mask_user. Allocates all that
- * the generation needs; its other functions allocate nothing. The session must outlive the
- * generation. Until the generation is done or freed, nothing but its tokens may be evaluated on the
- * session, the session may not be rewound, and it cannot have a second generation.
- * Errors: ARGUMENT, CONTEXT (the prompt does not fit), MEMORY, TOKEN (of the prompt, params->eos,
- * params->bias), UNSUPPORTED (no tokenizer). */
+ * Prompt and params are copied with all that they point at, except mask_user; the grammar is
+ * retained. Allocates all that the generation needs; its other functions allocate nothing. The
+ * session must outlive the generation. Until the generation is done or freed, nothing but its
+ * tokens may be evaluated on the session, the session may not be rewound, and it cannot have a
+ * second generation. Errors: ARGUMENT, CONTEXT (the prompt does not fit), MEMORY, TOKEN (of the
+ * prompt, params->eos, params->bias), UNSUPPORTED (no tokenizer). */
 PITH_API pith_status pith_generation_new(pith_generation **out, pith_session *session,
                                          const int32_t *prompt, size_t n_prompt,
                                          const pith_generate_params *params, pith_error *error);
@@ -618,6 +625,77 @@ PITH_API pith_status pith_generation_step(pith_generation *generation, pith_step
 /* Fills *out with the counts and times from pith_generation_new to the last step. `finish` is
  * meaningful once the generation is done. */
 PITH_API void pith_generation_usage(const pith_generation *generation, pith_usage *out);
+
+/* ---- Grammars ---------------------------------------------------------------------------------
+ */
+
+/* A grammar keeps the text of a generation to the JSON values that a schema allows: before each
+ * choice the tokens that lead out of it are ruled out, so that nothing is left to the model but
+ * which of the values it writes. The generation ends where the value does, with finish COMPLETE, or
+ * EOS where more might follow (the digits of a number). One that max_tokens, the context or a stop
+ * string ends earlier has written the beginning of a value.
+ *
+ *     pith_grammar *grammar = NULL;
+ *     pith_text schema = pith_text_of("{\"type\": \"array\", \"items\": {\"type\": \"integer\"}}");
+ *     if (pith_grammar_new(&grammar, model, schema, &error) != PITH_OK) ...
+ *     pith_generate_params params = {.grammar = grammar, .max_tokens = 400};
+ *     pith_generate(session, tokens, n, &params, on_text, NULL, &usage, &error);
+ *     pith_grammar_free(grammar);
+ *
+ * The text is UTF-8 without white space but for at most one space after each colon and comma.
+ * docs/grammar.md says which schemas are known and which of their values are written.
+ *
+ * A grammar is immutable and may be used by any number of threads, generations and matchers at
+ * once. Those retain it, so that it may be freed before them. The model must outlive it. */
+
+/* Compiles a JSON schema; {"type": "object"} is any JSON object, true any value. The first grammar
+ * of a model builds a table of the vocabulary, which the model keeps: about 17 bytes for each byte
+ * of all tokens' texts. Errors: ARGUMENT, FORMAT (the schema is no JSON, a keyword has a value that
+ * it cannot have, no value is allowed), UNSUPPORTED (a keyword that is not known, by name and place
+ * in the schema; a limit, named; an encoder, a file without a tokenizer), MEMORY. */
+PITH_API pith_status pith_grammar_new(pith_grammar **out, const pith_model *model, pith_text schema,
+                                      pith_error *error);
+
+/* One more reference, to be freed too; returns the grammar. */
+PITH_API pith_grammar *pith_grammar_retain(pith_grammar *grammar);
+
+/* Gives a reference back; the last one frees the grammar. */
+PITH_API void pith_grammar_free(pith_grammar *grammar);
+
+/* A grammar's place in one text, for programs that choose tokens themselves:
+ *
+ *     while (!pith_grammar_matcher_is_over(matcher)) {
+ *         ...logits: a copy of pith_session_logits...
+ *         pith_grammar_matcher_mask(matcher, logits);
+ *         pith_sample(sampler, logits, &token, &error);
+ *         if (...token is an end token...) break;
+ *         pith_grammar_matcher_accept(matcher, token, &error);
+ *         ...pith_session_eval(session, &token, 1, &error)...
+ *     }
+ *
+ * Used by one thread at a time. pith_grammar_matcher_new takes all memory, less than a megabyte;
+ * the other functions allocate nothing. Errors: ARGUMENT, MEMORY. */
+typedef struct pith_grammar_matcher pith_grammar_matcher;
+
+PITH_API pith_status pith_grammar_matcher_new(pith_grammar_matcher **out, pith_grammar *grammar,
+                                              pith_error *error);
+PITH_API void pith_grammar_matcher_free(pith_grammar_matcher *matcher);
+
+/* Back to the beginning of a text. */
+PITH_API void pith_grammar_matcher_begin(pith_grammar_matcher *matcher);
+
+/* Sets the logits [n_vocab] of all tokens that may not come next to -INFINITY. The model's end
+ * tokens may where the text may end. */
+PITH_API void pith_grammar_matcher_mask(pith_grammar_matcher *matcher, float *logits);
+
+/* Goes on by a token, which is no end token. Errors: ARGUMENT (it may not come next; nothing has
+ * changed), TOKEN. */
+PITH_API pith_status pith_grammar_matcher_accept(pith_grammar_matcher *matcher, int32_t token,
+                                                 pith_error *error);
+
+/* True when the text may end here; and when nothing may follow, either. */
+PITH_API bool pith_grammar_matcher_may_end(const pith_grammar_matcher *matcher);
+PITH_API bool pith_grammar_matcher_is_over(const pith_grammar_matcher *matcher);
 
 /* ---- Sentence embeddings --------------------------------------------------------------------- */
 
