@@ -245,6 +245,11 @@ faults: $(BUILD)/pith ## the service killed a hundred times under load, on a ful
 soak: $(BUILD)/pith ## the service under a mixed load for 20 minutes: memory, descriptors, the ledger
 	$(PYTHON) tests/server/soak.py $(BUILD)/pith
 
+# cli-test takes 40 of them.
+.PHONY: grammar-test
+grammar-test: $(BUILD)/libpith.so ## what the model that ships writes under 1,000 random JSON schemas (two minutes)
+	$(PYTHON) tests/grammar/random_schemas.py $(BUILD)/libpith.so weights/models/tale-int4.pith 1000
+
 # Every allocation of the process failed in turn; cli-test does that for a sample of them.
 $(BUILD)/failm.so: tests/oom/failm.c
 	$(call say,CC)

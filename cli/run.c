@@ -13,7 +13,8 @@
 typedef struct run_settings {
     const char *model, *operand;
     const char *prompt, *prompt_file, *prefix, *suffix, *session, *draft;
-    bool suffix_first, special, ignore_eos;
+    const char *schema;
+    bool suffix_first, special, ignore_eos, json;
     pith_sampling_settings sampling;
     pith_common_settings common;
     pith_length_settings length;
@@ -69,6 +70,21 @@ static const pith_option prompt_options[] = {
     {.name = NULL},
 };
 
+static const pith_option form_options[] = {
+    {.name = "json",
+     .kind = PITH_OPTION_FLAG,
+     .help = "write a JSON object, and stop at its end",
+     .offset = offsetof(run_settings, json)},
+    {.name = "json-schema",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .low = 1,
+     .help = "write a JSON value that this JSON schema allows, and stop at its end; - reads "
+             "standard input. What is not supported in it is refused by name",
+     .offset = offsetof(run_settings, schema)},
+    {.name = NULL},
+};
+
 static const pith_option state_options[] = {
     {.name = "draft",
      .kind = PITH_OPTION_TEXT,
@@ -93,6 +109,7 @@ static const pith_option_group groups[] = {
     {"Prompt", prompt_options, 0},
     {"Beginning", pith_bos_options, offsetof(run_settings, bos)},
     {"Generation", pith_sampling_options, offsetof(run_settings, sampling)},
+    {"Form of the text", form_options, 0},
     {"Model", pith_common_options, offsetof(run_settings, common)},
     {"Session", pith_length_options, offsetof(run_settings, length)},
     {"State", state_options, 0},
@@ -231,8 +248,30 @@ static void close_drafter(drafter *draft) {
     pith_model_free(draft->model);
 }
 
+/* The grammar that --json or --json-schema asks for; NULL: none is. */
+static pith_status make_grammar(const pith_model *model, const run_settings *settings,
+                                pith_grammar **grammar, pith_error *error) {
+    if (settings->schema == NULL) {
+        return settings->json
+                   ? pith_grammar_new(grammar, model, pith_text_of("{\"type\": \"object\"}"), error)
+                   : PITH_OK;
+    }
+    char *text = NULL;
+    size_t n = 0;
+    pith_status status = pith_cli_read(settings->schema, &text, &n, error);
+    if (status == PITH_OK) {
+        status = pith_grammar_new(grammar, model, (pith_text){text, n}, error);
+        if (status != PITH_OK) {
+            pith_fail_in(error, status, "%s", settings->schema);
+        }
+    }
+    free(text);
+    return status;
+}
+
 static pith_status generate(pith_cli *cli, const pith_model *model, const run_settings *settings,
-                            const int32_t *tokens, size_t n_tokens, pith_error *error) {
+                            pith_grammar *grammar, const int32_t *tokens, size_t n_tokens,
+                            pith_error *error) {
     pith_session *session = NULL;
     size_t n_kept = 0;
     drafter draft = {.model = NULL};
@@ -242,6 +281,7 @@ static pith_status generate(pith_cli *cli, const pith_model *model, const run_se
     pith_usage usage;
     pith_status status = pith_cli_generation(&settings->sampling, model, eos, &params, error);
     params.ignore_eos = settings->ignore_eos;
+    params.grammar = grammar;
     if (status == PITH_OK) {
         status = open_session(model, settings, tokens, n_tokens, &session, &n_kept, error);
     }
@@ -302,10 +342,14 @@ static int run(pith_cli *cli, const void *arguments) {
     if (pith_cli_unescape_texts(&settings->sampling, texts, 2, &error) != PITH_OK) {
         return pith_cli_usage(cli, "%s", error.message);
     }
+    if (settings->json && settings->schema != NULL) {
+        return pith_cli_usage(cli, "--json and --json-schema exclude each other");
+    }
     if (settings->suffix_first && settings->prefix == NULL) {
         return pith_cli_usage(cli, "--suffix-first needs --prefix and --suffix");
     }
     pith_model *model = NULL;
+    pith_grammar *grammar = NULL;
     int32_t *tokens = NULL;
     size_t n_tokens = 0;
     pith_status status = check_session_path(settings->session, &error);
@@ -313,12 +357,16 @@ static int run(pith_cli *cli, const void *arguments) {
         status = pith_cli_open_decoder(cli, &settings->common, settings->model, &model, &error);
     }
     if (status == PITH_OK) {
+        status = make_grammar(model, settings, &grammar, &error);
+    }
+    if (status == PITH_OK) {
         status = read_prompt(cli, model, settings, &tokens, &n_tokens, &error);
     }
     if (status == PITH_OK) {
-        status = generate(cli, model, settings, tokens, n_tokens, &error);
+        status = generate(cli, model, settings, grammar, tokens, n_tokens, &error);
     }
     free(tokens);
+    pith_grammar_free(grammar);
     pith_model_free(model);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }
@@ -333,9 +381,13 @@ const pith_command pith_command_run = {
         "in front an empty prompt lets the model begin by itself. Without PROMPT, --prompt, --file "
         "and --prefix the prompt is read from "
         "standard input, unless that is a terminal; one newline at its end is dropped.\n\n"
-        "With --prefix and --suffix a Code Llama model writes what belongs between two files.",
+        "With --prefix and --suffix a Code Llama model writes what belongs between two files.\n\n"
+        "With --json and --json-schema only tokens are chosen that lead to JSON of the form asked "
+        "for; say in the prompt what it is about. The text ends where the JSON does, or unfinished "
+        "after --n-predict tokens.",
     .example = "pith run tale.pith 'Once upon a time' -n 100\n"
                "echo 'Once upon a time' | pith run tale.pith\n"
+               "pith run tale.pith 'A king: ' --json-schema king.json -n 200\n"
                "pith run codellama.pith --prefix before.c --suffix after.c --temp 0",
     .operands = operands,
     .groups = groups,

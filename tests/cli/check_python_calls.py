@@ -340,6 +340,28 @@ def test_errors_of_a_generation_arrive():
     same(full.usage.finish, "context")
 
 
+def test_grammars_shape_texts():
+    schema = {"type": "array", "items": {"enum": ["cat", 12]}, "minItems": 2, "maxItems": 2}
+    model = open_model()
+    grammar = model.grammar(schema)
+    with open(path("schema.json"), "w") as file:
+        json.dump(schema, file)
+    for seed in range(4):
+        generation = model.session().generate(ONCE, grammar=grammar, seed=seed, **USUAL)
+        text = "".join(generation)
+        same(generation.usage.finish, "complete")
+        value = json.loads(text)
+        assert len(value) == 2 and all(one in ("cat", 12) for one in value), text
+        same(run("run", TALE, ONCE, "--json-schema", path("schema.json"), "--seed", str(seed)),
+             text)
+    generation = model.session().generate(ONCE, grammar=grammar)
+    grammar.close()
+    refused("argument", "the grammar is closed", next, generation)
+    refused("unsupported", '#/items: "format" is not supported', model.grammar,
+            {"items": {"format": "date"}})
+    refused("format", "bad JSON", model.grammar, "{")
+
+
 def test_sampler_and_decoder_make_the_same_text():
     model = open_model()
     expected = "".join(model.session().generate(ONCE, max_tokens=30, seed=3, **USUAL))
@@ -432,12 +454,13 @@ def count_calls(library, name, calls):
 def test_objects_live_as_long_as_they_are_needed():
     library = pith._Library(LIBRARY)
     freed = []
-    for name in "model_free", "session_free", "sampler_free", "decoder_free":
+    for name in "model_free", "session_free", "sampler_free", "decoder_free", "grammar_free":
         count_calls(library, name, freed)
     opened, pith._library = pith._library, lambda path: library
     model = open_model()
     pith._library = opened
     session, sampler, decoder = model.session(), model.sampler(), model.decoder()
+    grammar = model.grammar({})
     generation = session.fork().generate([1], max_tokens=3)
     next(generation)
     model.close()
@@ -452,10 +475,11 @@ def test_objects_live_as_long_as_they_are_needed():
     refused("argument", "the model is closed", model.session)
     session.close()
     sampler.close()
+    grammar.close()
     refused("argument", "the session is closed", session.eval, [1])
     refused("argument", "the session is closed", session.generate, [1])
     refused("argument", "the sampler is closed", sampler.accept, 1)
-    same(freed[2:], ["session_free", "sampler_free", "model_free"])
+    same(freed[2:], ["session_free", "sampler_free", "grammar_free", "model_free"])
     generation = open_model().session().generate(ONCE, max_tokens=3)
     gc.collect()
     same(len("".join(generation)) > 3, True, "a generation keeps its session and model:")
