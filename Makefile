@@ -225,7 +225,7 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## th
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
 .PHONY: service-test clients page replicas faults soak
-SERVICE_TESTS := spin operation usage quota disconnect hostile trouble vectors
+SERVICE_TESTS := spin operation format usage quota disconnect hostile trouble vectors
 # How many requests each sends on a sanitized build, which is slow; by default hundreds or thousands.
 SERVICE_FEW := SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500 \
                SERVICE_vectors='400 3'

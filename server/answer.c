@@ -177,9 +177,8 @@ static void put_infer(pith_json_writer *json, const pith_answer_choice *choice,
 /* llama-server's names. */
 static void put_infill(pith_json_writer *json, const pith_answer_head *head,
                        const pith_answer_choice *choice, const pith_answer_usage *usage) {
-    const char *type = choice->finish == PITH_FINISH_EOS    ? "eos"
-                       : choice->finish == PITH_FINISH_STOP ? "word"
-                                                            : "limit";
+    bool ended = choice->finish == PITH_FINISH_EOS || choice->finish == PITH_FINISH_COMPLETE;
+    const char *type = ended ? "eos" : choice->finish == PITH_FINISH_STOP ? "word" : "limit";
     pith_json_open(json, NULL, '{');
     pith_json_put_integer(json, "index", 0);
     pith_json_put_bytes(json, "content", choice->text.data, choice->text.n_bytes);

@@ -85,6 +85,21 @@ static bool knows_ids(const pith_generation_call *g, pith_problem *problem) {
     return true;
 }
 
+/* The grammar of response_format. */
+static bool make_grammar(pith_generation_call *g, pith_problem *problem) {
+    pith_error error;
+    if (g->request.schema.data == NULL) {
+        return true;
+    }
+    pith_status status =
+        pith_grammar_new(&g->request.params.grammar, g->lease.model, g->request.schema, &error);
+    if (status == PITH_OK || status == PITH_ERROR_MEMORY) {
+        return status == PITH_OK || pith_problem_from(problem, &error);
+    }
+    return pith_problem_set(problem, 400, NULL, "response_format", "response_format: %s",
+                            error.message);
+}
+
 static bool prepare(pith_generation_call *g, pith_problem *problem) {
     pith_call *call = g->call;
     pith_exchange *x = call->x;
@@ -104,8 +119,8 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
         .created = (int64_t)time(NULL),
         .vocabulary = g->lease.model,
     };
-    return can_do(g, problem) && knows_ids(g, problem) && make_prompts(g, problem) &&
-           make_choices(g, problem);
+    return can_do(g, problem) && knows_ids(g, problem) && make_grammar(g, problem) &&
+           make_prompts(g, problem) && make_choices(g, problem);
 }
 
 /* The job is submitted after the request was admitted, and the admission taken back where the queue
@@ -292,6 +307,7 @@ void pith_generation_call_free(pith_generation_call *g) {
     }
     free(g->prompts);
     free(g->n_tokens);
+    pith_grammar_free(g->request.params.grammar);
     if (g->leased) {
         pith_models_return(g->call->service->models, &g->lease);
     }

@@ -102,6 +102,7 @@ bool pith_job_new(pith_job **out, const pith_job_spec *spec, pith_problem *probl
                                 "the server has too many descriptors open");
     }
     job->params = spec->params;
+    pith_grammar_retain(job->params.grammar);
     job->n_prompts = spec->n_prompts;
     job->n_choices = spec->n_choices;
     job->key = spec->key;
@@ -129,6 +130,7 @@ void pith_job_release(pith_job *job) {
         node = next;
     }
     free(job->taken);
+    pith_grammar_free(job->params.grammar);
     close(job->fd);
     pthread_mutex_destroy(&job->lock);
     pith_region_release(&job->region);

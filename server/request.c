@@ -38,6 +38,11 @@ void *pith_draft_take(pith_draft *draft, size_t count, size_t size) {
     return b->data;
 }
 
+const pith_allocator *pith_draft_allocator(const pith_draft *draft) {
+    const request_memory *memory = draft->request.memory;
+    return &memory->allocator;
+}
+
 void pith_request_release(pith_request *request) {
     request_memory *memory = request->memory;
     if (memory != NULL) {
@@ -100,6 +105,7 @@ static const pith_rule rules[] = {
      PITH_REQUEST_MAX_TOP_LOGPROBS},
     {"top_logprobs", PITH_AT_CHAT, pith_rule_count, REQUEST(params.n_top_logprobs), 0,
      PITH_REQUEST_MAX_TOP_LOGPROBS},
+    {"response_format", PITH_AT_OPENAI, pith_rule_response_format, 0, 0, 0},
     {"tools", PITH_AT_CHAT, pith_rule_tools, 0, 0, 0},
     {"tool_choice", PITH_AT_CHAT, pith_rule_tool_choice, 0, 0, 0},
     {"options", PITH_AT_INFER, pith_rule_infer_options, 0, 0, 0},

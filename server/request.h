@@ -57,6 +57,7 @@ typedef struct pith_request {
     bool include_usage; /* stream_options.include_usage */
     bool echo;          /* COMPLETION: the prompt stands in front of the text */
     bool logprobs;      /* the answer has them; params.n_top_logprobs says how many */
+    pith_text schema;   /* CHAT, COMPLETION: the JSON schema of the texts; data NULL: any text */
 
     /* Embeddings. */
     size_t dimensions; /* 0: all of them */

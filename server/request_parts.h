@@ -87,6 +87,9 @@ bool pith_draft_fail_type(pith_draft *draft, const char *path, const char *wante
 /* count x size zeroed bytes that live as long as the request; NULL: the problem is filled in. */
 void *pith_draft_take(pith_draft *draft, size_t count, size_t size);
 
+/* The allocator of the request's memory. */
+const pith_allocator *pith_draft_allocator(const pith_draft *draft);
+
 /* Writes "path.name" or, for "" as path, "name" to out [PITH_REQUEST_PATH], cut to fit. */
 void pith_path_member(char *out, const char *path, const char *name);
 /* Writes "path[i]". */
@@ -147,6 +150,10 @@ bool pith_rule_tool_choice(pith_draft *draft, const pith_rule *rule, const char 
                            pith_json value);
 bool pith_rule_encoding(pith_draft *draft, const pith_rule *rule, const char *path,
                         pith_json value);
+
+/* request_format.c */
+bool pith_rule_response_format(pith_draft *draft, const pith_rule *rule, const char *path,
+                               pith_json value);
 
 /* Sets what the endpoint's options are when the client leaves them out. */
 void pith_draft_set_defaults(pith_draft *draft);

@@ -1,5 +1,5 @@
 /* Fields that are known to change the answer and are not supported. A client that sends one is told
- * so, unless the value asks for nothing: nobody should wonder why a JSON schema had no effect. */
+ * so, unless the value asks for nothing: nobody should wonder why a grammar had no effect. */
 #include "server/request_parts.h"
 
 #include <string.h>
@@ -42,10 +42,6 @@ static bool is_empty(pith_json value) {
     }
 }
 
-static bool is_text_format(pith_json value) {
-    return pith_json_is_text(pith_json_get(value, "type"), "text");
-}
-
 static bool is_text_alone(pith_json value) {
     bool all = pith_json_is(value, PITH_JSON_ARRAY);
     pith_json_walk walk = pith_json_begin(value);
@@ -73,7 +69,7 @@ typedef struct refused_field {
 } refused_field;
 
 static const char no_tools[] = "this service calls no tools";
-static const char no_grammar[] = "the form of answers cannot be prescribed";
+static const char no_grammar[] = "response_format of the OpenAI protocol does it";
 static const char no_media[] = "this service reads and writes text only";
 static const char no_sampling[] = "there is no such way of sampling here";
 static const char no_template[] = "the model's own chat format is used";
@@ -83,7 +79,6 @@ static const refused_field refused[] = {
     /* OpenAI */
     {"functions", PITH_AT_CHAT, is_empty, no_tools},
     {"function_call", PITH_AT_CHAT, is_no_call, no_tools},
-    {"response_format", PITH_AT_OPENAI, is_text_format, no_grammar},
     {"audio", PITH_AT_CHAT, is_never, no_media},
     {"modalities", PITH_AT_CHAT, is_text_alone, no_media},
     {"web_search_options", PITH_AT_CHAT, is_never, no_search},

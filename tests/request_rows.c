@@ -113,6 +113,9 @@ static void put_options(pith_json_writer *w, const pith_request *r) {
     put_flag(w, "stream", r->stream);
     put_flag(w, "usage", r->include_usage);
     put_flag(w, "echo", r->echo);
+    if (r->schema.data != NULL) {
+        put_text(w, "schema", r->schema);
+    }
     put_flag(w, "logprobs", r->logprobs && r->params.logprobs);
     put_count(w, "top_logprobs", r->params.n_top_logprobs, 0);
 }

@@ -209,8 +209,6 @@ TEST(request_options, names_fields_that_it_cannot_do) {
         {"tool_choice", "{\"type\":\"function\"}", "\"none\"", CHAT},
         {"functions", "[{}]", "[]", CHAT},
         {"function_call", "{\"name\":\"f\"}", "\"none\"", CHAT},
-        {"response_format", "{\"type\":\"json_object\"}", "{\"type\":\"text\"}", CHAT},
-        {"response_format", "{\"type\":\"json_schema\"}", "{\"type\":\"text\"}", COMPLETION},
         {"audio", "{\"voice\":\"x\"}", NULL, CHAT},
         {"modalities", "[\"text\",\"audio\"]", "[\"text\"]", CHAT},
         {"web_search_options", "{}", NULL, CHAT},
@@ -278,6 +276,42 @@ TEST(request_options, tools_that_must_not_be_called_change_nothing) {
         {CHAT, CHAT_OF("\"tool_choice\":\"auto\",\"tools\":[{}]"), "tools",
          "tools is not supported: this service calls no tools"},
         {CHAT, CHAT_OF("\"tools\":{}"), "tools", "tools must be an array, not an object"},
+    };
+    ACCEPTED(rows);
+    REFUSED(bad);
+}
+
+TEST(request_options, reads_the_form_of_the_text) {
+#define FORMAT(value) CHAT_OF("\"response_format\":" value)
+#define SCHEMA(value) FORMAT("{\"type\":\"json_schema\",\"json_schema\":" value "}")
+    static const test_accepted rows[] = {
+        {CHAT, FORMAT("{\"type\":\"text\"}"), HI_REQUEST "}"},
+        {CHAT, FORMAT("null"), HI_REQUEST "}"},
+        {CHAT, FORMAT("{\"type\":\"json_object\"}"),
+         HI_REQUEST ",\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}"},
+        {CHAT, SCHEMA("{\"name\":\"n\",\"strict\":true,\"schema\":{}}"),
+         HI_REQUEST ",\"schema\":\"{}\"}"},
+        /* Order and numbers stay as they were. */
+        {COMPLETION,
+         TO "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"strict\":null,"
+            "\"schema\":{ \"b\" : 1.50, \"a\": \"\\n\" }}}}",
+         TO_REQUEST ",\"max\":16,\"schema\":\"{\\\"b\\\":1.50,\\\"a\\\":\\\"\\\\n\\\"}\"}"},
+    };
+    static const test_refused bad[] = {
+        {CHAT, FORMAT("\"json\""), "response_format",
+         "response_format must be an object, not a string"},
+        {CHAT, FORMAT("{}"), "response_format.type",
+         "response_format.type must be \"text\", \"json_object\" or \"json_schema\""},
+        {CHAT, FORMAT("{\"type\":\"grammar\"}"), "response_format.type",
+         "response_format.type must be \"text\", \"json_object\" or \"json_schema\""},
+        {CHAT, FORMAT("{\"type\":\"json_schema\"}"), "response_format.json_schema",
+         "response_format.json_schema must be an object, not nothing"},
+        {CHAT, SCHEMA("{\"name\":\"n\"}"), "response_format.json_schema.schema",
+         "response_format.json_schema.schema is missing"},
+        {CHAT, SCHEMA("{\"schema\":true}"), "response_format.json_schema.schema",
+         "response_format.json_schema.schema must be an object, not a boolean"},
+        {CHAT, SCHEMA("{\"schema\":{},\"strict\":1}"), "response_format.json_schema.strict",
+         "response_format.json_schema.strict must be true or false, not 1"},
     };
     ACCEPTED(rows);
     REFUSED(bad);

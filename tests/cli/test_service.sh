@@ -6,6 +6,7 @@ counts() {
     prints '^[0-9]+ passed, 0 failed$'
 }
 counts spin
+counts format
 counts usage 40
 counts quota 16 400
 counts disconnect 60

@@ -50,8 +50,8 @@ async function errors() {
   check("an unknown model", unknown?.statusCode === 404 && unknown.message.includes("gpt-9"),
     unknown?.message);
   const schema = await failure(generateText({ model: provider("chat"), prompt: "x", maxRetries: 0,
-    providerOptions: { pith: { response_format: { type: "json_object" } } } }));
-  check("response_format is refused by name", schema?.statusCode === 400 &&
+    providerOptions: { pith: { response_format: { type: "xml" } } } }));
+  check("an unknown response_format is refused by name", schema?.statusCode === 400 &&
     schema.message.includes("response_format"), schema?.message);
   const controller = new AbortController();
   const stream = streamText({ model: provider("chat"), prompt: "x", maxOutputTokens: 400,

@@ -38,6 +38,10 @@ static void check_texts(const pith_request *r) {
     }
     fuzz_require(r->n_messages == 0 ||
                  strcmp(r->messages[r->n_messages - 1].role, "assistant") != 0);
+    if (r->schema.data != NULL) {
+        check_text(r->schema);
+        fuzz_require(r->schema.data[0] == '{');
+    }
     for (size_t i = 0; i < r->n_prompts; i++) {
         if (r->prompts[i].tokens != NULL) {
             check_tokens(r->prompts[i].tokens, r->prompts[i].n_tokens);

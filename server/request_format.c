@@ -1,0 +1,75 @@
+/* response_format: the form that a text must have, kept as the JSON schema of it. */
+#include "server/request_parts.h"
+
+#include <string.h>
+
+#include "base/json_write.h"
+
+/* The schema as text of its own: the body has its strings decoded. */
+static bool keep_schema(pith_draft *draft, pith_json schema) {
+    pith_json_writer w;
+    pith_error error;
+    char *copy = NULL;
+    pith_json_write_begin(&w, pith_draft_allocator(draft));
+    pith_json_put_copy(&w, NULL, schema);
+    if (pith_json_write_end(&w, "a schema", &error) == PITH_OK) {
+        copy = pith_draft_take(draft, w.bytes.size, 1);
+    } else {
+        pith_problem_from(draft->problem, &error);
+    }
+    if (copy != NULL) {
+        memcpy(copy, w.bytes.data, w.bytes.size);
+        draft->request.schema = (pith_text){copy, w.bytes.size};
+    }
+    pith_bytes_release(&w.bytes);
+    return copy != NULL;
+}
+
+/* {"name": ..., "schema": {...}, "strict": ...}: every schema is kept to strictly. */
+static bool read_schema(pith_draft *draft, const char *path, pith_json value) {
+    char inner[PITH_REQUEST_PATH];
+    pith_path_member(inner, path, "json_schema");
+    if (!pith_json_is(value, PITH_JSON_OBJECT)) {
+        return pith_draft_fail_type(draft, inner, "an object", value);
+    }
+    pith_json strict = pith_json_get(value, "strict");
+    bool unused;
+    if (!pith_json_is_none(strict)) {
+        char member[PITH_REQUEST_PATH];
+        pith_path_member(member, inner, "strict");
+        if (!pith_read_bool(draft, member, strict, &unused)) {
+            return false;
+        }
+    }
+    pith_json schema = pith_json_get(value, "schema");
+    pith_path_member(inner, path, "json_schema.schema");
+    if (pith_json_is_none(schema)) {
+        return pith_draft_fail(draft, inner, "%s is missing", inner);
+    }
+    if (!pith_json_is(schema, PITH_JSON_OBJECT)) {
+        return pith_draft_fail_type(draft, inner, "an object", schema);
+    }
+    return keep_schema(draft, schema);
+}
+
+bool pith_rule_response_format(pith_draft *draft, const pith_rule *rule, const char *path,
+                               pith_json value) {
+    (void)rule;
+    if (!pith_json_is(value, PITH_JSON_OBJECT)) {
+        return pith_draft_fail_type(draft, path, "an object", value);
+    }
+    pith_json type = pith_json_get(value, "type");
+    if (pith_json_is_text(type, "json_schema")) {
+        return read_schema(draft, path, pith_json_get(value, "json_schema"));
+    }
+    if (pith_json_is_text(type, "json_object")) {
+        draft->request.schema = pith_text_of("{\"type\":\"object\"}");
+        return true;
+    }
+    draft->request.schema = (pith_text){NULL, 0};
+    char member[PITH_REQUEST_PATH];
+    pith_path_member(member, path, "type");
+    return pith_json_is_text(type, "text") ||
+           pith_draft_fail(draft, member, "%s must be \"text\", \"json_object\" or \"json_schema\"",
+                           member);
+}
