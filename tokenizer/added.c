@@ -168,9 +168,25 @@ static size_t lower_bound(const pith_matcher *matcher, size_t low, size_t high, 
     return low;
 }
 
-/* The longest token that the text [n_bytes > 0] begins with, or NULL. */
+size_t pith_special_room(pith_special *special, size_t at) {
+    if (special->everywhere) {
+        return SIZE_MAX;
+    }
+    at += special->offset;
+    for (; special->next < special->n; special->next++) {
+        const pith_template_span *span = &special->spans[special->next];
+        size_t end = span->start + span->size;
+        if (end > at) {
+            return span->start <= at && span->origin == PITH_ORIGIN_TEMPLATE ? end - at : 0;
+        }
+    }
+    return 0;
+}
+
+/* The longest token that the text [n_bytes > 0] begins with, or NULL; special ones of at most
+ * `room` bytes. */
 static const pith_added_token *longest_at(const pith_vocab *vocab, const pith_matcher *matcher,
-                                          const char *text, size_t n_bytes, bool special) {
+                                          const char *text, size_t n_bytes, size_t room) {
     unsigned char first = (unsigned char)text[0];
     size_t low = matcher->first[first];
     size_t high = matcher->first[first + 1];
@@ -179,7 +195,7 @@ static const pith_added_token *longest_at(const pith_vocab *vocab, const pith_ma
         bool found = false;
         for (; low < high && matcher->tokens[low].n_bytes == depth; low++) {
             const pith_added_token *token = &matcher->tokens[low];
-            if (!found && (special || !is_special(vocab, (size_t)token->id))) {
+            if (!found && (depth <= room || !is_special(vocab, (size_t)token->id))) {
                 best = token;
                 found = true;
             }
@@ -220,12 +236,13 @@ static size_t strip_right(const char *text, size_t n_bytes, size_t end) {
 }
 
 bool pith_matcher_next(const pith_tokenizer *tokenizer, const pith_matcher *matcher,
-                       const char *text, size_t n_bytes, size_t from, bool special,
+                       const char *text, size_t n_bytes, size_t from, pith_special *special,
                        pith_match *out) {
     const pith_vocab *v = &tokenizer->vocab;
     size_t at = matcher->n == 0 ? n_bytes : from;
     while (at < n_bytes) {
-        const pith_added_token *token = longest_at(v, matcher, text + at, n_bytes - at, special);
+        const pith_added_token *token =
+            longest_at(v, matcher, text + at, n_bytes - at, pith_special_room(special, at));
         if (token == NULL) {
             at++;
             continue;

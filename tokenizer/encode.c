@@ -10,6 +10,7 @@
 typedef struct encoding {
     const pith_tokenizer *tokenizer;
     unsigned flags;
+    pith_special special; /* in the text as given */
     pith_merger merger;
     pith_split_walk walk;
     pith_cutting cutting;
@@ -99,20 +100,34 @@ static pith_status encode_plain(encoding *e, const char *text, size_t n) {
     return encode_pretoken(e, text, n);
 }
 
-/* Text without added tokens that are matched as given. */
-static pith_status encode_stretch(encoding *e, const char *text, size_t n, bool at_start) {
+/* Where special tokens count in a stretch of the text [from, from + n) that was normalised. Of a
+ * stretch that was changed no byte says where it came from: there they count when all of it is the
+ * template's. */
+static pith_special special_in(const encoding *e, size_t from, size_t n, bool changed) {
+    pith_special special = e->special;
+    special.next = 0;
+    if (changed && !special.everywhere) {
+        return (pith_special){.everywhere = n > 0 && pith_special_room(&special, from) >= n};
+    }
+    special.offset = from;
+    return special;
+}
+
+/* Text [from, from + n) without added tokens that are matched as given. */
+static pith_status encode_stretch(encoding *e, const char *whole, size_t from_byte, size_t n) {
+    const char *text = whole + from_byte;
     pith_normalized normalized;
     pith_status status =
-        pith_normalize(e->tokenizer, text, n, at_start, e->flags, &normalized, e->error);
+        pith_normalize(e->tokenizer, text, n, from_byte == 0, e->flags, &normalized, e->error);
     if (status != PITH_OK) {
         return status;
     }
-    bool special = (e->flags & PITH_ENCODE_SPECIAL) != 0;
+    pith_special special = special_in(e, from_byte, n, normalized.owned != NULL);
     size_t from = 0;
     pith_match match;
     while (status == PITH_OK &&
            pith_matcher_next(e->tokenizer, &e->tokenizer->normalized, normalized.text,
-                             normalized.n_bytes, from, special, &match)) {
+                             normalized.n_bytes, from, &special, &match)) {
         status = encode_plain(e, normalized.text + from, match.start - from);
         if (status == PITH_OK) {
             status = push(e, match.id);
@@ -139,14 +154,13 @@ static pith_status encode_lone_prefix(encoding *e, int32_t first) {
 }
 
 static pith_status encode_text(encoding *e, const char *text, size_t n) {
-    bool special = (e->flags & PITH_ENCODE_SPECIAL) != 0;
     size_t from = 0;
     pith_match match;
+    pith_special special = e->special;
     while (
-        pith_matcher_next(e->tokenizer, &e->tokenizer->as_given, text, n, from, special, &match)) {
-        pith_status status = match.start == 0
-                                 ? encode_lone_prefix(e, match.id)
-                                 : encode_stretch(e, text + from, match.start - from, from == 0);
+        pith_matcher_next(e->tokenizer, &e->tokenizer->as_given, text, n, from, &special, &match)) {
+        pith_status status = match.start == 0 ? encode_lone_prefix(e, match.id)
+                                              : encode_stretch(e, text, from, match.start - from);
         if (status == PITH_OK) {
             status = push(e, match.id);
         }
@@ -155,7 +169,7 @@ static pith_status encode_text(encoding *e, const char *text, size_t n) {
         }
         from = match.end;
     }
-    return encode_stretch(e, text + from, n - from, from == 0);
+    return encode_stretch(e, text, from, n - from);
 }
 
 /* End of a stretch of WordPiece text that begins at `from` and is read by itself: before the first
@@ -187,15 +201,10 @@ static pith_status encode_enough(encoding *e, const char *text, size_t n, size_t
     return status;
 }
 
-pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
-                        unsigned flags, pith_tokens *out, pith_error *error) {
-    return pith_encode_enough(tokenizer, text, n_bytes, flags, SIZE_MAX, out, error);
-}
-
-pith_status pith_encode_enough(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
-                               unsigned flags, size_t enough, pith_tokens *out, pith_error *error) {
+/* Encodes with what `e` says: its tokenizer, flags, special tokens, output and error. */
+static pith_status encode(encoding *e, const char *text, size_t n_bytes, size_t enough) {
     if (n_bytes > PITH_ENCODE_MAX_BYTES) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "text of %zu bytes, more than %d", n_bytes,
+        return pith_fail(e->error, PITH_ERROR_ARGUMENT, "text of %zu bytes, more than %d", n_bytes,
                          PITH_ENCODE_MAX_BYTES);
     }
     if (n_bytes == 0) {
@@ -203,24 +212,48 @@ pith_status pith_encode_enough(const pith_tokenizer *tokenizer, const char *text
     }
     size_t valid = pith_utf8_check(text, n_bytes);
     if (valid != n_bytes) {
-        return pith_fail(error, PITH_ERROR_TEXT, "invalid UTF-8 at byte %zu", valid);
+        return pith_fail(e->error, PITH_ERROR_TEXT, "invalid UTF-8 at byte %zu", valid);
     }
-    if (tokenizer->vocab.kind == PITH_TOKENIZER_WORDPIECE) {
-        flags |= PITH_ENCODE_SPECIAL;
-    }
-    encoding e = {.tokenizer = tokenizer, .flags = flags, .out = out, .error = error};
-    pith_status status = pith_merger_init(&e.merger, tokenizer, error);
-    if (status == PITH_OK && !pith_split_begin(&e.walk, tokenizer->splitter, n_bytes)) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "no memory to encode text");
+    const pith_tokenizer *tokenizer = e->tokenizer;
+    pith_status status = pith_merger_init(&e->merger, tokenizer, e->error);
+    if (status == PITH_OK && !pith_split_begin(&e->walk, tokenizer->splitter, n_bytes)) {
+        status = pith_fail(e->error, PITH_ERROR_MEMORY, "no memory to encode text");
     }
     if (status == PITH_OK) {
-        status = pith_steps_begin(&e.cutting, tokenizer, n_bytes, take_piece, &e, error);
+        status = pith_steps_begin(&e->cutting, tokenizer, n_bytes, take_piece, e, e->error);
     }
     if (status == PITH_OK) {
-        status = encode_enough(&e, text, n_bytes, enough);
+        status = encode_enough(e, text, n_bytes, enough);
     }
-    pith_steps_end(&e.cutting);
-    pith_split_end(&e.walk);
-    pith_merger_release(&e.merger);
+    pith_steps_end(&e->cutting);
+    pith_split_end(&e->walk);
+    pith_merger_release(&e->merger);
     return status;
+}
+
+pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                        unsigned flags, pith_tokens *out, pith_error *error) {
+    return pith_encode_enough(tokenizer, text, n_bytes, flags, SIZE_MAX, out, error);
+}
+
+pith_status pith_encode_enough(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                               unsigned flags, size_t enough, pith_tokens *out, pith_error *error) {
+    bool all =
+        (flags & PITH_ENCODE_SPECIAL) != 0 || tokenizer->vocab.kind == PITH_TOKENIZER_WORDPIECE;
+    encoding e = {.tokenizer = tokenizer,
+                  .flags = flags,
+                  .special = {.everywhere = all},
+                  .out = out,
+                  .error = error};
+    return encode(&e, text, n_bytes, enough);
+}
+
+pith_status pith_encode_spans(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                              const pith_template_span *spans, size_t n_spans, pith_tokens *out,
+                              pith_error *error) {
+    encoding e = {.tokenizer = tokenizer,
+                  .special = {.spans = spans, .n = n_spans},
+                  .out = out,
+                  .error = error};
+    return encode(&e, text, n_bytes, SIZE_MAX);
 }

@@ -52,11 +52,24 @@ pith_status pith_matcher_build(pith_matcher *out, const pith_tokenizer *tokenize
                                pith_error *error);
 void pith_matcher_release(pith_matcher *matcher, const pith_allocator *allocator);
 
-/* Finds the next token at or after `from`: the leftmost, of those the longest. Special ones count
- * only with `special`. The match takes in white space at its sides as the token's flags say, but
- * nothing before `from`. */
+/* Where special tokens written in a text count: everywhere, or within spans of a template alone.
+ * The zero value: nowhere. A walk over the text goes forward only. */
+typedef struct pith_special {
+    bool everywhere;
+    const pith_template_span *spans; /* [n] that divide the text */
+    size_t n;
+    size_t next;   /* the first span that may reach beyond the place that was asked about last */
+    size_t offset; /* of the walk's text within the one that the spans divide */
+} pith_special;
+
+/* Bytes from `at` on that a special token may lie in. */
+size_t pith_special_room(pith_special *special, size_t at);
+
+/* Finds the next token at or after `from`: the leftmost, of those the longest. A special one counts
+ * only where it lies within the room of `special`. The match takes in white space at its sides as
+ * the token's flags say, but nothing before `from`. */
 bool pith_matcher_next(const pith_tokenizer *tokenizer, const pith_matcher *matcher,
-                       const char *text, size_t n_bytes, size_t from, bool special,
+                       const char *text, size_t n_bytes, size_t from, pith_special *special,
                        pith_match *out);
 
 /* ---- normalize.c, nfc.c ---------------------------------------------------------------------- */

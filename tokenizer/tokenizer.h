@@ -3,6 +3,7 @@
 #ifndef PITH_TOKENIZER_TOKENIZER_H
 #define PITH_TOKENIZER_TOKENIZER_H
 
+#include "tokenizer/jinja.h"
 #include "tokenizer/vocab.h"
 
 typedef struct pith_tokenizer pith_tokenizer;
@@ -40,6 +41,13 @@ enum { PITH_ENCODE_MAX_BYTES = 1 << 29 }; /* of one text */
  * ARGUMENT (more than PITH_ENCODE_MAX_BYTES). */
 pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                         unsigned flags, pith_tokens *out, pith_error *error);
+
+/* The same for a text of several origins, which the spans [n_spans] divide: special tokens written
+ * in it are read as such where they lie wholly in the template's own text. Between two of them all
+ * is one stretch, whoever wrote it. */
+pith_status pith_encode_spans(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                              const pith_template_span *spans, size_t n_spans, pith_tokens *out,
+                              pith_error *error);
 
 /* What a WordPiece encoder reads: [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]. */
 typedef struct pith_encoded {
