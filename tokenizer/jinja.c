@@ -138,16 +138,9 @@ static bool put_variable(pith_jinja *j, const char *name, size_t n, pith_jinja_v
            pith_jinja_dict_put(j, &j->context, key, v);
 }
 
-static bool prepare(pith_jinja *j) {
-    for (size_t i = 0; i < j->input->n_texts; i++) {
-        const pith_template_text *text = &j->input->texts[i];
-        pith_jinja_value v;
-        if (!pith_jinja_borrow(j, text->text, strlen(text->text), PITH_ORIGIN_TEMPLATE, &v) ||
-            !put_variable(j, text->name, strlen(text->name), v)) {
-            return false;
-        }
-    }
-    pith_json_walk walk = pith_json_begin(j->input->conversation);
+/* Each member of an object is a variable. */
+static bool put_members(pith_jinja *j, pith_json object) {
+    pith_json_walk walk = pith_json_begin(object);
     while (pith_json_next(&walk)) {
         pith_jinja_value v;
         if (j->input->without != NULL && strcmp(walk.key, j->input->without) == 0) {
@@ -157,6 +150,21 @@ static bool prepare(pith_jinja *j) {
             !put_variable(j, walk.key, walk.key_size, v)) {
             return false;
         }
+    }
+    return true;
+}
+
+static bool prepare(pith_jinja *j) {
+    for (size_t i = 0; i < j->input->n_texts; i++) {
+        const pith_template_text *text = &j->input->texts[i];
+        pith_jinja_value v;
+        if (!pith_jinja_borrow(j, text->text, strlen(text->text), PITH_ORIGIN_TEMPLATE, &v) ||
+            !put_variable(j, text->name, strlen(text->name), v)) {
+            return false;
+        }
+    }
+    if (!put_members(j, j->input->conversation) || !put_members(j, j->input->variables)) {
+        return false;
     }
     j->steps = 0; /* the template pays for its own work only */
     return true;

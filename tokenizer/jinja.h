@@ -15,7 +15,9 @@
  *
  * Every byte of the output knows its origin. Bytes of a template's own text, of its string literals
  * and of numbers it computed are template text; bytes of the conversation are data, through every
- * filter, method and operator. So text of a user never counts as a control token. */
+ * filter, method and operator. So text of a user never counts as a control token. A message's role
+ * is template text where it is one of the names that templates know ("user"): some write tokens
+ * around it. */
 #ifndef PITH_TOKENIZER_JINJA_H
 #define PITH_TOKENIZER_JINJA_H
 
@@ -57,6 +59,7 @@ typedef struct pith_template_time {
 
 typedef struct pith_template_input {
     pith_json conversation;          /* an object: each member is a variable, all of it data */
+    pith_json variables;             /* another one, whose members go before; absent: none */
     const pith_template_text *texts; /* [n_texts]; a member of the same name goes before */
     size_t n_texts;
     const char *without;           /* a member that is no variable, or NULL */

@@ -367,6 +367,41 @@ static bool list_from_json(pith_jinja *j, pith_json json, pith_jinja_value *out)
     return true;
 }
 
+/* Templates spell tokens around a message's role ("<|" + role + "|>"), so the names that they know
+ * count as their own text; a name of the caller's stays data. */
+static bool is_known_role(const pith_json_walk *member) {
+    static const char *const roles[] = {"system",   "user",    "assistant", "tool",
+                                        "function", "ipython", "developer", "model"};
+    bool role = member->key_size == 4 && memcmp(member->key, "role", 4) == 0;
+    for (size_t i = 0; role && i < sizeof roles / sizeof *roles; i++) {
+        if (pith_json_is_text(member->value, roles[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool dict_from_json(pith_jinja *j, pith_json json, pith_jinja_value *out) {
+    if (!pith_jinja_dict_new(j, out)) {
+        return false;
+    }
+    pith_json_walk walk = pith_json_begin(json);
+    while (pith_json_next(&walk)) {
+        pith_jinja_value key;
+        pith_jinja_value value;
+        bool known = is_known_role(&walk);
+        if (!pith_jinja_borrow(j, walk.key, walk.key_size, PITH_ORIGIN_DATA, &key) ||
+            !(known
+                  ? pith_jinja_borrow(j, pith_json_text(walk.value),
+                                      pith_json_text_size(walk.value), PITH_ORIGIN_TEMPLATE, &value)
+                  : pith_jinja_from_json(j, walk.value, &value)) ||
+            !pith_jinja_dict_put(j, out->as.dict, key, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Recursion is bounded by PITH_JSON_MAX_DEPTH, which the reader has checked. */
 bool pith_jinja_from_json(pith_jinja *j, pith_json json, pith_jinja_value *out) {
     switch (pith_json_kind_of(json)) {
@@ -381,22 +416,8 @@ bool pith_jinja_from_json(pith_jinja *j, pith_json json, pith_jinja_value *out) 
                                  PITH_ORIGIN_DATA, out);
     case PITH_JSON_ARRAY:
         return list_from_json(j, json, out);
-    case PITH_JSON_OBJECT: {
-        if (!pith_jinja_dict_new(j, out)) {
-            return false;
-        }
-        pith_json_walk walk = pith_json_begin(json);
-        while (pith_json_next(&walk)) {
-            pith_jinja_value key;
-            pith_jinja_value value;
-            if (!pith_jinja_borrow(j, walk.key, walk.key_size, PITH_ORIGIN_DATA, &key) ||
-                !pith_jinja_from_json(j, walk.value, &value) ||
-                !pith_jinja_dict_put(j, out->as.dict, key, value)) {
-                return false;
-            }
-        }
-        return true;
-    }
+    case PITH_JSON_OBJECT:
+        return dict_from_json(j, json, out);
     default:
         *out = pith_jinja_of_kind(PITH_JINJA_NONE);
         return true;
