@@ -101,7 +101,7 @@ static pith_status reset(chat *c, pith_error *error) {
 /* The conversation as tokens; *tokens is malloc'ed. */
 static pith_status format(const chat *c, int32_t **tokens, size_t *n_tokens, pith_error *error) {
     pith_status status =
-        pith_chat_format(c->model, c->messages, c->n_messages, NULL, 0, n_tokens, error);
+        pith_chat_format(c->model, c->messages, c->n_messages, NULL, NULL, 0, n_tokens, error);
     if (status != PITH_ERROR_CAPACITY) {
         return status;
     }
@@ -109,8 +109,8 @@ static pith_status format(const chat *c, int32_t **tokens, size_t *n_tokens, pit
     if (ids == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", *n_tokens);
     }
-    status =
-        pith_chat_format(c->model, c->messages, c->n_messages, ids, *n_tokens, n_tokens, error);
+    status = pith_chat_format(c->model, c->messages, c->n_messages, NULL, ids, *n_tokens, n_tokens,
+                              error);
     if (status != PITH_OK) {
         free(ids);
         return status;

@@ -138,6 +138,11 @@ static pith_status adopt_file(pith_model *model, pith_error *error) {
     memcpy(model->eos, file->metadata.eos, model->n_eos * sizeof *model->eos);
     model->chat_format = file->metadata.chat_format;
     model->chat_template = file->metadata.chat_template;
+    if (model->chat_format == NULL && model->chat_template != NULL) {
+        model->chat_format = "template";
+    }
+    model->chat_templates = file->metadata.chat_templates;
+    model->n_chat_templates = file->metadata.n_chat_templates;
     model->n_params = file->n_params;
     model->weight_bytes = file->weight_bytes;
     if (file->vocab.n_pieces == 0) {
@@ -208,6 +213,8 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .isa = model->kernels->name,
         .chat_format = model->chat_format,
         .chat_template = model->chat_template,
+        .chat_templates = model->chat_templates,
+        .n_chat_templates = model->n_chat_templates,
         .n_vocab = config->vocab_size,
         .n_context =
             config->role == PITH_ENCODER ? config->max_seq_length : config->max_position_embeddings,

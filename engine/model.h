@@ -38,6 +38,8 @@ struct pith_model {
     size_t n_eos;
     const char *chat_format;
     const char *chat_template;
+    const pith_chat_template *chat_templates; /* [n_chat_templates] */
+    size_t n_chat_templates;
     size_t n_params;
     size_t weight_bytes;
     size_t token_bytes;

@@ -1,10 +1,9 @@
 /* The public text functions: tokenizer calls on a model, with caller-sized buffers. */
 #include <string.h>
 
-#include "engine/model.h"
+#include "engine/text.h"
 
-/* A model without a tokenizer cannot do text. */
-static pith_status need_tokenizer(const pith_model *model, pith_error *error) {
+pith_status pith_need_tokenizer(const pith_model *model, pith_error *error) {
     if (model == NULL) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "null model");
     }
@@ -14,9 +13,8 @@ static pith_status need_tokenizer(const pith_model *model, pith_error *error) {
     return PITH_OK;
 }
 
-/* Hands tokens to a caller's buffer by the capacity rule of pith_tokenize. */
-static pith_status give_tokens(const pith_tokens *from, int32_t *tokens, size_t capacity,
-                               size_t *n_tokens, pith_error *error) {
+pith_status pith_give_tokens(const pith_tokens *from, int32_t *tokens, size_t capacity,
+                             size_t *n_tokens, pith_error *error) {
     *n_tokens = from->n;
     if (from->n > capacity) {
         return pith_fail(error, PITH_ERROR_CAPACITY, "%zu tokens do not fit in a buffer of %zu",
@@ -56,7 +54,7 @@ static bool lacks_data(pith_text text) {
 
 pith_status pith_tokenize(const pith_model *model, pith_text text, unsigned flags, int32_t *tokens,
                           size_t capacity, size_t *n_tokens, pith_error *error) {
-    pith_status status = need_tokenizer(model, error);
+    pith_status status = pith_need_tokenizer(model, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -72,7 +70,7 @@ pith_status pith_tokenize(const pith_model *model, pith_text text, unsigned flag
         status = encode_for_decoder(model, text, flags, &found, error);
     }
     if (status == PITH_OK) {
-        status = give_tokens(&found, tokens, capacity, n_tokens, error);
+        status = pith_give_tokens(&found, tokens, capacity, n_tokens, error);
     }
     pith_tokens_release(&found);
     return status;
@@ -97,7 +95,7 @@ static size_t give_text(char *text, size_t capacity, size_t length, const char *
 
 pith_status pith_detokenize(const pith_model *model, const int32_t *tokens, size_t n_tokens,
                             char *text, size_t capacity, size_t *n_bytes, pith_error *error) {
-    pith_status status = need_tokenizer(model, error);
+    pith_status status = pith_need_tokenizer(model, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -133,7 +131,7 @@ pith_status pith_detokenize(const pith_model *model, const int32_t *tokens, size
 
 pith_status pith_token_text(const pith_model *model, int32_t token, pith_text *out,
                             pith_error *error) {
-    pith_status status = need_tokenizer(model, error);
+    pith_status status = pith_need_tokenizer(model, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -158,7 +156,7 @@ struct pith_decoder {
 };
 
 pith_status pith_decoder_new(pith_decoder **out, const pith_model *model, pith_error *error) {
-    pith_status status = need_tokenizer(model, error);
+    pith_status status = pith_need_tokenizer(model, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -209,37 +207,10 @@ void pith_decoder_finish(pith_decoder *decoder, pith_text *text) {
 
 /* ---- Prompts --------------------------------------------------------------------------------- */
 
-pith_status pith_chat_format(const pith_model *model, const pith_message *messages,
-                             size_t n_messages, int32_t *tokens, size_t capacity, size_t *n_tokens,
-                             pith_error *error) {
-    pith_status status = need_tokenizer(model, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    if (messages == NULL || n_tokens == NULL || (tokens == NULL && capacity != 0)) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_chat_format: null argument");
-    }
-    if (model->chat_format == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         model->chat_template != NULL
-                             ? "the model's chat template is not one that pith knows (llama2)"
-                             : "the model has no chat template");
-    }
-    pith_tokens found;
-    pith_tokens_init(&found, &model->allocator);
-    status =
-        pith_chat_encode(model->tokenizer, model->chat_format, messages, n_messages, &found, error);
-    if (status == PITH_OK) {
-        status = give_tokens(&found, tokens, capacity, n_tokens, error);
-    }
-    pith_tokens_release(&found);
-    return status;
-}
-
 pith_status pith_infill_format(const pith_model *model, pith_text prefix, pith_text suffix,
                                bool suffix_first, int32_t *tokens, size_t capacity,
                                size_t *n_tokens, pith_error *error) {
-    pith_status status = need_tokenizer(model, error);
+    pith_status status = pith_need_tokenizer(model, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -251,7 +222,7 @@ pith_status pith_infill_format(const pith_model *model, pith_text prefix, pith_t
     pith_tokens_init(&found, &model->allocator);
     status = pith_infill_encode(model->tokenizer, prefix, suffix, suffix_first, &found, error);
     if (status == PITH_OK) {
-        status = give_tokens(&found, tokens, capacity, n_tokens, error);
+        status = pith_give_tokens(&found, tokens, capacity, n_tokens, error);
     }
     pith_tokens_release(&found);
     return status;

@@ -37,13 +37,20 @@ static bool add(pith_message *messages, size_t *n, const char *role, pith_text t
 
 static bool reply(const pith_model *model, pith_session *session, const pith_message *messages,
                   size_t n_messages, answer_text *answer, pith_error *error) {
-    static const pith_generate_params params = {
-        .max_tokens = 200, .sampling = {.temperature = 0.8F, .top_p = 0.9F, .seed = 1}};
     int32_t tokens[MAX_TOKENS];
+    int32_t end; /* what the model's template writes behind an answer */
     size_t n;
-    if (pith_chat_format(model, messages, n_messages, tokens, MAX_TOKENS, &n, error) != PITH_OK) {
+    if (pith_chat_end(model, NULL, &end, error) != PITH_OK ||
+        pith_chat_format(model, messages, n_messages, NULL, tokens, MAX_TOKENS, &n, error) !=
+            PITH_OK) {
         return false;
     }
+    const pith_generate_params params = {
+        .max_tokens = 200,
+        .sampling = {.temperature = 0.8F, .top_p = 0.9F, .seed = 1},
+        .eos = &end,
+        .n_eos = end >= 0,
+    };
     size_t kept;
     answer->n_bytes = 0;
     return pith_session_reuse(session, tokens, n, &kept, error) == PITH_OK &&

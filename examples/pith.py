@@ -103,9 +103,14 @@ class Prompt(ctypes.Structure):
     _fields_ = [("name", _text), ("text", _text)]
 
 
+class ChatTemplate(ctypes.Structure):
+    _fields_ = [("name", _text), ("text", _text)]
+
+
 class ModelInfo(ctypes.Structure):
     _fields_ = [("architecture", _text), ("type", _text), ("isa", _text), ("chat_format", _text),
-                ("chat_template", _text), ("n_vocab", _size), ("n_context", _size),
+                ("chat_template", _text), ("chat_templates", ctypes.POINTER(ChatTemplate)),
+                ("n_chat_templates", _size), ("n_vocab", _size), ("n_context", _size),
                 ("n_embd", _size), ("n_layers", _size), ("n_params", _size),
                 ("weight_bytes", _size), ("token_bytes", _size), ("n_threads", _size),
                 ("bos", _token), ("eos", _tokens), ("n_eos", _size), ("has_infill", _bool),
@@ -116,6 +121,11 @@ class ModelInfo(ctypes.Structure):
 
 class Message(ctypes.Structure):
     _fields_ = [("role", _text), ("content", Text)]
+
+
+class ChatOptions(ctypes.Structure):
+    _fields_ = [("variables", Text), ("template_name", _text), ("template_text", Text),
+                ("no_generation_prompt", _bool), ("local_time", ctypes.c_int64)]
 
 
 class SessionOptions(ctypes.Structure):
@@ -163,6 +173,7 @@ class EmbedResult(ctypes.Structure):
 STRUCTS = {
     "pith_error": Error, "pith_text": Text, "pith_model_options": ModelOptions,
     "pith_model_info": ModelInfo, "pith_prompt": Prompt,
+    "pith_chat_template": ChatTemplate, "pith_chat_options": ChatOptions,
     "pith_message": Message, "pith_session_options": SessionOptions, "pith_sampling": Sampling,
     "pith_logit_bias": LogitBias, "pith_generate_params": GenerateParams, "pith_usage": Usage,
     "pith_embed_input": EmbedInput,
@@ -187,7 +198,11 @@ FUNCTIONS = {
     "pith_decoder_free": (None, _void),
     "pith_decoder_push": (_int, _void, _token, _to(Text), _error),
     "pith_decoder_finish": (None, _void, _to(Text)),
-    "pith_chat_format": (_int, _void, _to(Message), _size, _tokens, _size, _sizes, _error),
+    "pith_chat_format": (_int, _void, _to(Message), _size, _to(ChatOptions), _tokens, _size, _sizes,
+                         _error),
+    "pith_chat_text": (_int, _void, _to(Message), _size, _to(ChatOptions), _void, _size, _sizes,
+                       _error),
+    "pith_chat_end": (_int, _void, _to(ChatOptions), _tokens, _error),
     "pith_infill_format": (_int, _void, Text, Text, _bool, _tokens, _size, _sizes, _error),
     "pith_session_new": (_int, _handle, _void, _to(SessionOptions), _error),
     "pith_session_free": (None, _void),
@@ -357,6 +372,40 @@ def _data(array):
     return array.ctypes.data_as(_tokens if array.dtype == np.int32 else _floats)
 
 
+def _text_of(function, capacity, *arguments):
+    """The text that a function writes to a buffer that is large enough."""
+    n = _size(capacity)
+    while True:
+        buffer = ctypes.create_string_buffer(n.value + 1)
+        try:
+            function(*arguments, buffer, n.value, ctypes.byref(n))
+            return buffer.raw[:n.value].decode()
+        except PithError as error:
+            if error.status != "capacity":
+                raise
+
+
+def _conversation(messages, template_name, template_text, add_generation_prompt, variables):
+    """Messages [n] and options for the functions of chats."""
+    pairs = [(m["role"], m["content"]) if isinstance(m, dict) and m.keys() == {"role", "content"}
+             else m for m in messages]
+    if any(isinstance(pair, dict) or not isinstance(pair[1], (str, bytes)) for pair in pairs):
+        variables = {"messages": [m if isinstance(m, dict) else {"role": m[0], "content": m[1]}
+                                  for m in messages], **variables}
+        pairs = []
+    options = ChatOptions(no_generation_prompt=not add_generation_prompt)
+    if variables:
+        options.variables = Text.of(json.dumps(variables).encode())
+    if template_name is not None:
+        options.template_name = _string("template_name", template_name)
+    if template_text is not None:
+        options.template_text = Text.of(_bytes(template_text))
+    array = (Message * len(pairs))()
+    for c, (role, content) in zip(array, pairs):
+        c.role, c.content = _string("a role", role), Text.of(_bytes(content))
+    return array, len(pairs), options
+
+
 def _copy(pointer, *shape):
     return np.ctypeslib.as_array(pointer, shape=shape).copy()
 
@@ -496,14 +545,17 @@ class Model(_Owner):
         self.info = self._read_info()
 
     def _read_info(self):
-        """The fields of pith_model_info, with `eos` as a tuple and `prompts` as a dictionary."""
+        """The fields of pith_model_info, with `eos` as a tuple, `prompts` and `chat_templates` as
+        dictionaries."""
         c = ModelInfo()
         self._lib.model_get_info(self._c, ctypes.byref(c))
         info = {name: getattr(c, name) for name, _ in c._fields_
-                if name not in ("n_eos", "n_prompts")}
+                if name not in ("n_eos", "n_prompts", "n_chat_templates")}
         info = {name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
                 for name, value in info.items()}
         info["eos"] = tuple(c.eos[:c.n_eos])
+        info["chat_templates"] = {t.name.decode(): t.text.decode("utf-8", "replace")
+                                  for t in c.chat_templates[:c.n_chat_templates]}
         info["prompts"] = {p.name.decode(): p.text.decode() for p in c.prompts[:c.n_prompts]}
         return types.SimpleNamespace(**info)
 
@@ -518,16 +570,7 @@ class Model(_Owner):
     def detokenize(self, tokens):
         """The text of token ids."""
         tokens = _token_array(tokens)
-        n = _size(8 * len(tokens))
-        while True:
-            buffer = ctypes.create_string_buffer(n.value + 1)
-            try:
-                self._lib.detokenize(self._c, _data(tokens), len(tokens), buffer, n.value,
-                                     ctypes.byref(n))
-                return buffer.raw[:n.value].decode()
-            except PithError as error:
-                if error.status != "capacity":
-                    raise
+        return _text_of(self._lib.detokenize, 8 * len(tokens), self._c, _data(tokens), len(tokens))
 
     def token_text(self, token):
         """The vocabulary's spelling of a token; bytes that are no character are "<0xE2>"."""
@@ -535,14 +578,28 @@ class Model(_Owner):
         self._lib.token_text(self._c, int(_token_array([token])[0]), ctypes.byref(text))
         return text.get("pith-hex")
 
-    def chat_format(self, messages):
-        """Token ids of a conversation in the model's markup; messages are (role, content) pairs, or
-        dictionaries with these two keys."""
-        pairs = [(m["role"], m["content"]) if isinstance(m, dict) else m for m in messages]
-        array = (Message * len(pairs))()
-        for c, (role, content) in zip(array, pairs):
-            c.role, c.content = _string("a role", role), Text.of(_bytes(content))
-        return self._lib.tokens(self._lib.chat_format, self._c, array, len(pairs))
+    def chat_format(self, messages, *, template_name=None, template_text=None,
+                    add_generation_prompt=True, **variables):
+        """Token ids of a conversation by the model's template; messages are (role, content) pairs,
+        or dictionaries as the template knows them. Further arguments are variables of the template:
+        tools, documents, enable_thinking."""
+        array, n, options = _conversation(messages, template_name, template_text,
+                                          add_generation_prompt, variables)
+        return self._lib.tokens(self._lib.chat_format, self._c, array, n, ctypes.byref(options))
+
+    def chat_text(self, messages, *, template_name=None, template_text=None,
+                  add_generation_prompt=True, **variables):
+        """The text that chat_format encodes."""
+        array, n, options = _conversation(messages, template_name, template_text,
+                                          add_generation_prompt, variables)
+        return _text_of(self._lib.chat_text, 4096, self._c, array, n, ctypes.byref(options))
+
+    def chat_end(self, *, template_name=None, template_text=None):
+        """The token that the template writes behind an answer; None where there is none."""
+        token = _token(-1)
+        options = _conversation([], template_name, template_text, True, {})[2]
+        self._lib.chat_end(self._c, ctypes.byref(options), ctypes.byref(token))
+        return token.value if token.value >= 0 else None
 
     def infill_format(self, prefix, suffix, *, suffix_first=False):
         """Token ids of a Code Llama infilling prompt."""

@@ -195,16 +195,25 @@ typedef struct pith_prompt {
     const char *text; /* may be empty */
 } pith_prompt;
 
+/* A chat template beside a checkpoint's default one ("tool_use"). */
+typedef struct pith_chat_template {
+    const char *name;
+    const char *text;
+} pith_chat_template;
+
 typedef struct pith_model_info {
     const char *architecture;  /* "llama", or "bert": an encoder, for pith_embed only */
     const char *type;          /* numeric type of the linear layers: "int4" */
     const char *isa;           /* kernels in use: "avx512-vnni" */
-    const char *chat_format;   /* "llama2", or NULL when the chat markup is unknown */
+    const char *chat_format;   /* how conversations are written: "llama2", "template" (by
+                                  chat_template), or NULL when nothing says how */
     const char *chat_template; /* the checkpoint's own template text, or NULL */
-    size_t n_vocab;            /* rows of the output head */
-    size_t n_context;          /* positions the model was trained for; of an encoder: the most
-                                  tokens of a text, [CLS] and [SEP] included */
-    size_t n_embd;             /* hidden size; of an encoder: length of an embedding */
+    const pith_chat_template *chat_templates; /* [n_chat_templates] further ones, by name */
+    size_t n_chat_templates;
+    size_t n_vocab;   /* rows of the output head */
+    size_t n_context; /* positions the model was trained for; of an encoder: the most
+                         tokens of a text, [CLS] and [SEP] included */
+    size_t n_embd;    /* hidden size; of an encoder: length of an embedding */
     size_t n_layers;
     size_t n_params;
     size_t weight_bytes; /* bytes of all weight tensors */
@@ -278,18 +287,54 @@ PITH_API pith_status pith_decoder_push(pith_decoder *decoder, int32_t token, pit
  * next call, and the decoder is ready for a new text. */
 PITH_API void pith_decoder_finish(pith_decoder *decoder, pith_text *text);
 
+/* ---- Conversations and infilling ------------------------------------------------------------- */
+
 typedef struct pith_message {
     const char *role; /* "system", "user", "assistant" */
     pith_text content;
 } pith_message;
 
-/* Renders a conversation as the model's chat markup. Markup is written as token ids: special
- * tokens spelled in `content` stay text. The last message is the user's. Capacity works as in
- * pith_tokenize. Errors: ARGUMENT (roles out of order), CAPACITY, MEMORY, TEXT,
- * UNSUPPORTED (the model's chat format is not known; named). */
+/* How a conversation is written. Zero-initialised means: by the model's own template, up to where
+ * an answer begins. */
+typedef struct pith_chat_options {
+    /* A JSON object, each member of which is a variable of the template: "tools", "documents",
+     * "enable_thinking" and what else it knows. "messages" among them stands in place of the
+     * argument, for messages that have more than a role and a content. Empty: none. */
+    pith_text variables;
+    const char *template_name; /* one of the model's chat_templates, "default" for its
+                                  chat_template, or one that comes with pith: chatml, llama2,
+                                  llama3, mistral, mistral-v3, mistral-tekken, gemma, phi3, zephyr,
+                                  granite. NULL: "tool_use" when there are tools and the model has
+                                  it, else its chat_template */
+    pith_text template_text;   /* a template in the Jinja language in place of those; not both */
+    bool no_generation_prompt; /* end behind the last message */
+    int64_t local_time;        /* what the template's clock shows, in seconds since 1970 of local
+                                  time; 0: the system's clock, in UTC */
+} pith_chat_options;
+
+/* Renders a conversation as transformers' apply_chat_template does, as tokens. `options` may be
+ * NULL. Only what the template itself writes becomes special tokens: those spelled in a message,
+ * or in any other variable, stay text. A template is bounded in steps, memory and length. Capacity
+ * works as in pith_tokenize. Errors: ARGUMENT (the template refuses the conversation, in its own
+ * words; roles out of order; variables that are no JSON object; no template of that name),
+ * CAPACITY, FORMAT (a broken template, or one that meets a limit), MEMORY, TEXT, UNSUPPORTED (the
+ * model has no template; a construct that pith does not know, named with its line). */
 PITH_API pith_status pith_chat_format(const pith_model *model, const pith_message *messages,
-                                      size_t n_messages, int32_t *tokens, size_t capacity,
-                                      size_t *n_tokens, pith_error *error);
+                                      size_t n_messages, const pith_chat_options *options,
+                                      int32_t *tokens, size_t capacity, size_t *n_tokens,
+                                      pith_error *error);
+
+/* The text that pith_chat_format encodes, special tokens spelled as in the vocabulary. Capacity
+ * works as in pith_detokenize. Errors: as pith_chat_format. */
+PITH_API pith_status pith_chat_text(const pith_model *model, const pith_message *messages,
+                                    size_t n_messages, const pith_chat_options *options, char *text,
+                                    size_t capacity, size_t *n_bytes, pith_error *error);
+
+/* Finds the token that the template writes behind an answer ("<|im_end|>"), which need not be among
+ * the model's own end tokens: a chat passes it as one of params->eos. *token is -1 where there is
+ * none. Errors: ARGUMENT, MEMORY, UNSUPPORTED. */
+PITH_API pith_status pith_chat_end(const pith_model *model, const pith_chat_options *options,
+                                   int32_t *token, pith_error *error);
 
 /* Renders a Code Llama infilling prompt (Roziere et al. 2023, section 2.3):
  * <s> <PRE> prefix <SUF> suffix <MID>, or with `suffix_first` <s> <PRE> <SUF> suffix <MID> prefix.

@@ -10,8 +10,8 @@ static pith_status write_tokens(const pith_model *model, const pith_request *req
     /* A prompt holds its markup, special tokens included. */
     unsigned flags = PITH_TOKENIZE_AUTO | PITH_TOKENIZE_SPECIAL;
     if (request->endpoint == PITH_ENDPOINT_CHAT) {
-        return pith_chat_format(model, request->messages, request->n_messages, tokens, capacity, n,
-                                error);
+        return pith_chat_format(model, request->messages, request->n_messages, NULL, tokens,
+                                capacity, n, error);
     }
     if (request->infill) {
         return pith_infill_format(model, request->prefix, request->suffix, false, tokens, capacity,

@@ -319,6 +319,9 @@ static char *make_metadata(const build *b, const test_model *model) {
         .eos = {2},
         .n_eos = 1,
         .chat_format = model->chat_format,
+        .chat_template = model->chat_template,
+        .n_chat_templates = model->n_chat_templates,
+        .chat_templates = model->chat_templates,
         .n_notes = b->n,
         .notes = b->notes,
     };

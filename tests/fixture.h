@@ -10,8 +10,11 @@ typedef struct test_model {
     pith_type type;      /* of the linear layers */
     pith_type head_type; /* of embedding and head */
     uint64_t seed;
-    bool tokenizer;          /* with the 300 pieces below */
-    const char *chat_format; /* or NULL */
+    bool tokenizer;                           /* with the 300 pieces below */
+    const char *chat_format;                  /* or NULL */
+    const char *chat_template;                /* or NULL */
+    const pith_chat_template *chat_templates; /* [n_chat_templates] */
+    size_t n_chat_templates;
 } test_model;
 
 /* 2 layers, hidden 32, intermediate 96, 4 heads of 8 over 1 KV head (so that the k and v blocks are

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const pith_chat_template templates[] = {{"tool_use", "{{ tools }}\n"}, {"rag ▁", ""}};
+
 static const char sha[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /* Every field set, to a value no other field of its struct has. */
@@ -62,6 +64,8 @@ static pith_metadata full_metadata(pith_source sources[2], pith_tensor_note note
         .n_eos = 3,
         .chat_format = "llama2",
         .chat_template = "{% for m in messages %}\n\t[INST] \"▁\" \\ \x7f{% endfor %}",
+        .n_chat_templates = 2,
+        .chat_templates = templates,
         .vocab =
             {
                 .kind = PITH_TOKENIZER_BYTE_BPE,
@@ -145,6 +149,9 @@ TEST(metadata, reads_back_what_was_written) {
     CHECK(r.type == m.type && r.head_type == m.head_type, "types %u %u", r.type, r.head_type);
     CHECK(same_text(r.chat_format, m.chat_format), "chat format %s", r.chat_format);
     CHECK(same_text(r.chat_template, m.chat_template), "chat template %s", r.chat_template);
+    CHECK(r.n_chat_templates == 2 && same_text(r.chat_templates[1].name, "rag ▁") &&
+              same_text(r.chat_templates[0].text, "{{ tools }}\n"),
+          "%zu templates", r.n_chat_templates);
     CHECK(r.bos == 1 && r.n_eos == 3 && memcmp(r.eos, m.eos, 3 * sizeof *m.eos) == 0, "tokens");
     CHECK(r.n_sources == 2 && r.n_notes == 3, "%zu sources, %zu notes", r.n_sources, r.n_notes);
     for (size_t i = 0; i < 2; i++) {
@@ -333,8 +340,8 @@ static void refuse_changed(const char *section, const char *key, const char *val
 
 static bool is_optional(const char *key) {
     return strcmp(key, "chat_format") == 0 || strcmp(key, "chat_template") == 0 ||
-           strcmp(key, "pattern") == 0 || strcmp(key, "tokenizer") == 0 ||
-           strcmp(key, "add_eos") == 0;
+           strcmp(key, "chat_templates") == 0 || strcmp(key, "pattern") == 0 ||
+           strcmp(key, "tokenizer") == 0 || strcmp(key, "add_eos") == 0;
 }
 
 TEST(metadata, steps_of_a_pre_tokenizer_survive) {
@@ -412,8 +419,9 @@ TEST(metadata, every_key_is_needed_and_has_its_type) {
 }
 
 TEST(metadata, optional_keys_may_be_absent) {
-    static const char *const keys[] = {"chat_format", "chat_template", "tokenizer"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const keys[] = {"chat_format", "chat_template", "tokenizer",
+                                       "chat_templates"};
+    for (size_t i = 0; i < 4; i++) {
         char *text = changed(NULL, keys[i], NULL);
         pith_metadata m;
         pith_metadata_owner *owner;
@@ -422,6 +430,7 @@ TEST(metadata, optional_keys_may_be_absent) {
               "%s", error.message);
         CHECK(i != 0 || m.chat_format == NULL, "chat format");
         CHECK(i != 1 || m.chat_template == NULL, "chat template");
+        CHECK(i != 3 || m.n_chat_templates == 0, "chat templates");
         CHECK(i != 2 || (m.vocab.n_pieces == 0 && m.vocab.bos == -1), "tokenizer");
         pith_metadata_free(owner);
         free(text);

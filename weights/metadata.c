@@ -31,6 +31,14 @@ static void write_head(const pith_metadata *m, pith_json_writer *to) {
     pith_json_put_text(to, "head_type", pith_type_name(m->head_type));
     put_optional_text(to, "chat_format", m->chat_format);
     put_optional_text(to, "chat_template", m->chat_template);
+    if (m->n_chat_templates == 0) {
+        return;
+    }
+    pith_json_open(to, "chat_templates", '{');
+    for (size_t i = 0; i < m->n_chat_templates; i++) {
+        pith_json_put_text(to, m->chat_templates[i].name, m->chat_templates[i].text);
+    }
+    pith_json_close(to, '}');
 }
 
 static void write_config(const pith_metadata *m, pith_json_writer *to) {
@@ -125,6 +133,7 @@ pith_status pith_metadata_write(const pith_metadata *metadata, const pith_alloca
 
 struct pith_metadata_owner {
     const pith_allocator *allocator;
+    pith_chat_template *chat_templates;
     pith_prompt *prompts;
     pith_source *sources;
     pith_tensor_note *notes;
@@ -207,6 +216,33 @@ static pith_status read_head(reader *r) {
         !is_text_or_absent(root, "chat_template", &m->chat_template)) {
         return bad_key(r, "chat_format or chat_template", "a string");
     }
+    return PITH_OK;
+}
+
+static pith_status read_chat_templates(reader *r) {
+    pith_metadata *m = &r->metadata;
+    pith_json object = pith_json_get(r->root, "chat_templates");
+    if (object.at == NULL) {
+        return PITH_OK;
+    }
+    size_t n = pith_json_size(object);
+    if (!pith_json_is(object, PITH_JSON_OBJECT) || n > PITH_MAX_TEMPLATES) {
+        return bad_key(r, "chat_templates", "an object of at most 64 strings");
+    }
+    pith_chat_template *templates = pith_allocate_zeroed(r->owner->allocator, n, sizeof *templates);
+    if (templates == NULL) {
+        return no_memory(r->error);
+    }
+    r->owner->chat_templates = templates;
+    pith_json_walk walk = pith_json_begin(object);
+    while (pith_json_next(&walk)) {
+        const char *text = pith_json_text(walk.value);
+        if (text == NULL || strlen(text) > PITH_MAX_TEMPLATE) {
+            return bad_key(r, "chat_templates", "an object of strings of at most 1 MiB");
+        }
+        templates[m->n_chat_templates++] = (pith_chat_template){.name = walk.key, .text = text};
+    }
+    m->chat_templates = templates;
     return PITH_OK;
 }
 
@@ -359,7 +395,8 @@ static pith_status read_notes(reader *r) {
 
 static pith_status read_document(reader *r, char *text) {
     static pith_status (*const sections[])(reader *) = {
-        read_head, read_config, read_tokens, read_vocab, read_prompts, read_sources, read_notes,
+        read_head,  read_chat_templates, read_config,  read_tokens,
+        read_vocab, read_prompts,        read_sources, read_notes,
     };
     size_t size = strnlen(text, PITH_MAX_METADATA + 1);
     if (size > PITH_MAX_METADATA) {
@@ -395,6 +432,7 @@ pith_status pith_metadata_read(pith_metadata *out, pith_metadata_owner **owner, 
 
 void pith_metadata_free(pith_metadata_owner *owner) {
     if (owner != NULL) {
+        pith_release(owner->allocator, owner->chat_templates);
         pith_release(owner->allocator, owner->prompts);
         pith_release(owner->allocator, owner->sources);
         pith_release(owner->allocator, owner->notes);

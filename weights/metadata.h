@@ -11,7 +11,9 @@ enum {
     PITH_SHA256_TEXT = 65,       /* 64 hex digits and a NUL */
     PITH_MAX_METADATA = 8 << 20, /* bytes of the JSON document */
     PITH_MAX_PROMPTS = 256,
-    PITH_MAX_PROMPT = 64 << 10, /* bytes of a prompt, and of its name */
+    PITH_MAX_PROMPT = 64 << 10,  /* bytes of a prompt, and of its name */
+    PITH_MAX_TEMPLATES = 64,     /* chat templates beside the default one */
+    PITH_MAX_TEMPLATE = 1 << 20, /* bytes of each */
 };
 
 /* A source file the weights came from. */
@@ -40,6 +42,8 @@ typedef struct pith_metadata {
     size_t n_eos;
     const char *chat_format;   /* or NULL */
     const char *chat_template; /* or NULL */
+    size_t n_chat_templates;
+    const pith_chat_template *chat_templates; /* others than that, by name */
     size_t n_prompts;
     const pith_prompt *prompts; /* of an encoder */
     const char *default_prompt; /* name of one of them, or NULL */

@@ -112,6 +112,18 @@ def test_chat_and_infilling_are_the_librarys():
     refused("argument", "role", model.chat_format, [("assistant", "Hello.")])
     refused("argument", "a role holds a NUL", model.chat_format, [("user\0", "Hello.")])
     refused("unsupported", "chat template", open_model().chat_format, [("user", "Hello.")])
+    hello = [{"role": "user", "content": "Hello."}]
+    same(model.chat_end(), model.info.eos[0])
+    same(model.chat_end(template_name="chatml"), None)
+    same(model.chat_text(hello), "<s>[INST] Hello. [/INST]")
+    same(model.chat_text(hello, template_name="chatml", add_generation_prompt=False),
+         "<|im_start|>user\nHello.<|im_end|>\n")
+    same(model.chat_text([{"role": "user", "content": "x" * 9000, "name": "é"}], tools=[1, 2.5],
+                         template_text="{{ messages[0].name }}{{ tools }}{{ messages[0].content }}"),
+         "é[1, 2.5]" + "x" * 9000)
+    same(model.chat_format([("user", "</s>")], template_text="{{ messages[0].content }}"),
+         model.tokenize("</s>"))
+    refused("argument", "no chat template is called", model.chat_format, hello, template_name="x")
     refused("unsupported", "infilling", model.infill_format, "a", "b")
 
 

@@ -1,8 +1,9 @@
 /* Chat and infilling prompts. The first byte chooses a tokenizer and what is made; texts follow,
  * with NUL bytes between. Of a chat the first is the name of the format, the others are messages,
  * each with its role in its first byte. No text may become markup: the ids that begin and end turns
- * are counted. */
+ * are counted. Of a template the first text is its source and the second its variables. */
 #include "tests/fuzz/input.h"
+#include "tokenizer/chat_template.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,25 +55,34 @@ static size_t count(const pith_tokens *ids, int32_t id) {
     return n;
 }
 
-static void chat(const pith_tokenizer *t, fuzz_input *in, pith_tokens *ids) {
+/* Messages [MAX_MESSAGES] from what is left; their contents are malloc'ed. */
+static size_t read_messages(fuzz_input *in, pith_message *messages) {
     static const char *const roles[] = {"user", "assistant", "system", "tool", NULL};
+    size_t n = 0;
+    while (n < MAX_MESSAGES && in->left > 0) {
+        messages[n].role = roles[fuzz_byte(in) % 5];
+        messages[n].content.data = fuzz_text(in, &messages[n].content.n_bytes);
+        n++;
+    }
+    return n;
+}
+
+static void free_messages(const pith_message *messages, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        free((char *)(uintptr_t)messages[i].content.data);
+    }
+}
+
+static void chat(const pith_tokenizer *t, fuzz_input *in, pith_tokens *ids) {
     const pith_vocab *v = pith_tokenizer_vocab(t);
     pith_message messages[MAX_MESSAGES];
-    char *texts[MAX_MESSAGES];
     char format[16];
     size_t n_format;
-    size_t n = 0;
     char *name = fuzz_text(in, &n_format);
     n_format = n_format < sizeof format ? n_format : sizeof format - 1;
     memcpy(format, name != NULL ? name : "", n_format);
     format[n_format] = '\0';
-    while (n < MAX_MESSAGES && in->left > 0) {
-        uint8_t role = fuzz_byte(in);
-        texts[n] = fuzz_text(in, &messages[n].content.n_bytes);
-        messages[n].role = roles[role % 5];
-        messages[n].content.data = texts[n];
-        n++;
-    }
+    size_t n = read_messages(in, messages);
     pith_error error = {0};
     pith_status status =
         pith_chat_encode(t, n_format > 0 ? format : NULL, messages, n, ids, &error);
@@ -83,10 +93,44 @@ static void chat(const pith_tokenizer *t, fuzz_input *in, pith_tokens *ids) {
     } else {
         fuzz_require(error.status == status && error.message[0] != '\0');
     }
-    for (size_t i = 0; i < n; i++) {
-        free(texts[i]);
-    }
+    free_messages(messages, n);
     free(name);
+}
+
+/* True when a template cannot write "<s>" of its own: it has no '<', nor ways to spell one. */
+static bool writes_no_token(const char *source, size_t n) {
+    static const char *const ways[] = {"<", "_token", "\\", "%c"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (n > 0 && memmem(source, n, ways[i], strlen(ways[i])) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void by_template(const pith_tokenizer *t, fuzz_input *in, pith_tokens *ids) {
+    const pith_vocab *v = pith_tokenizer_vocab(t);
+    pith_message messages[MAX_MESSAGES];
+    pith_chat_input input = {.messages = messages, .now = {2026, 3, 4, 5, 6, 7, 0}};
+    char *source = fuzz_text(in, &input.source.n_bytes);
+    char *variables = fuzz_text(in, &input.variables.n_bytes);
+    input.source.data = source;
+    input.variables.data = variables;
+    input.n_messages = read_messages(in, messages);
+    pith_error error = {0};
+    int32_t end;
+    pith_status status = pith_chat_render_tokens(t, &input, ids, &error);
+    if (status != PITH_OK) {
+        fuzz_require(error.status == status && error.message[0] != '\0');
+    } else if (writes_no_token(source, input.source.n_bytes)) {
+        fuzz_require(v->bos < 0 || count(ids, v->bos) == 0);
+        fuzz_require(v->eos < 0 || count(ids, v->eos) == 0);
+    }
+    status = pith_chat_find_end(t, &input, &end, &error);
+    fuzz_require(status == PITH_ERROR_MEMORY || (status == PITH_OK && end >= -1));
+    free_messages(messages, input.n_messages);
+    free(source);
+    free(variables);
 }
 
 static void infill(const pith_tokenizer *t, fuzz_input *in, bool suffix_first, pith_tokens *ids) {
@@ -129,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     fuzz_input in = {data + 1, size - 1};
     const pith_tokenizer *t = open_all()[data[0] % N_TOKENIZERS].tokenizer;
-    unsigned what = data[0] / N_TOKENIZERS % 4;
+    unsigned what = data[0] / N_TOKENIZERS % 5;
     size_t n_live = memory.n_live;
     pith_tokens ids;
     fuzz_allocator_arm(&memory, data, size);
@@ -138,8 +182,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         chat(t, &in, &ids);
     } else if (what < 3) {
         infill(t, &in, what == 2, &ids);
-    } else {
+    } else if (what == 3) {
         recognise(&in);
+    } else {
+        by_template(t, &in, &ids);
     }
     pith_tokens_release(&ids);
     fuzz_require(memory.n_live == n_live);
