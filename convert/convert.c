@@ -440,13 +440,12 @@ static int32_t find_bos(const conversion *c) {
 /* The markup that the conversations of this model have; *out is NULL when it is not known. */
 static pith_status find_chat_format(const conversion *c, const char **out, pith_error *error) {
     *out = c->tokenizer.llama2_markup ? "llama2" : NULL;
-    return c->tokenizer.chat_template != NULL
-               ? pith_chat_recognise(c->tokenizer.chat_template, c->allocator, out, error)
+    return c->tokenizer.templates.text != NULL
+               ? pith_chat_recognise(c->tokenizer.templates.text, c->allocator, out, error)
                : PITH_OK;
 }
 
 static pith_status write_metadata(const conversion *c, char **text, pith_error *error) {
-    const char *chat_template = c->tokenizer.chat_template;
     const char *chat_format = NULL;
     pith_status status = find_chat_format(c, &chat_format, error);
     if (status != PITH_OK) {
@@ -461,7 +460,9 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         .bos = find_bos(c),
         .n_eos = c->config.n_eos,
         .chat_format = chat_format,
-        .chat_template = chat_template,
+        .chat_template = c->tokenizer.templates.text,
+        .n_chat_templates = c->tokenizer.templates.n_others,
+        .chat_templates = c->tokenizer.templates.others,
         .n_prompts = c->prompts.n,
         .prompts = c->prompts.prompts,
         .default_prompt = c->prompts.default_prompt,

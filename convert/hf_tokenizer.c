@@ -2,7 +2,6 @@
 #include "convert/hf_tokenizer.h"
 
 #include "base/checked.h"
-#include "base/utf8.h"
 #include "families/hf_json.h"
 #include "tokenizer/tokenizer.h"
 
@@ -11,13 +10,12 @@
 enum {
     MAX_TOKENIZER = 128 << 20, /* bytes of tokenizer.model or tokenizer.json */
     MAX_CONFIG = 16 << 20,     /* bytes of the small files beside it */
-    MAX_TEMPLATE = 1 << 20,    /* bytes of a chat template */
 };
 
 /* The texts beside the tokenizer, and the objects that three of them hold. */
 typedef struct settings {
-    char *config_text, *added_text, *map_text, *template_text;
-    size_t config_size, added_size, map_size, template_size;
+    char *config_text, *added_text, *map_text;
+    size_t config_size, added_size, map_size;
     pith_json config; /* tokenizer_config.json, or absent */
     pith_json added;  /* added_tokens.json, or absent */
     pith_json map;    /* special_tokens_map.json, or absent */
@@ -26,13 +24,11 @@ typedef struct settings {
 static const char config_name[] = "tokenizer_config.json";
 static const char added_name[] = "added_tokens.json";
 static const char map_name[] = "special_tokens_map.json";
-static const char template_name[] = "chat_template.jinja";
 
 static void release_settings(settings *s, const pith_allocator *allocator) {
     pith_release(allocator, s->config_text);
     pith_release(allocator, s->added_text);
     pith_release(allocator, s->map_text);
-    pith_release(allocator, s->template_text);
 }
 
 static pith_status read_settings(settings *s, pith_sources *sources, pith_error *error) {
@@ -46,13 +42,12 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
         {config_name, MAX_CONFIG, &s->config_text, &s->config_size, &s->config},
         {added_name, MAX_CONFIG, &s->added_text, &s->added_size, &s->added},
         {map_name, MAX_CONFIG, &s->map_text, &s->map_size, &s->map},
-        {template_name, MAX_TEMPLATE, &s->template_text, &s->template_size, NULL},
     };
     pith_status status = PITH_OK;
     for (size_t i = 0; i < sizeof files / sizeof files[0] && status == PITH_OK; i++) {
         status = pith_sources_read_optional(sources, files[i].name, files[i].limit, files[i].text,
                                             files[i].size, error);
-        if (status == PITH_OK && *files[i].text != NULL && files[i].object != NULL) {
+        if (status == PITH_OK && *files[i].text != NULL) {
             status = pith_hf_json_object(files[i].object, *files[i].text, *files[i].size,
                                          files[i].name, sources->allocator, error);
         }
@@ -60,33 +55,8 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
     return status;
 }
 
-/* ---- Chat template --------------------------------------------------------------------------- */
-
-/* The template in tokenizer_config.json: a string, or a list of {name, template} of which "default"
- * counts. *out is absent when there is none. */
-static pith_status find_template(pith_json config, pith_json *out, pith_error *error) {
-    pith_json value = pith_hf_json_get(config, "chat_template");
-    *out = value;
-    if (value.at == NULL || pith_json_is(value, PITH_JSON_STRING)) {
-        return PITH_OK;
-    }
-    if (!pith_json_is(value, PITH_JSON_ARRAY)) {
-        return pith_hf_json_fail(config_name, "chat_template", "a string or a list of templates",
-                                 value, error);
-    }
-    *out = (pith_json){NULL};
-    pith_json_walk walk = pith_json_begin(value);
-    while (pith_json_next(&walk)) {
-        if (pith_json_is_text(pith_json_get(walk.value, "name"), "default")) {
-            *out = pith_json_get(walk.value, "template");
-            if (!pith_json_is(*out, PITH_JSON_STRING)) {
-                return pith_hf_json_fail(config_name, "chat_template: default", "a string", *out,
-                                         error);
-            }
-        }
-    }
-    return PITH_OK;
-}
+/* ---- Chat templates ---------------------------------------------------------------------------
+ */
 
 /* Meta's first Llama 2 chat models have no template: this key of their time asks the tokenizer's
  * class for its own one, Llama 2's markup. */
@@ -96,36 +66,12 @@ static bool has_llama2_class_template(const settings *s) {
     return asked;
 }
 
-/* A file of its own goes before the string in tokenizer_config.json. */
-static pith_status read_template(pith_hf_tokenizer *out, const settings *s, pith_error *error) {
-    const char *text = s->template_text;
-    const char *where = template_name;
-    size_t size = s->template_size;
-    if (text == NULL) {
-        where = config_name;
-        pith_json found;
-        pith_status status = find_template(s->config, &found, error);
-        if (status != PITH_OK || found.at == NULL) {
-            out->llama2_markup = status == PITH_OK && has_llama2_class_template(s);
-            return status;
-        }
-        text = pith_json_text(found);
-        size = pith_json_text_size(found);
-    }
-    if (size > MAX_TEMPLATE) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: a chat template of %zu bytes, more than the limit of %d", where, size,
-                         MAX_TEMPLATE);
-    }
-    if (strlen(text) != size || pith_utf8_check(text, size) != size) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: the chat template is not UTF-8 text",
-                         where);
-    }
-    out->chat_template = pith_copy_text(out->allocator, text, size);
-    if (out->chat_template == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the chat template", where);
-    }
-    return PITH_OK;
+static pith_status read_templates(pith_hf_tokenizer *out, pith_sources *sources, const settings *s,
+                                  pith_error *error) {
+    pith_status status = pith_hf_templates_read(&out->templates, sources, s->config, error);
+    out->llama2_markup =
+        status == PITH_OK && out->templates.text == NULL && has_llama2_class_template(s);
+    return status;
 }
 
 /* ---- Special tokens -------------------------------------------------------------------------- */
@@ -461,7 +407,7 @@ pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources
         status = read_settings(&s, sources, error);
     }
     if (status == PITH_OK) {
-        status = read_template(&tokenizer, &s, error);
+        status = read_templates(&tokenizer, sources, &s, error);
     }
     if (status == PITH_OK && index != SIZE_MAX) {
         status = read_vocab(&tokenizer, sources, index, &s, vocab_size, log, error);
@@ -485,8 +431,6 @@ void pith_hf_tokenizer_free(pith_hf_tokenizer *tokenizer) {
     if (tokenizer->present) {
         pith_vocab_file_free(&tokenizer->file);
     }
-    if (tokenizer->allocator != NULL) {
-        pith_release(tokenizer->allocator, tokenizer->chat_template);
-    }
+    pith_hf_templates_free(&tokenizer->templates);
     *tokenizer = (pith_hf_tokenizer){0};
 }

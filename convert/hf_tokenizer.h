@@ -5,6 +5,7 @@
 #define PITH_CONVERT_HF_TOKENIZER_H
 
 #include "base/status.h"
+#include "convert/hf_templates.h"
 #include "convert/sources.h"
 #include "tokenizer/vocab.h"
 
@@ -12,9 +13,9 @@ typedef struct pith_hf_tokenizer {
     const pith_allocator *allocator;
     pith_vocab_file file;
     bool present;
-    bool no_bos;         /* the configuration says that there is no beginning-of-text token */
-    char *chat_template; /* or NULL */
-    bool llama2_markup;  /* there is no template, but the configuration asks for Llama 2's markup */
+    bool no_bos; /* the configuration says that there is no beginning-of-text token */
+    pith_hf_templates templates;
+    bool llama2_markup; /* there is no template, but the configuration asks for Llama 2's markup */
 } pith_hf_tokenizer;
 
 /* Reads the tokenizer at `path`, or the directory's when path is NULL; a directory without one is a

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MISTRAL "\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"mistral\""
 #define QWEN2 "\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\""
@@ -489,10 +490,50 @@ TEST(convert_variants, keeps_the_chat_template) {
         pith_model_file_close(file);
     }
     const char *directory = test_make_checkpoint("template-bad", NULL);
+    test_write_text(directory, "tokenizer_config.json",
+                    "{\"chat_template\": [{\"name\": \"tools\", \"template\": 1}]}");
+    check_fails(directory, PITH_TYPE_F32, PITH_ERROR_FORMAT,
+                "chat_template: tools: expected a string");
+
     test_write_text(directory, "tokenizer_config.json", "{\"chat_template\": 3}");
     check_fails(directory, PITH_TYPE_F32, PITH_ERROR_FORMAT, "chat_template: expected a string");
     test_write_text(directory, "tokenizer_config.json", "{}");
     test_write_text(directory, "chat_template.jinja", "\xff");
     check_fails(directory, PITH_TYPE_F32, PITH_ERROR_FORMAT, "chat_template.jinja");
+    CHECK_NO_LEAKS();
+}
+
+/* A file goes before the list, the default one is apart, and directories add to both. */
+TEST(convert_variants, keeps_the_chat_templates_by_their_names) {
+    const char *directory = test_make_checkpoint("templates", NULL);
+    test_write_text(directory, "tokenizer_config.json",
+                    "{\"chat_template\": [{\"name\": \"default\", \"template\": \"a\"}, "
+                    "{\"name\": \"tool_use\", \"template\": \"b\"}, "
+                    "{\"name\": \"rag\", \"template\": \"c\"}]}");
+    test_write_text(directory, "chat_template.jinja", "d");
+    test_write_text(directory, "chat_template.json", "{\"chat_template\": \"never read\"}");
+    CHECK(mkdir(test_join(directory, "additional_chat_templates"), 0777) == 0, "mkdir");
+    test_write_text(directory, "additional_chat_templates/tool_use.jinja", "e");
+    test_write_text(directory, "additional_chat_templates/think.jinja", "f");
+    test_write_text(directory, "additional_chat_templates/.jinja", "g");
+    test_write_text(directory, "additional_chat_templates/notes.txt", "h");
+    pith_model_file *file = convert_and_open(directory, test_path("templates.pith"), NULL);
+    static const char *const expected[][2] = {{"think", "f"}, {"tool_use", "e"}, {"rag", "c"}};
+    const pith_metadata *m = &file->metadata;
+    CHECK(strcmp(m->chat_template, "d") == 0 && m->n_chat_templates == 3, "\"%s\" and %zu others",
+          m->chat_template, m->n_chat_templates);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(strcmp(m->chat_templates[i].name, expected[i][0]) == 0 &&
+                  strcmp(m->chat_templates[i].text, expected[i][1]) == 0,
+              "template %zu is %s: %s", i, m->chat_templates[i].name, m->chat_templates[i].text);
+    }
+    pith_model_file_close(file);
+
+    directory = test_make_checkpoint("template-json", NULL);
+    test_write_text(directory, "chat_template.json", "{\"chat_template\": \"i\"}");
+    file = convert_and_open(directory, test_path("templates.pith"), NULL);
+    CHECK(file->metadata.chat_template != NULL && strcmp(file->metadata.chat_template, "i") == 0,
+          "chat_template.json is not read");
+    pith_model_file_close(file);
     CHECK_NO_LEAKS();
 }
