@@ -1,4 +1,4 @@
-/* pith chat: a conversation in the model's own chat markup. Every turn the whole conversation is
+/* pith chat: a conversation by the model's own chat template. Every turn the whole conversation is
  * formatted anew; what the session has evaluated already is kept, the rest is rewound and
  * evaluated. */
 #include <stddef.h>
@@ -11,11 +11,13 @@
 #include "base/utf8.h"
 #include "cli/chat_input.h"
 #include "cli/commands.h"
+#include "cli/conversation.h"
 #include "cli/model.h"
 #include "cli/suggest.h"
 
 typedef struct chat_settings {
     const char *model, *system;
+    pith_template_settings template;
     pith_sampling_settings sampling;
     pith_common_settings common;
     pith_length_settings length;
@@ -37,6 +39,7 @@ static const pith_option options[] = {
 
 static const pith_option_group groups[] = {
     {"Conversation", options, 0},
+    {"Template", pith_template_options, offsetof(chat_settings, template)},
     {"Generation", pith_sampling_options, offsetof(chat_settings, sampling)},
     {"Model", pith_common_options, offsetof(chat_settings, common)},
     {"Session", pith_length_options, offsetof(chat_settings, length)},
@@ -48,8 +51,9 @@ typedef struct chat {
     const chat_settings *settings;
     pith_model *model;
     pith_session *session;
+    pith_conversation conversation;
     pith_generate_params params;
-    int32_t eos[PITH_MAX_TEXTS]; /* of params */
+    int32_t eos[PITH_MAX_TEXTS + 1]; /* of params */
     pith_chat_input *input;
     size_t n_lines;         /* read from it */
     pith_message *messages; /* [n_messages]; contents are owned here */
@@ -98,27 +102,6 @@ static pith_status reset(chat *c, pith_error *error) {
     return add_message(c, "system", c->settings->system, strlen(c->settings->system), error);
 }
 
-/* The conversation as tokens; *tokens is malloc'ed. */
-static pith_status format(const chat *c, int32_t **tokens, size_t *n_tokens, pith_error *error) {
-    pith_status status =
-        pith_chat_format(c->model, c->messages, c->n_messages, NULL, NULL, 0, n_tokens, error);
-    if (status != PITH_ERROR_CAPACITY) {
-        return status;
-    }
-    int32_t *ids = calloc(*n_tokens, sizeof *ids);
-    if (ids == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu tokens", *n_tokens);
-    }
-    status = pith_chat_format(c->model, c->messages, c->n_messages, NULL, ids, *n_tokens, n_tokens,
-                              error);
-    if (status != PITH_OK) {
-        free(ids);
-        return status;
-    }
-    *tokens = ids;
-    return PITH_OK;
-}
-
 /* ---- One turn -------------------------------------------------------------------------------- */
 
 static bool on_text(void *user, pith_text text) {
@@ -136,7 +119,8 @@ static bool on_text(void *user, pith_text text) {
 static pith_status answer(chat *c, pith_usage *usage, pith_error *error) {
     int32_t *tokens = NULL;
     size_t n_tokens = 0;
-    pith_status status = format(c, &tokens, &n_tokens, error);
+    pith_status status = pith_conversation_tokens(&c->conversation, c->messages, c->n_messages,
+                                                  &tokens, &n_tokens, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -276,20 +260,14 @@ static pith_status converse(chat *c, pith_error *error) {
 
 static pith_status open_chat(chat *c, pith_error *error) {
     const chat_settings *settings = c->settings;
-    pith_model_info info;
     pith_status status =
         pith_cli_open_decoder(c->cli, &settings->common, settings->model, &c->model, error);
+    if (status == PITH_OK) {
+        status = pith_conversation_open(&c->conversation, c->model, settings->model,
+                                        &settings->template, error);
+    }
     if (status != PITH_OK) {
         return status;
-    }
-    pith_model_get_info(c->model, &info);
-    if (info.chat_format == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s", settings->model,
-                         info.chat_template != NULL
-                             ? "its chat template is not one that chat knows (llama2); "
-                               "'pith template' shows what it makes of a conversation: "
-                               "give that to 'pith run --special --bos off -p'"
-                             : "it has no chat template, so it is no chat model; use 'pith run'");
     }
     pith_session_options session_options = {
         .n_context = settings->length.context,
@@ -299,6 +277,9 @@ static pith_status open_chat(chat *c, pith_error *error) {
     status = pith_session_new(&c->session, c->model, &session_options, error);
     if (status == PITH_OK) {
         status = pith_cli_generation(&settings->sampling, c->model, c->eos, &c->params, error);
+    }
+    if (status == PITH_OK) {
+        pith_conversation_end(&c->conversation, &c->params, c->eos);
     }
     return status == PITH_OK ? pith_chat_input_new(&c->input, error) : status;
 }
@@ -322,6 +303,7 @@ static int run(pith_cli *cli, const void *arguments) {
     drop_messages(&c, 0);
     free(c.messages);
     pith_bytes_release(&c.answer);
+    pith_conversation_close(&c.conversation);
     pith_session_free(c.session);
     pith_model_free(c.model);
     return code;
@@ -332,12 +314,14 @@ const pith_command pith_command_chat = {
     .summary = "talk with a chat model",
     .description =
         "Reads one message per line and writes the answers to standard output, in the markup the "
-        "model was trained with (Llama 2 chat). On a terminal the line can be edited. Lines that "
+        "model was trained with: its own chat template writes it, or the one of --chat-template. "
+        "What a message spells is never markup. On a terminal the line can be edited. Lines that "
         "are commands: /reset begins a new conversation, /help lists the commands, /quit ends (so "
         "does Ctrl-D).\n\n"
         "Ctrl-C ends an answer, clears a line, and on an empty line ends the command. A "
         "conversation that no longer fits in the context is refused, never cut.",
-    .example = "pith chat llama2-chat.pith --system 'Answer in one sentence.'",
+    .example = "pith chat llama2-chat.pith --system 'Answer in one sentence.'\n"
+               "pith chat qwen3.pith --template-var enable_thinking=false",
     .operands = operands,
     .groups = groups,
     .settings_size = sizeof(chat_settings),

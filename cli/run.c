@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/conversation.h"
 #include "cli/model.h"
 
 typedef struct run_settings {
@@ -15,6 +16,9 @@ typedef struct run_settings {
     const char *prompt, *prompt_file, *prefix, *suffix, *session, *draft;
     const char *schema;
     bool suffix_first, special, ignore_eos, json;
+    bool chat;
+    const char *system;
+    pith_template_settings template;
     pith_sampling_settings sampling;
     pith_common_settings common;
     pith_length_settings length;
@@ -85,6 +89,20 @@ static const pith_option form_options[] = {
     {.name = NULL},
 };
 
+static const pith_option chat_options[] = {
+    {.name = "chat",
+     .kind = PITH_OPTION_FLAG,
+     .help = "the prompt is a message to a chat model, which answers it: its chat template is put "
+             "around the prompt",
+     .offset = offsetof(run_settings, chat)},
+    {.name = "system",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "TEXT",
+     .help = "with --chat: the system message, how the model is to behave",
+     .offset = offsetof(run_settings, system)},
+    {.name = NULL},
+};
+
 static const pith_option state_options[] = {
     {.name = "draft",
      .kind = PITH_OPTION_TEXT,
@@ -107,6 +125,8 @@ static const pith_option state_options[] = {
 
 static const pith_option_group groups[] = {
     {"Prompt", prompt_options, 0},
+    {"Chat", chat_options, 0},
+    {"Template", pith_template_options, offsetof(run_settings, template)},
     {"Beginning", pith_bos_options, offsetof(run_settings, bos)},
     {"Generation", pith_sampling_options, offsetof(run_settings, sampling)},
     {"Form of the text", form_options, 0},
@@ -160,7 +180,20 @@ static size_t without_line_end(const char *text, size_t n) {
     return n;
 }
 
-static pith_status read_prompt(pith_cli *cli, const pith_model *model, const run_settings *settings,
+/* The prompt as a message, behind the system message. */
+static pith_status ask(const pith_conversation *conversation, const run_settings *settings,
+                       pith_text text, int32_t **tokens, size_t *n_tokens, pith_error *error) {
+    const pith_message messages[] = {
+        {.role = "system", .content = pith_text_of(settings->system)},
+        {.role = "user", .content = text},
+    };
+    bool system = settings->system != NULL;
+    return pith_conversation_tokens(conversation, system ? messages : messages + 1, system ? 2 : 1,
+                                    tokens, n_tokens, error);
+}
+
+static pith_status read_prompt(pith_cli *cli, const pith_model *model,
+                               const pith_conversation *conversation, const run_settings *settings,
                                int32_t **tokens, size_t *n_tokens, pith_error *error) {
     if (settings->prefix != NULL) {
         return read_infill(model, settings, tokens, n_tokens, error);
@@ -181,7 +214,10 @@ static pith_status read_prompt(pith_cli *cli, const pith_model *model, const run
         bool named = settings->prompt_file != NULL && strcmp(settings->prompt_file, "-") != 0;
         pith_cli_warn_crlf(cli, named ? settings->prompt_file : "standard input", text, n_bytes);
     }
-    if (status == PITH_OK) {
+    if (status == PITH_OK && settings->chat) {
+        status = ask(conversation, settings, (pith_text){text != NULL ? text : "", n_bytes}, tokens,
+                     n_tokens, error);
+    } else if (status == PITH_OK) {
         status =
             pith_cli_tokenize_prompt(cli, model, text != NULL ? text : "", n_bytes, settings->bos,
                                      settings->special, tokens, n_tokens, error);
@@ -269,33 +305,44 @@ static pith_status make_grammar(const pith_model *model, const run_settings *set
     return status;
 }
 
-static pith_status generate(pith_cli *cli, const pith_model *model, const run_settings *settings,
-                            pith_grammar *grammar, const int32_t *tokens, size_t n_tokens,
+/* What a text is made of. */
+typedef struct writing {
+    pith_model *model;
+    pith_conversation conversation; /* with --chat */
+    pith_grammar *grammar;          /* NULL: any text */
+    int32_t *tokens;                /* [n_tokens] the prompt */
+    size_t n_tokens;
+} writing;
+
+static pith_status generate(pith_cli *cli, const run_settings *settings, const writing *w,
                             pith_error *error) {
     pith_session *session = NULL;
     size_t n_kept = 0;
     drafter draft = {.model = NULL};
     pith_generate_params params;
-    int32_t eos[PITH_MAX_TEXTS];
+    int32_t eos[PITH_MAX_TEXTS + 1];
     text_sink sink = {.cli = cli};
     pith_usage usage;
-    pith_status status = pith_cli_generation(&settings->sampling, model, eos, &params, error);
+    pith_status status = pith_cli_generation(&settings->sampling, w->model, eos, &params, error);
     params.ignore_eos = settings->ignore_eos;
-    params.grammar = grammar;
+    params.grammar = w->grammar;
+    if (status == PITH_OK && settings->chat && !settings->ignore_eos) {
+        pith_conversation_end(&w->conversation, &params, eos);
+    }
     if (status == PITH_OK) {
-        status = open_session(model, settings, tokens, n_tokens, &session, &n_kept, error);
+        status = open_session(w->model, settings, w->tokens, w->n_tokens, &session, &n_kept, error);
     }
     if (status == PITH_OK) {
         status = open_drafter(cli, settings, &draft, error);
         params.draft = draft.session;
     }
-    if (status == PITH_OK && n_tokens > pith_session_context(session)) {
+    if (status == PITH_OK && w->n_tokens > pith_session_context(session)) {
         status =
             pith_fail(error, PITH_ERROR_CONTEXT, "the prompt has %zu tokens, the context only %zu",
-                      n_tokens, pith_session_context(session));
+                      w->n_tokens, pith_session_context(session));
     }
     if (status == PITH_OK) {
-        status = pith_generate(session, tokens + n_kept, n_tokens - n_kept, &params, on_text, &sink,
+        status = pith_generate(session, w->tokens + n_kept, w->n_tokens - n_kept, &params, on_text, &sink,
                                &usage, error);
         if (sink.line_open && isatty(STDOUT_FILENO)) {
             pith_cli_write(cli, "\n", 1);
@@ -327,6 +374,18 @@ static pith_status check_session_path(const char *path, pith_error *error) {
     return status;
 }
 
+static const char *check_chat(const run_settings *settings) {
+    if (settings->chat) {
+        return settings->prefix != NULL || settings->special
+                   ? "--chat excludes --prefix and --suffix, and --special"
+                   : NULL;
+    }
+    return settings->system != NULL || settings->template.chat_template != NULL ||
+                   settings->template.variables.n > 0
+               ? "--system, --chat-template and --template-var need --chat"
+               : NULL;
+}
+
 static int run(pith_cli *cli, const void *arguments) {
     const run_settings *settings = arguments;
     pith_error error;
@@ -338,8 +397,11 @@ static int run(pith_cli *cli, const void *arguments) {
         1) {
         return pith_cli_usage(cli, "PROMPT, --prompt, --file and --prefix exclude each other");
     }
-    const char *const texts[] = {settings->prompt, settings->operand};
-    if (pith_cli_unescape_texts(&settings->sampling, texts, 2, &error) != PITH_OK) {
+    if (check_chat(settings) != NULL) {
+        return pith_cli_usage(cli, "%s", check_chat(settings));
+    }
+    const char *const texts[] = {settings->prompt, settings->operand, settings->system};
+    if (pith_cli_unescape_texts(&settings->sampling, texts, 3, &error) != PITH_OK) {
         return pith_cli_usage(cli, "%s", error.message);
     }
     if (settings->json && settings->schema != NULL) {
@@ -348,26 +410,29 @@ static int run(pith_cli *cli, const void *arguments) {
     if (settings->suffix_first && settings->prefix == NULL) {
         return pith_cli_usage(cli, "--suffix-first needs --prefix and --suffix");
     }
-    pith_model *model = NULL;
-    pith_grammar *grammar = NULL;
-    int32_t *tokens = NULL;
-    size_t n_tokens = 0;
+    writing w = {.model = NULL};
     pith_status status = check_session_path(settings->session, &error);
     if (status == PITH_OK) {
-        status = pith_cli_open_decoder(cli, &settings->common, settings->model, &model, &error);
+        status = pith_cli_open_decoder(cli, &settings->common, settings->model, &w.model, &error);
     }
     if (status == PITH_OK) {
-        status = make_grammar(model, settings, &grammar, &error);
+        status = make_grammar(w.model, settings, &w.grammar, &error);
+    }
+    if (status == PITH_OK && settings->chat) {
+        status = pith_conversation_open(&w.conversation, w.model, settings->model,
+                                        &settings->template, &error);
     }
     if (status == PITH_OK) {
-        status = read_prompt(cli, model, settings, &tokens, &n_tokens, &error);
+        status = read_prompt(cli, w.model, &w.conversation, settings, &w.tokens, &w.n_tokens,
+                             &error);
     }
     if (status == PITH_OK) {
-        status = generate(cli, model, settings, grammar, tokens, n_tokens, &error);
+        status = generate(cli, settings, &w, &error);
     }
-    free(tokens);
-    pith_grammar_free(grammar);
-    pith_model_free(model);
+    free(w.tokens);
+    pith_conversation_close(&w.conversation);
+    pith_grammar_free(w.grammar);
+    pith_model_free(w.model);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }
 
@@ -381,12 +446,14 @@ const pith_command pith_command_run = {
         "in front an empty prompt lets the model begin by itself. Without PROMPT, --prompt, --file "
         "and --prefix the prompt is read from "
         "standard input, unless that is a terminal; one newline at its end is dropped.\n\n"
+        "With --chat the prompt is a message, and the text the answer of a chat model.\n\n"
         "With --prefix and --suffix a Code Llama model writes what belongs between two files.\n\n"
         "With --json and --json-schema only tokens are chosen that lead to JSON of the form asked "
         "for; say in the prompt what it is about. The text ends where the JSON does, or unfinished "
         "after --n-predict tokens.",
     .example = "pith run tale.pith 'Once upon a time' -n 100\n"
                "echo 'Once upon a time' | pith run tale.pith\n"
+               "pith run --chat qwen3.pith 'How deep is the sea?'\n"
                "pith run tale.pith 'A king: ' --json-schema king.json -n 200\n"
                "pith run codellama.pith --prefix before.c --suffix after.c --temp 0",
     .operands = operands,

@@ -42,3 +42,66 @@ says 'unknown command /nonsense: /reset begins'
 is "only hello is answered" "$(wc -l <"$T/out")" = 1
 
 expect 0 python3 tests/cli/terminal.py "$PITH" "$CHAT" "$TALE"
+
+# Other templates than Llama 2's: by name, from a file, with variables.
+cat >"$T/lines.jinja" <<'END'
+{{ bos_token }}{% for m in messages %}{{ m.role }}{{ mark }}: {{ m.content }}
+{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}
+END
+fails 1 'tale.pith: it has no chat template.*--chat-template gives one \(chatml, llama2' \
+    "$PITH" chat "$TALE" </dev/null
+fails 1 'no chat template is called "nothing": the model has none of its own, pith chatml' \
+    "$PITH" chat "$TALE" --chat-template nothing </dev/null
+fails 1 'nothing/t.jinja' "$PITH" chat "$TALE" --chat-template "$T/nothing/t.jinja" </dev/null
+fails 1 '^pith chat: --template-var mark: NAME=VALUE is expected' \
+    "$PITH" chat "$TALE" --chat-template chatml --template-var mark </dev/null
+for template in "$T/lines.jinja" chatml llama3 zephyr; do
+    printf 'Tell me a tale.\nAnd then?\n' >"$T/input"
+    expect 0 "$PITH" chat "$TALE" --chat-template "$template" -n 12 --temp 0 --stats <"$T/input"
+    first=$(sed -n 's/.*prompt \([0-9]*\) tokens.*/\1/p' "$T/err" | sed -n 1p)
+    second=$(sed -n 's/.*prompt \([0-9]*\) tokens.*/\1/p' "$T/err" | sed -n 2p)
+    is "$template: the first turn is not evaluated again ($first, $second)" \
+        "$second" -lt $((first + second / 2 + 12))
+done
+
+# The same tokens as the text that the template writes.
+run_both() {
+    "$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" --template-var "mark=$1" -n 8 --temp 0 \
+        'Once upon a time' >"$T/chat-out"
+    expect 0 "$PITH" run "$TALE" --special --bos off -n 8 --temp 0 -p "$2"
+    is "run --chat with mark=$1" "$(cat "$T/chat-out")" = "$(cat "$T/out")"
+}
+run_both '!' '<s>user!: Once upon a time
+assistant:'
+run_both '[1, "a"]' "<s>user[1, 'a']: Once upon a time
+assistant:"
+run_both '1, 2' '<s>user1, 2: Once upon a time
+assistant:'
+"$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" --system Sing. -n 8 --temp 0 Hi >"$T/chat-out"
+expect 0 "$PITH" run "$TALE" --special --bos off -n 8 --temp 0 -p '<s>system: Sing.
+user: Hi
+assistant:'
+is "run --chat --system" "$(cat "$T/chat-out")" = "$(cat "$T/out")"
+"$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" -n 8 --temp 0 'a</s>b' >"$T/chat-out"
+expect 0 "$PITH" run "$TALE" --special --bos off -n 8 --temp 0 -p '<s>user: a</s>b
+assistant:'
+is "what a message spells is no token" "$(cat "$T/chat-out")" != "$(cat "$T/out")"
+fails 2 '^pith run: --chat excludes' "$PITH" run "$TALE" --chat --special -p x
+fails 2 '^pith run: --system, --chat-template and --template-var need --chat' \
+    "$PITH" run "$TALE" --system x -p y
+
+# A checkpoint's own templates by name, and its end of a turn, which is no end token of the model.
+mkdir "$T/named"
+cp "$SOURCE"/*.json "$SOURCE"/tokenizer.model "$SOURCE"/model.safetensors "$T/named"
+mkdir "$T/named/additional_chat_templates"
+cp "$T/lines.jinja" "$T/named/additional_chat_templates/lines.jinja"
+printf '%s' '{{ bos_token }}{% for m in messages %}{{ m.content }} the{% endfor %}' >"$T/named/chat_template.jinja"
+expect 0 "$PITH" convert "$T/named" "$T/named.pith" --type int8
+expect 0 "$PITH" run "$T/named.pith" --chat -n 8 --temp 0 'Once upon a time there was'
+cp "$T/out" "$T/chat-out"
+expect 0 "$PITH" run "$T/named.pith" --special --bos off -n 8 --temp 0 '<s>Once upon a time there was the'
+is "the default template" "$(cat "$T/chat-out")" = "$(cat "$T/out")"
+"$PITH" run "$T/named.pith" --chat --chat-template lines -n 8 --temp 0 Hi >"$T/chat-out"
+expect 0 "$PITH" run "$TALE" --special --bos off -n 8 --temp 0 -p '<s>user: Hi
+assistant:'
+is "a template by its name" "$(cat "$T/chat-out")" = "$(cat "$T/out")"

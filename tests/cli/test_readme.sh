@@ -72,20 +72,6 @@ for target in $(grep -Eo '`?\bmake [a-z][a-z0-9 -]*[a-z0-9]' README.md | sed 's/
     expect 0 grep -Eq "^$target:" Makefile
 done
 
-# Markup by hand: the special tokens become ids, and nothing is put twice.
-ids() { # MODEL TEXT
-    python3 -c 'import json, sys; print(json.dumps({"text": sys.argv[1]}))' "$2" |
-        "$PITH" tokenize "$1" --json --special --bos | python3 -c '
-import json, sys
-print(*[i for i in json.loads(sys.stdin.readline())["ids"] if i in map(int, sys.argv[1:])])' "${@:3}"
-}
-by_hand() { eval "printf %s $(grep -F "$1 --special -p" "$T/lines" | sed 's/.* -p //')"; }
-# The shell takes the last newline of a substitution away; it does not matter here.
-is "by hand: Zephyr" "$(ids "$DOCS/tinyllama.pith" "$(by_hand tinyllama.pith)" 1 2)" = '1 2'
-is "by hand: ChatML" "$(ids "$DOCS/qwen2.pith" "$(by_hand qwen2.pith)" 762 765)" = '762 765 762'
-is "by hand: Llama 3" "$(ids "$DOCS/llama3.pith" "$(by_hand llama3.pith)" 756 757 762 763 765)" = \
-    '756 762 763 765 762 763'
-
 # Files that the documents name: in backquotes with a directory, and as links.
 for document in README.md docs/*.md; do
     for path in $(grep -Eo '`[a-z]+/[A-Za-z0-9_*./-]+`' "$document" | tr -d '`' | grep -v '^build/' |
