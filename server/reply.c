@@ -1,0 +1,252 @@
+/* Taking replies apart: the walk from reasoning to text to calls. Marks are looked for in the text
+ * that is not taken yet; what may be the beginning of one, and white space in front of it, waits.
+ */
+#include "server/reply_parts.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+static const char think[] = "<think>";
+static const char think_end[] = "</think>";
+
+/* ---- A reply --------------------------------------------------------------------------------- */
+
+bool pith_reply_new(pith_reply **out, const pith_reply_settings *settings,
+                    const pith_allocator *allocator) {
+    allocator = pith_allocator_or_default(allocator);
+    pith_reply *r = pith_allocate_zeroed(allocator, 1, sizeof *r);
+    if (r == NULL) {
+        return false;
+    }
+    r->allocator = allocator;
+    r->settings = *settings;
+    pith_bytes_init(&r->pending, allocator);
+    pith_bytes_init(&r->scratch, allocator);
+    if (settings->reasons) {
+        r->state = PITH_REPLY_IN_THOUGHT;
+        r->skip_space = true;
+    }
+    *out = r;
+    return true;
+}
+
+void pith_reply_free(pith_reply *reply) {
+    if (reply != NULL) {
+        pith_bytes_release(&reply->pending);
+        pith_bytes_release(&reply->scratch);
+        pith_release(reply->allocator, reply->document);
+        pith_release(reply->allocator, reply);
+    }
+}
+
+bool pith_reply_push(pith_reply *reply, pith_text text) {
+    pith_bytes *pending = &reply->pending;
+    if (reply->at > 0) {
+        memmove(pending->data, pending->data + reply->at, pending->size - reply->at);
+        pending->size -= reply->at;
+        reply->at = 0;
+    }
+    reply->failed = reply->failed || !pith_bytes_append(pending, text.data, text.n_bytes);
+    return !reply->failed;
+}
+
+void pith_reply_finish(pith_reply *reply) {
+    reply->finished = true;
+}
+
+bool pith_reply_failed(const pith_reply *reply) {
+    return reply->failed;
+}
+
+size_t pith_reply_calls(const pith_reply *reply) {
+    return reply->n_calls;
+}
+
+/* ---- Marks ----------------------------------------------------------------------------------- */
+
+/* Place of the first mark in text [n]; n when there is none. */
+static size_t find_mark(const char *text, size_t n, const char *mark) {
+    const char *found = n > 0 ? memmem(text, n, mark, strlen(mark)) : NULL;
+    return found != NULL ? (size_t)(found - text) : n;
+}
+
+/* Bytes at the end of text [n] that may be the beginning of the mark. */
+static size_t partial_mark(const char *text, size_t n, const char *mark) {
+    size_t m = strlen(mark) - 1;
+    for (m = m < n ? m : n; m > 0; m--) {
+        if (memcmp(text + n - m, mark, m) == 0) {
+            break;
+        }
+    }
+    return m;
+}
+
+static size_t without_space(const char *text, size_t n) {
+    while (n > 0 && pith_reply_is_space(text[n - 1])) {
+        n--;
+    }
+    return n;
+}
+
+static void drop_space(pith_reply *r) {
+    pith_text rest = pith_reply_rest(r);
+    size_t n = 0;
+    while (r->skip_space && n < rest.n_bytes && pith_reply_is_space(rest.data[n])) {
+        n++;
+    }
+    r->at += n;
+    r->skip_space = r->skip_space && n == rest.n_bytes;
+}
+
+/* Gives what stands in front of the mark, as far as it is known to; *mark_at is the mark's place in
+ * what is left then, behind white space at most, or SIZE_MAX. */
+static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, size_t *mark_at,
+                        pith_reply_part *out) {
+    drop_space(r);
+    pith_text rest = pith_reply_rest(r);
+    size_t found = find_mark(rest.data, rest.n_bytes, mark);
+    bool here = found < rest.n_bytes;
+    size_t n = found;
+    if (!here && !r->finished) {
+        n -= partial_mark(rest.data, n, mark);
+    }
+    if (here || !r->finished) {
+        n = without_space(rest.data, n);
+    }
+    r->at += n;
+    *mark_at = here ? found - n : SIZE_MAX;
+    *out = (pith_reply_part){.kind = kind, .text = {rest.data, n}};
+    return n > 0;
+}
+
+/* ---- The walk -------------------------------------------------------------------------------- */
+
+/* Reasoning begins the answer or is not there. Returns true when the state changed. */
+static bool begin(pith_reply *r) {
+    pith_text rest = pith_reply_rest(r);
+    size_t n = 0;
+    while (n < rest.n_bytes && pith_reply_is_space(rest.data[n])) {
+        n++;
+    }
+    size_t left = rest.n_bytes - n;
+    size_t m = left < sizeof think - 1 ? left : sizeof think - 1;
+    bool fits = memcmp(rest.data != NULL ? rest.data + n : "", think, m) == 0;
+    if (fits && m < sizeof think - 1 && !r->finished) {
+        return false;
+    }
+    r->state = PITH_REPLY_AT_TEXT;
+    if (fits && m == sizeof think - 1) {
+        r->at += n + m;
+        r->state = PITH_REPLY_IN_THOUGHT;
+        r->skip_space = true;
+    }
+    return true;
+}
+
+/* The call, or the text that it turned out to be, is next, behind a mark with the white space in
+ * front of it. */
+static void enter_call(pith_reply *r, size_t n_mark) {
+    r->state = PITH_REPLY_IN_CALL;
+    r->n_mark = n_mark;
+    r->scanning = false;
+}
+
+/* Of LLAMA3 an answer that begins with an object may be a call. Returns true when the state
+ * changed. */
+static bool begin_text(pith_reply *r) {
+    pith_text rest = pith_reply_rest(r);
+    size_t n = 0;
+    while (n < rest.n_bytes && pith_reply_is_space(rest.data[n])) {
+        n++;
+    }
+    bool bare = r->settings.form == PITH_CALLS_LLAMA3;
+    if (bare && n == rest.n_bytes && !r->finished) {
+        return false;
+    }
+    r->state = PITH_REPLY_IN_TEXT;
+    if (bare && n < rest.n_bytes && rest.data[n] == '{') {
+        enter_call(r, 0);
+    }
+    return true;
+}
+
+/* Returns true with a part; false with *more when the state changed. */
+static bool give_text(pith_reply *r, bool *more, pith_reply_part *out) {
+    const char *mark = pith_call_mark(r->settings.form);
+    if (mark == NULL) {
+        drop_space(r);
+        *out = (pith_reply_part){.kind = PITH_REPLY_TEXT, .text = pith_reply_rest(r)};
+        r->at = r->pending.size;
+        return out->text.n_bytes > 0;
+    }
+    size_t mark_at;
+    bool given = give_before(r, mark, PITH_REPLY_TEXT, &mark_at, out);
+    if (mark_at != SIZE_MAX) {
+        enter_call(r, mark_at + strlen(mark));
+        *more = true;
+    }
+    return given;
+}
+
+static bool give_thought(pith_reply *r, bool *more, pith_reply_part *out) {
+    size_t mark_at;
+    bool given = give_before(r, think_end, PITH_REPLY_REASONING, &mark_at, out);
+    if (mark_at != SIZE_MAX) {
+        r->at += mark_at + sizeof think_end - 1;
+        *more = true;
+        r->state = PITH_REPLY_AT_TEXT;
+        r->skip_space = true;
+    }
+    return given;
+}
+
+/* What was no call is text: its mark as well, so that the search for the next one goes on behind
+ * it. */
+static bool give_call(pith_reply *r, bool *more, pith_reply_part *out) {
+    switch (pith_calls_read(r)) {
+    case PITH_CALL_UNSURE:
+        return false;
+    case PITH_CALL_READ:
+        *more = true;
+        return false;
+    case PITH_CALL_NONE:
+        break;
+    }
+    r->state = PITH_REPLY_IN_TEXT;
+    *more = true;
+    *out = (pith_reply_part){.kind = PITH_REPLY_TEXT, .text = {pith_reply_rest(r).data, r->n_mark}};
+    r->at += r->n_mark;
+    return r->n_mark > 0;
+}
+
+bool pith_reply_next(pith_reply *reply, pith_reply_part *out) {
+    bool given = false;
+    bool more = true;
+    while (more && !given && !reply->failed) {
+        more = false;
+        switch (reply->state) {
+        case PITH_REPLY_AT_START:
+            more = begin(reply);
+            break;
+        case PITH_REPLY_IN_THOUGHT:
+            given = give_thought(reply, &more, out);
+            break;
+        case PITH_REPLY_AT_TEXT:
+            drop_space(reply);
+            more = begin_text(reply);
+            break;
+        case PITH_REPLY_IN_TEXT:
+            given = give_text(reply, &more, out);
+            break;
+        case PITH_REPLY_IN_CALL:
+            given = give_call(reply, &more, out);
+            break;
+        case PITH_REPLY_GIVING:
+            given = pith_calls_next(reply, out);
+            more = !given;
+            break;
+        }
+    }
+    return given && !reply->failed;
+}

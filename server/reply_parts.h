@@ -1,0 +1,75 @@
+/* What the files that take replies apart share. */
+#ifndef PITH_SERVER_REPLY_PARTS_H
+#define PITH_SERVER_REPLY_PARTS_H
+
+#include "base/bytes.h"
+#include "base/json.h"
+#include "server/reply.h"
+
+/* Where the answer stands. */
+typedef enum pith_reply_state {
+    PITH_REPLY_AT_START,   /* white space at most so far */
+    PITH_REPLY_IN_THOUGHT, /* behind <think> */
+    PITH_REPLY_AT_TEXT,    /* text begins: of LLAMA3 an object may be a call */
+    PITH_REPLY_IN_TEXT,
+    PITH_REPLY_IN_CALL, /* behind a mark */
+    PITH_REPLY_GIVING,  /* calls of a document that was read */
+} pith_reply_state;
+
+/* A walk over the bytes of one JSON value that may not be whole yet. */
+typedef struct pith_json_scan {
+    size_t n; /* bytes looked at */
+    size_t depth;
+    bool in_string, escaped;
+} pith_json_scan;
+
+struct pith_reply {
+    const pith_allocator *allocator;
+    pith_reply_settings settings;
+    pith_reply_state state;
+    bool finished, failed;
+    bool skip_space;    /* white space comes to nothing until something else comes */
+    pith_bytes pending; /* of the model, [at, size) not taken yet */
+    size_t at;
+    size_t n_calls;
+
+    /* Of IN_CALL. */
+    size_t n_mark; /* bytes of the mark in front, and of white space before it; 0: LLAMA3's object
+                      without one */
+    pith_json_scan scan; /* of the value that begins at `value` */
+    size_t value;        /* from `at` */
+    bool scanning;
+
+    /* Of GIVING. */
+    char *document;
+    pith_json_walk walk; /* of a list; of a lone object `lone` is it */
+    pith_json lone;
+    pith_text name;     /* of the form name[ARGS]{...}; in `pending` */
+    pith_bytes scratch; /* name and arguments of the call that was given last */
+};
+
+/* Text that is not taken yet. */
+static inline pith_text pith_reply_rest(const pith_reply *r) {
+    return (pith_text){r->pending.data + r->at, r->pending.size - r->at};
+}
+
+static inline bool pith_reply_is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+typedef enum pith_call_verdict {
+    PITH_CALL_UNSURE, /* more text decides */
+    PITH_CALL_READ,   /* the state is GIVING, the text of the calls is taken */
+    PITH_CALL_NONE,   /* it is no call, and nothing was taken */
+} pith_call_verdict;
+
+/* The mark in front of a call; NULL: the form has none. */
+const char *pith_call_mark(pith_call_form form);
+
+/* Reads the calls that begin where the rest does, behind its mark of n_mark bytes. */
+pith_call_verdict pith_calls_read(pith_reply *r);
+
+/* The next call of what was read; false when there is none, and the state is IN_TEXT again. */
+bool pith_calls_next(pith_reply *r, pith_reply_part *out);
+
+#endif

@@ -1,0 +1,95 @@
+/* Replies taken apart. The first byte chooses the form and whether the answer begins within its
+ * reasoning; the text follows. Cut anywhere, it has the same parts as in one piece; calls are JSON
+ * objects; and without calls and reasoning the text comes out as it went in. */
+#include "server/reply.h"
+
+#include "base/bytes.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "tests/fuzz/input.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The parts as bytes: a mark of the kind in front of each, but where one goes on. */
+typedef struct parts {
+    pith_bytes bytes;
+    size_t n_text; /* bytes of text alone */
+    bool only_text;
+    int last;
+} parts;
+
+static void check_call(const pith_reply_part *part) {
+    pith_json root;
+    char *copy = NULL;
+    fuzz_require(part->name.n_bytes > 0);
+    fuzz_require(pith_json_read_copy(&root, &copy, part->text.data, part->text.n_bytes,
+                                     PITH_JSON_STRICT, "call", &pith_malloc_allocator,
+                                     NULL) == PITH_OK &&
+                 pith_json_is(root, PITH_JSON_OBJECT));
+    pith_release(&pith_malloc_allocator, copy);
+}
+
+static void take(pith_reply *reply, parts *out) {
+    pith_reply_part part;
+    while (pith_reply_next(reply, &part)) {
+        bool call = part.kind == PITH_REPLY_CALL;
+        fuzz_require(call || part.text.n_bytes > 0);
+        if (call) {
+            check_call(&part);
+            pith_bytes_append(&out->bytes, part.name.data, part.name.n_bytes);
+        }
+        if (call || (int)part.kind != out->last) {
+            pith_bytes_append(&out->bytes, &"\xFD\xFE\xFF"[part.kind], 1);
+        }
+        pith_bytes_append(&out->bytes, part.text.data, part.text.n_bytes);
+        out->last = call ? -1 : (int)part.kind;
+        out->n_text += part.kind == PITH_REPLY_TEXT ? part.text.n_bytes : 0;
+        out->only_text = out->only_text && part.kind == PITH_REPLY_TEXT;
+    }
+}
+
+static void take_apart(const pith_reply_settings *settings, const uint8_t *text, size_t n,
+                       uint64_t seed, parts *out) {
+    pith_reply *reply;
+    *out = (parts){.only_text = true, .last = -1};
+    pith_bytes_init(&out->bytes, NULL);
+    fuzz_require(pith_reply_new(&reply, settings, NULL));
+    for (size_t at = 0; at < n;) {
+        size_t size = seed == 0 ? n : 1 + test_random(&seed) % 7;
+        size = size < n - at ? size : n - at;
+        char *piece = fuzz_copy(text + at, size);
+        fuzz_require(pith_reply_push(reply, (pith_text){piece, size}));
+        free(piece);
+        take(reply, out);
+        at += size;
+    }
+    pith_reply_finish(reply);
+    take(reply, out);
+    fuzz_require(!pith_reply_failed(reply));
+    pith_reply_free(reply);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const char *const tools[] = {"f", "get_weather"};
+    if (size == 0) {
+        return 0;
+    }
+    const pith_reply_settings settings = {.form = (pith_call_form)(data[0] % 4),
+                                          .tools = tools,
+                                          .n_tools = 2,
+                                          .reasons = data[0] / 4 % 2 != 0};
+    parts whole;
+    parts cut;
+    take_apart(&settings, data + 1, size - 1, 0, &whole);
+    take_apart(&settings, data + 1, size - 1, fuzz_hash(data, size) | 1, &cut);
+    fuzz_require(
+        whole.bytes.size == cut.bytes.size &&
+        (whole.bytes.size == 0 || memcmp(whole.bytes.data, cut.bytes.data, whole.bytes.size) == 0));
+    if (whole.only_text && !settings.reasons && memmem(data, size, "<think>", 7) == NULL) {
+        fuzz_require(whole.n_text == size - 1);
+    }
+    pith_bytes_release(&whole.bytes);
+    pith_bytes_release(&cut.bytes);
+    return 0;
+}
