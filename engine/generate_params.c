@@ -10,7 +10,7 @@
 #include "engine/lookup.h"
 #include "engine/stops.h"
 
-enum { MAX_EOS = 64, MAX_BIAS = 1024 };
+enum { MAX_LIST = 64, MAX_BIAS = 1024 };
 
 static pith_status check_token(const pith_model *model, const char *what, int32_t token,
                                pith_error *error) {
@@ -22,14 +22,14 @@ static pith_status check_token(const pith_model *model, const char *what, int32_
     return PITH_OK;
 }
 
-static pith_status check_eos(const pith_generate_params *params, const pith_model *model,
-                             pith_error *error) {
-    if (params->n_eos > MAX_EOS || (params->n_eos != 0 && params->eos == NULL)) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "%zu end tokens, at most %d", params->n_eos,
-                         MAX_EOS);
+/* One of the lists of tokens. `what` is a token of it, for messages. */
+static pith_status check_list(const int32_t *tokens, size_t n, const char *what,
+                              const pith_model *model, pith_error *error) {
+    if (n > MAX_LIST || (n != 0 && tokens == NULL)) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "%zu %ss, at most %d", n, what, MAX_LIST);
     }
-    for (size_t i = 0; i < params->n_eos; i++) {
-        pith_status status = check_token(model, "end token", params->eos[i], error);
+    for (size_t i = 0; i < n; i++) {
+        pith_status status = check_token(model, what, tokens[i], error);
         if (status != PITH_OK) {
             return status;
         }
@@ -98,7 +98,10 @@ pith_status pith_generate_params_check(const pith_generate_params *params, const
     }
     pith_status status = check_stops(params, error);
     if (status == PITH_OK) {
-        status = check_eos(params, model, error);
+        status = check_list(params->eos, params->n_eos, "end token", model, error);
+    }
+    if (status == PITH_OK) {
+        status = check_list(params->shown, params->n_shown, "shown token", model, error);
     }
     if (status == PITH_OK) {
         status = check_bias(params, model, error);
@@ -124,5 +127,6 @@ void pith_generate_params_take(pith_generate_params *to, pith_arena *arena,
     to->stops = NULL;
     to->n_stops = 0;
     to->eos = copy_array(arena, from->eos, from->n_eos, sizeof *from->eos);
+    to->shown = copy_array(arena, from->shown, from->n_shown, sizeof *from->shown);
     to->bias = copy_array(arena, from->bias, from->n_bias, sizeof *from->bias);
 }

@@ -440,6 +440,7 @@ static bool add_text(pith_generation *g, pith_finish *finish) {
     }
     pith_sampler_accept(g->sampler, g->token);
     g->usage.generated_tokens++;
+    g->decode.show_special = is_among(g->params.shown, g->params.n_shown, g->token);
     size_t n =
         pith_decode_push(s->model->tokenizer, &g->decode, g->token, pith_stops_room(&g->stops));
     if (pith_stops_push(&g->stops, n)) {

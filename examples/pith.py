@@ -145,9 +145,11 @@ class LogitBias(ctypes.Structure):
 
 class GenerateParams(ctypes.Structure):
     _fields_ = [("sampling", Sampling), ("max_tokens", _size), ("stops", ctypes.POINTER(_text)),
-                ("n_stops", _size), ("ignore_eos", _bool), ("speculate", _size), ("eos", _tokens),
-                ("n_eos", _size), ("logprobs", _bool), ("n_top_logprobs", _size),
-                ("bias", ctypes.POINTER(LogitBias)), ("n_bias", _size), ("grammar", _void),
+                ("n_stops", _size), ("ignore_eos", _bool), ("speculate", _size), ("draft", _void),
+                ("eos", _tokens),
+                ("n_eos", _size), ("shown", _tokens), ("n_shown", _size), ("logprobs", _bool),
+                ("n_top_logprobs", _size), ("bias", ctypes.POINTER(LogitBias)), ("n_bias", _size),
+                ("grammar", _void),
                 ("mask", _void), ("accept", _void), ("mask_user", _void)]
 
 

@@ -546,15 +546,18 @@ typedef struct pith_generate_params {
                          Tokens that followed the last few before are evaluated together with the
                          next one; those the sampler chooses too cost nothing more. The text is the
                          same with any value; only speed differs, most where text repeats */
-    pith_session *draft; /* of a smaller model with the same vocabulary, which drafts tokens where
-                            nothing repeats, as many as `speculate` (0: 8) says; NULL: none. Used
-                            by this generation alone as long as it lasts, its timeline changed. The
-                            text is the same; where drafts do not pay they are left out */
-    const int32_t *eos;  /* [n_eos] further end tokens, which ignore_eos leaves as they are */
-    size_t n_eos;        /* at most 64 */
-    bool logprobs;       /* pith_generation_step reports the log probability of the token it chose,
-                            and of the n_top_logprobs most likely ones; pith_generate has no use
-                            for them */
+    pith_session *draft;  /* of a smaller model with the same vocabulary, which drafts tokens where
+                             nothing repeats, as many as `speculate` (0: 8) says; NULL: none. Used
+                             by this generation alone as long as it lasts, its timeline changed. The
+                             text is the same; where drafts do not pay they are left out */
+    const int32_t *eos;   /* [n_eos] further end tokens, which ignore_eos leaves as they are */
+    size_t n_eos;         /* at most 64 */
+    const int32_t *shown; /* [n_shown] special tokens that give their spelling as text, where others
+                             give none: the mark of a tool call */
+    size_t n_shown;       /* at most 64 */
+    bool logprobs;        /* pith_generation_step reports the log probability of the token it chose,
+                             and of the n_top_logprobs most likely ones; pith_generate has no use
+                             for them */
     size_t n_top_logprobs;       /* with logprobs; at most 20, at most the vocabulary */
     const pith_logit_bias *bias; /* [n_bias] added to the logits before penalties and all else; of a
                                     token that is named twice both are */

@@ -54,12 +54,14 @@ static void lay_out(pith_job *job, const pith_job_spec *spec, pith_arena *arena)
         }
     }
     int32_t *eos = copy_into(arena, params->eos, params->n_eos, sizeof *eos);
+    int32_t *shown = copy_into(arena, params->shown, params->n_shown, sizeof *shown);
     pith_logit_bias *bias = copy_into(arena, params->bias, params->n_bias, sizeof *bias);
     if (!measuring) {
         job->prompts = prompts;
         job->n_tokens = n_tokens;
         job->params.stops = stops;
         job->params.eos = eos;
+        job->params.shown = shown;
         job->params.bias = bias;
     }
 }

@@ -197,6 +197,32 @@ TEST(engine_generate, the_spelling_of_a_special_token_stops_at_the_token) {
     pith_model_free(model);
 }
 
+/* A special token gives no text, unless it is one that is to be shown. */
+TEST(engine_generate, shown_tokens_are_text) {
+    static const pith_logit_bias force_bos = {.token = 1, .bias = 1000.0F};
+    static const int32_t shown[] = {5, 1};
+    pith_model *model = open_tiny(NULL);
+    for (size_t n_shown = 0; n_shown <= 2; n_shown++) {
+        text out = {0};
+        const pith_generate_params params = {
+            .max_tokens = 3, .bias = &force_bos, .n_bias = 1, .shown = shown, .n_shown = n_shown};
+        generate(model, &params, &out);
+        const char *expected = n_shown == 2 ? "<s><s><s>" : "";
+        CHECK(out.n == strlen(expected) && memcmp(out.bytes, expected, out.n) == 0,
+              "%zu shown: \"%.*s\"", n_shown, (int)out.n, out.bytes);
+    }
+    pith_session *session = NULL;
+    pith_error error;
+    const pith_generate_params wrong = {.shown = (const int32_t[]){300}, .n_shown = 1};
+    CHECK(pith_session_new(&session, model, NULL, &error) == PITH_OK, "%s", error.message);
+    CHECK(pith_generate(session, prompt, 4, &wrong, NULL, NULL, NULL, &error) == PITH_ERROR_TOKEN &&
+              strstr(error.message, "shown token 300") != NULL,
+          "%s", error.message);
+    pith_session_free(session);
+    pith_model_free(model);
+    CHECK_NO_LEAKS();
+}
+
 TEST(engine_generate, further_end_tokens_end_it_whatever_ignore_eos_says) {
     enum { N = 6 };
     pith_model *model = open_tiny(NULL);
