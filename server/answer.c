@@ -62,8 +62,28 @@ void pith_put_usage(pith_json_writer *json, const pith_answer_usage *usage) {
     pith_json_close(json, '}');
 }
 
-const char *pith_answer_finish(pith_finish finish) {
-    return finish == PITH_FINISH_LENGTH || finish == PITH_FINISH_CONTEXT ? "length" : "stop";
+const char *pith_answer_finish(pith_finish finish, size_t n_calls) {
+    if (finish == PITH_FINISH_LENGTH || finish == PITH_FINISH_CONTEXT) {
+        return "length";
+    }
+    return n_calls > 0 ? "tool_calls" : "stop";
+}
+
+void pith_answer_call_id(char *id) {
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    for (size_t i = 0; i + 1 < PITH_ANSWER_CALL_ID; i++) {
+        id[i] = digits[randombytes_uniform(sizeof digits - 1)];
+    }
+    id[PITH_ANSWER_CALL_ID - 1] = '\0';
+}
+
+void pith_put_call(pith_json_writer *json, const pith_answer_call *call) {
+    pith_json_put_text(json, "id", call->id);
+    pith_json_put_text(json, "type", "function");
+    pith_json_open(json, "function", '{');
+    pith_json_put_bytes(json, "name", call->name.data, call->name.n_bytes);
+    pith_json_put_bytes(json, "arguments", call->arguments.data, call->arguments.n_bytes);
+    pith_json_close(json, '}');
 }
 
 void pith_answer_id(pith_endpoint endpoint, char *id) {
@@ -117,17 +137,40 @@ void pith_add_echo(pith_document *document, const pith_answer_head *head, size_t
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
+/* The content is null where the model only called tools, as in OpenAI's answers. */
+static void put_message(pith_json_writer *json, const pith_answer_choice *choice) {
+    pith_json_open(json, "message", '{');
+    pith_json_put_text(json, "role", "assistant");
+    if (choice->n_calls > 0 && choice->text.n_bytes == 0) {
+        pith_json_put_null(json, "content");
+    } else {
+        pith_json_put_bytes(json, "content", choice->text.data, choice->text.n_bytes);
+    }
+    if (choice->reasoning.n_bytes > 0) {
+        pith_json_put_bytes(json, "reasoning_content", choice->reasoning.data,
+                            choice->reasoning.n_bytes);
+    }
+    pith_json_put_null(json, "refusal");
+    if (choice->n_calls > 0) {
+        pith_json_open(json, "tool_calls", '[');
+        for (size_t i = 0; i < choice->n_calls; i++) {
+            pith_json_open(json, NULL, '{');
+            pith_put_call(json, &choice->calls[i]);
+            pith_json_close(json, '}');
+        }
+        pith_json_close(json, ']');
+    }
+    pith_json_close(json, '}');
+}
+
 static void put_chat(pith_document *d, const pith_answer_head *head,
                      const pith_answer_choice *choice, size_t index) {
     size_t offset = 0;
     pith_json_put_integer(&d->json, "index", (int64_t)index);
-    pith_json_open(&d->json, "message", '{');
-    pith_json_put_text(&d->json, "role", "assistant");
-    pith_json_put_bytes(&d->json, "content", choice->text.data, choice->text.n_bytes);
-    pith_json_put_null(&d->json, "refusal");
-    pith_json_close(&d->json, '}');
+    put_message(&d->json, choice);
     pith_put_logprobs(d, head, choice->tokens, choice->n_tokens, &offset);
-    pith_json_put_text(&d->json, "finish_reason", pith_answer_finish(choice->finish));
+    pith_json_put_text(&d->json, "finish_reason",
+                       pith_answer_finish(choice->finish, choice->n_calls));
 }
 
 static void put_completion(pith_document *d, const pith_answer_head *head,
@@ -143,7 +186,7 @@ static void put_completion(pith_document *d, const pith_answer_head *head,
     pith_bytes_release(&text);
     pith_json_put_integer(&d->json, "index", (int64_t)index);
     pith_put_logprobs(d, head, choice->tokens, choice->n_tokens, &offset);
-    pith_json_put_text(&d->json, "finish_reason", pith_answer_finish(choice->finish));
+    pith_json_put_text(&d->json, "finish_reason", pith_answer_finish(choice->finish, 0));
 }
 
 static void put_openai(pith_document *d, const pith_answer_head *head,

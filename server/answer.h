@@ -13,8 +13,19 @@ typedef struct pith_answer_token {
     size_t n_top;
 } pith_answer_token;
 
+enum { PITH_ANSWER_CALL_ID = 10 };
+
+/* A call of a tool. The id has nine letters and digits, as Mistral's templates ask for. */
+typedef struct pith_answer_call {
+    char id[PITH_ANSWER_CALL_ID];
+    pith_text name, arguments; /* arguments: the text of a JSON object */
+} pith_answer_call;
+
 typedef struct pith_answer_choice {
     pith_text text;
+    pith_text reasoning;           /* CHAT; empty: none */
+    const pith_answer_call *calls; /* [n_calls] CHAT */
+    size_t n_calls;
     pith_finish finish;
     const pith_answer_token *tokens; /* [n_tokens] with logprobs, else NULL */
     size_t n_tokens;
@@ -39,8 +50,12 @@ typedef struct pith_answer_head {
     size_t *offsets;
 } pith_answer_head;
 
-/* A choice's finish_reason: "length" when max_tokens or the context ended it, else "stop". */
-const char *pith_answer_finish(pith_finish finish);
+/* A choice's finish_reason: "length" when max_tokens or the context ended it, else "tool_calls"
+ * when the model called tools, else "stop". */
+const char *pith_answer_finish(pith_finish finish, size_t n_calls);
+
+/* A random id for a call. */
+void pith_answer_call_id(char *id /* [PITH_ANSWER_CALL_ID] */);
 
 /* "chatcmpl-" (CHAT) or "cmpl-" and 24 random hexadecimal digits. id [PITH_ANSWER_ID]. */
 enum { PITH_ANSWER_ID = 40 };
@@ -64,8 +79,15 @@ pith_status pith_answer_stream_open(const pith_answer_head *head, size_t choice,
 pith_status pith_answer_stream_piece(const pith_answer_head *head, size_t choice, pith_text text,
                                      const pith_answer_token *token, pith_bytes *out,
                                      pith_error *error);
+/* CHAT: a piece of its reasoning, and a call, whole, whose index counts the choice's calls. */
+pith_status pith_answer_stream_reasoning(const pith_answer_head *head, size_t choice,
+                                         pith_text text, pith_bytes *out, pith_error *error);
+pith_status pith_answer_stream_call(const pith_answer_head *head, size_t choice, size_t index,
+                                    const pith_answer_call *call, pith_bytes *out,
+                                    pith_error *error);
 pith_status pith_answer_stream_finish(const pith_answer_head *head, size_t choice,
-                                      pith_finish finish, pith_bytes *out, pith_error *error);
+                                      pith_finish finish, size_t n_calls, pith_bytes *out,
+                                      pith_error *error);
 pith_status pith_answer_stream_usage(const pith_answer_head *head, const pith_answer_usage *usage,
                                      pith_bytes *out, pith_error *error);
 pith_status pith_answer_stream_problem(const pith_problem *problem, pith_bytes *out,

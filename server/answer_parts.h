@@ -33,6 +33,9 @@ void pith_put_head(pith_json_writer *json, const pith_answer_head *head, const c
 /* "usage": {...}. */
 void pith_put_usage(pith_json_writer *json, const pith_answer_usage *usage);
 
+/* {"id", "type", "function"} of a call, without its brackets. */
+void pith_put_call(pith_json_writer *json, const pith_answer_call *call);
+
 /* "logprobs": of a choice's tokens [n_tokens], in the form of the endpoint; null without logprobs.
  * *offset counts characters as pith_answer_head.offsets does. */
 void pith_put_logprobs(pith_document *document, const pith_answer_head *head,

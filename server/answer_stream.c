@@ -37,9 +37,13 @@ static pith_status close_chunk(pith_document *d, const pith_answer_head *head,
 typedef struct chunk {
     size_t choice;
     bool first, last;
+    bool reasoning; /* the text is of the reasoning */
     pith_text text;
+    const pith_answer_call *call; /* or NULL */
+    size_t call_index;
     const pith_answer_token *token;
     pith_finish finish;
+    size_t n_calls; /* of the last one */
 } chunk;
 
 static void put_delta(pith_json_writer *json, const chunk *c) {
@@ -47,8 +51,16 @@ static void put_delta(pith_json_writer *json, const chunk *c) {
     if (c->first) {
         pith_json_put_text(json, "role", "assistant");
     }
-    if (!c->last) {
-        pith_json_put_bytes(json, "content", c->text.data, c->text.n_bytes);
+    if (c->call != NULL) {
+        pith_json_open(json, "tool_calls", '[');
+        pith_json_open(json, NULL, '{');
+        pith_json_put_integer(json, "index", (int64_t)c->call_index);
+        pith_put_call(json, c->call);
+        pith_json_close(json, '}');
+        pith_json_close(json, ']');
+    } else if (!c->last) {
+        pith_json_put_bytes(json, c->reasoning ? "reasoning_content" : "content", c->text.data,
+                            c->text.n_bytes);
     }
     pith_json_close(json, '}');
 }
@@ -71,7 +83,7 @@ static pith_status write_chunk(const pith_answer_head *head, const chunk *c, pit
     }
     pith_put_logprobs(&d, head, c->token, c->token != NULL ? 1 : 0, offset);
     if (c->last) {
-        pith_json_put_text(&d.json, "finish_reason", pith_answer_finish(c->finish));
+        pith_json_put_text(&d.json, "finish_reason", pith_answer_finish(c->finish, c->n_calls));
     } else {
         pith_json_put_null(&d.json, "finish_reason");
     }
@@ -119,9 +131,24 @@ pith_status pith_answer_stream_piece(const pith_answer_head *head, size_t choice
     return write_chunk(head, &c, out, error);
 }
 
+pith_status pith_answer_stream_reasoning(const pith_answer_head *head, size_t choice,
+                                         pith_text text, pith_bytes *out, pith_error *error) {
+    chunk c = {.choice = choice, .reasoning = true, .text = text};
+    return write_chunk(head, &c, out, error);
+}
+
+pith_status pith_answer_stream_call(const pith_answer_head *head, size_t choice, size_t index,
+                                    const pith_answer_call *call, pith_bytes *out,
+                                    pith_error *error) {
+    chunk c = {.choice = choice, .call = call, .call_index = index};
+    return write_chunk(head, &c, out, error);
+}
+
 pith_status pith_answer_stream_finish(const pith_answer_head *head, size_t choice,
-                                      pith_finish finish, pith_bytes *out, pith_error *error) {
-    chunk c = {.choice = choice, .last = true, .text = {"", 0}, .finish = finish};
+                                      pith_finish finish, size_t n_calls, pith_bytes *out,
+                                      pith_error *error) {
+    chunk c = {
+        .choice = choice, .last = true, .text = {"", 0}, .finish = finish, .n_calls = n_calls};
     return write_chunk(head, &c, out, error);
 }
 

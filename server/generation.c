@@ -22,6 +22,11 @@ static bool make_prompts(pith_generation_call *g, pith_problem *problem) {
                                 problem)) {
             return false;
         }
+        if (request->endpoint == PITH_ENDPOINT_CHAT &&
+            !pith_calling_open(&g->calling, g->lease.model, request, &g->prompts[i],
+                               &g->n_tokens[i], problem)) {
+            return false;
+        }
         if (g->n_tokens[i] == 0) {
             return pith_problem_set(problem, 400, NULL, "prompt", "the prompt has no tokens");
         }
@@ -51,8 +56,8 @@ static bool can_do(const pith_generation_call *g, pith_problem *problem) {
     const pith_model_info *info = &g->lease.info;
     if (g->request.endpoint == PITH_ENDPOINT_CHAT && info->chat_format == NULL) {
         return pith_problem_set(problem, 400, "chat_format_unknown", "model",
-                                "the chat format of model '%.100s' is not known; /v1/completions "
-                                "works with it, the prompt holding the markup",
+                                "model '%.100s' has no chat template; /v1/completions works with "
+                                "it, the prompt holding the markup",
                                 g->lease.name);
     }
     if (g->request.infill && !info->has_infill) {
@@ -119,8 +124,15 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
         .created = (int64_t)time(NULL),
         .vocabulary = g->lease.model,
     };
-    return can_do(g, problem) && knows_ids(g, problem) && make_grammar(g, problem) &&
-           make_prompts(g, problem) && make_choices(g, problem);
+    if (!can_do(g, problem) || !knows_ids(g, problem)) {
+        return false;
+    }
+    if (g->request.endpoint == PITH_ENDPOINT_CHAT &&
+        !pith_calling_find(&g->calling, g->lease.model, g->lease.name, &g->request, problem)) {
+        return false;
+    }
+    return make_grammar(g, problem) && make_prompts(g, problem) && make_choices(g, problem) &&
+           pith_generation_chat(g, problem);
 }
 
 /* The job is submitted after the request was admitted, and the admission taken back where the queue
@@ -202,6 +214,47 @@ static bool keep_token(pith_choice *choice, const pith_job_piece *piece) {
 
 /* ---- A whole answer -------------------------------------------------------------------------- */
 
+static bool keep_call(pith_choice *choice, const pith_reply_part *part) {
+    pith_answer_call *calls = realloc(choice->calls, (choice->n_calls + 1) * sizeof *calls);
+    if (calls == NULL) {
+        return false;
+    }
+    choice->calls = calls;
+    char *name = malloc(part->name.n_bytes + part->text.n_bytes);
+    if (name == NULL) {
+        return false;
+    }
+    char *arguments = name + part->name.n_bytes;
+    memcpy(name, part->name.data, part->name.n_bytes);
+    memcpy(arguments, part->text.data, part->text.n_bytes);
+    pith_answer_call *call = &calls[choice->n_calls++];
+    *call = (pith_answer_call){.name = {name, part->name.n_bytes},
+                               .arguments = {arguments, part->text.n_bytes}};
+    pith_answer_call_id(call->id);
+    return true;
+}
+
+static bool keep_part(void *user, size_t index, const pith_reply_part *part,
+                      pith_problem *problem) {
+    pith_generation_call *g = user;
+    pith_choice *choice = &g->choices[index];
+    bool kept =
+        part->kind == PITH_REPLY_CALL
+            ? keep_call(choice, part)
+            : pith_bytes_append(part->kind == PITH_REPLY_TEXT ? &choice->text : &choice->reasoning,
+                                part->text.data, part->text.n_bytes);
+    return kept || pith_problem_set(problem, 503, NULL, NULL, "out of memory for the answer");
+}
+
+static bool keep_text(pith_generation_call *g, const pith_job_piece *piece, pith_problem *problem) {
+    if (g->choices[piece->choice].reply != NULL) {
+        return pith_choice_reply(g, piece->choice, piece->text, piece->done, keep_part, g, problem);
+    }
+    return pith_bytes_append(&g->choices[piece->choice].text, piece->text.data,
+                             piece->text.n_bytes) ||
+           pith_problem_set(problem, 503, NULL, NULL, "out of memory for the answer");
+}
+
 static bool keep_piece(pith_generation_call *g, const pith_job_piece *piece,
                        pith_problem *problem) {
     if (piece->failed) {
@@ -209,8 +262,10 @@ static bool keep_piece(pith_generation_call *g, const pith_job_piece *piece,
         return false;
     }
     pith_choice *choice = &g->choices[piece->choice];
-    if (!pith_bytes_append(&choice->text, piece->text.data, piece->text.n_bytes) ||
-        (piece->has_token && g->request.logprobs && !keep_token(choice, piece))) {
+    if (!keep_text(g, piece, problem)) {
+        return false;
+    }
+    if (piece->has_token && g->request.logprobs && !keep_token(choice, piece)) {
         return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the answer");
     }
     if (piece->done) {
@@ -261,6 +316,9 @@ static void answer_document(pith_generation_call *g, pith_problem *problem) {
     for (size_t i = 0; i < g->n_choices; i++) {
         const pith_choice *from = &g->choices[i];
         choices[i] = (pith_answer_choice){.text = {from->text.data, from->text.size},
+                                          .reasoning = {from->reasoning.data, from->reasoning.size},
+                                          .calls = from->calls,
+                                          .n_calls = from->n_calls,
                                           .finish = from->finish,
                                           .tokens = from->tokens,
                                           .n_tokens = from->n_tokens};
@@ -290,6 +348,7 @@ static void free_choices(pith_generation_call *g) {
         }
         free(choice->tokens);
         pith_bytes_release(&choice->text);
+        pith_choice_free_chat(choice);
     }
     free(g->choices);
     free(g->offsets);
@@ -308,6 +367,7 @@ void pith_generation_call_free(pith_generation_call *g) {
     free(g->prompts);
     free(g->n_tokens);
     pith_grammar_free(g->request.params.grammar);
+    pith_calling_release(&g->calling);
     if (g->leased) {
         pith_models_return(g->call->service->models, &g->lease);
     }

@@ -4,11 +4,18 @@
 #define PITH_SERVER_GENERATION_H
 
 #include "server/answer.h"
+#include "server/calling.h"
 #include "server/service.h"
+
+enum { PITH_REQUEST_MAX_ENDS = 65 }; /* one more than a request may name */
 
 /* What came of one choice. */
 typedef struct pith_choice {
     pith_bytes text;
+    pith_reply *reply; /* of CHAT, which takes apart what the model writes */
+    pith_bytes reasoning;
+    pith_answer_call *calls; /* [n_calls]; name and arguments are allocated together */
+    size_t n_calls;
     pith_finish finish;
     pith_answer_token *tokens; /* [n_tokens] with logprobs; their `top` are allocated singly */
     size_t n_tokens, capacity;
@@ -20,7 +27,10 @@ typedef struct pith_generation_call {
     bool parsed;
     pith_lease lease;
     bool leased;
-    int32_t **prompts; /* [request.n_prompts, at least 1][n_tokens[i]] */
+    pith_calling calling; /* of CHAT */
+    pith_reply_settings reply;
+    int32_t ends[PITH_REQUEST_MAX_ENDS]; /* of a chat: stop_token_ids and the end of an answer */
+    int32_t **prompts;                   /* [request.n_prompts, at least 1][n_tokens[i]] */
     size_t *n_tokens;
     size_t n_prompts;
     pith_job *job;
@@ -40,6 +50,17 @@ void pith_generation_call_free(pith_generation_call *g);
 /* Brings the call's counts up to date and ends its reservation. */
 void pith_generation_settle(pith_generation_call *g, bool failed);
 pith_answer_usage pith_generation_usage_of(const pith_generation_call *g);
+
+/* CHAT: makes what takes the replies apart, once the prompts are known (generation_chat.c). */
+bool pith_generation_chat(pith_generation_call *g, pith_problem *problem);
+void pith_choice_free_chat(pith_choice *choice);
+
+/* CHAT: adds text to the reply of a choice, and with `done` ends it; `take` is called with each
+ * part of it. Problems: 503, and those of `take`. */
+typedef bool (*pith_part_fn)(void *user, size_t choice, const pith_reply_part *part,
+                             pith_problem *problem);
+bool pith_choice_reply(pith_generation_call *g, size_t choice, pith_text text, bool done,
+                       pith_part_fn take, void *user, pith_problem *problem);
 
 /* Answers with a stream, which owns `g` from then on. */
 void pith_generation_stream(pith_generation_call *g);

@@ -15,6 +15,51 @@ static bool append_open(pith_generation_call *g, pith_bytes *out, pith_problem *
     return true;
 }
 
+/* What the parts of a piece are written to. */
+typedef struct part_writer {
+    pith_generation_call *g;
+    pith_bytes *out;
+    const pith_answer_token *token; /* of the piece, until a part took it along */
+} part_writer;
+
+static bool append_part(void *user, size_t choice, const pith_reply_part *part,
+                        pith_problem *problem) {
+    part_writer *w = user;
+    pith_error error;
+    pith_answer_call call = {.name = part->name, .arguments = part->text};
+    pith_status status = PITH_OK;
+    switch (part->kind) {
+    case PITH_REPLY_TEXT:
+        status =
+            pith_answer_stream_piece(&w->g->head, choice, part->text, w->token, w->out, &error);
+        w->token = NULL;
+        break;
+    case PITH_REPLY_REASONING:
+        status = pith_answer_stream_reasoning(&w->g->head, choice, part->text, w->out, &error);
+        break;
+    case PITH_REPLY_CALL:
+        pith_answer_call_id(call.id);
+        status = pith_answer_stream_call(&w->g->head, choice, part->index, &call, w->out, &error);
+        break;
+    }
+    return status == PITH_OK || pith_problem_from(problem, &error);
+}
+
+/* The parts that the text of a piece completes, and its token. */
+static bool append_text(part_writer *w, const pith_job_piece *piece, pith_problem *problem) {
+    pith_error error;
+    pith_text text = piece->text;
+    if (w->g->choices[piece->choice].reply != NULL) {
+        if (!pith_choice_reply(w->g, piece->choice, text, piece->done, append_part, w, problem)) {
+            return false;
+        }
+        text = (pith_text){"", 0};
+    }
+    pith_status status =
+        pith_answer_stream_piece(&w->g->head, piece->choice, text, w->token, w->out, &error);
+    return status == PITH_OK || pith_problem_from(problem, &error);
+}
+
 static bool append_piece(pith_generation_call *g, const pith_job_piece *piece, pith_bytes *out,
                          pith_problem *problem) {
     pith_error error;
@@ -22,15 +67,21 @@ static bool append_piece(pith_generation_call *g, const pith_job_piece *piece, p
         *problem = piece->problem;
         return false;
     }
-    pith_answer_token token = {.token = piece->token,
-                               .logprob = piece->logprob,
-                               .top = piece->top,
-                               .n_top = piece->n_top};
+    const pith_answer_token token = {.token = piece->token,
+                                     .logprob = piece->logprob,
+                                     .top = piece->top,
+                                     .n_top = piece->n_top};
     bool listed = piece->has_token && g->request.logprobs;
-    pith_status status = pith_answer_stream_piece(&g->head, piece->choice, piece->text,
-                                                  listed ? &token : NULL, out, &error);
-    if (status == PITH_OK && piece->done) {
-        status = pith_answer_stream_finish(&g->head, piece->choice, piece->finish, out, &error);
+    part_writer w = {.g = g, .out = out, .token = listed ? &token : NULL};
+    if (!append_text(&w, piece, problem)) {
+        return false;
+    }
+    const pith_reply *reply = g->choices[piece->choice].reply;
+    pith_status status = PITH_OK;
+    if (piece->done) {
+        status =
+            pith_answer_stream_finish(&g->head, piece->choice, piece->finish,
+                                      reply != NULL ? pith_reply_calls(reply) : 0, out, &error);
     }
     return status == PITH_OK || pith_problem_from(problem, &error);
 }

@@ -4,14 +4,21 @@
 
 #include "server/service.h"
 
+static pith_status write_chat(const pith_model *model, const pith_request *request, int32_t *tokens,
+                              size_t capacity, size_t *n, pith_error *error) {
+    const pith_chat_options options = {.variables = request->variables};
+    return pith_chat_format(model, request->full_messages ? NULL : request->messages,
+                            request->full_messages ? 0 : request->n_messages, &options, tokens,
+                            capacity, n, error);
+}
+
 /* One of the library's three ways from text to tokens; capacity as in pith_tokenize. */
 static pith_status write_tokens(const pith_model *model, const pith_request *request, size_t prompt,
                                 int32_t *tokens, size_t capacity, size_t *n, pith_error *error) {
     /* A prompt holds its markup, special tokens included. */
     unsigned flags = PITH_TOKENIZE_AUTO | PITH_TOKENIZE_SPECIAL;
     if (request->endpoint == PITH_ENDPOINT_CHAT) {
-        return pith_chat_format(model, request->messages, request->n_messages, NULL, tokens,
-                                capacity, n, error);
+        return write_chat(model, request, tokens, capacity, n, error);
     }
     if (request->infill) {
         return pith_infill_format(model, request->prefix, request->suffix, false, tokens, capacity,
@@ -26,7 +33,7 @@ static pith_status write_tokens(const pith_model *model, const pith_request *req
 
 /* An estimate of the tokens that is seldom too small. */
 static size_t guess(const pith_request *request, size_t prompt) {
-    size_t bytes = request->prefix.n_bytes + request->suffix.n_bytes;
+    size_t bytes = request->prefix.n_bytes + request->suffix.n_bytes + request->variables.n_bytes;
     for (size_t i = 0; i < request->n_messages; i++) {
         bytes += request->messages[i].content.n_bytes + 64;
     }
@@ -76,7 +83,11 @@ bool pith_prompt_tokens(const pith_model *model, const pith_request *request, si
     }
     if (status != PITH_OK) {
         free(room);
-        return pith_problem_from(problem, &error);
+        bool template = request->endpoint == PITH_ENDPOINT_CHAT &&
+                        (status == PITH_ERROR_FORMAT || status == PITH_ERROR_UNSUPPORTED);
+        return template ? pith_problem_set(problem, 400, "chat_template", "messages", "%s",
+                                           error.message)
+                        : pith_problem_from(problem, &error);
     }
     *tokens = room;
     return true;

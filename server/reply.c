@@ -131,7 +131,7 @@ static bool begin(pith_reply *r) {
     }
     size_t left = rest.n_bytes - n;
     size_t m = left < sizeof think - 1 ? left : sizeof think - 1;
-    bool fits = memcmp(rest.data != NULL ? rest.data + n : "", think, m) == 0;
+    bool fits = memcmp(rest.data + n, think, m) == 0;
     if (fits && m < sizeof think - 1 && !r->finished) {
         return false;
     }

@@ -50,7 +50,8 @@ struct pith_reply {
 
 /* Text that is not taken yet. */
 static inline pith_text pith_reply_rest(const pith_reply *r) {
-    return (pith_text){r->pending.data + r->at, r->pending.size - r->at};
+    const char *data = r->pending.data != NULL ? r->pending.data : "";
+    return (pith_text){data + r->at, r->pending.size - r->at};
 }
 
 static inline bool pith_reply_is_space(char c) {

@@ -108,6 +108,8 @@ static const pith_rule rules[] = {
     {"response_format", PITH_AT_OPENAI, pith_rule_response_format, 0, 0, 0},
     {"tools", PITH_AT_CHAT, pith_rule_tools, 0, 0, 0},
     {"tool_choice", PITH_AT_CHAT, pith_rule_tool_choice, 0, 0, 0},
+    {"chat_template_kwargs", PITH_AT_CHAT, pith_rule_object,
+     offsetof(pith_draft, template_variables), 0, 0},
     {"options", PITH_AT_INFER, pith_rule_infer_options, 0, 0, 0},
     /* Embeddings and tokens. */
     {"dimensions", PITH_AT_EMBEDDING, pith_rule_count, REQUEST(dimensions), 1, 65536},
@@ -186,7 +188,8 @@ static bool parse_object(pith_draft *draft, pith_json root) {
     }
     pith_draft_set_defaults(draft);
     return pith_draft_walk(draft, root, "", rules, sizeof rules / sizeof *rules) &&
-           check_required(draft) && settle_infill(draft) && pith_draft_settle_options(draft);
+           check_required(draft) && settle_infill(draft) && pith_draft_settle_options(draft) &&
+           pith_draft_settle_chat(draft);
 }
 
 static bool read_json(pith_draft *draft, char *body, size_t n_bytes, pith_json *root) {

@@ -33,12 +33,26 @@ typedef struct pith_request_prompt {
     size_t n_tokens;
 } pith_request_prompt;
 
+typedef enum pith_tool_choice {
+    PITH_TOOL_AUTO, /* the model decides whether it calls one */
+    PITH_TOOL_NONE,
+    PITH_TOOL_REQUIRED, /* it calls `forced_tool`, or any where that is NULL */
+} pith_tool_choice;
+
 typedef struct pith_request {
     pith_endpoint endpoint;
     const char *model; /* NULL: none was named */
 
-    const pith_message *messages; /* [n_messages] CHAT; roles "system", "user", "assistant" */
+    const pith_message *messages; /* [n_messages] CHAT; roles system, user, assistant, tool */
     size_t n_messages;
+    pith_text variables; /* CHAT: further variables of the chat template, as pith_chat_options has
+                            them; "messages" are among them with full_messages: some of them have
+                            more than a role and a content */
+    bool full_messages;
+    const char *const *tools; /* [n_tools] names of those that may be called */
+    size_t n_tools;
+    pith_tool_choice tool_choice;
+    const char *forced_tool;
     const pith_request_prompt *prompts; /* [n_prompts] INFER, COMPLETION, TOKENIZE, DETOKENIZE */
     size_t n_prompts;
     bool infill; /* INFILL, and COMPLETION with a suffix: one prompt, made of the texts below */

@@ -1,4 +1,4 @@
-/* The options of a request: sampling, limits, stop strings, log-probabilities, tools. */
+/* The options of a request: sampling, limits, stop strings, log-probabilities. */
 #include "server/request_parts.h"
 
 #include <errno.h>
@@ -286,25 +286,6 @@ bool pith_rule_infer_options(pith_draft *draft, const pith_rule *rule, const cha
     return pith_draft_walk(draft, value, path, rules, sizeof rules / sizeof *rules);
 }
 
-bool pith_rule_tools(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value) {
-    (void)rule;
-    if (!pith_json_is(value, PITH_JSON_ARRAY)) {
-        return pith_draft_fail_type(draft, path, "an array", value);
-    }
-    draft->has_tools = pith_json_size(value) > 0;
-    return true;
-}
-
-bool pith_rule_tool_choice(pith_draft *draft, const pith_rule *rule, const char *path,
-                           pith_json value) {
-    (void)rule;
-    draft->no_tool_choice = pith_json_is_text(value, "none");
-    if (draft->no_tool_choice || pith_json_is_text(value, "auto")) {
-        return true;
-    }
-    return pith_draft_fail(draft, path, "%s is not supported: this service calls no tools", path);
-}
-
 /* ---- Defaults and what concerns several options ---------------------------------------------- */
 
 void pith_draft_set_defaults(pith_draft *draft) {
@@ -374,10 +355,6 @@ static bool settle_logprobs(pith_draft *draft) {
 
 bool pith_draft_settle_options(pith_draft *draft) {
     pith_request *r = &draft->request;
-    if (draft->has_tools && !draft->no_tool_choice) {
-        return pith_draft_fail(draft, "tools",
-                               "tools is not supported: this service calls no tools");
-    }
     if (draft->best_of != 0 && (uint64_t)draft->best_of != r->n_choices) {
         return pith_draft_fail(draft, "best_of",
                                "best_of other than n is not supported: all texts that are "

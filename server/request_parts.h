@@ -25,6 +25,11 @@ enum {
     PITH_REQUEST_COMPLETION_TOKENS = 16,       /* OpenAI's */
 };
 
+/* What a message may have besides a role and a content; absent where it has not. */
+typedef struct pith_message_more {
+    pith_json name, calls, call_id;
+} pith_message_more;
+
 typedef struct pith_draft {
     pith_request request;
     pith_problem *problem;
@@ -32,9 +37,10 @@ typedef struct pith_draft {
     int64_t limit;          /* its value; -1: no limit */
     int64_t penalty_window; /* tokens; -1: the longest there is, 0: no penalties */
     int64_t best_of;        /* 0: none was given */
-    bool has_tools;         /* a list of tools that is not empty */
-    bool no_tool_choice;    /* tool_choice is "none" */
-    pith_text line;         /* INFILL: "prompt", the text between the prefix and the cursor */
+    const pith_message_more *more; /* [n_messages] CHAT */
+    pith_json tools;               /* CHAT: the list, as it was sent */
+    pith_json template_variables;  /* CHAT: chat_template_kwargs */
+    pith_text line; /* INFILL: "prompt", the text between the prefix and the cursor */
 } pith_draft;
 
 /* ---- Tables of fields ------------------------------------------------------------------------ */
@@ -113,9 +119,17 @@ bool pith_read_tokens(pith_draft *draft, const char *path, pith_json value, size
 
 /* ---- Fields, by the file that reads them ----------------------------------------------------- */
 
-/* request_texts.c */
+/* request_chat.c */
 bool pith_rule_messages(pith_draft *draft, const pith_rule *rule, const char *path,
                         pith_json value);
+bool pith_rule_tools(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
+bool pith_rule_tool_choice(pith_draft *draft, const pith_rule *rule, const char *path,
+                           pith_json value);
+bool pith_rule_object(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
+/* Puts tools, variables and what messages have besides their texts into request.variables. */
+bool pith_draft_settle_chat(pith_draft *draft);
+
+/* request_texts.c */
 bool pith_rule_prompt(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
 bool pith_rule_text_prompt(pith_draft *draft, const pith_rule *rule, const char *path,
                            pith_json value);
@@ -145,9 +159,6 @@ bool pith_rule_stream_options(pith_draft *draft, const pith_rule *rule, const ch
                               pith_json value);
 bool pith_rule_infer_options(pith_draft *draft, const pith_rule *rule, const char *path,
                              pith_json value);
-bool pith_rule_tools(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
-bool pith_rule_tool_choice(pith_draft *draft, const pith_rule *rule, const char *path,
-                           pith_json value);
 bool pith_rule_encoding(pith_draft *draft, const pith_rule *rule, const char *path,
                         pith_json value);
 
@@ -158,7 +169,7 @@ bool pith_rule_response_format(pith_draft *draft, const pith_rule *rule, const c
 /* Sets what the endpoint's options are when the client leaves them out. */
 void pith_draft_set_defaults(pith_draft *draft);
 
-/* What concerns several options at once: limits, penalties, logprobs, tools, n. */
+/* What concerns several options at once: limits, penalties, logprobs, n. */
 bool pith_draft_settle_options(pith_draft *draft);
 
 #endif

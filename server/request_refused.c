@@ -68,17 +68,17 @@ typedef struct refused_field {
     const char *reason;
 } refused_field;
 
-static const char no_tools[] = "this service calls no tools";
+static const char no_functions[] = "this is the older form of tools";
 static const char no_grammar[] = "response_format of the OpenAI protocol does it";
 static const char no_media[] = "this service reads and writes text only";
 static const char no_sampling[] = "there is no such way of sampling here";
-static const char no_template[] = "the model's own chat format is used";
+static const char no_template[] = "the model's own chat template is used";
 static const char no_search[] = "this service searches no web";
 
 static const refused_field refused[] = {
     /* OpenAI */
-    {"functions", PITH_AT_CHAT, is_empty, no_tools},
-    {"function_call", PITH_AT_CHAT, is_no_call, no_tools},
+    {"functions", PITH_AT_CHAT, is_empty, no_functions},
+    {"function_call", PITH_AT_CHAT, is_no_call, no_functions},
     {"audio", PITH_AT_CHAT, is_never, no_media},
     {"modalities", PITH_AT_CHAT, is_text_alone, no_media},
     {"web_search_options", PITH_AT_CHAT, is_never, no_search},
@@ -116,7 +116,6 @@ static const refused_field refused[] = {
     {"truncate_prompt_tokens", PITH_AT_OPENAI, is_never, "prompts are never cut"},
     {"continue_final_message", PITH_AT_CHAT, is_false, no_template},
     {"chat_template", PITH_AT_CHAT, is_empty, no_template},
-    {"chat_template_kwargs", PITH_AT_CHAT, is_empty, no_template},
 };
 
 bool pith_refuse_field(pith_draft *draft, const char *name, size_t n_name, pith_json value) {

@@ -32,6 +32,20 @@ static void put_texts(pith_json_writer *w, const pith_request *r) {
         }
         pith_json_close(w, ']');
     }
+    if (r->variables.n_bytes > 0) {
+        pith_json_put_raw(w, r->full_messages ? "whole" : "variables", r->variables.data,
+                          r->variables.n_bytes);
+    }
+    if (r->n_tools > 0) {
+        pith_json_open(w, "tools", '[');
+        for (size_t i = 0; i < r->n_tools; i++) {
+            put_text(w, NULL, pith_text_of(r->tools[i]));
+        }
+        pith_json_close(w, ']');
+    }
+    if (r->tool_choice == PITH_TOOL_REQUIRED) {
+        put_text(w, "call", pith_text_of(r->forced_tool));
+    }
     if (r->prompts != NULL) {
         pith_json_open(w, "prompts", '[');
         for (size_t i = 0; i < r->n_prompts; i++) {

@@ -51,6 +51,19 @@ static void check_answer(const pith_request *request, const pith_answer_choice *
     check_text(&out, expected);
 }
 
+/* The answer holds this text. */
+static void check_part(const pith_request *request, const pith_answer_choice *choices, size_t n,
+                       const char *part) {
+    pith_bytes out;
+    pith_error error;
+    pith_answer_head head = head_of(request, NULL);
+    pith_bytes_init(&out, NULL);
+    CHECK(pith_answer_write(&head, choices, n, &usage, &out, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(strstr(out.data, part) != NULL, "%s lacks %s", out.data, part);
+    pith_bytes_release(&out);
+}
+
 /* ---- Whole answers --------------------------------------------------------------------------- */
 
 TEST(answer, of_spin) {
@@ -123,12 +136,60 @@ TEST(answer, of_an_infill) {
     }
 }
 
-TEST(answer, finish_reasons_are_two) {
+TEST(answer, finish_reasons_are_three) {
     static const char *const reasons[] = {"stop", "stop", "length", "length", "stop"};
     for (int finish = PITH_FINISH_EOS; finish <= PITH_FINISH_STOPPED; finish++) {
-        CHECK(strcmp(pith_answer_finish((pith_finish)finish), reasons[finish]) == 0, "%d: %s",
-              finish, pith_answer_finish((pith_finish)finish));
+        const char *reason = pith_answer_finish((pith_finish)finish, 0);
+        CHECK(strcmp(reason, reasons[finish]) == 0, "%d: %s", finish, reason);
+        const char *called = strcmp(reason, "stop") == 0 ? "tool_calls" : reason;
+        reason = pith_answer_finish((pith_finish)finish, 1);
+        CHECK(strcmp(reason, called) == 0, "%d with a call: %s", finish, reason);
     }
+}
+
+/* Calls, and reasoning, in a whole answer and in a stream. */
+TEST(answer, of_a_chat_with_calls) {
+    const pith_answer_call calls[] = {
+        {"abcdefghi", {"f", 1}, {"{\"a\":1}", 7}},
+        {"123456789", {"g", 1}, {"{}", 2}},
+    };
+    const pith_request request = {.endpoint = PITH_ENDPOINT_CHAT, .n_choices = 1};
+    pith_answer_choice choice = choice_of("", PITH_FINISH_EOS);
+    choice.calls = calls;
+    choice.n_calls = 2;
+    choice.reasoning = pith_text_of("So.");
+#define FIRST                                                                                \
+    "\"id\":\"abcdefghi\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":" \
+    "\"{\\\"a\\\":1}\"}"
+    check_part(
+        &request, &choice, 1,
+        "\"message\":{\"role\":\"assistant\",\"content\":null,\"reasoning_content\":\"So.\","
+        "\"refusal\":null,\"tool_calls\":[{" FIRST "},{\"id\":\"123456789\",\"type\":"
+        "\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]},\"logprobs\":null,"
+        "\"finish_reason\":\"tool_calls\"");
+    choice.text = pith_text_of("Hi");
+    choice.n_calls = 0;
+    check_part(&request, &choice, 1,
+               "\"content\":\"Hi\",\"reasoning_content\":\"So.\",\"refusal\":null}");
+    pith_answer_head head = head_of(&request, NULL);
+    pith_bytes out;
+    pith_error error;
+    pith_bytes_init(&out, NULL);
+    CHECK(pith_answer_stream_reasoning(&head, 0, pith_text_of("So"), &out, &error) == PITH_OK &&
+              pith_answer_stream_call(&head, 0, 1, &calls[0], &out, &error) == PITH_OK &&
+              pith_answer_stream_finish(&head, 0, PITH_FINISH_EOS, 2, &out, &error) == PITH_OK,
+          "%s", error.message);
+    CHECK(strstr(out.data, "\"delta\":{\"reasoning_content\":\"So\"}") != NULL &&
+              strstr(out.data, "\"delta\":{\"tool_calls\":[{\"index\":1," FIRST "}]}") != NULL &&
+              strstr(out.data, "\"delta\":{},\"logprobs\":null,\"finish_reason\":\"tool_calls\"") !=
+                  NULL,
+          "%s", out.data);
+    pith_bytes_release(&out);
+    char id[PITH_ANSWER_CALL_ID];
+    pith_answer_call_id(id);
+    CHECK(strlen(id) == 9 && strspn(id, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
+                                        "uvwxyz") == 9,
+          "%s", id);
 }
 
 TEST(answer, ids_differ) {
@@ -169,7 +230,8 @@ static void write_stream(const pith_answer_head *head, size_t choice, pith_bytes
                   PITH_OK &&
               pith_answer_stream_piece(head, choice, pith_text_of("\n!"), NULL, out, &error) ==
                   PITH_OK &&
-              pith_answer_stream_finish(head, choice, PITH_FINISH_LENGTH, out, &error) == PITH_OK &&
+              pith_answer_stream_finish(head, choice, PITH_FINISH_LENGTH, 0, out, &error) ==
+                  PITH_OK &&
               pith_answer_stream_usage(head, &usage, out, &error) == PITH_OK &&
               pith_answer_stream_done(out, &error) == PITH_OK,
           "%s", error.message);

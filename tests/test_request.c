@@ -124,6 +124,21 @@ TEST(request, reads_conversations) {
                   "\"refusal\":null,\"tool_calls\":[],\"function_call\":null,\"audio\":null},{"
                   "\"role\":\"user\",\"content\":\"b\"}"),
          MESSAGES_REQUEST("\"user\",\"a\",\"assistant\",\"\",\"user\",\"b\"")},
+        /* A call and its result; arguments are an object to a template, in their order. */
+        {CHAT,
+         MESSAGES(
+             "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"abc\","
+             "\"type\":\"function\",\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":"
+             "\"{\\\"z\\\": 1.50, \\\"a\\\": []}\"}},{\"function\":{\"arguments\":\"\",\"name\":"
+             "\"g\"}},{\"function\":{\"name\":\"h\",\"arguments\":{\"b\":2}}}]},{\"role\":"
+             "\"tool\",\"tool_call_id\":\"abc\",\"name\":\"f\",\"content\":\"4\"}"),
+         "{\"messages\":[\"assistant\",\"\",\"tool\",\"4\"],\"whole\":{\"messages\":[{\"role\":"
+         "\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"abc\",\"type\":\"function\","
+         "\"function\":{\"name\":\"f\",\"arguments\":{\"z\":1.50,\"a\":[]}}},{\"type\":"
+         "\"function\","
+         "\"function\":{\"name\":\"g\",\"arguments\":{}}},{\"type\":\"function\",\"function\":{"
+         "\"name\":\"h\",\"arguments\":{\"b\":2}}}]},{\"role\":\"tool\",\"content\":\"4\",\"name\":"
+         "\"f\",\"tool_call_id\":\"abc\"}]},\"temperature\":1,\"top_p\":1}"},
         /* Empty answers at the end. */
         {CHAT,
          MESSAGES(
@@ -159,9 +174,9 @@ TEST(request, refuses_bad_conversations) {
         {CHAT, MESSAGES("{\"role\":1,\"content\":\"Hi\"}"), "messages[0].role",
          "messages[0].role must be a string, not 1"},
         {CHAT, MESSAGES("{\"role\":\"User\",\"content\":\"Hi\"}"), "messages[0].role",
-         "messages[0].role is \"User\", not one of system, developer, user and assistant"},
-        {CHAT, MESSAGES("{\"role\":\"tool\",\"content\":\"4\"}"), "messages[0].role",
-         "messages[0].role is \"tool\": tools are not supported"},
+         "messages[0].role is \"User\", not one of system, developer, user, assistant and tool"},
+        {CHAT, MESSAGES("{\"role\":\"function\",\"content\":\"4\"}"), "messages[0].role",
+         "messages[0].role is \"function\": what a tool answers has the role tool"},
         {CHAT, MESSAGES("{\"role\":\"user\"}"), "messages[0].content",
          "messages[0].content is missing"},
         {CHAT, MESSAGES("{\"role\":\"system\",\"content\":null}"), "messages[0].content",
@@ -187,7 +202,29 @@ TEST(request, refuses_bad_conversations) {
          "messages[0].content[1].type is \"image_url\": parts other than text are not supported"},
         {CHAT,
          MESSAGES("{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\"}]}"),
-         "messages[0].tool_calls", "messages[0].tool_calls is not supported"},
+         "messages[0].tool_calls[0].function.name",
+         "messages[0].tool_calls[0].function.name must be a string, not nothing"},
+        {CHAT, MESSAGES("{\"role\":\"assistant\",\"tool_calls\":{}}"), "messages[0].tool_calls",
+         "messages[0].tool_calls must be an array of calls, not an object"},
+        {CHAT,
+         MESSAGES("{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\","
+                  "\"arguments\":3}}]}"),
+         "messages[0].tool_calls[0].function.arguments",
+         "messages[0].tool_calls[0].function.arguments must be the text of a JSON object, not 3"},
+        {CHAT,
+         MESSAGES("{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\","
+                  "\"arguments\":\"[1]\"}}]},{\"role\":\"tool\",\"content\":\"\"}"),
+         "messages", "messages: the arguments of a call are not the text of a JSON object"},
+        {CHAT, MESSAGES("{\"role\":\"user\",\"content\":\"a\",\"tool_calls\":[1]}"),
+         "messages[0].tool_calls", "messages[0].tool_calls: only the assistant calls tools"},
+        {CHAT, MESSAGES("{\"role\":\"tool\"}"), "messages[0].content",
+         "messages[0].content is missing"},
+        {CHAT,
+         MESSAGES("{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\"}}]}"),
+         "messages",
+         "messages ends with a message of the assistant: continuing an answer is not supported, "
+         "the "
+         "last message must be the user's or a tool's"},
         {CHAT, MESSAGES("{\"role\":\"assistant\",\"function_call\":{}}"),
          "messages[0].function_call", "messages[0].function_call is not supported"},
         {CHAT,
@@ -196,7 +233,7 @@ TEST(request, refuses_bad_conversations) {
          "messages",
          "messages ends with a message of the assistant: continuing an answer is not supported, "
          "the "
-         "last message must be the user's"},
+         "last message must be the user's or a tool's"},
     };
     REFUSED(rows);
 }

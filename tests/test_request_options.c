@@ -204,9 +204,6 @@ static const char *other_fields(pith_endpoint endpoint) {
 
 TEST(request_options, names_fields_that_it_cannot_do) {
     static const refused_field rows[] = {
-        {"tools", "[{\"type\":\"function\"}]", "[]", CHAT},
-        {"tool_choice", "\"required\"", "\"auto\"", CHAT},
-        {"tool_choice", "{\"type\":\"function\"}", "\"none\"", CHAT},
         {"functions", "[{}]", "[]", CHAT},
         {"function_call", "{\"name\":\"f\"}", "\"none\"", CHAT},
         {"audio", "{\"voice\":\"x\"}", NULL, CHAT},
@@ -245,7 +242,6 @@ TEST(request_options, names_fields_that_it_cannot_do) {
         {"truncate_prompt_tokens", "5", NULL, CHAT},
         {"continue_final_message", "true", "false", CHAT},
         {"chat_template", "\"{{ x }}\"", "\"\"", CHAT},
-        {"chat_template_kwargs", "{\"a\":1}", "{}", CHAT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const refused_field *row = &rows[i];
@@ -267,15 +263,54 @@ TEST(request_options, names_fields_that_it_cannot_do) {
     }
 }
 
-TEST(request_options, tools_that_must_not_be_called_change_nothing) {
+#define TOOL(name) \
+    "{\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"a\":{\"z\":1,\"b\":2}}}"
+#define HI_MESSAGES "{\"messages\":[\"user\",\"Hi\"]"
+#define USUAL ",\"temperature\":1,\"top_p\":1}"
+
+TEST(request_options, tools_and_variables_are_the_templates) {
     static const test_accepted rows[] = {
-        {CHAT, CHAT_OF("\"tools\":[{\"type\":\"function\"}],\"tool_choice\":\"none\""),
-         HI_REQUEST "}"},
+        {CHAT, CHAT_OF("\"tools\":[" TOOL("f") "],\"tool_choice\":\"none\""), HI_REQUEST "}"},
+        {CHAT, CHAT_OF("\"tools\":[],\"tool_choice\":\"auto\""), HI_REQUEST "}"},
+        {CHAT, CHAT_OF("\"tools\":[" TOOL("f") "," TOOL("g") "]"),
+         HI_MESSAGES
+         ",\"variables\":{\"tools\":[" TOOL("f") "," TOOL("g") "]},\"tools\":[\"f\",\"g\"]" USUAL},
+        {CHAT, CHAT_OF("\"tool_choice\":\"required\",\"tools\":[" TOOL("f") "]"),
+         HI_MESSAGES
+         ",\"variables\":{\"tools\":[" TOOL("f") "]},\"tools\":[\"f\"],\"call\":\"\"" USUAL},
+        {CHAT,
+         CHAT_OF("\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},\"tools\":"
+                 "[" TOOL("f") "]"),
+         HI_MESSAGES
+         ",\"variables\":{\"tools\":[" TOOL("f") "]},\"tools\":[\"f\"],\"call\":\"f\"" USUAL},
+        {CHAT, CHAT_OF("\"chat_template_kwargs\":{\"enable_thinking\":false,\"a\":[1.50,null]}"),
+         HI_MESSAGES ",\"variables\":{\"enable_thinking\":false,\"a\":[1.50,null]}" USUAL},
     };
     static const test_refused bad[] = {
-        {CHAT, CHAT_OF("\"tool_choice\":\"auto\",\"tools\":[{}]"), "tools",
-         "tools is not supported: this service calls no tools"},
         {CHAT, CHAT_OF("\"tools\":{}"), "tools", "tools must be an array, not an object"},
+        {CHAT, CHAT_OF("\"tools\":[{\"type\":\"web_search\"}]"), "tools[0].type",
+         "tools[0].type must be \"function\""},
+        {CHAT, CHAT_OF("\"tools\":[" TOOL("f") ",{\"type\":\"function\"}]"),
+         "tools[1].function.name", "tools[1].function.name must be a string, not nothing"},
+        {CHAT, CHAT_OF("\"tool_choice\":\"any\""), "tool_choice",
+         "tool_choice must be \"auto\", \"none\", \"required\" or the function that is to be "
+         "called"},
+        {CHAT, CHAT_OF("\"tool_choice\":\"required\""), "tool_choice",
+         "tool_choice asks for a call, and there are no tools"},
+        {CHAT,
+         CHAT_OF("\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}},\"tools\":"
+                 "[" TOOL("f") "]"),
+         "tool_choice", "tool_choice asks for a function that is none of the tools"},
+        {CHAT,
+         CHAT_OF("\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"<s>\"}},"
+                 "\"tools\":[" TOOL("<s>") "]"),
+         "tool_choice",
+         "tool_choice asks for a function with a name of other characters than letters, digits, "
+         "'_', '.' and '-'"},
+        {CHAT, CHAT_OF("\"chat_template_kwargs\":[]"), "chat_template_kwargs",
+         "chat_template_kwargs must be an object, not an array"},
+        {CHAT, CHAT_OF("\"chat_template_kwargs\":{\"a\\u0000\":1}"), "chat_template_kwargs",
+         "chat_template_kwargs: a name holds the character U+0000"},
     };
     ACCEPTED(rows);
     REFUSED(bad);
@@ -489,11 +524,10 @@ TEST(request_options, quotes_whole_characters) {
     }
     strcat(body, "\",\"content\":\"\"}]}");
     test_outcome result = test_parse_bytes(PITH_ENDPOINT_CHAT, body, strlen(body));
-    CHECK(
-        strcmp(result.text,
-               "messages[0].role is \"xééééééééééééééééééé?\", not one of system, developer, user "
-               "and assistant") == 0,
-        "%s", result.text);
+    CHECK(strcmp(result.text,
+                 "messages[0].role is \"xééééééééééééééééééé?\", not one of system, developer, "
+                 "user, assistant and tool") == 0,
+          "%s", result.text);
     free(result.text);
 }
 

@@ -135,7 +135,7 @@ async function errors() {
   const unsupported = await failure(client.chat.completions.create(
     { model: "chat", messages, tools: [{ type: "function", function: { name: "f" } }] }));
   check("what is not done is refused by name", unsupported?.status === 400 &&
-    unsupported.param === "tools", unsupported?.error);
+    unsupported.param === "tools" && unsupported.code === "tools_unsupported", unsupported?.error);
   const wrong = await failure(new OpenAI({ baseURL: `${url}/v1`, apiKey: "wrong", maxRetries: 0 })
     .models.list());
   check("a wrong key", wrong instanceof OpenAI.AuthenticationError, wrong?.status);

@@ -13,6 +13,8 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "server"))
+sys.path.insert(0, HERE)
+import scripted  # noqa: E402
 from service import Service, make_models  # noqa: E402
 
 
@@ -46,6 +48,10 @@ def main():
         install(directory)
         with tempfile.TemporaryDirectory() as scratch:
             models = make_models(pith, scratch)
+            for name in scripted.make(os.path.join(scratch, "scripted")):
+                subprocess.run([pith, "convert", os.path.join(scratch, "scripted", name),
+                                os.path.join(models, name + ".pith"), "--type", "f32"], check=True,
+                               capture_output=True)
             database = os.path.join(scratch, "usage.db")
             key = subprocess.run([pith, "keys", "add", database, "clients", "--infer-per-hour", "0",
                                   "--embed-per-hour", "0", "--max-tokens", "0"],
@@ -53,7 +59,7 @@ def main():
             with Service(pith, "--models", models, "--db", database, "--alias",
                          "llama2-chat=chat") as service:
                 url = f"http://{service.address[0]}:{service.address[1]}"
-                for script in ("openai.mjs", "ai_sdk.mjs"):
+                for script in ("openai.mjs", "tools.mjs", "ai_sdk.mjs"):
                     run(script, ["node", os.path.join(directory, script), url, key], counts)
     print(f"{counts[0]} passed, {counts[1]} failed")
     sys.exit(counts[1] != 0)

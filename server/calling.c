@@ -1,0 +1,292 @@
+/* How a model writes calls of tools: its chat template is asked to render one. */
+#include "server/calling.h"
+
+#include "base/json_write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Forms ----------------------------------------------------------------------------------- */
+
+#define PROBE_NAME "probe_tool"
+
+/* A conversation with a call. The id has the nine letters that Mistral's templates ask for. */
+static const char probe[] =
+    "{\"messages\": [{\"role\": \"user\", \"content\": \"Question\"}, {\"role\": \"assistant\", "
+    "\"content\": \"\", \"tool_calls\": [{\"id\": \"abcdefghi\", \"type\": \"function\", "
+    "\"function\": {\"name\": \"" PROBE_NAME "\", \"arguments\": {\"key\": \"value\"}}}]}], "
+    "\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"described_tool\", "
+    "\"description\": \"Text.\", \"parameters\": {\"type\": \"object\", \"properties\": {\"key\": "
+    "{\"type\": \"string\", \"description\": \"Text.\"}}, \"required\": [\"key\"]}}}]}";
+
+static bool ends_with(const char *text, size_t *n, const char *ending) {
+    size_t m = strlen(ending);
+    if (*n < m || memcmp(text + *n - m, ending, m) != 0) {
+        return false;
+    }
+    *n -= m;
+    return true;
+}
+
+static void drop_space(const char *text, size_t *n) {
+    while (*n > 0 && (text[*n - 1] == ' ' || (text[*n - 1] >= '\t' && text[*n - 1] <= '\r'))) {
+        --*n;
+    }
+}
+
+/* True when text [n] ends with {"name": " but for white space, which is taken off. */
+static bool ends_with_object(const char *text, size_t *n) {
+    if (!ends_with(text, n, "\"")) {
+        return false;
+    }
+    drop_space(text, n);
+    if (!ends_with(text, n, ":")) {
+        return false;
+    }
+    drop_space(text, n);
+    bool good = ends_with(text, n, "\"name\"");
+    drop_space(text, n);
+    good = good && ends_with(text, n, "{");
+    drop_space(text, n);
+    return good;
+}
+
+static pith_text last_name(const char *text, size_t n) {
+    static const char name[] = PROBE_NAME;
+    pith_text found = {NULL, 0};
+    for (const char *at = text; at != NULL && n > 0;) {
+        at = memmem(at, n - (size_t)(at - text), name, sizeof name - 1);
+        if (at != NULL) {
+            found = (pith_text){at, sizeof name - 1};
+            at++;
+        }
+    }
+    return found;
+}
+
+static bool begins_with(const char *text, size_t n, const char *beginning) {
+    size_t m = strlen(beginning);
+    return n >= m && memcmp(text, beginning, m) == 0;
+}
+
+pith_call_form pith_calling_recognise(const char *text, size_t n, bool *named, pith_text *call) {
+    enum { AROUND = 40 };
+    pith_text name = last_name(text, n);
+    *named = false;
+    *call = (pith_text){NULL, 0};
+    if (name.data == NULL) {
+        return PITH_CALLS_NONE;
+    }
+    size_t before = (size_t)(name.data - text);
+    const char *behind = name.data + name.n_bytes;
+    size_t n_behind = n - (size_t)(behind - text);
+    size_t from = before < AROUND ? 0 : before - AROUND;
+    size_t to = n_behind < AROUND ? n : n - n_behind + AROUND;
+    *call = (pith_text){text + from, to - from};
+    if (ends_with(text, &before, "[TOOL_CALLS]")) {
+        *named = true;
+        return begins_with(behind, n_behind, "[ARGS]") || begins_with(behind, n_behind, "[CALL_ID]")
+                   ? PITH_CALLS_MISTRAL
+                   : PITH_CALLS_NONE;
+    }
+    if (!ends_with_object(text, &before)) {
+        return PITH_CALLS_NONE;
+    }
+    if (ends_with(text, &before, "<tool_call>")) {
+        return PITH_CALLS_HERMES;
+    }
+    if (begins_with(behind, n_behind, "\", \"parameters\": ")) {
+        return PITH_CALLS_LLAMA3;
+    }
+    if (ends_with(text, &before, "[")) {
+        drop_space(text, &before);
+        return ends_with(text, &before, "[TOOL_CALLS]") ? PITH_CALLS_MISTRAL : PITH_CALLS_NONE;
+    }
+    return PITH_CALLS_NONE;
+}
+
+/* ---- Finding it ------------------------------------------------------------------------------ */
+
+/* Renders a conversation; *text is malloc'ed, NULL when the template refuses it. */
+static bool render(const pith_model *model, const pith_chat_options *options, char **text,
+                   size_t *n, pith_problem *problem) {
+    size_t capacity = 64 << 10;
+    pith_status status = PITH_ERROR_CAPACITY;
+    pith_error error;
+    *text = NULL;
+    for (int tries = 0; status == PITH_ERROR_CAPACITY && tries < 2; tries++) {
+        free(*text);
+        *text = malloc(capacity);
+        if (*text == NULL) {
+            return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the prompt");
+        }
+        status = pith_chat_text(model, NULL, 0, options, *text, capacity, n, &error);
+        capacity = *n > 0 ? *n : 1;
+    }
+    if (status == PITH_OK) {
+        return true;
+    }
+    free(*text);
+    *text = NULL;
+    return status != PITH_ERROR_MEMORY || pith_problem_from(problem, &error);
+}
+
+static bool find_form(pith_calling *out, const pith_model *model, const char *model_name,
+                      pith_problem *problem) {
+    const pith_chat_options options = {.variables = {probe, sizeof probe - 1},
+                                       .no_generation_prompt = true};
+    char *text;
+    size_t n = 0;
+    if (!render(model, &options, &text, &n, problem)) {
+        return false;
+    }
+    pith_text call = {NULL, 0};
+    if (text != NULL) {
+        out->form = pith_calling_recognise(text, n, &out->named, &call);
+    }
+    bool good = out->form != PITH_CALLS_NONE;
+    if (!good && call.data == NULL) {
+        pith_problem_set(problem, 400, "tools_unsupported", "tools",
+                         "the chat template of model '%.100s' knows no tools", model_name);
+    } else if (!good) {
+        pith_problem_set(
+            problem, 400, "tools_unsupported", "tools",
+            "model '%.100s' writes calls of tools in a form that is not supported: its "
+            "chat template has ...%.*s... for one; the forms of Hermes and Qwen "
+            "(<tool_call>), Mistral ([TOOL_CALLS]) and Llama 3 are",
+            model_name, (int)call.n_bytes, call.data);
+    }
+    free(text);
+    return good;
+}
+
+/* The token of that spelling, when it is one. */
+static bool find_token(const pith_model *model, const char *spelling, int32_t *out) {
+    size_t n;
+    pith_error error;
+    return pith_tokenize(model, pith_text_of(spelling), PITH_TOKENIZE_SPECIAL, out, 1, &n,
+                         &error) == PITH_OK &&
+           n == 1;
+}
+
+/* Marks that may be special tokens, which give no text unless they are asked to. */
+static void find_marks(pith_calling *out, const pith_model *model) {
+    static const struct {
+        pith_call_form form; /* NONE: of all */
+        const char *spelling;
+    } marks[] = {
+        {PITH_CALLS_NONE, "<think>"},         {PITH_CALLS_NONE, "</think>"},
+        {PITH_CALLS_HERMES, "<tool_call>"},   {PITH_CALLS_HERMES, "</tool_call>"},
+        {PITH_CALLS_MISTRAL, "[TOOL_CALLS]"}, {PITH_CALLS_MISTRAL, "[ARGS]"},
+        {PITH_CALLS_MISTRAL, "[CALL_ID]"},    {PITH_CALLS_LLAMA3, "<|python_tag|>"},
+    };
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        bool wanted = marks[i].form == PITH_CALLS_NONE || marks[i].form == out->form;
+        if (wanted && find_token(model, marks[i].spelling, &out->shown[out->n_shown])) {
+            out->n_shown++;
+        }
+    }
+}
+
+bool pith_calling_find(pith_calling *out, const pith_model *model, const char *model_name,
+                       const pith_request *request, pith_problem *problem) {
+    pith_error error;
+    *out = (pith_calling){.end = -1};
+    pith_bytes_init(&out->opening, NULL);
+    if (request->n_tools > 0 && !find_form(out, model, model_name, problem)) {
+        return false;
+    }
+    pith_status status = pith_chat_end(model, NULL, &out->end, &error);
+    if (status != PITH_OK) {
+        return pith_problem_from(problem, &error);
+    }
+    find_marks(out, model);
+    return true;
+}
+
+void pith_calling_release(pith_calling *calling) {
+    pith_bytes_release(&calling->opening);
+}
+
+/* ---- The beginning of a reply ---------------------------------------------------------------- */
+
+/* True when the tokens end with <think>, white space aside, however they spell it. */
+static bool ends_with_think(const pith_model *model, const int32_t *tokens, size_t n_tokens) {
+    enum { LOOK = 8, ROOM = 512 };
+    char text[ROOM];
+    size_t n = 0;
+    for (size_t i = n_tokens < LOOK ? 0 : n_tokens - LOOK; i < n_tokens; i++) {
+        pith_text piece;
+        pith_error error;
+        if (pith_token_text(model, tokens[i], &piece, &error) != PITH_OK ||
+            piece.n_bytes > ROOM - n) {
+            n = 0;
+            continue;
+        }
+        memcpy(text + n, piece.data, piece.n_bytes);
+        n += piece.n_bytes;
+    }
+    for (size_t before = n + 1; before != n;) {
+        before = n;
+        drop_space(text, &n);
+        ends_with(text, &n, "<0x0A>"); /* SentencePiece's line end, and its space */
+        ends_with(text, &n, "\xE2\x96\x81");
+    }
+    return ends_with(text, &n, "<think>");
+}
+
+/* Writes how a call begins that the client asks for. */
+static bool write_opening(pith_calling *c, const pith_request *r) {
+    const char *name = r->forced_tool;
+    bool good = !c->reasons || pith_bytes_append_text(&c->opening, "</think>\n\n");
+    switch (c->form) {
+    case PITH_CALLS_HERMES:
+        good = good && pith_bytes_append_text(&c->opening, "<tool_call>\n");
+        break;
+    case PITH_CALLS_MISTRAL:
+        good = good && pith_bytes_append_text(&c->opening, "[TOOL_CALLS]") &&
+               (c->named || pith_bytes_append_text(&c->opening, "["));
+        break;
+    default:
+        break;
+    }
+    if (c->named) {
+        return good && (name == NULL || (pith_bytes_append_text(&c->opening, name) &&
+                                         pith_bytes_append_text(&c->opening, "[ARGS]")));
+    }
+    good = good && pith_bytes_append_text(&c->opening, "{\"name\": \"");
+    if (name == NULL) {
+        return good;
+    }
+    return good && pith_bytes_append_text(&c->opening, name) &&
+           pith_bytes_append_text(&c->opening, c->form == PITH_CALLS_LLAMA3
+                                                   ? "\", \"parameters\": "
+                                                   : "\", \"arguments\": ");
+}
+
+bool pith_calling_open(pith_calling *calling, const pith_model *model, const pith_request *request,
+                       int32_t **tokens, size_t *n_tokens, pith_problem *problem) {
+    calling->reasons = ends_with_think(model, *tokens, *n_tokens);
+    if (request->tool_choice != PITH_TOOL_REQUIRED) {
+        return true;
+    }
+    int32_t added[512];
+    size_t n;
+    pith_error error;
+    if (!write_opening(calling, request)) {
+        return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the prompt");
+    }
+    const pith_text opening = {calling->opening.data, calling->opening.size};
+    if (pith_tokenize(model, opening, PITH_TOKENIZE_SPECIAL, added, 512, &n, &error) != PITH_OK) {
+        return pith_problem_from(problem, &error);
+    }
+    int32_t *grown = realloc(*tokens, (*n_tokens + n) * sizeof *grown);
+    if (grown == NULL) {
+        return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the prompt");
+    }
+    memcpy(grown + *n_tokens, added, n * sizeof *added);
+    *tokens = grown;
+    *n_tokens += n;
+    return true;
+}

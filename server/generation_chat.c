@@ -1,0 +1,80 @@
+/* Chats: what the model writes is taken apart into text, reasoning and calls of tools. */
+#include "server/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool no_memory(pith_problem *problem) {
+    return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the answer");
+}
+
+/* The end of an answer stops a chat, unless the client wants to go on after end tokens. */
+static bool add_end(pith_generation_call *g, pith_problem *problem) {
+    pith_generate_params *params = &g->request.params;
+    if (g->calling.end < 0 || params->ignore_eos) {
+        return true;
+    }
+    if (params->n_eos == PITH_REQUEST_MAX_ENDS - 1) {
+        return pith_problem_set(problem, 400, NULL, "stop_token_ids",
+                                "stop_token_ids has %zu ids, in a chat at most %d are allowed",
+                                params->n_eos, PITH_REQUEST_MAX_ENDS - 2);
+    }
+    if (params->n_eos > 0) {
+        memcpy(g->ends, params->eos, params->n_eos * sizeof *g->ends);
+    }
+    g->ends[params->n_eos++] = g->calling.end;
+    params->eos = g->ends;
+    return true;
+}
+
+bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
+    if (g->request.endpoint != PITH_ENDPOINT_CHAT) {
+        return true;
+    }
+    pith_generate_params *params = &g->request.params;
+    params->shown = g->calling.shown;
+    params->n_shown = g->calling.n_shown;
+    g->reply = (pith_reply_settings){.form = g->calling.form,
+                                     .tools = g->request.tools,
+                                     .n_tools = g->request.n_tools,
+                                     .reasons = g->calling.reasons};
+    const pith_text opening = {g->calling.opening.data, g->calling.opening.size};
+    for (size_t i = 0; i < g->n_choices; i++) {
+        pith_choice *choice = &g->choices[i];
+        pith_bytes_init(&choice->reasoning, NULL);
+        if (!pith_reply_new(&choice->reply, &g->reply, NULL) ||
+            !pith_reply_push(choice->reply, opening)) {
+            return no_memory(problem);
+        }
+    }
+    return add_end(g, problem);
+}
+
+void pith_choice_free_chat(pith_choice *choice) {
+    pith_reply_free(choice->reply);
+    if (choice->reply != NULL) {
+        pith_bytes_release(&choice->reasoning);
+    }
+    for (size_t i = 0; i < choice->n_calls; i++) {
+        free((char *)(uintptr_t)choice->calls[i].name.data);
+    }
+    free(choice->calls);
+}
+
+bool pith_choice_reply(pith_generation_call *g, size_t choice, pith_text text, bool done,
+                       pith_part_fn take, void *user, pith_problem *problem) {
+    pith_reply *reply = g->choices[choice].reply;
+    pith_reply_part part;
+    if (!pith_reply_push(reply, text)) {
+        return no_memory(problem);
+    }
+    if (done) {
+        pith_reply_finish(reply);
+    }
+    while (pith_reply_next(reply, &part)) {
+        if (!take(user, choice, &part, problem)) {
+            return false;
+        }
+    }
+    return !pith_reply_failed(reply) || no_memory(problem);
+}
