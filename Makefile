@@ -31,7 +31,7 @@ CLI_LIBS = $(shell pkg-config --libs $(CLI_MODULES))
 NEEDS_lib := cc libc-headers pkg-config $(LIB_MODULES)
 NEEDS_build := $(NEEDS_lib) $(CLI_MODULES) openblas?
 NEEDS_unit := $(NEEDS_build) criterion
-NEEDS_test := $(NEEDS_unit) python3 numpy groff? sqlite3-shell
+NEEDS_test := $(NEEDS_unit) python3 numpy jinja2? groff? sqlite3-shell
 NEEDS_bench := $(NEEDS_build) python3 gnuplot
 NEEDS_ci := $(NEEDS_test) gnuplot objdump clang clang-format fuzzer
 NEEDS_coverage := $(NEEDS_build) clang fuzzer llvm-cov
@@ -222,6 +222,12 @@ golden-scripts: $(BUILD)/pith ## pith's logits and an independent numpy implemen
 	$(RUN_SCRIPTS)
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## the command and the examples, as a user runs them
 	$(RUN_CLI)
+
+# Random templates; cli-test renders a few hundred of them.
+.PHONY: templates
+TEMPLATES := 20000
+templates: $(BUILD)/pith ## random chat templates against Jinja2 (needs python3-jinja2; half an hour)
+	$(PYTHON) tests/jinja_differential.py $(TEMPLATES) 1 $(BUILD)/pith
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
 .PHONY: service-test clients page replicas faults soak

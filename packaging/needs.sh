@@ -34,6 +34,7 @@ openblas      library:libopenblas.so.0  libopenblas0-pthread openblas           
 criterion     module:criterion          libcriterion-dev     criterion-devel    criterion    -                criterion
 python3       interpreter:              python3              python3            python       python3          python3
 numpy         python:numpy              python3-numpy        python3-numpy      python-numpy py3-numpy        numpy
+jinja2        python:jinja2             python3-jinja2       python3-jinja2     python-jinja py3-jinja2       -
 groff         command:groff             groff-base           groff-base         groff        groff            groff
 sqlite3-shell command:sqlite3           sqlite3              sqlite             sqlite       sqlite           sqlite
 gnuplot       command:gnuplot           gnuplot-nox          gnuplot-minimal    gnuplot      gnuplot          gnuplot

@@ -53,3 +53,12 @@ printf '%s' '{{ "  a  b ".split(none, 1) }}{{ " a b ".split(none, 0) }}' >"$T/sp
 echo '{"messages": []}' >"$T/conversation"
 expect 0 "$PITH" template --json --file "$T/split.jinja" <"$T/conversation"
 is "split with a limit" "$(cat "$T/out")" = "{\"text\": \"['a', 'b ']['a b ']\"}"
+
+# Random templates say what Jinja2 says; `make templates` has more of them.
+PYTHON=${PYTHON:-/usr/bin/python3}
+if "$PYTHON" -c 'import jinja2' 2>/dev/null; then
+    expect 0 "$PYTHON" -B tests/jinja_differential.py 300 4 "$PITH"
+    prints '^300 templates x 2 conversations, seed 4: .*[0-9]{3} equal'
+else
+    skip "random templates: $PYTHON has no jinja2 (Debian: python3-jinja2)"
+fi
