@@ -252,8 +252,11 @@ static void print_generation(pith_cli *cli, const pith_metadata *metadata) {
     pith_cli_print(cli, "%s\n", metadata->n_eos == 0 ? " none" : "");
     print_string(cli, "chat format",
                  metadata->chat_format != NULL     ? metadata->chat_format
-                 : metadata->chat_template != NULL ? "a template that 'pith chat' does not know"
+                 : metadata->chat_template != NULL ? "template"
                                                    : "none");
+    for (size_t i = 0; i < metadata->n_chat_templates; i++) {
+        print_string(cli, i == 0 ? "chat templates" : "", metadata->chat_templates[i].name);
+    }
 }
 
 static void print_model(pith_cli *cli, const pith_model_file *file) {
@@ -404,6 +407,12 @@ static pith_status print_json(pith_cli *cli, pith_model_file *file, bool verifie
     put_tokenizer(&json, file);
     put_text_or_null(&json, "chat_format", metadata->chat_format);
     put_text_or_null(&json, "chat_template", metadata->chat_template);
+    pith_json_open(&json, "chat_templates", '{');
+    for (size_t i = 0; i < metadata->n_chat_templates; i++) {
+        pith_json_put_text(&json, metadata->chat_templates[i].name,
+                           metadata->chat_templates[i].text);
+    }
+    pith_json_close(&json, '}');
     put_matrices(&json, &sum);
     put_sources(&json, metadata);
     put_tensors(&json, file);

@@ -387,7 +387,8 @@ def _text_of(function, capacity, *arguments):
                 raise
 
 
-def _conversation(messages, template_name, template_text, add_generation_prompt, variables):
+def _conversation(messages, template_name, template_text, add_generation_prompt, local_time,
+                  variables):
     """Messages [n] and options for the functions of chats."""
     pairs = [(m["role"], m["content"]) if isinstance(m, dict) and m.keys() == {"role", "content"}
              else m for m in messages]
@@ -395,7 +396,7 @@ def _conversation(messages, template_name, template_text, add_generation_prompt,
         variables = {"messages": [m if isinstance(m, dict) else {"role": m[0], "content": m[1]}
                                   for m in messages], **variables}
         pairs = []
-    options = ChatOptions(no_generation_prompt=not add_generation_prompt)
+    options = ChatOptions(no_generation_prompt=not add_generation_prompt, local_time=local_time)
     if variables:
         options.variables = Text.of(json.dumps(variables).encode())
     if template_name is not None:
@@ -581,25 +582,26 @@ class Model(_Owner):
         return text.get("pith-hex")
 
     def chat_format(self, messages, *, template_name=None, template_text=None,
-                    add_generation_prompt=True, **variables):
+                    add_generation_prompt=True, local_time=0, **variables):
         """Token ids of a conversation by the model's template; messages are (role, content) pairs,
-        or dictionaries as the template knows them. Further arguments are variables of the template:
-        tools, documents, enable_thinking."""
+        or dictionaries as the template knows them. The template's clock shows local_time, seconds
+        since 1970, or the time in UTC. Further arguments are variables of the template: tools,
+        documents, enable_thinking."""
         array, n, options = _conversation(messages, template_name, template_text,
-                                          add_generation_prompt, variables)
+                                          add_generation_prompt, local_time, variables)
         return self._lib.tokens(self._lib.chat_format, self._c, array, n, ctypes.byref(options))
 
     def chat_text(self, messages, *, template_name=None, template_text=None,
-                  add_generation_prompt=True, **variables):
+                  add_generation_prompt=True, local_time=0, **variables):
         """The text that chat_format encodes."""
         array, n, options = _conversation(messages, template_name, template_text,
-                                          add_generation_prompt, variables)
+                                          add_generation_prompt, local_time, variables)
         return _text_of(self._lib.chat_text, 4096, self._c, array, n, ctypes.byref(options))
 
     def chat_end(self, *, template_name=None, template_text=None):
         """The token that the template writes behind an answer; None where there is none."""
         token = _token(-1)
-        options = _conversation([], template_name, template_text, True, {})[2]
+        options = _conversation([], template_name, template_text, True, 0, {})[2]
         self._lib.chat_end(self._c, ctypes.byref(options), ctypes.byref(token))
         return token.value if token.value >= 0 else None
 

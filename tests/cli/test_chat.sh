@@ -105,3 +105,8 @@ is "the default template" "$(cat "$T/chat-out")" = "$(cat "$T/out")"
 expect 0 "$PITH" run "$TALE" --special --bos off -n 8 --temp 0 -p '<s>user: Hi
 assistant:'
 is "a template by its name" "$(cat "$T/chat-out")" = "$(cat "$T/out")"
+expect 0 "$PITH" inspect "$T/named.pith"
+prints '^chat format +template$'
+prints '^chat templates +lines$'
+expect 0 "$PITH" inspect --json "$T/named.pith"
+prints '^    "lines": "\{\{ bos_token'
