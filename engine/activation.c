@@ -63,12 +63,17 @@ static void activate(const pith_kernels *kernels, pith_activation activation, fl
     }
 }
 
-void pith_activate(const pith_kernels *kernels, pith_activation activation, const float *y,
-                   size_t n, float *out) {
+void pith_activate(const pith_kernels *kernels, pith_activation activation, float *x,
+                   const float *bias, size_t n) {
+    if (activation == PITH_GELU && bias != NULL) {
+        kernels->bias_gelu(x, bias, n);
+        return;
+    }
+    for (size_t i = 0; bias != NULL && i < n; i++) {
+        x[i] += bias[i];
+    }
     for (size_t first = 0; first < n; first += SLICE) {
-        size_t count = pith_min_size(SLICE, n - first);
-        memmove(out + first, y + first, count * sizeof *out);
-        activate(kernels, activation, out + first, count);
+        activate(kernels, activation, x + first, pith_min_size(SLICE, n - first));
     }
 }
 

@@ -7,9 +7,9 @@
 #include "families/config.h"
 #include "simd/kernels.h"
 
-/* out = act(y) [n]; y == out allowed. */
-void pith_activate(const pith_kernels *kernels, pith_activation activation, const float *y,
-                   size_t n, float *out);
+/* x = act(x + bias) [n]; bias NULL: none. */
+void pith_activate(const pith_kernels *kernels, pith_activation activation, float *x,
+                   const float *bias, size_t n);
 
 /* out[16 t + r] = act(gate) * up for n_pairs pairs of 16-row tiles: gate at y[32 t + r], up at
  * y[32 t + 16 + r]. Shazeer 2020. */

@@ -21,7 +21,7 @@ enum {
 struct pith_embed_cache {
     pith_allocator allocator;
     pthread_mutex_t lock;
-    pith_bert_scratch *free;
+    pith_encoder_scratch *free;
     size_t n_free;
 };
 
@@ -42,8 +42,8 @@ void pith_embed_cache_free(pith_embed_cache *cache) {
         return;
     }
     while (cache->free != NULL) {
-        pith_bert_scratch *next = cache->free->next;
-        pith_bert_scratch_free(cache->free);
+        pith_encoder_scratch *next = cache->free->next;
+        pith_encoder_scratch_free(cache->free);
         cache->free = next;
     }
     pthread_mutex_destroy(&cache->lock);
@@ -51,11 +51,11 @@ void pith_embed_cache_free(pith_embed_cache *cache) {
     pith_release(&allocator, cache);
 }
 
-static pith_status take_scratch(const pith_model *model, pith_bert_scratch **out,
+static pith_status take_scratch(const pith_model *model, pith_encoder_scratch **out,
                                 pith_error *error) {
     pith_embed_cache *cache = model->embed_cache;
     pthread_mutex_lock(&cache->lock);
-    pith_bert_scratch *found = cache->free;
+    pith_encoder_scratch *found = cache->free;
     if (found != NULL) {
         cache->free = found->next;
         cache->n_free--;
@@ -65,12 +65,13 @@ static pith_status take_scratch(const pith_model *model, pith_bert_scratch **out
         *out = found;
         return PITH_OK;
     }
-    return pith_bert_scratch_new(out, model,
-                                 PACK_TOKENS - 1 + pith_bert_max_tokens(&model->network), error);
+    return pith_encoder_scratch_new(out, model,
+                                    PACK_TOKENS - 1 + pith_encoder_max_tokens(&model->network),
+                                    error);
 }
 
 /* Keeps as many as the model has threads. */
-static void give_scratch(const pith_model *model, pith_bert_scratch *scratch) {
+static void give_scratch(const pith_model *model, pith_encoder_scratch *scratch) {
     pith_embed_cache *cache = model->embed_cache;
     pthread_mutex_lock(&cache->lock);
     if (cache->n_free < pith_pool_threads(model->pool)) {
@@ -80,7 +81,7 @@ static void give_scratch(const pith_model *model, pith_bert_scratch *scratch) {
         scratch = NULL;
     }
     pthread_mutex_unlock(&cache->lock);
-    pith_bert_scratch_free(scratch);
+    pith_encoder_scratch_free(scratch);
 }
 
 /* ---- Packs ----------------------------------------------------------------------------------- */
@@ -89,12 +90,12 @@ static void give_scratch(const pith_model *model, pith_bert_scratch *scratch) {
 typedef struct packing {
     const pith_model *model;
     const pith_embed_window *window;
-    size_t n;               /* texts */
-    size_t *order;          /* [n] by length, longest first */
-    pith_bert_text *sorted; /* [n] */
-    size_t *begin;          /* [n_packs + 1] first text of each pack, in that order */
+    size_t n;                  /* texts */
+    size_t *order;             /* [n] by length, longest first */
+    pith_encoder_text *sorted; /* [n] */
+    size_t *begin;             /* [n_packs + 1] first text of each pack, in that order */
     size_t n_packs;
-    pith_bert_scratch **scratches; /* [n_threads] */
+    pith_encoder_scratch **scratches; /* [n_threads] */
     size_t n_scratches;
     atomic_size_t n_done;
     atomic_bool stopped;
@@ -131,7 +132,7 @@ static void cut_packs(packing *p, size_t n_tokens) {
 
 static pith_status check_texts(const packing *p, size_t *n_tokens, pith_error *error) {
     const pith_config *config = &p->model->network.config;
-    size_t longest = pith_bert_max_tokens(&p->model->network);
+    size_t longest = pith_encoder_max_tokens(&p->model->network);
     *n_tokens = 0;
     for (size_t i = 0; i < p->n; i++) {
         size_t n = p->window->texts[i].n_tokens;
@@ -214,17 +215,15 @@ static void note_bad(packing *p, size_t index) {
     }
 }
 
-static void run_pack(packing *p, size_t i, pith_pool *pool, pith_bert_scratch *const *scratches) {
+static void run_pack(packing *p, size_t i, pith_pool *pool,
+                     pith_encoder_scratch *const *scratches) {
     size_t hidden = p->model->network.config.hidden_size;
-    pith_bert_pass pass = {.model = p->model,
-                           .pool = pool,
-                           .scratches = scratches,
-                           .texts = p->sorted + p->begin[i],
-                           .n_texts = p->begin[i + 1] - p->begin[i]};
-    pith_bert_forward(&pass);
+    pith_encoder_pass pass = pith_encoder_begin(p->model, pool, scratches, p->sorted + p->begin[i],
+                                                p->begin[i + 1] - p->begin[i]);
+    pith_encoder_forward(&pass);
     for (size_t t = 0; t < pass.n_texts; t++) {
         size_t index = p->order[p->begin[i] + t];
-        if (!pith_bert_embedding(&pass, t, p->window->out + index * hidden)) {
+        if (!pith_encoder_embedding(&pass, t, p->window->out + index * hidden)) {
             note_bad(p, index);
         }
     }
@@ -275,9 +274,9 @@ pith_status pith_embed_run(const pith_model *model, const pith_embed_window *win
     return status;
 }
 
-pith_status pith_embed_tokens(const pith_model *model, const pith_bert_text *texts, size_t n_texts,
-                              pith_embed_progress_fn progress, void *user, float *out,
-                              pith_error *error) {
+pith_status pith_embed_tokens(const pith_model *model, const pith_encoder_text *texts,
+                              size_t n_texts, pith_embed_progress_fn progress, void *user,
+                              float *out, pith_error *error) {
     pith_status status = PITH_OK;
     for (size_t first = 0; status == PITH_OK && first < n_texts; first += PITH_EMBED_WINDOW) {
         pith_embed_window window = {.texts = texts + first,

@@ -3,7 +3,7 @@
 #ifndef PITH_ENGINE_EMBED_H
 #define PITH_ENGINE_EMBED_H
 
-#include "engine/bert.h"
+#include "engine/encoder.h"
 
 /* Buffers not in use, for any thread to take; a call that finds none makes its own. */
 typedef struct pith_embed_cache pith_embed_cache;
@@ -20,7 +20,7 @@ typedef bool (*pith_embed_progress_fn)(void *user, size_t n_done, size_t n_input
 enum { PITH_EMBED_WINDOW = 2048 };
 
 typedef struct pith_embed_window {
-    const pith_bert_text *texts; /* [n_texts] */
+    const pith_encoder_text *texts; /* [n_texts] */
     size_t n_texts;
     float *out; /* [n_texts, hidden] */
     pith_embed_progress_fn progress;
@@ -34,8 +34,8 @@ pith_status pith_embed_run(const pith_model *model, const pith_embed_window *win
 
 /* Embeds token ids, in windows: out [n_texts, hidden].
  * Errors: MEMORY, STOPPED, NUMERIC (with the index), TOKEN and CONTEXT (likewise). */
-pith_status pith_embed_tokens(const pith_model *model, const pith_bert_text *texts, size_t n_texts,
-                              pith_embed_progress_fn progress, void *user, float *out,
-                              pith_error *error);
+pith_status pith_embed_tokens(const pith_model *model, const pith_encoder_text *texts,
+                              size_t n_texts, pith_embed_progress_fn progress, void *user,
+                              float *out, pith_error *error);
 
 #endif

@@ -21,7 +21,7 @@ typedef struct encoding {
     size_t n_skipped; /* tokens at the beginning of a text that are not pooled */
     size_t max_tokens;
     int32_t *ids;               /* [n, max_tokens] */
-    pith_bert_text *texts;      /* [n] */
+    pith_encoder_text *texts;   /* [n] */
     pith_embed_result *results; /* [n] */
     pthread_mutex_t lock;
     size_t bad; /* lowest index of a text that failed so far; n: none */
@@ -74,10 +74,10 @@ static pith_status encode_input(const encoding *w, size_t i, joint *joined, pith
     int32_t *ids = w->ids + i * w->max_tokens;
     size_t n = pith_min_size(tokens->n, w->max_tokens);
     memcpy(ids, tokens->ids, n * sizeof *ids);
-    w->texts[i] = (pith_bert_text){.ids = ids,
-                                   .n_tokens = n,
-                                   .n_first = info.n_first,
-                                   .n_skipped = w->n_skipped};
+    w->texts[i] = (pith_encoder_text){.ids = ids,
+                                      .n_tokens = n,
+                                      .n_first = info.n_first,
+                                      .n_skipped = w->n_skipped};
     w->results[i] = (pith_embed_result){.n_tokens = n, .truncated = info.truncated};
     return PITH_OK;
 }
@@ -213,7 +213,7 @@ pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs, 
     size_t most = pith_min_size(n_inputs, PITH_EMBED_WINDOW);
     encoding w = {.model = model,
                   .no_truncate = options->no_truncate,
-                  .max_tokens = pith_bert_max_tokens(&model->network)};
+                  .max_tokens = pith_encoder_max_tokens(&model->network)};
     status = take_prompt(&w, options, error);
     if (status != PITH_OK || n_inputs == 0) {
         return status;

@@ -12,6 +12,7 @@
 enum {
     PAIR_ROWS = 2 * PITH_TILE_ROWS,
     MIN_TILE_ROWS = 16, /* rows' worth of buffer even for tiny passes */
+    CODED_ROWS = 256, /* rows of W whose outputs become codes at once: whole groups of both sizes */
 };
 
 typedef struct linear_loop {
@@ -22,9 +23,9 @@ typedef struct linear_loop {
     size_t unit; /* rows of W that stay together: items of the loop are so many */
 } linear_loop;
 
-size_t pith_linear_tile_floats(size_t n_rows, bool blas) {
+size_t pith_linear_tile_floats(size_t n_rows, bool wide) {
     size_t own = PITH_PIECE_PAIRS * PAIR_ROWS * pith_max_size(n_rows, MIN_TILE_ROWS);
-    return blas ? pith_max_size(own, n_rows * PITH_BLAS_PANEL) : own;
+    return wide ? pith_max_size(own, n_rows * PITH_BLAS_PANEL) : own;
 }
 
 /* ---- Products -------------------------------------------------------------------------------- */
@@ -97,10 +98,26 @@ static void scale_logits(const pith_compute *c, float *y, size_t n) {
     }
 }
 
+static void activate_row(const linear_loop *l, size_t t, size_t row, size_t n, float *y) {
+    const pith_compute *c = l->c;
+    const pith_rows *out = &l->out.rows;
+    const float *bias = l->w->bias == NULL ? NULL : l->w->bias + row;
+    if (c->config->gated) {
+        add_bias(y, bias, n);
+        pith_activate_gated(c->kernels, c->config->activation, y, n / PAIR_ROWS,
+                            out->data + t * out->stride + row / 2);
+        return;
+    }
+    pith_activate(c->kernels, c->config->activation, y, bias, n); /* in place without codes */
+    if (out->group != 0) {
+        size_t n_real = pith_min_size(n, c->config->intermediate_size - row);
+        pith_rows_quantize(c, out, t, y, n_real, row);
+    }
+}
+
 /* Rows [row, row + n) of the product of input row t, y [n], on to where they belong. */
 static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, float *y) {
     const pith_rows *out = &l->out.rows;
-    const pith_kernels *kernels = l->c->kernels;
     const pith_config *config = l->c->config;
     const float *bias = l->w->bias == NULL ? NULL : l->w->bias + row;
     float *to = out->data + t * out->stride;
@@ -113,16 +130,11 @@ static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, flo
         if (config->residual_scale == 1.0F) {
             add_row(to + row, y, n);
         } else {
-            kernels->blend(to + row, 1.0F, y, config->residual_scale, n);
+            l->c->kernels->blend(to + row, 1.0F, y, config->residual_scale, n);
         }
         break;
     case PITH_ACTIVATE:
-        add_bias(y, bias, n);
-        if (config->gated) {
-            pith_activate_gated(kernels, config->activation, y, n / PAIR_ROWS, to + row / 2);
-        } else {
-            pith_activate(kernels, config->activation, y, n, to + row);
-        }
+        activate_row(l, t, row, n, y);
         break;
     case PITH_LOGITS:
         scale_logits(l->c, y, n);
@@ -131,16 +143,22 @@ static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, flo
     }
 }
 
+/* True when the product may be written where its epilogue leaves it. */
+static bool writes_in_place(const linear_loop *l) {
+    return l->out.epilogue == PITH_STORE ||
+           (l->out.epilogue == PITH_ACTIVATE && !l->c->config->gated && l->out.rows.group == 0);
+}
+
 static void run_units(void *argument, size_t begin, size_t end, size_t thread) {
     const linear_loop *l = argument;
     const pith_matrix *w = &l->w->matrix;
     size_t row = begin * l->unit;
     size_t n = pith_min_size(end * l->unit, w->rows) - row;
-    bool in_place = l->out.epilogue == PITH_STORE;
+    bool in_place = writes_in_place(l);
     float *y = in_place ? l->out.rows.data + row : l->c->tiles[thread];
     size_t stride = in_place ? l->out.rows.stride : n;
     pith_linear_part(l->c, w, &l->in, row, n, y, stride);
-    if (in_place && l->w->bias == NULL) {
+    if (l->out.epilogue == PITH_STORE && l->w->bias == NULL) {
         return;
     }
     for (size_t t = 0; t < l->in.n; t++) {
@@ -155,19 +173,30 @@ static size_t blas_unit(const pith_compute *c, size_t n_rows) {
     return pith_min_size(pith_round_up(pith_max_size(share, 1), PAIR_ROWS), PITH_BLAS_PANEL);
 }
 
+/* Pairs of tiles in a piece. Shared: long enough to stream, short enough to share the tail. Alone:
+ * as long as can be, since every piece goes through the inputs anew. Neither is larger than the
+ * buffer for its results. */
+static size_t piece_pairs(const linear_loop *l, size_t n_pairs) {
+    const pith_compute *c = l->c;
+    size_t room = writes_in_place(l) ? n_pairs : c->tile_floats / (l->in.n * PAIR_ROWS);
+    size_t share = n_pairs / (8 * pith_pool_threads(c->pool));
+    size_t most =
+        c->pool == NULL ? room : pith_min_size(pith_min_size(PITH_PIECE_PAIRS, room), share);
+    return pith_max_size(1, most);
+}
+
 pith_rows pith_linear(const pith_compute *c, const pith_weights *w, pith_rows in, pith_into out) {
     const pith_matrix *m = &w->matrix;
     linear_loop loop = {.c = c, .w = w, .in = in, .out = out, .unit = PAIR_ROWS};
-    loop.out.rows.n = in.n;
     size_t grain = 1;
-    if (uses_blas(c, m, in.n)) {
+    loop.out.rows.n = in.n;
+    assert(out.rows.group == 0 || out.epilogue != PITH_ACTIVATE || !c->config->gated);
+    if (out.epilogue == PITH_ACTIVATE && out.rows.group != 0) {
+        loop.unit = CODED_ROWS;
+    } else if (uses_blas(c, m, in.n)) {
         loop.unit = blas_unit(c, m->rows);
     } else {
-        /* Pieces: long enough to stream, short enough to share the tail, and no larger than the
-         * buffer for their results. */
-        size_t room = c->tile_floats / (in.n * PAIR_ROWS);
-        size_t share = (m->rows + PAIR_ROWS - 1) / PAIR_ROWS / (8 * pith_pool_threads(c->pool));
-        grain = pith_max_size(1, pith_min_size(pith_min_size(PITH_PIECE_PAIRS, room), share));
+        grain = piece_pairs(&loop, (m->rows + PAIR_ROWS - 1) / PAIR_ROWS);
     }
     pith_pool_run(c->pool, (m->rows + loop.unit - 1) / loop.unit, grain, run_units, &loop);
     return loop.out.rows;

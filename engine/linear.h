@@ -16,7 +16,8 @@ enum {
 typedef enum pith_epilogue {
     PITH_STORE,    /* rows = y + b */
     PITH_ADD,      /* rows += residual scale x (y + b): the residual connection */
-    PITH_ACTIVATE, /* rows = the activation of the MLP, of y + b */
+    PITH_ACTIVATE, /* rows = the activation of the MLP, of y + b; where the rows have a group: their
+                      codes alone, a panel of the product at a time while it is in the cache */
     PITH_LOGITS,   /* row t goes to logits[t], scaled and capped */
 } pith_epilogue;
 
@@ -35,7 +36,8 @@ pith_rows pith_linear(const pith_compute *c, const pith_weights *w, pith_rows in
 void pith_linear_part(const pith_compute *c, const pith_matrix *w, const pith_rows *in, size_t row,
                       size_t n, float *y, size_t stride);
 
-/* Floats of a thread's buffer for passes of n_rows rows. */
-size_t pith_linear_tile_floats(size_t n_rows, bool blas);
+/* Floats of a thread's buffer for passes of n_rows rows, wide enough for BLAS and for codes made of
+ * an activation when `wide`. */
+size_t pith_linear_tile_floats(size_t n_rows, bool wide);
 
 #endif

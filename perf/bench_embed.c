@@ -64,15 +64,15 @@ typedef struct bench {
     const pith_bench_embed_test *test;
     const pith_bench_embed_options *options;
     pith_bench_embed_cost cost;
-    size_t n_calls;        /* of a repeat; 0 in the warm-up, which says how many */
-    size_t run;            /* 0: the warm-up; then the repeats */
-    size_t call;           /* of the repeat */
-    int32_t *ids;          /* [cost.n_tokens] */
-    pith_bert_text *texts; /* [n_sentences] */
-    float *out;            /* [n_sentences, hidden] */
-    double *times;         /* [n_repeats] */
-    double *firsts;        /* [n_repeats] time of the first call */
-    double *calls;         /* [n_repeats, n_calls] */
+    size_t n_calls;           /* of a repeat; 0 in the warm-up, which says how many */
+    size_t run;               /* 0: the warm-up; then the repeats */
+    size_t call;              /* of the repeat */
+    int32_t *ids;             /* [cost.n_tokens] */
+    pith_encoder_text *texts; /* [n_sentences] */
+    float *out;               /* [n_sentences, hidden] */
+    double *times;            /* [n_repeats] */
+    double *firsts;           /* [n_repeats] time of the first call */
+    double *calls;            /* [n_repeats, n_calls] */
 } bench;
 
 static void release(bench *b) {
@@ -106,7 +106,7 @@ static pith_status prepare(bench *b, pith_error *error) {
     for (size_t i = 0; i < n; i++) {
         size_t length = length_of(b->test, i);
         b->texts[i] =
-            (pith_bert_text){.ids = b->ids + begin, .n_tokens = length, .n_first = length};
+            (pith_encoder_text){.ids = b->ids + begin, .n_tokens = length, .n_first = length};
         begin += length;
     }
     return PITH_OK;

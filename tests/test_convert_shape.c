@@ -212,7 +212,7 @@ static void embed(const pith_model *model, float *out) {
     for (size_t i = 0; i < N_IDS; i++) {
         ids[i] = (int32_t)(i * 7919 % 30522);
     }
-    const pith_bert_text text = {.ids = ids, .n_tokens = N_IDS, .n_first = N_IDS};
+    const pith_encoder_text text = {.ids = ids, .n_tokens = N_IDS, .n_first = N_IDS};
     CHECK(pith_embed_tokens(model, &text, 1, NULL, NULL, out, &error) == PITH_OK, "%s",
           error.message);
 }

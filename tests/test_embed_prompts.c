@@ -1,7 +1,7 @@
 /* Prompts: what the converter keeps, what pith_embed puts in front of a text, and what pooling then
  * leaves out; and the fingerprint that databases keep. */
 #include "convert/convert.h"
-#include "engine/bert.h"
+#include "engine/encoder.h"
 #include "tests/encoder.h"
 #include "tests/support.h"
 #include "tests/test.h"
@@ -183,20 +183,17 @@ static void pool(const pith_model *model, const char *text, size_t n_skipped, pi
                  double *out) {
     int32_t ids[12];
     size_t n;
-    pith_bert_scratch *scratch = NULL;
+    pith_encoder_scratch *scratch = NULL;
     CHECK(pith_tokenize(model, pith_text_of(text), 0, ids, 12, &n, &error) == PITH_OK &&
-              pith_bert_scratch_new(&scratch, model, 64, &error) == PITH_OK,
+              pith_encoder_scratch_new(&scratch, model, 64, &error) == PITH_OK,
           "%s", error.message);
-    const pith_bert_text one = {.ids = ids, .n_tokens = n, .n_first = n};
-    const pith_bert_pass pass = {.model = model,
-                                 .scratches = &scratch,
-                                 .texts = &one,
-                                 .n_texts = 1};
-    pith_bert_forward(&pass);
+    const pith_encoder_text one = {.ids = ids, .n_tokens = n, .n_first = n};
+    const pith_encoder_pass pass = pith_encoder_begin(model, NULL, &scratch, &one, 1);
+    pith_encoder_forward(&pass);
     for (size_t d = 0; d < HIDDEN; d++) {
         out[d] = pooling == PITH_POOLING_MAX ? -INFINITY : 0;
         for (size_t r = n_skipped; r < n; r++) {
-            double x = (double)scratch->x[r * scratch->x_stride + d];
+            double x = (double)scratch->x.data[r * scratch->x.stride + d];
             bool first = r == n_skipped;
             out[d] = pooling == PITH_POOLING_MEAN  ? out[d] + x / (double)(n - n_skipped)
                      : pooling == PITH_POOLING_MAX ? fmax(out[d], x)
@@ -204,7 +201,7 @@ static void pool(const pith_model *model, const char *text, size_t n_skipped, pi
                                                    : out[d];
         }
     }
-    pith_bert_scratch_free(scratch);
+    pith_encoder_scratch_free(scratch);
 }
 
 #define NO_NORMALIZE                                                             \

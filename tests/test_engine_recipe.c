@@ -226,15 +226,18 @@ TEST(engine_recipe, activations_of_any_length_and_of_nan) {
         for (size_t n = 1; n <= 150; n += 7) {
             float x[150];
             float y[151];
+            float bias[150];
             for (size_t i = 0; i < n; i++) {
                 x[i] = (float)i * 0.3F - 9;
+                y[i] = x[i] - 0.25F;
+                bias[i] = 0.25F;
             }
-            x[n / 2] = NAN;
+            x[n / 2] = y[n / 2] = NAN;
             y[n] = 77;
-            pith_activate(kernels, all[a], x, n, y);
+            pith_activate(kernels, all[a], y, bias, n);
             for (size_t i = 0; i < n; i++) {
                 float one = x[i];
-                pith_activate(kernels, all[a], &one, 1, &one);
+                pith_activate(kernels, all[a], &one, NULL, 1);
                 CHECK(i == n / 2 ? y[i] != y[i] : memcmp(&y[i], &one, sizeof one) == 0,
                       "activation %d: element %zu of %zu is %g", (int)all[a], i, n, (double)y[i]);
             }

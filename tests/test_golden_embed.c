@@ -114,7 +114,7 @@ TEST(embed, pairs_are_read_together) {
           "%s", error.message);
     CHECK(info.n_first == 4 && tokens.n == 7 && results[0].n_tokens == 7, "%zu of %zu, %zu",
           info.n_first, tokens.n, results[0].n_tokens);
-    pith_bert_text text = {.ids = tokens.ids, .n_tokens = 7, .n_first = 4};
+    pith_encoder_text text = {.ids = tokens.ids, .n_tokens = 7, .n_first = 4};
     CHECK(pith_embed_tokens(model, &text, 1, NULL, NULL, expected, &error) == PITH_OK, "%s",
           error.message);
     CHECK(test_first_difference(out, expected, HIDDEN) == HIDDEN, "the pair's vector differs");
@@ -286,9 +286,10 @@ static void embed_wide(pith_type type, const char *isa, size_t n_threads, size_t
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         ids[i] = (int32_t)(i * 7919 % 30522);
     }
-    pith_bert_text texts[WIDE_TEXTS];
+    pith_encoder_text texts[WIDE_TEXTS];
     for (size_t i = 0; i < WIDE_TEXTS; i++) {
-        texts[i] = (pith_bert_text){.ids = ids + i, .n_tokens = lengths[i], .n_first = lengths[i]};
+        texts[i] =
+            (pith_encoder_text){.ids = ids + i, .n_tokens = lengths[i], .n_first = lengths[i]};
     }
     for (size_t i = 0; i < WIDE_TEXTS; i += together) {
         status = pith_embed_tokens(model, texts + i, together, NULL, NULL, out + i * WIDE, &error);

@@ -16,7 +16,7 @@ enum { N_TEXTS = 40, HIDDEN = 48 };
 /* The reference's 40 texts as ids. */
 typedef struct reference {
     test_npz *npz;
-    pith_bert_text texts[N_TEXTS];
+    pith_encoder_text texts[N_TEXTS];
     const float *embeddings; /* [N_TEXTS, HIDDEN] */
 } reference;
 
@@ -27,13 +27,14 @@ static reference reference_open(void) {
     r.embeddings = embeddings->data.floats;
     for (size_t i = 0; i < N_TEXTS; i++) {
         const test_array *ids = test_npz_ints(r.npz, "ids", i);
-        r.texts[i] =
-            (pith_bert_text){.ids = ids->data.ints, .n_tokens = ids->count, .n_first = ids->count};
+        r.texts[i] = (pith_encoder_text){.ids = ids->data.ints,
+                                         .n_tokens = ids->count,
+                                         .n_first = ids->count};
     }
     return r;
 }
 
-static void embed(const pith_model *model, const pith_bert_text *texts, size_t n, float *out) {
+static void embed(const pith_model *model, const pith_encoder_text *texts, size_t n, float *out) {
     pith_error error = {0};
     pith_status status = pith_embed_tokens(model, texts, n, NULL, NULL, out, &error);
     CHECK(status == PITH_OK, "embedding %zu texts: %s", n, error.message);
@@ -66,23 +67,23 @@ static double cosine(const float *a, const float *b) {
 static void check_hidden_states(const pith_model *model, const reference *r) {
     static const size_t stored[] = {0, 13, 37};
     pith_error error = {0};
-    pith_bert_scratch *scratch = NULL;
-    CHECK(pith_bert_scratch_new(&scratch, model, 600, &error) == PITH_OK, "%s", error.message);
-    pith_bert_text texts[] = {r->texts[0], r->texts[13], r->texts[37]};
-    pith_bert_pass pass = {.model = model, .scratches = &scratch, .texts = texts, .n_texts = 3};
-    pith_bert_forward(&pass);
+    pith_encoder_scratch *scratch = NULL;
+    CHECK(pith_encoder_scratch_new(&scratch, model, 600, &error) == PITH_OK, "%s", error.message);
+    pith_encoder_text texts[] = {r->texts[0], r->texts[13], r->texts[37]};
+    pith_encoder_pass pass = pith_encoder_begin(model, NULL, &scratch, texts, 3);
+    pith_encoder_forward(&pass);
     for (size_t i = 0; i < 3; i++) {
         const test_array *expected = test_npz_floats(r->npz, "last_hidden_state", stored[i]);
         CHECK(expected->count == texts[i].n_tokens * HIDDEN, "text %zu: %zu values", stored[i],
               expected->count);
         for (size_t t = 0; t < texts[i].n_tokens; t++) {
-            const float *x = scratch->x + (scratch->begin[i] + t) * scratch->x_stride;
+            const float *x = scratch->x.data + (scratch->begin[i] + t) * scratch->x.stride;
             double d = largest_difference(x, expected->data.floats + t * HIDDEN, HIDDEN);
             CHECK(d <= 2e-5, "%s: hidden state of text %zu, token %zu is %g off",
                   model->kernels->name, stored[i], t, d);
         }
     }
-    pith_bert_scratch_free(scratch);
+    pith_encoder_scratch_free(scratch);
 }
 
 static void check_reference(pith_type type, pith_blas blas) {
@@ -151,7 +152,7 @@ static void check_invariance(pith_type type) {
     reference r = reference_open();
     float alone[N_TEXTS * HIDDEN];
     float out[64 * HIDDEN];
-    pith_bert_text batch[64];
+    pith_encoder_text batch[64];
     for (size_t i = 0; i < 64; i++) {
         batch[i] = r.texts[(i * 7 + 3) % N_TEXTS];
     }
@@ -223,12 +224,12 @@ TEST(encoder, pooling_modes) {
     pith_error error = {0};
     pith_model *model = test_golden_open("minilm", PITH_TYPE_F32, NULL, 1, PITH_BLAS_OFF);
     pith_config *config = &model->network.config;
-    pith_bert_scratch *scratch = NULL;
+    pith_encoder_scratch *scratch = NULL;
     float out[HIDDEN];
-    const pith_bert_text *text = &r.texts[13];
-    CHECK(pith_bert_scratch_new(&scratch, model, 300, &error) == PITH_OK, "%s", error.message);
-    pith_bert_pass pass = {.model = model, .scratches = &scratch, .texts = text, .n_texts = 1};
-    pith_bert_forward(&pass);
+    const pith_encoder_text *text = &r.texts[13];
+    CHECK(pith_encoder_scratch_new(&scratch, model, 300, &error) == PITH_OK, "%s", error.message);
+    pith_encoder_pass pass = pith_encoder_begin(model, NULL, &scratch, text, 1);
+    pith_encoder_forward(&pass);
     for (unsigned pooling = 0; pooling < PITH_N_POOLINGS; pooling++) {
         for (int normalize = 0; normalize <= 1; normalize++) {
             double expected[HIDDEN];
@@ -239,15 +240,15 @@ TEST(encoder, pooling_modes) {
                 double sum = 0;
                 double largest = -INFINITY;
                 for (size_t t = 0; t < text->n_tokens; t++) {
-                    sum += (double)scratch->x[t * scratch->x_stride + d];
-                    largest = fmax(largest, (double)scratch->x[t * scratch->x_stride + d]);
+                    sum += (double)scratch->x.data[t * scratch->x.stride + d];
+                    largest = fmax(largest, (double)scratch->x.data[t * scratch->x.stride + d]);
                 }
                 expected[d] = pooling == PITH_POOLING_MEAN  ? sum / (double)text->n_tokens
-                              : pooling == PITH_POOLING_CLS ? (double)scratch->x[d]
+                              : pooling == PITH_POOLING_CLS ? (double)scratch->x.data[d]
                                                             : largest;
                 norm += expected[d] * expected[d];
             }
-            CHECK(pith_bert_embedding(&pass, 0, out), "not finite");
+            CHECK(pith_encoder_embedding(&pass, 0, out), "not finite");
             for (size_t d = 0; d < HIDDEN; d++) {
                 double e = normalize != 0 ? expected[d] / sqrt(norm) : expected[d];
                 CHECK(fabs((double)out[d] - e) <= 2e-6,
@@ -257,7 +258,7 @@ TEST(encoder, pooling_modes) {
             }
         }
     }
-    pith_bert_scratch_free(scratch);
+    pith_encoder_scratch_free(scratch);
     pith_model_free(model);
     test_npz_free(r.npz);
 }
@@ -282,7 +283,7 @@ TEST(encoder, progress_and_stop) {
     reference r = reference_open();
     pith_error error = {0};
     pith_model *model = test_golden_open("minilm", PITH_TYPE_INT8, NULL, 2, PITH_BLAS_OFF);
-    pith_bert_text *texts = calloc(MANY, sizeof *texts);
+    pith_encoder_text *texts = calloc(MANY, sizeof *texts);
     float *out = calloc((size_t)MANY * HIDDEN, sizeof *out);
     CHECK(texts != NULL && out != NULL, "no memory");
     for (size_t i = 0; i < MANY; i++) {
@@ -315,9 +316,9 @@ TEST(encoder, bad_ids_and_lengths_are_refused) {
     pith_model *model = test_golden_open("minilm", PITH_TYPE_F16, NULL, 2, PITH_BLAS_OFF);
     int32_t ids[300] = {0};
     float out[3 * HIDDEN];
-    pith_bert_text texts[3] = {r.texts[0],
-                               {.ids = ids, .n_tokens = 257, .n_first = 257},
-                               r.texts[1]};
+    pith_encoder_text texts[3] = {r.texts[0],
+                                  {.ids = ids, .n_tokens = 257, .n_first = 257},
+                                  r.texts[1]};
     CHECK(pith_embed_tokens(model, texts, 3, NULL, NULL, out, &error) == PITH_ERROR_CONTEXT &&
               strstr(error.message, "text 1 ") != NULL,
           "too long: %s", error.message);
