@@ -22,7 +22,7 @@ struct pith_model {
     pith_region random;    /* weights of a random model */
     pith_layer *random_layers;
     pith_network network;      /* pointers into the file or the random region */
-    const char *architecture;  /* "llama" */
+    const char *architecture;  /* as in the metadata of a file */
     pith_tokenizer *tokenizer; /* NULL: the file has none */
     pith_infill_ids infill;
 
