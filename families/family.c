@@ -160,6 +160,9 @@ pith_status pith_family_read(const pith_family *family, pith_config *out, pith_j
         status = pith_config_check(&config, config_name, error);
     }
     if (status == PITH_OK) {
+        status = pith_family_check(family, &config, config_name, error);
+    }
+    if (status == PITH_OK) {
         *out = config;
     }
     return status;
@@ -210,6 +213,30 @@ bool pith_family_slot(const pith_family *family, const pith_config *config, size
         snprintf(out->name, sizeof out->name, "%s", rule->name);
     }
     return true;
+}
+
+pith_status pith_family_check(const pith_family *family, const pith_config *config,
+                              const char *where, pith_error *error) {
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } parts[] = {
+        {PITH_HAS_HEAD, "a head of its own"}, {PITH_HAS_QKV_BIAS, "qkv_bias"},
+        {PITH_HAS_O_BIAS, "o_bias"},          {PITH_HAS_MLP_BIAS, "mlp_bias"},
+        {PITH_HAS_QK_NORM, "qk_norm"},
+    };
+    unsigned known = 0;
+    for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+        known |= pith_family_rule(family, part)->needs;
+    }
+    unsigned missing = pith_config_parts(config) & ~known;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (family->role == PITH_DECODER && (missing & parts[i].bit) != 0) {
+            return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s is no part of %s", where,
+                             parts[i].name, family->name);
+        }
+    }
+    return PITH_OK;
 }
 
 size_t pith_family_n_params(const pith_family *family, const pith_config *config) {

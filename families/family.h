@@ -69,6 +69,11 @@ const pith_rule *pith_family_rule_at(const pith_family *family, size_t place);
 bool pith_family_slot(const pith_family *family, const pith_config *config, size_t part,
                       size_t layer, pith_slot *out);
 
+/* Checks that a decoder's configuration, which may come from any file, asks for no optional tensors
+ * that the family has no rule for: its forward pass would count on them. Errors: UNSUPPORTED. */
+pith_status pith_family_check(const pith_family *family, const pith_config *config,
+                              const char *where, pith_error *error);
+
 /* Real weights of a model: padding excluded, a tied pair counted once. */
 size_t pith_family_n_params(const pith_family *family, const pith_config *config);
 

@@ -4,13 +4,15 @@
 #include "base/checked.h"
 #include "simd/blocks.h"
 
-bool pith_rule_applies(const pith_rule *rule, const pith_config *c) {
-    unsigned has = (c->tie_word_embeddings ? 0U : PITH_HAS_HEAD) |
-                   (c->qkv_bias ? PITH_HAS_QKV_BIAS : 0U) | (c->o_bias ? PITH_HAS_O_BIAS : 0U) |
-                   (c->mlp_bias ? PITH_HAS_MLP_BIAS : 0U) |
-                   (c->qk_norm != PITH_QK_NORM_NONE ? PITH_HAS_QK_NORM : 0U) |
-                   (c->type_vocab_size != 0 ? PITH_HAS_TYPES : 0U);
-    return (rule->needs & ~has) == 0;
+unsigned pith_config_parts(const pith_config *c) {
+    return (c->tie_word_embeddings ? 0U : PITH_HAS_HEAD) | (c->qkv_bias ? PITH_HAS_QKV_BIAS : 0U) |
+           (c->o_bias ? PITH_HAS_O_BIAS : 0U) | (c->mlp_bias ? PITH_HAS_MLP_BIAS : 0U) |
+           (c->qk_norm != PITH_QK_NORM_NONE ? PITH_HAS_QK_NORM : 0U) |
+           (c->type_vocab_size != 0 ? PITH_HAS_TYPES : 0U);
+}
+
+bool pith_rule_applies(const pith_rule *rule, const pith_config *config) {
+    return (rule->needs & ~pith_config_parts(config)) == 0;
 }
 
 /* Without padding. */

@@ -104,6 +104,9 @@ typedef struct pith_slot_place {
     const float **vector;
 } pith_slot_place;
 
+/* The bits that a configuration satisfies. */
+unsigned pith_config_parts(const pith_config *config);
+
 /* False when a model of this configuration has no such tensor (the head of a tied model, absent
  * biases). */
 bool pith_rule_applies(const pith_rule *rule, const pith_config *config);

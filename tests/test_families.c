@@ -277,6 +277,40 @@ TEST(families, counts_the_weights_of_llama_2_7b) {
     CHECK(n == 6738415616 - 32000ULL * 4096, "%zu", n);
 }
 
+/* A file may say anything: what its family has no tensor for must not reach the forward pass, which
+ * would read one. */
+TEST(families, tensors_without_a_rule_are_refused) {
+    static const struct {
+        const char *family, *words;
+        pith_qk_norm qk_norm;
+        bool qkv_bias, mlp_bias;
+    } cases[] = {
+        {"llama", "qk_norm is no part of llama", PITH_QK_NORM_HEAD, false, false},
+        {"gemma2", "qk_norm is no part of gemma2", PITH_QK_NORM_WHOLE, true, false},
+        {"phi3", "qkv_bias is no part of phi3", PITH_QK_NORM_NONE, true, false},
+        {"phi3", "mlp_bias is no part of phi3", PITH_QK_NORM_NONE, false, true},
+        {"qwen3", NULL, PITH_QK_NORM_HEAD, true, true},
+        {"olmo2", NULL, PITH_QK_NORM_WHOLE, true, true},
+        {"bert", NULL, PITH_QK_NORM_NONE, true, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const pith_family *family = pith_family_find(cases[i].family);
+        pith_config c = everything(family);
+        pith_error error = {0};
+        c.qk_norm = cases[i].qk_norm;
+        c.qkv_bias = cases[i].qkv_bias;
+        c.o_bias = family->role == PITH_ENCODER;
+        c.mlp_bias = cases[i].mlp_bias;
+        pith_status status = pith_family_check(family, &c, "m.pith", &error);
+        if (cases[i].words == NULL) {
+            CHECK(status == PITH_OK, "%s: %s", cases[i].family, error.message);
+        } else {
+            CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, cases[i].words) != NULL,
+                  "%s: %s", cases[i].family, error.message);
+        }
+    }
+}
+
 /* ---- Kinds of layers ------------------------------------------------------------------------- */
 
 TEST(families, kinds_are_numbered_as_layers_come) {

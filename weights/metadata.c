@@ -247,8 +247,11 @@ static pith_status read_chat_templates(reader *r) {
 }
 
 static pith_status read_config(reader *r) {
-    return pith_config_read(&r->metadata.config, pith_family_find(r->metadata.architecture)->role,
-                            pith_json_get(r->root, "config"), r->where, r->error);
+    const pith_family *family = pith_family_find(r->metadata.architecture);
+    pith_status status = pith_config_read(&r->metadata.config, family->role,
+                                          pith_json_get(r->root, "config"), r->where, r->error);
+    return status == PITH_OK ? pith_family_check(family, &r->metadata.config, r->where, r->error)
+                             : status;
 }
 
 static bool read_token(pith_json value, int64_t least, size_t vocab_size, int32_t *out) {
