@@ -19,7 +19,7 @@ static void use_weights(pith_model_file *file) {
     volatile float sink = 0;
     pith_slot slot;
     pith_slot_place place;
-    for (unsigned part = 0; part < pith_model_file_parts(file); part++) {
+    for (unsigned part = 0; part < pith_family_n_parts(file->family); part++) {
         for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             if (!slot.is_matrix) {
                 sink += (*place.vector)[0] + (*place.vector)[slot.rows - 1];
