@@ -8,7 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/json_lines.h"
-#include "cli/model.h"
+#include "cli/text_source.h"
 
 typedef struct tokenize_settings {
     const char *model, *text;
@@ -19,8 +19,9 @@ typedef struct tokenize_settings {
 } tokenize_settings;
 
 static const pith_operand tokenize_operands[] = {
-    {.name = "MODEL.pith",
-     .help = "the model whose tokenizer is used",
+    {.name = "MODEL",
+     .help = "a .pith file, or a tokenizer.json, tokenizer.model, vocab.txt or checkpoint "
+             "directory",
      .offset = offsetof(tokenize_settings, model)},
     {.name = "TEXT",
      .optional = true,
@@ -30,8 +31,9 @@ static const pith_operand tokenize_operands[] = {
 };
 
 static const pith_operand detokenize_operands[] = {
-    {.name = "MODEL.pith",
-     .help = "the model whose tokenizer is used",
+    {.name = "MODEL",
+     .help = "a .pith file, or a tokenizer.json, tokenizer.model, vocab.txt or checkpoint "
+             "directory",
      .offset = offsetof(tokenize_settings, model)},
     {.name = NULL},
 };
@@ -85,11 +87,11 @@ static void print_ids(pith_cli *cli, const int32_t *ids, size_t n) {
 
 /* The vocabulary's spelling of a token as valid UTF-8, malloc'ed and NUL-terminated: bytes that are
  * no character, and with `controls` those of control characters, become "<0x0A>". */
-static pith_status spell(const pith_model *model, int32_t id, bool controls, char **out,
+static pith_status spell(const pith_text_source *source, int32_t id, bool controls, char **out,
                          size_t *n_out, pith_error *error) {
     enum { SPELLED = 6 }; /* bytes of "<0x0A>" */
     pith_text piece;
-    pith_status status = pith_token_text(model, id, &piece, error);
+    pith_status status = pith_text_source_piece(source, id, &piece, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -124,13 +126,13 @@ static pith_status spell(const pith_model *model, int32_t id, bool controls, cha
     return PITH_OK;
 }
 
-static pith_status print_table(pith_cli *cli, const pith_model *model, const int32_t *ids, size_t n,
-                               pith_error *error) {
+static pith_status print_table(pith_cli *cli, const pith_text_source *source, const int32_t *ids,
+                               size_t n, pith_error *error) {
     pith_status status = PITH_OK;
     for (size_t i = 0; status == PITH_OK && i < n; i++) {
         char *piece = NULL;
         size_t n_bytes = 0;
-        status = spell(model, ids[i], true, &piece, &n_bytes, error);
+        status = spell(source, ids[i], true, &piece, &n_bytes, error);
         if (status == PITH_OK) {
             pith_cli_print(cli, "%d\t%s\n", (int)ids[i], piece);
         }
@@ -142,8 +144,8 @@ static pith_status print_table(pith_cli *cli, const pith_model *model, const int
     return status;
 }
 
-static pith_status print_json_pieces(pith_cli *cli, const pith_model *model, const int32_t *ids,
-                                     size_t n, pith_error *error) {
+static pith_status print_json_pieces(pith_cli *cli, const pith_text_source *source,
+                                     const int32_t *ids, size_t n, pith_error *error) {
     pith_json_writer json;
     pith_status status = PITH_OK;
     pith_json_write_begin(&json, NULL);
@@ -158,7 +160,7 @@ static pith_status print_json_pieces(pith_cli *cli, const pith_model *model, con
     for (size_t i = 0; status == PITH_OK && i < n; i++) {
         char *piece = NULL;
         size_t n_bytes = 0;
-        status = spell(model, ids[i], false, &piece, &n_bytes, error);
+        status = spell(source, ids[i], false, &piece, &n_bytes, error);
         if (status == PITH_OK) {
             pith_json_put_bytes(&json, NULL, piece, n_bytes);
         }
@@ -175,7 +177,7 @@ static pith_status print_json_pieces(pith_cli *cli, const pith_model *model, con
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
-static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
+static pith_status tokenize_line(pith_cli *cli, const pith_text_source *source,
                                  const tokenize_settings *settings, char *line, size_t n_bytes,
                                  pith_error *error) {
     const char *text = line;
@@ -187,36 +189,16 @@ static pith_status tokenize_line(pith_cli *cli, const pith_model *model,
     int32_t *ids = NULL;
     size_t n_ids = 0;
     if (status == PITH_OK) {
-        status = pith_cli_tokenize(model, text, n_bytes, flags, &ids, &n_ids, error);
+        status = pith_text_source_encode(source, text, n_bytes, flags, &ids, &n_ids, error);
     }
     if (status == PITH_OK && settings->pieces) {
-        status = settings->json ? print_json_pieces(cli, model, ids, n_ids, error)
-                                : print_table(cli, model, ids, n_ids, error);
+        status = settings->json ? print_json_pieces(cli, source, ids, n_ids, error)
+                                : print_table(cli, source, ids, n_ids, error);
     } else if (status == PITH_OK) {
         print_ids(cli, ids, n_ids);
     }
     free(ids);
     return status;
-}
-
-/* Decodes ids to text; *text is malloc'ed. */
-static pith_status decode_ids(const pith_model *model, const int32_t *ids, size_t n_ids,
-                              char **text, size_t *n_bytes, pith_error *error) {
-    pith_status status = pith_detokenize(model, ids, n_ids, NULL, 0, n_bytes, error);
-    if (status != PITH_OK && status != PITH_ERROR_CAPACITY) {
-        return status;
-    }
-    char *out = malloc(*n_bytes + 1);
-    if (out == NULL) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu bytes", *n_bytes);
-    }
-    status = pith_detokenize(model, ids, n_ids, out, *n_bytes, n_bytes, error);
-    if (status != PITH_OK) {
-        free(out);
-        return status;
-    }
-    *text = out;
-    return PITH_OK;
 }
 
 static pith_status print_text(pith_cli *cli, const char *text, size_t n_bytes, pith_error *error) {
@@ -229,7 +211,7 @@ static pith_status print_text(pith_cli *cli, const char *text, size_t n_bytes, p
     return pith_cli_print_document(cli, &json, error);
 }
 
-static pith_status detokenize_line(pith_cli *cli, const pith_model *model,
+static pith_status detokenize_line(pith_cli *cli, const pith_text_source *source,
                                    const tokenize_settings *settings, char *line, size_t n_bytes,
                                    pith_error *error) {
     (void)settings;
@@ -239,17 +221,17 @@ static pith_status detokenize_line(pith_cli *cli, const pith_model *model,
     size_t n_text = 0;
     pith_status status = pith_line_ids(line, n_bytes, &pith_malloc_allocator, &ids, &n_ids, error);
     if (status == PITH_OK) {
-        status = decode_ids(model, ids, n_ids, &text, &n_text, error);
+        status = pith_text_source_decode(source, ids, n_ids, &text, &n_text, error);
     }
     if (status == PITH_OK) {
-        status = print_text(cli, text, n_text, error);
+        status = print_text(cli, text != NULL ? text : "", n_text, error);
     }
     free(text);
     pith_release(&pith_malloc_allocator, ids);
     return status;
 }
 
-typedef pith_status (*line_fn)(pith_cli *cli, const pith_model *model,
+typedef pith_status (*line_fn)(pith_cli *cli, const pith_text_source *source,
                                const tokenize_settings *settings, char *line, size_t n_bytes,
                                pith_error *error);
 
@@ -258,19 +240,19 @@ static int run_lines(pith_cli *cli, const tokenize_settings *given, bool json, l
     tokenize_settings opened = *given;
     const tokenize_settings *settings = &opened;
     pith_error error;
-    pith_model *model = NULL;
+    pith_text_source source = {.model = NULL};
     pith_lines lines = {.data = NULL};
     char *line = NULL;
     size_t n_bytes = 0;
     bool end = false;
     bool warned = false;
     pith_status status =
-        pith_cli_open_model(cli, &settings->common, settings->model, true, &model, &error);
+        pith_text_source_open(&source, cli, &settings->common, settings->model, &error);
     if (status == PITH_OK) {
-        opened.flags = pith_cli_bos_flags(cli, model, settings->bos);
+        opened.flags = pith_text_source_flags(cli, &source, settings->bos);
     }
     if (status == PITH_OK && settings->text != NULL) {
-        status = fn(cli, model, settings, (char *)settings->text, strlen(settings->text), &error);
+        status = fn(cli, &source, settings, (char *)settings->text, strlen(settings->text), &error);
     } else if (status == PITH_OK) {
         pith_cli_await(cli, json ? "JSON Lines" : "texts, one a line");
     }
@@ -288,13 +270,13 @@ static int run_lines(pith_cli *cli, const tokenize_settings *given, bool json, l
             pith_cli_warn_crlf(cli, "standard input", "\r\n", 2);
             warned = true;
         }
-        status = fn(cli, model, settings, line, n_bytes, &error);
+        status = fn(cli, &source, settings, line, n_bytes, &error);
         if (status != PITH_OK) {
             pith_fail_in(&error, status, "standard input, line %zu", lines.number);
         }
     }
     pith_lines_release(&lines);
-    pith_model_free(model);
+    pith_text_source_close(&source);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }
 
@@ -314,7 +296,9 @@ const pith_command pith_command_tokenize = {
     .name = "tokenize",
     .summary = "turn lines of text into token ids",
     .description = "Reads TEXT, or one text per line from standard input, and writes {\"ids\": "
-                   "[...]} for each. The model file is mapped; its weights are not read.\n\n"
+                   "[...]} for each. The model file is mapped; its weights are not read. In "
+                   "place of one, a checkpoint's directory is read with its configuration files, "
+                   "a tokenizer file as it stands.\n\n"
                    "--pieces shows bytes that are no UTF-8 character as <0xE2>, and in the table "
                    "control characters too.",
     .example = "pith tokenize tale.pith 'Once upon a time' --bos\n"

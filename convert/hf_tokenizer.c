@@ -427,6 +427,38 @@ pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources
     return PITH_OK;
 }
 
+pith_status pith_hf_tokenizer_read_file(pith_hf_tokenizer *out, const char *path,
+                                        const pith_allocator *allocator, const pith_log *log,
+                                        pith_error *error) {
+    pith_hf_tokenizer tokenizer = {.allocator = pith_allocator_or_default(allocator)};
+    pith_file file;
+    pith_status status = pith_file_open(&file, path, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    char *text = NULL;
+    if (file.size > MAX_TOKENIZER) {
+        status = pith_fail(error, PITH_ERROR_FORMAT, "%s: %zu bytes, more than %d", path, file.size,
+                           MAX_TOKENIZER);
+    } else if ((text = pith_allocate(tokenizer.allocator, file.size + 1, 1)) == NULL) {
+        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the tokenizer", path);
+    } else {
+        status = pith_file_read(&file, 0, text, file.size, error);
+    }
+    if (status == PITH_OK) {
+        text[file.size] = '\0';
+        status = parse_vocab(&tokenizer, &(settings){0}, text, file.size, path, log, error);
+    }
+    pith_release(tokenizer.allocator, text);
+    pith_file_close(&file);
+    if (status != PITH_OK) {
+        pith_hf_tokenizer_free(&tokenizer);
+        return status;
+    }
+    *out = tokenizer;
+    return PITH_OK;
+}
+
 void pith_hf_tokenizer_free(pith_hf_tokenizer *tokenizer) {
     if (tokenizer->present) {
         pith_vocab_file_free(&tokenizer->file);

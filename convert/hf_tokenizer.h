@@ -23,6 +23,11 @@ typedef struct pith_hf_tokenizer {
  * Errors: IO, FORMAT (also more tokens than vocab_size), UNSUPPORTED, MEMORY. */
 pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources, const char *path,
                                    size_t vocab_size, const pith_log *log, pith_error *error);
+/* Reads the tokenizer in the file at `path` as it stands, without what a directory may have beside
+ * it. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
+pith_status pith_hf_tokenizer_read_file(pith_hf_tokenizer *out, const char *path,
+                                        const pith_allocator *allocator, const pith_log *log,
+                                        pith_error *error);
 /* Returns true when the directory has a tokenizer's file. */
 bool pith_hf_tokenizer_is_there(const pith_sources *sources);
 void pith_hf_tokenizer_free(pith_hf_tokenizer *tokenizer);

@@ -1,0 +1,45 @@
+# tokenize and detokenize with a tokenizer's own files in place of a model.
+
+printf 'Once upon a time\n  two  spaces\ncaf\303\251 \346\227\245\346\234\254 \360\237\216\211 <s>x</s>\n' >"$T/files-text"
+
+# same WHAT A B OPTIONS...: both give the same ids, and those become the same text.
+same() {
+    local name=$1 a=$2 b=$3
+    shift 3
+    expect 0 "$PITH" tokenize "$a" "$@" <"$T/files-text"
+    silent
+    cp "$T/out" "$T/files-ids"
+    is "$name $*: ids" "$(cat "$T/out")" = "$("$PITH" tokenize "$b" "$@" <"$T/files-text")"
+    expect 0 "$PITH" detokenize "$a" <"$T/files-ids"
+    is "$name $*: text" "$(cat "$T/out")" = "$("$PITH" detokenize "$b" <"$T/files-ids")"
+}
+
+for options in "" --special --bos --bos=auto --pieces; do
+    [ "$options" = --pieces ] || same "a directory" "$SOURCE" "$TALE" $options
+    expect 0 "$PITH" tokenize "$SOURCE" --pieces <"$T/files-text"
+done
+same "a tokenizer.model" "$SOURCE/tokenizer.model" "$SOURCE" --bos
+is "pieces" "$("$PITH" tokenize "$SOURCE" --pieces <"$T/files-text")" = \
+    "$("$PITH" tokenize "$TALE" --pieces <"$T/files-text")"
+
+# A file is read as it stands: what the directory says about the beginning does not count.
+mkdir -p "$T/files/alone"
+cp golden/llama3/tokenizer.json "$T/files/alone"
+echo '{"bos_token": "<|eot_id|>", "add_bos_token": true}' >"$T/files/alone/tokenizer_config.json"
+first() { "$PITH" tokenize "$1" --bos=auto 'x' | tr -dc '0-9,' | cut -d, -f1; }
+is "a file alone" "$(first "$T/files/alone/tokenizer.json")" != "$(first "$T/files/alone")"
+
+# Encoders: [CLS] and [SEP] stand around every text.
+is "a vocab.txt" "$("$PITH" tokenize golden/minilm/vocab.txt 'Hello, World')" = \
+    '{"ids": [101, 7592, 1010, 2088, 102]}'
+is "a WordPiece directory" "$("$PITH" tokenize golden/minilm 'Hello, World')" = \
+    '{"ids": [101, 7592, 1010, 2088, 102]}'
+
+fails 1 'token 99999999 is outside the vocabulary' "$PITH" detokenize "$SOURCE" \
+    <<<'{"ids": [99999999]}'
+mkdir -p "$T/files/empty"
+fails 1 'a directory without tokenizer.json, tokenizer.model or vocab.txt' \
+    "$PITH" tokenize "$T/files/empty" x
+echo 'not JSON' >"$T/files/tokenizer.json"
+fails 1 'tokenizer.json: bad JSON at line 1' "$PITH" tokenize "$T/files/tokenizer.json" x
+fails 1 'nowhere.json: cannot open' "$PITH" tokenize "$T/nowhere.json" x
