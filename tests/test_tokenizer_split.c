@@ -250,25 +250,34 @@ TEST(tokenizer, empty_matches_do_not_stall) {
     CHECK(strcmp(actual, "abab") == 0, "%s", actual);
 }
 
-/* ---- Form C ---------------------------------------------------------------------------------- */
+/* ---- Normalisation forms --------------------------------------------------------------------- */
 
 static size_t put_character(uint32_t code, char *out) {
     return (size_t)utf8proc_encode_char((utf8proc_int32_t)code, (utf8proc_uint8_t *)out);
 }
 
-/* Mostly characters that form C touches: combining marks, Hangul, precomposed letters. */
+/* Mostly characters that some form touches: combining marks, Hangul, precomposed letters,
+ * compatibility characters. */
 static uint32_t random_character(uint64_t *seed) {
     static const uint32_t ranges[][2] = {{0x41, 0x7A},     {0xC0, 0x17F},    {0x300, 0x36F},
                                          {0x300, 0x36F},   {0x1100, 0x11FF}, {0xAC00, 0xD7A3},
                                          {0x1E00, 0x1EFF}, {0x900, 0x9FF},   {0x1F00, 0x1FFF},
                                          {0x2000, 0x22FF}, {0xF900, 0xFAFF}, {0x1D100, 0x1D1FF},
-                                         {0x5B0, 0x5C7},   {0x3040, 0x30FF}};
+                                         {0x5B0, 0x5C7},   {0x3040, 0x30FF}, {0xA0, 0xBF},
+                                         {0xFB00, 0xFDFF}, {0xFF00, 0xFFEF}, {0x3200, 0x33FF}};
     const uint32_t *range = ranges[test_random(seed) % (sizeof ranges / sizeof ranges[0])];
     return range[0] + (uint32_t)(test_random(seed) % (range[1] - range[0] + 1));
 }
 
-TEST(tokenizer, form_c_equals_that_of_utf8proc) {
-    for (uint64_t first = 1; first <= 3000; first++) {
+TEST(tokenizer, forms_equal_those_of_utf8proc) {
+    static utf8proc_uint8_t *(*const forms[])(const utf8proc_uint8_t *text) = {
+        [PITH_FORM_C] = utf8proc_NFC,
+        [PITH_FORM_D] = utf8proc_NFD,
+        [PITH_FORM_KC] = utf8proc_NFKC,
+        [PITH_FORM_KD] = utf8proc_NFKD,
+    };
+    for (uint64_t first = 1; first <= 8000; first++) {
+        pith_form form = (pith_form)(first % 4);
         uint64_t seed = first;
         char text[400];
         size_t n = 0;
@@ -277,10 +286,11 @@ TEST(tokenizer, form_c_equals_that_of_utf8proc) {
             n += put_character(random_character(&seed), text + n);
         }
         text[n] = '\0';
-        char *expected = (char *)utf8proc_NFC((const utf8proc_uint8_t *)text);
+        char *expected = (char *)forms[form]((const utf8proc_uint8_t *)text);
         char *actual = NULL;
         size_t n_actual = 0;
-        CHECK(pith_nfc(&pith_malloc_allocator, text, n, &actual, &n_actual, NULL) == PITH_OK,
+        CHECK(pith_unicode_form(&pith_malloc_allocator, form, text, n, &actual, &n_actual, NULL) ==
+                  PITH_OK,
               "seed %d", (int)first);
         const char *shown = actual != NULL ? actual : text;
         CHECK(n_actual == strlen(expected) && memcmp(shown, expected, n_actual) == 0,
@@ -301,7 +311,9 @@ TEST(tokenizer, long_runs_of_combining_marks_are_ordered) {
     }
     char *actual = NULL;
     size_t n_actual = 0;
-    CHECK(pith_nfc(&pith_malloc_allocator, text, n, &actual, &n_actual, NULL) == PITH_OK, "failed");
+    CHECK(pith_unicode_form(&pith_malloc_allocator, PITH_FORM_C, text, n, &actual, &n_actual,
+                            NULL) == PITH_OK,
+          "failed");
     CHECK(n_actual == n, "%zu bytes of %zu", n_actual, n);
     for (size_t i = 0; i < N_MARKS; i++) {
         uint32_t expected = i < N_MARKS / 2 ? 0x323 : 0x301;

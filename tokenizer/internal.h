@@ -72,7 +72,7 @@ bool pith_matcher_next(const pith_tokenizer *tokenizer, const pith_matcher *matc
                        const char *text, size_t n_bytes, size_t from, pith_special *special,
                        pith_match *out);
 
-/* ---- normalize.c, nfc.c ---------------------------------------------------------------------- */
+/* ---- normalize.c, forms.c -------------------------------------------------------------------- */
 
 typedef struct pith_normalized {
     const char *text; /* `owned`, or the input when nothing had to change */
@@ -85,9 +85,12 @@ typedef struct pith_normalized {
 pith_status pith_normalize(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            bool at_start, unsigned flags, pith_normalized *out, pith_error *error);
 
-/* Unicode normalisation form C. `*out` is NULL when the text is in that form already. */
-pith_status pith_nfc(const pith_allocator *allocator, const char *text, size_t n_bytes, char **out,
-                     size_t *n_out, pith_error *error);
+typedef enum pith_form { PITH_FORM_C, PITH_FORM_D, PITH_FORM_KC, PITH_FORM_KD } pith_form;
+
+/* A Unicode normalisation form. `*out` is NULL when the text is in that form already, by the look
+ * of its bytes. Errors: MEMORY. */
+pith_status pith_unicode_form(const pith_allocator *allocator, pith_form form, const char *text,
+                              size_t n_bytes, char **out, size_t *n_out, pith_error *error);
 
 /* ---- split.c: pre-tokens of byte-level BPE --------------------------------------------------- */
 

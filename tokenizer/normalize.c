@@ -84,7 +84,8 @@ static pith_status normalize_bytewise(const pith_tokenizer *t, const char *text,
                                       pith_error *error) {
     char *composed = NULL;
     if (t->vocab.nfc) {
-        pith_status status = pith_nfc(t->allocator, text, n, &composed, &n, error);
+        pith_status status =
+            pith_unicode_form(t->allocator, PITH_FORM_C, text, n, &composed, &n, error);
         if (status != PITH_OK) {
             return status;
         }

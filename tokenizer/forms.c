@@ -1,7 +1,8 @@
-/* Unicode normalisation form C (UAX #15). utf8proc decomposes and composes; what is done here is
+/* Unicode's normalisation forms (UAX #15). utf8proc decomposes and composes; what is done here is
  * the canonical ordering in between, by counting, because utf8proc's own takes quadratic time on a
  * long run of combining marks, and the division of the text into stretches that can be treated
- * alone: no character below U+0300 changes, moves or combines with one before it. */
+ * alone: no plain character changes, moves or combines with one before it. Plain is what lies below
+ * U+0300 for form C, which composes all that the others take apart, and ASCII for them. */
 #include "tokenizer/internal.h"
 
 #include "base/bytes.h"
@@ -14,18 +15,31 @@
 
 enum {
     FIRST_MARK_LEAD = 0xCC, /* first byte of U+0300 */
-    MAX_DECOMPOSED = 4,     /* code points one can decompose to in form D (UAX #15, table 5) */
+    MAX_DECOMPOSED = 18,    /* code points one can decompose to (UAX #15, table 5: U+FDFA) */
+};
+
+/* What a form asks of utf8proc. */
+static const struct {
+    utf8proc_option_t options;
+    unsigned char first_lead; /* first bytes from here on are of characters that are not plain */
+    bool composed;
+} forms[] = {
+    [PITH_FORM_C] = {UTF8PROC_STABLE | UTF8PROC_COMPOSE, FIRST_MARK_LEAD, true},
+    [PITH_FORM_D] = {UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, 0x80, false},
+    [PITH_FORM_KC] = {UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT, 0x80, true},
+    [PITH_FORM_KD] = {UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, 0x80, false},
 };
 
 /* Room for one stretch as code points. */
 typedef struct stretch {
+    pith_form form;
     utf8proc_int32_t *codes; /* [capacity] */
     utf8proc_int32_t *spare; /* [capacity] */
     size_t capacity;
 } stretch;
 
-static bool is_plain(char lead) {
-    return (unsigned char)lead < FIRST_MARK_LEAD;
+static bool is_plain(pith_form form, char lead) {
+    return (unsigned char)lead < forms[form].first_lead;
 }
 
 static bool stretch_reserve(stretch *s, size_t needed, const pith_allocator *allocator) {
@@ -87,21 +101,22 @@ static void order_marks(stretch *s, size_t n) {
     }
 }
 
-/* Appends the form C of text [n], n > 0. */
-static bool compose_stretch(stretch *s, const char *text, size_t n, pith_bytes *out) {
-    if (!stretch_reserve(s, n * MAX_DECOMPOSED, out->allocator)) {
-        return false;
-    }
+/* Appends text [n], n > 0, in its form. */
+static bool write_stretch(stretch *s, const char *text, size_t n, pith_bytes *out) {
+    const utf8proc_option_t options = forms[s->form].options;
     utf8proc_ssize_t n_codes = 0;
     for (size_t i = 0; i < n; i += pith_utf8_length(text[i])) {
-        utf8proc_ssize_t room = (utf8proc_ssize_t)s->capacity - n_codes;
+        if (!stretch_reserve(s, (size_t)n_codes + MAX_DECOMPOSED, out->allocator)) {
+            return false;
+        }
         int boundary = 0;
         n_codes += utf8proc_decompose_char((utf8proc_int32_t)pith_utf8_decode(text + i),
-                                           s->codes + n_codes, room,
-                                           UTF8PROC_STABLE | UTF8PROC_COMPOSE, &boundary);
+                                           s->codes + n_codes, MAX_DECOMPOSED, options, &boundary);
     }
     order_marks(s, (size_t)n_codes);
-    n_codes = utf8proc_normalize_utf32(s->codes, n_codes, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    if (forms[s->form].composed) {
+        n_codes = utf8proc_normalize_utf32(s->codes, n_codes, options);
+    }
     for (utf8proc_ssize_t i = 0; i < n_codes; i++) {
         utf8proc_uint8_t character[4];
         utf8proc_ssize_t length = utf8proc_encode_char(s->codes[i], character);
@@ -112,14 +127,14 @@ static bool compose_stretch(stretch *s, const char *text, size_t n, pith_bytes *
     return true;
 }
 
-/* Takes the text apart: characters below U+0300 as they are, but the last one before a higher one
- * goes with those that follow it. */
-static bool compose(stretch *s, const char *text, size_t n, pith_bytes *out) {
+/* Takes the text apart: plain characters as they are, but the last one before another goes with
+ * those that follow it. */
+static bool write_form(stretch *s, const char *text, size_t n, pith_bytes *out) {
     size_t done = 0;
     size_t i = 0;
     while (i < n) {
         size_t base = i;
-        while (i < n && is_plain(text[i])) {
+        while (i < n && is_plain(s->form, text[i])) {
             base = i;
             i += pith_utf8_length(text[i]);
         }
@@ -129,10 +144,10 @@ static bool compose(stretch *s, const char *text, size_t n, pith_bytes *out) {
         if (!pith_bytes_append(out, text + done, base - done)) {
             return false;
         }
-        while (i < n && !is_plain(text[i])) {
+        while (i < n && !is_plain(s->form, text[i])) {
             i += pith_utf8_length(text[i]);
         }
-        if (!compose_stretch(s, text + base, i - base, out)) {
+        if (!write_stretch(s, text + base, i - base, out)) {
             return false;
         }
         done = i;
@@ -140,10 +155,10 @@ static bool compose(stretch *s, const char *text, size_t n, pith_bytes *out) {
     return pith_bytes_append(out, text + done, n - done);
 }
 
-pith_status pith_nfc(const pith_allocator *allocator, const char *text, size_t n_bytes, char **out,
-                     size_t *n_out, pith_error *error) {
+pith_status pith_unicode_form(const pith_allocator *allocator, pith_form form, const char *text,
+                              size_t n_bytes, char **out, size_t *n_out, pith_error *error) {
     size_t i = 0;
-    while (i < n_bytes && is_plain(text[i])) {
+    while (i < n_bytes && is_plain(form, text[i])) {
         i += pith_utf8_length(text[i]);
     }
     if (i == n_bytes) {
@@ -151,17 +166,17 @@ pith_status pith_nfc(const pith_allocator *allocator, const char *text, size_t n
         *n_out = n_bytes;
         return PITH_OK;
     }
-    stretch s = {0};
-    pith_bytes composed;
-    pith_bytes_init(&composed, allocator);
-    bool done = compose(&s, text, n_bytes, &composed);
+    stretch s = {.form = form};
+    pith_bytes written;
+    pith_bytes_init(&written, allocator);
+    bool done = write_form(&s, text, n_bytes, &written);
     pith_release(allocator, s.codes);
     pith_release(allocator, s.spare);
     if (!done) {
-        pith_bytes_release(&composed);
-        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for %zu bytes in form C", n_bytes);
+        pith_bytes_release(&written);
+        return pith_fail(error, PITH_ERROR_MEMORY, "no memory to normalise %zu bytes", n_bytes);
     }
-    *out = composed.data;
-    *n_out = composed.size;
+    *out = written.data;
+    *n_out = written.size;
     return PITH_OK;
 }
