@@ -229,9 +229,9 @@ size_t pith_bert_lower(uint32_t code, int32_t *out /* [2] */);
 pith_status pith_bert_normalize(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                                 pith_normalized *out, pith_error *error);
 
-/* ---- wordpiece.c ----------------------------------------------------------------------------- */
+/* ---- trie.c ---------------------------------------------------------------------------------- */
 
-/* All pieces as a tree of bytes: the children of node i are the nodes first .. first of i + 1. */
+/* Pieces as a tree of bytes: the children of node i are the nodes first .. first of i + 1. */
 typedef struct pith_trie_node {
     uint32_t first;
     int32_t id; /* of the piece that ends here, -1: none */
@@ -244,10 +244,22 @@ typedef struct pith_trie {
     uint8_t characters[128]; /* what each ASCII character is in text to be split */
 } pith_trie;
 
-/* Errors: MEMORY. */
-pith_status pith_trie_build(pith_trie *out, const pith_vocab *vocab,
+/* Tells which pieces belong into the tree; n_bytes is the length of the piece. */
+typedef bool (*pith_trie_fn)(const pith_vocab *vocab, size_t id, size_t n_bytes);
+
+/* Of equal spellings the last one counts, as in a dictionary. Errors: MEMORY. */
+pith_status pith_trie_build(pith_trie *out, const pith_vocab *vocab, pith_trie_fn wanted,
                             const pith_allocator *allocator, pith_error *error);
 void pith_trie_release(pith_trie *trie, const pith_allocator *allocator);
+
+/* The child by that byte, or 0. */
+uint32_t pith_trie_child(const pith_trie *trie, uint32_t node, uint8_t byte);
+
+/* ---- wordpiece.c ----------------------------------------------------------------------------- */
+
+/* Errors: MEMORY. */
+pith_status pith_wordpiece_build(pith_trie *out, const pith_vocab *vocab,
+                                 const pith_allocator *allocator, pith_error *error);
 
 /* Appends the ids of normalised text. Errors: MEMORY. */
 pith_status pith_wordpiece_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,

@@ -100,7 +100,7 @@ static pith_status build(pith_tokenizer *t, pith_error *error) {
     }
     bool wordpiece = v->kind == PITH_TOKENIZER_WORDPIECE;
     if (status == PITH_OK && wordpiece) {
-        status = pith_trie_build(&t->trie, v, t->allocator, error);
+        status = pith_wordpiece_build(&t->trie, v, t->allocator, error);
     }
     if (status != PITH_OK) {
         return status;
