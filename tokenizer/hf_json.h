@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "tokenizer/tables.h"
 #include "tokenizer/vocab.h"
 
 /* The document's members that matter, found once: to look one up in a large object is to walk over
@@ -51,6 +52,13 @@ pith_status pith_hf_read_normalizer(pith_hf *hf);
 pith_status pith_hf_read_pre_tokenizer(pith_hf *hf); /* hf_json_pre.c */
 pith_status pith_hf_read_decoder(pith_hf *hf);
 pith_status pith_hf_read_post_processor(pith_hf *hf);
+
+/* Reads the merges; `table` finds pieces as the file spells them. Errors: FORMAT, MEMORY. */
+pith_status pith_hf_read_merges(pith_hf *hf, const pith_piece_table *table);
+
+/* Turns the spellings of a byte-level vocabulary into the bytes they mean, and drops the merges of
+ * tokens that no text can lead to. Errors: MEMORY. */
+pith_status pith_hf_undo_alphabet(pith_hf *hf);
 
 /* The same for WordPiece (hf_json_bert.c): everything but the vocabulary and the post-processor,
  * and the post-processor, which needs to know the number of pieces. */
