@@ -110,6 +110,7 @@ static const char *tokenizer_kind(const pith_vocab *vocab) {
         [PITH_TOKENIZER_SENTENCEPIECE] = "SentencePiece BPE",
         [PITH_TOKENIZER_LLAMA_BPE] = "Llama BPE",
         [PITH_TOKENIZER_BYTE_BPE] = "byte-level BPE",
+        [PITH_TOKENIZER_UNIGRAM] = "Unigram",
         [PITH_TOKENIZER_WORDPIECE] = "WordPiece",
     };
     return vocab->n_pieces == 0 ? "none" : names[vocab->kind];

@@ -164,13 +164,13 @@ TEST(convert_tokenizer, a_json_that_cannot_be_used_names_the_other_file) {
     pith_hf_tokenizer t;
     pith_error error;
     const char *directory =
-        make("other", true, "{\"normalizer\":{\"type\":\"Nmt\"}}", "{" LLAMA "}");
+        make("other", true, "{\"normalizer\":{\"type\":\"Louder\"}}", "{" LLAMA "}");
     pith_status status = try_read(directory, 1000, &t, NULL, &error);
-    CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "\"Nmt\"") != NULL &&
+    CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "\"Louder\"") != NULL &&
               strstr(error.message, "--tokenizer ") != NULL &&
               strstr(error.message, "/tokenizer.model") != NULL,
           "%s", error.message);
-    directory = make("alone", false, "{\"normalizer\":{\"type\":\"Nmt\"}}", NULL);
+    directory = make("alone", false, "{\"normalizer\":{\"type\":\"Louder\"}}", NULL);
     status = try_read(directory, 1000, &t, NULL, &error);
     CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "--tokenizer") == NULL, "%s",
           error.message);

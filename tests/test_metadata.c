@@ -2,6 +2,7 @@
 #include "tests/support.h"
 #include "tests/test.h"
 #include "weights/metadata.h"
+#include "weights/metadata_vocab.h"
 
 #include <float.h>
 #include <jansson.h>
@@ -338,6 +339,108 @@ static void refuse_changed(const char *section, const char *key, const char *val
     free(text);
 }
 
+TEST(metadata, steps_of_a_normalizer_and_a_decoder_survive) {
+    static const pith_normal_step normalizer[] = {
+        {.kind = PITH_NORMAL_REPLACE, .pattern = " {2,}", .text = ""},
+        {.kind = PITH_NORMAL_PREPEND, .text = "\xE2\x96\x81"},
+        {.kind = PITH_NORMAL_NFC},
+        {.kind = PITH_NORMAL_NFD},
+        {.kind = PITH_NORMAL_NFKC},
+        {.kind = PITH_NORMAL_NFKD},
+        {.kind = PITH_NORMAL_LOWERCASE},
+        {.kind = PITH_NORMAL_STRIP, .left = true},
+        {.kind = PITH_NORMAL_STRIP, .right = true},
+        {.kind = PITH_NORMAL_STRIP_ACCENTS},
+        {.kind = PITH_NORMAL_NMT},
+        {.kind = PITH_NORMAL_CHARSMAP},
+    };
+    static const pith_decode_step decoder[] = {
+        {.kind = PITH_DECODE_REPLACE, .pattern = "e", .text = "ee"},
+        {.kind = PITH_DECODE_STRIP, .text = " ", .start = 1, .stop = 2},
+        {.kind = PITH_DECODE_BYTES},
+        {.kind = PITH_DECODE_MARK, .pattern = "_", .drop = true},
+        {.kind = PITH_DECODE_JOIN},
+        {.kind = PITH_DECODE_FUSE},
+    };
+    enum { N = sizeof normalizer / sizeof normalizer[0], M = sizeof decoder / sizeof decoder[0] };
+    pith_source sources[2];
+    pith_tensor_note notes[3];
+    pith_metadata m = full_metadata(sources, notes);
+    m.vocab.normalizer = normalizer;
+    m.vocab.n_normalizer = N;
+    m.vocab.decoder = decoder;
+    m.vocab.n_decoder = M;
+    m.vocab.n_charsmap = 99;
+    m.vocab.single_precision = true;
+    pith_metadata r;
+    pith_metadata_owner *owner;
+    char *text = write_document(&m);
+    CHECK(strstr(text, "\"format_version\":2") != NULL, "%s", text);
+    pith_error error;
+    pith_status status = pith_metadata_read(&r, &owner, text, "m", &pith_malloc_allocator, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    CHECK(r.vocab.n_normalizer == N && r.vocab.n_decoder == M && r.vocab.n_charsmap == 99 &&
+              r.vocab.single_precision,
+          "%zu and %zu steps", r.vocab.n_normalizer, r.vocab.n_decoder);
+    for (size_t i = 0; i < N; i++) {
+        const pith_normal_step *a = &normalizer[i];
+        const pith_normal_step *b = &r.vocab.normalizer[i];
+        CHECK(a->kind == b->kind && a->left == b->left && a->right == b->right &&
+                  same_text(a->pattern, b->pattern) && same_text(a->text, b->text),
+              "step %zu", i);
+    }
+    for (size_t i = 0; i < M; i++) {
+        const pith_decode_step *a = &decoder[i];
+        const pith_decode_step *b = &r.vocab.decoder[i];
+        CHECK(a->kind == b->kind && a->start == b->start && a->stop == b->stop &&
+                  a->drop == b->drop && same_text(a->pattern, b->pattern) &&
+                  same_text(a->text, b->text),
+              "step %zu", i);
+    }
+    pith_metadata_free(owner);
+    free(text);
+    CHECK_NO_LEAKS();
+}
+
+/* A file says 2 only where a reader of version 1 would pass over something. */
+TEST(metadata, the_version_is_the_least_that_tells_all) {
+    static const pith_split_step plain = {.pattern = "a"};
+    static const pith_split_step mark = {.kind = PITH_STEP_MARK, .pattern = "_"};
+    pith_vocab v = {.kind = PITH_TOKENIZER_LLAMA_BPE, .steps = &plain, .n_steps = 1};
+    CHECK(pith_vocab_format_version(&v) == 1, "a step that version 1 knows");
+    v.steps = &mark;
+    CHECK(pith_vocab_format_version(&v) == 2, "a mark");
+    v = (pith_vocab){.kind = PITH_TOKENIZER_UNIGRAM};
+    CHECK(pith_vocab_format_version(&v) == 2, "Unigram");
+    v = (pith_vocab){.n_normalizer = 1};
+    CHECK(pith_vocab_format_version(&v) == 2, "a normalizer");
+    v = (pith_vocab){.n_decoder = 1};
+    CHECK(pith_vocab_format_version(&v) == 2, "a decoder");
+    v = (pith_vocab){.n_charsmap = 1};
+    CHECK(pith_vocab_format_version(&v) == 2, "a map of characters");
+}
+
+TEST(metadata, bad_steps_of_a_normalizer_or_a_decoder_are_refused) {
+    static const char *const bad[][2] = {
+        {"normalizer", "[]"},
+        {"normalizer", "[{\"step\":\"sing\"}]"},
+        {"normalizer", "[{\"step\":\"replace\",\"pattern\":\"a\"}]"},
+        {"normalizer", "[{\"step\":\"replace\",\"text\":\"a\"}]"},
+        {"normalizer", "[{\"step\":\"prepend\"}]"},
+        {"normalizer", "[{\"step\":\"strip\",\"left\":true}]"},
+        {"normalizer", "{\"step\":\"nfc\"}"},
+        {"decoder", "[]"},
+        {"decoder", "[1]"},
+        {"decoder", "[{\"step\":\"replace\",\"from\":\"a\"}]"},
+        {"decoder", "[{\"step\":\"strip\",\"character\":\"a\",\"start\":1}]"},
+        {"decoder", "[{\"step\":\"mark\",\"mark\":\"a\"}]"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        refuse_changed("tokenizer", bad[i][0], bad[i][1], PITH_ERROR_FORMAT, bad[i][0]);
+    }
+    CHECK_NO_LEAKS();
+}
+
 static bool is_optional(const char *key) {
     return strcmp(key, "chat_format") == 0 || strcmp(key, "chat_template") == 0 ||
            strcmp(key, "chat_templates") == 0 || strcmp(key, "pattern") == 0 ||
@@ -346,11 +449,14 @@ static bool is_optional(const char *key) {
 
 TEST(metadata, steps_of_a_pre_tokenizer_survive) {
     static const pith_split_step steps[] = {
-        {PITH_STEP_SPLIT, "\\p{N}{1,3}", PITH_SPLIT_ISOLATED, false},
-        {PITH_STEP_SPLIT, "[\xE4\xB8\x80-\xE9\xBE\xA5]+", PITH_SPLIT_REMOVED, true},
-        {PITH_STEP_SPLIT, "x", PITH_SPLIT_MERGED_WITH_PREVIOUS, false},
-        {PITH_STEP_SPLIT, "x", PITH_SPLIT_MERGED_WITH_NEXT, false},
-        {PITH_STEP_SPLIT, "x", PITH_SPLIT_CONTIGUOUS, false},
+        {.pattern = "\\p{N}{1,3}", .behavior = PITH_SPLIT_ISOLATED},
+        {.pattern = "[\xE4\xB8\x80-\xE9\xBE\xA5]+", .behavior = PITH_SPLIT_REMOVED, .invert = true},
+        {.pattern = "x", .behavior = PITH_SPLIT_MERGED_WITH_PREVIOUS},
+        {.pattern = "x", .behavior = PITH_SPLIT_MERGED_WITH_NEXT},
+        {.pattern = "x", .behavior = PITH_SPLIT_CONTIGUOUS},
+        {.kind = PITH_STEP_MARK, .pattern = "\xE2\x96\x81", .scheme = PITH_MARK_ALWAYS},
+        {.kind = PITH_STEP_MARK, .pattern = "_", .scheme = PITH_MARK_FIRST},
+        {.kind = PITH_STEP_MARK, .pattern = "_", .scheme = PITH_MARK_NEVER},
         {.kind = PITH_STEP_SPACE},
         {.kind = PITH_STEP_BYTES},
     };
@@ -372,7 +478,7 @@ TEST(metadata, steps_of_a_pre_tokenizer_survive) {
         const pith_split_step *a = &steps[i];
         const pith_split_step *b = &r.vocab.steps[i];
         CHECK(a->kind == b->kind && a->behavior == b->behavior && a->invert == b->invert &&
-                  same_text(a->pattern, b->pattern),
+                  a->scheme == b->scheme && same_text(a->pattern, b->pattern),
               "step %zu", i);
     }
     pith_metadata_free(owner);
@@ -385,7 +491,10 @@ TEST(metadata, steps_of_a_pre_tokenizer_survive) {
         "[{\"step\":\"split\",\"pattern\":\"a\"}]",
         "[{\"step\":\"split\",\"pattern\":1,\"behavior\":\"removed\",\"invert\":false}]",
         "[{\"step\":\"split\",\"pattern\":\"a\",\"behavior\":\"gone\",\"invert\":false}]",
-        "[{\"step\":\"split\",\"pattern\":\"a\",\"behavior\":\"removed\",\"invert\":0}]"};
+        "[{\"step\":\"split\",\"pattern\":\"a\",\"behavior\":\"removed\",\"invert\":0}]",
+        "[{\"step\":\"mark\",\"mark\":\"_\"}]",
+        "[{\"step\":\"mark\",\"mark\":\"_\",\"prefix\":\"often\"}]",
+        "[{\"step\":\"mark\",\"prefix\":\"first\"}]"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         refuse_changed("tokenizer", "pre_tokenizer", bad[i], PITH_ERROR_FORMAT, "pre_tokenizer");
     }
@@ -489,7 +598,7 @@ TEST(metadata, unknown_keys_are_ignored) {
 }
 
 TEST(metadata, other_versions_and_architectures_are_unsupported) {
-    refuse_changed(NULL, "format_version", "2", PITH_ERROR_UNSUPPORTED, "version 2");
+    refuse_changed(NULL, "format_version", "3", PITH_ERROR_UNSUPPORTED, "version 3");
     refuse_changed(NULL, "format_version", "0", PITH_ERROR_UNSUPPORTED, "version 0");
     refuse_changed(NULL, "format_version", "1.0", PITH_ERROR_FORMAT, "format_version");
     refuse_changed(NULL, "architecture", "\"gpt9\"", PITH_ERROR_UNSUPPORTED, "gpt9");
@@ -531,7 +640,7 @@ TEST(metadata, numbers_out_of_range_are_refused) {
         {"tokenizer", "bos", "-2"},
         {"tokenizer", "eos", "32017"},
         {"tokenizer", "unk", "4294967297"},
-        {"tokenizer", "kind", "\"unigram\""},
+        {"tokenizer", "kind", "\"characters\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         refuse_changed(cases[i].section, cases[i].key, cases[i].value, PITH_ERROR_FORMAT,

@@ -363,7 +363,7 @@ TEST(pith_file, matrices_must_start_on_a_cache_line) {
 
 TEST(pith_file, other_versions_are_unsupported) {
     test_image im = test_image_of_type(PITH_TYPE_INT4);
-    CHECK(test_image_replace(&im, "\\\"format_version\\\":1", "\\\"format_version\\\":2") == 1,
+    CHECK(test_image_replace(&im, "\\\"format_version\\\":1", "\\\"format_version\\\":3") == 1,
           "none");
-    refuse_image(im, PITH_ERROR_UNSUPPORTED, "format version 2");
+    refuse_image(im, PITH_ERROR_UNSUPPORTED, "format version 3; this build reads versions 1 to 2");
 }

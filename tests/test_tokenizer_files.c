@@ -231,7 +231,6 @@ TEST(tokenizer, damaged_models_are_refused_by_name) {
     } cases[] = {
         {nothing, PITH_ERROR_FORMAT, "empty"},
         {no_pieces, PITH_ERROR_FORMAT, "no pieces"},
-        {no_trainer, PITH_ERROR_UNSUPPORTED, "unigram"},
         {endless_varint, PITH_ERROR_FORMAT, "tag is cut off or too long"},
         {wide_varint, PITH_ERROR_FORMAT, "tag is cut off or too long"},
         {cut_tag, PITH_ERROR_FORMAT, "tag is cut off"},
@@ -251,11 +250,10 @@ TEST(tokenizer, damaged_models_are_refused_by_name) {
         {two_unknown, PITH_ERROR_FORMAT, "2 unknown pieces"},
         {stray_byte, PITH_ERROR_FORMAT, "1 byte pieces, byte_fallback is off"},
         {no_bytes, PITH_ERROR_FORMAT, "0 byte pieces, byte_fallback is on"},
-        {unigram, PITH_ERROR_UNSUPPORTED, "unigram"},
         {word_model, PITH_ERROR_UNSUPPORTED, "word model"},
         {model_type_9, PITH_ERROR_FORMAT, "model_type 9"},
         {suffix, PITH_ERROR_UNSUPPORTED, "treat_whitespace_as_suffix"},
-        {charsmap, PITH_ERROR_UNSUPPORTED, "nmt_nfkc"},
+        {charsmap, PITH_ERROR_FORMAT, "the map of characters is damaged"},
         {denormalizer, PITH_ERROR_UNSUPPORTED, "denormalizer"},
         {text_for_flag, PITH_ERROR_FORMAT, "add_dummy_prefix has wire type 2"},
     };
@@ -270,6 +268,25 @@ TEST(tokenizer, damaged_models_are_refused_by_name) {
         CHECK(strncmp(error.message, "m.model: ", 9) == 0 &&
                   strstr(error.message, cases[i].message) != NULL,
               "case %zu: \"%s\", expected \"%s\"", i, error.message, cases[i].message);
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* Without a trainer's word a model is a Unigram, as sentencepiece_model.proto has it. */
+TEST(tokenizer, a_unigram_model_is_read) {
+    void (*const writers[])(writer * w) = {unigram, no_trainer};
+    for (size_t i = 0; i < 2; i++) {
+        writer w = {.size = 0};
+        writers[i](&w);
+        pith_error error = {0};
+        pith_vocab_file file;
+        CHECK(pith_vocab_from_sentencepiece(&file, w.data, w.size, "m", NULL, &error) == PITH_OK,
+              "%s", error.message);
+        const pith_vocab *v = &file.vocab;
+        CHECK(v->kind == PITH_TOKENIZER_UNIGRAM && v->single_precision && v->scores == NULL &&
+                  v->log_probabilities[3] == -1,
+              "case %zu: kind %d", i, (int)v->kind);
+        pith_vocab_file_free(&file);
     }
     CHECK_NO_LEAKS();
 }
@@ -298,6 +315,7 @@ TEST(tokenizer, models_cut_anywhere_are_safe) {
     "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," \
     "\"decoder\":{\"type\":\"ByteLevel\"},"
 #define MODEL BPE(SMALL)
+#define LONG "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0" /* 65 bytes */
 #define STEP(section, list, type) \
     "\"" section "\":{\"type\":\"Sequence\",\"" list "\":[{\"type\":\"" type "\"}]},"
 
@@ -376,7 +394,7 @@ TEST(tokenizer, damaged_json_is_refused_by_name) {
 
 TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
     static const json_case cases[] = {
-        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", PITH_ERROR_UNSUPPORTED, "Unigram"},
+        {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{}}}", PITH_ERROR_UNSUPPORTED, "WordLevel"},
         {"{\"model\":{}}", PITH_ERROR_UNSUPPORTED, "no type"},
         {"{" BPE("\"dropout\":0.1," SMALL) "}", PITH_ERROR_UNSUPPORTED, "dropout"},
         {"{" BPE("\"dropout\":0.0," SMALL) "}", PITH_OK, ""},
@@ -384,23 +402,34 @@ TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
          "continuing_subword_prefix"},
         {"{" BPE("\"end_of_word_suffix\":\"</w>\"," SMALL) "}", PITH_ERROR_UNSUPPORTED,
          "end_of_word_suffix"},
-        {"{\"normalizer\":{\"type\":\"Lowercase\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
-         "normalizer \"Lowercase\""},
-        {"{" STEP("normalizer", "normalizers", "NFKC") MODEL "}", PITH_ERROR_UNSUPPORTED, "NFKC"},
-        {"{\"normalizer\":{\"type\":\"NFC\"}," MODEL "}", PITH_ERROR_UNSUPPORTED, "NFC"},
+        {"{\"normalizer\":{\"type\":\"ByteLevel\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "normalizer \"ByteLevel\""},
+        {"{" STEP("normalizer", "normalizers", "Louder") MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "normalizer \"Louder\""},
+        {"{\"normalizer\":{\"type\":\"NFC\"}," MODEL "}", PITH_OK, ""},
         {"{\"normalizer\":{\"type\":\"NFC\"}," BYTE_PARTS MODEL "}", PITH_OK, ""},
-        {"{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"x\"}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "Prepend"},
-        {"{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\\u2581\"}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "Prepend without Replace"},
-        {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":"
-         "\"\\u2581\"}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "decoder"},
+        {"{\"normalizer\":{\"type\":\"Prepend\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
+         "Prepend without a text"},
+        {"{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"" LONG "\"}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "a text that is none, or long"},
+        {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":"
+         "\"x\"}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "normalizer \"a pattern that is neither"},
+        {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\h\"},\"content\":"
+         "\"x\"}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "regular expression"},
+        {"{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAA*\"}," MODEL "}",
+         PITH_ERROR_FORMAT, "precompiled_charsmap is damaged"},
+        {"{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":1}," MODEL "}",
+         PITH_ERROR_FORMAT, "precompiled_charsmap is no text"},
         {"{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
          "pre_tokenizer \"UnicodeScripts\""},
-        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":"
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"__\",\"prepend_scheme\":"
          "\"first\",\"split\":false}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "replacement"},
+        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},"
+         "{\"type\":\"Metaspace\",\"replacement\":\"_\"}]}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Metaspace behind ByteLevel"},
         {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\\u2581\",\"prepend_scheme\""
          ":\"often\",\"split\":false}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "prepend_scheme"},
@@ -422,10 +451,28 @@ TEST(tokenizer, what_would_change_ids_or_text_is_refused_by_name) {
         {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}",
          PITH_ERROR_UNSUPPORTED, "decoder"},
         {"{\"decoder\":{\"type\":\"BPEDecoder\"}," MODEL "}", PITH_ERROR_UNSUPPORTED, "BPEDecoder"},
-        {"{\"decoder\":{\"type\":\"ByteFallback\"}," MODEL "}", PITH_ERROR_UNSUPPORTED,
-         "ByteFallback"},
-        {"{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}," MODEL "}",
-         PITH_ERROR_UNSUPPORTED, "Strip"},
+        {"{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":17,\"stop\":0}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Strip of so many"},
+        {"{\"decoder\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a+\"},\"content\":\"\"}"
+         "," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "Replace of a regular expression"},
+        {"{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},{\"type\":"
+         "\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"\"}]}," MODEL "}",
+         PITH_ERROR_UNSUPPORTED, "behind Fuse"},
+        {"{\"decoder\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":"
+         "\"123456789\"}," MODEL "}",
+         PITH_ERROR_FORMAT, "lengthens tokens too much"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":{}}}", PITH_ERROR_FORMAT, "is not a list"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\"]]}}", PITH_ERROR_FORMAT, "vocab[0]"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1],[1,-1]]}}", PITH_ERROR_FORMAT,
+         "vocab[1]"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1]],\"unk_id\":1}}",
+         PITH_ERROR_FORMAT, "unk_id"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",1e39]]}}", PITH_ERROR_FORMAT,
+         "piece 0: its score"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"" LONG LONG LONG LONG LONG LONG LONG LONG
+         "\",-1]]}}",
+         PITH_ERROR_FORMAT, "more than 512"},
         {"{\"post_processor\":{\"type\":\"RobertaProcessing\"}," MODEL "}", PITH_ERROR_FORMAT,
          "\"cls\" or \"sep\" has no id"},
         {"{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\","

@@ -49,7 +49,7 @@ static void check_pieces(size_t index, const steps_case *c) {
     size_t n = strlen(c->text);
     pith_status status = pith_steps_begin(&cutting, t.tokenizer, n, join_piece, actual, &error);
     CHECK(status == PITH_OK, "case %zu: %s", index, error.message);
-    status = pith_steps_cut(&cutting, c->text, n);
+    status = pith_steps_cut(&cutting, c->text, n, true);
     CHECK(status == PITH_OK, "case %zu: %s", index, error.message);
     pith_steps_end(&cutting);
     CHECK(strcmp(actual, c->pieces) == 0, "case %zu: %s, expected %s", index, actual, c->pieces);

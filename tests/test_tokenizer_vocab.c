@@ -192,6 +192,87 @@ static void byte_in_bytes(small_vocab *s) {
     s->types[4] = PITH_PIECE_BYTE;
 }
 
+/* A step each of a normaliser and a decoder, to be broken. */
+static void one_normal(small_vocab *s, pith_normal_step step) {
+    static pith_normal_step steps[PITH_VOCAB_MAX_STEPS + 1];
+    steps[0] = step;
+    s->vocab.normalizer = steps;
+    s->vocab.n_normalizer = 1;
+}
+static void one_decode(small_vocab *s, pith_decode_step step) {
+    static pith_decode_step steps[PITH_VOCAB_MAX_STEPS + 1];
+    steps[0] = step;
+    s->vocab.decoder = steps;
+    s->vocab.n_decoder = 1;
+}
+static void mark_of_two(small_vocab *s) {
+    one_step(s, (pith_split_step){.kind = PITH_STEP_MARK, .pattern = "__"});
+}
+static void unknown_scheme(small_vocab *s) {
+    one_step(s, (pith_split_step){.kind = PITH_STEP_MARK,
+                                  .pattern = "_",
+                                  .scheme = (pith_mark_scheme)3});
+}
+static void many_normal(small_vocab *s) {
+    one_normal(s, (pith_normal_step){.kind = PITH_NORMAL_NFC});
+    s->vocab.n_normalizer = PITH_VOCAB_MAX_STEPS + 1;
+}
+static void normal_unknown(small_vocab *s) {
+    one_normal(s, (pith_normal_step){.kind = (pith_normal_kind)11});
+}
+static void replace_without_pattern(small_vocab *s) {
+    one_normal(s, (pith_normal_step){.kind = PITH_NORMAL_REPLACE, .text = "a"});
+}
+static void replace_without_text(small_vocab *s) {
+    one_normal(s, (pith_normal_step){.kind = PITH_NORMAL_REPLACE, .pattern = "a"});
+}
+static void prepend_not_utf8(small_vocab *s) {
+    one_normal(s, (pith_normal_step){.kind = PITH_NORMAL_PREPEND, .text = "\xFF"});
+}
+static void normal_beside_settings(small_vocab *s) {
+    one_normal(s, (pith_normal_step){.kind = PITH_NORMAL_NFC});
+    s->vocab.escape_whitespaces = true;
+}
+static void charsmap_without_map(small_vocab *s) {
+    one_normal(s, (pith_normal_step){.kind = PITH_NORMAL_CHARSMAP});
+}
+static void normal_by_score(small_vocab *s) {
+    one_normal(s, (pith_normal_step){.kind = PITH_NORMAL_NFC});
+}
+static void damaged_charsmap(small_vocab *s) {
+    static const uint8_t bytes[] = {4, 0, 0, 0, 0, 0, 0, 0, 'x'}; /* the text has no end */
+    s->vocab.charsmap = bytes;
+    s->vocab.n_charsmap = sizeof bytes;
+}
+static void charsmap_for_nothing(small_vocab *s) {
+    static const uint8_t bytes[] = {4, 0, 0, 0, 0, 0, 0, 0, 0};
+    s->vocab.charsmap = bytes;
+    s->vocab.n_charsmap = sizeof bytes;
+}
+static void decode_bytewise(small_vocab *s) {
+    one_decode(s, (pith_decode_step){.kind = PITH_DECODE_FUSE});
+}
+static void decode_unknown(small_vocab *s) {
+    one_decode(s, (pith_decode_step){.kind = (pith_decode_kind)6});
+}
+static void strip_two(small_vocab *s) {
+    one_decode(s, (pith_decode_step){.kind = PITH_DECODE_STRIP, .text = "ab", .start = 1});
+}
+static void strip_many(small_vocab *s) {
+    one_decode(s, (pith_decode_step){.kind = PITH_DECODE_STRIP, .text = "a", .start = 17});
+}
+static void decode_growing(small_vocab *s) {
+    one_decode(s, (pith_decode_step){.kind = PITH_DECODE_REPLACE,
+                                     .pattern = "a",
+                                     .text = "123456789"});
+}
+static void decode_behind_fuse(small_vocab *s) {
+    one_decode(s, (pith_decode_step){.kind = PITH_DECODE_FUSE});
+    ((pith_decode_step *)(uintptr_t)s->vocab.decoder)[1] =
+        (pith_decode_step){.kind = PITH_DECODE_MARK, .pattern = "_"};
+    s->vocab.n_decoder = 2;
+}
+
 TEST(tokenizer, the_check_names_what_is_wrong) {
     enum { SP = PITH_TOKENIZER_SENTENCEPIECE, LLAMA = PITH_TOKENIZER_LLAMA_BPE };
     enum { BYTES = PITH_TOKENIZER_BYTE_BPE };
@@ -228,14 +309,32 @@ TEST(tokenizer, the_check_names_what_is_wrong) {
         {long_pattern, BYTES, "pattern has over 4096 bytes"},
         {pattern_not_utf8, BYTES, "pattern is not UTF-8"},
         {pattern_for_nothing, LLAMA, "only byte-level BPE"},
-        {steps_beside_a_pattern, BYTES, "1 steps, where"},
-        {steps_by_score, SP, "1 steps, where"},
-        {many_steps, LLAMA, "33 steps, where at most 32"},
+        {steps_beside_a_pattern, BYTES, "pre-tokenizer: steps, where a split pattern"},
+        {steps_by_score, SP, "the kind of tokenizer allows none"},
+        {many_steps, LLAMA, "33 steps, more than 32"},
         {step_unknown, LLAMA, "step 0 is not known"},
         {step_without_pattern, LLAMA, "step 0 has no pattern"},
-        {step_with_long_pattern, LLAMA, "step 0 has over 32768 bytes"},
+        {step_with_long_pattern, LLAMA, "the pattern of step 0 has over 32768 bytes"},
         {step_after_bytes, BYTES, "step 1 comes after"},
         {bytes_by_character, LLAMA, "step 0 spells bytes"},
+        {mark_of_two, LLAMA, "pre-tokenizer: step 0 has no character as its mark"},
+        {unknown_scheme, LLAMA, "pre-tokenizer: step 0 is not known"},
+        {many_normal, LLAMA, "normalizer: 33 steps, more than 32"},
+        {normal_unknown, LLAMA, "normalizer: step 0 is not known"},
+        {replace_without_pattern, LLAMA, "normalizer: step 0 has no pattern"},
+        {replace_without_text, LLAMA, "normalizer: step 0 has no text"},
+        {prepend_not_utf8, LLAMA, "normalizer: step 0 has a text that is too long or not UTF-8"},
+        {normal_beside_settings, LLAMA, "normalizer: steps beside settings"},
+        {charsmap_without_map, LLAMA, "normalizer: a step without its map"},
+        {normal_by_score, SP, "normalizer: steps, where the kind"},
+        {damaged_charsmap, SP, "the map of characters is damaged"},
+        {charsmap_for_nothing, LLAMA, "a map of characters for nothing"},
+        {decode_bytewise, BYTES, "decoder: steps, where the kind"},
+        {decode_unknown, LLAMA, "decoder: step 0 is not known"},
+        {strip_two, LLAMA, "decoder: step 0 lacks a text"},
+        {strip_many, LLAMA, "decoder: step 0 strips too many"},
+        {decode_growing, LLAMA, "decoder: step 0 lengthens"},
+        {decode_behind_fuse, LLAMA, "decoder: step 1 cannot be done"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         small_vocab s;

@@ -200,6 +200,7 @@ typedef struct arrays {
     char *bytes;
     uint32_t *offsets;
     float *scores;
+    double *log_probabilities;
     uint8_t *types;
     uint8_t *added;
     size_t n_bytes;
@@ -219,9 +220,14 @@ static pith_status allocate_arrays(const laying *l, arrays *a) {
     a->scores = l->vocab->scores != NULL
                     ? pith_allocate_zeroed(l->allocator, l->n, sizeof *a->scores)
                     : NULL;
+    a->log_probabilities =
+        l->vocab->log_probabilities != NULL
+            ? pith_allocate_zeroed(l->allocator, l->n, sizeof *a->log_probabilities)
+            : NULL;
     a->types = pith_allocate(l->allocator, l->n, 1);
     a->added = pith_allocate(l->allocator, l->n, 1);
-    bool scored = l->vocab->scores == NULL || a->scores != NULL;
+    bool scored = (l->vocab->scores == NULL || a->scores != NULL) &&
+                  (l->vocab->log_probabilities == NULL || a->log_probabilities != NULL);
     return a->bytes != NULL && a->offsets != NULL && scored && a->types != NULL && a->added != NULL
                ? PITH_OK
                : no_memory(l);
@@ -239,6 +245,9 @@ static void fill_arrays(const laying *l, arrays *a) {
         a->n_bytes += n;
         if (old && v->scores != NULL) {
             a->scores[id] = v->scores[id];
+        }
+        if (old && v->log_probabilities != NULL) {
+            a->log_probabilities[id] = v->log_probabilities[id];
         }
         uint8_t type = old ? v->types[id] : PITH_PIECE_UNUSED;
         a->types[id] = token != NULL ? declared_type(type, token->flags) : type;
@@ -275,13 +284,15 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
         vocab.n_bytes = a.n_bytes;
         vocab.offsets = a.offsets;
         vocab.scores = a.scores;
+        vocab.log_probabilities = a.log_probabilities;
         vocab.types = a.types;
         vocab.added = a.added;
         vocab.add_bos = add_bos;
         status = pith_vocab_check(&vocab, l->name, l->error);
     }
     if (status != PITH_OK) {
-        void *const blocks[] = {a.bytes, a.offsets, a.scores, a.types, a.added};
+        void *const blocks[] = {a.bytes, a.offsets, a.scores, a.log_probabilities,
+                                a.types, a.added};
         for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
             pith_release(l->allocator, blocks[i]);
         }
@@ -290,6 +301,7 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
     put_block(file, file->vocab.bytes, a.bytes);
     put_block(file, file->vocab.offsets, a.offsets);
     put_block(file, file->vocab.scores, a.scores);
+    put_block(file, file->vocab.log_probabilities, a.log_probabilities);
     put_block(file, file->vocab.types, a.types);
     put_block(file, file->vocab.added, a.added);
     file->vocab = vocab;
@@ -323,7 +335,7 @@ static bool is_added(const pith_vocab *v, int32_t id) {
 static void assign_ids(laying *l) {
     const pith_vocab *v = l->vocab;
     /* Something normalises text before tokens are looked for. */
-    bool normalizes = v->nfc || v->kind == PITH_TOKENIZER_WORDPIECE ||
+    bool normalizes = v->nfc || v->n_normalizer > 0 || v->kind == PITH_TOKENIZER_WORDPIECE ||
                       (v->kind == PITH_TOKENIZER_LLAMA_BPE && !v->prefix_unless_space);
     qsort(l->tokens, l->n_tokens, sizeof *l->tokens, compare_ids);
     for (size_t i = 0; i < l->n_tokens; i++) {
@@ -337,7 +349,7 @@ static void assign_ids(laying *l) {
         if (!normalizes) {
             token->flags &= ~(unsigned)PITH_ADDED_NORMALIZED & 0xFF;
         }
-        if (id < 0 && v->kind == PITH_TOKENIZER_WORDPIECE) {
+        if (id < 0 && pith_vocab_marks_beyond(v)) {
             token->flags |= PITH_ADDED_BEYOND;
         }
         l->of_id[place] = (uint32_t)i + 1;

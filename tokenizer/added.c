@@ -137,7 +137,7 @@ pith_status pith_matcher_build(pith_matcher *out, const pith_tokenizer *tokenize
                                                        .id = (int32_t)id};
         }
     }
-    if (normalized && v->kind != PITH_TOKENIZER_SENTENCEPIECE) {
+    if (normalized && !pith_is_sentencepiece(v)) {
         pith_status status = normalize_spellings(out, tokenizer, error);
         if (status != PITH_OK) {
             return status;

@@ -17,7 +17,9 @@ void pith_decode_begin(pith_decode_state *state, bool show_special) {
 }
 
 size_t pith_decode_max(const pith_tokenizer *tokenizer) {
-    return REPLACEMENT_BYTES * (PITH_DECODE_ROOM + tokenizer->pieces.longest);
+    return tokenizer->vocab.n_decoder > 0
+               ? pith_decode_steps_max(tokenizer)
+               : REPLACEMENT_BYTES * (PITH_DECODE_ROOM + tokenizer->pieces.longest);
 }
 
 static size_t write_replacement(char *out) {
@@ -25,8 +27,7 @@ static size_t write_replacement(char *out) {
     return REPLACEMENT_BYTES;
 }
 
-/* Takes one more byte; returns the number of bytes written. */
-static size_t push_byte(pith_decode_state *state, unsigned char byte, char *out) {
+size_t pith_decode_byte(pith_decode_state *state, unsigned char byte, char *out) {
     size_t size = 0;
     state->pending[state->n_pending++] = byte;
     while (state->n_pending > 0) {
@@ -48,7 +49,7 @@ static size_t push_byte(pith_decode_state *state, unsigned char byte, char *out)
     return size;
 }
 
-static size_t flush(pith_decode_state *state, char *out) {
+size_t pith_decode_flush(pith_decode_state *state, char *out) {
     size_t size = 0;
     for (; state->n_pending > 0; state->n_pending--) {
         size += write_replacement(out + size);
@@ -59,7 +60,7 @@ static size_t flush(pith_decode_state *state, char *out) {
 static size_t push_bytes(pith_decode_state *state, const char *text, size_t n, char *out) {
     size_t size = 0;
     for (size_t i = 0; i < n; i++) {
-        size += push_byte(state, (unsigned char)text[i], out + size);
+        size += pith_decode_byte(state, (unsigned char)text[i], out + size);
     }
     return size;
 }
@@ -111,7 +112,7 @@ static size_t push_wordpiece(pith_decode_state *state, const char *text, size_t 
 /* A piece of text in which U+2581 is a space. */
 static size_t push_piece(const pith_vocab *v, pith_decode_state *state, const char *text, size_t n,
                          char *out) {
-    bool squeeze = v->kind == PITH_TOKENIZER_SENTENCEPIECE && v->remove_extra_whitespaces;
+    bool squeeze = pith_is_sentencepiece(v) && v->remove_extra_whitespaces;
     bool drop = !state->started && (v->add_dummy_prefix || squeeze);
     size_t i = 0;
     if (drop && v->escape_whitespaces && pith_at_space_mark(text, n)) {
@@ -123,10 +124,10 @@ static size_t push_piece(const pith_vocab *v, pith_decode_state *state, const ch
     size_t size = 0;
     while (i < n) {
         if (v->escape_whitespaces && pith_at_space_mark(text + i, n - i)) {
-            size += push_byte(state, ' ', out + size);
+            size += pith_decode_byte(state, ' ', out + size);
             i += PITH_SPACE_MARK_BYTES;
         } else {
-            size += push_byte(state, (unsigned char)text[i++], out + size);
+            size += pith_decode_byte(state, (unsigned char)text[i++], out + size);
         }
     }
     return size;
@@ -148,13 +149,18 @@ size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *stat
     if (v->kind == PITH_TOKENIZER_WORDPIECE) {
         return special && !state->show_special ? 0 : push_wordpiece(state, text, n, out);
     }
+    if (v->n_decoder > 0) {
+        return special && !state->show_special
+                   ? 0
+                   : pith_decode_steps(tokenizer, state, id, text, n, out);
+    }
     bool bytewise = v->kind == PITH_TOKENIZER_BYTE_BPE;
     if (v->types[id] == PITH_PIECE_BYTE) {
         state->started = true;
-        return push_byte(state, pith_byte_value(v, (size_t)id), out);
+        return pith_decode_byte(state, pith_byte_value(v, (size_t)id), out);
     }
     /* In SentencePiece a character never spans bytes on both sides of another token. */
-    size_t size = bytewise ? 0 : flush(state, out);
+    size_t size = bytewise ? 0 : pith_decode_flush(state, out);
     if (special) {
         if (!state->show_special) {
             return size;
@@ -168,7 +174,7 @@ size_t pith_decode_push(const pith_tokenizer *tokenizer, pith_decode_state *stat
 
 size_t pith_decode_finish(const pith_tokenizer *tokenizer, pith_decode_state *state, char *out) {
     (void)tokenizer;
-    size_t size = flush(state, out);
+    size_t size = pith_decode_flush(state, out);
     state->started = false;
     return size;
 }

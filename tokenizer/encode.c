@@ -12,6 +12,7 @@ typedef struct encoding {
     unsigned flags;
     pith_special special; /* in the text as given */
     pith_merger merger;
+    pith_lattice lattice;
     pith_split_walk walk;
     pith_cutting cutting;
     pith_tokens *out;
@@ -47,19 +48,31 @@ static pith_status encode_words(encoding *e, const char *text, size_t n) {
     return status;
 }
 
+/* The piece that is a whole pre-token, byte pieces by their spelling ("<0x0A>"); or -1. */
+static int32_t find_whole(const pith_tokenizer *t, const char *text, size_t n) {
+    int32_t id = pith_tokenizer_find(t, text, n);
+    bool byte = id >= 0 && t->vocab.types[id] == PITH_PIECE_BYTE;
+    return byte ? id : pith_find_plain(t, text, n);
+}
+
 static pith_status encode_pretoken(encoding *e, const char *text, size_t n) {
     if (n == 0) {
         return PITH_OK;
     }
     if (e->tokenizer->vocab.ignore_merges) {
-        int32_t id = pith_find_plain(e->tokenizer, text, n);
+        int32_t id = find_whole(e->tokenizer, text, n);
         if (id >= 0) {
             return push(e, id);
         }
     }
-    return e->tokenizer->vocab.kind == PITH_TOKENIZER_BYTE_BPE
-               ? pith_merge(&e->merger, text, n, e->out, e->error)
-               : encode_words(e, text, n);
+    switch (e->tokenizer->vocab.kind) {
+    case PITH_TOKENIZER_UNIGRAM:
+        return pith_unigram_encode(&e->lattice, text, n, e->out, e->error);
+    case PITH_TOKENIZER_BYTE_BPE:
+        return pith_merge(&e->merger, text, n, e->out, e->error);
+    default:
+        return encode_words(e, text, n);
+    }
 }
 
 static pith_status take_piece(void *user, const char *text, size_t n) {
@@ -83,8 +96,8 @@ static pith_status encode_pretokens(encoding *e, const char *text, size_t n) {
     return status;
 }
 
-/* Text without added tokens. */
-static pith_status encode_plain(encoding *e, const char *text, size_t n) {
+/* Text without added tokens. `first`: the whole text begins with it. */
+static pith_status encode_plain(encoding *e, const char *text, size_t n, bool first) {
     if (n == 0) {
         return PITH_OK;
     }
@@ -92,7 +105,7 @@ static pith_status encode_plain(encoding *e, const char *text, size_t n) {
         return pith_wordpiece_encode(e->tokenizer, text, n, e->out, e->error);
     }
     if (e->tokenizer->steps != NULL) {
-        return pith_steps_cut(&e->cutting, text, n);
+        return pith_steps_cut(&e->cutting, text, n, first);
     }
     if (e->tokenizer->splitter != NULL) {
         return encode_pretokens(e, text, n);
@@ -116,26 +129,32 @@ static pith_special special_in(const encoding *e, size_t from, size_t n, bool ch
 /* Text [from, from + n) without added tokens that are matched as given. */
 static pith_status encode_stretch(encoding *e, const char *whole, size_t from_byte, size_t n) {
     const char *text = whole + from_byte;
+    bool at_start = from_byte == 0;
     pith_normalized normalized;
     pith_status status =
-        pith_normalize(e->tokenizer, text, n, from_byte == 0, e->flags, &normalized, e->error);
+        pith_normalize(e->tokenizer, text, n, at_start, e->flags, &normalized, e->error);
     if (status != PITH_OK) {
         return status;
     }
     pith_special special = special_in(e, from_byte, n, normalized.owned != NULL);
+    /* Of a SentencePiece model such symbols are pieces like others, with a score that is hard to
+     * beat. */
+    bool pieces =
+        e->tokenizer->vocab.kind == PITH_TOKENIZER_UNIGRAM && e->tokenizer->vocab.single_precision;
     size_t from = 0;
     pith_match match;
-    while (status == PITH_OK &&
+    while (status == PITH_OK && !pieces &&
            pith_matcher_next(e->tokenizer, &e->tokenizer->normalized, normalized.text,
                              normalized.n_bytes, from, &special, &match)) {
-        status = encode_plain(e, normalized.text + from, match.start - from);
+        status = encode_plain(e, normalized.text + from, match.start - from, at_start && from == 0);
         if (status == PITH_OK) {
             status = push(e, match.id);
         }
         from = match.end;
     }
     if (status == PITH_OK) {
-        status = encode_plain(e, normalized.text + from, normalized.n_bytes - from);
+        status = encode_plain(e, normalized.text + from, normalized.n_bytes - from,
+                              at_start && from == 0);
     }
     pith_release(e->tokenizer->allocator, normalized.owned);
     return status;
@@ -146,11 +165,11 @@ static pith_status encode_stretch(encoding *e, const char *whole, size_t from_by
 static pith_status encode_lone_prefix(encoding *e, int32_t first) {
     const pith_vocab *v = &e->tokenizer->vocab;
     bool special = v->types[first] == PITH_PIECE_CONTROL || (v->added[first] & PITH_ADDED_SPECIAL);
-    if (v->kind != PITH_TOKENIZER_SENTENCEPIECE || !v->add_dummy_prefix || !v->prefix_first_only ||
+    if (!pith_is_sentencepiece(v) || !v->add_dummy_prefix || !v->prefix_first_only ||
         v->prefix_unless_space || special || (e->flags & PITH_ENCODE_NO_PREFIX) != 0) {
         return PITH_OK;
     }
-    return encode_plain(e, PITH_SPACE_MARK, PITH_SPACE_MARK_BYTES);
+    return encode_plain(e, PITH_SPACE_MARK, PITH_SPACE_MARK_BYTES, true);
 }
 
 static pith_status encode_text(encoding *e, const char *text, size_t n) {
@@ -215,12 +234,14 @@ static pith_status encode(encoding *e, const char *text, size_t n_bytes, size_t 
         return pith_fail(e->error, PITH_ERROR_TEXT, "invalid UTF-8 at byte %zu", valid);
     }
     const pith_tokenizer *tokenizer = e->tokenizer;
+    e->lattice.tokenizer = tokenizer;
     pith_status status = pith_merger_init(&e->merger, tokenizer, e->error);
     if (status == PITH_OK && !pith_split_begin(&e->walk, tokenizer->splitter, n_bytes)) {
         status = pith_fail(e->error, PITH_ERROR_MEMORY, "no memory to encode text");
     }
     if (status == PITH_OK) {
         status = pith_steps_begin(&e->cutting, tokenizer, n_bytes, take_piece, e, e->error);
+        e->cutting.no_prefix = (e->flags & PITH_ENCODE_NO_PREFIX) != 0;
     }
     if (status == PITH_OK) {
         status = encode_enough(e, text, n_bytes, enough);
@@ -228,6 +249,7 @@ static pith_status encode(encoding *e, const char *text, size_t n_bytes, size_t 
     pith_steps_end(&e->cutting);
     pith_split_end(&e->walk);
     pith_merger_release(&e->merger);
+    pith_lattice_release(&e->lattice);
     return status;
 }
 

@@ -1,6 +1,6 @@
-/* Turns a Hugging Face tokenizer.json into a vocabulary: the pieces and the added tokens. The
- * merges are read by hf_json_merges.c, the pipeline around the model by hf_json_parts.c and
- * hf_json_bert.c. */
+/* Turns a Hugging Face tokenizer.json into a vocabulary: the pieces of the model, which a Unigram
+ * lists with their log probabilities and the others name with their ids, and the added tokens. The
+ * merges are read by hf_json_merges.c, the pipeline around the model by the files after it. */
 #include "tokenizer/hf_json.h"
 
 #include "base/checked.h"
@@ -28,6 +28,45 @@ static size_t id_of(pith_json id) {
     return n;
 }
 
+/* A walk over the pieces of the model: an object of spellings and ids, or a Unigram's list of
+ * [spelling, log probability], where the place is the id. */
+typedef struct pieces {
+    pith_json_walk walk;
+    bool listed;
+    size_t next;
+    const char *text; /* of this piece; NULL when the list has something else here */
+    size_t n;
+    pith_json id; /* absent in a list */
+    size_t index;
+    double log_probability;
+} pieces;
+
+static pieces begin_pieces(const pith_hf *hf) {
+    return (pieces){.walk = pith_json_begin(hf->model.vocab),
+                    .listed = hf->settings.kind == PITH_TOKENIZER_UNIGRAM};
+}
+
+static bool next_piece(pieces *p) {
+    if (!pith_json_next(&p->walk)) {
+        return false;
+    }
+    if (!p->listed) {
+        p->text = p->walk.key;
+        p->n = p->walk.key_size;
+        p->id = p->walk.value;
+        p->index = id_of(p->id);
+        return true;
+    }
+    pith_json text = pith_json_at(p->walk.value, 0);
+    bool good = pith_json_is(p->walk.value, PITH_JSON_ARRAY) &&
+                pith_json_size(p->walk.value) == 2 &&
+                pith_json_number(pith_json_at(p->walk.value, 1), &p->log_probability);
+    p->text = good ? pith_json_text(text) : NULL;
+    p->n = pith_json_text_size(text);
+    p->index = p->next++;
+    return true;
+}
+
 static pith_status count_id(pith_hf *hf, pith_json value, const char *text) {
     size_t id;
     if (!pith_json_count(value, &id) || id >= PITH_VOCAB_MAX_PIECES) {
@@ -39,17 +78,27 @@ static pith_status count_id(pith_hf *hf, pith_json value, const char *text) {
     return PITH_OK;
 }
 
+static pith_status count_listed(pith_hf *hf, const pieces *p) {
+    if (p->text == NULL || p->index >= PITH_VOCAB_MAX_PIECES) {
+        return pith_fail(hf->error, PITH_ERROR_FORMAT,
+                         "%s: vocab[%zu] is not [\"piece\", log probability], or beyond %d pieces",
+                         hf->name, p->index, PITH_VOCAB_MAX_PIECES);
+    }
+    hf->n_pieces = p->index + 1;
+    return PITH_OK;
+}
+
 /* Finds the largest id, of the vocabulary and the added tokens. */
 static pith_status count_pieces(pith_hf *hf) {
     size_t n = 0;
-    pith_json_walk walk = pith_json_begin(hf->model.vocab);
-    for (; pith_json_next(&walk); n++) {
-        pith_status status = count_id(hf, walk.value, walk.key);
+    pieces p = begin_pieces(hf);
+    for (; next_piece(&p); n++) {
+        pith_status status = p.listed ? count_listed(hf, &p) : count_id(hf, p.id, p.text);
         if (status != PITH_OK) {
             return status;
         }
     }
-    walk = pith_json_begin(hf->root.added_tokens);
+    pith_json_walk walk = pith_json_begin(hf->root.added_tokens);
     for (size_t i = 0; pith_json_next(&walk); i++, n++) {
         const char *text = pith_json_text(pith_json_get(walk.value, "content"));
         if (text == NULL) {
@@ -87,18 +136,21 @@ static bool is_byte_piece(const char *text, size_t n) {
 /* Gives the pieces of the vocabulary their types, and puts the sizes of all spellings, those of
  * added tokens too, into `offsets`. */
 static pith_status fill_sizes(pith_hf *hf) {
-    bool bytes = hf->settings.byte_fallback && hf->settings.kind == PITH_TOKENIZER_LLAMA_BPE;
-    pith_json_walk walk = pith_json_begin(hf->model.vocab);
-    while (pith_json_next(&walk)) {
-        size_t id = id_of(walk.value);
-        if (hf->types[id] != 0) {
-            return fail_twice(hf, id);
+    bool bytes = (hf->settings.byte_fallback || hf->decodes_bytes) &&
+                 hf->settings.kind != PITH_TOKENIZER_BYTE_BPE;
+    pieces p = begin_pieces(hf);
+    while (next_piece(&p)) {
+        if (hf->types[p.index] != 0) {
+            return fail_twice(hf, p.index);
         }
-        bool byte = bytes && is_byte_piece(walk.key, walk.key_size);
-        hf->types[id] = byte ? PITH_PIECE_BYTE : PITH_PIECE_NORMAL;
-        hf->offsets[id] = (uint32_t)walk.key_size;
+        bool byte = bytes && is_byte_piece(p.text, p.n);
+        hf->types[p.index] = byte ? PITH_PIECE_BYTE : PITH_PIECE_NORMAL;
+        hf->offsets[p.index] = (uint32_t)p.n;
+        if (hf->log_probabilities != NULL) {
+            hf->log_probabilities[p.index] = p.log_probability;
+        }
     }
-    walk = pith_json_begin(hf->root.added_tokens);
+    pith_json_walk walk = pith_json_begin(hf->root.added_tokens);
     while (pith_json_next(&walk)) {
         size_t id = id_of(pith_json_get(walk.value, "id"));
         if (hf->types[id] == 0 && hf->offsets[id] == 0) {
@@ -124,19 +176,21 @@ static pith_status fill_spellings(pith_hf *hf) {
     if (hf->bytes == NULL) {
         return no_memory(hf);
     }
-    pith_json_walk walk = pith_json_begin(hf->model.vocab);
-    while (pith_json_next(&walk)) {
-        memcpy(hf->bytes + hf->offsets[id_of(walk.value)], walk.key, walk.key_size);
+    pieces p = begin_pieces(hf);
+    while (next_piece(&p)) {
+        memcpy(hf->bytes + hf->offsets[p.index], p.text, p.n);
     }
     return PITH_OK;
 }
 
 static pith_status read_vocabulary(pith_hf *hf) {
     const pith_json added = hf->root.added_tokens;
-    if (!pith_json_is(hf->model.vocab, PITH_JSON_OBJECT) ||
+    bool unigram = hf->settings.kind == PITH_TOKENIZER_UNIGRAM;
+    if (!pith_json_is(hf->model.vocab, unigram ? PITH_JSON_ARRAY : PITH_JSON_OBJECT) ||
         !(pith_json_is_none(added) || pith_json_is(added, PITH_JSON_ARRAY))) {
         return pith_fail(hf->error, PITH_ERROR_FORMAT,
-                         "%s: \"vocab\" is not an object or \"added_tokens\" not a list", hf->name);
+                         "%s: \"vocab\" is not %s or \"added_tokens\" not a list", hf->name,
+                         unigram ? "a list" : "an object");
     }
     pith_status status = count_pieces(hf);
     if (status != PITH_OK) {
@@ -145,7 +199,12 @@ static pith_status read_vocabulary(pith_hf *hf) {
     hf->offsets = pith_allocate_zeroed(hf->allocator, hf->n_pieces + 1, sizeof *hf->offsets);
     hf->types = pith_allocate_zeroed(hf->allocator, hf->n_pieces, 1);
     hf->added = pith_allocate_zeroed(hf->allocator, hf->n_pieces, 1);
-    if (hf->offsets == NULL || hf->types == NULL || hf->added == NULL) {
+    if (unigram) {
+        hf->log_probabilities =
+            pith_allocate_zeroed(hf->allocator, hf->n_pieces, sizeof *hf->log_probabilities);
+    }
+    if (hf->offsets == NULL || hf->types == NULL || hf->added == NULL ||
+        (unigram && hf->log_probabilities == NULL)) {
         return no_memory(hf);
     }
     status = fill_sizes(hf);
@@ -179,7 +238,7 @@ static pith_status add_token(pith_hf *hf, const pith_piece_table *table, pith_js
     if (!hf->has_normalizer) {
         flags &= (uint8_t)~PITH_ADDED_NORMALIZED;
     }
-    if (known < 0 && hf->settings.kind == PITH_TOKENIZER_WORDPIECE) {
+    if (known < 0 && pith_vocab_marks_beyond(&hf->settings)) {
         flags |= PITH_ADDED_BEYOND;
     }
     memcpy(place, text, n);
@@ -200,8 +259,26 @@ static pith_status add_tokens(pith_hf *hf, const pith_piece_table *table) {
     return status;
 }
 
+/* A Unigram's unknown piece is named by its id. */
+static pith_status find_unknown_id(pith_hf *hf) {
+    size_t id;
+    if (pith_json_is_none(hf->model.unk_id)) {
+        return PITH_OK;
+    }
+    if (!pith_json_count(hf->model.unk_id, &id) || id >= pith_json_size(hf->model.vocab)) {
+        return pith_fail(hf->error, PITH_ERROR_FORMAT, "%s: unk_id is not in the vocabulary",
+                         hf->name);
+    }
+    hf->settings.unk = (int32_t)id;
+    hf->types[id] = PITH_PIECE_UNKNOWN;
+    return PITH_OK;
+}
+
 static pith_status find_unknown(pith_hf *hf, const pith_piece_table *table) {
     pith_json unk = hf->model.unk_token;
+    if (hf->settings.kind == PITH_TOKENIZER_UNIGRAM) {
+        return find_unknown_id(hf);
+    }
     if (pith_json_is_none(unk)) {
         return PITH_OK;
     }
@@ -225,7 +302,9 @@ static pith_status read_pieces(pith_hf *hf) {
         status = pith_piece_table_build(&table, hf->bytes, hf->offsets, hf->types, hf->n_pieces,
                                         hf->allocator, hf->error);
     }
-    if (status == PITH_OK && hf->settings.kind != PITH_TOKENIZER_WORDPIECE) {
+    bool bpe = hf->settings.kind == PITH_TOKENIZER_LLAMA_BPE ||
+               hf->settings.kind == PITH_TOKENIZER_BYTE_BPE;
+    if (status == PITH_OK && bpe) {
         status = pith_hf_read_merges(hf, &table);
     }
     if (status == PITH_OK) {
@@ -278,6 +357,37 @@ static pith_status check_model(pith_hf *hf) {
     return status;
 }
 
+/* The next text of a list, which *at walks through. */
+static const char *take_text(const char **at) {
+    const char *text = *at;
+    *at += strlen(text) + 1;
+    return text;
+}
+
+/* Points the steps of the lists at their texts, now that these stay where they are. */
+static void point_at_texts(pith_hf *hf) {
+    const char *at = hf->texts[PITH_HF_PRE_TOKENIZER].data;
+    for (size_t i = 0; i < hf->n_steps; i++) {
+        pith_split_step *step = &hf->steps[i];
+        bool has = step->kind == PITH_STEP_SPLIT || step->kind == PITH_STEP_MARK;
+        step->pattern = has ? take_text(&at) : NULL;
+    }
+    at = hf->texts[PITH_HF_NORMALIZER].data;
+    for (size_t i = 0; i < hf->n_normalizer; i++) {
+        pith_normal_step *step = &hf->normalizer[i];
+        bool replaces = step->kind == PITH_NORMAL_REPLACE;
+        step->pattern = replaces ? take_text(&at) : NULL;
+        step->text = replaces || step->kind == PITH_NORMAL_PREPEND ? take_text(&at) : NULL;
+    }
+    at = hf->texts[PITH_HF_DECODER].data;
+    for (size_t i = 0; i < hf->n_decoder; i++) {
+        pith_decode_step *step = &hf->decoder[i];
+        bool replaces = step->kind == PITH_DECODE_REPLACE;
+        step->pattern = replaces || step->kind == PITH_DECODE_MARK ? take_text(&at) : NULL;
+        step->text = replaces || step->kind == PITH_DECODE_STRIP ? take_text(&at) : NULL;
+    }
+}
+
 static pith_status finish(pith_hf *hf, pith_vocab_file *file) {
     for (size_t id = 0; id < hf->n_pieces; id++) {
         if (hf->offsets[id] == hf->offsets[id + 1]) {
@@ -288,7 +398,8 @@ static pith_status finish(pith_hf *hf, pith_vocab_file *file) {
         .vocab = hf->settings,
         .allocator = hf->allocator,
         .blocks = {hf->bytes, hf->offsets, hf->merges, hf->types, hf->added, hf->pattern.data,
-                   hf->steps, hf->step_texts.data},
+                   hf->steps, hf->normalizer, hf->decoder, hf->texts[0].data, hf->texts[1].data,
+                   hf->texts[2].data, hf->log_probabilities, hf->charsmap},
     };
     pith_vocab *v = &file->vocab;
     v->n_pieces = hf->n_pieces;
@@ -299,20 +410,21 @@ static pith_status finish(pith_hf *hf, pith_vocab_file *file) {
     v->added = hf->added;
     v->merges = hf->merges;
     v->n_merges = hf->n_merges;
+    v->log_probabilities = hf->log_probabilities;
     v->pattern = hf->pattern.size > 0 ? hf->pattern.data : NULL;
+    v->charsmap = hf->charsmap;
+    v->n_charsmap = hf->n_charsmap;
+    point_at_texts(hf);
     v->steps = hf->steps;
     v->n_steps = hf->n_steps;
-    const char *text = hf->step_texts.data;
-    for (size_t i = 0; i < hf->n_steps; i++) {
-        if (hf->steps[i].kind == PITH_STEP_SPLIT) {
-            hf->steps[i].pattern = text;
-            text += strlen(text) + 1;
-        }
-    }
+    v->normalizer = hf->normalizer;
+    v->n_normalizer = hf->n_normalizer;
+    v->decoder = hf->decoder;
+    v->n_decoder = hf->n_decoder;
     return pith_vocab_check(v, hf->name, hf->error);
 }
 
-/* Of the BPE kinds. */
+/* Of all kinds but WordPiece. */
 static pith_status read_pipeline(pith_hf *hf) {
     pith_status (*const parts[])(pith_hf *) = {check_model, pith_hf_read_normalizer,
                                                pith_hf_read_pre_tokenizer, pith_hf_read_decoder};
@@ -343,12 +455,17 @@ static pith_status read_document(pith_hf *hf, pith_json document) {
 }
 
 static void release_arrays(pith_hf *hf) {
-    void *const blocks[] = {hf->bytes, hf->offsets, hf->merges, hf->types, hf->added, hf->steps};
+    void *const blocks[] = {hf->bytes,      hf->offsets, hf->merges,
+                            hf->types,      hf->added,   hf->steps,
+                            hf->normalizer, hf->decoder, hf->log_probabilities,
+                            hf->charsmap};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         pith_release(hf->allocator, blocks[i]);
     }
     pith_bytes_release(&hf->pattern);
-    pith_bytes_release(&hf->step_texts);
+    for (size_t i = 0; i < PITH_HF_N_LISTS; i++) {
+        pith_bytes_release(&hf->texts[i]);
+    }
 }
 
 pith_status pith_vocab_from_json(pith_vocab_file *out, char *text, size_t size, const char *name,
@@ -364,7 +481,9 @@ pith_status pith_vocab_from_json(pith_vocab_file *out, char *text, size_t size, 
         .settings = {.bos = -1, .eos = -1, .unk = -1},
     };
     pith_bytes_init(&hf.pattern, hf.allocator);
-    pith_bytes_init(&hf.step_texts, hf.allocator);
+    for (size_t i = 0; i < PITH_HF_N_LISTS; i++) {
+        pith_bytes_init(&hf.texts[i], hf.allocator);
+    }
     pith_json document;
     pith_status status =
         pith_json_read(&document, text, size, PITH_JSON_PYTHON, name, hf.allocator, error);

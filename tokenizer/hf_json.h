@@ -15,10 +15,13 @@ typedef struct pith_hf_root {
 
 /* The same of "model". */
 typedef struct pith_hf_model {
-    pith_json type, vocab, merges, unk_token, dropout;
+    pith_json type, vocab, merges, unk_token, unk_id, dropout;
     pith_json byte_fallback, fuse_unk, ignore_merges;
     pith_json continuing_subword_prefix, end_of_word_suffix, max_input_chars_per_word;
 } pith_hf_model;
+
+/* The sections that may become lists of steps. */
+enum { PITH_HF_PRE_TOKENIZER, PITH_HF_NORMALIZER, PITH_HF_DECODER, PITH_HF_N_LISTS };
 
 typedef struct pith_hf {
     const char *name; /* of the file */
@@ -29,9 +32,17 @@ typedef struct pith_hf {
     pith_vocab settings;    /* kind and settings; arrays come last */
     bool has_normalizer;    /* so that `normalized` of an added token means something */
     pith_bytes pattern;     /* empty: none */
-    pith_split_step *steps; /* [n_steps], their patterns one after the other in step_texts */
+    pith_split_step *steps; /* [n_steps] */
     size_t n_steps;
-    pith_bytes step_texts;
+    pith_normal_step *normalizer; /* [n_normalizer] */
+    size_t n_normalizer;
+    pith_decode_step *decoder; /* [n_decoder] */
+    size_t n_decoder;
+    bool decodes_bytes;                /* one of them is BYTES */
+    pith_bytes texts[PITH_HF_N_LISTS]; /* of each list, those of its steps one after the other, a
+                                          pattern before a text */
+    uint8_t *charsmap;                 /* [n_charsmap] */
+    size_t n_charsmap;
 
     size_t n_pieces;
     uint32_t *offsets; /* [n_pieces + 1] into bytes */
@@ -40,17 +51,18 @@ typedef struct pith_hf {
     uint8_t *added;   /* [n_pieces] */
     uint32_t *merges; /* [n_merges, 3] */
     size_t n_merges;
+    double *log_probabilities; /* [n_pieces], Unigram only */
 } pith_hf;
 
 /* Finds the members of hf->root and hf->model. */
 void pith_hf_find_parts(pith_hf *hf, pith_json document);
 
-/* The parts of hf_json_parts.c; each reads one section of the document into hf->settings.
- * Errors: FORMAT, MEMORY, UNSUPPORTED by name. */
+/* Each reads one section of the document into hf->settings or a list. Errors: FORMAT, MEMORY,
+ * UNSUPPORTED by name. */
 pith_status pith_hf_read_kind(pith_hf *hf);
-pith_status pith_hf_read_normalizer(pith_hf *hf);
+pith_status pith_hf_read_normalizer(pith_hf *hf);    /* hf_json_normal.c */
 pith_status pith_hf_read_pre_tokenizer(pith_hf *hf); /* hf_json_pre.c */
-pith_status pith_hf_read_decoder(pith_hf *hf);
+pith_status pith_hf_read_decoder(pith_hf *hf);       /* hf_json_decode.c; after both */
 pith_status pith_hf_read_post_processor(pith_hf *hf);
 
 /* Reads the merges; `table` finds pieces as the file spells them. Errors: FORMAT, MEMORY. */
@@ -89,6 +101,16 @@ bool pith_hf_read_id(const pith_hf *hf, pith_json value, int32_t *out);
 /* The id of a token that a TemplateProcessing names. Errors: FORMAT. */
 pith_status pith_hf_template_id(const pith_hf *hf, pith_json template, pith_json token,
                                 int32_t *out);
+
+/* True for a Replace of exactly that string. */
+bool pith_hf_is_replacement(pith_json step, const char *from, const char *to);
+
+/* Appends the pattern of a step, {"Regex": ...} or {"String": ...}, as PCRE2 with its NUL.
+ * Errors: UNSUPPORTED (by name), FORMAT, MEMORY. */
+pith_status pith_hf_read_pattern(const pith_hf *hf, const char *section, pith_json pattern,
+                                 pith_bytes *out);
+/* The same of a text that is to be matched as it is. Errors: MEMORY. */
+pith_status pith_hf_literal(const pith_hf *hf, const char *text, size_t n, pith_bytes *out);
 
 /* The value, if it is an array: for walks that must not go through an object. */
 pith_json pith_hf_array(pith_json value);

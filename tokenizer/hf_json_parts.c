@@ -1,15 +1,12 @@
-/* The pipeline around the model in a Hugging Face tokenizer.json: normalizer, post_processor,
- * decoder (https://huggingface.co/docs/tokenizers/components); hf_json_pre.c has the pre_tokenizer.
- * The combinations that Llama, GPT-2, Llama 3 and Qwen2 use are recognised; whatever else would
- * change ids or text is refused by name. */
+/* What the readers of the parts of a Hugging Face tokenizer.json share, the kind of its model, and
+ * its post_processor (https://huggingface.co/docs/tokenizers/components). Whatever would change ids
+ * or text and is not understood is refused by name. */
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
 #include "tokenizer/internal.h"
 
 #include <string.h>
-
-#define MARK PITH_SPACE_MARK
 
 pith_status pith_hf_unsupported(const pith_hf *hf, const char *section, const char *what) {
     return pith_fail(hf->error, PITH_ERROR_UNSUPPORTED, "%s: %s \"%.60s\" is not supported",
@@ -65,6 +62,48 @@ const char *pith_hf_type_of(pith_json component) {
 
 bool pith_hf_has_type(pith_json component, const char *type) {
     return pith_json_is_text(pith_json_get(component, "type"), type);
+}
+
+bool pith_hf_is_replacement(pith_json step, const char *from, const char *to) {
+    pith_json pattern = pith_json_get(pith_json_get(step, "pattern"), "String");
+    return pith_hf_has_type(step, "Replace") && pith_json_is_text(pattern, from) &&
+           pith_json_is_text(pith_json_get(step, "content"), to);
+}
+
+/* Appends text as a pattern that matches exactly it. */
+static bool append_literal(pith_bytes *out, const char *text, size_t n) {
+    bool good = true;
+    for (size_t i = 0; good && i < n; i++) {
+        good = (strchr("\\^$.|?*+()[]{}#- \t\n\r\f\v", text[i]) == NULL ||
+                pith_bytes_append(out, "\\", 1)) &&
+               pith_bytes_append(out, text + i, 1);
+    }
+    return good;
+}
+
+pith_status pith_hf_literal(const pith_hf *hf, const char *text, size_t n, pith_bytes *out) {
+    return append_literal(out, text, n) && pith_bytes_append(out, "", 1)
+               ? PITH_OK
+               : pith_fail(hf->error, PITH_ERROR_MEMORY, "%s: no memory for a pattern", hf->name);
+}
+
+pith_status pith_hf_read_pattern(const pith_hf *hf, const char *section, pith_json pattern,
+                                 pith_bytes *out) {
+    pith_json regex = pith_json_get(pattern, "Regex");
+    pith_json string = pith_json_get(pattern, "String");
+    pith_json text = regex.at != NULL ? regex : string;
+    size_t n = pith_json_text_size(text);
+    if (!pith_json_is(text, PITH_JSON_STRING) || n == 0 || strlen(pith_json_text(text)) != n) {
+        return pith_hf_unsupported(hf, section, "a pattern that is neither a Regex nor a String");
+    }
+    if (regex.at == NULL) {
+        return pith_hf_literal(hf, pith_json_text(string), n, out);
+    }
+    pith_status status = pith_pattern_translate(pith_json_text(regex), n, hf->name, out, hf->error);
+    if (status == PITH_OK && !pith_bytes_append(out, "", 1)) {
+        return pith_fail(hf->error, PITH_ERROR_MEMORY, "%s: no memory for a pattern", hf->name);
+    }
+    return status;
 }
 
 pith_json pith_hf_array(pith_json value) {
@@ -124,6 +163,7 @@ void pith_hf_find_parts(pith_hf *hf, pith_json document) {
         {"vocab", &m->vocab},
         {"merges", &m->merges},
         {"unk_token", &m->unk_token},
+        {"unk_id", &m->unk_id},
         {"dropout", &m->dropout},
         {"byte_fallback", &m->byte_fallback},
         {"fuse_unk", &m->fuse_unk},
@@ -149,6 +189,10 @@ pith_status pith_hf_read_kind(pith_hf *hf) {
         hf->settings.kind = PITH_TOKENIZER_WORDPIECE;
         return PITH_OK;
     }
+    if (pith_json_is_text(m->type, "Unigram")) {
+        hf->settings.kind = PITH_TOKENIZER_UNIGRAM;
+        return PITH_OK;
+    }
     if (!bpe) {
         const char *type = pith_json_text(m->type);
         return pith_hf_unsupported(hf, "model", type != NULL ? type : "(no type)");
@@ -161,96 +205,6 @@ pith_status pith_hf_read_kind(pith_hf *hf) {
         }
     }
     return PITH_OK;
-}
-
-/* ---- Normalizer ------------------------------------------------------------------------------ */
-
-/* Replace " " by U+2581, or with `back` the other way round. */
-static bool is_space_replacement(pith_json step, bool back) {
-    pith_json pattern = pith_json_get(pith_json_get(step, "pattern"), "String");
-    return pith_hf_has_type(step, "Replace") && pith_json_is_text(pattern, back ? MARK : " ") &&
-           pith_json_is_text(pith_json_get(step, "content"), back ? " " : MARK);
-}
-
-pith_status pith_hf_read_normalizer(pith_hf *hf) {
-    bool bytewise = hf->settings.kind == PITH_TOKENIZER_BYTE_BPE;
-    pith_hf_steps steps = pith_hf_steps_of(hf->root.normalizer, "normalizers");
-    while (pith_hf_next_step(&steps)) {
-        pith_json step = steps.step;
-        hf->has_normalizer = true;
-        if (bytewise && pith_hf_has_type(step, "NFC")) {
-            hf->settings.nfc = true;
-        } else if (!bytewise && pith_hf_has_type(step, "Prepend") &&
-                   pith_json_is_text(pith_json_get(step, "prepend"), MARK) &&
-                   !hf->settings.add_dummy_prefix) {
-            hf->settings.add_dummy_prefix = true;
-        } else if (!bytewise && is_space_replacement(step, false)) {
-            hf->settings.escape_whitespaces = true;
-        } else {
-            return pith_hf_unsupported(hf, "normalizer", pith_hf_type_of(step));
-        }
-    }
-    if (hf->settings.add_dummy_prefix && !hf->settings.escape_whitespaces) {
-        return pith_hf_unsupported(hf, "normalizer", "Prepend without Replace");
-    }
-    return PITH_OK;
-}
-
-/* ---- Decoder --------------------------------------------------------------------------------- */
-
-/* The decoder has to undo exactly what the encoder did, for that is what pith's decoder does. */
-static pith_status check_llama_decoder(pith_hf *hf, bool replace, bool bytes, bool strip) {
-    if (replace != hf->settings.escape_whitespaces) {
-        return pith_hf_unsupported(hf, "decoder",
-                                   "without Replace of U+2581, or with it for nothing");
-    }
-    if (bytes != hf->settings.byte_fallback) {
-        return pith_hf_unsupported(hf, "decoder", "ByteFallback unlike the model's byte_fallback");
-    }
-    if (strip != hf->settings.add_dummy_prefix) {
-        return pith_hf_unsupported(hf, "decoder", "Strip unlike the prefix");
-    }
-    return PITH_OK;
-}
-
-static bool is_false(pith_json value) {
-    bool flag = true;
-    return pith_json_bool(value, &flag) && !flag;
-}
-
-pith_status pith_hf_read_decoder(pith_hf *hf) {
-    bool bytewise = hf->settings.kind == PITH_TOKENIZER_BYTE_BPE;
-    bool replace = false;
-    bool bytes = false;
-    bool strip = false;
-    bool byte_level = false;
-    pith_hf_steps steps = pith_hf_steps_of(hf->root.decoder, "decoders");
-    while (pith_hf_next_step(&steps)) {
-        pith_json step = steps.step;
-        if (bytewise && pith_hf_has_type(step, "ByteLevel")) {
-            byte_level = true;
-        } else if (!bytewise && is_space_replacement(step, true)) {
-            replace = true;
-        } else if (!bytewise && pith_hf_has_type(step, "Metaspace") &&
-                   pith_json_is_text(pith_json_get(step, "replacement"), MARK)) {
-            replace = true;
-            strip = !pith_json_is_text(pith_json_get(step, "prepend_scheme"), "never") &&
-                    !is_false(pith_json_get(step, "add_prefix_space"));
-        } else if (!bytewise && pith_hf_has_type(step, "ByteFallback")) {
-            bytes = true;
-        } else if (!bytewise && pith_hf_has_type(step, "Strip") &&
-                   pith_json_is_text(pith_json_get(step, "content"), " ") &&
-                   pith_hf_is_number(pith_json_get(step, "start"), 1) &&
-                   pith_hf_is_number(pith_json_get(step, "stop"), 0)) {
-            strip = true;
-        } else if (!pith_hf_has_type(step, "Fuse")) {
-            return pith_hf_unsupported(hf, "decoder", pith_hf_type_of(step));
-        }
-    }
-    if (bytewise) {
-        return byte_level ? PITH_OK : pith_hf_unsupported(hf, "decoder", "none for byte-level BPE");
-    }
-    return check_llama_decoder(hf, replace, bytes, strip);
 }
 
 /* ---- Post-processor -------------------------------------------------------------------------- */

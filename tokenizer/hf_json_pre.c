@@ -4,6 +4,7 @@
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
+#include "base/utf8.h"
 #include "tokenizer/internal.h"
 
 #include <stdio.h>
@@ -43,7 +44,10 @@ static pith_status read_bool(const pith_hf *hf, pith_json step, const char *key,
 /* ---- Metaspace ------------------------------------------------------------------------------- */
 
 static pith_status add_step(pith_hf *hf, pith_split_step step);
+static pith_status add_split(pith_hf *hf, const char *pattern, pith_split_behavior behavior,
+                             bool invert);
 
+/* Metaspace is one step, or two when it splits. */
 static pith_status read_metaspace(pith_hf *hf, pith_json step) {
     bool prefix;
     bool split;
@@ -55,24 +59,57 @@ static pith_status read_metaspace(pith_hf *hf, pith_json step) {
         return status;
     }
     pith_json scheme = pith_json_get(step, "prepend_scheme");
+    const char *mark = pith_json_text(pith_json_get(step, "replacement"));
     bool never = pith_json_is_text(scheme, "never") || !prefix;
     bool first = pith_json_is_text(scheme, "first");
-    if (!pith_json_is_text(pith_json_get(step, "replacement"), PITH_SPACE_MARK)) {
-        return unsupported(hf, "Metaspace with another replacement");
-    }
     if (!never && !first && !pith_json_is_none(scheme) && !pith_json_is_text(scheme, "always")) {
         return unsupported(hf, "Metaspace with another prepend_scheme");
     }
-    if (hf->has_normalizer) {
-        return unsupported(hf, "Metaspace after a normalizer");
+    for (size_t i = 0; i < hf->n_steps; i++) {
+        if (hf->steps[i].kind == PITH_STEP_BYTES) {
+            return unsupported(hf, "Metaspace behind ByteLevel");
+        }
     }
+    if (mark == NULL || *mark == '\0' || mark[pith_utf8_length(*mark)] != '\0') {
+        return unsupported(hf, "Metaspace with a replacement that is not one character");
+    }
+    pith_split_step words = {PITH_STEP_MARK, mark, PITH_SPLIT_MERGED_WITH_NEXT, false,
+                             never   ? PITH_MARK_NEVER
+                             : first ? PITH_MARK_FIRST
+                                     : PITH_MARK_ALWAYS};
+    status = add_step(hf, words);
+    if (status == PITH_OK && split) {
+        pith_bytes pattern;
+        pith_bytes_init(&pattern, hf->allocator);
+        status = pith_hf_literal(hf, mark, strlen(mark), &pattern);
+        if (status == PITH_OK) {
+            status = add_split(hf, pattern.data, PITH_SPLIT_MERGED_WITH_NEXT, false);
+        }
+        pith_bytes_release(&pattern);
+    }
+    return status;
+}
+
+/* Of BPE, alone and with U+2581, it is settings: then its first step goes again. */
+static pith_status read_lone_metaspace(pith_hf *hf, pith_json step) {
+    pith_status status = read_metaspace(hf, step);
+    bool usual = status == PITH_OK && !hf->has_normalizer &&
+                 hf->settings.kind == PITH_TOKENIZER_LLAMA_BPE &&
+                 pith_json_is_text(pith_json_get(step, "replacement"), PITH_SPACE_MARK);
+    if (!usual) {
+        return status;
+    }
+    pith_bytes *texts = &hf->texts[PITH_HF_PRE_TOKENIZER];
+    pith_mark_scheme scheme = hf->steps[0].scheme;
     hf->settings.escape_whitespaces = true;
-    hf->settings.add_dummy_prefix = !never;
-    hf->settings.prefix_first_only = !never && first;
-    hf->settings.prefix_unless_space = !never;
-    const pith_split_step words = {PITH_STEP_SPLIT, PITH_SPACE_MARK, PITH_SPLIT_MERGED_WITH_NEXT,
-                                   false};
-    return split ? add_step(hf, words) : PITH_OK;
+    hf->settings.add_dummy_prefix = scheme != PITH_MARK_NEVER;
+    hf->settings.prefix_first_only = scheme == PITH_MARK_FIRST;
+    hf->settings.prefix_unless_space = scheme != PITH_MARK_NEVER;
+    texts->size -= PITH_SPACE_MARK_BYTES + 1;
+    memmove(texts->data, texts->data + PITH_SPACE_MARK_BYTES + 1, texts->size);
+    hf->n_steps--;
+    memmove(hf->steps, hf->steps + 1, hf->n_steps * sizeof *hf->steps);
+    return PITH_OK;
 }
 
 /* ---- One pattern ----------------------------------------------------------------------------- */
@@ -157,8 +194,8 @@ static pith_status add_step(pith_hf *hf, pith_split_step step) {
         return no_memory(hf);
     }
     hf->steps = steps;
-    if (step.pattern != NULL &&
-        !pith_bytes_append(&hf->step_texts, step.pattern, strlen(step.pattern) + 1)) {
+    if (step.pattern != NULL && !pith_bytes_append(&hf->texts[PITH_HF_PRE_TOKENIZER], step.pattern,
+                                                   strlen(step.pattern) + 1)) {
         return no_memory(hf);
     }
     hf->steps[hf->n_steps++] = step;
@@ -167,7 +204,10 @@ static pith_status add_step(pith_hf *hf, pith_split_step step) {
 
 static pith_status add_split(pith_hf *hf, const char *pattern, pith_split_behavior behavior,
                              bool invert) {
-    return add_step(hf, (pith_split_step){PITH_STEP_SPLIT, pattern, behavior, invert});
+    return add_step(hf, (pith_split_step){.kind = PITH_STEP_SPLIT,
+                                          .pattern = pattern,
+                                          .behavior = behavior,
+                                          .invert = invert});
 }
 
 static pith_status read_behavior(const pith_hf *hf, pith_json step, const char *fallback,
@@ -190,38 +230,6 @@ static pith_status read_behavior(const pith_hf *hf, pith_json step, const char *
     return unsupported(hf, "a step with an unknown behavior");
 }
 
-/* Appends text as a pattern that matches exactly it. */
-static bool append_literal(pith_bytes *out, const char *text, size_t n) {
-    bool good = true;
-    for (size_t i = 0; good && i < n; i++) {
-        good = (strchr("\\^$.|?*+()[]{}#- \t\n\r\f\v", text[i]) == NULL ||
-                pith_bytes_append(out, "\\", 1)) &&
-               pith_bytes_append(out, text + i, 1);
-    }
-    return good;
-}
-
-/* Appends the pattern of a Split, {"Regex": ...} or {"String": ...}, with its NUL. */
-static pith_status read_pattern(pith_hf *hf, pith_json pattern, pith_bytes *out) {
-    pith_json regex = pith_json_get(pattern, "Regex");
-    pith_json string = pith_json_get(pattern, "String");
-    pith_json text = regex.at != NULL ? regex : string;
-    size_t n = pith_json_text_size(text);
-    if (!pith_json_is(text, PITH_JSON_STRING) || n == 0 || strlen(pith_json_text(text)) != n) {
-        return unsupported(hf, "Split by something else than a Regex or String");
-    }
-    pith_status status = PITH_OK;
-    if (regex.at != NULL) {
-        status = pith_pattern_translate(pith_json_text(regex), n, hf->name, out, hf->error);
-    } else if (!append_literal(out, pith_json_text(string), n)) {
-        return no_memory(hf);
-    }
-    if (status == PITH_OK && !pith_bytes_append(out, "", 1)) {
-        return no_memory(hf);
-    }
-    return status;
-}
-
 static pith_status read_split(pith_hf *hf, pith_json step) {
     bool invert;
     pith_split_behavior behavior = PITH_SPLIT_ISOLATED;
@@ -232,7 +240,8 @@ static pith_status read_split(pith_hf *hf, pith_json step) {
         status = read_behavior(hf, step, "", &behavior);
     }
     if (status == PITH_OK) {
-        status = read_pattern(hf, pith_json_get(step, "pattern"), &pattern);
+        status =
+            pith_hf_read_pattern(hf, "pre_tokenizer", pith_json_get(step, "pattern"), &pattern);
     }
     if (status == PITH_OK) {
         status = add_split(hf, pattern.data, behavior, invert);
@@ -279,9 +288,10 @@ static pith_status read_delimiter(pith_hf *hf, pith_json step) {
     }
     pith_bytes pattern;
     pith_bytes_init(&pattern, hf->allocator);
-    bool good = append_literal(&pattern, text, strlen(text)) && pith_bytes_append(&pattern, "", 1);
-    pith_status status =
-        good ? add_split(hf, pattern.data, PITH_SPLIT_REMOVED, false) : no_memory(hf);
+    pith_status status = pith_hf_literal(hf, text, strlen(text), &pattern);
+    if (status == PITH_OK) {
+        status = add_split(hf, pattern.data, PITH_SPLIT_REMOVED, false);
+    }
     pith_bytes_release(&pattern);
     return status;
 }
@@ -341,6 +351,7 @@ static pith_status read_step(pith_hf *hf, pith_json step) {
         {"BertPreTokenizer", read_bert},
         {"CharDelimiterSplit", read_delimiter},
         {"FixedLength", read_fixed_length},
+        {"Metaspace", read_metaspace},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (pith_hf_has_type(step, kinds[i].type)) {
@@ -356,7 +367,8 @@ static pith_status read_nested(pith_hf *hf, pith_json section) {
     pith_hf_steps all = pith_hf_steps_of(section, "pretokenizers");
     pith_status status = PITH_OK;
     while (status == PITH_OK && pith_hf_next_step(&all)) {
-        status = read_step(hf, all.step);
+        bool nested = pith_hf_has_type(all.step, "Sequence");
+        status = nested ? read_nested(hf, all.step) : read_step(hf, all.step);
     }
     return status;
 }
@@ -375,6 +387,8 @@ static pith_status read_steps(pith_hf *hf) {
             status = read_step(hf, step);
         } else if (byte_level) {
             status = unsupported(hf, "ByteLevel twice");
+        } else if (hf->settings.kind == PITH_TOKENIZER_UNIGRAM) {
+            status = unsupported(hf, "ByteLevel for Unigram");
         } else {
             byte_level = true;
             status = read_byte_level(hf, step, more);
@@ -395,9 +409,10 @@ pith_status pith_hf_read_pre_tokenizer(pith_hf *hf) {
     bool done = false;
     pith_status status = PITH_OK;
     if (n == 1 && pith_hf_has_type(last, "Metaspace")) {
-        return read_metaspace(hf, last);
+        return read_lone_metaspace(hf, last);
     }
-    if ((n == 1 || n == 2) && pith_hf_has_type(last, "ByteLevel")) {
+    if ((n == 1 || n == 2) && pith_hf_has_type(last, "ByteLevel") &&
+        hf->settings.kind == PITH_TOKENIZER_BYTE_BPE) {
         status = read_usual_form(hf, first, last, &done);
     }
     return status == PITH_OK && !done ? read_steps(hf) : status;

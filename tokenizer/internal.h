@@ -5,11 +5,13 @@
  *     split.c      byte-level BPE: cut into pre-tokens by the pattern
  *     steps.c      ... or by several steps, one after the other
  *     merge.c      characters or bytes are joined to pieces
+ *     unigram.c    ... or the likeliest pieces are found
  * and encode.c walks through them. For WordPiece the second step is bert_normalize.c, and the last
  * two are wordpiece.c. */
 #ifndef PITH_TOKENIZER_INTERNAL_H
 #define PITH_TOKENIZER_INTERNAL_H
 
+#include "base/bytes.h"
 #include "tokenizer/tables.h"
 #include "tokenizer/tokenizer.h"
 
@@ -72,7 +74,8 @@ bool pith_matcher_next(const pith_tokenizer *tokenizer, const pith_matcher *matc
                        const char *text, size_t n_bytes, size_t from, pith_special *special,
                        pith_match *out);
 
-/* ---- normalize.c, forms.c -------------------------------------------------------------------- */
+/* ---- normalize.c, normalize_steps.c, forms.c
+ * --------------------------------------------------------------- */
 
 typedef struct pith_normalized {
     const char *text; /* `owned`, or the input when nothing had to change */
@@ -81,9 +84,21 @@ typedef struct pith_normalized {
 } pith_normalized;
 
 /* Normalises one stretch of text. `at_start`: it begins where the whole text begins. `flags` are
- * those of pith_encode. Errors: MEMORY. */
+ * those of pith_encode. Errors: MEMORY, TEXT (as pith_normalize_steps). */
 pith_status pith_normalize(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            bool at_start, unsigned flags, pith_normalized *out, pith_error *error);
+
+/* The text by the steps of vocab->normalizer; `no_prefix` leaves PREPEND out. `out` as of
+ * pith_normalize. Errors: TEXT (it grew beyond all measure, a pattern ran into its limits),
+ * MEMORY. */
+pith_status pith_normalize_steps(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                                 bool no_prefix, pith_normalized *out, pith_error *error);
+
+/* The text as SentencePiece's normaliser with the vocabulary's map of characters makes it; `prefix`
+ * puts a space in front. `out` as of pith_normalize. Errors: TEXT (it grew beyond all measure),
+ * MEMORY. */
+pith_status pith_normalize_pieces(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                                  bool prefix, pith_normalized *out, pith_error *error);
 
 typedef enum pith_form { PITH_FORM_C, PITH_FORM_D, PITH_FORM_KC, PITH_FORM_KD } pith_form;
 
@@ -91,6 +106,28 @@ typedef enum pith_form { PITH_FORM_C, PITH_FORM_D, PITH_FORM_KC, PITH_FORM_KD } 
  * of its bytes. Errors: MEMORY. */
 pith_status pith_unicode_form(const pith_allocator *allocator, pith_form form, const char *text,
                               size_t n_bytes, char **out, size_t *n_out, pith_error *error);
+
+/* ---- charsmap.c ------------------------------------------------------------------------------ */
+
+typedef struct pith_charsmap {
+    const uint8_t *units; /* [n_units, 4] */
+    size_t n_units;       /* 0: no map */
+    const char *texts;    /* [n_texts], each ended by a NUL */
+    size_t n_texts;
+} pith_charsmap;
+
+/* Finds the parts of a precompiled_charsmap, which are borrowed; false when it is damaged. */
+bool pith_charsmap_open(pith_charsmap *out, const uint8_t *bytes, size_t n);
+
+/* What the longest key that text [n] begins with becomes, ended by a NUL; its length in *used.
+ * NULL: no key, or no map. */
+const char *pith_charsmap_longest(const pith_charsmap *map, const char *text, size_t n,
+                                  size_t *used);
+
+/* Appends the text with its graphemes replaced, as Hugging Face's Precompiled does it; `out` does
+ * not grow beyond `limit` bytes. Errors: TEXT (the limit), MEMORY. */
+pith_status pith_charsmap_apply(const pith_charsmap *map, const char *text, size_t n, size_t limit,
+                                pith_bytes *out, pith_error *error);
 
 /* ---- split.c: pre-tokens of byte-level BPE --------------------------------------------------- */
 
@@ -120,9 +157,21 @@ void pith_split_end(pith_split_walk *walk);
 pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_t n_bytes,
                             size_t from, size_t *start, size_t *end, pith_error *error);
 
-/* The same, but a match may be empty, and *start is SIZE_MAX when there is none. */
-pith_status pith_split_find(const pith_split_walk *walk, const char *text, size_t n_bytes,
-                            size_t from, size_t *start, size_t *end, pith_error *error);
+/* All matches one after the other, as Oniguruma's iterator gives them: one without characters
+ * counts, but not right behind the match before. */
+typedef struct pith_split_search {
+    const pith_split_walk *walk;
+    const char *text;
+    size_t n_bytes;
+    size_t from; /* end of the match before */
+    bool any;    /* there was one, and it ends at `from` */
+} pith_split_search;
+
+pith_split_search pith_split_search_begin(const pith_split_walk *walk, const char *text,
+                                          size_t n_bytes);
+/* The next match; *start is SIZE_MAX when there is none. Errors: as pith_split_next. */
+pith_status pith_split_search_next(pith_split_search *search, size_t *start, size_t *end,
+                                   pith_error *error);
 
 /* ---- alphabet.c ------------------------------------------------------------------------------ */
 
@@ -137,6 +186,10 @@ size_t pith_alphabet_encode(const char *text, size_t n, char *out);
 /* Writes the bytes that text [n] in the alphabet means, and returns how many they are; `out` may be
  * `text` or before it. */
 size_t pith_alphabet_decode(const char *text, size_t n, char *out);
+
+/* Compiles the patterns of a normaliser's REPLACE steps; as pith_steps_new. */
+pith_status pith_normal_steps_new(pith_splitter ***out, const pith_normal_step *steps, size_t n,
+                                  const pith_allocator *allocator, pith_error *error);
 
 /* ---- steps.c: pre-tokenizers of several steps ------------------------------------------------ */
 
@@ -154,6 +207,7 @@ typedef struct pith_cutting {
     const pith_tokenizer *tokenizer;
     pith_split_walk *walks; /* [n_steps] */
     bool spelled;           /* pieces are in the byte alphabet */
+    bool no_prefix;         /* no mark before the piece that the text begins with */
     pith_piece_fn fn;
     void *user;
     pith_error *error;
@@ -165,8 +219,8 @@ pith_status pith_steps_begin(pith_cutting *cutting, const pith_tokenizer *tokeni
 void pith_steps_end(pith_cutting *cutting);
 
 /* Cuts a stretch of the text and calls fn with each pre-token; its failure ends the cutting.
- * Errors: TEXT (a pattern ran into its limits), MEMORY. */
-pith_status pith_steps_cut(pith_cutting *cutting, const char *text, size_t n_bytes);
+ * `first`: the whole text begins with it. Errors: TEXT (a pattern ran into its limits), MEMORY. */
+pith_status pith_steps_cut(pith_cutting *cutting, const char *text, size_t n_bytes, bool first);
 
 /* ---- merge.c --------------------------------------------------------------------------------- */
 
@@ -241,7 +295,7 @@ typedef struct pith_trie {
     pith_trie_node *nodes;   /* [n + 1]; 0 is the root */
     uint8_t *bytes;          /* [n] last byte of what a node stands for */
     uint32_t roots[2][256];  /* node of each first byte of a word, and after "##"; 0: none */
-    uint8_t characters[128]; /* what each ASCII character is in text to be split */
+    uint8_t characters[128]; /* WordPiece: what each ASCII character is in text to be split */
 } pith_trie;
 
 /* Tells which pieces belong into the tree; n_bytes is the length of the piece. */
@@ -255,6 +309,32 @@ void pith_trie_release(pith_trie *trie, const pith_allocator *allocator);
 /* The child by that byte, or 0. */
 uint32_t pith_trie_child(const pith_trie *trie, uint32_t node, uint8_t byte);
 
+/* ---- unigram.c ------------------------------------------------------------------------------- */
+
+/* The best way to spell the text up to one place. */
+typedef struct pith_path {
+    double score;
+    uint32_t n_bytes; /* of its last piece; 0: no way leads here */
+    int32_t id;       /* of that piece */
+} pith_path;
+
+/* Working memory of one encoding. */
+typedef struct pith_lattice {
+    const pith_tokenizer *tokenizer;
+    pith_path *paths; /* [capacity] */
+    size_t capacity;
+} pith_lattice;
+
+/* The tree of the pieces that text can become, and the numbers that the search needs.
+ * Errors: MEMORY. */
+pith_status pith_unigram_build(pith_tokenizer *tokenizer, pith_error *error);
+void pith_lattice_release(pith_lattice *lattice);
+
+/* Appends the ids of one pre-token [n_bytes > 0], or of text that has none. Errors: MEMORY, TEXT (a
+ * character without a piece, where there is no unknown token). */
+pith_status pith_unigram_encode(pith_lattice *lattice, const char *text, size_t n_bytes,
+                                pith_tokens *out, pith_error *error);
+
 /* ---- wordpiece.c ----------------------------------------------------------------------------- */
 
 /* Errors: MEMORY. */
@@ -264,6 +344,26 @@ pith_status pith_wordpiece_build(pith_trie *out, const pith_vocab *vocab,
 /* Appends the ids of normalised text. Errors: MEMORY. */
 pith_status pith_wordpiece_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                                   pith_tokens *out, pith_error *error);
+
+/* ---- decode_steps.c -------------------------------------------------------------------------- */
+
+/* The text that one token becomes by the steps of vocab->decoder, to out; returns its length. As
+ * pith_decode_push. */
+size_t pith_decode_steps(const pith_tokenizer *tokenizer, pith_decode_state *state, int32_t id,
+                         const char *text, size_t n_bytes, char *out);
+
+/* Bytes that pith_decode_steps writes at most. */
+size_t pith_decode_steps_max(const pith_tokenizer *tokenizer);
+
+/* One more byte of the text, held back until its character is whole; returns the number of bytes
+ * written (decode.c). And what is held back, each byte as U+FFFD. */
+size_t pith_decode_byte(pith_decode_state *state, unsigned char byte, char *out);
+size_t pith_decode_flush(pith_decode_state *state, char *out);
+
+/* ---- vocab_steps.c --------------------------------------------------------------------------- */
+
+/* The part of pith_vocab_check that is about lists of steps and the map of characters. */
+pith_status pith_vocab_check_steps(const pith_vocab *vocab, const char *where, pith_error *error);
 
 /* ---- encode.c -------------------------------------------------------------------------------- */
 
@@ -278,7 +378,7 @@ struct pith_tokenizer {
     const pith_allocator *allocator;
     pith_piece_table pieces;
     pith_merge_table merges;
-    pith_trie trie;          /* WordPiece only */
+    pith_trie trie;          /* WordPiece and Unigram only */
     int32_t byte_ids[256];   /* the piece of each byte (byte-level BPE: of that spelling; else of
                                 type BYTE), -1: none */
     int32_t ascii_ids[128];  /* the piece of each ASCII character, -1: none */
@@ -286,6 +386,10 @@ struct pith_tokenizer {
     pith_matcher normalized; /* those matched in normalised text */
     pith_splitter *splitter; /* NULL: no pattern */
     pith_splitter **steps;   /* [vocab.n_steps], NULL where a step has no pattern */
+    pith_splitter **normal_steps; /* [vocab.n_normalizer], likewise */
+    pith_charsmap charsmap;
+    double unknown_score; /* Unigram: of a character without a piece */
+    double best_score;    /* Unigram: of any piece */
     bool has_unused;
     bool words_apart; /* no piece spans the start of a word (U+2581 after something else), so words
                          can be encoded one by one; WordPiece: no added token holds white space */
@@ -294,6 +398,12 @@ struct pith_tokenizer {
 /* The piece that text merged or split may become: of type NORMAL or UNUSED; or -1. Special tokens
  * never come out of ordinary text. */
 int32_t pith_find_plain(const pith_tokenizer *t, const char *text, size_t n_bytes);
+
+/* True for a vocabulary from a SentencePiece model. */
+static inline bool pith_is_sentencepiece(const pith_vocab *v) {
+    return v->kind == PITH_TOKENIZER_SENTENCEPIECE ||
+           (v->kind == PITH_TOKENIZER_UNIGRAM && v->single_precision);
+}
 
 /* The value of a piece of type BYTE. */
 unsigned char pith_byte_value(const pith_vocab *vocab, size_t id);

@@ -1,6 +1,7 @@
-/* What happens to text before it is merged: SentencePiece's normaliser without a character map
- * (Kudo and Richardson 2018: a dummy prefix, white space escaped as U+2581), Hugging Face's
- * Prepend, Replace and Metaspace, and form C for byte-level BPE. */
+/* What happens to text before it is merged, by settings: SentencePiece's normaliser without a
+ * character map (Kudo and Richardson 2018: a dummy prefix, white space escaped as U+2581), Hugging
+ * Face's Prepend, Replace and Metaspace, and form C for byte-level BPE. Other normalisers are lists
+ * of steps (normalize_steps.c), or a SentencePiece model's with its map (normalize_pieces.c). */
 #include "tokenizer/internal.h"
 
 #include "base/status.h"
@@ -110,10 +111,18 @@ pith_status pith_normalize(const pith_tokenizer *tokenizer, const char *text, si
     if (v->kind == PITH_TOKENIZER_WORDPIECE) {
         return pith_bert_normalize(tokenizer, text, n_bytes, out, error);
     }
+    if (v->n_normalizer != 0) {
+        bool no_prefix = at_start && (flags & PITH_ENCODE_NO_PREFIX) != 0;
+        return pith_normalize_steps(tokenizer, text, n_bytes, no_prefix, out, error);
+    }
     if (v->kind == PITH_TOKENIZER_BYTE_BPE) {
         return normalize_bytewise(tokenizer, text, n_bytes, at_start, flags, out, error);
     }
-    bool squeeze = v->kind == PITH_TOKENIZER_SENTENCEPIECE && v->remove_extra_whitespaces;
+    if (v->n_charsmap != 0) {
+        bool space = v->add_dummy_prefix && wants_prefix(v, text, n_bytes, at_start, flags);
+        return pith_normalize_pieces(tokenizer, text, n_bytes, space, out, error);
+    }
+    bool squeeze = pith_is_sentencepiece(v) && v->remove_extra_whitespaces;
     if (squeeze) {
         while (n_bytes > 0 && *text == ' ') {
             text++;

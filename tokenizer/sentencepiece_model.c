@@ -30,7 +30,6 @@ enum {
     TRAINER_BYTE_FALLBACK = 35,
     TRAINER_BOS = 41,
     TRAINER_EOS = 42,
-    NORMALIZER_NAME = 1,
     NORMALIZER_CHARSMAP = 2,
     NORMALIZER_DUMMY_PREFIX = 3,
     NORMALIZER_REMOVE_SPACES = 4,
@@ -67,8 +66,10 @@ typedef struct reader {
     uint8_t *added;
     int64_t model_type, bos, eos;
     bool space_as_suffix;
-    char normalizer[64];
-    size_t n_charsmap, n_denormalizer;
+    message charsmap; /* empty: none */
+    size_t n_denormalizer;
+    double *log_probabilities; /* Unigram: the scores */
+    uint8_t *charsmap_copy;
     pith_vocab settings;
 } reader;
 
@@ -248,19 +249,9 @@ static pith_status read_trainer_field(reader *r, const field *f) {
 static pith_status read_normalizer_field(reader *r, const field *f) {
     pith_status status = PITH_OK;
     switch (f->number) {
-    case NORMALIZER_NAME: {
-        status = want(r, f, WIRE_BYTES, "the normalizer's name");
-        size_t n = status == PITH_OK ? message_size(f->bytes) : 0;
-        n = pith_min_size(n, sizeof r->normalizer - 1);
-        if (n > 0) {
-            memcpy(r->normalizer, f->bytes.at, n);
-        }
-        r->normalizer[n] = '\0';
-        break;
-    }
     case NORMALIZER_CHARSMAP:
         status = want(r, f, WIRE_BYTES, "precompiled_charsmap");
-        r->n_charsmap = message_size(f->bytes);
+        r->charsmap = f->bytes;
         break;
     case NORMALIZER_DUMMY_PREFIX:
         status = want(r, f, WIRE_VARINT, "add_dummy_prefix");
@@ -347,16 +338,10 @@ static pith_status check_supported(const reader *r) {
         return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: model_type %lld is not known", r->name,
                          (long long)r->model_type);
     }
-    if (r->model_type != MODEL_BPE) {
+    if (r->model_type != MODEL_BPE && r->model_type != MODEL_UNIGRAM) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: a SentencePiece %s model; only BPE is supported", r->name,
-                         names[r->model_type - MODEL_UNIGRAM]);
-    }
-    if (r->n_charsmap > 0) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: normalizer \"%s\" with a character map of %zu bytes; only identity "
-                         "is supported",
-                         r->name, r->normalizer, r->n_charsmap);
+                         "%s: a SentencePiece %s model; only BPE and unigram are supported",
+                         r->name, names[r->model_type - MODEL_UNIGRAM]);
     }
     if (r->n_denormalizer > 0) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: a denormalizer is not supported",
@@ -420,6 +405,39 @@ static pith_status allocate_arrays(reader *r) {
     return PITH_OK;
 }
 
+/* Copies the map of characters, and turns the scores into those of a Unigram. */
+static pith_status finish(reader *r) {
+    size_t n = message_size(r->charsmap);
+    bool unigram = r->model_type == MODEL_UNIGRAM;
+    if (n > PITH_VOCAB_MAX_CHARSMAP) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: a character map of %zu bytes", r->name,
+                         n);
+    }
+    if (n > 0) {
+        r->charsmap_copy = pith_allocate(r->allocator, n, 1);
+    }
+    if (unigram) {
+        r->log_probabilities =
+            pith_allocate(r->allocator, r->n_pieces, sizeof *r->log_probabilities);
+    }
+    if ((n > 0 && r->charsmap_copy == NULL) || (unigram && r->log_probabilities == NULL)) {
+        return pith_fail(r->error, PITH_ERROR_MEMORY, "%s: no memory for %zu pieces", r->name,
+                         r->n_pieces);
+    }
+    if (n > 0) {
+        memcpy(r->charsmap_copy, r->charsmap.at, n);
+        r->settings.n_charsmap = n;
+    }
+    for (size_t i = 0; unigram && i < r->n_pieces; i++) {
+        r->log_probabilities[i] = r->scores[i];
+    }
+    if (unigram) {
+        r->settings.kind = PITH_TOKENIZER_UNIGRAM;
+        r->settings.single_precision = true;
+    }
+    return PITH_OK;
+}
+
 static pith_status read_model(reader *r, message model) {
     pith_status status = read_message(r, model, count_field);
     if (status == PITH_OK && r->n_text > PITH_VOCAB_MAX_BYTES) {
@@ -435,7 +453,10 @@ static pith_status read_model(reader *r, message model) {
     if (status == PITH_OK) {
         status = check_supported(r);
     }
-    return status == PITH_OK ? find_roles(r) : status;
+    if (status == PITH_OK) {
+        status = find_roles(r);
+    }
+    return status == PITH_OK ? finish(r) : status;
 }
 
 /* Other tokenizers go by the same file name: Llama 3's tokenizer.model is tiktoken's. */
@@ -473,13 +494,16 @@ pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data
     pith_vocab_file file = {
         .vocab = r.settings,
         .allocator = allocator,
-        .blocks = {r.text, r.offsets, r.scores, r.types, r.added},
+        .blocks = {r.text, r.offsets, r.scores, r.types, r.added, r.log_probabilities,
+                   r.charsmap_copy},
     };
     file.vocab.n_pieces = r.n_pieces;
     file.vocab.bytes = r.text;
     file.vocab.n_bytes = r.n_text;
     file.vocab.offsets = r.offsets;
-    file.vocab.scores = r.scores;
+    file.vocab.scores = r.log_probabilities == NULL ? r.scores : NULL;
+    file.vocab.log_probabilities = r.log_probabilities;
+    file.vocab.charsmap = r.charsmap_copy;
     file.vocab.types = r.types;
     file.vocab.added = r.added;
     if (status == PITH_OK) {

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "base/utf8.h"
 
 #include <pcre2.h>
 #include <string.h>
@@ -165,7 +166,29 @@ pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_
     return status;
 }
 
-pith_status pith_split_find(const pith_split_walk *walk, const char *text, size_t n_bytes,
-                            size_t from, size_t *start, size_t *end, pith_error *error) {
-    return find(walk, text, n_bytes, from, 0, start, end, error);
+pith_split_search pith_split_search_begin(const pith_split_walk *walk, const char *text,
+                                          size_t n_bytes) {
+    return (pith_split_search){.walk = walk, .text = text, .n_bytes = n_bytes};
+}
+
+pith_status pith_split_search_next(pith_split_search *s, size_t *start, size_t *end,
+                                   pith_error *error) {
+    for (;;) {
+        pith_status status = find(s->walk, s->text, s->n_bytes, s->from, 0, start, end, error);
+        if (status != PITH_OK || *start == SIZE_MAX) {
+            return status;
+        }
+        bool empty = *start == *end;
+        if (!empty || !s->any || *end != s->from) {
+            s->from = *end;
+            s->any = true;
+            return PITH_OK;
+        }
+        if (s->from == s->n_bytes) {
+            *start = SIZE_MAX;
+            return PITH_OK;
+        }
+        s->from += pith_utf8_length(s->text[s->from]);
+        s->any = false; /* the match before does not end here */
+    }
 }

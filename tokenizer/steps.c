@@ -5,7 +5,6 @@
 #include "tokenizer/internal.h"
 
 #include "base/status.h"
-#include "base/utf8.h"
 
 #include <string.h>
 
@@ -65,15 +64,17 @@ typedef struct split {
     pith_cutting *cutting;
     size_t step;
     const char *text;
+    bool first;        /* the text begins with it */
     size_t start, end; /* of a span that may still grow */
     bool waiting;      /* there is one */
     bool matched;      /* it is a match */
 } split;
 
-static pith_status cut(pith_cutting *c, size_t step, const char *text, size_t n);
+/* `first`: the piece is what the text begins with. */
+static pith_status cut(pith_cutting *c, size_t step, const char *text, size_t n, bool first);
 
 static pith_status give(const split *s, size_t start, size_t end) {
-    return cut(s->cutting, s->step + 1, s->text + start, end - start);
+    return cut(s->cutting, s->step + 1, s->text + start, end - start, s->first && start == 0);
 }
 
 static pith_status give_waiting(split *s) {
@@ -124,41 +125,17 @@ static pith_status add_span(split *s, pith_split_behavior behavior, size_t start
     return give(s, start, end);
 }
 
-/* The next match at or after *from, as Oniguruma's iterator gives them: one without characters
- * counts, but not right behind the match before. */
-static pith_status next_match(const pith_cutting *c, size_t step, const char *text, size_t n,
-                              size_t *from, bool *any, size_t *start, size_t *end) {
-    for (;;) {
-        pith_status status = pith_split_find(&c->walks[step], text, n, *from, start, end, c->error);
-        if (status != PITH_OK || *start == SIZE_MAX) {
-            return status;
-        }
-        bool empty = *start == *end;
-        if (!empty || !*any || *end != *from) {
-            *from = *end;
-            *any = true;
-            return PITH_OK;
-        }
-        if (*from == n) {
-            *start = SIZE_MAX;
-            return PITH_OK;
-        }
-        *from += pith_utf8_length(text[*from]);
-        *any = false; /* the match before does not end here */
-    }
-}
-
-static pith_status split_piece(pith_cutting *c, size_t step, const char *text, size_t n) {
+static pith_status split_piece(pith_cutting *c, size_t step, const char *text, size_t n,
+                               bool first) {
     const pith_split_step *how = &c->tokenizer->vocab.steps[step];
-    split s = {.cutting = c, .step = step, .text = text};
-    size_t from = 0;
+    split s = {.cutting = c, .step = step, .text = text, .first = first};
+    pith_split_search search = pith_split_search_begin(&c->walks[step], text, n);
     size_t done = 0;
-    bool any = false;
     pith_status status = PITH_OK;
     while (status == PITH_OK) {
         size_t start = SIZE_MAX;
         size_t end = SIZE_MAX;
-        status = next_match(c, step, text, n, &from, &any, &start, &end);
+        status = pith_split_search_next(&search, &start, &end, c->error);
         if (status != PITH_OK || start == SIZE_MAX) {
             break;
         }
@@ -177,9 +154,10 @@ static pith_status split_piece(pith_cutting *c, size_t step, const char *text, s
 }
 
 /* A space in front, unless there is one. */
-static pith_status prefix_piece(pith_cutting *c, size_t step, const char *text, size_t n) {
+static pith_status prefix_piece(pith_cutting *c, size_t step, const char *text, size_t n,
+                                bool first) {
     if (text[0] == ' ') {
-        return cut(c, step + 1, text, n);
+        return cut(c, step + 1, text, n, first);
     }
     char *longer = pith_allocate(c->tokenizer->allocator, n + 1, 1);
     if (longer == NULL) {
@@ -187,13 +165,52 @@ static pith_status prefix_piece(pith_cutting *c, size_t step, const char *text, 
     }
     longer[0] = ' ';
     memcpy(longer + 1, text, n);
-    pith_status status = cut(c, step + 1, longer, n + 1);
+    pith_status status = cut(c, step + 1, longer, n + 1, first);
+    pith_release(c->tokenizer->allocator, longer);
+    return status;
+}
+
+/* Spaces become the mark, and one is put in front where the scheme says so and none stands. */
+static pith_status mark_piece(pith_cutting *c, size_t step, const char *text, size_t n,
+                              bool first) {
+    const pith_split_step *how = &c->tokenizer->vocab.steps[step];
+    size_t n_mark = strlen(how->pattern);
+    size_t n_spaces = 0;
+    for (size_t i = 0; i < n; i++) {
+        n_spaces += text[i] == ' ';
+    }
+    bool marked = text[0] == ' ' || (n >= n_mark && memcmp(text, how->pattern, n_mark) == 0);
+    bool wanted = how->scheme == PITH_MARK_ALWAYS || (how->scheme == PITH_MARK_FIRST && first);
+    bool prefix = wanted && !marked && !(first && c->no_prefix);
+    if (n_spaces == 0 && !prefix) {
+        return cut(c, step + 1, text, n, first);
+    }
+    size_t size = n + n_spaces * n_mark + (prefix ? n_mark : 0);
+    char *longer = pith_allocate(c->tokenizer->allocator, size, 1);
+    if (longer == NULL) {
+        return pith_fail(c->error, PITH_ERROR_MEMORY, "no memory for %zu bytes of text", size);
+    }
+    size = 0;
+    if (prefix) {
+        memcpy(longer, how->pattern, n_mark);
+        size = n_mark;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == ' ') {
+            memcpy(longer + size, how->pattern, n_mark);
+            size += n_mark;
+        } else {
+            longer[size++] = text[i];
+        }
+    }
+    pith_status status = cut(c, step + 1, longer, size, first);
     pith_release(c->tokenizer->allocator, longer);
     return status;
 }
 
 /* The piece in GPT-2's byte alphabet, for the steps that follow. */
-static pith_status spell_piece(pith_cutting *c, size_t step, const char *text, size_t n) {
+static pith_status spell_piece(pith_cutting *c, size_t step, const char *text, size_t n,
+                               bool first) {
     char *spelled = pith_allocate(c->tokenizer->allocator, n, PITH_ALPHABET_BYTES);
     if (spelled == NULL) {
         return pith_fail(c->error, PITH_ERROR_MEMORY, "no memory for %zu bytes of text",
@@ -201,7 +218,7 @@ static pith_status spell_piece(pith_cutting *c, size_t step, const char *text, s
     }
     size_t size = pith_alphabet_encode(text, n, spelled);
     c->spelled = true;
-    pith_status status = cut(c, step + 1, spelled, size);
+    pith_status status = cut(c, step + 1, spelled, size, first);
     c->spelled = false;
     pith_release(c->tokenizer->allocator, spelled);
     return status;
@@ -222,7 +239,7 @@ static pith_status finish_piece(pith_cutting *c, const char *text, size_t n) {
     return status;
 }
 
-static pith_status cut(pith_cutting *c, size_t step, const char *text, size_t n) {
+static pith_status cut(pith_cutting *c, size_t step, const char *text, size_t n, bool first) {
     if (n == 0) {
         return PITH_OK;
     }
@@ -231,15 +248,17 @@ static pith_status cut(pith_cutting *c, size_t step, const char *text, size_t n)
     }
     switch (c->tokenizer->vocab.steps[step].kind) {
     case PITH_STEP_SPACE:
-        return prefix_piece(c, step, text, n);
+        return prefix_piece(c, step, text, n, first);
     case PITH_STEP_BYTES:
-        return spell_piece(c, step, text, n);
+        return spell_piece(c, step, text, n, first);
+    case PITH_STEP_MARK:
+        return mark_piece(c, step, text, n, first);
     case PITH_STEP_SPLIT:
         break;
     }
-    return split_piece(c, step, text, n);
+    return split_piece(c, step, text, n, first);
 }
 
-pith_status pith_steps_cut(pith_cutting *cutting, const char *text, size_t n_bytes) {
-    return cut(cutting, 0, text, n_bytes);
+pith_status pith_steps_cut(pith_cutting *cutting, const char *text, size_t n_bytes, bool first) {
+    return cut(cutting, 0, text, n_bytes, first);
 }

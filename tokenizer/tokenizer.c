@@ -102,13 +102,23 @@ static pith_status build(pith_tokenizer *t, pith_error *error) {
     if (status == PITH_OK && wordpiece) {
         status = pith_wordpiece_build(&t->trie, v, t->allocator, error);
     }
+    if (status == PITH_OK && v->kind == PITH_TOKENIZER_UNIGRAM) {
+        status = pith_unigram_build(t, error);
+    }
+    if (status == PITH_OK && v->n_normalizer != 0) {
+        status = pith_normal_steps_new(&t->normal_steps, v->normalizer, v->n_normalizer,
+                                       t->allocator, error);
+    }
     if (status != PITH_OK) {
         return status;
+    }
+    if (v->n_charsmap != 0) {
+        (void)pith_charsmap_open(&t->charsmap, v->charsmap, v->n_charsmap); /* it was checked */
     }
     for (size_t id = 0; id < v->n_pieces && !wordpiece; id++) {
         t->has_unused = t->has_unused || v->types[id] == PITH_PIECE_UNUSED;
     }
-    t->words_apart = !wordpiece && words_are_apart(t);
+    t->words_apart = !wordpiece && v->kind != PITH_TOKENIZER_UNIGRAM && words_are_apart(t);
     fill_single_ids(t);
     status = pith_matcher_build(&t->as_given, t, false, error);
     if (status == PITH_OK) {
@@ -151,6 +161,7 @@ void pith_tokenizer_free(pith_tokenizer *tokenizer) {
     const pith_allocator *allocator = tokenizer->allocator;
     pith_splitter_free(tokenizer->splitter);
     pith_steps_free(tokenizer->steps, tokenizer->vocab.n_steps, allocator);
+    pith_steps_free(tokenizer->normal_steps, tokenizer->vocab.n_normalizer, allocator);
     pith_matcher_release(&tokenizer->as_given, allocator);
     pith_matcher_release(&tokenizer->normalized, allocator);
     pith_release(allocator, tokenizer->pieces.slots);

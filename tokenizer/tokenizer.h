@@ -86,6 +86,8 @@ typedef struct pith_decode_state {
     size_t n_pending;
     bool started;      /* some text came out: the dummy prefix has been dropped */
     bool show_special; /* special tokens give their spelling instead of nothing */
+    size_t n_stripped; /* characters that a decoder's last step has dropped at the beginning */
+    bool past_start;   /* ... and drops no more */
 } pith_decode_state;
 
 void pith_decode_begin(pith_decode_state *state, bool show_special);

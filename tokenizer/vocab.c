@@ -3,8 +3,9 @@
 
 #include "base/status.h"
 #include "base/utf8.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/internal.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ static bool merges_by_rank(pith_tokenizer_kind kind) {
 
 /* Counts, and the arrays that must be there. */
 static pith_status check_shape(const pith_vocab *vocab, const char *where, pith_error *error) {
-    if ((unsigned)vocab->kind > PITH_TOKENIZER_WORDPIECE) {
+    if ((unsigned)vocab->kind > PITH_TOKENIZER_UNIGRAM) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: tokenizer kind %d is not known", where,
                          (int)vocab->kind);
     }
@@ -40,7 +41,8 @@ static pith_status check_shape(const pith_vocab *vocab, const char *where, pith_
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: this kind of tokenizer has no merges",
                          where);
     }
-    bool scored = vocab->kind != PITH_TOKENIZER_SENTENCEPIECE || vocab->scores != NULL;
+    bool scored = (vocab->kind != PITH_TOKENIZER_SENTENCEPIECE || vocab->scores != NULL) &&
+                  (vocab->kind != PITH_TOKENIZER_UNIGRAM || vocab->log_probabilities != NULL);
     if (vocab->bytes == NULL || vocab->offsets == NULL || vocab->types == NULL ||
         vocab->added == NULL || !scored || (vocab->n_merges != 0 && vocab->merges == NULL)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: an array of the vocabulary is missing",
@@ -82,8 +84,7 @@ static pith_status check_piece(const pith_vocab *vocab, size_t i, const char *wh
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: piece %zu: type %u is not known", where, i,
                          type);
     }
-    int known =
-        vocab->kind == PITH_TOKENIZER_WORDPIECE ? ADDED_FLAGS | PITH_ADDED_BEYOND : ADDED_FLAGS;
+    int known = pith_vocab_marks_beyond(vocab) ? ADDED_FLAGS | PITH_ADDED_BEYOND : ADDED_FLAGS;
     if ((vocab->added[i] & ~known) != 0) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: piece %zu: added-token flags %u", where, i,
                          vocab->added[i]);
@@ -103,9 +104,16 @@ static pith_status check_piece(const pith_vocab *vocab, size_t i, const char *wh
     if ((looked_for || !bytewise) && pith_utf8_check(text, n) != n) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: piece %zu is not UTF-8", where, i);
     }
-    if (vocab->kind == PITH_TOKENIZER_SENTENCEPIECE && !isfinite(vocab->scores[i])) {
+    double score = vocab->kind == PITH_TOKENIZER_SENTENCEPIECE ? vocab->scores[i]
+                   : vocab->kind == PITH_TOKENIZER_UNIGRAM     ? vocab->log_probabilities[i]
+                                                               : 0;
+    if (!(fabs(score) <= FLT_MAX)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: piece %zu: its score is not finite", where,
                          i);
+    }
+    if (vocab->kind == PITH_TOKENIZER_UNIGRAM && n > PITH_VOCAB_MAX_UNIGRAM_BYTES) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: piece %zu has %zu bytes, more than %d",
+                         where, i, n, PITH_VOCAB_MAX_UNIGRAM_BYTES);
     }
     return PITH_OK;
 }
@@ -132,66 +140,6 @@ static pith_status check_merge(const pith_vocab *vocab, size_t rank, const char 
     return PITH_OK;
 }
 
-static pith_status check_step(const pith_split_step *step, size_t index, const char *where,
-                              pith_error *error) {
-    if ((unsigned)step->kind > PITH_STEP_BYTES ||
-        (unsigned)step->behavior > PITH_SPLIT_CONTIGUOUS) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: pre-tokenizer: step %zu is not known",
-                         where, index);
-    }
-    if ((step->kind == PITH_STEP_SPLIT) != (step->pattern != NULL)) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: pre-tokenizer: step %zu has no pattern, or one for nothing", where,
-                         index);
-    }
-    if (step->pattern == NULL) {
-        return PITH_OK;
-    }
-    size_t n = strnlen(step->pattern, PITH_VOCAB_MAX_STEP_PATTERN + 1);
-    if (n > PITH_VOCAB_MAX_STEP_PATTERN) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: pre-tokenizer: the pattern of step %zu has over %d bytes", where,
-                         index, PITH_VOCAB_MAX_STEP_PATTERN);
-    }
-    if (pith_utf8_check(step->pattern, n) != n) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: pre-tokenizer: the pattern of step %zu is not UTF-8", where, index);
-    }
-    return PITH_OK;
-}
-
-static pith_status check_steps(const pith_vocab *vocab, const char *where, pith_error *error) {
-    if (vocab->n_steps == 0) {
-        return PITH_OK;
-    }
-    if (!merges_by_rank(vocab->kind) || vocab->pattern != NULL ||
-        vocab->n_steps > PITH_VOCAB_MAX_STEPS) {
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: pre-tokenizer: %zu steps, where at most %d may be in BPE without a "
-                         "split pattern",
-                         where, vocab->n_steps, PITH_VOCAB_MAX_STEPS);
-    }
-    pith_status status = PITH_OK;
-    size_t n_spelled = 0;
-    for (size_t i = 0; status == PITH_OK && i < vocab->n_steps; i++) {
-        status = check_step(&vocab->steps[i], i, where, error);
-        n_spelled += vocab->steps[i].kind == PITH_STEP_BYTES;
-        /* Pieces of bytes need not be whole characters. */
-        if (status == PITH_OK && n_spelled > 0 && vocab->kind != PITH_TOKENIZER_BYTE_BPE) {
-            return pith_fail(error, PITH_ERROR_FORMAT,
-                             "%s: pre-tokenizer: step %zu spells bytes, not for byte-level BPE",
-                             where, i);
-        }
-        bool late = n_spelled > 1 || (n_spelled > 0 && vocab->steps[i].kind == PITH_STEP_SPACE);
-        if (status == PITH_OK && late) {
-            return pith_fail(error, PITH_ERROR_FORMAT,
-                             "%s: pre-tokenizer: step %zu comes after the bytes were spelled",
-                             where, i);
-        }
-    }
-    return status;
-}
-
 static pith_status check_settings(const pith_vocab *vocab, const char *where, pith_error *error) {
     const int32_t ids[] = {vocab->bos, vocab->eos, vocab->unk};
     static const char *const names[] = {"bos", "eos", "unk"};
@@ -213,7 +161,7 @@ static pith_status check_settings(const pith_vocab *vocab, const char *where, pi
                              vocab->max_word_chars, PITH_VOCAB_MAX_WORD_CHARS);
         }
     }
-    pith_status status = check_steps(vocab, where, error);
+    pith_status status = pith_vocab_check_steps(vocab, where, error);
     if (status != PITH_OK || vocab->pattern == NULL) {
         return status;
     }

@@ -13,6 +13,7 @@ typedef enum pith_tokenizer_kind {
                                      tokenizer.json (Metaspace, or Prepend and Replace) */
     PITH_TOKENIZER_BYTE_BPE,      /* merge by rank over bytes: GPT-2, Llama 3, Qwen2 */
     PITH_TOKENIZER_WORDPIECE,     /* BERT */
+    PITH_TOKENIZER_UNIGRAM,       /* the likeliest pieces (SentencePiece, XLM-R), byte fallback */
 } pith_tokenizer_kind;
 
 /* Per piece. */
@@ -31,8 +32,12 @@ enum {
     PITH_VOCAB_MAX_BYTES = 64 << 20,
     PITH_VOCAB_MAX_ADDED_BYTES = 512,      /* of a token that is looked for in the text */
     PITH_VOCAB_MAX_PATTERN = 4096,         /* bytes of `pattern` */
-    PITH_VOCAB_MAX_STEPS = 32,             /* of a pre-tokenizer */
+    PITH_VOCAB_MAX_STEPS = 32,             /* of a pre-tokenizer, a normalizer, a decoder */
     PITH_VOCAB_MAX_STEP_PATTERN = 1 << 15, /* bytes of a step's pattern */
+    PITH_VOCAB_MAX_STEP_TEXT = 64,         /* bytes of a text that a step writes */
+    PITH_VOCAB_MAX_STRIP = 16,             /* characters that a decoder's STRIP takes away */
+    PITH_VOCAB_MAX_CHARSMAP = 16 << 20,    /* bytes; SentencePiece's own maps have 0.3 MB */
+    PITH_VOCAB_MAX_UNIGRAM_BYTES = 512,    /* of a piece: it bounds the steps per character */
     PITH_VOCAB_MAX_WORD_CHARS = 1024,      /* of max_word_chars */
 };
 
@@ -43,8 +48,8 @@ enum {
     PITH_ADDED_SINGLE_WORD = 4,
     PITH_ADDED_SPECIAL = 8,     /* skipped when decoding, matched only on request */
     PITH_ADDED_NORMALIZED = 16, /* matched in the normalised text instead of the text as given */
-    PITH_ADDED_BEYOND = 32,     /* WordPiece: not in the model's own vocabulary, so that no word is
-                                   ever made of it */
+    PITH_ADDED_BEYOND = 32,     /* WordPiece, Unigram: not in the model's own vocabulary, so that no
+                                   word is ever made of it */
 };
 
 /* What becomes of the matches of a step's pattern, and of what lies between them (Hugging Face's
@@ -62,15 +67,63 @@ typedef enum pith_step_kind {
     PITH_STEP_SPACE, /* a space in front of each piece, unless there is one */
     PITH_STEP_BYTES, /* byte-level only: spell the bytes in GPT-2's alphabet for the steps that
                         follow */
+    PITH_STEP_MARK,  /* spaces become `pattern`, and one is put in front (Metaspace) */
 } pith_step_kind;
+
+/* Before which pieces MARK puts one, where none stands. */
+typedef enum pith_mark_scheme {
+    PITH_MARK_ALWAYS,
+    PITH_MARK_FIRST, /* the piece that the text begins with */
+    PITH_MARK_NEVER,
+} pith_mark_scheme;
 
 /* One step of a pre-tokenizer. */
 typedef struct pith_split_step {
     pith_step_kind kind;
-    const char *pattern; /* of SPLIT, PCRE2, NUL-terminated; else NULL */
+    const char *pattern; /* of SPLIT, PCRE2; of MARK the text itself; else NULL */
     pith_split_behavior behavior;
     bool invert; /* what lies between the matches counts as the matches */
+    pith_mark_scheme scheme;
 } pith_split_step;
+
+/* One step of a normaliser, in the words of Hugging Face's tokenizers. */
+typedef enum pith_normal_kind {
+    PITH_NORMAL_REPLACE, /* matches of `pattern` become `text` */
+    PITH_NORMAL_PREPEND, /* `text` in front */
+    PITH_NORMAL_NFC,
+    PITH_NORMAL_NFD,
+    PITH_NORMAL_NFKC,
+    PITH_NORMAL_NFKD,
+    PITH_NORMAL_LOWERCASE,
+    PITH_NORMAL_STRIP,         /* white space at the ends: `left`, `right` */
+    PITH_NORMAL_STRIP_ACCENTS, /* no marks (class M) */
+    PITH_NORMAL_NMT,           /* controls go, odd white space becomes spaces */
+    PITH_NORMAL_CHARSMAP,      /* the vocabulary's character map, grapheme by grapheme */
+} pith_normal_kind;
+
+typedef struct pith_normal_step {
+    pith_normal_kind kind;
+    const char *pattern; /* of REPLACE, PCRE2; else NULL */
+    const char *text;    /* of REPLACE and PREPEND; else NULL */
+    bool left, right;    /* of STRIP */
+} pith_normal_step;
+
+/* One step of a decoder. What stands before FUSE happens to every token by itself. */
+typedef enum pith_decode_kind {
+    PITH_DECODE_REPLACE, /* `pattern`, a text, becomes `text` */
+    PITH_DECODE_STRIP,   /* up to `start` and `stop` times the character `text` at the ends */
+    PITH_DECODE_BYTES,   /* tokens like <0x0A> are bytes */
+    PITH_DECODE_FUSE,    /* all tokens are one text from here on */
+    PITH_DECODE_MARK,    /* `pattern` is a space; with `drop` it is nothing in the first token */
+    PITH_DECODE_JOIN,    /* a space between tokens */
+} pith_decode_kind;
+
+typedef struct pith_decode_step {
+    pith_decode_kind kind;
+    const char *pattern, *text; /* or NULL */
+    size_t start, stop;
+    bool drop;
+} pith_decode_step;
 
 typedef struct pith_vocab {
     pith_tokenizer_kind kind;
@@ -79,13 +132,14 @@ typedef struct pith_vocab {
                           real bytes, not the GPT-2 byte alphabet */
     size_t n_bytes;
     const uint32_t
-        *offsets;         /* [n_pieces + 1] into bytes, ascending, offsets[n_pieces] == n_bytes */
-    const float *scores;  /* [n_pieces]; SentencePiece only, else NULL */
-    const uint8_t *types; /* [n_pieces], pith_piece_type */
+        *offsets;        /* [n_pieces + 1] into bytes, ascending, offsets[n_pieces] == n_bytes */
+    const float *scores; /* [n_pieces]; SentencePiece only, else NULL */
+    const double *log_probabilities; /* [n_pieces]; Unigram only, else NULL */
+    const uint8_t *types;            /* [n_pieces], pith_piece_type */
     const uint8_t *added; /* [n_pieces] flags of added tokens (PITH_ADDED_*), 0 for others */
     size_t n_merges;
     const uint32_t *merges; /* [n_merges, 3]: left id, right id, merged id; rank is the index.
-                               Both BPE kinds, else NULL */
+                               Both BPE kinds by rank, else NULL */
 
     int32_t bos, eos, unk; /* -1: none. WordPiece has all three: [CLS], [SEP], [UNK] */
     bool add_bos, add_eos; /* the tokenizer puts bos in front of a text, eos behind it */
@@ -106,10 +160,29 @@ typedef struct pith_vocab {
     const char *pattern; /* byte-level: PCRE2 pattern whose matches are the pre-tokens; what
                             lies between matches is a pre-token too; NUL-terminated. NULL: the
                             text is one pre-token, or cut by `steps` */
-    const pith_split_step *steps; /* [n_steps] both BPE kinds: the pre-tokenizer, each step applied
+    const pith_split_step *steps; /* [n_steps] both BPE kinds by rank and Unigram: the
+                               pre-tokenizer, each step applied
                                to the pieces of the one before; only without `pattern` */
     size_t n_steps;
+    const pith_normal_step *normalizer; /* [n_normalizer] both BPE kinds by rank and Unigram, in
+                               place of the settings above that change text */
+    size_t n_normalizer;
+    const pith_decode_step *decoder; /* [n_decoder] LLAMA_BPE and Unigram: what becomes of tokens;
+                               0: what the settings above undo */
+    size_t n_decoder;
+    const uint8_t *charsmap; /* [n_charsmap] SentencePiece's map of characters
+                                (precompiled_charsmap): for CHARSMAP, and of a SentencePiece model
+                                before anything else; n_charsmap 0: none */
+    size_t n_charsmap;
+    bool single_precision; /* Unigram: sums are rounded as sentencepiece's, not as the Rust
+                              library's, and pieces of type USER_DEFINED go before all others */
 } pith_vocab;
+
+/* True when a vocabulary of this kind marks added tokens that its model does not have
+ * (PITH_ADDED_BEYOND): all of its pieces are matched against text. */
+static inline bool pith_vocab_marks_beyond(const pith_vocab *vocab) {
+    return vocab->kind == PITH_TOKENIZER_WORDPIECE || vocab->kind == PITH_TOKENIZER_UNIGRAM;
+}
 
 /* Checks everything that the encoder relies on: counts within limits, offsets ascending, merges
  * that join two pieces to a third which is spelled so, scores finite, types and flags known, byte
@@ -121,13 +194,13 @@ pith_status pith_vocab_check(const pith_vocab *vocab, const char *where, pith_er
 typedef struct pith_vocab_file {
     pith_vocab vocab;
     const pith_allocator *allocator;
-    void *blocks[10]; /* what to release */
+    void *blocks[14]; /* what to release */
 } pith_vocab_file;
 
 void pith_vocab_file_free(pith_vocab_file *file); /* contents only; leaves it zeroed */
 
-/* Parses a SentencePiece model (protobuf wire format; BPE only, unigram is UNSUPPORTED). `name` is
- * the file's name for messages. Errors: FORMAT, MEMORY, UNSUPPORTED (named). */
+/* Parses a SentencePiece model (protobuf wire format; BPE or Unigram). `name` is the file's name
+ * for messages. Errors: FORMAT, MEMORY, UNSUPPORTED (named). */
 pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data, size_t size,
                                           const char *name, const pith_allocator *allocator,
                                           pith_error *error);

@@ -24,7 +24,7 @@ static void put_hash(pith_json_writer *to, const char *text) {
 }
 
 static void write_head(const pith_metadata *m, pith_json_writer *to) {
-    pith_json_put_integer(to, "format_version", PITH_FORMAT_VERSION);
+    pith_json_put_integer(to, "format_version", pith_vocab_format_version(&m->vocab));
     pith_json_put_text(to, "architecture", m->architecture);
     put_optional_text(to, "generator", m->generator);
     pith_json_put_text(to, "type", pith_type_name(m->type));
@@ -137,7 +137,7 @@ struct pith_metadata_owner {
     pith_prompt *prompts;
     pith_source *sources;
     pith_tensor_note *notes;
-    pith_split_step *steps;
+    pith_vocab_lists lists;
 };
 
 typedef struct reader {
@@ -189,10 +189,10 @@ static pith_status read_head(reader *r) {
     if (!pith_json_integer(version, &number)) {
         return bad_key(r, "format_version", "an integer");
     }
-    if (number != PITH_FORMAT_VERSION) {
+    if (number < 1 || number > PITH_FORMAT_VERSION) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: format version %" PRId64 "; this build reads version %d", r->where,
-                         number, PITH_FORMAT_VERSION);
+                         "%s: format version %" PRId64 "; this build reads versions 1 to %d",
+                         r->where, number, PITH_FORMAT_VERSION);
     }
     m->architecture = pith_json_text(pith_json_get(root, "architecture"));
     if (m->architecture == NULL) {
@@ -284,7 +284,7 @@ static pith_status read_tokens(reader *r) {
 }
 
 static pith_status read_vocab(reader *r) {
-    return pith_vocab_settings_read(&r->metadata.vocab, &r->owner->steps,
+    return pith_vocab_settings_read(&r->metadata.vocab, &r->owner->lists,
                                     pith_json_get(r->root, "tokenizer"), r->where,
                                     r->owner->allocator, r->error);
 }
@@ -439,7 +439,9 @@ void pith_metadata_free(pith_metadata_owner *owner) {
         pith_release(owner->allocator, owner->prompts);
         pith_release(owner->allocator, owner->sources);
         pith_release(owner->allocator, owner->notes);
-        pith_release(owner->allocator, owner->steps);
+        for (size_t i = 0; i < sizeof owner->lists.blocks / sizeof *owner->lists.blocks; i++) {
+            pith_release(owner->allocator, owner->lists.blocks[i]);
+        }
         pith_release(owner->allocator, owner);
     }
 }

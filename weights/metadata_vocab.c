@@ -2,7 +2,6 @@
  * JSON, checked, to the settings. docs/format.md lists the keys. */
 #include "weights/metadata_vocab.h"
 
-#include "base/memory.h"
 #include "base/status.h"
 #include "families/fields.h"
 
@@ -37,7 +36,13 @@ static const pith_field vocab_fields[] = {
 /* Flags that older files do not have: false when absent, and written only when true. */
 static const pith_field later_vocab_fields[] = {
     {"add_eos", PITH_FIELD_FLAG, offsetof(pith_vocab, add_eos), 0},
+    {"single_precision", PITH_FIELD_FLAG, offsetof(pith_vocab, single_precision), 0},
 };
+
+/* Of older files 0, and written only when it is not. */
+static const pith_field charsmap_field = {"n_charsmap", PITH_FIELD_COUNT,
+                                          offsetof(pith_vocab, n_charsmap),
+                                          PITH_VOCAB_MAX_CHARSMAP};
 
 /* Of older files it is what prefix_first_only is, and written only when it is not. */
 static const pith_field unless_space_field = {"prefix_unless_space", PITH_FIELD_FLAG,
@@ -48,6 +53,7 @@ static const char *const kind_names[] = {
     [PITH_TOKENIZER_LLAMA_BPE] = "llama_bpe",
     [PITH_TOKENIZER_BYTE_BPE] = "byte_bpe",
     [PITH_TOKENIZER_WORDPIECE] = "wordpiece",
+    [PITH_TOKENIZER_UNIGRAM] = "unigram",
 };
 
 enum {
@@ -56,24 +62,14 @@ enum {
     N_KIND_NAMES = sizeof kind_names / sizeof *kind_names,
 };
 
-static const char *const step_names[] = {
-    [PITH_STEP_SPLIT] = "split",
-    [PITH_STEP_SPACE] = "space",
-    [PITH_STEP_BYTES] = "bytes",
-};
-
-static const char *const behavior_names[] = {
-    [PITH_SPLIT_ISOLATED] = "isolated",
-    [PITH_SPLIT_REMOVED] = "removed",
-    [PITH_SPLIT_MERGED_WITH_PREVIOUS] = "merged_with_previous",
-    [PITH_SPLIT_MERGED_WITH_NEXT] = "merged_with_next",
-    [PITH_SPLIT_CONTIGUOUS] = "contiguous",
-};
-
-enum {
-    N_STEP_NAMES = sizeof step_names / sizeof *step_names,
-    N_BEHAVIOR_NAMES = sizeof behavior_names / sizeof *behavior_names,
-};
+int pith_vocab_format_version(const pith_vocab *vocab) {
+    bool later = vocab->kind == PITH_TOKENIZER_UNIGRAM || vocab->n_normalizer > 0 ||
+                 vocab->n_decoder > 0 || vocab->n_charsmap > 0;
+    for (size_t i = 0; i < vocab->n_steps; i++) {
+        later = later || vocab->steps[i].kind == PITH_STEP_MARK;
+    }
+    return later ? 2 : 1;
+}
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -87,17 +83,9 @@ static void write_later_fields(const pith_vocab *vocab, pith_json_writer *to) {
     if (vocab->prefix_unless_space != vocab->prefix_first_only) {
         pith_fields_write(&unless_space_field, 1, vocab, to);
     }
-}
-
-static void write_step(const pith_split_step *step, pith_json_writer *to) {
-    pith_json_open(to, NULL, '{');
-    pith_json_put_text(to, "step", step_names[step->kind]);
-    if (step->kind == PITH_STEP_SPLIT) {
-        pith_json_put_text(to, "pattern", step->pattern);
-        pith_json_put_text(to, "behavior", behavior_names[step->behavior]);
-        pith_json_put_bool(to, "invert", step->invert);
+    if (vocab->n_charsmap > 0) {
+        pith_fields_write(&charsmap_field, 1, vocab, to);
     }
-    pith_json_close(to, '}');
 }
 
 void pith_vocab_settings_write(const pith_vocab *vocab, pith_json_writer *to) {
@@ -107,38 +95,20 @@ void pith_vocab_settings_write(const pith_vocab *vocab, pith_json_writer *to) {
     if (vocab->pattern != NULL) {
         pith_json_put_text(to, "pattern", vocab->pattern);
     }
-    if (vocab->n_steps > 0) {
-        pith_json_open(to, "pre_tokenizer", '[');
-        for (size_t i = 0; i < vocab->n_steps; i++) {
-            write_step(&vocab->steps[i], to);
-        }
-        pith_json_close(to, ']');
-    }
+    pith_vocab_steps_write(vocab, to);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* What messages and the list of steps need. */
+/* What messages need. */
 typedef struct place {
     const char *where;
-    const pith_allocator *allocator;
     pith_error *error;
 } place;
 
 static pith_status bad_key(const place *p, const char *key, const char *what) {
     return pith_fail(p->error, PITH_ERROR_FORMAT, "%s: metadata %s is missing or not %s", p->where,
                      key, what);
-}
-
-/* Index of the string `object[key]` in `names`, or n_names. */
-static size_t find_name(pith_json object, const char *key, const char *const *names,
-                        size_t n_names) {
-    const char *text = pith_json_text(pith_json_get(object, key));
-    size_t i = 0;
-    while (i < n_names && (text == NULL || strcmp(text, names[i]) != 0)) {
-        i++;
-    }
-    return i;
 }
 
 static bool is_text_or_absent(pith_json object, const char *key, const char **out) {
@@ -155,6 +125,10 @@ static pith_status read_later_fields(const place *p, pith_vocab *vocab, pith_jso
             status = pith_fields_read(field, 1, vocab, object, p->where, "tokenizer", p->error);
         }
     }
+    if (status == PITH_OK && pith_json_get(object, charsmap_field.key).at != NULL) {
+        status =
+            pith_fields_read(&charsmap_field, 1, vocab, object, p->where, "tokenizer", p->error);
+    }
     vocab->prefix_unless_space = vocab->prefix_first_only;
     if (status == PITH_OK && pith_json_get(object, unless_space_field.key).at != NULL) {
         status = pith_fields_read(&unless_space_field, 1, vocab, object, p->where, "tokenizer",
@@ -163,58 +137,16 @@ static pith_status read_later_fields(const place *p, pith_vocab *vocab, pith_jso
     return status;
 }
 
-static bool read_step(pith_json object, pith_split_step *out) {
-    size_t kind = find_name(object, "step", step_names, N_STEP_NAMES);
-    if (kind == N_STEP_NAMES) {
-        return false;
-    }
-    *out = (pith_split_step){.kind = (pith_step_kind)kind};
-    if (out->kind != PITH_STEP_SPLIT) {
-        return true;
-    }
-    size_t behavior = find_name(object, "behavior", behavior_names, N_BEHAVIOR_NAMES);
-    out->behavior = (pith_split_behavior)behavior;
-    out->pattern = pith_json_text(pith_json_get(object, "pattern"));
-    return behavior != N_BEHAVIOR_NAMES &&
-           pith_json_bool(pith_json_get(object, "invert"), &out->invert) && out->pattern != NULL;
-}
-
-static pith_status read_steps(const place *p, pith_vocab *vocab, pith_split_step **owned,
-                              pith_json object) {
-    pith_json array = pith_json_get(object, "pre_tokenizer");
-    size_t n = pith_json_size(array);
-    if (array.at == NULL) {
-        return PITH_OK;
-    }
-    if (!pith_json_is(array, PITH_JSON_ARRAY) || n == 0 || n > PITH_VOCAB_MAX_STEPS) {
-        return bad_key(p, "tokenizer.pre_tokenizer", "an array of 1 to 32 steps");
-    }
-    pith_split_step *steps = pith_allocate_zeroed(p->allocator, n, sizeof *steps);
-    if (steps == NULL) {
-        return pith_fail(p->error, PITH_ERROR_MEMORY, "no memory for metadata");
-    }
-    *owned = steps;
-    pith_json_walk walk = pith_json_begin(array);
-    for (size_t i = 0; pith_json_next(&walk); i++) {
-        if (!read_step(walk.value, &steps[i])) {
-            return bad_key(p, "tokenizer.pre_tokenizer", "a list of known steps");
-        }
-    }
-    vocab->steps = steps;
-    vocab->n_steps = n;
-    return PITH_OK;
-}
-
-pith_status pith_vocab_settings_read(pith_vocab *vocab, pith_split_step **steps, pith_json object,
+pith_status pith_vocab_settings_read(pith_vocab *vocab, pith_vocab_lists *lists, pith_json object,
                                      const char *where, const pith_allocator *allocator,
                                      pith_error *error) {
-    const place in = {where, allocator, error};
+    const place in = {where, error};
     const place *p = &in;
     if (object.at == NULL) {
         vocab->bos = vocab->eos = vocab->unk = -1;
         return PITH_OK;
     }
-    size_t kind = find_name(object, "kind", kind_names, N_KIND_NAMES);
+    size_t kind = pith_find_name(object, "kind", kind_names, N_KIND_NAMES);
     if (kind == N_KIND_NAMES) {
         return bad_key(p, "tokenizer.kind", "a known kind");
     }
@@ -237,5 +169,5 @@ pith_status pith_vocab_settings_read(pith_vocab *vocab, pith_split_step **steps,
     if (!is_text_or_absent(object, "pattern", &vocab->pattern)) {
         return bad_key(p, "tokenizer.pattern", "a string");
     }
-    return read_steps(p, vocab, steps, object);
+    return pith_vocab_steps_read(vocab, lists, object, where, allocator, error);
 }

@@ -9,10 +9,17 @@
 /* Writes the settings and counts of a vocabulary as members. */
 void pith_vocab_settings_write(const pith_vocab *vocab, pith_json_writer *to);
 
+/* The least format version whose readers do not pass over something that changes ids or text. */
+int pith_vocab_format_version(const pith_vocab *vocab);
+
+/* The arrays of a vocabulary's lists of steps, for the caller to release; NULL: none. */
+typedef struct pith_vocab_lists {
+    void *blocks[3];
+} pith_vocab_lists;
+
 /* Reads them; strings of *out are those of `object`, which is absent for a file without a
- * tokenizer. *steps becomes the array that out->steps points at, for the caller to release; it
- * stays when there is none, and may be set on failure. Errors: FORMAT (names the key), MEMORY. */
-pith_status pith_vocab_settings_read(pith_vocab *out, pith_split_step **steps, pith_json object,
+ * tokenizer. *lists, zero before, may be set on failure. Errors: FORMAT (names the key), MEMORY. */
+pith_status pith_vocab_settings_read(pith_vocab *out, pith_vocab_lists *lists, pith_json object,
                                      const char *where, const pith_allocator *allocator,
                                      pith_error *error);
 

@@ -233,6 +233,9 @@ static pith_status bind_vocab(opened *o, pith_arena *arena, pith_error *error) {
         case PITH_VOCAB_SCORES:
             vocab->scores = data;
             break;
+        case PITH_VOCAB_LOG_PROBABILITIES:
+            vocab->log_probabilities = data;
+            break;
         case PITH_VOCAB_TYPES:
             vocab->types = data;
             break;
@@ -241,6 +244,9 @@ static pith_status bind_vocab(opened *o, pith_arena *arena, pith_error *error) {
             break;
         case PITH_VOCAB_MERGES:
             vocab->merges = data;
+            break;
+        case PITH_VOCAB_CHARSMAP:
+            vocab->charsmap = data;
             break;
         case PITH_VOCAB_N_PARTS:
             break;

@@ -12,7 +12,7 @@
 #include "weights/slots.h"
 
 enum {
-    PITH_FORMAT_VERSION = 1,
+    PITH_FORMAT_VERSION = 2,    /* the newest that is read; files that need no more say 1 */
     PITH_DATA_ALIGNMENT = 4096, /* data starts on a multiple of this */
 };
 
@@ -67,12 +67,14 @@ bool pith_model_file_slot(pith_model_file *file, unsigned part, size_t layer, pi
 /* The tokenizer's tensors: names, types and where their arrays sit in a pith_vocab. Tensors of a
  * kind without them (scores, merges) are absent. */
 typedef enum pith_vocab_part {
-    PITH_VOCAB_BYTES,   /* "tokenizer.bytes"   U8  [n_bytes] */
-    PITH_VOCAB_OFFSETS, /* "tokenizer.offsets" U32 [n_pieces + 1] */
-    PITH_VOCAB_SCORES,  /* "tokenizer.scores"  F32 [n_pieces] */
-    PITH_VOCAB_TYPES,   /* "tokenizer.types"   U8  [n_pieces] */
-    PITH_VOCAB_ADDED,   /* "tokenizer.added"   U8  [n_pieces] */
-    PITH_VOCAB_MERGES,  /* "tokenizer.merges"  U32 [n_merges, 3] */
+    PITH_VOCAB_BYTES,             /* "tokenizer.bytes"   U8  [n_bytes] */
+    PITH_VOCAB_OFFSETS,           /* "tokenizer.offsets" U32 [n_pieces + 1] */
+    PITH_VOCAB_SCORES,            /* "tokenizer.scores"  F32 [n_pieces] */
+    PITH_VOCAB_LOG_PROBABILITIES, /* "tokenizer.log_probabilities" F64 [n_pieces] */
+    PITH_VOCAB_TYPES,             /* "tokenizer.types"   U8  [n_pieces] */
+    PITH_VOCAB_ADDED,             /* "tokenizer.added"   U8  [n_pieces] */
+    PITH_VOCAB_MERGES,            /* "tokenizer.merges"  U32 [n_merges, 3] */
+    PITH_VOCAB_CHARSMAP,          /* "tokenizer.charsmap" U8 [n_charsmap] */
     PITH_VOCAB_N_PARTS,
 } pith_vocab_part;
 

@@ -58,6 +58,13 @@ bool pith_vocab_slot_of(const pith_vocab *vocab, pith_vocab_part part, pith_voca
         *out = (pith_vocab_slot){
             "tokenizer.scores", PITH_DTYPE_F32, 1, {vocab->n_pieces}, vocab->scores};
         return vocab->kind == PITH_TOKENIZER_SENTENCEPIECE;
+    case PITH_VOCAB_LOG_PROBABILITIES:
+        *out = (pith_vocab_slot){"tokenizer.log_probabilities",
+                                 PITH_DTYPE_F64,
+                                 1,
+                                 {vocab->n_pieces},
+                                 vocab->log_probabilities};
+        return vocab->kind == PITH_TOKENIZER_UNIGRAM;
     case PITH_VOCAB_TYPES:
         *out =
             (pith_vocab_slot){"tokenizer.types", PITH_DTYPE_U8, 1, {vocab->n_pieces}, vocab->types};
@@ -70,6 +77,10 @@ bool pith_vocab_slot_of(const pith_vocab *vocab, pith_vocab_part part, pith_voca
         *out = (pith_vocab_slot){
             "tokenizer.merges", PITH_DTYPE_U32, 2, {vocab->n_merges, 3}, vocab->merges};
         return merges;
+    case PITH_VOCAB_CHARSMAP:
+        *out = (pith_vocab_slot){
+            "tokenizer.charsmap", PITH_DTYPE_U8, 1, {vocab->n_charsmap}, vocab->charsmap};
+        return vocab->n_charsmap > 0;
     case PITH_VOCAB_N_PARTS:
         break;
     }

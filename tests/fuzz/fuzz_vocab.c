@@ -1,6 +1,7 @@
 /* Arbitrary arrays as a vocabulary, as they might stand in a hostile .pith file: whatever passes
  * pith_vocab_check must be safe to build, to encode and to decode with. The input is cut into
- * settings, piece lengths, types, flags, merges, a pattern or steps, spellings and a text. */
+ * settings, piece lengths, types, flags, merges, a pattern or steps, a map of characters, spellings
+ * and a text. */
 #include "base/utf8.h"
 #include "tests/fuzz/input.h"
 #include "tests/tokens.h"
@@ -9,6 +10,7 @@
 #include <string.h>
 
 enum { MAX_PIECES = 64, MAX_MERGES = 64, MAX_PATTERN = 64, MAX_STEPS = 4, STEP_PATTERN = 16 };
+enum { MAX_CHARSMAP = 128 };
 
 /* What else may be wrong, that no change of the arrays' contents would bring about. */
 enum {
@@ -34,6 +36,9 @@ enum {
     LONG_STEP_PATTERN,
     STEPS_AND_PATTERN,
     STEPS,
+    NORMAL_STEPS,
+    DECODE_STEPS,
+    CHARSMAP,
     CLS,
     SEP,
     N_FAULTS
@@ -48,14 +53,20 @@ typedef struct arrays {
     uint32_t merges[3 * MAX_MERGES];
     char pattern[MAX_PATTERN + 1];
     pith_split_step steps[MAX_STEPS];
-    char step_patterns[MAX_STEPS][STEP_PATTERN];
+    pith_normal_step normalizer[MAX_STEPS];
+    pith_decode_step decoder[MAX_STEPS];
+    char texts[5 * MAX_STEPS][STEP_PATTERN];
+    size_t n_texts;
+    double log_probabilities[MAX_PIECES];
+    uint8_t charsmap[MAX_CHARSMAP];
 } arrays;
 
 static void read_settings(fuzz_input *in, pith_vocab *v) {
     uint8_t kind = fuzz_byte(in);
     uint8_t a = fuzz_byte(in);
     uint8_t b = fuzz_byte(in);
-    v->kind = (pith_tokenizer_kind)(kind % 4);
+    v->kind = (pith_tokenizer_kind)(kind % 5);
+    v->single_precision = kind >= 128;
     v->bos = -1;
     v->eos = -1;
     v->add_dummy_prefix = (a & 1) != 0;
@@ -79,28 +90,72 @@ static void read_settings(fuzz_input *in, pith_vocab *v) {
     }
 }
 
+static const char *read_text(fuzz_input *in, arrays *a) {
+    char *text = a->texts[a->n_texts++];
+    size_t n = fuzz_byte(in) % STEP_PATTERN;
+    for (size_t i = 0; i < n; i++) {
+        text[i] = (char)fuzz_byte(in);
+    }
+    return text;
+}
+
+static void read_normalizer(fuzz_input *in, pith_vocab *v, arrays *a) {
+    v->normalizer = a->normalizer;
+    v->n_normalizer = fuzz_byte(in) % (MAX_STEPS + 1U);
+    for (size_t i = 0; i < v->n_normalizer; i++) {
+        uint8_t head = fuzz_byte(in);
+        pith_normal_step *step = &a->normalizer[i];
+        step->kind = (pith_normal_kind)(head % 12);
+        step->left = (head & 64) != 0;
+        step->right = (head & 128) != 0;
+        step->pattern = step->kind == PITH_NORMAL_REPLACE ? read_text(in, a) : NULL;
+        step->text = step->kind <= PITH_NORMAL_PREPEND ? read_text(in, a) : NULL;
+    }
+}
+
+static void read_decoder(fuzz_input *in, pith_vocab *v, arrays *a) {
+    v->decoder = a->decoder;
+    v->n_decoder = fuzz_byte(in) % (MAX_STEPS + 1U);
+    for (size_t i = 0; i < v->n_decoder; i++) {
+        uint8_t head = fuzz_byte(in);
+        pith_decode_step *step = &a->decoder[i];
+        step->kind = (pith_decode_kind)(head % 7);
+        step->start = head / 8 % 4;
+        step->stop = head / 32 % 4;
+        step->drop = (head & 128) != 0;
+        step->pattern = read_text(in, a);
+        step->text = read_text(in, a);
+    }
+}
+
+static void read_charsmap(fuzz_input *in, pith_vocab *v, arrays *a) {
+    v->charsmap = a->charsmap;
+    v->n_charsmap = fuzz_byte(in) % (MAX_CHARSMAP + 1U);
+    for (size_t i = 0; i < v->n_charsmap; i++) {
+        a->charsmap[i] = fuzz_byte(in);
+    }
+}
+
 static void read_steps(fuzz_input *in, pith_vocab *v, arrays *a) {
     v->steps = a->steps;
     v->n_steps = fuzz_byte(in) % MAX_STEPS + 1U;
     for (size_t i = 0; i < v->n_steps; i++) {
         uint8_t head = fuzz_byte(in);
         pith_split_step *step = &a->steps[i];
-        step->kind = (pith_step_kind)(head % 8 < 3 ? head % 8 : PITH_STEP_SPLIT);
+        step->kind = (pith_step_kind)(head % 8 < 4 ? head % 8 : PITH_STEP_SPLIT);
         step->behavior = (pith_split_behavior)(head / 8 % 5);
         step->invert = head / 64 % 2 != 0;
-        if (step->kind == PITH_STEP_SPLIT) {
-            size_t n = fuzz_byte(in) % STEP_PATTERN;
-            for (size_t k = 0; k < n; k++) {
-                a->step_patterns[i][k] = (char)fuzz_byte(in);
-            }
-            step->pattern = a->step_patterns[i];
+        step->scheme = (pith_mark_scheme)(head / 8 % 3);
+        if (step->kind == PITH_STEP_SPLIT || step->kind == PITH_STEP_MARK) {
+            step->pattern = read_text(in, a);
         }
     }
 }
 
 static void read_arrays(fuzz_input *in, pith_vocab *v, arrays *a) {
     v->n_pieces = fuzz_byte(in) % MAX_PIECES + 1U;
-    v->n_merges = v->kind == PITH_TOKENIZER_SENTENCEPIECE ? 0 : fuzz_byte(in) % MAX_MERGES;
+    bool scored = v->kind == PITH_TOKENIZER_SENTENCEPIECE || v->kind == PITH_TOKENIZER_UNIGRAM;
+    v->n_merges = scored ? 0 : fuzz_byte(in) % MAX_MERGES;
     size_t total = 0;
     for (size_t i = 0; i < v->n_pieces; i++) {
         uint8_t head = fuzz_byte(in);
@@ -109,6 +164,7 @@ static void read_arrays(fuzz_input *in, pith_vocab *v, arrays *a) {
         a->types[i] = head / 8 % 8;
         a->added[i] = fuzz_byte(in) % 32;
         a->scores[i] = (float)(a->added[i] % 5);
+        a->log_probabilities[i] = -(double)(a->added[i] % 7);
     }
     a->offsets[v->n_pieces] = (uint32_t)total;
     a->bytes = malloc(total + 1);
@@ -126,13 +182,22 @@ static void read_arrays(fuzz_input *in, pith_vocab *v, arrays *a) {
             a->pattern[i] = (char)fuzz_byte(in);
         }
         v->pattern = a->pattern;
-    } else if (v->kind == PITH_TOKENIZER_BYTE_BPE || v->kind == PITH_TOKENIZER_LLAMA_BPE) {
+    } else if (v->kind != PITH_TOKENIZER_SENTENCEPIECE && v->kind != PITH_TOKENIZER_WORDPIECE &&
+               !(v->kind == PITH_TOKENIZER_UNIGRAM && v->single_precision)) {
         read_steps(in, v, a);
+        read_normalizer(in, v, a);
+        if (v->kind != PITH_TOKENIZER_BYTE_BPE) {
+            read_decoder(in, v, a);
+        }
+    }
+    if (v->kind != PITH_TOKENIZER_WORDPIECE) {
+        read_charsmap(in, v, a);
     }
     v->bytes = a->bytes;
     v->n_bytes = total;
     v->offsets = a->offsets;
     v->scores = a->scores;
+    v->log_probabilities = a->log_probabilities;
     v->types = a->types;
     v->added = a->added;
     v->merges = a->merges;
@@ -143,7 +208,7 @@ static void break_steps(pith_vocab *v, pith_split_step *step, unsigned fault) {
     static char pattern[PITH_VOCAB_MAX_STEP_PATTERN + 2];
     switch (fault) {
     case STEP_KIND:
-        step->kind = (pith_step_kind)(PITH_STEP_BYTES + 1);
+        step->kind = (pith_step_kind)(PITH_STEP_MARK + 1);
         break;
     case STEP_BEHAVIOR:
         step->behavior = (pith_split_behavior)(PITH_SPLIT_CONTIGUOUS + 1);
@@ -171,7 +236,7 @@ static void break_vocab(pith_vocab *v, unsigned fault) {
     static char pattern[PITH_VOCAB_MAX_PATTERN + 2];
     switch (fault) {
     case KIND:
-        v->kind = (pith_tokenizer_kind)4;
+        v->kind = (pith_tokenizer_kind)5;
         break;
     case NO_PIECES:
         v->n_pieces = 0;
@@ -199,6 +264,7 @@ static void break_vocab(pith_vocab *v, unsigned fault) {
         break;
     case NO_SCORES:
         v->scores = NULL;
+        v->log_probabilities = NULL;
         break;
     case NO_MERGES:
         v->merges = NULL;
@@ -215,6 +281,15 @@ static void break_vocab(pith_vocab *v, unsigned fault) {
         break;
     case EOS:
         v->eos = -2;
+        break;
+    case NORMAL_STEPS:
+        v->n_normalizer = PITH_VOCAB_MAX_STEPS + 1;
+        break;
+    case DECODE_STEPS:
+        v->n_decoder = PITH_VOCAB_MAX_STEPS + 1;
+        break;
+    case CHARSMAP:
+        v->n_charsmap = PITH_VOCAB_MAX_CHARSMAP + 1;
         break;
     case CLS:
         v->bos = -1;
