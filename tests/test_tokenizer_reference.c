@@ -151,6 +151,22 @@ TEST(tokenizer, llama3_gives_the_ids_and_text_of_hugging_face) {
                                  .n_cases = 343});
 }
 
+TEST(tokenizer, unigram_json_gives_the_ids_and_text_of_hugging_face) {
+    check_reference(&(reference){.tokenizer = "golden/tokenizers/unigram/tokenizer.json",
+                                 .cases = "golden/tokenizers/unigram.jsonl",
+                                 .ids = "ids",
+                                 .flags = PITH_ENCODE_SPECIAL,
+                                 .decode = true,
+                                 .n_cases = 343});
+}
+
+TEST(tokenizer, unigram_model_gives_the_ids_of_sentencepiece) {
+    check_reference(&(reference){.tokenizer = "golden/tokenizers/unigram/tokenizer.model",
+                                 .cases = "golden/tokenizers/unigram_model.jsonl",
+                                 .ids = "ids",
+                                 .n_cases = 343});
+}
+
 TEST(tokenizer, arbitrary_ids_decode_as_in_sentencepiece) {
     static const char *const tokenizers[] = {"golden/tokenizers/llama2/tokenizer.model",
                                              "golden/tokenizers/llama2/tokenizer.json"};
