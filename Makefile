@@ -198,7 +198,7 @@ test: deps-test ## install what is missing, build, and run every test
 
 # ---- Tests ---------------------------------------------------------------------------------------
 
-.PHONY: unit unit-bin golden golden-bin golden-scripts cli-test oom gates plain plain-bin threads-bin
+.PHONY: unit unit-bin golden golden-bin golden-scripts golden-real cli-test oom gates plain plain-bin threads-bin
 CRITERION_LIBS = $(shell pkg-config --libs criterion)
 CRITERION_JOBS ?= 2
 RUN_UNIT = $(BUILD)/tests/unit -j$(CRITERION_JOBS)
@@ -220,6 +220,8 @@ golden: golden-bin golden-scripts ## the tests against reference outputs
 	$(RUN_GOLDEN)
 golden-scripts: $(BUILD)/pith ## pith's logits and an independent numpy implementation against that data
 	$(RUN_SCRIPTS)
+golden-real: $(BUILD)/pith ## pith on published tokenizers against reference ids, both in DIR=... (golden/check_tokenizers.py)
+	$(PYTHON) golden/check_tokenizers.py $(BUILD)/pith $(DIR)
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## the command and the examples, as a user runs them
 	$(RUN_CLI)
 

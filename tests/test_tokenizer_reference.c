@@ -151,6 +151,23 @@ TEST(tokenizer, llama3_gives_the_ids_and_text_of_hugging_face) {
                                  .n_cases = 343});
 }
 
+/* Cuts of published vocabularies, with all their rules. */
+TEST(tokenizer, cut_vocabularies_give_the_ids_and_text_of_hugging_face) {
+    static const char *const names[][2] = {
+        {"golden/tokenizers/qwen3/tokenizer.json", "golden/tokenizers/qwen3.jsonl"},
+        {"golden/tokenizers/gptoss/tokenizer.json", "golden/tokenizers/gptoss.jsonl"},
+        {"golden/tokenizers/deepseek_v3/tokenizer.json", "golden/tokenizers/deepseek_v3.jsonl"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        check_reference(&(reference){.tokenizer = names[i][0],
+                                     .cases = names[i][1],
+                                     .ids = "ids",
+                                     .flags = PITH_ENCODE_SPECIAL,
+                                     .decode = true,
+                                     .n_cases = 116});
+    }
+}
+
 TEST(tokenizer, unigram_json_gives_the_ids_and_text_of_hugging_face) {
     check_reference(&(reference){.tokenizer = "golden/tokenizers/unigram/tokenizer.json",
                                  .cases = "golden/tokenizers/unigram.jsonl",
