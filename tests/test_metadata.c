@@ -371,6 +371,7 @@ TEST(metadata, steps_of_a_normalizer_and_a_decoder_survive) {
     m.vocab.decoder = decoder;
     m.vocab.n_decoder = M;
     m.vocab.n_charsmap = 99;
+    m.vocab.pair_form = PITH_PAIR_JOINED;
     m.vocab.single_precision = true;
     pith_metadata r;
     pith_metadata_owner *owner;
@@ -380,7 +381,7 @@ TEST(metadata, steps_of_a_normalizer_and_a_decoder_survive) {
     pith_status status = pith_metadata_read(&r, &owner, text, "m", &pith_malloc_allocator, &error);
     CHECK(status == PITH_OK, "%s", error.message);
     CHECK(r.vocab.n_normalizer == N && r.vocab.n_decoder == M && r.vocab.n_charsmap == 99 &&
-              r.vocab.single_precision,
+              r.vocab.pair_form == PITH_PAIR_JOINED && r.vocab.single_precision,
           "%zu and %zu steps", r.vocab.n_normalizer, r.vocab.n_decoder);
     for (size_t i = 0; i < N; i++) {
         const pith_normal_step *a = &normalizer[i];
@@ -416,6 +417,8 @@ TEST(metadata, the_version_is_the_least_that_tells_all) {
     CHECK(pith_vocab_format_version(&v) == 2, "a normalizer");
     v = (pith_vocab){.n_decoder = 1};
     CHECK(pith_vocab_format_version(&v) == 2, "a decoder");
+    v = (pith_vocab){.pair_form = PITH_PAIR_DOUBLED};
+    CHECK(pith_vocab_format_version(&v) == 2, "two ends between texts");
     v = (pith_vocab){.n_charsmap = 1};
     CHECK(pith_vocab_format_version(&v) == 2, "a map of characters");
 }

@@ -330,3 +330,41 @@ TEST(tokenizer, chat_prompts_are_those_of_the_reference_code) {
     test_tokenizer_close(&t);
     CHECK_NO_LEAKS();
 }
+
+/* Encoders of other kinds than WordPiece, and MPNet: texts whole and cut, and pairs, with the
+ * tokens around them. */
+TEST(tokenizer, encoders_read_what_their_post_processors_say) {
+    static const char path[] = "golden/tokenizers/encoders.jsonl";
+    json_t *lines = test_json_lines(path);
+    test_tokenizer t = {.tokenizer = NULL};
+    const char *open = "";
+    CHECK(json_array_size(lines) == 300, "%zu cases", json_array_size(lines));
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const json_t *line = json_array_get(lines, i);
+        if (strcmp(open, text_of(line, "tokenizer")) != 0) {
+            test_tokenizer_close(&t);
+            open = text_of(line, "tokenizer");
+            test_tokenizer_open(&t, open);
+        }
+        size_t n;
+        int32_t *expected = test_ids(json_object_get(line, "ids"), &n);
+        const char *text = text_of(line, "text");
+        const char *pair = text_of(line, "pair");
+        size_t limit = (size_t)json_integer_value(json_object_get(line, "limit"));
+        pith_error error = {0};
+        pith_tokens actual;
+        pith_tokens_init(&actual, NULL);
+        pith_status status =
+            pith_encode_for_encoder(t.tokenizer, text, strlen(text), pair,
+                                    pair != NULL ? strlen(pair) : 0, limit, &actual, NULL, &error);
+        CHECK(status == PITH_OK, "%s:%zu: %s", path, i + 1, error.message);
+        long at = test_first_other_token(expected, n, actual.ids, actual.n);
+        CHECK(at < 0, "%s:%zu: id %ld differs\n expected %s\n actual   %s", path, i + 1, at,
+              test_show_ids(expected, n), test_show_ids(actual.ids, actual.n));
+        pith_tokens_release(&actual);
+        free(expected);
+    }
+    test_tokenizer_close(&t);
+    json_decref(lines);
+    CHECK_NO_LEAKS();
+}

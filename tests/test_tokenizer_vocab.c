@@ -249,6 +249,9 @@ static void charsmap_for_nothing(small_vocab *s) {
     s->vocab.charsmap = bytes;
     s->vocab.n_charsmap = sizeof bytes;
 }
+static void pair_unknown(small_vocab *s) {
+    s->vocab.pair_form = 3;
+}
 static void decode_bytewise(small_vocab *s) {
     one_decode(s, (pith_decode_step){.kind = PITH_DECODE_FUSE});
 }
@@ -328,6 +331,7 @@ TEST(tokenizer, the_check_names_what_is_wrong) {
         {charsmap_without_map, LLAMA, "normalizer: a step without its map"},
         {normal_by_score, SP, "normalizer: steps, where the kind"},
         {damaged_charsmap, SP, "the map of characters is damaged"},
+        {pair_unknown, SP, "pair form 3 is not known"},
         {charsmap_for_nothing, LLAMA, "a map of characters for nothing"},
         {decode_bytewise, BYTES, "decoder: steps, where the kind"},
         {decode_unknown, LLAMA, "decoder: step 0 is not known"},

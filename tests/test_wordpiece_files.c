@@ -71,7 +71,9 @@ TEST(wordpiece, json_that_would_change_ids_or_text_is_refused_by_name) {
         {FILE_WITH(NORMALIZER, SPLITTER, DECODER, "", MODEL("")), PITH_ERROR_UNSUPPORTED,
          "post_processor"},
         {FILE_WITH(NORMALIZER, SPLITTER, DECODER, PROCESSOR("RobertaProcessing"), MODEL("")),
-         PITH_ERROR_UNSUPPORTED, "RobertaProcessing"},
+         PITH_OK, ""},
+        {FILE_WITH(NORMALIZER, SPLITTER, DECODER, PROCESSOR("OtherProcessing"), MODEL("")),
+         PITH_ERROR_UNSUPPORTED, "OtherProcessing"},
         {FILE_WITH(NORMALIZER, SPLITTER, DECODER,
                    "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",2]},",
                    MODEL("")),
@@ -114,6 +116,9 @@ TEST(wordpiece, json_that_would_change_ids_or_text_is_refused_by_name) {
         CHECK(status == cases[i].status, "case %zu: status %d: %s", i, (int)status, error.message);
         CHECK(strstr(error.message, cases[i].message) != NULL, "case %zu: no \"%s\" in \"%s\"", i,
               cases[i].message, error.message);
+        if (status == PITH_OK) {
+            pith_vocab_file_free(&file);
+        }
         if (status == PITH_OK) {
             CHECK(file.vocab.bos == 1 && file.vocab.eos == 2 && file.vocab.unk == 0, "case %zu", i);
             pith_vocab_file_free(&file);

@@ -172,7 +172,8 @@ static pith_status read_template(pith_hf *hf, pith_json template) {
     return PITH_OK;
 }
 
-/* BertProcessing: "cls" and "sep" are ["[CLS]", 101]. */
+/* BertProcessing and RobertaProcessing, which MPNet has, too: "cls" and "sep" are ["[CLS]", 101].
+ */
 static pith_status read_processing(pith_hf *hf, pith_json step) {
     const struct {
         const char *key;
@@ -191,13 +192,19 @@ static pith_status read_processing(pith_hf *hf, pith_json step) {
 pith_status pith_hf_read_bert_post_processor(pith_hf *hf) {
     pith_json section = hf->root.post_processor;
     pith_hf_steps steps = pith_hf_steps_of(section, "processors");
-    bool old = pith_hf_next_step(&steps) && pith_hf_has_type(steps.step, "BertProcessing");
+    bool any = pith_hf_next_step(&steps);
+    bool roberta = any && pith_hf_has_type(steps.step, "RobertaProcessing");
+    bool old = any && (roberta || pith_hf_has_type(steps.step, "BertProcessing"));
     pith_json step;
     pith_status status = only_step(hf, "post_processor", section, "processors",
-                                   old ? "BertProcessing" : "TemplateProcessing", &step);
+                                   roberta ? "RobertaProcessing"
+                                   : old   ? "BertProcessing"
+                                           : "TemplateProcessing",
+                                   &step);
     if (status != PITH_OK) {
         return status;
     }
     hf->settings.add_bos = true;
+    hf->settings.pair_form = roberta ? PITH_PAIR_DOUBLED : PITH_PAIR_SEPARATED;
     return old ? read_processing(hf, step) : read_template(hf, step);
 }

@@ -233,6 +233,22 @@ pith_status pith_hf_template_id(const pith_hf *hf, pith_json template, pith_json
     return PITH_OK;
 }
 
+/* What "pair" has between its two texts, where eos stands behind a text at all. */
+static pith_pair_form pair_form_of(pith_json template, bool add_eos) {
+    pith_json pair = pith_hf_array(pith_json_get(template, "pair"));
+    pith_json_walk walk = pith_json_begin(pair);
+    size_t n = 0;
+    size_t n_texts = 0;
+    while (pith_json_next(&walk) && n_texts < 2) {
+        bool text = pith_json_get(walk.value, "Sequence").at != NULL;
+        n_texts += text;
+        n += n_texts == 1 && !text;
+    }
+    return !add_eos || n_texts < 2 || n == 1 ? PITH_PAIR_SEPARATED
+           : n == 0                          ? PITH_PAIR_JOINED
+                                             : PITH_PAIR_DOUBLED;
+}
+
 /* "single": tokens around the text; one in front is bos, one behind is eos. Together with another
  * step that adds tokens it would be more than one. */
 static pith_status read_template(pith_hf *hf, pith_json template) {
@@ -263,6 +279,7 @@ static pith_status read_template(pith_hf *hf, pith_json template) {
     }
     hf->settings.add_bos = n_before == 1;
     hf->settings.add_eos = n_after == 1;
+    hf->settings.pair_form = pair_form_of(template, n_after == 1);
     return PITH_OK;
 }
 
@@ -275,6 +292,8 @@ static pith_status read_cls_and_sep(pith_hf *hf, pith_json step) {
     }
     hf->settings.add_bos = true;
     hf->settings.add_eos = true;
+    hf->settings.pair_form =
+        pith_hf_has_type(step, "RobertaProcessing") ? PITH_PAIR_DOUBLED : PITH_PAIR_SEPARATED;
     return PITH_OK;
 }
 

@@ -49,19 +49,21 @@ pith_status pith_encode_spans(const pith_tokenizer *tokenizer, const char *text,
                               const pith_template_span *spans, size_t n_spans, pith_tokens *out,
                               pith_error *error);
 
-/* What a WordPiece encoder reads: [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]. */
+/* What an encoder reads: of WordPiece [CLS] text [SEP], or [CLS] text [SEP] pair [SEP], of others
+ * what their post-processor puts around. */
 typedef struct pith_encoded {
-    size_t n_first; /* ids of token type 0: [CLS], the text, its [SEP]; those after are of type 1 */
+    size_t n_first; /* ids of [CLS], the text and its [SEP]; those after are of token type 1, if the
+                       model has such */
     bool truncated;
 } pith_encoded;
 
 /* Appends the ids of a text [n_bytes] or, with `pair` not NULL, of two texts. Special tokens
- * written in the text are always read as such. With max_tokens (at least 3 for a text of its own, 4
- * for a pair; 0: no limit) the end of the text is cut so that all fits; of a pair as "longest
- * first" of Hugging Face's Rust tokenizers does it: the shorter text stays whole if it takes no
- * more than half of the room; else both get half, and the longer, or of equal ones the second, the
- * odd token. `info` may be NULL; it is filled on success. On failure `out` may have grown. Errors:
- * as pith_encode; ARGUMENT (not a WordPiece vocabulary, max_tokens too small). */
+ * written in the text are always read as such. With max_tokens (more than the tokens around, of
+ * WordPiece at least 3 for a text and 4 for a pair; 0: no limit) the end of the text is cut so that
+ * all fits; of a pair as "longest first" of Hugging Face's Rust tokenizers does it: the shorter
+ * text stays whole if it takes no more than half of the room; else both get half, and the longer,
+ * or of equal ones the second, the odd token. `info` may be NULL; it is filled on success. On
+ * failure `out` may have grown. Errors: as pith_encode; ARGUMENT (max_tokens too small). */
 pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char *text,
                                     size_t n_bytes, const char *pair, size_t n_pair_bytes,
                                     size_t max_tokens, pith_tokens *out, pith_encoded *info,

@@ -161,6 +161,10 @@ static pith_status check_settings(const pith_vocab *vocab, const char *where, pi
                              vocab->max_word_chars, PITH_VOCAB_MAX_WORD_CHARS);
         }
     }
+    if (vocab->pair_form > PITH_PAIR_JOINED) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: pair form %zu is not known", where,
+                         vocab->pair_form);
+    }
     pith_status status = pith_vocab_check_steps(vocab, where, error);
     if (status != PITH_OK || vocab->pattern == NULL) {
         return status;

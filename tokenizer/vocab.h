@@ -125,6 +125,13 @@ typedef struct pith_decode_step {
     bool drop;
 } pith_decode_step;
 
+/* What stands between two texts that are read together. */
+typedef enum pith_pair_form {
+    PITH_PAIR_SEPARATED, /* eos: BERT */
+    PITH_PAIR_DOUBLED,   /* eos twice: RoBERTa */
+    PITH_PAIR_JOINED,    /* nothing */
+} pith_pair_form;
+
 typedef struct pith_vocab {
     pith_tokenizer_kind kind;
     size_t n_pieces;   /* ids 0 .. n_pieces - 1 */
@@ -143,6 +150,7 @@ typedef struct pith_vocab {
 
     int32_t bos, eos, unk; /* -1: none. WordPiece has all three: [CLS], [SEP], [UNK] */
     bool add_bos, add_eos; /* the tokenizer puts bos in front of a text, eos behind it */
+    size_t pair_form;      /* pith_pair_form */
 
     bool add_dummy_prefix; /* SentencePiece: put a space in front; LLAMA_BPE: Prepend */
     bool remove_extra_whitespaces;

@@ -39,10 +39,11 @@ static const pith_field later_vocab_fields[] = {
     {"single_precision", PITH_FIELD_FLAG, offsetof(pith_vocab, single_precision), 0},
 };
 
-/* Of older files 0, and written only when it is not. */
-static const pith_field charsmap_field = {"n_charsmap", PITH_FIELD_COUNT,
-                                          offsetof(pith_vocab, n_charsmap),
-                                          PITH_VOCAB_MAX_CHARSMAP};
+/* Of older files 0, and written only when they are not. */
+static const pith_field later_counts[] = {
+    {"n_charsmap", PITH_FIELD_COUNT, offsetof(pith_vocab, n_charsmap), PITH_VOCAB_MAX_CHARSMAP},
+    {"pair_form", PITH_FIELD_COUNT, offsetof(pith_vocab, pair_form), PITH_PAIR_JOINED},
+};
 
 /* Of older files it is what prefix_first_only is, and written only when it is not. */
 static const pith_field unless_space_field = {"prefix_unless_space", PITH_FIELD_FLAG,
@@ -59,12 +60,14 @@ static const char *const kind_names[] = {
 enum {
     N_VOCAB_FIELDS = sizeof vocab_fields / sizeof *vocab_fields,
     N_LATER_FIELDS = sizeof later_vocab_fields / sizeof *later_vocab_fields,
+    N_LATER_COUNTS = sizeof later_counts / sizeof *later_counts,
     N_KIND_NAMES = sizeof kind_names / sizeof *kind_names,
 };
 
 int pith_vocab_format_version(const pith_vocab *vocab) {
     bool later = vocab->kind == PITH_TOKENIZER_UNIGRAM || vocab->n_normalizer > 0 ||
-                 vocab->n_decoder > 0 || vocab->n_charsmap > 0;
+                 vocab->n_decoder > 0 || vocab->n_charsmap > 0 ||
+                 vocab->pair_form != PITH_PAIR_SEPARATED;
     for (size_t i = 0; i < vocab->n_steps; i++) {
         later = later || vocab->steps[i].kind == PITH_STEP_MARK;
     }
@@ -83,8 +86,10 @@ static void write_later_fields(const pith_vocab *vocab, pith_json_writer *to) {
     if (vocab->prefix_unless_space != vocab->prefix_first_only) {
         pith_fields_write(&unless_space_field, 1, vocab, to);
     }
-    if (vocab->n_charsmap > 0) {
-        pith_fields_write(&charsmap_field, 1, vocab, to);
+    for (size_t i = 0; i < N_LATER_COUNTS; i++) {
+        if (*(const size_t *)(const void *)((const char *)vocab + later_counts[i].offset) > 0) {
+            pith_fields_write(&later_counts[i], 1, vocab, to);
+        }
     }
 }
 
@@ -125,9 +130,11 @@ static pith_status read_later_fields(const place *p, pith_vocab *vocab, pith_jso
             status = pith_fields_read(field, 1, vocab, object, p->where, "tokenizer", p->error);
         }
     }
-    if (status == PITH_OK && pith_json_get(object, charsmap_field.key).at != NULL) {
-        status =
-            pith_fields_read(&charsmap_field, 1, vocab, object, p->where, "tokenizer", p->error);
+    for (size_t i = 0; status == PITH_OK && i < N_LATER_COUNTS; i++) {
+        const pith_field *field = &later_counts[i];
+        if (pith_json_get(object, field->key).at != NULL) {
+            status = pith_fields_read(field, 1, vocab, object, p->where, "tokenizer", p->error);
+        }
     }
     vocab->prefix_unless_space = vocab->prefix_first_only;
     if (status == PITH_OK && pith_json_get(object, unless_space_field.key).at != NULL) {
