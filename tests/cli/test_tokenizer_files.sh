@@ -43,3 +43,15 @@ fails 1 'a directory without tokenizer.json, tokenizer.model or vocab.txt' \
 echo 'not JSON' >"$T/files/tokenizer.json"
 fails 1 'tokenizer.json: bad JSON at line 1' "$PITH" tokenize "$T/files/tokenizer.json" x
 fails 1 'nowhere.json: cannot open' "$PITH" tokenize "$T/nowhere.json" x
+
+# A model with a tokenizer of many steps does what the tokenizer's file does.
+cp -r golden/llama-gqa "$T/files/steps"
+chmod -R u+w "$T/files/steps"
+rm "$T/files/steps/tokenizer.model"
+cp golden/tokenizers/unigram/tokenizer.json "$T/files/steps"
+expect 0 "$PITH" convert "$T/files/steps" "$T/files/steps.pith" --type int8
+expect 0 "$PITH" inspect "$T/files/steps.pith" --verify
+prints '^tokenizer +Unigram, 900 pieces'
+same "a converted tokenizer" "$T/files/steps.pith" "$T/files/steps" --special --bos=auto
+is "the file's version" "$(head -c 100000 "$T/files/steps.pith" | grep -c 'format_version\\":2')" = 1
+is "other files' version" "$(head -c 100000 "$TALE" | grep -c 'format_version\\":1')" = 1
