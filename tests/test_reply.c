@@ -128,6 +128,7 @@ TEST(reply, text_without_calls_is_left_alone) {
 
 TEST(reply, hermes) {
     static const reply_case cases[] = {
+        {"", ""},
         {"<tool_call>\n" CALL "\n</tool_call>", "C0[f][{\"a\":1.50}]"},
         {"I look.\n\n<tool_call>" CALL
          "</tool_call>\n<tool_call>\n{\"arguments\": {\"z\": [1, {}], "
@@ -186,6 +187,7 @@ TEST(reply, mistral) {
 
 TEST(reply, llama3) {
     static const reply_case cases[] = {
+        {"", ""},
         {BARE, "C0[f][{\"a\":\"x\"}]"},
         {"\n" BARE "\n", "C0[f][{\"a\":\"x\"}]"},
         {BARE "; {\"name\": \"get_weather\", \"parameters\": {}}",
