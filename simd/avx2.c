@@ -1,4 +1,4 @@
-/* The AVX2 tables: weights of few tokens past the L2 cache, or into it. */
+/* The AVX2 table. */
 #include "simd/avx2.h"
 
 const pith_kernels pith_kernels_avx2 = {
@@ -8,17 +8,6 @@ const pith_kernels pith_kernels_avx2 = {
                 [PITH_TYPE_BF16] = pith_product_bf16_avx2,
                 [PITH_TYPE_INT8] = pith_product_int8_avx2,
                 [PITH_TYPE_INT4] = pith_product_int4_avx2},
-    .dot_int8 = pith_dot_int8_avx2,
-    PITH_AVX2_ENTRIES,
-};
-
-const pith_kernels pith_kernels_avx2_l2 = {
-    .name = "avx2",
-    .product = {[PITH_TYPE_F32] = pith_product_f32_avx2,
-                [PITH_TYPE_F16] = pith_product_f16_avx2,
-                [PITH_TYPE_BF16] = pith_product_bf16_avx2,
-                [PITH_TYPE_INT8] = pith_product_int8_avx2_l2,
-                [PITH_TYPE_INT4] = pith_product_int4_avx2_l2},
     .dot_int8 = pith_dot_int8_avx2,
     PITH_AVX2_ENTRIES,
 };

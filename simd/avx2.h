@@ -6,13 +6,10 @@
 #include "simd/kernels.h"
 
 extern const pith_kernels pith_kernels_avx2;
-extern const pith_kernels pith_kernels_avx2_l2; /* with products ending in _l2 */
 
 /* avx2_int8.c, avx2_int4.c */
 void pith_product_int8_avx2(const pith_product *product);
 void pith_product_int4_avx2(const pith_product *product);
-void pith_product_int8_avx2_l2(const pith_product *product); /* weights through the L2 cache */
-void pith_product_int4_avx2_l2(const pith_product *product);
 
 /* avx2_float.c */
 void pith_product_f32_avx2(const pith_product *product);

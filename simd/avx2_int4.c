@@ -34,18 +34,10 @@ enum {
 /* ---- Few tokens ------------------------------------------------------------------------------ */
 
 static void few_tile_1(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 1, PITH_TYPE_INT4, false, false);
-}
-
-static void few_tile_2(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 2, PITH_TYPE_INT4, false, false);
-}
-
-static void few_tile_1_l2(const pith_product *p, size_t row, size_t token) {
     few_tile(p, row, token, 1, PITH_TYPE_INT4, false, true);
 }
 
-static void few_tile_2_l2(const pith_product *p, size_t row, size_t token) {
+static void few_tile_2(const pith_product *p, size_t row, size_t token) {
     few_tile(p, row, token, 2, PITH_TYPE_INT4, false, true);
 }
 
@@ -252,7 +244,11 @@ static void multiply_1(const pith_tile_step *step) {
     multiply(step, 1);
 }
 
-static void product(const pith_product *p, const few_size *sizes) {
+void pith_product_int4_avx2(const pith_product *p) {
+    static const few_size sizes[] = {{4, few_tile_4},
+                                     {3, few_tile_3},
+                                     {2, few_tile_2},
+                                     {1, few_tile_1}};
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
         return;
@@ -272,20 +268,4 @@ static void product(const pith_product *p, const few_size *sizes) {
                                      .multiply_2 = multiply_2,
                                      .multiply_1 = multiply_1};
     pith_many_tokens_avx2(p, &format);
-}
-
-void pith_product_int4_avx2(const pith_product *p) {
-    static const few_size sizes[] = {{4, few_tile_4},
-                                     {3, few_tile_3},
-                                     {2, few_tile_2},
-                                     {1, few_tile_1}};
-    product(p, sizes);
-}
-
-void pith_product_int4_avx2_l2(const pith_product *p) {
-    static const few_size sizes[] = {{4, few_tile_4},
-                                     {3, few_tile_3},
-                                     {2, few_tile_2_l2},
-                                     {1, few_tile_1_l2}};
-    product(p, sizes);
 }

@@ -86,7 +86,6 @@ static const table_entry tables[] = {
     {&pith_kernels_avx512, AVX512},
     {&pith_kernels_avx_vnni_l2, AVX_VNNI | PITH_CPU_INTEL},
     {&pith_kernels_avx_vnni, AVX_VNNI},
-    {&pith_kernels_avx2_l2, PITH_CPU_AVX2 | PITH_CPU_INTEL},
     {&pith_kernels_avx2, PITH_CPU_AVX2},
     {&pith_kernels_scalar, 0},
 };

@@ -23,11 +23,13 @@ enum {
 /* Starts fetching a line of weights that comes after the one at p for `n` tokens; p plus the
  * distance may lie outside any object. Both `n` and `into_l2` are constants.
  *
- * Weights that are read once go past the L2 cache, where what is used again may stay: on AMD that
- * is fastest. On Intel fetches past L2 wait in the 16 line-fill buffers of the L1 cache, which
- * bounds a core to 16 x 64 bytes per memory latency (7 GB/s at 140 ns); fetches into L2 have 48
- * places. There, with `into_l2`, they go into L2 and further ahead (Emerald Rapids, 16 cores, int4:
- * 206 tokens/s for 110). For more tokens a second call may read the tile again: into L1 on both. */
+ * Weights that are read once go past the L2 cache, where what is used again may stay: on AMD's CPUs
+ * with AVX-512 that is fastest. On Intel fetches past L2 wait in the 16 line-fill buffers of the L1
+ * cache, which bounds a core to 16 x 64 bytes per memory latency (7 GB/s at 140 ns); fetches into
+ * L2 have 48 places. There, with `into_l2`, they go into L2 and further ahead (Emerald Rapids, 16
+ * cores, int4: 206 tokens/s for 110). So they do with AVX2 on every CPU: its loops take longer than
+ * the memory, and on an AMD EPYC whose AVX-512 is masked int4 products of one token gain a sixth.
+ * For more tokens a second call may read the tile again: into L1 everywhere. */
 PITH_INLINE void fetch_weights(const void *p, size_t n, bool into_l2) {
     if (n > PITH_FEW_ORDERED) {
         __builtin_prefetch((const char *)((uintptr_t)p + PITH_FEW_AHEAD), 0, 3);
