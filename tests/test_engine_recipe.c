@@ -42,7 +42,8 @@ static const test_recipe recipes[] = {
      .config = {PITH_DECODER_RECIPE, .kinds = {{.rope = ROPE}}}},
     {.name = "caps",
      .config = {PLAIN, .attention_scale = 3, .attention_cap = 1.5F, .logit_cap = 0.6F}},
-    {.name = "partial RoPE", .config = {PITH_DECODER_RECIPE, .kinds = {{.rope = {18, 500}}}}},
+    {.name = "partial RoPE",
+     .config = {PITH_DECODER_RECIPE, .kinds = {{.rope = {.dims = 18, .theta = 500}}}}},
     {.name = "no RoPE", .config = {PITH_DECODER_RECIPE, .kinds = {{.rope = {0}}}}},
     {.name = "kinds of layers", .config = {PITH_DECODER_RECIPE, .qk_norm = PITH_QK_NORM_HEAD}},
     {.name = "a layer without RoPE", .config = {PITH_DECODER_RECIPE}},
@@ -196,6 +197,49 @@ TEST(engine_recipe, int8_is_identical_however_it_is_cut) {
 
 TEST(engine_recipe, int4_is_identical_however_it_is_cut) {
     check_identity(PITH_TYPE_INT4);
+}
+
+static pith_session *new_session(const pith_model *model) {
+    const pith_session_options options = {.n_context = 300};
+    pith_session *session = NULL;
+    pith_error error;
+    CHECK(pith_session_new(&session, model, &options, &error) == PITH_OK, "%s", error.message);
+    return session;
+}
+
+static void check_logits(const pith_session *actual, const pith_session *expected,
+                         const char *name) {
+    CHECK(memcmp(pith_session_logits(actual), pith_session_logits(expected),
+                 VOCAB * sizeof(float)) == 0,
+          "%s: a batch changed the logits", name);
+}
+
+/* A prompt and a single token behind another text, in one pass and each alone. */
+TEST(engine_recipe, a_batch_is_identical_to_sessions_alone) {
+    enum { TEXT = 41, PROMPT = 30 };
+    int32_t tokens[N];
+    pith_error error;
+    make_tokens(tokens);
+    for (size_t i = 0; i < N_RECIPES; i++) {
+        test_recipe recipe = recipe_of(i);
+        pith_model *model = test_decoder_new(&recipe, PITH_TYPE_INT8, NULL, 2);
+        pith_session *alone[2] = {new_session(model), new_session(model)};
+        pith_session *batch[2] = {new_session(model), new_session(model)};
+        const int32_t *const parts[2] = {tokens + TEXT, tokens + 100};
+        const size_t lengths[2] = {1, PROMPT};
+        CHECK(pith_session_eval(alone[0], tokens, TEXT, &error) == PITH_OK &&
+                  pith_session_eval(batch[0], tokens, TEXT, &error) == PITH_OK &&
+                  pith_session_eval(alone[0], parts[0], 1, &error) == PITH_OK &&
+                  pith_session_eval(alone[1], parts[1], PROMPT, &error) == PITH_OK &&
+                  pith_batch_eval(batch, 2, parts, lengths, &error) == PITH_OK,
+              "%s: %s", recipe.name, error.message);
+        for (size_t j = 0; j < 2; j++) {
+            check_logits(batch[j], alone[j], recipe.name);
+            pith_session_free(batch[j]);
+            pith_session_free(alone[j]);
+        }
+        pith_model_free(model);
+    }
 }
 
 /* ---- Functions of single elements ------------------------------------------------------------ */
