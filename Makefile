@@ -253,10 +253,17 @@ faults: $(BUILD)/pith ## the service killed a hundred times under load, on a ful
 soak: $(BUILD)/pith ## the service under a mixed load for 20 minutes: memory, descriptors, the ledger
 	$(PYTHON) tests/server/soak.py $(BUILD)/pith
 
-# cli-test takes 40 of them.
-.PHONY: grammar-test
+# cli-test takes 40 of the schemas.
+.PHONY: grammar-test grammar-time
 grammar-test: $(BUILD)/libpith.so ## what the model that ships writes under 1,000 random JSON schemas (two minutes)
 	$(PYTHON) tests/grammar/random_schemas.py $(BUILD)/libpith.so weights/models/tale-int4.pith 1000
+
+GRAMMAR_MODEL ?= weights/models/tale-int4.pith
+$(BUILD)/mask_time: tests/grammar/mask_time.c $(BUILD)/libpith.so
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -lm -Wl,-rpath,'$$ORIGIN'
+grammar-time: $(BUILD)/mask_time ## how long a grammar's masks take with GRAMMAR_MODEL's vocabulary
+	$(BUILD)/mask_time $(GRAMMAR_MODEL)
 
 # Every allocation of the process failed in turn; cli-test does that for a sample of them.
 $(BUILD)/failm.so: tests/oom/failm.c
