@@ -21,7 +21,7 @@ enum {
     PITH_RULES_MAX_PLACES = 4096,     /* schemas in it that are in use */
     PITH_RULES_MAX_OPTIONS = 1 << 16, /* of all places together, anyOf in anyOf spread out */
     PITH_RULES_MAX_TEXTS = 1 << 14,   /* property names and enumerated values */
-    PITH_RULES_MAX_REFS = 1024,       /* each may walk the whole document */
+    PITH_RULES_MAX_REFS = 256,        /* different ones: each may walk the whole document */
     PITH_RULES_MAX_DEPTH = 32,        /* arrays and objects inside each other, in a text */
     PITH_RULES_MAX_NAME = 64,         /* characters of the name of an additional member */
 };

@@ -471,6 +471,7 @@ static void begin(pith_schema *s, const pith_allocator *allocator, pith_error *e
         .properties.size = sizeof(pith_rules_property),
         .texts.size = sizeof(pith_rules_text),
         .options.size = sizeof(uint32_t),
+        .refs.size = sizeof(pith_schema_ref),
         .now = PITH_RULES_NONE,
     };
     pith_bytes_init(&s->bytes, allocator);
@@ -534,6 +535,7 @@ pith_status pith_rules_new(pith_rules **out, pith_text schema, const pith_alloca
     }
     pith_release(allocator, s.places.items);
     pith_release(allocator, s.links.items);
+    pith_release(allocator, s.refs.items);
     pith_release(allocator, s.table);
     pith_release(allocator, copy);
     if (status != PITH_OK) {

@@ -21,6 +21,12 @@ typedef struct pith_schema_place {
     pith_rules_range links; /* places whose values it allows, too */
 } pith_schema_place;
 
+/* A $ref that was followed. */
+typedef struct pith_schema_ref {
+    const char *text;
+    uint32_t place;
+} pith_schema_ref;
+
 /* A growing array. */
 typedef struct pith_schema_list {
     void *items;
@@ -38,9 +44,9 @@ typedef struct pith_schema {
     pith_schema_list texts;      /* pith_rules_text */
     pith_schema_list options;    /* uint32_t */
     pith_bytes bytes;
-    size_t n_refs;
-    uint32_t now;    /* the place that is being read */
-    uint32_t *table; /* [TABLE] hash table of places by where they stand, NONE: free */
+    pith_schema_list refs; /* pith_schema_ref */
+    uint32_t now;          /* the place that is being read */
+    uint32_t *table;       /* [TABLE] hash table of places by where they stand, NONE: free */
 } pith_schema;
 
 /* The keywords of one place; absent ones are {NULL}. */

@@ -168,8 +168,7 @@ static pith_status read_required(pith_schema *s, const pith_schema_words *words,
 static pith_status add_key(pith_schema *s, pith_rules_text name) {
     pith_json_writer w;
     pith_json_write_begin(&w, s->allocator);
-    pith_json_put_bytes(&w, NULL, s->bytes.size > 0 ? s->bytes.data + name.offset : "",
-                        name.n_bytes);
+    pith_json_put_bytes(&w, NULL, s->bytes.data + name.offset, name.n_bytes);
     pith_status status = pith_json_write_end(&w, "a name of the schema", s->error);
     if (status == PITH_OK) {
         status = pith_schema_add_text(s, w.bytes.data + 1, w.bytes.size - 1, name.property);
@@ -190,11 +189,14 @@ static pith_status make_keys(pith_schema *s, pith_rules_object *object) {
 }
 
 static void find_reaches(pith_schema *s, pith_rules_object *object) {
+    uint32_t n = object->properties.end - object->properties.first;
+    object->n_needed = 0;
+    if (n == 0) {
+        return;
+    }
     pith_rules_property *properties =
         (pith_rules_property *)s->properties.items + object->properties.first;
-    uint32_t n = object->properties.end - object->properties.first;
     uint32_t reach = n - 1;
-    object->n_needed = 0;
     for (uint32_t i = n; i-- > 0;) {
         if (properties[i].required) {
             reach = i;

@@ -53,36 +53,52 @@ static pith_json element(pith_json array, const char *token) {
     return pith_json_at(array, index);
 }
 
-pith_status pith_schema_follow(pith_schema *s, pith_json ref, uint32_t *out) {
-    const char *text = pith_json_text(ref);
-    if (text == NULL) {
-        return pith_schema_fail(s, PITH_ERROR_FORMAT, "\"$ref\" must be a string, not %s",
-                                pith_json_describe(ref));
+/* The value that a pointer leads to; absent: nowhere. */
+static pith_json find(pith_json value, const char *pointer) {
+    while (*pointer == '/' && value.at != NULL) {
+        char token[MAX_TOKEN];
+        pointer++;
+        if (!read_token(&pointer, token)) {
+            return (pith_json){NULL};
+        }
+        value = pith_json_is(value, PITH_JSON_ARRAY) ? element(value, token)
+                                                     : pith_json_get(value, token);
     }
-    if (s->n_refs++ == PITH_RULES_MAX_REFS) {
-        return pith_schema_fail(s, PITH_ERROR_UNSUPPORTED, "the schema has more than %d $refs",
-                                PITH_RULES_MAX_REFS);
-    }
+    return value;
+}
+
+static pith_status follow_new(pith_schema *s, const char *text, uint32_t *out) {
     if (text[0] != '#' || (text[1] != '\0' && text[1] != '/')) {
         return pith_schema_fail(s, PITH_ERROR_UNSUPPORTED,
                                 "\"$ref\": \"%.60s\" is not a path in this document (\"#/...\")",
                                 text);
     }
-    pith_json value = s->root;
-    const char *at = text + 1;
-    while (*at == '/' && value.at != NULL) {
-        char token[MAX_TOKEN];
-        at++;
-        if (!read_token(&at, token)) {
-            value = (pith_json){NULL};
-        } else {
-            value = pith_json_is(value, PITH_JSON_ARRAY) ? element(value, token)
-                                                         : pith_json_get(value, token);
-        }
-    }
-    if (value.at == NULL) {
+    const pith_schema_place place = {.value = find(s->root, text + 1),
+                                     .parent = PITH_RULES_NONE,
+                                     .key = text};
+    if (place.value.at == NULL) {
         return pith_schema_fail(s, PITH_ERROR_FORMAT, "\"$ref\": \"%.60s\" leads nowhere", text);
     }
-    const pith_schema_place place = {.value = value, .parent = PITH_RULES_NONE, .key = text};
-    return pith_schema_place_of(s, place, out);
+    pith_status status = pith_schema_place_of(s, place, out);
+    if (status != PITH_OK) {
+        return status;
+    }
+    const pith_schema_ref ref = {text, *out};
+    return pith_schema_append(s, &s->refs, &ref, PITH_RULES_MAX_REFS, "different $refs");
+}
+
+pith_status pith_schema_follow(pith_schema *s, pith_json ref, uint32_t *out) {
+    const char *text = pith_json_text(ref);
+    const pith_schema_ref *known = s->refs.items;
+    if (text == NULL) {
+        return pith_schema_fail(s, PITH_ERROR_FORMAT, "\"$ref\" must be a string, not %s",
+                                pith_json_describe(ref));
+    }
+    for (size_t i = 0; i < s->refs.n; i++) {
+        if (strcmp(known[i].text, text) == 0) {
+            *out = known[i].place;
+            return PITH_OK;
+        }
+    }
+    return follow_new(s, text, out);
 }

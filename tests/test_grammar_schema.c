@@ -333,16 +333,14 @@ TEST(grammar_schema, limits) {
          "#: the schema has more than 16384 names and values"},
         {"{\"properties\":{", "\"@\":{}", "}}", PITH_RULES_MAX_PLACES - 2,
          PITH_RULES_MAX_PLACES - 1, "#: the schema has more than 4096 schemas in it"},
-        {"{\"anyOf\":[", "{\"$ref\":\"#/anyOf/0\"}", ",{}]}", PITH_RULES_MAX_REFS,
-         PITH_RULES_MAX_REFS + 1, "the schema has more than 1024 $refs"},
+        {"{\"anyOf\":[{},", "{\"$ref\":\"#/anyOf/@\"}", "]}", PITH_RULES_MAX_REFS,
+         PITH_RULES_MAX_REFS + 1, "the schema has more than 256 different $refs"},
         {"{\"$comment\":[", "1", "],\"type\":\"null\"}", 60000, 66000,
          "the schema has 132028 bytes, at most 131072"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         pith_bytes schema = repeat(rows[i].before, rows[i].middle, rows[i].good, rows[i].after);
-        if (i != 2) { /* which would be no value at all, but gets that far */
-            pith_rules_free(test_rules(schema.data));
-        }
+        pith_rules_free(test_rules(schema.data));
         pith_bytes_release(&schema);
         schema = repeat(rows[i].before, rows[i].middle, rows[i].bad, rows[i].after);
         check_refusal(schema.data, PITH_ERROR_UNSUPPORTED, rows[i].message);
@@ -351,7 +349,7 @@ TEST(grammar_schema, limits) {
     CHECK_NO_LEAKS();
 }
 
-/* Each of 300 alternatives allows all that the root does: 90,000 in all. */
+/* Equal ones count once. Each of 300 alternatives allows all that the root does: 90,000 in all. */
 TEST(grammar_schema, alternatives_are_limited) {
     pith_bytes schema =
         repeat("{\"anyOf\":[", "{\"anyOf\":[{\"$ref\":\"#\"},{\"const\":@}]}", 300, "]}");
