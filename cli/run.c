@@ -342,8 +342,8 @@ static pith_status generate(pith_cli *cli, const run_settings *settings, const w
                       w->n_tokens, pith_session_context(session));
     }
     if (status == PITH_OK) {
-        status = pith_generate(session, w->tokens + n_kept, w->n_tokens - n_kept, &params, on_text, &sink,
-                               &usage, error);
+        status = pith_generate(session, w->tokens + n_kept, w->n_tokens - n_kept, &params, on_text,
+                               &sink, &usage, error);
         if (sink.line_open && isatty(STDOUT_FILENO)) {
             pith_cli_write(cli, "\n", 1);
         }
@@ -423,8 +423,8 @@ static int run(pith_cli *cli, const void *arguments) {
                                         &settings->template, &error);
     }
     if (status == PITH_OK) {
-        status = read_prompt(cli, w.model, &w.conversation, settings, &w.tokens, &w.n_tokens,
-                             &error);
+        status =
+            read_prompt(cli, w.model, &w.conversation, settings, &w.tokens, &w.n_tokens, &error);
     }
     if (status == PITH_OK) {
         status = generate(cli, settings, &w, &error);

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/utf8.h"
-#include "convert/hf_json.h"
+#include "families/hf_json.h"
 #include "weights/metadata.h"
 
 #include <dirent.h>

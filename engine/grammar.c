@@ -67,10 +67,10 @@ pith_status pith_grammar_new(pith_grammar **out, const pith_model *model, pith_t
     if (out == NULL || model == NULL || (schema.data == NULL && schema.n_bytes != 0)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_grammar_new: null argument");
     }
-    if (model->bert != NULL || model->tokenizer == NULL) {
+    if (model->network.config.role == PITH_ENCODER || model->tokenizer == NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         model->bert != NULL ? "an encoder generates no text"
-                                             : "the model has no tokenizer");
+                         model->network.config.role == PITH_ENCODER ? "an encoder generates no text"
+                                                                    : "the model has no tokenizer");
     }
     pith_grammar *grammar = pith_allocate_zeroed(&model->allocator, 1, sizeof *grammar);
     if (grammar == NULL) {

@@ -18,8 +18,9 @@ typedef struct reading {
 } reading;
 
 static void find_symbol(reading *r) {
+    pith_special none = {.n = 0};
     r->has_symbol = pith_matcher_next(r->tokenizer, &r->tokenizer->normalized, r->text, r->n, r->at,
-                                      false, &r->symbol);
+                                      &none, &r->symbol);
 }
 
 /* Gives what the next stretch of the text becomes, and how long that stretch is. */

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "families/fields.h"
+#include "weights/metadata_steps.h"
 
 #include <string.h>
 
