@@ -4,6 +4,7 @@
 #include "server/answer.h"
 #include "server/collections.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "tests/fuzz/input.h"
@@ -32,7 +33,7 @@ static void check_texts(const pith_request *r) {
     for (size_t i = 0; i < r->n_messages; i++) {
         const char *role = r->messages[i].role;
         bool known = strcmp(role, "system") == 0 || strcmp(role, "user") == 0 ||
-                     strcmp(role, "assistant") == 0;
+                     strcmp(role, "assistant") == 0 || strcmp(role, "tool") == 0;
         fuzz_require(known);
         check_text(r->messages[i].content);
     }
@@ -59,6 +60,26 @@ static void check_texts(const pith_request *r) {
     }
     if (r->model != NULL) {
         fuzz_require(r->model[0] != '\0' && strlen(r->model) <= 256);
+    }
+}
+
+static void check_json(const char *text, size_t n) {
+    pith_json root;
+    pith_error error;
+    char *copy = NULL;
+    fuzz_require(pith_json_read_copy(&root, &copy, text, n, PITH_JSON_PYTHON, "text",
+                                     &pith_malloc_allocator, &error) == PITH_OK);
+    pith_release(&pith_malloc_allocator, copy);
+}
+
+/* Tools and variables of a chat. */
+static void check_variables(const pith_request *r) {
+    bool chat = r->endpoint == PITH_ENDPOINT_CHAT;
+    fuzz_require(chat || (r->variables.n_bytes == 0 && r->n_tools == 0 && !r->full_messages));
+    fuzz_require(r->variables.n_bytes > 0 || (r->n_tools == 0 && !r->full_messages));
+    fuzz_require(r->tool_choice != PITH_TOOL_REQUIRED || r->n_tools > 0);
+    if (r->variables.n_bytes > 0) {
+        check_json(r->variables.data, r->variables.n_bytes);
     }
 }
 
@@ -104,13 +125,6 @@ static void check_params(const pith_generate_params *p, bool logprobs) {
 }
 
 /* ---- Answers --------------------------------------------------------------------------------- */
-
-static void check_json(char *text, size_t n) {
-    pith_json root;
-    pith_error error;
-    fuzz_require(pith_json_read(&root, text, n, PITH_JSON_PYTHON, "answer", &pith_malloc_allocator,
-                                &error) == PITH_OK);
-}
 
 static void answer(pith_request *r, const test_allocator *memory) {
     char id[PITH_ANSWER_ID];
@@ -193,6 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             fuzz_require(request.endpoint == (pith_endpoint)endpoint);
             check_texts(&request);
             check_kind(&request);
+            check_variables(&request);
             check_params(&request.params, request.logprobs);
             answer(&request, &memory);
             pith_request_release(&request);
