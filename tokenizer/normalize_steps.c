@@ -68,10 +68,14 @@ static pith_status finish(normalizing *w, pith_bytes *out, pith_status status) {
     return status;
 }
 
+static pith_status too_long(const normalizing *w) {
+    return pith_fail(w->error, PITH_ERROR_TEXT,
+                     "the normalizer makes more than %zu bytes of a text", w->limit);
+}
+
 static pith_status append(const normalizing *w, pith_bytes *out, const char *text, size_t n) {
     if (n > w->limit - out->size) {
-        return pith_fail(w->error, PITH_ERROR_TEXT,
-                         "the normalizer makes more than %zu bytes of a text", w->limit);
+        return too_long(w);
     }
     return pith_bytes_append(out, text, n) ? PITH_OK : no_memory(w);
 }
@@ -129,10 +133,10 @@ static pith_status change_form(normalizing *w, pith_form form) {
         return status;
     }
     take(w, made, n);
-    return n <= w->limit ? PITH_OK : append(w, &(pith_bytes){.size = w->limit}, "", 1);
+    return n <= w->limit ? PITH_OK : too_long(w);
 }
 
-static size_t is_space_at(const char *text, size_t at) {
+static bool is_space_at(const char *text, size_t at) {
     return pith_unicode_is_space(pith_utf8_decode(text + at));
 }
 

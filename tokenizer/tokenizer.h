@@ -37,8 +37,9 @@ enum {
 enum { PITH_ENCODE_MAX_BYTES = 1 << 29 }; /* of one text */
 
 /* Appends the ids of `text` [n_bytes]; bos and eos are the caller's business. On failure `out` may
- * have grown. Errors: TEXT (invalid UTF-8, with byte offset; the split pattern gave up), MEMORY,
- * ARGUMENT (more than PITH_ENCODE_MAX_BYTES). */
+ * have grown. Errors: TEXT (invalid UTF-8, with byte offset; a pattern gave up; a normaliser makes
+ * too much of it; a Unigram without an unknown token cannot spell it), MEMORY, ARGUMENT (more than
+ * PITH_ENCODE_MAX_BYTES). */
 pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                         unsigned flags, pith_tokens *out, pith_error *error);
 
