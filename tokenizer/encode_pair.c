@@ -42,8 +42,10 @@ static bool cut(pith_tokens *out, size_t begin, size_t *n_first, size_t n_second
     size_t n_before = *n_first;
     size_t keep_second = n_second;
     longest_first(limit, n_first, &keep_second);
-    memmove(out->ids + begin + *n_first, out->ids + begin + n_before,
-            keep_second * sizeof *out->ids);
+    if (keep_second > 0) {
+        memmove(out->ids + begin + *n_first, out->ids + begin + n_before,
+                keep_second * sizeof *out->ids);
+    }
     out->n = begin + *n_first + keep_second;
     return *n_first + keep_second < n_before + n_second;
 }
@@ -56,7 +58,9 @@ static bool insert(pith_tokens *out, size_t at, int32_t id, size_t n) {
             return false;
         }
     }
-    memmove(out->ids + at + n, out->ids + at, n_behind * sizeof *out->ids);
+    if (n_behind > 0) {
+        memmove(out->ids + at + n, out->ids + at, n_behind * sizeof *out->ids);
+    }
     for (size_t i = 0; i < n; i++) {
         out->ids[at + i] = id;
     }
