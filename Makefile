@@ -360,7 +360,8 @@ gates: $(BUILD)/gates/leak $(BUILD)/gates/overflow $(BUILD)/gates/arena
 
 # The kernels are not searched for new branches: no input decides theirs, and it makes them slow.
 FUZZ_BUILD := $(BUILD)/fuzz
-FUZZ_HELP := $(addprefix tests/,support.c tokens.c fixture.c json_reference.c fuzz/input.c fuzz/disk.c) \
+FUZZ_HELP := $(addprefix tests/,support.c tokens.c fixture.c gguf.c json_reference.c fuzz/input.c \
+             fuzz/disk.c) \
              cli/json_lines.c
 fuzz: ## every fuzz harness for FUZZ_SECONDS
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w \

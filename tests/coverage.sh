@@ -20,7 +20,7 @@ store/collections.c store/documents.c store/functions.c store/indexer.c store/op
 store/search.c store/split.c
 server/request*.c
 tokenizer/*.c
-families/config.c families/fields.c weights/config.c weights/metadata*.c weights/pith_file.c weights/safetensors.c
+families/config.c families/fields.c weights/config.c weights/gguf*.c weights/metadata*.c weights/pith_file.c weights/safetensors.c
 weights/slots.c
 "
 
