@@ -2,11 +2,8 @@
  * the tensors of the new file, stream the weights through, write the metadata and publish. */
 #include "convert/convert.h"
 
+#include "convert/checkpoint.h"
 #include "convert/hash.h"
-#include "convert/hf_bert.h"
-#include "convert/hf_config.h"
-#include "convert/hf_directory.h"
-#include "convert/hf_tokenizer.h"
 #include "convert/importance.h"
 #include "convert/plan.h"
 #include "convert/shape_source.h"
@@ -19,19 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_CONFIG = 16 << 20 };
-
 typedef struct conversion {
     const pith_convert_options *options;
     const pith_allocator *allocator;
     pith_type type, head_type;
-    pith_sources sources;
-    pith_hf_config config;
-    bool assumed_config; /* there is no config.json */
-    bool lowercase;      /* an encoder's texts are lower-cased before they are tokenized */
-    pith_hf_prompts prompts;
-    pith_hf_shards shards;
-    pith_hf_tokenizer tokenizer;
+    pith_checkpoint checkpoint; /* with a shape only its sources, configuration and tokenizer */
     pith_plan plan;
     pith_importance *importance; /* or NULL */
     pith_pool *pool;
@@ -51,109 +40,24 @@ static void release(conversion *c) {
     pith_release(c->allocator, c->source_notes);
     pith_release(c->allocator, c->hashes);
     pith_plan_free(&c->plan);
-    pith_hf_tokenizer_free(&c->tokenizer);
-    pith_hf_prompts_free(&c->prompts, c->allocator);
-    pith_hf_shards_close(&c->shards);
-    pith_sources_close(&c->sources);
+    pith_checkpoint_close(&c->checkpoint);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-static pith_status read_config(conversion *c, pith_error *error) {
-    char *config = NULL;
-    char *generation = NULL;
-    size_t config_size, generation_size;
-    pith_status status = pith_sources_read_optional(&c->sources, "config.json", MAX_CONFIG, &config,
-                                                    &config_size, error);
-    if (status == PITH_OK && config == NULL) {
-        c->assumed_config = true;
-        return PITH_OK;
-    }
-    if (status == PITH_OK) {
-        status = pith_sources_read_optional(&c->sources, "generation_config.json", MAX_CONFIG,
-                                            &generation, &generation_size, error);
-    }
-    if (status == PITH_OK) {
-        status = pith_hf_config_parse(&c->config, config, config_size, generation, generation_size,
-                                      c->allocator, error);
-        if (status != PITH_OK) {
-            pith_fail_in(error, status, "%s", c->sources.directory);
-        }
-    }
-    pith_release(c->allocator, config);
-    pith_release(c->allocator, generation);
-    return status;
-}
-
-/* Without config.json: copies of all-MiniLM-L6-v2 go about like that. What the tensors do not say
- * is the number of heads. */
-static pith_status assume_config(conversion *c, pith_error *error) {
-    const char *const prefixes[] = {"", pith_family_bert.prefix};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        char name[96];
-        pith_hf_tensor found;
-        snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", prefixes[i]);
-        if (!pith_hf_shards_find(&c->shards, name, &found)) {
-            continue;
-        }
-        pith_status status = pith_shape_config(&c->config, "minilm-l6", error);
-        if (status != PITH_OK) {
-            return status;
-        }
-        pith_config *config = &c->config.config;
-        config->max_seq_length = config->max_position_embeddings;
-        config->normalize = false;
-        snprintf(name, sizeof name, "%sencoder.layer.%zu.output.dense.weight", prefixes[i],
-                 config->num_hidden_layers);
-        if (pith_hf_shards_find(&c->shards, name, &found)) {
-            return pith_fail(error, PITH_ERROR_FORMAT,
-                             "%s: no config.json, and more layers than the %zu of all-MiniLM-L6-v2",
-                             c->sources.directory, config->num_hidden_layers);
-        }
-        pith_log_write(&c->options->log, PITH_LOG_WARNING,
-                       "%s: no config.json: the shape of all-MiniLM-L6-v2 is assumed",
-                       c->sources.directory);
-        return PITH_OK;
-    }
-    return pith_hf_explain_directory(&c->sources, "config.json", error);
-}
-
 static bool is_encoder(const conversion *c) {
-    return c->config.family->role == PITH_ENCODER;
+    return c->checkpoint.config.family->role == PITH_ENCODER;
 }
 
-/* A decoder that sentence-transformers turns into an encoder would become a writer of nonsense. */
-static pith_status refuse_embedding_decoder(const conversion *c, pith_error *error) {
-    if (!pith_sources_has(&c->sources, "modules.json")) {
+/* An encoder is converted without one. */
+static pith_status refuse_importance(const conversion *c, pith_error *error) {
+    if (!is_encoder(c) || c->options->importance_path == NULL) {
         return PITH_OK;
     }
-    return pith_fail(
-        error, PITH_ERROR_UNSUPPORTED,
-        "%s: modules.json: this is an embedding model of sentence-transformers, and of "
-        "these only BERT encoders are supported, not decoders such as this one",
-        c->sources.directory);
-}
-
-/* What an encoder has besides its shape. */
-static pith_status read_encoder(conversion *c, pith_error *error) {
-    if (!is_encoder(c)) {
-        return refuse_embedding_decoder(c, error);
-    }
-    if (c->options->importance_path != NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: an encoder is converted without an importance file; 'pith "
-                         "importance' measures decoders only",
-                         c->sources.directory);
-    }
-    pith_status status = pith_hf_bert_read_modules(&c->config.config, &c->lowercase, &c->prompts,
-                                                   &c->sources, &c->options->log, error);
-    for (size_t i = 0; status == PITH_OK && i < c->prompts.n; i++) {
-        const pith_prompt *prompt = &c->prompts.prompts[i];
-        bool used = c->prompts.default_prompt == prompt->name;
-        pith_log_write(&c->options->log, PITH_LOG_INFO, "prompt %.60s%s: \"%.150s\"", prompt->name,
-                       used ? " (the default)" : "", prompt->text);
-    }
-    return status;
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: an encoder is converted without an importance file; 'pith "
+                     "importance' measures decoders only",
+                     pith_checkpoint_name(&c->checkpoint));
 }
 
 /* Makes the tokenizer once, so that what opening refuses (a split pattern that does not compile) is
@@ -168,20 +72,22 @@ static pith_status try_vocab(const pith_vocab *vocab, const pith_allocator *allo
 
 /* Encoders put [CLS] and [SEP] around a text, which WordPiece vocabularies have. */
 static pith_status check_tokenizer(conversion *c, pith_error *error) {
-    if (is_encoder(c) && c->tokenizer.present &&
-        c->tokenizer.file.vocab.kind != PITH_TOKENIZER_WORDPIECE) {
+    if (is_encoder(c) && c->checkpoint.tokenizer.present &&
+        c->checkpoint.tokenizer.file.vocab.kind != PITH_TOKENIZER_WORDPIECE) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: an encoder with a tokenizer other than WordPiece is not supported",
-                         c->sources.directory);
+                         c->checkpoint.sources.directory);
     }
-    if (!c->tokenizer.present) {
+    if (!c->checkpoint.tokenizer.present) {
         return PITH_OK;
     }
     /* sentence-transformers puts the lower-casing in front of the tokenizer's own settings, which
      * keep their say about accents. */
-    c->tokenizer.file.vocab.lowercase = c->tokenizer.file.vocab.lowercase || c->lowercase;
-    pith_status status = try_vocab(&c->tokenizer.file.vocab, c->allocator, error);
-    return status == PITH_OK ? status : pith_fail_in(error, status, "%s", c->sources.directory);
+    c->checkpoint.tokenizer.file.vocab.lowercase =
+        c->checkpoint.tokenizer.file.vocab.lowercase || c->checkpoint.lowercase;
+    pith_status status = try_vocab(&c->checkpoint.tokenizer.file.vocab, c->allocator, error);
+    return status == PITH_OK ? status
+                             : pith_fail_in(error, status, "%s", c->checkpoint.sources.directory);
 }
 
 static pith_status read_importance(conversion *c, pith_error *error) {
@@ -191,7 +97,8 @@ static pith_status read_importance(conversion *c, pith_error *error) {
         return PITH_OK;
     }
     pith_status status = pith_importance_load(&c->importance, path, c->allocator, error);
-    return status == PITH_OK ? pith_sources_add_path(&c->sources, path, &index, error) : status;
+    return status == PITH_OK ? pith_sources_add_path(&c->checkpoint.sources, path, &index, error)
+                             : status;
 }
 
 /* True for the matrices whose quantisation the importance file guides: linear layers and the head.
@@ -252,46 +159,27 @@ static pith_status check_importance(const conversion *c, pith_error *error) {
 }
 
 static pith_status make_plan(conversion *c, pith_error *error) {
+    pith_hf_config *config = &c->checkpoint.config;
     pith_status status =
-        pith_tied_resolve(c->config.family, &c->config.config, &c->shards, &c->options->log, error);
+        pith_tied_resolve(config->family, &config->config, &c->checkpoint, &c->options->log, error);
     if (status == PITH_OK) {
-        status = pith_plan_make(&c->plan, &c->config, c->type, c->head_type, &c->shards, error);
+        status = pith_plan_make(&c->plan, config, c->type, c->head_type, &c->checkpoint, error);
     }
     if (status == PITH_OK) {
-        pith_plan_warn_missing(&c->plan, &c->shards, &c->options->log);
-        pith_plan_warn_unused(&c->plan, &c->config, &c->shards, &c->options->log);
+        pith_plan_warn_missing(&c->plan, &c->checkpoint, &c->options->log);
+        pith_plan_warn_unused(&c->plan, config, &c->checkpoint, &c->options->log);
     }
     return status;
 }
 
 static pith_status read_all(conversion *c, const char *source, pith_error *error) {
-    pith_status status = pith_sources_open(&c->sources, source, c->allocator, error);
+    pith_status status =
+        pith_checkpoint_open(&c->checkpoint, source, c->allocator, &c->options->log, error);
     if (status == PITH_OK) {
-        status = pith_hf_bert_enter_model(&c->sources, error);
-    }
-    if (status == PITH_OK) {
-        status = read_config(c, error);
+        status = refuse_importance(c, error);
     }
     if (status == PITH_OK) {
-        if (c->assumed_config && !pith_hf_shards_are_there(&c->sources)) {
-            return pith_hf_explain_directory(&c->sources, "config.json", error);
-        }
-        status = pith_hf_shards_open(&c->shards, &c->sources, error);
-    }
-    if (status == PITH_OK && c->assumed_config) {
-        status = assume_config(c, error);
-    }
-    if (status == PITH_OK && pith_sources_has(&c->sources, "adapter_config.json")) {
-        pith_log_write(&c->options->log, PITH_LOG_WARNING,
-                       "%s: the adapter beside the model (adapter_config.json) is left out",
-                       c->sources.directory);
-    }
-    if (status == PITH_OK) {
-        status = read_encoder(c, error);
-    }
-    if (status == PITH_OK) {
-        status = pith_hf_tokenizer_read(&c->tokenizer, &c->sources, c->options->tokenizer_path,
-                                        c->config.config.vocab_size, &c->options->log, error);
+        status = pith_checkpoint_read_tokenizer(&c->checkpoint, c->options->tokenizer_path, error);
     }
     if (status == PITH_OK) {
         status = check_tokenizer(c, error);
@@ -309,24 +197,26 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
 static pith_status read_shape(conversion *c, pith_error *error) {
     const pith_convert_options *options = c->options;
     const char *file;
-    pith_status status = pith_shape_config(&c->config, options->shape, error);
+    c->checkpoint.allocator = c->allocator;
+    pith_status status = pith_shape_config(&c->checkpoint.config, options->shape, error);
     if (status == PITH_OK) {
-        status = pith_shape_open_tokenizer(&c->sources, &file, options->tokenizer_path,
+        status = pith_shape_open_tokenizer(&c->checkpoint.sources, &file, options->tokenizer_path,
                                            c->allocator, error);
     }
     if (status == PITH_OK) {
-        status = pith_hf_tokenizer_read(&c->tokenizer, &c->sources, file, PITH_VOCAB_MAX_PIECES,
-                                        &options->log, error);
+        status = pith_hf_tokenizer_read(&c->checkpoint.tokenizer, &c->checkpoint.sources, file,
+                                        PITH_VOCAB_MAX_PIECES, &options->log, error);
     }
     if (status == PITH_OK) {
         status = check_tokenizer(c, error);
     }
     if (status == PITH_OK) {
-        status = pith_shape_fit_vocab(&c->config, options->shape, &c->tokenizer.file.vocab,
-                                      options->tokenizer_path, &options->log, error);
+        status = pith_shape_fit_vocab(&c->checkpoint.config, options->shape,
+                                      &c->checkpoint.tokenizer.file.vocab, options->tokenizer_path,
+                                      &options->log, error);
     }
-    return status == PITH_OK ? pith_plan_make_random(&c->plan, &c->config, c->type, c->head_type,
-                                                     c->allocator, error)
+    return status == PITH_OK ? pith_plan_make_random(&c->plan, &c->checkpoint.config, c->type,
+                                                     c->head_type, c->allocator, error)
                              : status;
 }
 
@@ -340,19 +230,20 @@ static size_t note_capacity(const conversion *c) {
 static pith_status allocate_notes(conversion *c, pith_error *error) {
     size_t capacity = note_capacity(c);
     c->notes = pith_allocate_zeroed(c->allocator, capacity, sizeof *c->notes);
-    c->source_notes = pith_allocate_zeroed(c->allocator, c->sources.n, sizeof *c->source_notes);
-    c->hashes = pith_allocate(c->allocator, capacity + c->sources.n, sizeof *c->hashes);
+    c->source_notes =
+        pith_allocate_zeroed(c->allocator, c->checkpoint.sources.n, sizeof *c->source_notes);
+    c->hashes = pith_allocate(c->allocator, capacity + c->checkpoint.sources.n, sizeof *c->hashes);
     if (c->notes == NULL || c->source_notes == NULL || c->hashes == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the list of tensors",
-                         c->sources.directory);
+                         c->checkpoint.sources.directory);
     }
     /* As many digits as a hash has, so that the size of the metadata is known before the hashes. */
-    for (size_t i = 0; i < capacity + c->sources.n; i++) {
+    for (size_t i = 0; i < capacity + c->checkpoint.sources.n; i++) {
         memset(c->hashes[i], '0', PITH_SHA256_TEXT - 1);
         c->hashes[i][PITH_SHA256_TEXT - 1] = '\0';
     }
-    for (size_t i = 0; i < c->sources.n; i++) {
-        const pith_source_file *file = &c->sources.files[i];
+    for (size_t i = 0; i < c->checkpoint.sources.n; i++) {
+        const pith_source_file *file = &c->checkpoint.sources.files[i];
         c->source_notes[i] = (pith_source){.name = file->name,
                                            .size = file->file.size,
                                            .sha256 = c->hashes[capacity + i]};
@@ -371,7 +262,7 @@ static pith_status declare_weights(conversion *c, pith_error *error) {
                                                     .sha256 = c->hashes[i]};
         if (!pith_slot_shape(&part->slot, part->type, &dtype, &n_dims, shape)) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: tensor %s is too large",
-                             c->sources.directory, part->slot.name);
+                             c->checkpoint.sources.directory, part->slot.name);
         }
         pith_status status =
             pith_model_writer_add(c->writer, part->slot.name, dtype, n_dims, shape, &index, error);
@@ -387,7 +278,7 @@ static pith_status declare_weights(conversion *c, pith_error *error) {
 static pith_status declare_tokenizer(conversion *c, size_t *indices, pith_error *error) {
     for (int i = 0; i < PITH_VOCAB_N_PARTS; i++) {
         pith_vocab_slot slot;
-        if (!pith_vocab_slot_of(&c->tokenizer.file.vocab, (pith_vocab_part)i, &slot)) {
+        if (!pith_vocab_slot_of(&c->checkpoint.tokenizer.file.vocab, (pith_vocab_part)i, &slot)) {
             continue;
         }
         char *hash_text = c->hashes[c->n_notes];
@@ -410,7 +301,7 @@ static pith_status declare_tokenizer(conversion *c, size_t *indices, pith_error 
 static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_error *error) {
     for (int i = 0; i < PITH_VOCAB_N_PARTS; i++) {
         pith_vocab_slot slot;
-        if (!pith_vocab_slot_of(&c->tokenizer.file.vocab, (pith_vocab_part)i, &slot)) {
+        if (!pith_vocab_slot_of(&c->checkpoint.tokenizer.file.vocab, (pith_vocab_part)i, &slot)) {
             continue;
         }
         size_t size = pith_dtype_size(slot.dtype) * slot.shape[0];
@@ -429,19 +320,20 @@ static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_erro
 /* The beginning-of-text token is the tokenizer's; the configuration's only where that does not
  * speak of one. */
 static int32_t find_bos(const conversion *c) {
-    const pith_hf_tokenizer *t = &c->tokenizer;
+    const pith_hf_tokenizer *t = &c->checkpoint.tokenizer;
     if (is_encoder(c) || !t->present) {
-        return c->config.bos;
+        return c->checkpoint.config.bos;
     }
     int32_t bos = t->file.vocab.bos;
-    return bos >= 0 || t->no_bos ? bos : c->config.bos;
+    return bos >= 0 || t->no_bos ? bos : c->checkpoint.config.bos;
 }
 
 /* The markup that the conversations of this model have; *out is NULL when it is not known. */
 static pith_status find_chat_format(const conversion *c, const char **out, pith_error *error) {
-    *out = c->tokenizer.llama2_markup ? "llama2" : NULL;
-    return c->tokenizer.templates.text != NULL
-               ? pith_chat_recognise(c->tokenizer.templates.text, c->allocator, out, error)
+    *out = c->checkpoint.tokenizer.llama2_markup ? "llama2" : NULL;
+    return c->checkpoint.tokenizer.templates.text != NULL
+               ? pith_chat_recognise(c->checkpoint.tokenizer.templates.text, c->allocator, out,
+                                     error)
                : PITH_OK;
 }
 
@@ -452,27 +344,28 @@ static pith_status write_metadata(const conversion *c, char **text, pith_error *
         return status;
     }
     pith_metadata metadata = {
-        .architecture = pith_family_architecture(c->config.family, &c->config.config),
+        .architecture =
+            pith_family_architecture(c->checkpoint.config.family, &c->checkpoint.config.config),
         .generator = "pith " PITH_VERSION,
         .type = c->type,
         .head_type = c->head_type,
-        .config = c->config.config,
+        .config = c->checkpoint.config.config,
         .bos = find_bos(c),
-        .n_eos = c->config.n_eos,
+        .n_eos = c->checkpoint.config.n_eos,
         .chat_format = chat_format,
-        .chat_template = c->tokenizer.templates.text,
-        .n_chat_templates = c->tokenizer.templates.n_others,
-        .chat_templates = c->tokenizer.templates.others,
-        .n_prompts = c->prompts.n,
-        .prompts = c->prompts.prompts,
-        .default_prompt = c->prompts.default_prompt,
-        .vocab = c->tokenizer.file.vocab,
-        .n_sources = c->sources.n,
+        .chat_template = c->checkpoint.tokenizer.templates.text,
+        .n_chat_templates = c->checkpoint.tokenizer.templates.n_others,
+        .chat_templates = c->checkpoint.tokenizer.templates.others,
+        .n_prompts = c->checkpoint.prompts.n,
+        .prompts = c->checkpoint.prompts.prompts,
+        .default_prompt = c->checkpoint.prompts.default_prompt,
+        .vocab = c->checkpoint.tokenizer.file.vocab,
+        .n_sources = c->checkpoint.sources.n,
         .sources = c->source_notes,
         .n_notes = c->n_notes,
         .notes = c->notes,
     };
-    memcpy(metadata.eos, c->config.eos, sizeof metadata.eos);
+    memcpy(metadata.eos, c->checkpoint.config.eos, sizeof metadata.eos);
     return pith_metadata_write(&metadata, c->allocator, text, error);
 }
 
@@ -490,7 +383,7 @@ static pith_status lay_out_file(conversion *c, pith_error *error) {
 static pith_status stream_weights(conversion *c, pith_error *error) {
     const pith_stream stream = {
         .plan = &c->plan,
-        .sources = &c->sources,
+        .sources = &c->checkpoint.sources,
         .importance = c->importance,
         .options = c->options,
         .pool = c->pool,
@@ -512,7 +405,7 @@ static pith_status check_file(void *user, const pith_file *file, pith_error *err
     }
     if (status != PITH_OK) {
         pith_fail_in(error, status, "%s: not published, as nothing could open it",
-                     c->sources.directory);
+                     c->checkpoint.sources.directory);
     }
     pith_model_file_close(model);
     return status;

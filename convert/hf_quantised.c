@@ -86,10 +86,10 @@ pith_status pith_hf_refuse_quantised(pith_json config, pith_error *error) {
     return PITH_OK;
 }
 
-const char *pith_hf_quantised_instead(const pith_hf_shards *shards, const char *name) {
+const char *pith_hf_quantised_instead(const pith_checkpoint *checkpoint, const char *name) {
     static const char weight[] = "weight";
     char other[192];
-    pith_hf_tensor found;
+    pith_checkpoint_tensor found;
     size_t n = strlen(name);
     size_t m = sizeof weight - 1;
     if (n < m || strcmp(name + n - m, weight) != 0) {
@@ -98,7 +98,7 @@ const char *pith_hf_quantised_instead(const pith_hf_shards *shards, const char *
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++) {
         int length = snprintf(other, sizeof other, "%.*s%s", (int)(n - m), name, tensors[i].ending);
         if (length > 0 && (size_t)length < sizeof other &&
-            pith_hf_shards_find(shards, other, &found)) {
+            pith_checkpoint_find(checkpoint, other, &found)) {
             return tensors[i].name;
         }
     }

@@ -3,7 +3,7 @@
 #ifndef PITH_CONVERT_HF_QUANTISED_H
 #define PITH_CONVERT_HF_QUANTISED_H
 
-#include "convert/hf_shards.h"
+#include "convert/checkpoint.h"
 
 /* UNSUPPORTED when config.json says that the weights are quantised: quantization_config (as all
  * libraries but MLX write it), quantization (MLX) or compression_config. */
@@ -11,7 +11,7 @@ pith_status pith_hf_refuse_quantised(pith_json config, pith_error *error);
 
 /* The method whose tensors stand in the place of tensor `name` ("qweight" for "weight"), or NULL.
  */
-const char *pith_hf_quantised_instead(const pith_hf_shards *shards, const char *name);
+const char *pith_hf_quantised_instead(const pith_checkpoint *checkpoint, const char *name);
 
 /* What to do about quantised weights, for the end of a message. */
 extern const char pith_hf_quantised_advice[];

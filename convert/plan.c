@@ -16,8 +16,8 @@ enum { MAX_NAME = PITH_PLAN_MAX_NAME, MAX_WARNINGS = 8 };
 typedef struct request {
     const pith_hf_config *config;
     pith_type type, head_type;
-    const pith_hf_shards *shards; /* NULL: the values are random */
-    const char *prefix;           /* of all names */
+    const pith_checkpoint *checkpoint; /* NULL: the values are random */
+    const char *prefix;                /* of all names */
 } request;
 
 /* One rule in one layer. */
@@ -49,7 +49,8 @@ static void format_shape(char text[64], size_t n_dims, const size_t *shape) {
 }
 
 /* Checkpoints older than PyTorch's names call a LayerNorm's weight gamma and its bias beta. */
-static bool find_old_name(const pith_hf_shards *shards, const char *name, pith_hf_tensor *out) {
+static bool find_old_name(const pith_checkpoint *checkpoint, const char *name,
+                          pith_checkpoint_tensor *out) {
     static const char *const names[][2] = {
         {".LayerNorm.weight", ".LayerNorm.gamma"},
         {".LayerNorm.bias", ".LayerNorm.beta"},
@@ -60,49 +61,52 @@ static bool find_old_name(const pith_hf_shards *shards, const char *name, pith_h
         if (n > m && strcmp(name + n - m, names[i][0]) == 0) {
             char old[MAX_NAME];
             snprintf(old, sizeof old, "%.*s%s", (int)(n - m), name, names[i][1]);
-            return pith_hf_shards_find(shards, old, out);
+            return pith_checkpoint_find(checkpoint, old, out);
         }
     }
     return false;
 }
 
-static pith_status fail_missing(const pith_hf_shards *shards, const char *name, pith_error *error) {
-    const char *method = pith_hf_quantised_instead(shards, name);
+static pith_status fail_missing(const pith_checkpoint *checkpoint, const char *name,
+                                pith_error *error) {
+    const char *method = pith_hf_quantised_instead(checkpoint, name);
     if (method != NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: no tensor %s, but one that is quantised by %s; %s",
-                         shards->sources->directory, name, method, pith_hf_quantised_advice);
+                         pith_checkpoint_name(checkpoint), name, method, pith_hf_quantised_advice);
     }
     return pith_fail(error, PITH_ERROR_FORMAT, "%s: no tensor %s in the checkpoint",
-                     shards->sources->directory, name);
+                     pith_checkpoint_name(checkpoint), name);
 }
 
-static pith_status fail_dtype(const pith_hf_tensor *found, const char *name, pith_error *error) {
-    const pith_dtype dtype = found->tensor->dtype;
-    bool original = dtype == PITH_DTYPE_F64 || dtype == PITH_DTYPE_I64 || dtype == PITH_DTYPE_U64;
+static pith_status fail_type(const pith_checkpoint_tensor *found, const char *name,
+                             pith_error *error) {
+    static const char *const originals[] = {"F64", "I64", "U64"};
+    bool original = false;
+    for (size_t i = 0; i < sizeof originals / sizeof originals[0]; i++) {
+        original = original || strcmp(found->type, originals[i]) == 0;
+    }
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                      "%s: tensor %s has dtype %s; supported are F32, F16 and BF16%s%s",
-                     found->file->path, name, pith_dtype_name(dtype),
+                     found->file->path, name, found->type,
                      original ? "" : ": the weights are already quantised; ",
                      original ? "" : pith_hf_quantised_advice);
 }
 
-static pith_status find_source(const pith_hf_shards *shards, const char *name, bool is_matrix,
-                               size_t rows, size_t cols, pith_hf_tensor *out, pith_error *error) {
+static pith_status find_source(const pith_checkpoint *checkpoint, const char *name, bool is_matrix,
+                               size_t rows, size_t cols, pith_checkpoint_tensor *out,
+                               pith_error *error) {
     const size_t expected[2] = {rows, cols};
     size_t n_dims = is_matrix ? 2 : 1;
-    if (!pith_hf_shards_find(shards, name, out) && !find_old_name(shards, name, out)) {
-        return fail_missing(shards, name, error);
+    if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
+        return fail_missing(checkpoint, name, error);
     }
-    const pith_tensor *tensor = out->tensor;
-    if (tensor->dtype != PITH_DTYPE_F32 && tensor->dtype != PITH_DTYPE_F16 &&
-        tensor->dtype != PITH_DTYPE_BF16) {
-        return fail_dtype(out, name, error);
+    if (out->widen == NULL) {
+        return fail_type(out, name, error);
     }
-    if (tensor->n_dims != n_dims ||
-        memcmp(tensor->shape, expected, n_dims * sizeof *expected) != 0) {
+    if (out->n_dims != n_dims || memcmp(out->shape, expected, n_dims * sizeof *expected) != 0) {
         char found[64], wanted[64];
-        format_shape(found, tensor->n_dims, tensor->shape);
+        format_shape(found, out->n_dims, out->shape);
         format_shape(wanted, n_dims, expected);
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: tensor %s has shape [%s], config.json asks for [%s]", out->file->path,
@@ -114,20 +118,20 @@ static pith_status find_source(const pith_hf_shards *shards, const char *name, b
 /* The embedding of a tied model may be stored under the name of the head alone. */
 static void use_tied_name(char name[MAX_NAME], const request *from, const target *t) {
     const pith_rule *head = pith_family_rule_at(from->config->family, offsetof(pith_network, head));
-    pith_hf_tensor found;
+    pith_checkpoint_tensor found;
     if (!t->rule->in_layer && t->rule->place == offsetof(pith_network, embed) && head != NULL &&
         from->config->config.tie_word_embeddings &&
-        !pith_hf_shards_find(from->shards, name, &found) &&
-        pith_hf_shards_find(from->shards, head->name, &found)) {
+        !pith_checkpoint_find(from->checkpoint, name, &found) &&
+        pith_checkpoint_find(from->checkpoint, head->name, &found)) {
         snprintf(name, MAX_NAME, "%s", head->name);
     }
 }
 
 static bool is_missing_bias(const request *from, const target *t, const char *name) {
-    pith_hf_tensor found;
+    pith_checkpoint_tensor found;
     return (t->rule->kind == PITH_KIND_BIAS || t->rule->kind == PITH_KIND_NORM_BIAS) &&
-           !pith_hf_shards_find(from->shards, name, &found) &&
-           !find_old_name(from->shards, name, &found);
+           !pith_checkpoint_find(from->checkpoint, name, &found) &&
+           !find_old_name(from->checkpoint, name, &found);
 }
 
 static void note_missing(pith_plan *plan, const char *name, unsigned part, size_t block) {
@@ -146,7 +150,7 @@ static void note_missing(pith_plan *plan, const char *name, unsigned part, size_
 
 /* Finds source `i` of a tensor, of `rows` rows. */
 static pith_status find_named(pith_plan *plan, const request *from, const target *t, size_t i,
-                              size_t rows, pith_hf_tensor *out, pith_error *error) {
+                              size_t rows, pith_checkpoint_tensor *out, pith_error *error) {
     const char *names[PITH_MAX_BLOCKS];
     char name[MAX_NAME];
     pith_rule_sources(t->rule, names);
@@ -156,7 +160,7 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
         note_missing(plan, name, t->part, i);
         return PITH_OK;
     }
-    return find_source(from->shards, name, t->slot->is_matrix, rows, t->slot->cols, out, error);
+    return find_source(from->checkpoint, name, t->slot->is_matrix, rows, t->slot->cols, out, error);
 }
 
 /* Finds the sources of the blocks: one each, or one tensor in which they lie one after another. */
@@ -216,7 +220,7 @@ static pith_status make_part(pith_plan *plan, pith_plan_part *out, const request
         out->n_weights += rows[b] * cols;
         first_tile += pith_groups(rows[b], PITH_TILE_ROWS);
     }
-    return from->shards != NULL ? find_sources(plan, out, from, t, error) : PITH_OK;
+    return from->checkpoint != NULL ? find_sources(plan, out, from, t, error) : PITH_OK;
 }
 
 /* Adds the parts that a layer has, or those outside the layers. */
@@ -244,20 +248,20 @@ static pith_status add_parts(pith_plan *plan, const request *from, size_t layer,
 }
 
 /* The prefix that the checkpoint's names have: the first one begins with it, or none does. */
-static const char *find_prefix(const pith_family *family, const pith_hf_shards *shards) {
+static const char *find_prefix(const pith_family *family, const pith_checkpoint *checkpoint) {
     char name[MAX_NAME];
-    pith_hf_tensor found;
+    pith_checkpoint_tensor found;
     if (family->prefix == NULL) {
         return "";
     }
     snprintf(name, sizeof name, "%s%s", family->prefix, pith_family_rule(family, 0)->name);
-    return pith_hf_shards_find(shards, name, &found) ? family->prefix : "";
+    return pith_checkpoint_find(checkpoint, name, &found) ? family->prefix : "";
 }
 
 static pith_status make_plan(pith_plan *out, const request *from, const pith_allocator *allocator,
                              pith_error *error) {
     const pith_hf_config *config = from->config;
-    pith_plan plan = {.allocator = allocator, .random = from->shards == NULL};
+    pith_plan plan = {.allocator = allocator, .random = from->checkpoint == NULL};
     /* One to spare: add_parts tries each part in the place after the last one. */
     size_t n_layers = config->config.num_hidden_layers;
     size_t capacity = (n_layers + 1) * pith_family_n_parts(config->family) + 1;
@@ -278,17 +282,18 @@ static pith_status make_plan(pith_plan *out, const request *from, const pith_all
 }
 
 pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
-                           pith_type head_type, const pith_hf_shards *shards, pith_error *error) {
+                           pith_type head_type, const pith_checkpoint *checkpoint,
+                           pith_error *error) {
     const request from = {
         .config = config,
         .type = type,
         .head_type = head_type,
-        .shards = shards,
-        .prefix = find_prefix(config->family, shards),
+        .checkpoint = checkpoint,
+        .prefix = find_prefix(config->family, checkpoint),
     };
-    pith_status status = make_plan(out, &from, shards->allocator, error);
+    pith_status status = make_plan(out, &from, checkpoint->allocator, error);
     return status == PITH_ERROR_MEMORY
-               ? pith_fail_in(error, status, "%s", shards->sources->directory)
+               ? pith_fail_in(error, status, "%s", pith_checkpoint_name(checkpoint))
                : status;
 }
 
@@ -308,7 +313,7 @@ void pith_plan_free(pith_plan *plan) {
 
 /* ---- Tensors that are not there, and those nobody asked for ---------------------------------- */
 
-void pith_plan_warn_missing(const pith_plan *plan, const pith_hf_shards *shards,
+void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkpoint,
                             const pith_log *log) {
     for (size_t i = 0; i < plan->n_missing; i++) {
         const struct pith_plan_missing *missing = &plan->missing[i];
@@ -319,14 +324,14 @@ void pith_plan_warn_missing(const pith_plan *plan, const pith_hf_shards *shards,
         }
         pith_log_write(log, PITH_LOG_WARNING,
                        "%s: no tensor %s in the checkpoint%s: taken as zero, as transformers does",
-                       shards->sources->directory, missing->name, others);
+                       pith_checkpoint_name(checkpoint), missing->name, others);
     }
 }
 
-static bool is_used(const pith_plan *plan, const pith_tensor *tensor) {
+static bool is_used(const pith_plan *plan, const pith_checkpoint_tensor *tensor) {
     for (size_t i = 0; i < plan->n; i++) {
         for (size_t b = 0; b < plan->parts[i].n_blocks; b++) {
-            if (plan->parts[i].blocks[b].source.tensor == tensor) {
+            if (plan->parts[i].blocks[b].source.name == tensor->name) {
                 return true;
             }
         }
@@ -351,26 +356,33 @@ static bool is_harmless(const pith_hf_config *config, const char *name) {
     return head != NULL && config->config.tie_word_embeddings && strcmp(name, head->name) == 0;
 }
 
+/* The name of the file that a tensor is in, as messages have it. */
+static const char *file_name(const pith_checkpoint *checkpoint,
+                             const pith_checkpoint_tensor *tensor) {
+    size_t i = 0;
+    while (&checkpoint->sources.files[i].file != tensor->file) {
+        i++;
+    }
+    return checkpoint->sources.files[i].name;
+}
+
 void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
-                           const pith_hf_shards *shards, const pith_log *log) {
+                           const pith_checkpoint *checkpoint, const pith_log *log) {
     size_t n = 0;
-    for (size_t i = 0; i < shards->n; i++) {
-        const pith_safetensors *header = shards->shards[i].header;
-        for (size_t t = 0; t < pith_safetensors_count(header); t++) {
-            const pith_tensor *tensor = pith_safetensors_at(header, t);
-            if (is_harmless(config, tensor->name) || is_used(plan, tensor)) {
-                continue;
-            }
-            if (n++ < MAX_WARNINGS) {
-                pith_log_write(log, PITH_LOG_WARNING,
-                               "%s: tensor %.150s is not part of the model and was left out",
-                               shards->sources->files[shards->shards[i].source].name, tensor->name);
-            }
+    pith_checkpoint_tensor tensor;
+    for (size_t i = 0; pith_checkpoint_at(checkpoint, i, &tensor); i++) {
+        if (is_harmless(config, tensor.name) || is_used(plan, &tensor)) {
+            continue;
+        }
+        if (n++ < MAX_WARNINGS) {
+            pith_log_write(log, PITH_LOG_WARNING,
+                           "%s: tensor %.150s is not part of the model and was left out",
+                           file_name(checkpoint, &tensor), tensor.name);
         }
     }
     if (n > MAX_WARNINGS) {
         pith_log_write(log, PITH_LOG_WARNING, "%s: %zu more tensors were left out",
-                       shards->sources->directory, n - MAX_WARNINGS);
+                       pith_checkpoint_name(checkpoint), n - MAX_WARNINGS);
     }
 }
 

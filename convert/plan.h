@@ -4,8 +4,7 @@
 #ifndef PITH_CONVERT_PLAN_H
 #define PITH_CONVERT_PLAN_H
 
-#include "convert/hf_config.h"
-#include "convert/hf_shards.h"
+#include "convert/checkpoint.h"
 
 enum {
     PITH_PLAN_MAX_NAME = 128, /* bytes of a tensor's name in a checkpoint, with its end */
@@ -19,8 +18,8 @@ typedef struct pith_plan_part {
     bool alternating; /* tiles of the two blocks in turn (gate and up), else one after another */
     size_t n_blocks;
     struct pith_plan_block {
-        pith_hf_tensor source; /* [rows, cols], or [rows] for a vector; none: zeros */
-        size_t first_row;      /* in the source, where that has several blocks */
+        pith_checkpoint_tensor source; /* [rows, cols], or [rows] for a vector; none: zeros */
+        size_t first_row;              /* in the source, where that has several blocks */
         size_t rows;
         size_t first_tile; /* when not alternating */
     } blocks[PITH_MAX_BLOCKS];
@@ -55,7 +54,8 @@ typedef struct pith_plan {
  * family's prefix. A bias that is not there is zero, as transformers makes it. Of a tied pair
  * either may be there. Errors: FORMAT (missing tensor, shape), UNSUPPORTED (dtype), MEMORY. */
 pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
-                           pith_type head_type, const pith_hf_shards *shards, pith_error *error);
+                           pith_type head_type, const pith_checkpoint *checkpoint,
+                           pith_error *error);
 
 /* Plans random values for every tensor of the configuration. Errors: MEMORY. */
 pith_status pith_plan_make_random(pith_plan *out, const pith_hf_config *config, pith_type type,
@@ -64,13 +64,13 @@ pith_status pith_plan_make_random(pith_plan *out, const pith_hf_config *config, 
 void pith_plan_free(pith_plan *plan);
 
 /* Warns about biases that are taken as zero. */
-void pith_plan_warn_missing(const pith_plan *plan, const pith_hf_shards *shards,
+void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkpoint,
                             const pith_log *log);
 
 /* Warns about tensors of the checkpoint that no part of the plan reads; what is known to be of no
  * use is passed over (pith_family.ignored). */
 void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
-                           const pith_hf_shards *shards, const pith_log *log);
+                           const pith_checkpoint *checkpoint, const pith_log *log);
 
 /* The real rows of a tile: n_rows (may be 0) rows of block `block` from first_row on. */
 typedef struct pith_plan_tile {

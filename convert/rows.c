@@ -2,7 +2,6 @@
 #include "convert/rows.h"
 
 #include "base/checked.h"
-#include "base/half.h"
 #include "base/status.h"
 #include "families/matrix.h"
 
@@ -15,41 +14,22 @@ size_t pith_rows_scratch(size_t cols) {
     return pith_max_size(SCRATCH, cols * sizeof(float));
 }
 
-static void widen(pith_dtype dtype, const unsigned char *restrict raw, size_t n,
-                  float *restrict out) {
-    if (dtype == PITH_DTYPE_F32) {
-        memcpy(out, raw, n * sizeof *out);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint16_t half;
-        memcpy(&half, raw + i * 2, sizeof half);
-        if (dtype == PITH_DTYPE_F16) {
-            out[i] = pith_f16_to_f32(half);
-        } else {
-            uint32_t bits = (uint32_t)half << 16; /* what pith_bf16_to_f32 does, in a loop */
-            memcpy(&out[i], &bits, sizeof bits);
-        }
-    }
-}
-
-pith_status pith_rows_read(const pith_hf_tensor *source, size_t cols, size_t first, size_t n,
-                           void *scratch, float *out, pith_error *error) {
-    const pith_tensor *tensor = source->tensor;
-    if (tensor == NULL) {
+pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, size_t first,
+                           size_t n, void *scratch, float *out, pith_error *error) {
+    if (source->file == NULL) {
         memset(out, 0, n * cols * sizeof *out);
         return PITH_OK;
     }
-    size_t row_bytes = cols * pith_dtype_size(tensor->dtype);
+    size_t row_bytes = cols / source->block * source->block_bytes;
     size_t at_once = pith_rows_scratch(cols) / row_bytes;
     for (size_t done = 0; done < n;) {
         size_t m = pith_min_size(n - done, at_once);
-        size_t offset = tensor->offset + (first + done) * row_bytes;
+        size_t offset = source->offset + (first + done) * row_bytes;
         pith_status status = pith_file_read(source->file, offset, scratch, m * row_bytes, error);
         if (status != PITH_OK) {
             return status;
         }
-        widen(tensor->dtype, scratch, m * cols, out + done * cols);
+        source->widen(scratch, m * cols, out + done * cols);
         done += m;
     }
     return PITH_OK;
@@ -75,19 +55,19 @@ static float largest_value(pith_type type) {
     return 0x1.fffffep127f;
 }
 
-static pith_status fail_value(const pith_hf_tensor *source, pith_type type, float value,
+static pith_status fail_value(const pith_checkpoint_tensor *source, pith_type type, float value,
                               size_t element, pith_error *error) {
     if (!isfinite(value)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: tensor %.150s: element %zu is not finite",
-                         source->file->path, source->tensor->name, element);
+                         source->file->path, source->name, element);
     }
     return pith_fail(error, PITH_ERROR_FORMAT,
                      "%s: tensor %.150s: element %zu is %g: the value exceeds %s",
-                     source->file->path, source->tensor->name, element, (double)value,
+                     source->file->path, source->name, element, (double)value,
                      pith_type_name(type));
 }
 
-pith_status pith_rows_check(const pith_hf_tensor *source, pith_type type, const float *rows,
+pith_status pith_rows_check(const pith_checkpoint_tensor *source, pith_type type, const float *rows,
                             size_t n, size_t first, pith_error *error) {
     float limit = largest_value(type);
     int32_t limit_bits, largest = 0;

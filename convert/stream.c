@@ -98,7 +98,7 @@ static pith_status quantize_tile(worker *w, size_t i, const pith_plan_tile *tile
                                  const workspace *space, unsigned char *out, pith_error *error) {
     const pith_plan_part *part = w->part;
     size_t cols = part->slot.cols;
-    const pith_hf_tensor *source = &part->blocks[tile->block].source;
+    const pith_checkpoint_tensor *source = &part->blocks[tile->block].source;
     size_t first_row = part->blocks[tile->block].first_row + tile->first_row;
     size_t n = tile->n_rows * cols;
     pith_status status =

@@ -5,16 +5,16 @@
 
 enum { PIECE = 64 << 10 }; /* bytes compared at once */
 
-static pith_status compare(const pith_hf_tensor *head, const pith_hf_tensor *embed, bool *same,
-                           pith_error *error) {
+static pith_status compare(const pith_checkpoint_tensor *head, const pith_checkpoint_tensor *embed,
+                           bool *same, pith_error *error) {
     unsigned char a[PIECE], b[PIECE];
-    size_t size = embed->tensor->size;
-    *same = head->tensor->dtype == embed->tensor->dtype && head->tensor->size == size;
+    size_t size = embed->size;
+    *same = head->type == embed->type && head->size == size;
     for (size_t done = 0; done < size && *same;) {
         size_t n = size - done < PIECE ? size - done : PIECE;
-        pith_status status = pith_file_read(head->file, head->tensor->offset + done, a, n, error);
+        pith_status status = pith_file_read(head->file, head->offset + done, a, n, error);
         if (status == PITH_OK) {
-            status = pith_file_read(embed->file, embed->tensor->offset + done, b, n, error);
+            status = pith_file_read(embed->file, embed->offset + done, b, n, error);
         }
         if (status != PITH_OK) {
             return status;
@@ -26,15 +26,15 @@ static pith_status compare(const pith_hf_tensor *head, const pith_hf_tensor *emb
 }
 
 pith_status pith_tied_resolve(const pith_family *family, pith_config *config,
-                              const pith_hf_shards *shards, const pith_log *log,
+                              const pith_checkpoint *checkpoint, const pith_log *log,
                               pith_error *error) {
     const pith_rule *of_head = pith_family_rule_at(family, offsetof(pith_network, head));
     const pith_rule *of_embed = pith_family_rule_at(family, offsetof(pith_network, embed));
-    pith_hf_tensor head, embed;
+    pith_checkpoint_tensor head, embed;
     bool same = true;
     if (!config->tie_word_embeddings || of_head == NULL ||
-        !pith_hf_shards_find(shards, of_head->name, &head) ||
-        !pith_hf_shards_find(shards, of_embed->name, &embed)) {
+        !pith_checkpoint_find(checkpoint, of_head->name, &head) ||
+        !pith_checkpoint_find(checkpoint, of_embed->name, &embed)) {
         return PITH_OK;
     }
     pith_status status = compare(&head, &embed, &same, error);
@@ -43,7 +43,7 @@ pith_status pith_tied_resolve(const pith_family *family, pith_config *config,
         pith_log_write(log, PITH_LOG_WARNING,
                        "%s: %s differs from the embedding, though tie_word_embeddings "
                        "is true: both are kept",
-                       shards->sources->directory, of_head->name);
+                       pith_checkpoint_name(checkpoint), of_head->name);
     }
     return status;
 }

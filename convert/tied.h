@@ -2,13 +2,14 @@
 #ifndef PITH_CONVERT_TIED_H
 #define PITH_CONVERT_TIED_H
 
-#include "convert/hf_shards.h"
+#include "convert/checkpoint.h"
 #include "families/family.h"
 
 /* A configuration with tie_word_embeddings whose checkpoint stores another lm_head.weight than
  * model.embed_tokens.weight is no longer tied: fine-tuning has parted the two, and transformers 5
  * keeps both. Says so in a warning. Errors: IO, FORMAT (truncated). */
 pith_status pith_tied_resolve(const pith_family *family, pith_config *config,
-                              const pith_hf_shards *shards, const pith_log *log, pith_error *error);
+                              const pith_checkpoint *checkpoint, const pith_log *log,
+                              pith_error *error);
 
 #endif

@@ -1,0 +1,207 @@
+/* A Hugging Face directory as a checkpoint: config.json, safetensors files, a tokenizer and the
+ * small files beside them. */
+#include "convert/checkpoint.h"
+
+#include "base/file_kind.h"
+#include "convert/hf_bert.h"
+#include "convert/hf_directory.h"
+#include "convert/shape_source.h"
+#include "weights/gguf_blocks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_CONFIG = 16 << 20 };
+
+/* ---- Configuration --------------------------------------------------------------------------- */
+
+/* *assumed is set when there is no config.json. */
+static pith_status read_config(pith_checkpoint *c, bool *assumed, pith_error *error) {
+    char *config = NULL;
+    char *generation = NULL;
+    size_t config_size, generation_size;
+    pith_status status = pith_sources_read_optional(&c->sources, "config.json", MAX_CONFIG, &config,
+                                                    &config_size, error);
+    if (status == PITH_OK && config == NULL) {
+        *assumed = true;
+        return PITH_OK;
+    }
+    if (status == PITH_OK) {
+        status = pith_sources_read_optional(&c->sources, "generation_config.json", MAX_CONFIG,
+                                            &generation, &generation_size, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_config_parse(&c->config, config, config_size, generation, generation_size,
+                                      c->allocator, error);
+        if (status != PITH_OK) {
+            pith_fail_in(error, status, "%s", c->sources.directory);
+        }
+    }
+    pith_release(c->allocator, config);
+    pith_release(c->allocator, generation);
+    return status;
+}
+
+/* Without config.json: copies of all-MiniLM-L6-v2 go about like that. What the tensors do not say
+ * is the number of heads. */
+static pith_status assume_config(pith_checkpoint *c, pith_error *error) {
+    const char *const prefixes[] = {"", pith_family_bert.prefix};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        char name[96];
+        pith_hf_tensor found;
+        snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", prefixes[i]);
+        if (!pith_hf_shards_find(&c->shards, name, &found)) {
+            continue;
+        }
+        pith_status status = pith_shape_config(&c->config, "minilm-l6", error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        pith_config *config = &c->config.config;
+        config->max_seq_length = config->max_position_embeddings;
+        config->normalize = false;
+        snprintf(name, sizeof name, "%sencoder.layer.%zu.output.dense.weight", prefixes[i],
+                 config->num_hidden_layers);
+        if (pith_hf_shards_find(&c->shards, name, &found)) {
+            return pith_fail(error, PITH_ERROR_FORMAT,
+                             "%s: no config.json, and more layers than the %zu of all-MiniLM-L6-v2",
+                             c->sources.directory, config->num_hidden_layers);
+        }
+        pith_log_write(c->log, PITH_LOG_WARNING,
+                       "%s: no config.json: the shape of all-MiniLM-L6-v2 is assumed",
+                       c->sources.directory);
+        return PITH_OK;
+    }
+    return pith_hf_explain_directory(&c->sources, "config.json", error);
+}
+
+/* A decoder that sentence-transformers turns into an encoder would become a writer of nonsense. */
+static pith_status refuse_embedding_decoder(const pith_checkpoint *c, pith_error *error) {
+    if (!pith_sources_has(&c->sources, "modules.json")) {
+        return PITH_OK;
+    }
+    return pith_fail(
+        error, PITH_ERROR_UNSUPPORTED,
+        "%s: modules.json: this is an embedding model of sentence-transformers, and of "
+        "these only BERT encoders are supported, not decoders such as this one",
+        c->sources.directory);
+}
+
+/* What an encoder has besides its shape. */
+static pith_status read_encoder(pith_checkpoint *c, pith_error *error) {
+    if (c->config.family->role != PITH_ENCODER) {
+        return refuse_embedding_decoder(c, error);
+    }
+    pith_status status = pith_hf_bert_read_modules(&c->config.config, &c->lowercase, &c->prompts,
+                                                   &c->sources, c->log, error);
+    for (size_t i = 0; status == PITH_OK && i < c->prompts.n; i++) {
+        const pith_prompt *prompt = &c->prompts.prompts[i];
+        bool used = c->prompts.default_prompt == prompt->name;
+        pith_log_write(c->log, PITH_LOG_INFO, "prompt %.60s%s: \"%.150s\"", prompt->name,
+                       used ? " (the default)" : "", prompt->text);
+    }
+    return status;
+}
+
+/* ---- Tensors --------------------------------------------------------------------------------- */
+
+/* The types that rows are read of. The bytes are those of GGUF's types of the same names. */
+static pith_gguf_widen_fn find_widen(pith_dtype dtype) {
+    enum { F32 = 0, F16 = 1, BF16 = 30 }; /* numbers in GGUF */
+    bool removed;
+    switch (dtype) {
+    case PITH_DTYPE_F32:
+        return pith_gguf_type_find(F32, &removed)->widen;
+    case PITH_DTYPE_F16:
+        return pith_gguf_type_find(F16, &removed)->widen;
+    case PITH_DTYPE_BF16:
+        return pith_gguf_type_find(BF16, &removed)->widen;
+    default:
+        return NULL;
+    }
+}
+
+static pith_checkpoint_tensor tensor_of(const pith_file *file, const pith_tensor *tensor) {
+    pith_checkpoint_tensor out = {
+        .file = file,
+        .name = tensor->name,
+        .type = pith_dtype_name(tensor->dtype),
+        .n_dims = tensor->n_dims,
+        .offset = tensor->offset,
+        .size = tensor->size,
+        .block = 1,
+        .block_bytes = pith_dtype_size(tensor->dtype),
+        .widen = find_widen(tensor->dtype),
+    };
+    memcpy(out.shape, tensor->shape, sizeof out.shape);
+    return out;
+}
+
+static bool find(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {
+    pith_hf_tensor found;
+    if (!pith_hf_shards_find(&c->shards, name, &found)) {
+        return false;
+    }
+    *out = tensor_of(found.file, found.tensor);
+    return true;
+}
+
+static bool at(const pith_checkpoint *c, size_t i, pith_checkpoint_tensor *out) {
+    for (size_t s = 0; s < c->shards.n; s++) {
+        const struct pith_hf_shard *shard = &c->shards.shards[s];
+        size_t n = pith_safetensors_count(shard->header);
+        if (i < n) {
+            *out = tensor_of(&c->sources.files[shard->source].file,
+                             pith_safetensors_at(shard->header, i));
+            return true;
+        }
+        i -= n;
+    }
+    return false;
+}
+
+/* ---- The form -------------------------------------------------------------------------------- */
+
+static pith_status read_tokenizer(pith_checkpoint *c, const char *path, pith_error *error) {
+    return pith_hf_tokenizer_read(&c->tokenizer, &c->sources, path, c->config.config.vocab_size,
+                                  c->log, error);
+}
+
+static void close_shards(pith_checkpoint *c) {
+    pith_hf_shards_close(&c->shards);
+}
+
+static const pith_checkpoint_form form = {
+    .find = find,
+    .at = at,
+    .read_tokenizer = read_tokenizer,
+    .close = close_shards,
+};
+
+pith_status pith_hf_checkpoint_open(pith_checkpoint *c, const char *path, pith_error *error) {
+    bool assumed = false;
+    pith_status status = pith_sources_open(&c->sources, path, c->allocator, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    c->form = &form;
+    status = pith_hf_bert_enter_model(&c->sources, error);
+    if (status == PITH_OK) {
+        status = read_config(c, &assumed, error);
+    }
+    if (status == PITH_OK && assumed && !pith_hf_shards_are_there(&c->sources)) {
+        return pith_hf_explain_directory(&c->sources, "config.json", error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_shards_open(&c->shards, &c->sources, error);
+    }
+    if (status == PITH_OK && assumed) {
+        status = assume_config(c, error);
+    }
+    if (status == PITH_OK && pith_sources_has(&c->sources, "adapter_config.json")) {
+        pith_log_write(c->log, PITH_LOG_WARNING,
+                       "%s: the adapter beside the model (adapter_config.json) is left out",
+                       c->sources.directory);
+    }
+    return status == PITH_OK ? read_encoder(c, error) : status;
+}
