@@ -265,6 +265,21 @@ pith_file_look pith_file_look_in(const pith_file *file, const pith_allocator *al
     return look;
 }
 
+pith_file_kind pith_file_kind_at(const char *path) {
+    unsigned char bytes[4096]; /* enough for all but what an archive or an adapter says late */
+    pith_file file;
+    pith_file_kind kind = PITH_FILE_OTHER;
+    if (pith_file_open(&file, path, NULL) != PITH_OK) {
+        return kind;
+    }
+    size_t n = file.size < sizeof bytes ? file.size : sizeof bytes;
+    if (pith_file_read(&file, 0, bytes, n, NULL) == PITH_OK) {
+        kind = pith_file_look_at(bytes, n, file.size).kind;
+    }
+    pith_file_close(&file);
+    return kind;
+}
+
 const char *pith_file_kind_what(pith_file_kind kind) {
     return kinds[(unsigned)kind < PITH_N_FILE_KINDS ? kind : PITH_FILE_OTHER].what;
 }

@@ -48,6 +48,9 @@ pith_file_look pith_file_look_at(const void *bytes, size_t n, size_t file_size);
 /* Looks at an open file. One that cannot be read is OTHER: reading it will say why. */
 pith_file_look pith_file_look_in(const pith_file *file, const pith_allocator *allocator);
 
+/* The kind of the file at `path`; OTHER when it cannot be read. */
+pith_file_kind pith_file_kind_at(const char *path);
+
 /* "a GGUF file", "an HTML page, not the file itself". */
 const char *pith_file_kind_what(pith_file_kind kind);
 

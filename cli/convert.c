@@ -1,6 +1,5 @@
-/* pith convert: a Hugging Face model directory, or random weights of a known shape, to a .pith
- * file.
- */
+/* pith convert: a Hugging Face model directory, a GGUF file, or random weights of a known shape, to
+ * a .pith file. */
 #include "convert/convert.h"
 
 #include <stddef.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file_kind.h"
 #include "cli/commands.h"
 #include "cli/model.h"
 
@@ -29,7 +29,7 @@ static const pith_operand operands[] = {
     {.name = "SRC",
      .optional = true,
      .help = "directory with config.json, the weights (*.safetensors), the tokenizer and the small "
-             "files beside them; none with --shape",
+             "files beside them; or a GGUF file (the first, when it is split); none with --shape",
      .offset = offsetof(convert_settings, source)},
     {.name = "OUT.pith", .help = "file to write", .offset = offsetof(convert_settings, output)},
     {.name = NULL},
@@ -40,9 +40,8 @@ static const pith_option options[] = {
      .kind = PITH_OPTION_CHOICE,
      .argument = "TYPE",
      .choices = types,
-     .required = true,
-     .help = "numeric type of the linear layers",
-     .hint = "f32, f16, bf16, int8 or int4; int4 is the smallest and fastest, int8 nearly exact",
+     .help = "numeric type of the linear layers; required, but for a quantised GGUF file, which "
+             "becomes int8",
      .offset = offsetof(convert_settings, type)},
     {.name = "head-type",
      .kind = PITH_OPTION_CHOICE,
@@ -172,8 +171,14 @@ static pith_status check_paths(const convert_settings *settings, pith_error *err
     return PITH_OK;
 }
 
-/* What the table of options cannot say about SRC and --shape; NULL when all is well. */
+/* What the table of options cannot say about SRC, --type and --shape; NULL when all is well. */
 static const char *find_misuse(const convert_settings *settings) {
+    if (settings->type == 0 &&
+        (settings->source == NULL || pith_file_kind_at(settings->source) != PITH_FILE_GGUF)) {
+        /* Only a GGUF file can be quantised already. */
+        return "--type TYPE is missing: f32, f16, bf16, int8 or int4; int4 is the smallest and "
+               "fastest, int8 nearly exact";
+    }
     if (settings->shape == NULL) {
         /* One argument alone was read as OUT.pith. */
         return settings->source == NULL ? "OUT.pith is missing" : NULL;
@@ -192,8 +197,8 @@ static void tell_result(pith_cli *cli, const convert_settings *settings, double 
     struct stat facts;
     if (stat(settings->output, &facts) == 0) {
         pith_cli_tell(cli, "wrote %s: %s, %s, %.0f s", settings->output,
-                      pith_size_format((double)facts.st_size, "B").text, types[settings->type - 1],
-                      seconds);
+                      pith_size_format((double)facts.st_size, "B").text,
+                      settings->type != 0 ? types[settings->type - 1] : "int8", seconds);
     }
 }
 
@@ -209,7 +214,7 @@ static int run(pith_cli *cli, const void *arguments) {
     }
     cli->verbose = settings->verbose;
     pith_convert_options convert = {
-        .type = (pith_type)(settings->type - 1),
+        .type = settings->type == 0 ? PITH_N_TYPES : (pith_type)(settings->type - 1),
         .head_type = settings->head_type == 0 ? PITH_N_TYPES : (pith_type)(settings->head_type - 1),
         .shape = settings->shape,
         .importance_path = settings->importance,
@@ -245,12 +250,12 @@ static int run(pith_cli *cli, const void *arguments) {
 
 const pith_command pith_command_convert = {
     .name = "convert",
-    .summary = "convert a Hugging Face model directory to a .pith file",
+    .summary = "convert a Hugging Face model directory or a GGUF file to a .pith file",
     .description =
         "Reads config.json, the safetensors shards and the tokenizer of a Llama-family model, or "
         "of "
-        "a BERT sentence encoder with its modules.json, and writes one file that the other "
-        "commands open. The file appears under its name only when "
+        "a BERT sentence encoder with its modules.json, or all of that out of a GGUF file, and "
+        "writes one file that the other commands open. The file appears under its name only when "
         "it is complete, and depends on nothing but the sources, the types and the importance "
         "file: any number of threads writes the same bytes."
         "\n\n"
@@ -259,6 +264,7 @@ const pith_command pith_command_convert = {
         "download. It writes nonsense. The vocabulary has as many tokens as the tokenizer, at most "
         "those of the shape.",
     .example = "pith convert Llama-2-7b-chat-hf llama2.pith --type int4 --report\n"
+               "pith convert llama-3.2-1b-instruct-Q4_K_M.gguf llama32.pith\n"
                "pith convert --shape minilm-l6 --type int8 --tokenizer vocab.txt random.pith",
     .operands = operands,
     .groups = groups,

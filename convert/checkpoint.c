@@ -1,12 +1,28 @@
 /* Opening a checkpoint in the form that it has. */
 #include "convert/checkpoint.h"
 
+#include "base/file_kind.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/* A GGUF file is known by its first bytes, one that is damaged there by its name. */
+static bool is_gguf(const char *path) {
+    struct stat facts;
+    size_t n = strlen(path);
+    bool named = n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+    pith_file_kind kind = pith_file_kind_at(path);
+    return kind == PITH_FILE_GGUF ||
+           (named && kind == PITH_FILE_OTHER && stat(path, &facts) == 0 && S_ISREG(facts.st_mode));
+}
+
 pith_status pith_checkpoint_open(pith_checkpoint *out, const char *path,
                                  const pith_allocator *allocator, const pith_log *log,
                                  pith_error *error) {
     pith_checkpoint checkpoint = {.allocator = allocator, .log = log};
     *out = checkpoint;
-    pith_status status = pith_hf_checkpoint_open(out, path, error);
+    pith_status status = is_gguf(path) ? pith_gguf_checkpoint_open(out, path, error)
+                                       : pith_hf_checkpoint_open(out, path, error);
     if (status != PITH_OK) {
         pith_checkpoint_close(out);
     }
@@ -40,6 +56,12 @@ bool pith_checkpoint_at(const pith_checkpoint *checkpoint, size_t i, pith_checkp
     return checkpoint->form->at(checkpoint, i, out);
 }
 
-const char *pith_checkpoint_name(const pith_checkpoint *checkpoint) {
-    return checkpoint->sources.directory;
+bool pith_checkpoint_quantised(const pith_checkpoint *checkpoint) {
+    pith_checkpoint_tensor tensor;
+    for (size_t i = 0; pith_checkpoint_at(checkpoint, i, &tensor); i++) {
+        if (tensor.quantised) {
+            return true;
+        }
+    }
+    return false;
 }

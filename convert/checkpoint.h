@@ -1,9 +1,10 @@
 /* A checkpoint: what a conversion reads, in either form that models are published in, a Hugging
  * Face directory (hf_checkpoint.c) or a GGUF file (gguf_checkpoint.c). Both give a configuration, a
- * tokenizer, and tensors by the names that they have in Hugging Face's form. */
+ * tokenizer, and tensors by names, which a family's rules know in both forms. */
 #ifndef PITH_CONVERT_CHECKPOINT_H
 #define PITH_CONVERT_CHECKPOINT_H
 
+#include "convert/gguf_parts.h"
 #include "convert/hf_config.h"
 #include "convert/hf_prompts.h"
 #include "convert/hf_shards.h"
@@ -21,15 +22,23 @@ typedef struct pith_checkpoint_tensor {
     size_t offset;                           /* in the file */
     size_t size;                             /* bytes */
     size_t block, block_bytes;               /* elements that are stored together; their bytes */
-    bool quantised;
+    bool quantised;                          /* by somebody else: floats times small integers */
+    size_t head_rows; /* rows of a head of queries or keys whose two halves alternate in the file;
+                         0: all rows are in Hugging Face's order */
     /* Writes the floats of n elements, a multiple of the block; NULL: the type is not read. */
     void (*widen)(const unsigned char *raw, size_t n, float *out);
 } pith_checkpoint_tensor;
 
 typedef struct pith_checkpoint pith_checkpoint;
 
+enum { PITH_CHECKPOINT_MAX_NAME = 128 }; /* bytes of a tensor's name, with its end */
+
 /* What the two forms do in their own ways. */
 typedef struct pith_checkpoint_form {
+    pith_naming naming;   /* of tensors */
+    const char *settings; /* "config.json asks" */
+    const char *types;    /* of tensors that are read */
+    bool reads_quantised; /* weights that are quantised already */
     bool (*find)(const pith_checkpoint *checkpoint, const char *name, pith_checkpoint_tensor *out);
     bool (*at)(const pith_checkpoint *checkpoint, size_t i, pith_checkpoint_tensor *out);
     pith_status (*read_tokenizer)(pith_checkpoint *checkpoint, const char *path, pith_error *error);
@@ -40,12 +49,15 @@ struct pith_checkpoint {
     const pith_checkpoint_form *form; /* NULL: none is open */
     const pith_allocator *allocator;
     const pith_log *log;
+    const char *name;     /* in messages: the directory, or the file */
     pith_sources sources; /* the files that were opened */
     pith_hf_config config;
     bool lowercase; /* an encoder's texts are lower-cased before they are tokenized */
     pith_hf_prompts prompts;
     pith_hf_tokenizer tokenizer;
     pith_hf_shards shards; /* of a directory */
+    pith_gguf_parts parts; /* of a GGUF file, as the next one */
+    bool interleaved;      /* rows of queries and keys */
 };
 
 /* Opens a checkpoint and reads all but its tokenizer and its weights. `log` must outlive it.
@@ -60,7 +72,7 @@ void pith_checkpoint_close(pith_checkpoint *checkpoint);
 pith_status pith_checkpoint_read_tokenizer(pith_checkpoint *checkpoint, const char *path,
                                            pith_error *error);
 
-/* Finds a tensor by its name in Hugging Face's form. The list of sources must not grow while the
+/* Finds a tensor by its name in this form. The list of sources must not grow while the
  * tensor is in use. */
 bool pith_checkpoint_find(const pith_checkpoint *checkpoint, const char *name,
                           pith_checkpoint_tensor *out);
@@ -68,11 +80,13 @@ bool pith_checkpoint_find(const pith_checkpoint *checkpoint, const char *name,
 /* Tensor i of all that are stored; false when there are no more. */
 bool pith_checkpoint_at(const pith_checkpoint *checkpoint, size_t i, pith_checkpoint_tensor *out);
 
-/* What messages call the checkpoint: its directory. */
-const char *pith_checkpoint_name(const pith_checkpoint *checkpoint);
+/* True when weights of the checkpoint are quantised already. */
+bool pith_checkpoint_quantised(const pith_checkpoint *checkpoint);
 
 /* The two forms; for pith_checkpoint_open. */
 pith_status pith_hf_checkpoint_open(pith_checkpoint *checkpoint, const char *path,
                                     pith_error *error);
+pith_status pith_gguf_checkpoint_open(pith_checkpoint *checkpoint, const char *path,
+                                      pith_error *error);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct conversion {
     const pith_convert_options *options;
@@ -57,7 +58,7 @@ static pith_status refuse_importance(const conversion *c, pith_error *error) {
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                      "%s: an encoder is converted without an importance file; 'pith "
                      "importance' measures decoders only",
-                     pith_checkpoint_name(&c->checkpoint));
+                     c->checkpoint.name);
 }
 
 /* Makes the tokenizer once, so that what opening refuses (a split pattern that does not compile) is
@@ -76,7 +77,7 @@ static pith_status check_tokenizer(conversion *c, pith_error *error) {
         c->checkpoint.tokenizer.file.vocab.kind != PITH_TOKENIZER_WORDPIECE) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: an encoder with a tokenizer other than WordPiece is not supported",
-                         c->checkpoint.sources.directory);
+                         c->checkpoint.name);
     }
     if (!c->checkpoint.tokenizer.present) {
         return PITH_OK;
@@ -86,8 +87,7 @@ static pith_status check_tokenizer(conversion *c, pith_error *error) {
     c->checkpoint.tokenizer.file.vocab.lowercase =
         c->checkpoint.tokenizer.file.vocab.lowercase || c->checkpoint.lowercase;
     pith_status status = try_vocab(&c->checkpoint.tokenizer.file.vocab, c->allocator, error);
-    return status == PITH_OK ? status
-                             : pith_fail_in(error, status, "%s", c->checkpoint.sources.directory);
+    return status == PITH_OK ? status : pith_fail_in(error, status, "%s", c->checkpoint.name);
 }
 
 static pith_status read_importance(conversion *c, pith_error *error) {
@@ -172,9 +172,59 @@ static pith_status make_plan(conversion *c, pith_error *error) {
     return status;
 }
 
+/* Quantised weights of any kind become int8: their blocks are other than pith's, and to quantise
+ * them again to 4 bits would add its own error to the first one. */
+static pith_status choose_type(conversion *c, pith_error *error) {
+    if (c->type != PITH_N_TYPES) {
+        return PITH_OK;
+    }
+    if (!pith_checkpoint_quantised(&c->checkpoint)) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "%s: the weights are not quantised, so --type must say what they become: "
+                         "f32, f16, bf16, int8 or int4",
+                         c->checkpoint.name);
+    }
+    c->type = PITH_TYPE_INT8;
+    c->head_type = c->head_type != PITH_N_TYPES ? c->head_type : PITH_TYPE_INT8;
+    return PITH_OK;
+}
+
+/* Bytes of the plan's tensors, with the linear layers as int4 if asked. */
+static size_t plan_bytes(const pith_plan *plan, bool int4) {
+    size_t sum = 0;
+    for (size_t i = 0; i < plan->n; i++) {
+        const pith_plan_part *part = &plan->parts[i];
+        size_t size = part->size;
+        if (int4 && part->slot.kind == PITH_KIND_LINEAR) {
+            pith_matrix_size(PITH_TYPE_INT4, part->slot.rows, part->slot.cols, &size);
+        }
+        sum += size;
+    }
+    return sum;
+}
+
+/* Where the type was chosen here, and the machine cannot hold the model, says what would fit. */
+static void advise_on_memory(const conversion *c) {
+    size_t memory = c->options->memory;
+    if (memory == 0) {
+        memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    }
+    size_t needed = plan_bytes(&c->plan, false);
+    if (c->options->type == PITH_N_TYPES && needed > memory) {
+        pith_log_write(&c->options->log, PITH_LOG_WARNING,
+                       "%s: as int8 the weights take %zu MB, and this machine has %zu MB of "
+                       "memory; --type int4 takes %zu MB",
+                       c->checkpoint.name, needed / 1000000, memory / 1000000,
+                       plan_bytes(&c->plan, true) / 1000000);
+    }
+}
+
 static pith_status read_all(conversion *c, const char *source, pith_error *error) {
     pith_status status =
         pith_checkpoint_open(&c->checkpoint, source, c->allocator, &c->options->log, error);
+    if (status == PITH_OK) {
+        status = choose_type(c, error);
+    }
     if (status == PITH_OK) {
         status = refuse_importance(c, error);
     }
@@ -190,6 +240,9 @@ static pith_status read_all(conversion *c, const char *source, pith_error *error
     if (status == PITH_OK) {
         status = make_plan(c, error);
     }
+    if (status == PITH_OK) {
+        advise_on_memory(c);
+    }
     return status == PITH_OK ? check_importance(c, error) : status;
 }
 
@@ -202,6 +255,7 @@ static pith_status read_shape(conversion *c, pith_error *error) {
     if (status == PITH_OK) {
         status = pith_shape_open_tokenizer(&c->checkpoint.sources, &file, options->tokenizer_path,
                                            c->allocator, error);
+        c->checkpoint.name = c->checkpoint.sources.directory;
     }
     if (status == PITH_OK) {
         status = pith_hf_tokenizer_read(&c->checkpoint.tokenizer, &c->checkpoint.sources, file,
@@ -235,7 +289,7 @@ static pith_status allocate_notes(conversion *c, pith_error *error) {
     c->hashes = pith_allocate(c->allocator, capacity + c->checkpoint.sources.n, sizeof *c->hashes);
     if (c->notes == NULL || c->source_notes == NULL || c->hashes == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the list of tensors",
-                         c->checkpoint.sources.directory);
+                         c->checkpoint.name);
     }
     /* As many digits as a hash has, so that the size of the metadata is known before the hashes. */
     for (size_t i = 0; i < capacity + c->checkpoint.sources.n; i++) {
@@ -262,7 +316,7 @@ static pith_status declare_weights(conversion *c, pith_error *error) {
                                                     .sha256 = c->hashes[i]};
         if (!pith_slot_shape(&part->slot, part->type, &dtype, &n_dims, shape)) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: tensor %s is too large",
-                             c->checkpoint.sources.directory, part->slot.name);
+                             c->checkpoint.name, part->slot.name);
         }
         pith_status status =
             pith_model_writer_add(c->writer, part->slot.name, dtype, n_dims, shape, &index, error);
@@ -405,7 +459,7 @@ static pith_status check_file(void *user, const pith_file *file, pith_error *err
     }
     if (status != PITH_OK) {
         pith_fail_in(error, status, "%s: not published, as nothing could open it",
-                     c->checkpoint.sources.directory);
+                     c->checkpoint.name);
     }
     pith_model_file_close(model);
     return status;
@@ -461,7 +515,8 @@ static bool is_source_given(const char *source, const pith_convert_options *opti
 pith_status pith_convert(const char *source, const char *out_path,
                          const pith_convert_options *options, pith_error *error) {
     if (out_path == NULL || options == NULL || !is_source_given(source, options) ||
-        (unsigned)options->type >= PITH_N_TYPES || (unsigned)options->head_type > PITH_N_TYPES) {
+        (unsigned)options->type > PITH_N_TYPES || (unsigned)options->head_type > PITH_N_TYPES ||
+        (options->type == PITH_N_TYPES && options->shape != NULL)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_convert: a bad argument");
     }
     bool packed = options->type == PITH_TYPE_INT4 || options->type == PITH_TYPE_INT8;

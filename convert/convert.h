@@ -1,5 +1,5 @@
-/* Conversion of a Hugging Face model directory to a .pith file; random weights of a known shape in
- * one. */
+/* Conversion of a checkpoint, a Hugging Face model directory or a GGUF file, to a .pith file;
+ * random weights of a known shape in one. */
 #ifndef PITH_CONVERT_CONVERT_H
 #define PITH_CONVERT_CONVERT_H
 
@@ -18,13 +18,17 @@ typedef struct pith_convert_row {
 } pith_convert_row;
 
 typedef struct pith_convert_options {
-    pith_type type;
+    pith_type type; /* PITH_N_TYPES: int8 for weights that are quantised already (of a GGUF file),
+                       whose values it holds nearly exactly; others ask for a type */
+    size_t memory;  /* bytes that a model of the type chosen so should fit into, or a warning
+                       says what int4 would need; 0: those of this machine */
     pith_type head_type;         /* PITH_N_TYPES: int8 when type is int8 or int4, else type */
     const char *importance_path; /* file made by `pith importance`, or NULL */
     const char *shape; /* random weights of this shape (weights/shapes.h) are written; NULL: those
                           of the source */
     const char *tokenizer_path; /* tokenizer.model or tokenizer.json to use; NULL: the directory's
-                                   tokenizer.json, else its tokenizer.model. With `shape` it must be
+                                   tokenizer.json, else its tokenizer.model; a GGUF file has its
+                                   own. With `shape` it must be
                                    given, and may be a directory with one of these or vocab.txt */
     size_t n_threads;           /* 0: one per usable CPU */
     const pith_allocator *allocator; /* NULL: malloc */
@@ -38,9 +42,9 @@ typedef struct pith_convert_options {
     void *report_user;
 } pith_convert_options;
 
-/* Reads the directory `source`, writes `out_path` atomically. Resident memory stays under the
- * largest tensor x 4 bytes + 256 MB (mapped pages excluded). The output depends only on the inputs
- * and on type, head type and importance: same bytes for any number of threads.
+/* Reads the directory or GGUF file `source`, writes `out_path` atomically. Resident memory stays
+ * under the largest tensor x 4 bytes + 256 MB (mapped pages excluded). The output depends only on
+ * the inputs and on type, head type and importance: same bytes for any number of threads.
  *
  * With options->shape there is no checkpoint: `source` is NULL, and so are importance_path and
  * report, as nothing is quantised. The weights are random, the same for a shape and type on every

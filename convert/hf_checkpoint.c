@@ -172,6 +172,9 @@ static void close_shards(pith_checkpoint *c) {
 }
 
 static const pith_checkpoint_form form = {
+    .naming = PITH_NAMES_HF,
+    .settings = "config.json asks",
+    .types = "F32, F16 and BF16",
     .find = find,
     .at = at,
     .read_tokenizer = read_tokenizer,
@@ -185,6 +188,7 @@ pith_status pith_hf_checkpoint_open(pith_checkpoint *c, const char *path, pith_e
         return status;
     }
     c->form = &form;
+    c->name = c->sources.directory;
     status = pith_hf_bert_enter_model(&c->sources, error);
     if (status == PITH_OK) {
         status = read_config(c, &assumed, error);

@@ -239,8 +239,7 @@ static pith_status explain_gguf(const pith_sources *sources, const char *name, p
                           look.kind == PITH_FILE_GGUF_ADAPTER
                               ? "; merge the adapter it was made from into that model, and convert "
                                 "the result"
-                              : ", which pith does not read; convert the original repository, with "
-                                "config.json and safetensors files");
+                              : ": give that file in place of the directory");
 }
 
 static pith_status explain_missing(const pith_sources *sources, const char *missing,

@@ -35,7 +35,7 @@ static pith_status copy_template(const pith_allocator *allocator, const char *te
                          "%s: a chat template of %zu bytes, more than the limit of %d", where, size,
                          PITH_MAX_TEMPLATE);
     }
-    if (strlen(text) != size || pith_utf8_check(text, size) != size) {
+    if (memchr(text, 0, size) != NULL || pith_utf8_check(text, size) != size) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: the chat template is not UTF-8 text",
                          where);
     }
@@ -51,9 +51,8 @@ static bool is_kept(const pith_hf_templates *t, const char *name) {
     return found;
 }
 
-/* Keeps a template under its name, unless there is one. */
-static pith_status keep(pith_hf_templates *t, const char *name, const char *text, size_t size,
-                        const char *where, pith_error *error) {
+pith_status pith_hf_templates_keep(pith_hf_templates *t, const char *name, const char *text,
+                                   size_t size, const char *where, pith_error *error) {
     if (is_kept(t, name)) {
         return PITH_OK;
     }
@@ -97,7 +96,7 @@ static pith_status read_file(pith_hf_templates *t, pith_sources *sources, const 
     pith_status status =
         pith_sources_read_optional(sources, path, PITH_MAX_TEMPLATE, &text, &size, error);
     if (status == PITH_OK && text != NULL) {
-        status = keep(t, name, text, size, path, error);
+        status = pith_hf_templates_keep(t, name, text, size, path, error);
     }
     if (status == PITH_OK) {
         pith_release(t->allocator, text);
@@ -151,7 +150,8 @@ static pith_status read_entry(pith_hf_templates *t, pith_json entry, pith_error 
     if (!pith_json_is(text, PITH_JSON_STRING)) {
         return pith_hf_json_fail(config_name, key, "a string", text, error);
     }
-    return keep(t, name, pith_json_text(text), pith_json_text_size(text), config_name, error);
+    return pith_hf_templates_keep(t, name, pith_json_text(text), pith_json_text_size(text),
+                                  config_name, error);
 }
 
 static pith_status read_value(pith_hf_templates *t, pith_json object, const char *where,
@@ -161,7 +161,8 @@ static pith_status read_value(pith_hf_templates *t, pith_json object, const char
         return PITH_OK;
     }
     if (pith_json_is(value, PITH_JSON_STRING)) {
-        return keep(t, "default", pith_json_text(value), pith_json_text_size(value), where, error);
+        return pith_hf_templates_keep(t, "default", pith_json_text(value),
+                                      pith_json_text_size(value), where, error);
     }
     if (!pith_json_is(value, PITH_JSON_ARRAY)) {
         return pith_hf_json_fail(where, "chat_template", "a string or a list of templates", value,

@@ -17,6 +17,10 @@ typedef struct pith_hf_templates {
  * JSON. Opened files join `sources`. Errors: IO, FORMAT, MEMORY. */
 pith_status pith_hf_templates_read(pith_hf_templates *out, pith_sources *sources, pith_json config,
                                    pith_error *error);
+/* Keeps a copy of a template under its name, "default" or another, unless there is one already.
+ * `where` is where it comes from. Errors: FORMAT (too many, too long, not UTF-8), MEMORY. */
+pith_status pith_hf_templates_keep(pith_hf_templates *templates, const char *name, const char *text,
+                                   size_t size, const char *where, pith_error *error);
 void pith_hf_templates_free(pith_hf_templates *templates); /* of a zeroed one too */
 
 #endif

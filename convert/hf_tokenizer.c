@@ -332,10 +332,8 @@ static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *
     return status == PITH_OK ? pith_vocab_check(vocab, name, error) : status;
 }
 
-/* Leaves out tokens that the embedding has no rows for. Special ones, which no text becomes unless
- * it is asked for, are not missed; others could be produced and are refused. */
-static pith_status fit_vocab(pith_vocab *vocab, size_t vocab_size, const char *name,
-                             const pith_log *log, pith_error *error) {
+pith_status pith_hf_tokenizer_fit(pith_vocab *vocab, size_t vocab_size, const char *name,
+                                  const pith_log *log, pith_error *error) {
     if (vocab->n_pieces <= vocab_size) {
         return PITH_OK;
     }
@@ -394,7 +392,8 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, siz
             "that, as transformers' slow tokenizer does",
             reason, sources->directory);
     }
-    return status == PITH_OK ? fit_vocab(&out->file.vocab, vocab_size, name, log, error) : status;
+    return status == PITH_OK ? pith_hf_tokenizer_fit(&out->file.vocab, vocab_size, name, log, error)
+                             : status;
 }
 
 pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources, const char *path,

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_NAME = PITH_PLAN_MAX_NAME, MAX_WARNINGS = 8 };
+enum { MAX_NAME = PITH_CHECKPOINT_MAX_NAME, MAX_WARNINGS = 8 };
 
 /* What a plan is made from. */
 typedef struct request {
@@ -28,11 +28,15 @@ typedef struct target {
     const pith_slot *slot;
 } target;
 
+static pith_naming naming_of(const request *from) {
+    return from->checkpoint->form->naming;
+}
+
 static void source_name(char name[MAX_NAME], const request *from, const target *t,
                         const char *last) {
+    const char *layers = naming_of(from) == PITH_NAMES_GGUF ? "blk." : from->config->family->layers;
     if (t->rule->in_layer) {
-        snprintf(name, MAX_NAME, "%s%s%zu.%s", from->prefix, from->config->family->layers, t->layer,
-                 last);
+        snprintf(name, MAX_NAME, "%s%s%zu.%s", from->prefix, layers, t->layer, last);
     } else {
         snprintf(name, MAX_NAME, "%s%s", from->prefix, last);
     }
@@ -72,23 +76,23 @@ static pith_status fail_missing(const pith_checkpoint *checkpoint, const char *n
     const char *method = pith_hf_quantised_instead(checkpoint, name);
     if (method != NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: no tensor %s, but one that is quantised by %s; %s",
-                         pith_checkpoint_name(checkpoint), name, method, pith_hf_quantised_advice);
+                         "%s: no tensor %s, but one that is quantised by %s; %s", checkpoint->name,
+                         name, method, pith_hf_quantised_advice);
     }
     return pith_fail(error, PITH_ERROR_FORMAT, "%s: no tensor %s in the checkpoint",
-                     pith_checkpoint_name(checkpoint), name);
+                     checkpoint->name, name);
 }
 
-static pith_status fail_type(const pith_checkpoint_tensor *found, const char *name,
+static pith_status fail_type(const pith_checkpoint *checkpoint, const pith_checkpoint_tensor *found,
                              pith_error *error) {
     static const char *const originals[] = {"F64", "I64", "U64"};
-    bool original = false;
+    bool original = checkpoint->form->reads_quantised;
     for (size_t i = 0; i < sizeof originals / sizeof originals[0]; i++) {
         original = original || strcmp(found->type, originals[i]) == 0;
     }
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                     "%s: tensor %s has dtype %s; supported are F32, F16 and BF16%s%s",
-                     found->file->path, name, found->type,
+                     "%s: tensor %s has dtype %s; supported are %s%s%s", found->file->path,
+                     found->name, found->type, checkpoint->form->types,
                      original ? "" : ": the weights are already quantised; ",
                      original ? "" : pith_hf_quantised_advice);
 }
@@ -101,29 +105,38 @@ static pith_status find_source(const pith_checkpoint *checkpoint, const char *na
     if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
         return fail_missing(checkpoint, name, error);
     }
-    if (out->widen == NULL) {
-        return fail_type(out, name, error);
+    if (out->widen == NULL || (!is_matrix && out->block != 1)) {
+        return fail_type(checkpoint, out, error);
     }
     if (out->n_dims != n_dims || memcmp(out->shape, expected, n_dims * sizeof *expected) != 0) {
         char found[64], wanted[64];
         format_shape(found, out->n_dims, out->shape);
         format_shape(wanted, n_dims, expected);
-        return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: tensor %s has shape [%s], config.json asks for [%s]", out->file->path,
-                         name, found, wanted);
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: tensor %s has shape [%s], %s for [%s]",
+                         out->file->path, out->name, found, checkpoint->form->settings, wanted);
     }
     return PITH_OK;
 }
 
+/* NULL: the family has no head. */
+static const char *head_name(const pith_family *family, pith_naming naming) {
+    const pith_rule *head = pith_family_rule_at(family, offsetof(pith_network, head));
+    const char *names[PITH_MAX_BLOCKS] = {NULL};
+    if (head != NULL) {
+        pith_rule_sources(head, naming, names);
+    }
+    return names[0];
+}
+
 /* The embedding of a tied model may be stored under the name of the head alone. */
 static void use_tied_name(char name[MAX_NAME], const request *from, const target *t) {
-    const pith_rule *head = pith_family_rule_at(from->config->family, offsetof(pith_network, head));
+    const char *head = head_name(from->config->family, naming_of(from));
     pith_checkpoint_tensor found;
     if (!t->rule->in_layer && t->rule->place == offsetof(pith_network, embed) && head != NULL &&
         from->config->config.tie_word_embeddings &&
         !pith_checkpoint_find(from->checkpoint, name, &found) &&
-        pith_checkpoint_find(from->checkpoint, head->name, &found)) {
-        snprintf(name, MAX_NAME, "%s", head->name);
+        pith_checkpoint_find(from->checkpoint, head, &found)) {
+        snprintf(name, MAX_NAME, "%s", head);
     }
 }
 
@@ -153,7 +166,7 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
                               size_t rows, pith_checkpoint_tensor *out, pith_error *error) {
     const char *names[PITH_MAX_BLOCKS];
     char name[MAX_NAME];
-    pith_rule_sources(t->rule, names);
+    pith_rule_sources(t->rule, naming_of(from), names);
     source_name(name, from, t, names[i]);
     use_tied_name(name, from, t);
     if (is_missing_bias(from, t, name)) {
@@ -167,7 +180,7 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
 static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const request *from,
                                 const target *t, pith_error *error) {
     const char *names[PITH_MAX_BLOCKS];
-    bool joined = pith_rule_sources(t->rule, names) < out->n_blocks;
+    bool joined = pith_rule_sources(t->rule, naming_of(from), names) < out->n_blocks;
     size_t first_row = 0;
     pith_status status = PITH_OK;
     for (size_t b = 0; b < out->n_blocks && status == PITH_OK; b++) {
@@ -212,7 +225,6 @@ static pith_status make_part(pith_plan *plan, pith_plan_part *out, const request
     out->size = out->slot.is_matrix ? out->n_tiles * out->tile_bytes : out->slot.rows * 4;
     out->seed = pith_random_seed(t->part, t->layer);
     out->value = pith_random_vector(out->slot.kind);
-    out->add = t->rule->add;
     out->n_blocks = pith_rule_blocks(t->rule, &from->config->config, rows);
     for (size_t b = 0; b < out->n_blocks; b++) {
         out->blocks[b].rows = rows[b];
@@ -220,7 +232,11 @@ static pith_status make_part(pith_plan *plan, pith_plan_part *out, const request
         out->n_weights += rows[b] * cols;
         first_tile += pith_groups(rows[b], PITH_TILE_ROWS);
     }
-    return from->checkpoint != NULL ? find_sources(plan, out, from, t, error) : PITH_OK;
+    if (from->checkpoint == NULL) {
+        return PITH_OK;
+    }
+    out->add = naming_of(from) == PITH_NAMES_GGUF ? 0 : t->rule->add;
+    return find_sources(plan, out, from, t, error);
 }
 
 /* Adds the parts that a layer has, or those outside the layers. */
@@ -292,9 +308,8 @@ pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_ty
         .prefix = find_prefix(config->family, checkpoint),
     };
     pith_status status = make_plan(out, &from, checkpoint->allocator, error);
-    return status == PITH_ERROR_MEMORY
-               ? pith_fail_in(error, status, "%s", pith_checkpoint_name(checkpoint))
-               : status;
+    return status == PITH_ERROR_MEMORY ? pith_fail_in(error, status, "%s", checkpoint->name)
+                                       : status;
 }
 
 pith_status pith_plan_make_random(pith_plan *out, const pith_hf_config *config, pith_type type,
@@ -324,7 +339,7 @@ void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkp
         }
         pith_log_write(log, PITH_LOG_WARNING,
                        "%s: no tensor %s in the checkpoint%s: taken as zero, as transformers does",
-                       pith_checkpoint_name(checkpoint), missing->name, others);
+                       checkpoint->name, missing->name, others);
     }
 }
 
@@ -345,15 +360,16 @@ static bool ends_with(const char *text, const char *ending) {
     return n >= m && strcmp(text + n - m, ending) == 0;
 }
 
-static bool is_harmless(const pith_hf_config *config, const char *name) {
+static bool is_harmless(const pith_hf_config *config, pith_naming naming, const char *name) {
     const pith_family *family = config->family;
-    const pith_rule *head = pith_family_rule_at(family, offsetof(pith_network, head));
+    const char *head = head_name(family, naming);
     for (size_t i = 0; i < sizeof family->ignored / sizeof family->ignored[0]; i++) {
         if (family->ignored[i] != NULL && ends_with(name, family->ignored[i])) {
             return true;
         }
     }
-    return head != NULL && config->config.tie_word_embeddings && strcmp(name, head->name) == 0;
+    return (naming == PITH_NAMES_GGUF && strcmp(name, "rope_freqs.weight") == 0) || /* settings */
+           (head != NULL && config->config.tie_word_embeddings && strcmp(name, head) == 0);
 }
 
 /* The name of the file that a tensor is in, as messages have it. */
@@ -371,7 +387,7 @@ void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
     size_t n = 0;
     pith_checkpoint_tensor tensor;
     for (size_t i = 0; pith_checkpoint_at(checkpoint, i, &tensor); i++) {
-        if (is_harmless(config, tensor.name) || is_used(plan, &tensor)) {
+        if (is_harmless(config, checkpoint->form->naming, tensor.name) || is_used(plan, &tensor)) {
             continue;
         }
         if (n++ < MAX_WARNINGS) {
@@ -382,7 +398,7 @@ void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
     }
     if (n > MAX_WARNINGS) {
         pith_log_write(log, PITH_LOG_WARNING, "%s: %zu more tensors were left out",
-                       pith_checkpoint_name(checkpoint), n - MAX_WARNINGS);
+                       checkpoint->name, n - MAX_WARNINGS);
     }
 }
 

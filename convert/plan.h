@@ -6,10 +6,7 @@
 
 #include "convert/checkpoint.h"
 
-enum {
-    PITH_PLAN_MAX_NAME = 128, /* bytes of a tensor's name in a checkpoint, with its end */
-    PITH_PLAN_MAX_MISSING = 16,
-};
+enum { PITH_PLAN_MAX_MISSING = 16 };
 
 typedef struct pith_plan_part {
     pith_slot slot;   /* name and padded shape in the .pith file */
@@ -42,7 +39,7 @@ typedef struct pith_plan {
     size_t max_tile_bytes;
     /* Biases that the checkpoint has not, one entry for each kind. */
     struct pith_plan_missing {
-        char name[PITH_PLAN_MAX_NAME]; /* of the first layer without it */
+        char name[PITH_CHECKPOINT_MAX_NAME]; /* of the first layer without it */
         size_t block;
         unsigned part;
         size_t n; /* layers */

@@ -14,6 +14,17 @@ size_t pith_rows_scratch(size_t cols) {
     return pith_max_size(SCRATCH, cols * sizeof(float));
 }
 
+/* The row of the file that is row `row` of the tensor: the halves of a head alternate there. */
+static size_t stored_row(const pith_checkpoint_tensor *source, size_t row) {
+    size_t head_rows = source->head_rows;
+    if (head_rows == 0) {
+        return row;
+    }
+    size_t within = row % head_rows;
+    size_t half = within >= head_rows / 2;
+    return row - within + 2 * (within - half * (head_rows / 2)) + half;
+}
+
 pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, size_t first,
                            size_t n, void *scratch, float *out, pith_error *error) {
     if (source->file == NULL) {
@@ -21,10 +32,10 @@ pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, si
         return PITH_OK;
     }
     size_t row_bytes = cols / source->block * source->block_bytes;
-    size_t at_once = pith_rows_scratch(cols) / row_bytes;
+    size_t at_once = source->head_rows != 0 ? 1 : pith_rows_scratch(cols) / row_bytes;
     for (size_t done = 0; done < n;) {
         size_t m = pith_min_size(n - done, at_once);
-        size_t offset = source->offset + (first + done) * row_bytes;
+        size_t offset = source->offset + stored_row(source, first + done) * row_bytes;
         pith_status status = pith_file_read(source->file, offset, scratch, m * row_bytes, error);
         if (status != PITH_OK) {
             return status;

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/memory.h"
 #include "weights/shapes.h"
 
 pith_status pith_shape_config(pith_hf_config *out, const char *name, pith_error *error) {
@@ -18,27 +17,12 @@ pith_status pith_shape_config(pith_hf_config *out, const char *name, pith_error 
 
 /* ---- The tokenizer's place ------------------------------------------------------------------- */
 
-/* The directory part of a file's path, "." for a bare name; NULL: out of memory. */
-static char *directory_of(const char *path, const pith_allocator *allocator) {
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL) {
-        return pith_copy_text(allocator, ".", 1);
-    }
-    return pith_copy_text(allocator, path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 pith_status pith_shape_open_tokenizer(pith_sources *out, const char **file, const char *path,
                                       const pith_allocator *allocator, pith_error *error) {
     struct stat facts;
     if (stat(path, &facts) == 0 && !S_ISDIR(facts.st_mode)) {
-        char *directory = directory_of(path, allocator);
-        if (directory == NULL) {
-            return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory to open a file", path);
-        }
         *file = path;
-        pith_status status = pith_sources_open(out, directory, allocator, error);
-        pith_release(allocator, directory);
-        return status;
+        return pith_sources_open_beside(out, path, allocator, error);
     }
     *file = NULL;
     pith_status status = pith_sources_open(out, path, allocator, error);

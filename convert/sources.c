@@ -66,6 +66,21 @@ pith_status pith_sources_open(pith_sources *out, const char *directory,
     return PITH_OK;
 }
 
+/* "." for a bare name. */
+pith_status pith_sources_open_beside(pith_sources *out, const char *path,
+                                     const pith_allocator *allocator, pith_error *error) {
+    const char *slash = strrchr(path, '/');
+    const char *from = slash == NULL ? "." : path;
+    size_t n = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
+    char *directory = pith_copy_text(allocator, from, n);
+    if (directory == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory to open a file", path);
+    }
+    pith_status status = pith_sources_open(out, directory, allocator, error);
+    pith_release(allocator, directory);
+    return status;
+}
+
 void pith_sources_close(pith_sources *sources) {
     if (sources->allocator == NULL) {
         return;

@@ -27,6 +27,9 @@ typedef struct pith_sources {
 /* Errors: IO, FORMAT (not a directory), MEMORY. */
 pith_status pith_sources_open(pith_sources *out, const char *directory,
                               const pith_allocator *allocator, pith_error *error);
+/* Opens the directory that the file `path` is in. Errors: as pith_sources_open. */
+pith_status pith_sources_open_beside(pith_sources *out, const char *path,
+                                     const pith_allocator *allocator, pith_error *error);
 void pith_sources_close(pith_sources *sources);
 
 /* Looks names up in a directory within from now on, "" for the outermost: false when the path is

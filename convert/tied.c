@@ -25,6 +25,13 @@ static pith_status compare(const pith_checkpoint_tensor *head, const pith_checkp
     return PITH_OK;
 }
 
+/* The name of the one tensor of a rule. */
+static const char *name_of(const pith_rule *rule, const pith_checkpoint *checkpoint) {
+    const char *names[PITH_MAX_BLOCKS];
+    pith_rule_sources(rule, checkpoint->form->naming, names);
+    return names[0];
+}
+
 pith_status pith_tied_resolve(const pith_family *family, pith_config *config,
                               const pith_checkpoint *checkpoint, const pith_log *log,
                               pith_error *error) {
@@ -33,8 +40,8 @@ pith_status pith_tied_resolve(const pith_family *family, pith_config *config,
     pith_checkpoint_tensor head, embed;
     bool same = true;
     if (!config->tie_word_embeddings || of_head == NULL ||
-        !pith_checkpoint_find(checkpoint, of_head->name, &head) ||
-        !pith_checkpoint_find(checkpoint, of_embed->name, &embed)) {
+        !pith_checkpoint_find(checkpoint, name_of(of_head, checkpoint), &head) ||
+        !pith_checkpoint_find(checkpoint, name_of(of_embed, checkpoint), &embed)) {
         return PITH_OK;
     }
     pith_status status = compare(&head, &embed, &same, error);
@@ -43,7 +50,7 @@ pith_status pith_tied_resolve(const pith_family *family, pith_config *config,
         pith_log_write(log, PITH_LOG_WARNING,
                        "%s: %s differs from the embedding, though tie_word_embeddings "
                        "is true: both are kept",
-                       pith_checkpoint_name(checkpoint), of_head->name);
+                       checkpoint->name, name_of(of_head, checkpoint));
     }
     return status;
 }

@@ -93,10 +93,12 @@ size_t pith_rule_blocks(const pith_rule *rule, const pith_config *config,
     return 1;
 }
 
-size_t pith_rule_sources(const pith_rule *rule, const char *names[PITH_MAX_BLOCKS]) {
+size_t pith_rule_sources(const pith_rule *rule, pith_naming naming,
+                         const char *names[PITH_MAX_BLOCKS]) {
+    const char *const *all = naming == PITH_NAMES_GGUF ? rule->gguf : rule->from;
     size_t n = 0;
-    while (n < PITH_MAX_BLOCKS && rule->from[n] != NULL) {
-        names[n] = rule->from[n];
+    while (n < PITH_MAX_BLOCKS && all[n] != NULL) {
+        names[n] = all[n];
         n++;
     }
     if (n == 0) {

@@ -45,6 +45,12 @@ enum {
     PITH_HAS_TYPES = 1 << 5,
 };
 
+/* The forms that checkpoints are published in; each has its own names. */
+typedef enum pith_naming {
+    PITH_NAMES_HF,   /* Hugging Face: pith_rule.from */
+    PITH_NAMES_GGUF, /* pith_rule.gguf */
+} pith_naming;
+
 typedef struct pith_rule {
     const char *name; /* in a .pith file; within a layer what follows "model.layers.N." */
     pith_kind kind;
@@ -122,7 +128,8 @@ size_t pith_rule_blocks(const pith_rule *rule, const pith_config *config,
 bool pith_rule_alternates(const pith_rule *rule, const pith_config *config);
 
 /* Names of the rule's tensors in a checkpoint: 1, or as many as blocks. */
-size_t pith_rule_sources(const pith_rule *rule, const char *names[PITH_MAX_BLOCKS]);
+size_t pith_rule_sources(const pith_rule *rule, pith_naming naming,
+                         const char *names[PITH_MAX_BLOCKS]);
 
 /* Where the tensor of a layer (0 outside the layers) is bound. */
 pith_slot_place pith_rule_place(const pith_rule *rule, pith_network *network, size_t layer);

@@ -31,4 +31,36 @@ void test_gguf_tensor(test_gguf *g, const char *name, uint64_t rows, uint64_t co
 /* Zeros up to a multiple of `alignment`. */
 void test_gguf_pad(test_gguf *g, size_t alignment);
 
+/* ---- A whole model --------------------------------------------------------------------------- */
+
+enum { TEST_GGUF_MAX_CHANGES = 12, TEST_GGUF_VOCAB = 40, TEST_GGUF_WIDTH = 32 };
+
+/* A key that replaces one of the model, or is added to it. A list has 2 and the number. */
+typedef struct test_gguf_change {
+    const char *key;
+    enum {
+        TEST_GGUF_U32,
+        TEST_GGUF_F32,
+        TEST_GGUF_TEXT,
+        TEST_GGUF_BOOL,
+        TEST_GGUF_LIST,
+        TEST_GGUF_GONE
+    } kind;
+    double number;
+    const char *text;
+} test_gguf_change;
+
+/* Llama: 1 layer, width 32, 4 heads of 8 over 2 KV heads, ffn 64, 40 tokens, F32 values that are
+ * the numbers of their rows: row r of every matrix holds r / 64 in all columns. */
+typedef struct test_gguf_model {
+    test_gguf_change changes[TEST_GGUF_MAX_CHANGES];
+    const float *rope_freqs; /* [4] or NULL: no such tensor */
+    const char *without;     /* a tensor to leave out, or NULL */
+    bool quantised;          /* the MLP's matrices are Q8_0 */
+    bool biases;             /* of q, k and v */
+    bool tokenizer;          /* SentencePiece, as a token each: <unk> <s> </s>, then letters */
+} test_gguf_model;
+
+void test_gguf_write_model(const char *path, const test_gguf_model *model);
+
 #endif

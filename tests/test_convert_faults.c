@@ -168,7 +168,7 @@ TEST(convert_faults, refuses_bad_arguments) {
     CHECK(pith_convert(NULL, "x", &options, &error) == PITH_ERROR_ARGUMENT, "source");
     CHECK(pith_convert("x", NULL, &options, &error) == PITH_ERROR_ARGUMENT, "out");
     CHECK(pith_convert("x", "x", NULL, &error) == PITH_ERROR_ARGUMENT, "options");
-    options.type = PITH_N_TYPES;
+    options.type = (pith_type)(PITH_N_TYPES + 1);
     CHECK(pith_convert("x", "x", &options, &error) == PITH_ERROR_ARGUMENT, "type");
 }
 

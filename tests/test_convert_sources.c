@@ -198,8 +198,8 @@ TEST(convert_sources, files_are_not_directories) {
     static const struct {
         const char *name, *text, *words;
     } cases[] = {
-        {"model.gguf", "GGUF",
-         "model.gguf: is a GGUF file; the source is a Hugging Face model dir"},
+        {"model.gguf", "GGUF", "model.gguf: the version: 4 bytes are needed"},
+        {"named.gguf", "\xff\xff\xff\xff", "named.gguf: does not begin with \"GGUF\""},
         {"config.json", "{}",
          "config.json: is a JSON text, one part of a checkpoint; give the dir"},
         {"pytorch_model.bin", "PK\x03\x04",

@@ -105,7 +105,7 @@ TEST(families, no_name_comes_twice) {
         for (size_t part = 0; part < pith_family_n_parts(family); part++) {
             const pith_rule *rule = pith_family_rule(family, part);
             const char *from[PITH_MAX_BLOCKS];
-            size_t n_from = pith_rule_sources(rule, from);
+            size_t n_from = pith_rule_sources(rule, PITH_NAMES_HF, from);
             pith_slot slot;
             for (size_t layer = 0; pith_family_slot(family, &c, part, layer, &slot); layer++) {
                 add_once(&files, family->name, "", slot.name);

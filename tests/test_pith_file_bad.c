@@ -113,8 +113,7 @@ TEST(pith_file, other_files_are_named) {
     static const struct {
         const char *name, *text, *words;
     } cases[] = {
-        {"x.gguf", "GGUF\x03",
-         "x.gguf: is a GGUF file; a model is a .pith file, which 'pith convert'"},
+        {"x.gguf", "GGUF\x03", "x.gguf: is a GGUF file; 'pith convert' makes the .pith file that"},
         {"lfs.pith", "version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer, not"},
         {"page.pith", "<!doctype html><title>Log in</title>",
          "is an HTML page, not the file itself"},

@@ -46,6 +46,10 @@ static pith_status explain_file(const char *path, pith_status status,
     if (look.kind == PITH_FILE_OTHER || look.kind == PITH_FILE_PITH) {
         return status;
     }
+    if (look.kind == PITH_FILE_GGUF) {
+        return pith_fail_kind(error, path, &look,
+                              "; 'pith convert' makes the .pith file that pith opens of it");
+    }
     return pith_fail_kind(
         error, path, &look,
         "; a model is a .pith file, which 'pith convert' makes from a Hugging Face "

@@ -17,7 +17,7 @@ for command in 'run -p x' 'chat' 'eval README.md' 'tokenize' 'embed' 'logits --t
     set -- $command
     name=$1
     shift
-    fails 1 'x.gguf: is a GGUF file; a model is a .pith file, which .pith convert. makes' \
+    fails 1 'x.gguf: is a GGUF file; .pith convert. makes the .pith file' \
         "$PITH" "$name" "$wrong/x.gguf" "${@/NEW/$wrong/new}" </dev/null
     # tokenize reads its tokenizer.
     [ "$name" = tokenize ] ||
@@ -34,7 +34,7 @@ fails 1 'page: is an HTML page, not the file itself' "$PITH" run "$wrong/page" -
 fails 1 'empty: is empty; download it again' "$PITH" run "$wrong/empty" -p x
 
 # convert: the source, the files within, the tokenizer and the importance file.
-fails 1 'x.gguf: is a GGUF file; the source is a Hugging Face model directory' \
+fails 1 'x.gguf: tensors: 8 bytes are needed, but only 0 are left of the file' \
     "$PITH" convert "$wrong/x.gguf" "$wrong/out" --type int4
 fails 1 "hf download some-owner/a-model --local-dir a-model'" \
     "$PITH" convert https://huggingface.co/some-owner/a-model "$wrong/out" --type int4

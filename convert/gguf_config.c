@@ -1,0 +1,438 @@
+/* The keys of a GGUF file as a config.json. */
+#include "convert/gguf_config.h"
+
+#include "base/json_write.h"
+#include "base/status.h"
+#include "convert/gguf_rope.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const pith_gguf_architecture architectures[] = {
+    {"llama", "llama", false, true}, /* Mistral's too */
+    {"qwen2", "qwen2", false, false},
+    {"bert", "bert", true, false},
+};
+
+enum { N_ARCHITECTURES = sizeof architectures / sizeof architectures[0] };
+
+pith_status pith_gguf_architecture_find(const pith_gguf *gguf, const pith_gguf_architecture **out,
+                                        pith_error *error) {
+    static const char key[] = "general.architecture";
+    pith_text name = {"", 0};
+    pith_status status = pith_gguf_require(gguf, key, error);
+    if (status == PITH_OK) {
+        status = pith_gguf_text(gguf, key, &name, error);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < N_ARCHITECTURES; i++) {
+        if (strlen(architectures[i].name) == name.n_bytes &&
+            memcmp(architectures[i].name, name.data, name.n_bytes) == 0) {
+            *out = &architectures[i];
+            return PITH_OK;
+        }
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: architecture %.*s is not supported; supported are llama, qwen2 and bert",
+                     pith_gguf_name(gguf), (int)(name.n_bytes < 60 ? name.n_bytes : 60), name.data);
+}
+
+/* ---- Keys of the architecture ---------------------------------------------------------------- */
+
+/* "llama." and `name`. */
+typedef struct arch_key {
+    char text[96];
+} arch_key;
+
+static arch_key key_of(const pith_gguf_reading *r, const char *name) {
+    arch_key key;
+    snprintf(key.text, sizeof key.text, "%s.%s", r->architecture->name, name);
+    return key;
+}
+
+static bool has(const pith_gguf_reading *r, const char *name) {
+    pith_gguf_value ignored;
+    return pith_gguf_find(r->gguf, key_of(r, name).text, &ignored);
+}
+
+/* A count of which a file may have one for each layer: they must be the same. */
+static pith_status read_count(const pith_gguf_reading *r, const char *name, size_t *out) {
+    arch_key key = key_of(r, name);
+    pith_gguf_value value;
+    int64_t first, number;
+    if (!pith_gguf_find(r->gguf, key.text, &value) || !value.is_array) {
+        return pith_gguf_count(r->gguf, key.text, out, r->error);
+    }
+    for (size_t i = 0; i < value.count; i++) {
+        if (!pith_gguf_integer_at(&value, 0, &first) || !pith_gguf_integer_at(&value, i, &number) ||
+            number < 0) {
+            return pith_fail(r->error, PITH_ERROR_FORMAT,
+                             "%s: key %s: expected integers of 0 or more", pith_gguf_name(r->gguf),
+                             key.text);
+        }
+        if (number != first) {
+            return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                             "%s: key %s: layers with %lld and %lld are not supported: all must be "
+                             "alike",
+                             pith_gguf_name(r->gguf), key.text, (long long)first,
+                             (long long)number);
+        }
+        *out = (size_t)number;
+    }
+    return PITH_OK;
+}
+
+/* A key that must be there and above 0, as a member of config.json. */
+static pith_status put_count(pith_gguf_reading *r, const char *name, const char *member,
+                             size_t *out) {
+    arch_key key = key_of(r, name);
+    pith_status status = pith_gguf_require(r->gguf, key.text, r->error);
+    if (status == PITH_OK) {
+        status = read_count(r, name, out);
+    }
+    if (status == PITH_OK && (*out == 0 || *out > INT32_MAX)) {
+        status = pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %zu, not 1 to %d",
+                           pith_gguf_name(r->gguf), key.text, *out, INT32_MAX);
+    }
+    if (status == PITH_OK) {
+        pith_json_put_integer(&r->json, member, (int64_t)*out);
+    }
+    return status;
+}
+
+pith_status pith_gguf_positive(const pith_gguf_reading *r, const char *name, double *out) {
+    arch_key key = key_of(r, name);
+    pith_status status = pith_gguf_number(r->gguf, key.text, out, r->error);
+    if (status == PITH_OK && (!isfinite(*out) || *out <= 0)) {
+        status = pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %g, not positive and finite",
+                           pith_gguf_name(r->gguf), key.text, *out);
+    }
+    return status;
+}
+
+/* Most keys hold a float of a number that stood in a text: the shortest decimal that is that float
+ * is what stood there, and is what a directory's config.json says. */
+void pith_gguf_put_number(pith_json_writer *json, const char *member, double value) {
+    char text[32];
+    for (int digits = 1; digits <= 17; digits++) {
+        double back;
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        back = strtod(text, NULL);
+        if (back == value || (digits < 10 && (double)(float)back == value)) {
+            break;
+        }
+    }
+    pith_json_put_raw(json, member, text, strlen(text));
+}
+
+static pith_status put_epsilon(pith_gguf_reading *r, const char *name, const char *member) {
+    double value = 0;
+    pith_status status = pith_gguf_require(r->gguf, key_of(r, name).text, r->error);
+    if (status == PITH_OK) {
+        status = pith_gguf_positive(r, name, &value);
+    }
+    if (status == PITH_OK) {
+        pith_gguf_put_number(&r->json, member, value);
+    }
+    return status;
+}
+
+/* Steps of other families, which must be absent or without effect. */
+static pith_status refuse_steps(const pith_gguf_reading *r) {
+    static const struct {
+        const char *name;
+        double neutral;
+    } steps[] = {
+        {"expert_count", 0},
+        {"attn_logit_softcapping", 0},
+        {"final_logit_softcapping", 0},
+        {"attention.scale", 0},
+        {"logit_scale", 1},
+        {"residual_scale", 1},
+        {"embedding_scale", 1},
+        {"attention.max_alibi_bias", 0},
+        {"attention.clamp_kqv", 0},
+        {"attention.temperature_scale", 0},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        arch_key key = key_of(r, steps[i].name);
+        double value = steps[i].neutral;
+        pith_status status = pith_gguf_number(r->gguf, key.text, &value, r->error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        if (value != steps[i].neutral) {
+            return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %g is not supported",
+                             pith_gguf_name(r->gguf), key.text, value);
+        }
+    }
+    return PITH_OK;
+}
+
+/* ---- Tensors that say something -------------------------------------------------------------- */
+
+static bool has_tensor(const pith_gguf_reading *r, const char *name) {
+    size_t source;
+    return pith_gguf_parts_find(r->parts, name, &source) != NULL;
+}
+
+/* Rows of a matrix, which no key gives: *out is 0 when there is no such tensor. */
+static size_t rows_of(const pith_gguf_reading *r, const char *name) {
+    size_t source;
+    const pith_gguf_tensor *found = pith_gguf_parts_find(r->parts, name, &source);
+    return found != NULL && found->n_dims == 2 ? found->shape[0] : 0;
+}
+
+static pith_status put_vocab_size(pith_gguf_reading *r) {
+    static const char name[] = "token_embd.weight";
+    size_t rows = rows_of(r, name);
+    if (rows == 0 || rows > INT32_MAX) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: no tensor %s with two dimensions",
+                         pith_gguf_name(r->gguf), name);
+    }
+    pith_json_put_integer(&r->json, "vocab_size", (int64_t)rows);
+    return PITH_OK;
+}
+
+/* ---- Decoders -------------------------------------------------------------------------------- */
+
+static pith_status put_heads(pith_gguf_reading *r, size_t hidden) {
+    size_t heads = 0;
+    size_t value_length = 0;
+    pith_status status = put_count(r, "attention.head_count", "num_attention_heads", &heads);
+    size_t kv_heads = heads;
+    if (status == PITH_OK && has(r, "attention.head_count_kv")) {
+        status = put_count(r, "attention.head_count_kv", "num_key_value_heads", &kv_heads);
+    } else if (status == PITH_OK) {
+        pith_json_put_integer(&r->json, "num_key_value_heads", (int64_t)kv_heads);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (heads % kv_heads != 0) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT,
+                         "%s: key %s is %zu, no divisor of the %zu heads", pith_gguf_name(r->gguf),
+                         key_of(r, "attention.head_count_kv").text, kv_heads, heads);
+    }
+    if (has(r, "attention.key_length")) {
+        status = put_count(r, "attention.key_length", "head_dim", &r->head_dim);
+    } else if (hidden % heads != 0) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT,
+                         "%s: key %s is %zu, no divisor of the width %zu, and there is no key %s",
+                         pith_gguf_name(r->gguf), key_of(r, "attention.head_count").text, heads,
+                         hidden, key_of(r, "attention.key_length").text);
+    } else {
+        r->head_dim = hidden / heads;
+        pith_json_put_integer(&r->json, "head_dim", (int64_t)r->head_dim);
+    }
+    value_length = r->head_dim;
+    if (status == PITH_OK) {
+        status = read_count(r, "attention.value_length", &value_length);
+    }
+    if (status == PITH_OK && value_length != r->head_dim) {
+        status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                           "%s: values of %zu elements with keys of %zu are not supported",
+                           pith_gguf_name(r->gguf), value_length, r->head_dim);
+    }
+    return status;
+}
+
+/* Mistral's window, where a converter has kept it: of Llama's architecture only Mistral has one. */
+static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
+    size_t window = 0;
+    pith_status status = read_count(r, "attention.sliding_window", &window);
+    if (status != PITH_OK || window == 0) {
+        return status;
+    }
+    if (strcmp(r->architecture->name, "llama") != 0 || window > INT32_MAX) {
+        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %zu is not supported",
+                         pith_gguf_name(r->gguf), key_of(r, "attention.sliding_window").text,
+                         window);
+    }
+    *model_type = "mistral";
+    pith_json_put_integer(&r->json, "sliding_window", (int64_t)window);
+    return PITH_OK;
+}
+
+static void put_flags(pith_gguf_reading *r) {
+    pith_json_put_bool(&r->json, "tie_word_embeddings", !has_tensor(r, "output.weight"));
+    pith_json_put_bool(&r->json, "attention_bias", has_tensor(r, "blk.0.attn_q.bias"));
+    pith_json_put_bool(&r->json, "mlp_bias", has_tensor(r, "blk.0.ffn_up.bias"));
+}
+
+static pith_status put_decoder(pith_gguf_reading *r) {
+    const char *model_type = r->architecture->model_type;
+    size_t hidden, other;
+    pith_status status = refuse_steps(r);
+    if (status == PITH_OK) {
+        status = put_vocab_size(r);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "embedding_length", "hidden_size", &hidden);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "feed_forward_length", "intermediate_size", &other);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "block_count", "num_hidden_layers", &other);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "context_length", "max_position_embeddings", &r->context);
+    }
+    if (status == PITH_OK) {
+        status = put_heads(r, hidden);
+    }
+    if (status == PITH_OK) {
+        status = put_epsilon(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
+    }
+    if (status == PITH_OK) {
+        status = put_window(r, &model_type);
+    }
+    if (status == PITH_OK) {
+        status = pith_gguf_put_rope(r);
+    }
+    put_flags(r);
+    pith_json_put_text(&r->json, "model_type", model_type);
+    return status;
+}
+
+/* ---- Encoders -------------------------------------------------------------------------------- */
+
+static pith_status put_encoder(pith_gguf_reading *r) {
+    size_t other;
+    bool causal = false;
+    pith_status status =
+        pith_gguf_flag(r->gguf, key_of(r, "attention.causal").text, &causal, r->error);
+    if (status == PITH_OK && causal) {
+        status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s true is not supported",
+                           pith_gguf_name(r->gguf), key_of(r, "attention.causal").text);
+    }
+    if (status == PITH_OK) {
+        status = put_vocab_size(r);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "embedding_length", "hidden_size", &other);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "feed_forward_length", "intermediate_size", &other);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "block_count", "num_hidden_layers", &other);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "context_length", "max_position_embeddings", &other);
+    }
+    if (status == PITH_OK) {
+        status = put_count(r, "attention.head_count", "num_attention_heads", &other);
+    }
+    if (status == PITH_OK) {
+        status = put_epsilon(r, "attention.layer_norm_epsilon", "layer_norm_eps");
+    }
+    pith_json_put_integer(&r->json, "type_vocab_size", (int64_t)rows_of(r, "token_types.weight"));
+    pith_json_put_text(&r->json, "model_type", r->architecture->model_type);
+    return status;
+}
+
+/* How vectors become an embedding. No key says that it is normalised; what reads GGUF files
+ * normalises them, and the cosine of two embeddings is the same either way. */
+static pith_status read_pooling(const pith_gguf_reading *r, pith_config *out, const pith_log *log) {
+    enum { NONE, MEAN, CLS };
+    size_t type = NONE;
+    arch_key key = key_of(r, "pooling_type");
+    pith_status status = pith_gguf_count(r->gguf, key.text, &type, r->error);
+    if (status == PITH_OK && type > CLS) {
+        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                         "%s: key %s of %zu is not supported, only 1 (mean) and 2 (cls)",
+                         pith_gguf_name(r->gguf), key.text, type);
+    }
+    if (status == PITH_OK && type == NONE) {
+        pith_log_write(log, PITH_LOG_WARNING,
+                       "%s: no pooling is named: embeddings are the mean over all tokens",
+                       pith_gguf_name(r->gguf));
+    }
+    out->pooling = type == CLS ? PITH_POOLING_CLS : PITH_POOLING_MEAN;
+    out->normalize = true;
+    return status;
+}
+
+/* ---- Special tokens -------------------------------------------------------------------------- */
+
+/* Ids that no token has are left out, as of a directory's files. */
+static pith_status put_special_ids(pith_gguf_reading *r) {
+    static const char *const ends[] = {
+        "tokenizer.ggml.eos_token_id",
+        "tokenizer.ggml.eot_token_id",
+        "tokenizer.ggml.eom_token_id",
+    };
+    size_t bos = SIZE_MAX;
+    pith_status status = pith_gguf_count(r->gguf, "tokenizer.ggml.bos_token_id", &bos, r->error);
+    if (bos <= INT32_MAX) {
+        pith_json_put_integer(&r->json, "bos_token_id", (int64_t)bos);
+    } else {
+        pith_json_put_null(&r->json, "bos_token_id");
+    }
+    pith_json_open(&r->json, "eos_token_id", '[');
+    size_t found[sizeof ends / sizeof ends[0]];
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0] && status == PITH_OK; i++) {
+        bool again = false;
+        found[i] = SIZE_MAX;
+        status = pith_gguf_count(r->gguf, ends[i], &found[i], r->error);
+        for (size_t j = 0; j < i; j++) {
+            again = again || found[j] == found[i];
+        }
+        if (status == PITH_OK && found[i] <= INT32_MAX && !again) {
+            pith_json_put_integer(&r->json, NULL, (int64_t)found[i]);
+        }
+    }
+    pith_json_close(&r->json, ']');
+    return status;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
+static pith_status write_json(pith_gguf_reading *r) {
+    pith_json_open(&r->json, NULL, '{');
+    pith_status status = r->architecture->encoder ? put_encoder(r) : put_decoder(r);
+    if (status == PITH_OK && !r->architecture->encoder) {
+        status = put_special_ids(r);
+    }
+    pith_json_close(&r->json, '}');
+    return status == PITH_OK ? pith_json_write_end(&r->json, "config.json", r->error) : status;
+}
+
+pith_status pith_gguf_config_read(pith_hf_config *out, const pith_gguf_parts *parts,
+                                  const pith_sources *sources, const pith_log *log,
+                                  pith_error *error) {
+    pith_gguf_reading r = {
+        .gguf = pith_gguf_keys(parts),
+        .parts = parts,
+        .sources = sources,
+        .error = error,
+    };
+    pith_hf_config config;
+    pith_status status = pith_gguf_architecture_find(r.gguf, &r.architecture, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_json_write_begin(&r.json, parts->allocator);
+    status = write_json(&r);
+    if (status == PITH_OK) {
+        status = pith_hf_config_parse(&config, r.json.bytes.data, r.json.bytes.size, NULL, 0,
+                                      parts->allocator, error);
+        if (status != PITH_OK) {
+            pith_fail_in(error, status, "%s: its keys as", pith_gguf_name(r.gguf));
+        }
+    }
+    pith_bytes_release(&r.json.bytes);
+    if (status == PITH_OK && r.architecture->encoder) {
+        status = read_pooling(&r, &config.config, log);
+    }
+    if (status == PITH_OK) {
+        *out = config;
+    }
+    return status;
+}

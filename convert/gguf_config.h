@@ -1,0 +1,31 @@
+/* The hyper-parameters of a GGUF file. Its keys say in other words what config.json says, and its
+ * converter made them from that; they are put back into those words, so that one reader, with its
+ * checks and defaults, serves both forms. */
+#ifndef PITH_CONVERT_GGUF_CONFIG_H
+#define PITH_CONVERT_GGUF_CONFIG_H
+
+#include "base/status.h"
+#include "convert/gguf_parts.h"
+#include "convert/hf_config.h"
+
+/* What general.architecture names. */
+typedef struct pith_gguf_architecture {
+    const char *name;       /* "llama" */
+    const char *model_type; /* in config.json */
+    bool encoder;
+    bool interleaved; /* rows of q and k: see pith_gguf_architecture_find */
+} pith_gguf_architecture;
+
+/* Finds the architecture of a file. Where q and k are interleaved, row 2 i + half of a head is what
+ * Hugging Face's form has in row half x head_dim / 2 + i: the two elements that RoPE turns together
+ * are neighbours. Errors: FORMAT, UNSUPPORTED (named, with those that are supported). */
+pith_status pith_gguf_architecture_find(const pith_gguf *gguf, const pith_gguf_architecture **out,
+                                        pith_error *error);
+
+/* Reads the configuration. `sources` has the files of `parts`.
+ * Errors: IO, FORMAT (the key is named), UNSUPPORTED, MEMORY. */
+pith_status pith_gguf_config_read(pith_hf_config *out, const pith_gguf_parts *parts,
+                                  const pith_sources *sources, const pith_log *log,
+                                  pith_error *error);
+
+#endif

@@ -1,0 +1,209 @@
+/* RoPE's base and scaling. Linear and YaRN are keys; Llama 3's scaling is a tensor of divisors, one
+ * for each pair of elements, whose parameters are found again here. */
+#include "convert/gguf_rope.h"
+
+#include "base/status.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_PAIRS = PITH_MAX_HEAD_DIM / 2 };
+
+/* The type of the scaling; "none" where the file has only the old key of a linear one, or nothing.
+ */
+static pith_status read_type(const pith_gguf_reading *r, char type[16], double *factor) {
+    char key[96];
+    pith_text text = {"none", 4};
+    *factor = 1;
+    snprintf(key, sizeof key, "%s.rope.scaling.type", r->architecture->name);
+    pith_status status = pith_gguf_text(r->gguf, key, &text, r->error);
+    if (status == PITH_OK) {
+        status = pith_gguf_positive(r, "rope.scale_linear", factor);
+    }
+    bool old = status == PITH_OK && *factor != 1 && text.n_bytes == 4;
+    if (status == PITH_OK) {
+        status = pith_gguf_positive(r, "rope.scaling.factor", factor);
+    }
+    snprintf(type, 16, "%.*s", (int)(text.n_bytes < 15 ? text.n_bytes : 15), text.data);
+    if (old) {
+        strcpy(type, "linear");
+    }
+    return status;
+}
+
+static pith_status put_yarn(pith_gguf_reading *r) {
+    static const struct {
+        const char *name, *member;
+    } numbers[] = {
+        {"rope.scaling.yarn_beta_fast", "beta_fast"},
+        {"rope.scaling.yarn_beta_slow", "beta_slow"},
+    };
+    char key[96];
+    size_t original = r->context;
+    double attention = 1;
+    double extrapolation = 1;
+    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", r->architecture->name);
+    pith_status status = pith_gguf_count(r->gguf, key, &original, r->error);
+    if (status == PITH_OK) {
+        status = pith_gguf_positive(r, "rope.scaling.attn_factor", &attention);
+    }
+    if (status == PITH_OK) {
+        status = pith_gguf_positive(r, "rope.scaling.yarn_ext_factor", &extrapolation);
+    }
+    if (status == PITH_OK && (attention != 1 || extrapolation != 1)) {
+        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                         "%s: YaRN with %s.rope.scaling.attn_factor %g and yarn_ext_factor %g is "
+                         "not supported, only with 1 and 1",
+                         pith_gguf_name(r->gguf), r->architecture->name, attention, extrapolation);
+    }
+    if (status == PITH_OK) {
+        pith_json_put_integer(&r->json, "original_max_position_embeddings",
+                              (int64_t)(original <= INT32_MAX ? original : 0));
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == PITH_OK; i++) {
+        double value = 0;
+        snprintf(key, sizeof key, "%s.%s", r->architecture->name, numbers[i].name);
+        pith_gguf_value ignored;
+        if (pith_gguf_find(r->gguf, key, &ignored)) {
+            status = pith_gguf_positive(r, numbers[i].name, &value);
+            pith_gguf_put_number(&r->json, numbers[i].member, value);
+        }
+    }
+    return status;
+}
+
+/* ---- Llama 3 --------------------------------------------------------------------------------- */
+
+/* What frequency i of a head is divided by: nothing where the original context holds more than
+ * `high` of its waves, the factor where it holds less than `low`, in between a blend. */
+static double llama3_divisor(double theta, size_t head_dim, size_t i, double factor, double low,
+                             double high, double original) {
+    double frequency = pow(theta, -2.0 * (double)i / (double)head_dim);
+    double waves = original * frequency / (2 * acos(-1.0));
+    if (waves > high) {
+        return 1;
+    }
+    if (waves < low) {
+        return factor;
+    }
+    double share = (waves - low) / (high - low);
+    return 1 / ((1 - share) / factor + share);
+}
+
+static bool divisors_are(const pith_gguf_reading *r, const float *divisors, double theta,
+                         double factor, double low, double high, double original) {
+    for (size_t i = 0; i < r->head_dim / 2; i++) {
+        double expected = llama3_divisor(theta, r->head_dim, i, factor, low, high, original);
+        if (!(fabs((double)divisors[i] - expected) <= 1e-4 * expected)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All published models have factors of 1 and 4 for long and short waves, and a power of two as the
+ * original context; the last divisor, of the longest wave, is the factor. */
+static pith_status put_llama3(pith_gguf_reading *r, const float *divisors, double theta) {
+    const double low = 1;
+    const double high = 4;
+    double factor = (double)divisors[r->head_dim / 2 - 1];
+    for (size_t bits = 6; bits <= 20; bits++) {
+        size_t original = (size_t)1 << bits;
+        if (divisors_are(r, divisors, theta, factor, low, high, (double)original)) {
+            pith_json_put_text(&r->json, "rope_type", "llama3");
+            pith_gguf_put_number(&r->json, "factor", factor);
+            pith_gguf_put_number(&r->json, "low_freq_factor", low);
+            pith_gguf_put_number(&r->json, "high_freq_factor", high);
+            pith_json_put_integer(&r->json, "original_max_position_embeddings", (int64_t)original);
+            return PITH_OK;
+        }
+    }
+    return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                     "%s: tensor rope_freqs.weight is not of Llama 3's form: other divisors of "
+                     "RoPE's frequencies are not supported",
+                     pith_gguf_name(r->gguf));
+}
+
+/* *found is false when the file has no divisors. */
+static pith_status read_divisors(const pith_gguf_reading *r, float divisors[MAX_PAIRS],
+                                 bool *found) {
+    size_t source;
+    const pith_gguf_tensor *tensor = pith_gguf_parts_find(r->parts, "rope_freqs.weight", &source);
+    *found = tensor != NULL;
+    if (tensor == NULL) {
+        return PITH_OK;
+    }
+    if (strcmp(tensor->type->name, "F32") != 0 || tensor->n_dims != 1 ||
+        tensor->shape[0] != r->head_dim / 2 || tensor->shape[0] > MAX_PAIRS) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT,
+                         "%s: tensor rope_freqs.weight is not [%zu] of F32",
+                         pith_gguf_name(r->gguf), r->head_dim / 2);
+    }
+    return pith_file_read(&r->sources->files[source].file, tensor->offset, divisors, tensor->size,
+                          r->error);
+}
+
+/* ---- All of it ------------------------------------------------------------------------------- */
+
+/* The first elements of a head may be all that turn. */
+static pith_status put_dimensions(pith_gguf_reading *r) {
+    char key[96];
+    size_t dims = r->head_dim;
+    snprintf(key, sizeof key, "%s.rope.dimension_count", r->architecture->name);
+    pith_status status = pith_gguf_count(r->gguf, key, &dims, r->error);
+    if (status == PITH_OK && (dims == 0 || dims > r->head_dim)) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %zu, not 1 to %zu",
+                         pith_gguf_name(r->gguf), key, dims, r->head_dim);
+    }
+    if (status == PITH_OK && dims != r->head_dim) {
+        pith_gguf_put_number(&r->json, "partial_rotary_factor", (double)dims / (double)r->head_dim);
+    }
+    return status;
+}
+
+static pith_status put_scaling(pith_gguf_reading *r, double theta) {
+    char type[16];
+    double factor;
+    float divisors[MAX_PAIRS];
+    bool divided;
+    pith_status status = read_type(r, type, &factor);
+    if (status == PITH_OK) {
+        status = read_divisors(r, divisors, &divided);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    bool none = strcmp(type, "none") == 0;
+    bool known = none || strcmp(type, "linear") == 0 || strcmp(type, "yarn") == 0;
+    if (!known || (divided && !none)) {
+        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                         "%s: key %s.rope.scaling.type: %s%s is not supported",
+                         pith_gguf_name(r->gguf), r->architecture->name, type,
+                         known ? " together with a tensor rope_freqs.weight" : "");
+    }
+    if (none && !divided) {
+        return PITH_OK;
+    }
+    pith_json_open(&r->json, "rope_scaling", '{');
+    if (divided) {
+        status = put_llama3(r, divisors, theta);
+    } else {
+        pith_json_put_text(&r->json, "rope_type", type);
+        pith_gguf_put_number(&r->json, "factor", factor);
+        status = strcmp(type, "yarn") == 0 ? put_yarn(r) : PITH_OK;
+    }
+    pith_json_close(&r->json, '}');
+    return status;
+}
+
+pith_status pith_gguf_put_rope(pith_gguf_reading *r) {
+    double theta = 10000;
+    pith_status status = pith_gguf_positive(r, "rope.freq_base", &theta);
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_gguf_put_number(&r->json, "rope_theta", theta);
+    status = put_dimensions(r);
+    return status == PITH_OK ? put_scaling(r, theta) : status;
+}
