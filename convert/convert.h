@@ -53,4 +53,21 @@ typedef struct pith_convert_options {
 pith_status pith_convert(const char *source, const char *out_path,
                          const pith_convert_options *options, pith_error *error);
 
+/* Where a checkpoint is kept when it has been converted once. */
+typedef struct pith_convert_cache {
+    const char *directory; /* made when it is not there; NULL: there is none */
+    const char *name;      /* that the file's name begins with */
+    const char *stamp; /* a text that is another when the checkpoint's files are; NULL: of a GGUF
+                          file, its size and time */
+    void (*begin)(void *user, const char *path); /* called before a conversion; may be NULL */
+    void *user;
+} pith_convert_cache;
+
+/* Finds the .pith file of a checkpoint in the cache, or converts it into the cache and removes what
+ * older states of it were converted to. *path is malloc'ed. Errors: those of pith_convert;
+ * UNSUPPORTED (no cache directory). */
+pith_status pith_convert_cached(const char *source, const pith_convert_cache *cache,
+                                const pith_convert_options *options, char **path,
+                                pith_error *error);
+
 #endif
