@@ -2,9 +2,11 @@
  * included, over the real weights. */
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/find_model.h"
 #include "cli/model.h"
 #include "cli/verify.h"
 #include "weights/config.h"
@@ -12,7 +14,7 @@
 
 typedef struct inspect_settings {
     const char *model;
-    bool json, verify;
+    bool json, verify, no_cache;
     size_t threads;
 } inspect_settings;
 
@@ -30,6 +32,10 @@ static const pith_option options[] = {
      .kind = PITH_OPTION_FLAG,
      .help = "recompute the SHA-256 of every tensor; fail when one differs",
      .offset = offsetof(inspect_settings, verify)},
+    {.name = "no-cache",
+     .kind = PITH_OPTION_FLAG,
+     .help = "refuse a GGUF file instead of converting it once into the cache",
+     .offset = offsetof(inspect_settings, no_cache)},
     {.name = NULL},
 };
 
@@ -434,11 +440,16 @@ static int run(pith_cli *cli, const void *arguments) {
     pith_error error;
     pith_pool *pool = NULL;
     pith_model_file *file = NULL;
+    char *path = NULL;
     pith_log log = {.fn = pith_cli_log, .user = cli};
     pith_status status = pith_pool_new(&pool, 1, &pith_malloc_allocator, &error);
     if (status == PITH_OK) {
-        status = pith_model_file_open(&file, settings->model, true, pool, &log,
-                                      &pith_malloc_allocator, &error);
+        status = pith_cli_find_model(cli, settings->model, settings->threads, settings->no_cache,
+                                     &path, &error);
+    }
+    if (status == PITH_OK) {
+        status =
+            pith_model_file_open(&file, path, true, pool, &log, &pith_malloc_allocator, &error);
     }
     if (status == PITH_OK && settings->verify) {
         status = pith_verify_file(cli, file, settings->threads, &error);
@@ -453,6 +464,7 @@ static int run(pith_cli *cli, const void *arguments) {
         pith_model_file_close(file);
     }
     pith_pool_free(pool);
+    free(path);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }
 

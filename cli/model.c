@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/pool.h"
+#include "cli/find_model.h"
 
 #define LOAD_SILENCE 0.5 /* seconds that opening a model may take before a bar appears */
 
@@ -74,6 +75,13 @@ const pith_option pith_bos_options[] = {
                 "neon-i8mm; by default the best this CPU has",                                   \
         .offset = offsetof(pith_common_settings, isa), .hidden = (unused)                        \
     }
+#define NO_CACHE                                                                   \
+    {                                                                              \
+        .name = "no-cache", .kind = PITH_OPTION_FLAG,                              \
+        .help = "refuse a GGUF file instead of converting it once into the cache " \
+                "($XDG_CACHE_HOME/pith or ~/.cache/pith)",                         \
+        .offset = offsetof(pith_common_settings, no_cache)                         \
+    }
 #define VERBOSE                                                     \
     {                                                               \
         .name = "verbose", .letter = 'v', .kind = PITH_OPTION_FLAG, \
@@ -82,15 +90,17 @@ const pith_option pith_bos_options[] = {
     }
 
 const pith_option pith_common_options[] = {
-    THREADS(false), KV(false), BLAS(false), MMAP(false), ISA(false), VERBOSE, {.name = NULL},
+    THREADS(false), KV(false), BLAS(false), MMAP(false),
+    ISA(false),     NO_CACHE,  VERBOSE,     {.name = NULL},
 };
 
 const pith_option pith_encoder_options[] = {
-    THREADS(false), KV(true), BLAS(false), MMAP(false), ISA(false), VERBOSE, {.name = NULL},
+    THREADS(false), KV(true), BLAS(false), MMAP(false),
+    ISA(false),     NO_CACHE, VERBOSE,     {.name = NULL},
 };
 
 const pith_option pith_tokens_options[] = {
-    THREADS(true), KV(true), BLAS(true), MMAP(true), ISA(true), VERBOSE, {.name = NULL},
+    THREADS(true), KV(true), BLAS(true), MMAP(true), ISA(true), NO_CACHE, VERBOSE, {.name = NULL},
 };
 
 const pith_option pith_length_options[] = {
@@ -260,12 +270,19 @@ pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *setti
         options.map = true;
     }
     pith_progress progress;
+    char *found = NULL;
+    pith_status status =
+        pith_cli_find_model(cli, path, settings->threads, settings->no_cache, &found, error);
+    if (status != PITH_OK) {
+        return status;
+    }
     pith_progress_begin(&progress, cli, "B");
     progress.drawn += LOAD_SILENCE;
     options.load = on_load;
     options.load_user = &progress;
-    pith_status status = pith_model_open(out, path, &options, error);
+    status = pith_model_open(out, found, &options, error);
     pith_progress_end(&progress);
+    free(found);
     return status;
 }
 

@@ -6,12 +6,14 @@
 
 #include "cli/cli.h"
 
-/* --threads, --kv, --blas, --mmap, --isa, --verbose: every command that opens a model. */
+/* --threads, --kv, --blas, --mmap, --isa, --no-cache, --verbose: every command that opens a model.
+ */
 typedef struct pith_common_settings {
     size_t threads;
     size_t kv;   /* as pith_kv_type */
     size_t blas; /* as pith_blas */
     bool map;
+    bool no_cache;
     bool verbose;
     const char *isa;
 } pith_common_settings;
@@ -52,8 +54,9 @@ extern const pith_option pith_bos_options[];     /* a lone size_t: PITH_BOS_* */
 /* The options in the library's words; the log goes to standard error. */
 pith_model_options pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings);
 
-/* Opens a model; its log goes to standard error. With `tokens_only` the file is mapped and no
- * threads are made: enough for the tokenizer. */
+/* Opens a model (a GGUF file by way of the cache: cli/find_model.h); its log goes to standard
+ * error. With `tokens_only` the file is mapped and no threads are made: enough for the tokenizer.
+ */
 pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *settings,
                                 const char *path, bool tokens_only, pith_model **out,
                                 pith_error *error);

@@ -15,6 +15,8 @@ export LC_ALL=C.UTF-8
 T=$(mktemp -d "${TMPDIR:-/tmp}/pith-cli.XXXXXX")
 # shellcheck disable=SC2046
 trap 'kill $(jobs -p) 2>/dev/null; cd /; chmod -R u+w "$T"; rm -rf "$T"' EXIT
+# Not in the cache of who runs the tests.
+export XDG_CACHE_HOME=$T/xdg-cache
 passed=0
 failed=0
 skipped=0

@@ -17,7 +17,7 @@ for command in 'run -p x' 'chat' 'eval README.md' 'tokenize' 'embed' 'logits --t
     set -- $command
     name=$1
     shift
-    fails 1 'x.gguf: is a GGUF file; .pith convert. makes the .pith file' \
+    fails 1 'x.gguf: tensors: 8 bytes are needed, but only 0 are left of the file' \
         "$PITH" "$name" "$wrong/x.gguf" "${@/NEW/$wrong/new}" </dev/null
     # tokenize reads its tokenizer.
     [ "$name" = tokenize ] ||

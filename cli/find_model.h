@@ -1,0 +1,14 @@
+/* From what a user gave in place of a model to the .pith file that is opened. */
+#ifndef PITH_CLI_FIND_MODEL_H
+#define PITH_CLI_FIND_MODEL_H
+
+#include "cli/cli.h"
+
+/* A GGUF file is converted into the user's cache the first time, which is said on standard error,
+ * and found there later; any other operand is its own path. With no_cache nothing is written and a
+ * GGUF file is refused. *path is malloc'ed. Errors: those of pith_convert, UNSUPPORTED (no_cache,
+ * no place for a cache). */
+pith_status pith_cli_find_model(pith_cli *cli, const char *operand, size_t n_threads, bool no_cache,
+                                char **path, pith_error *error);
+
+#endif
