@@ -11,12 +11,13 @@
 #include "base/file_kind.h"
 #include "cli/commands.h"
 #include "cli/model.h"
+#include "cli/plan.h"
 
 typedef struct convert_settings {
     const char *source, *output;
     size_t type, head_type; /* 1 + pith_type */
     const char *shape, *importance, *tokenizer;
-    bool report, verbose;
+    bool report, dry_run, verbose;
     size_t threads;
 } convert_settings;
 
@@ -72,6 +73,10 @@ static const pith_option options[] = {
      .kind = PITH_OPTION_FLAG,
      .help = "print every matrix with its type, size and error to standard output",
      .offset = offsetof(convert_settings, report)},
+    {.name = "dry-run",
+     .kind = PITH_OPTION_FLAG,
+     .help = "write nothing: print the size of OUT.pith and the memory that a model of it takes",
+     .offset = offsetof(convert_settings, dry_run)},
     {.name = "verbose",
      .letter = 'v',
      .kind = PITH_OPTION_FLAG,
@@ -227,6 +232,12 @@ static int run(pith_cli *cli, const void *arguments) {
         .report_user = &report,
     };
     pith_status status = check_paths(settings, &error);
+    if (status == PITH_OK && settings->dry_run) {
+        convert.progress = NULL;
+        convert.report = NULL;
+        status = pith_cli_plan_conversion(cli, settings->source, &convert, &error);
+        return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+    }
     if (status == PITH_OK) {
         pith_progress_begin(&progress, cli, "weights");
         status = pith_convert(settings->source, settings->output, &convert, &error);

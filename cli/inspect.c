@@ -5,16 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file_kind.h"
 #include "cli/commands.h"
 #include "cli/find_model.h"
 #include "cli/model.h"
+#include "cli/plan.h"
 #include "cli/verify.h"
 #include "weights/config.h"
 #include "weights/pith_file.h"
 
 typedef struct inspect_settings {
     const char *model;
-    bool json, verify, no_cache;
+    bool json, verify, plan, no_cache;
     size_t threads;
 } inspect_settings;
 
@@ -32,6 +34,12 @@ static const pith_option options[] = {
      .kind = PITH_OPTION_FLAG,
      .help = "recompute the SHA-256 of every tensor; fail when one differs",
      .offset = offsetof(inspect_settings, verify)},
+    {.name = "plan",
+     .kind = PITH_OPTION_FLAG,
+     .help =
+         "print what the model takes on disk and in memory instead; of a GGUF file before it is "
+         "converted",
+     .offset = offsetof(inspect_settings, plan)},
     {.name = "no-cache",
      .kind = PITH_OPTION_FLAG,
      .help = "refuse a GGUF file instead of converting it once into the cache",
@@ -435,8 +443,26 @@ static pith_status print_json(pith_cli *cli, pith_model_file *file, bool verifie
 
 /* ---------------------------------------------------------------------------------------------- */
 
+/* A GGUF file is planned as what its conversion into the cache would be. */
+static int print_plan(pith_cli *cli, const inspect_settings *settings) {
+    pith_error error;
+    const pith_convert_options convert = {
+        .type = PITH_N_TYPES,
+        .head_type = PITH_N_TYPES,
+        .n_threads = settings->threads,
+        .log = {.fn = pith_cli_log, .user = cli},
+    };
+    pith_status status = pith_file_kind_at(settings->model) == PITH_FILE_GGUF
+                             ? pith_cli_plan_conversion(cli, settings->model, &convert, &error)
+                             : pith_cli_plan_file(cli, settings->model, settings->threads, &error);
+    return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+}
+
 static int run(pith_cli *cli, const void *arguments) {
     const inspect_settings *settings = arguments;
+    if (settings->plan) {
+        return print_plan(cli, settings);
+    }
     pith_error error;
     pith_pool *pool = NULL;
     pith_model_file *file = NULL;

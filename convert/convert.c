@@ -435,6 +435,10 @@ static pith_status lay_out_file(conversion *c, pith_error *error) {
 }
 
 static pith_status stream_weights(conversion *c, pith_error *error) {
+    pith_status status = pith_pool_new(&c->pool, c->options->n_threads, c->allocator, error);
+    if (status != PITH_OK) {
+        return status;
+    }
     const pith_stream stream = {
         .plan = &c->plan,
         .sources = &c->checkpoint.sources,
@@ -496,10 +500,9 @@ static pith_status write_all(conversion *c, const char *out_path, pith_error *er
     if (status == PITH_OK) {
         status = put_tokenizer(c, indices, error);
     }
-    if (status == PITH_OK) {
-        status = pith_pool_new(&c->pool, c->options->n_threads, c->allocator, error);
-    }
-    if (status == PITH_OK) {
+    if (status == PITH_OK && c->options->without_weights) {
+        status = pith_model_writer_leave_out(c->writer, error);
+    } else if (status == PITH_OK) {
         status = stream_weights(c, error);
     }
     return status == PITH_OK ? publish(c, error) : status;

@@ -23,6 +23,8 @@ typedef struct pith_convert_options {
     size_t memory;  /* bytes that a model of the type chosen so should fit into, or a warning
                        says what int4 would need; 0: those of this machine */
     pith_type head_type;         /* PITH_N_TYPES: int8 when type is int8 or int4, else type */
+    bool without_weights;        /* writes all of the file but its weights, which are a hole in it:
+                                    for measuring what a model takes. Its hashes are zeros */
     const char *importance_path; /* file made by `pith importance`, or NULL */
     const char *shape; /* random weights of this shape (weights/shapes.h) are written; NULL: those
                           of the source */

@@ -278,6 +278,23 @@ pith_status pith_model_writer_put(pith_model_writer *writer, size_t index, size_
     return status;
 }
 
+pith_status pith_model_writer_leave_out(pith_model_writer *writer, pith_error *error) {
+    size_t end = 0;
+    for (size_t i = 0; i < writer->n_entries; i++) {
+        entry *e = &writer->entries[i];
+        bool last = e->size > 0 && e->begin + e->size > end;
+        end = last ? e->begin + e->size : end;
+        if (atomic_exchange(&e->n_received, e->size) < e->size && last) {
+            pith_status status =
+                pith_output_write(writer->output, writer->data_offset + end - 1, "", 1, error);
+            if (status != PITH_OK) {
+                return status;
+            }
+        }
+    }
+    return PITH_OK;
+}
+
 static pith_status check_complete(const pith_model_writer *writer, pith_error *error) {
     if (writer->data_offset == 0) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "a model is finished before its layout");

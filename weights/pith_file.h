@@ -113,6 +113,9 @@ pith_status pith_model_writer_layout(pith_model_writer *writer, size_t metadata_
 /* Writes bytes of tensor `index` at `offset` within it. Thread-safe after layout. */
 pith_status pith_model_writer_put(pith_model_writer *writer, size_t index, size_t offset,
                                   const void *data, size_t size, pith_error *error);
+/* Counts all bytes that were not put as zeros, without writing them: where files may have holes
+ * they take no room. Errors: IO. */
+pith_status pith_model_writer_leave_out(pith_model_writer *writer, pith_error *error);
 /* Writes the header with the metadata document (compact JSON, stored as the string value of the key
  * "pith") and publishes. Frees the writer, also on failure. Errors: IO, MEMORY, ARGUMENT (bytes of
  * a tensor were never put, metadata longer than the limit or not UTF-8). */
