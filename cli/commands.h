@@ -7,6 +7,7 @@
 extern const pith_command pith_command_convert;
 extern const pith_command pith_command_importance;
 extern const pith_command pith_command_inspect;
+extern const pith_command pith_command_models;
 extern const pith_command pith_command_run;
 extern const pith_command pith_command_chat;
 extern const pith_command pith_command_tokenize;

@@ -10,6 +10,7 @@
 
 #include "base/file_kind.h"
 #include "cli/commands.h"
+#include "cli/find_model.h"
 #include "cli/model.h"
 #include "cli/plan.h"
 
@@ -207,8 +208,7 @@ static void tell_result(pith_cli *cli, const convert_settings *settings, double 
     }
 }
 
-static int run(pith_cli *cli, const void *arguments) {
-    const convert_settings *settings = arguments;
+static int convert_source(pith_cli *cli, const convert_settings *settings) {
     report_list report = {.rows = NULL};
     pith_progress progress;
     pith_error error;
@@ -257,6 +257,21 @@ static int run(pith_cli *cli, const void *arguments) {
     }
     free_report(&report);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+}
+
+/* SRC may be the name of a model that is on this machine. */
+static int run(pith_cli *cli, const void *arguments) {
+    convert_settings settings = *(const convert_settings *)arguments;
+    pith_error error;
+    char *source = NULL;
+    if (settings.source != NULL &&
+        pith_cli_find_path(settings.source, &source, &error) != PITH_OK) {
+        return pith_cli_fail(cli, &error);
+    }
+    settings.source = source;
+    int code = convert_source(cli, &settings);
+    free(source);
+    return code;
 }
 
 const pith_command pith_command_convert = {

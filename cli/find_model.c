@@ -1,10 +1,11 @@
-/* Models given as GGUF files. */
+/* Models given by name, and as GGUF files. */
 #include "cli/find_model.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file_kind.h"
+#include "cli/model_list.h"
 #include "cli/places.h"
 #include "convert/convert.h"
 
@@ -77,27 +78,47 @@ static pith_status convert(pith_cli *cli, const char *source, const char *direct
     return status;
 }
 
-pith_status pith_cli_find_model(pith_cli *cli, const char *operand, size_t n_threads, bool no_cache,
-                                char **path, pith_error *error) {
+/* By way of the cache; `source` is a GGUF file. */
+static pith_status convert_once(pith_cli *cli, const char *source, size_t n_threads, char **path,
+                                pith_error *error) {
     pith_bytes cache;
-    if (pith_file_kind_at(operand) != PITH_FILE_GGUF) {
-        *path = strdup(operand);
-        return *path != NULL ? PITH_OK
-                             : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a path");
-    }
-    if (no_cache) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: is a GGUF file, which has to be converted first; without the cache, "
-                         "by 'pith convert %s OUT.pith'",
-                         operand, operand);
-    }
     pith_bytes_init(&cache, &pith_malloc_allocator);
     pith_status status = PITH_OK;
     if (!pith_places_cache(&cache)) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for a path");
     } else {
-        status = convert(cli, operand, cache.size > 0 ? cache.data : NULL, n_threads, path, error);
+        status = convert(cli, source, cache.size > 0 ? cache.data : NULL, n_threads, path, error);
     }
     pith_bytes_release(&cache);
+    return status;
+}
+
+pith_status pith_cli_find_path(const char *operand, char **path, pith_error *error) {
+    pith_status status = pith_model_list_find(operand, path, error);
+    if (status == PITH_OK && *path == NULL) {
+        *path = strdup(operand);
+        status =
+            *path != NULL ? PITH_OK : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a path");
+    }
+    return status;
+}
+
+pith_status pith_cli_find_model(pith_cli *cli, const char *operand, size_t n_threads, bool no_cache,
+                                char **path, pith_error *error) {
+    char *found = NULL;
+    pith_status status = pith_cli_find_path(operand, &found, error);
+    if (status != PITH_OK || pith_file_kind_at(found) != PITH_FILE_GGUF) {
+        *path = found;
+        return status;
+    }
+    if (no_cache) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: is a GGUF file, which has to be converted first; without the "
+                           "cache, by 'pith convert %s OUT.pith'",
+                           operand, found);
+    } else {
+        status = convert_once(cli, found, n_threads, path, error);
+    }
+    free(found);
     return status;
 }

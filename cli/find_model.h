@@ -4,11 +4,16 @@
 
 #include "cli/cli.h"
 
-/* A GGUF file is converted into the user's cache the first time, which is said on standard error,
+/* A name that is no path is looked for in the usual places (cli/model_list.h). A GGUF file is
+ * converted into the user's cache the first time, which is said on standard error,
  * and found there later; any other operand is its own path. With no_cache nothing is written and a
  * GGUF file is refused. *path is malloc'ed. Errors: those of pith_convert, UNSUPPORTED (no_cache,
  * no place for a cache). */
 pith_status pith_cli_find_model(pith_cli *cli, const char *operand, size_t n_threads, bool no_cache,
                                 char **path, pith_error *error);
+
+/* The first part of that: the path of the file or directory that is meant. *path is malloc'ed.
+ * Errors: ARGUMENT (several models have that name), MEMORY. */
+pith_status pith_cli_find_path(const char *operand, char **path, pith_error *error);
 
 #endif

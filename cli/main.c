@@ -20,7 +20,7 @@ static const pith_command *const commands[] = {
     &pith_command_detokenize, &pith_command_template,   &pith_command_logits,
     &pith_command_embed,      &pith_command_eval,       &pith_command_bench,
     &pith_command_index,      &pith_command_search,     &pith_command_serve,
-    &pith_command_keys,
+    &pith_command_keys,       &pith_command_models,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

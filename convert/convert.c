@@ -539,3 +539,23 @@ pith_status pith_convert(const char *source, const char *out_path,
     release(&c);
     return status;
 }
+
+pith_status pith_convert_look(const char *source, pith_convert_facts *out,
+                              const pith_allocator *allocator, pith_error *error) {
+    const pith_convert_options options = {.type = PITH_TYPE_INT8, .head_type = PITH_TYPE_INT8};
+    conversion c = {
+        .options = &options,
+        .allocator = pith_allocator_or_default(allocator),
+        .type = options.type,
+        .head_type = options.head_type,
+    };
+    pith_status status = read_all(&c, source, error);
+    if (status == PITH_OK) {
+        *out = (pith_convert_facts){.quantised = pith_checkpoint_quantised(&c.checkpoint),
+                                    .n_weights = c.plan.n_weights};
+        snprintf(out->architecture, sizeof out->architecture, "%s",
+                 pith_family_architecture(c.checkpoint.config.family, &c.checkpoint.config.config));
+    }
+    release(&c);
+    return status;
+}

@@ -55,6 +55,18 @@ typedef struct pith_convert_options {
 pith_status pith_convert(const char *source, const char *out_path,
                          const pith_convert_options *options, pith_error *error);
 
+/* What can be told of a checkpoint without converting it. */
+typedef struct pith_convert_facts {
+    char architecture[32]; /* in a .pith file of it: "llama" */
+    bool quantised;        /* already */
+    size_t n_weights;
+} pith_convert_facts;
+
+/* Reads all but the weights of a checkpoint and plans its conversion: what succeeds here can be
+ * converted, unless a weight is no number. Errors: those of pith_convert. */
+pith_status pith_convert_look(const char *source, pith_convert_facts *out,
+                              const pith_allocator *allocator, pith_error *error);
+
 /* Where a checkpoint is kept when it has been converted once. */
 typedef struct pith_convert_cache {
     const char *directory; /* made when it is not there; NULL: there is none */

@@ -11,7 +11,8 @@ lines = subprocess.run([pith, "inspect", "--plan", model], text=True, stdout=sub
 planned = next(line.split() for line in lines if line.startswith("memory"))
 context = planned[planned.index("with") + 1]
 before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-subprocess.run([pith, "run", model, "-c", context, "-p", "Once", "-n", context, "--temp", "1", "--seed", "1"],
+subprocess.run([pith, "run", model, "-c", context, "-p", "Once", "-n", context, "--temp", "1", "--seed", "1",
+                "--blas", "off"],
                stdout=subprocess.DEVNULL, check=True)
 taken = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024
 print(f"planned {planned[1]}, taken {taken}")

@@ -36,7 +36,8 @@ prints '^memory'
 is "no KV cache" "$(grep -c KV "$T/out")" = 0
 
 # What a process takes in fact.
-expect 0 "$PYTHON" tests/cli/check_plan.py "$PITH" "$TALE"
+expect 0 "$PITH" convert "$SOURCE" "$T/tale-f32.pith" --type f32
+expect 0 "$PYTHON" tests/cli/check_plan.py "$PITH" "$T/tale-f32.pith"
 
 fails 1 'no such file|cannot open' "$PITH" inspect --plan "$T/nowhere.pith"
 fails 1 'no-such-place' env TMPDIR="$T/no-such-place" "$PITH" convert golden/llama-gqa "$T/dry.pith" \

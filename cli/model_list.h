@@ -1,0 +1,34 @@
+/* What the usual places of this machine hold of models, and finding one by its name:
+ *
+ *     $PITH_MODELS                          NAME.pith, NAME.gguf, NAME/ with config.json
+ *     $HF_HUB_CACHE, $HF_HOME/hub or
+ *     ~/.cache/huggingface/hub              models--OWNER--NAME/snapshots/COMMIT/..., as downloaded
+ * by Hugging Face's tools: OWNER/NAME, OWNER/NAME/FILE.gguf $XDG_CACHE_HOME/pith, ~/.cache/pith
+ * converted GGUF files: NAME */
+#ifndef PITH_CLI_MODEL_LIST_H
+#define PITH_CLI_MODEL_LIST_H
+
+#include "base/status.h"
+
+typedef struct pith_listed_model {
+    char *name; /* that finds it */
+    char *path;
+    size_t bytes; /* of its files */
+} pith_listed_model;
+
+typedef struct pith_model_list {
+    pith_listed_model *items; /* [n] place after place, by name in each */
+    size_t n, capacity;
+} pith_model_list;
+
+/* Looks through all places; one that is not there is empty. Errors: MEMORY. */
+pith_status pith_model_list_scan(pith_model_list *out, pith_error *error);
+void pith_model_list_free(pith_model_list *list);
+
+/* Finds the model that is called `name`: by its whole name, or by what is behind the last slash,
+ * with or without ".gguf". *path is malloc'ed, and NULL when there is none of that name. Also the
+ * directory models--OWNER--NAME of a cache, given as a path, becomes that of its snapshot.
+ * Errors: ARGUMENT (several have that name), MEMORY. */
+pith_status pith_model_list_find(const char *name, char **path, pith_error *error);
+
+#endif
