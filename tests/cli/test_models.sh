@@ -27,13 +27,18 @@ for file in golden/llama-gqa/*; do
     cp "$file" "$repository/blobs"
     ln -s "../../blobs/$(basename "$file")" "$repository/snapshots/new"
 done
+# Later parts of a split file are no models of their own.
+"$PYTHON" tests/cli/check_gguf.py expand "$places"
+cp "$places"/containers/micro-split-0000?-of-00002.gguf "$repository/snapshots/new"
+cp "$places"/containers/micro-split-0000?-of-00002.gguf "$places/own"
 mkdir -p "$hub/models--some-owner--empty/blobs" "$hub/datasets--some-owner--data/snapshots/x"
 
 expect 0 "$PITH" models
 silent
 names() { grep -v '^    ' "$T/out" | tr '\n' ' '; }
 is "all that is there" "$(names)" = \
-    'broken.gguf tale tied some-owner/a-model some-owner/a-model/a-model-Q4_K_M.gguf '
+    "broken.gguf micro-split-00001-of-00002.gguf tale tied some-owner/a-model \
+some-owner/a-model/a-model-Q4_K_M.gguf some-owner/a-model/micro-split-00001-of-00002.gguf "
 prints '^    llama, 5.66 MB, runs$'
 prints 'does not run: tensors: 8 bytes are needed'
 prints '^    llama, [0-9.]+ [kM]B, does not run: convert it first'
@@ -42,8 +47,8 @@ prints "snapshots/new/a-model-Q4_K_M.gguf"
 expect 0 "$PITH" models --json
 is "JSON lines" "$("$PYTHON" -c 'import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1])]
-print(len(rows), sum(r["runs"] for r in rows), rows[1]["name"], rows[1]["bytes"])' "$T/out")" = \
-    "5 2 tale $(stat -c %s "$TALE")"
+print(len(rows), sum(r["runs"] for r in rows), rows[1]["bytes"], rows[2]["name"], rows[2]["bytes"])' "$T/out")" = \
+    "7 2 22336 tale $(stat -c %s "$TALE")"
 
 # By name: whole, behind the last slash, without .gguf.
 expect 0 "$PITH" run tale -p Once -n 2

@@ -5,20 +5,27 @@ plans=$T/plans
 mkdir "$plans"
 export TMPDIR=$plans
 
-# The size of the file that would be written, to the byte, and nothing left behind.
-for type in int4 f16; do
-    expect 0 "$PITH" convert golden/llama-gqa "$T/dry.pith" --type $type --dry-run
-    silent
+# The size of the file that would be written, to the byte, and nothing left behind. llama-yarn has
+# no tokenizer: its file ends with a weight.
+for case in 'llama-gqa int4' 'llama-gqa f16' 'llama-yarn int8'; do
+    # shellcheck disable=SC2086
+    set -- $case
+    checkpoint=golden/$1
+    type=$2
+    expect 0 "$PITH" convert "$checkpoint" "$T/dry.pith" --type "$type" --dry-run
     cp "$T/out" "$T/dry-$type"
     is "nothing is written" ! -e "$T/dry.pith"
     is "nothing is left" -z "$(ls "$plans")"
-    expect 0 "$PITH" convert golden/llama-gqa "$T/wet.pith" --type $type
+    expect 0 "$PITH" convert "$checkpoint" "$T/wet.pith" --type "$type"
     is "$type: bytes on disk" "$(awk '$1 == "disk" { print $2 }' "$T/dry-$type")" = \
         "$(stat -c %s "$T/wet.pith")"
     expect 0 "$PITH" inspect --plan "$T/wet.pith"
     sed '/tables/d; /buffers/d; /program/d; /^memory/d' "$T/out" >"$T/wet-plan"
     sed '/tables/d; /buffers/d; /program/d; /^memory/d' "$T/dry-$type" >"$T/dry-plan"
     expect 0 cmp "$T/wet-plan" "$T/dry-plan"
+    expect 0 "$PITH" inspect --json "$T/wet.pith"
+    is "$type: bytes of weights" "$(awk '$1 == "weights" { print $2 }' "$T/dry-$type")" = \
+        "$(sed -n 's/^ *"weight_bytes": \([0-9]*\),/\1/p' "$T/out")"
 done
 grep -Eq '^KV cache f16 +[0-9]+ bytes +[0-9.]+ [kM]?B +for 1,000 tokens \(the default\)' "$T/dry-f16"
 is "KV cache of f16 weights" $? = 0
