@@ -16,6 +16,10 @@ printf '    return a\n' >"$DOCS/after.py"
 printf 'A red house.\nA blue one.\n' >"$DOCS/lines.txt"
 echo 'A passport is renewed at the town hall.' >"$DOCS/home/notes/passport.txt"
 cat perf/results/*.jsonl | tee "$DOCS/before.jsonl" >"$DOCS/now.jsonl"
+# What `hf download` leaves of a GGUF file.
+snapshot=$XDG_CACHE_HOME/huggingface/hub/models--bartowski--Llama-3.2-1B-Instruct-GGUF/snapshots/abc
+mkdir -p "$snapshot"
+ln -s "$ROOT/golden/gguf/k256-Q4_K_M.gguf" "$snapshot/Llama-3.2-1B-Instruct-Q4_K_M.gguf"
 # Byte-level tokenizers with the special tokens of Llama 3 and of ChatML.
 cp -r golden/llama3 "$DOCS/chatml"
 python3 - "$DOCS/chatml" <<'END'
@@ -48,7 +52,7 @@ run=0
 while read -r line; do
     case $line in
     # A download, a run of minutes, another test of this directory.
-    'hf download '[A-Za-z0-9]*/*' --include '* | 'make demo' | 'make test' | 'make bench') ;;
+    'hf download '[A-Za-z0-9]*/*' --include '* | 'hf download '*.gguf | 'make demo' | 'make test' | 'make bench') ;;
     'sudo make install && sudo ldconfig' | 'cc program.c '*) ;;
     # test_bench.sh measures: here the options are read, up to one that is wrong.
     'build/pith bench '*)
