@@ -446,15 +446,20 @@ static pith_status print_json(pith_cli *cli, pith_model_file *file, bool verifie
 /* A GGUF file is planned as what its conversion into the cache would be. */
 static int print_plan(pith_cli *cli, const inspect_settings *settings) {
     pith_error error;
+    char *path = NULL;
     const pith_convert_options convert = {
         .type = PITH_N_TYPES,
         .head_type = PITH_N_TYPES,
         .n_threads = settings->threads,
         .log = {.fn = pith_cli_log, .user = cli},
     };
-    pith_status status = pith_file_kind_at(settings->model) == PITH_FILE_GGUF
-                             ? pith_cli_plan_conversion(cli, settings->model, &convert, &error)
-                             : pith_cli_plan_file(cli, settings->model, settings->threads, &error);
+    pith_status status = pith_cli_find_path(settings->model, &path, &error);
+    if (status == PITH_OK && pith_file_kind_at(path) == PITH_FILE_GGUF) {
+        status = pith_cli_plan_conversion(cli, path, &convert, &error);
+    } else if (status == PITH_OK) {
+        status = pith_cli_plan_file(cli, path, settings->threads, &error);
+    }
+    free(path);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }
 

@@ -58,6 +58,7 @@ done
 is "converted once" "$(find "$places/cache/pith" -type f | wc -l)" = 1
 expect 0 "$PITH" models
 is "the cache, too" "$(names | grep -c 'a-model-Q4_K_M $')" = 1
+expect 0 "$PITH" inspect --plan a-model-Q4_K_M.gguf
 expect 0 "$PITH" convert some-owner/a-model "$places/gqa.pith" --type int4
 expect 0 "$PITH" convert "$repository" "$places/snapshot.pith" --type int4
 expect 0 cmp "$places/gqa.pith" "$places/snapshot.pith"
