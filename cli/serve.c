@@ -31,8 +31,9 @@ static const pith_option model_options[] = {
      .kind = PITH_OPTION_TEXT,
      .argument = "DIR",
      .low = 1,
-     .help = "directory of models: NAME.pith, NAME/ or llama/NAME/ with Hugging Face files, "
-             "all-minilm-l6-v2/; the models that ship are served beside them",
+     .help =
+         "directory of models: NAME.pith, NAME.gguf, NAME/ or llama/NAME/ with Hugging Face files, "
+         "all-minilm-l6-v2/; the models that ship are served beside them",
      .offset = offsetof(serve_settings, models)},
     {.name = "alias",
      .kind = PITH_OPTION_TEXTS,

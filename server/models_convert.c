@@ -1,12 +1,19 @@
 /* Checkpoints of the models directory, converted into the cache once (pith_convert_cached).
  *
  * Decoders become int4, which halves the time of a token against int8; encoders int8, whose
- * vectors are close to the checkpoint's (docs/scheduling.md has the figures). */
+ * vectors are close to the checkpoint's (docs/scheduling.md has the figures). What is quantised
+ * already, a GGUF file, becomes int8: as int4 it would be rounded twice. */
 #include "convert/convert.h"
 #include "server/models_inside.h"
 
-static pith_type type_of(const pith_found *found) {
-    return found->kind == PITH_MODEL_ENCODER ? PITH_TYPE_INT8 : PITH_TYPE_INT4;
+static pith_status find_type(const pith_found *found, pith_type *out, pith_error *error) {
+    pith_convert_facts facts = {.quantised = false};
+    pith_status status =
+        found->gguf ? pith_convert_look(found->path, &facts, NULL, error) : PITH_OK;
+    *out = facts.quantised                     ? PITH_N_TYPES
+           : found->kind == PITH_MODEL_ENCODER ? PITH_TYPE_INT8
+                                               : PITH_TYPE_INT4;
+    return status;
 }
 
 typedef struct progress {
@@ -47,6 +54,11 @@ pith_status pith_models_convert(const pith_found *found, const char *cache, size
                                 pith_server_log *log, bool (*go_on)(void *user), void *user,
                                 char **path, pith_error *error) {
     progress p = {.found = found, .log = log, .go_on = go_on, .user = user};
+    pith_type type;
+    pith_status status = find_type(found, &type, error);
+    if (status != PITH_OK) {
+        return status;
+    }
     const pith_convert_cache place = {
         .directory = cache,
         .name = found->name,
@@ -55,7 +67,7 @@ pith_status pith_models_convert(const pith_found *found, const char *cache, size
         .user = &p,
     };
     const pith_convert_options options = {
-        .type = type_of(found),
+        .type = type,
         .head_type = PITH_N_TYPES,
         .n_threads = n_threads,
         .log = {log_message, &p},

@@ -1,6 +1,7 @@
 /* The layouts of a models directory:
  *
  *     <model>.pith
+ *     <model>.gguf                                                the first of its parts
  *     <model>/{config.json,tokenizer.json,*.safetensors}          any Hugging Face directory
  *     llama/<model>/{config.json,tokenizer.json,*.safetensors}    Spin's place for decoders
  *     all-minilm-l6-v2/{tokenizer.json,model.safetensors}         Spin's encoder, no config.json
@@ -17,6 +18,8 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/file_kind.h"
+#include "base/gguf_look.h"
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -116,6 +119,25 @@ static pith_model_kind kind_of_checkpoint(const char *path) {
     return kind;
 }
 
+/* A GGUF file names its architecture in its first keys. */
+static pith_model_kind kind_of_gguf(const char *path) {
+    pith_file file;
+    pith_gguf_look look;
+    pith_model_kind kind = PITH_MODEL_ANY;
+    if (pith_file_open(&file, path, NULL) != PITH_OK) {
+        return kind;
+    }
+    size_t n = file.size < PITH_FILE_LOOK ? file.size : PITH_FILE_LOOK;
+    unsigned char *bytes = malloc(n + 1);
+    if (bytes != NULL && pith_file_read(&file, 0, bytes, n, NULL) == PITH_OK &&
+        pith_gguf_look_at(&look, bytes, n) && look.architecture[0] != '\0') {
+        kind = strcmp(look.architecture, "bert") == 0 ? PITH_MODEL_ENCODER : PITH_MODEL_DECODER;
+    }
+    free(bytes);
+    pith_file_close(&file);
+    return kind;
+}
+
 /* ---- Stamps ---------------------------------------------------------------------------------- */
 
 static void stamp_file(pith_found *item, crypto_generichash_state *hash, const char *name,
@@ -170,7 +192,7 @@ static void stamp(pith_found *item, const struct stat *status) {
     crypto_generichash_state hash;
     unsigned char digest[(PITH_MODEL_STAMP - 1) / 2];
     crypto_generichash_init(&hash, NULL, 0, sizeof digest);
-    if (item->checkpoint) {
+    if (S_ISDIR(status->st_mode)) {
         stamp_directory(item, &hash, item->path, true);
     } else {
         stamp_file(item, &hash, "", status);
@@ -193,6 +215,19 @@ void pith_found_release(pith_found_list *list) {
     }
     free(list->items);
     *list = (pith_found_list){0};
+}
+
+static bool ends_with(const char *name, const char *ending) {
+    size_t n = strlen(name);
+    size_t m = strlen(ending);
+    return n > m && strcmp(name + n - m, ending) == 0;
+}
+
+/* The later parts of a split GGUF file: NAME-00002-of-00003.gguf. */
+static bool is_later(const char *name) {
+    size_t n = strlen(name);
+    return n > 20 && name[n - 20] == '-' && strncmp(name + n - 14, "-of-", 4) == 0 &&
+           strncmp(name + n - 20, "-00001", 6) != 0;
 }
 
 /* Names that can stand in JSON, in a log line and in a file name. */
@@ -219,6 +254,7 @@ static bool has(const pith_found_list *list, const char *name, size_t n) {
 static void add(scan *s, const char *name, size_t n, char *path, const struct stat *status,
                 bool shipped) {
     pith_found_list *list = s->list;
+    bool gguf = ends_with(path, ".gguf");
     if (!is_good_name(name, n) || has(list, name, n)) {
         free(path);
         return;
@@ -238,7 +274,8 @@ static void add(scan *s, const char *name, size_t n, char *path, const struct st
     *item = (pith_found){
         .name = strndup(name, n),
         .path = path,
-        .checkpoint = S_ISDIR(status->st_mode),
+        .gguf = gguf,
+        .checkpoint = gguf || S_ISDIR(status->st_mode),
         .shipped = shipped,
     };
     if (item->name == NULL) {
@@ -248,7 +285,9 @@ static void add(scan *s, const char *name, size_t n, char *path, const struct st
     }
     list->n++;
     stamp(item, status);
-    item->kind = item->checkpoint ? kind_of_checkpoint(path) : kind_of_file(path);
+    item->kind = gguf               ? kind_of_gguf(path)
+                 : item->checkpoint ? kind_of_checkpoint(path)
+                                    : kind_of_file(path);
 }
 
 static bool exists(scan *s, const char *directory, const char *name) {
@@ -294,7 +333,7 @@ static bool scan_directory(scan *s, const char *directory, layout wanted, bool s
     for (int i = 0; i < n; i++) {
         const char *name = names[i]->d_name;
         size_t length = strlen(name);
-        bool named = length > 5 && strcmp(name + length - 5, ".pith") == 0;
+        bool named = ends_with(name, ".pith") || (ends_with(name, ".gguf") && !is_later(name));
         struct stat status;
         char *path = pith_found_join(directory, name);
         if (path == NULL) {

@@ -11,8 +11,9 @@ enum {
 
 typedef struct pith_found {
     char *name;
-    char *path;                   /* a .pith file, or a Hugging Face directory */
-    bool checkpoint;              /* the latter: to be converted */
+    char *path;                   /* a .pith file, a GGUF file, or a Hugging Face directory */
+    bool gguf;                    /* the second */
+    bool checkpoint;              /* the last two: to be converted */
     bool shipped;                 /* comes with pith */
     pith_model_kind kind;         /* ANY: its header or config.json cannot be read */
     size_t size;                  /* bytes of its files */

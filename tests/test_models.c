@@ -13,6 +13,7 @@
 #include "server/models_inside.h"
 #include "tests/checkpoint.h"
 #include "tests/fixture.h"
+#include "tests/gguf.h"
 #include "tests/golden.h"
 #include "tests/jobs.h"
 #include "tests/support.h"
@@ -246,6 +247,26 @@ TEST(models, a_checkpoint_is_converted_once_and_again_when_it_changes) {
     char second[256];
     snprintf(second, sizeof second, "%s", test_list_directory(s.cache));
     CHECK(strcmp(first, second) != 0 && strchr(second, ' ')[1] == '\0', "cache: %s", second);
+    end_stage(&s);
+}
+
+TEST(models, gguf_files_are_offered_and_converted) {
+    stage s;
+    pith_lease held;
+    make_stage(&s);
+    const test_gguf_model quantised = {.quantised = true, .tokenizer = true};
+    const test_gguf_model plain = {.tokenizer = true};
+    test_gguf_write_model(test_join(s.directory, "quantised.gguf"), &quantised);
+    test_gguf_write_model(test_join(s.directory, "plain.gguf"), &plain);
+    test_write_text(s.directory, "plain-00002-of-00002.gguf", "GGUF");
+    start(&s);
+    lease(&s, "quantised", PITH_MODEL_DECODER, &held);
+    CHECK(strcmp(held.info.type, "int8") == 0, "type %s", held.info.type);
+    pith_models_return(s.models, &held);
+    lease(&s, "plain", PITH_MODEL_DECODER, &held);
+    CHECK(strcmp(held.info.type, "int4") == 0, "type %s", held.info.type);
+    pith_models_return(s.models, &held);
+    CHECK(lease_status(&s, "plain-00002-of-00002", PITH_MODEL_ANY) == 404, "a later part");
     end_stage(&s);
 }
 
