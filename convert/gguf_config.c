@@ -11,12 +11,31 @@
 #include <string.h>
 
 static const pith_gguf_architecture architectures[] = {
-    {"llama", "llama", false, true}, /* Mistral's too */
-    {"qwen2", "qwen2", false, false},
-    {"bert", "bert", true, false},
+    {"llama", "llama", .interleaved = true}, /* Mistral's too */
+    {"qwen2", "qwen2", .encoder = false},
+    {"qwen3", "qwen3", .encoder = false},
+    {"smollm3", "smollm3", .interleaved = true},
+    {"granite", "granite", .interleaved = true},
+    {"gemma2", "gemma2", .pattern = 2, .wide = 46},
+    {"gemma3", "gemma3_text", .pattern = 6, .wide = 62},
+    {"olmo2", "olmo2", .encoder = false},
+    {"phi3", "phi3", .encoder = false},
+    {"bert", "bert", .encoder = true},
 };
 
 enum { N_ARCHITECTURES = sizeof architectures / sizeof architectures[0] };
+
+static pith_status fail_architecture(const pith_gguf *gguf, pith_text name, pith_error *error) {
+    char known[128] = "";
+    for (size_t i = 0; i < N_ARCHITECTURES; i++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, i > 0 ? ", %s" : "%s", architectures[i].name);
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: architecture %.*s is not supported; supported are %s",
+                     pith_gguf_name(gguf), (int)(name.n_bytes < 60 ? name.n_bytes : 60), name.data,
+                     known);
+}
 
 pith_status pith_gguf_architecture_find(const pith_gguf *gguf, const pith_gguf_architecture **out,
                                         pith_error *error) {
@@ -36,9 +55,7 @@ pith_status pith_gguf_architecture_find(const pith_gguf *gguf, const pith_gguf_a
             return PITH_OK;
         }
     }
-    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                     "%s: architecture %.*s is not supported; supported are llama, qwen2 and bert",
-                     pith_gguf_name(gguf), (int)(name.n_bytes < 60 ? name.n_bytes : 60), name.data);
+    return fail_architecture(gguf, name, error);
 }
 
 /* ---- Keys of the architecture ---------------------------------------------------------------- */
@@ -141,33 +158,49 @@ static pith_status put_epsilon(pith_gguf_reading *r, const char *name, const cha
     return status;
 }
 
-/* Steps of other families, which must be absent or without effect. */
-static pith_status refuse_steps(const pith_gguf_reading *r) {
+static bool is_any_of(const pith_gguf_reading *r, const char *const names[2]) {
+    return (names[0] != NULL && strcmp(r->architecture->name, names[0]) == 0) ||
+           (names[1] != NULL && strcmp(r->architecture->name, names[1]) == 0);
+}
+
+/* Writes the numbers of steps that this architecture has; those of other steps must be absent or
+ * without effect. */
+static pith_status put_steps(pith_gguf_reading *r) {
     static const struct {
         const char *name;
         double neutral;
+        const char *member;           /* of config.json, in ... */
+        const char *architectures[2]; /* ... these */
     } steps[] = {
-        {"expert_count", 0},
-        {"attn_logit_softcapping", 0},
-        {"final_logit_softcapping", 0},
-        {"attention.scale", 0},
-        {"logit_scale", 1},
-        {"residual_scale", 1},
-        {"embedding_scale", 1},
-        {"attention.max_alibi_bias", 0},
-        {"attention.clamp_kqv", 0},
-        {"attention.temperature_scale", 0},
+        {"expert_count", 0, NULL, {NULL}},
+        {"attn_logit_softcapping", 0, "attn_logit_softcapping", {"gemma2", "gemma3"}},
+        {"final_logit_softcapping", 0, "final_logit_softcapping", {"gemma2", "gemma3"}},
+        {"attention.scale", 0, "attention_multiplier", {"granite"}},
+        {"logit_scale", 1, "logits_scaling", {"granite"}},
+        {"residual_scale", 1, "residual_multiplier", {"granite"}},
+        {"embedding_scale", 1, "embedding_multiplier", {"granite"}},
+        {"attention.max_alibi_bias", 0, NULL, {NULL}},
+        {"attention.clamp_kqv", 0, NULL, {NULL}},
+        {"attention.temperature_scale", 0, NULL, {NULL}},
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         arch_key key = key_of(r, steps[i].name);
         double value = steps[i].neutral;
         pith_status status = pith_gguf_number(r->gguf, key.text, &value, r->error);
+        bool has_step = is_any_of(r, steps[i].architectures);
+        if (status == PITH_OK && has_step && (!isfinite(value) || value < 0)) {
+            status = pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %g, not 0 or more",
+                               pith_gguf_name(r->gguf), key.text, value);
+        } else if (status == PITH_OK && !has_step && value != steps[i].neutral) {
+            status =
+                pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %g is not supported",
+                          pith_gguf_name(r->gguf), key.text, value);
+        }
         if (status != PITH_OK) {
             return status;
         }
-        if (value != steps[i].neutral) {
-            return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %g is not supported",
-                             pith_gguf_name(r->gguf), key.text, value);
+        if (has_step && has(r, steps[i].name)) {
+            pith_gguf_put_number(&r->json, steps[i].member, value);
         }
     }
     return PITH_OK;
@@ -200,7 +233,7 @@ static pith_status put_vocab_size(pith_gguf_reading *r) {
 
 /* ---- Decoders -------------------------------------------------------------------------------- */
 
-static pith_status put_heads(pith_gguf_reading *r, size_t hidden) {
+static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_heads) {
     size_t heads = 0;
     size_t value_length = 0;
     pith_status status = put_count(r, "attention.head_count", "num_attention_heads", &heads);
@@ -213,6 +246,7 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden) {
     if (status != PITH_OK) {
         return status;
     }
+    *n_heads = heads;
     if (heads % kv_heads != 0) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
                          "%s: key %s is %zu, no divisor of the %zu heads", pith_gguf_name(r->gguf),
@@ -241,21 +275,67 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden) {
     return status;
 }
 
-/* Mistral's window, where a converter has kept it: of Llama's architecture only Mistral has one. */
+/* Of Llama's architecture only Mistral has a window, which a converter may have kept. */
 static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
+    static const char *const with_window[2] = {"llama", "phi3"};
+    arch_key key = key_of(r, "attention.sliding_window");
     size_t window = 0;
     pith_status status = read_count(r, "attention.sliding_window", &window);
     if (status != PITH_OK || window == 0) {
         return status;
     }
-    if (strcmp(r->architecture->name, "llama") != 0 || window > INT32_MAX) {
+    if (!is_any_of(r, with_window) || window > INT32_MAX) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %zu is not supported",
-                         pith_gguf_name(r->gguf), key_of(r, "attention.sliding_window").text,
-                         window);
+                         pith_gguf_name(r->gguf), key.text, window);
     }
-    *model_type = "mistral";
+    if (strcmp(r->architecture->name, "llama") == 0) {
+        *model_type = "mistral";
+    }
     pith_json_put_integer(&r->json, "sliding_window", (int64_t)window);
     return PITH_OK;
+}
+
+/* Writes what only Gemma has: the window of all layers but the last one of each pattern, the base
+ * of RoPE in those layers, and query_pre_attn_scalar, which no key holds: it is the size of a head,
+ * but hidden / heads in the 27B models. */
+static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, size_t n_layers) {
+    size_t window;
+    size_t pattern = r->architecture->pattern;
+    double theta = 0;
+    pith_status status = put_count(r, "attention.sliding_window", "sliding_window", &window);
+    if (status == PITH_OK) {
+        status = read_count(r, "attention.sliding_window_pattern", &pattern);
+    }
+    if (status == PITH_OK && pattern != r->architecture->pattern) {
+        status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                           "%s: key %s of %zu is not supported, only %zu", pith_gguf_name(r->gguf),
+                           key_of(r, "attention.sliding_window_pattern").text, pattern,
+                           r->architecture->pattern);
+    }
+    if (status == PITH_OK && has(r, "rope.freq_base_swa")) {
+        status = pith_gguf_positive(r, "rope.freq_base_swa", &theta);
+        pith_gguf_put_number(&r->json, "rope_local_base_freq", theta);
+    }
+    size_t divisor = n_layers == r->architecture->wide ? hidden / heads : r->head_dim;
+    pith_json_put_integer(&r->json, "query_pre_attn_scalar", (int64_t)divisor);
+    return status;
+}
+
+/* Refuses Granite without its scale of scores, whose default differs between readers, and without
+ * RoPE, which this key switches off there. */
+static pith_status check_granite(const pith_gguf_reading *r) {
+    arch_key key = key_of(r, "rope.scaling.finetuned");
+    bool turns = true;
+    pith_status status = pith_gguf_require(r->gguf, key_of(r, "attention.scale").text, r->error);
+    if (status == PITH_OK) {
+        status = pith_gguf_flag(r->gguf, key.text, &turns, r->error);
+    }
+    if (status == PITH_OK && !turns) {
+        status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                           "%s: key %s false (no RoPE) is not supported", pith_gguf_name(r->gguf),
+                           key.text);
+    }
+    return status;
 }
 
 static void put_flags(pith_gguf_reading *r) {
@@ -266,8 +346,8 @@ static void put_flags(pith_gguf_reading *r) {
 
 static pith_status put_decoder(pith_gguf_reading *r) {
     const char *model_type = r->architecture->model_type;
-    size_t hidden, other;
-    pith_status status = refuse_steps(r);
+    size_t hidden, heads, n_layers, other;
+    pith_status status = put_steps(r);
     if (status == PITH_OK) {
         status = put_vocab_size(r);
     }
@@ -278,19 +358,23 @@ static pith_status put_decoder(pith_gguf_reading *r) {
         status = put_count(r, "feed_forward_length", "intermediate_size", &other);
     }
     if (status == PITH_OK) {
-        status = put_count(r, "block_count", "num_hidden_layers", &other);
+        status = put_count(r, "block_count", "num_hidden_layers", &n_layers);
     }
     if (status == PITH_OK) {
         status = put_count(r, "context_length", "max_position_embeddings", &r->context);
     }
     if (status == PITH_OK) {
-        status = put_heads(r, hidden);
+        status = put_heads(r, hidden, &heads);
     }
     if (status == PITH_OK) {
         status = put_epsilon(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
     }
     if (status == PITH_OK) {
-        status = put_window(r, &model_type);
+        status = r->architecture->pattern != 0 ? put_gemma(r, hidden, heads, n_layers)
+                                               : put_window(r, &model_type);
+    }
+    if (status == PITH_OK && strcmp(r->architecture->name, "granite") == 0) {
+        status = check_granite(r);
     }
     if (status == PITH_OK) {
         status = pith_gguf_put_rope(r);

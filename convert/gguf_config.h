@@ -14,6 +14,8 @@ typedef struct pith_gguf_architecture {
     const char *model_type; /* in config.json */
     bool encoder;
     bool interleaved; /* rows of q and k: see pith_gguf_architecture_find */
+    size_t pattern;   /* of so many layers the last one sees all keys; 0: all layers are alike */
+    size_t wide;      /* Gemma only: layers of its 27B model, whose scores have another scale */
 } pith_gguf_architecture;
 
 /* Finds the architecture of a file. Where q and k are interleaved, row 2 i + half of a head is what

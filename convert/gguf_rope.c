@@ -162,12 +162,29 @@ static pith_status put_dimensions(pith_gguf_reading *r) {
     return status;
 }
 
+/* Phi's scaling: two tensors of divisors, without a type among the keys. */
+static pith_status refuse_longrope(const pith_gguf_reading *r) {
+    static const char *const names[] = {"rope_factors_long.weight", "rope_factors_short.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t source;
+        if (pith_gguf_parts_find(r->parts, names[i], &source) != NULL) {
+            return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                             "%s: tensor %s: longrope is not supported", pith_gguf_name(r->gguf),
+                             names[i]);
+        }
+    }
+    return PITH_OK;
+}
+
 static pith_status put_scaling(pith_gguf_reading *r, double theta) {
     char type[16];
     double factor;
     float divisors[MAX_PAIRS];
     bool divided;
-    pith_status status = read_type(r, type, &factor);
+    pith_status status = refuse_longrope(r);
+    if (status == PITH_OK) {
+        status = read_type(r, type, &factor);
+    }
     if (status == PITH_OK) {
         status = read_divisors(r, divisors, &divided);
     }

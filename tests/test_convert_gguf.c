@@ -201,7 +201,7 @@ TEST(convert_gguf, refuses_bad_keys) {
          "there is no key general.architecture"},
         {{"general.architecture", TEST_GGUF_TEXT, 0, "llam"},
          PITH_ERROR_UNSUPPORTED,
-         "architecture llam is not supported; supported are llama, qwen2 and bert"},
+         "architecture llam is not supported; supported are llama, qwen2, qwen3, smollm3,"},
         {{"llama.block_count", TEST_GGUF_GONE, 0, NULL},
          PITH_ERROR_FORMAT,
          "there is no key llama.block_count"},

@@ -12,15 +12,54 @@ check expand "$gguf"
 # The same weights as the directory's, in a float type and in a packed one, and llama.cpp's ids.
 for file in "$gguf"/*.gguf; do
     name=$(basename "$file" .gguf)
+    source=golden/${name%-json}
+    if [ -d "$gguf/$name" ]; then source=$gguf/$name; fi
     for type in f32 int4; do
         expect 0 "$PITH" convert "$file" "$gguf/a.pith" --type $type
-        expect 0 "$PITH" convert "golden/${name%-json}" "$gguf/b.pith" --type $type
+        expect 0 "$PITH" convert "$source" "$gguf/b.pith" --type $type
         check same "$gguf/a.pith" "$gguf/b.pith"
     done
     check tokens "$PITH" "$gguf/a.pith" "$name"
 done
 expect 0 "$PITH" convert "$gguf/llama-tied-json.gguf" "$gguf/a.pith" --type f32
 says 'all scores of the tokenizer are the same'
+
+# Families whose checkpoints here have no file of llama.cpp: files by the rules of its converter.
+family() { expect 0 "$PYTHON" tests/cli/write_gguf.py "$@"; }
+mkdir "$gguf/families"
+for name in gemma2 gemma3 granite olmo2 phi3; do
+    family $name "$gguf/families"
+    for type in f32 int4; do
+        expect 0 "$PITH" convert "$gguf/families/$name.gguf" "$gguf/a.pith" --type $type
+        expect 0 "$PITH" convert "$gguf/families/$name" "$gguf/b.pith" --type $type
+        check same "$gguf/a.pith" "$gguf/b.pith"
+    done
+done
+
+# The 27B models of Gemma, known by their layers, divide scores by another root: of hidden / heads.
+family gemma2 "$gguf/families" block_count=46
+expect 0 "$PITH" convert "$gguf/families/gemma2.gguf" "$gguf/a.pith" --type f32
+is "Gemma's scores" "$(grep -ac 'attention_scale[^,]*:0.288675' "$gguf/a.pith")" = 1
+family gemma2 "$gguf/families" block_count=45
+expect 0 "$PITH" convert "$gguf/families/gemma2.gguf" "$gguf/a.pith" --type f32
+is "Gemma's scores" "$(grep -ac 'attention_scale[^,]*:0.25' "$gguf/a.pith")" = 1
+
+# What else a file of a family may say, or must.
+refuses() { # WORDS FAMILY CHANGE: the file with this key is refused
+    family "$2" "$gguf/families" "$3"
+    fails 1 "$1" "$PITH" convert "$gguf/families/$2.gguf" "$gguf/a.pith" --type f32
+}
+refuses 'sliding_window_pattern of 3 is not supported, only 6' gemma3 \
+    attention.sliding_window_pattern=3
+refuses 'there is no key gemma2.attention.sliding_window' gemma2 attention.sliding_window=null
+refuses 'there is no key granite.attention.scale' granite attention.scale=null
+refuses 'key granite.logit_scale is -1, not 0 or more' granite logit_scale=-1.0
+refuses 'granite.rope.scaling.finetuned false .no RoPE. is not supported' granite \
+    rope.scaling.finetuned=false
+refuses 'key olmo2.attention.sliding_window of 8 is not supported' olmo2 attention.sliding_window=8
+refuses 'key olmo2.logit_scale of 2 is not supported' olmo2 logit_scale=2.0
+refuses 'tensor rope_factors_long.weight: longrope is not supported' phi3 \
+    rope_factors_long.weight=6
 
 # Embeddings, too.
 expect 0 "$PITH" convert "$gguf/minilm.gguf" "$gguf/a.pith" --type f32

@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+"""Small GGUF files of the families in golden/extra, by the rules of llama.cpp's converter.
+
+    write_gguf.py NAME OUT [KEY=JSON ...]
+
+Writes OUT/NAME.gguf, and beside it OUT/NAME: the checkpoint with a config.json that says what the file
+says, where the converter drops settings. A KEY (without the architecture) replaces one of the file or
+joins it; null removes it. More block_count than the checkpoint has repeats its last layer. A key that ends
+in ".weight" adds a tensor of as many zeros. Standard library and numpy only.
+"""
+import json
+import shutil
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+
+OUTER = {"model.embed_tokens": "token_embd", "lm_head": "output", "model.norm": "output_norm"}
+LAYER = {
+    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v", "self_attn.qkv_proj": "attn_qkv", "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+    "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+    "mlp.gate_up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+}
+NORMS_AFTER = {
+    "post_attention_layernorm": "post_attention_norm", "post_feedforward_layernorm": "post_ffw_norm",
+    "pre_feedforward_layernorm": "ffn_norm",
+}
+# config.json's keys: of all families, then of those that have them.
+COUNTS = {
+    "max_position_embeddings": "context_length", "hidden_size": "embedding_length",
+    "num_hidden_layers": "block_count", "intermediate_size": "feed_forward_length",
+    "num_attention_heads": "attention.head_count", "num_key_value_heads": "attention.head_count_kv",
+    "head_dim": "attention.key_length", "sliding_window": "attention.sliding_window",
+}
+NUMBERS = {
+    "rms_norm_eps": "attention.layer_norm_rms_epsilon", "rope_theta": "rope.freq_base",
+    "rope_local_base_freq": "rope.freq_base_swa", "attn_logit_softcapping": "attn_logit_softcapping",
+    "final_logit_softcapping": "final_logit_softcapping", "attention_multiplier": "attention.scale",
+    "embedding_multiplier": "embedding_scale", "residual_multiplier": "residual_scale",
+    "logits_scaling": "logit_scale",
+}
+
+
+def name_of(family, name):
+    stem, ending = name.rsplit(".", 1)
+    if not stem.startswith("model.layers."):
+        return f"{OUTER[stem]}.{ending}"
+    layer, rest = stem.removeprefix("model.layers.").split(".", 1)
+    names = LAYER | NORMS_AFTER if family in ("gemma2", "gemma3", "olmo2") else LAYER
+    return f"blk.{layer}.{names[rest]}.{ending}"
+
+
+def read_safetensors(path):
+    data = path.read_bytes()
+    n = int.from_bytes(data[:8], "little")
+    for name, t in json.loads(data[8 : 8 + n]).items():
+        if name != "__metadata__":
+            first, last = t["data_offsets"]
+            kind = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[t["dtype"]]
+            values = np.frombuffer(data[8 + n + first : 8 + n + last], kind).reshape(t["shape"])
+            yield name, t["dtype"], values
+
+
+def interleave(rows, heads):
+    """The two halves of a head's rows take turns."""
+    halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, -1)
+    return halves.swapaxes(1, 2).reshape(rows.shape)
+
+
+def stored(family, config, name, dtype, values):
+    if values.ndim == 1:  # vectors are float32; Gemma's norms are stored as 1 + w
+        wide = values.astype("<u4") << 16 if dtype == "BF16" else values.astype("<f4")
+        wide = wide.view("<f4")
+        return "F32", wide + np.float32(1) if family in ("gemma2", "gemma3") else wide
+    heads = {"attn_q": "num_attention_heads", "attn_k": "num_key_value_heads"}
+    key = heads.get(name.split(".")[-2])
+    if family == "granite" and key is not None:
+        values = interleave(values, config[key])
+    return dtype, values
+
+
+def keys_of(family, config):
+    keys = {"general.architecture": family}
+    for table, convert in ((COUNTS, int), (NUMBERS, float)):
+        for key, name in table.items():
+            if config.get(key) is not None:
+                keys[f"{family}.{name}"] = convert(config[key])
+    scaling = config.get("rope_scaling")
+    if scaling:
+        keys[f"{family}.rope.scaling.type"] = scaling["rope_type"]
+        keys[f"{family}.rope.scaling.factor"] = scaling["factor"]
+    if "partial_rotary_factor" in config:
+        size = config["hidden_size"] // config["num_attention_heads"]
+        keys[f"{family}.rope.dimension_count"] = int(size * config["partial_rotary_factor"])
+    return keys
+
+
+def text(value):
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def typed(value):
+    if isinstance(value, bool):
+        return struct.pack("<IB", 7, value)
+    if isinstance(value, str):
+        return struct.pack("<I", 8) + text(value)
+    return struct.pack("<If", 6, value) if isinstance(value, float) else struct.pack("<II", 4, value)
+
+
+def pad(data):
+    return data + bytes(-len(data) % 32)
+
+
+def write(path, keys, tensors):
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    head += b"".join(text(k) + typed(v) for k, v in keys.items())
+    body = b""
+    for name, (dtype, values) in tensors.items():
+        head += text(name) + struct.pack("<I", values.ndim)
+        head += struct.pack(f"<{values.ndim}Q", *reversed(values.shape))
+        head += struct.pack("<IQ", {"F32": 0, "F16": 1, "BF16": 30}[dtype], len(body))
+        body += pad(values.tobytes())
+    path.write_bytes(pad(head) + body)
+
+
+def main(family, out, *changes):
+    checkpoint = GOLDEN / "extra" / family
+    config = json.loads((checkpoint / "config.json").read_text())
+    keys = keys_of(family, config)
+    tensors = {}
+    for name, dtype, values in read_safetensors(checkpoint / "model.safetensors"):
+        name = name_of(family, name)
+        tensors[name] = stored(family, config, name, dtype, values)
+    for change in changes:
+        key, value = change.split("=", 1)
+        value = json.loads(value)
+        if key.endswith(".weight"):
+            tensors[key] = ("F32", np.zeros(value, "<f4"))
+        elif value is None:
+            del keys[f"{family}.{key}"]
+        else:
+            keys[f"{family}.{key}"] = value
+    last = config["num_hidden_layers"] - 1
+    for layer in range(last + 1, keys[f"{family}.block_count"]):
+        for name in [n for n in tensors if n.startswith(f"blk.{last}.")]:
+            tensors[name.replace(f"blk.{last}.", f"blk.{layer}.")] = tensors[name]
+    write(Path(out) / f"{family}.gguf", keys, tensors)
+    says = Path(out) / family
+    shutil.copytree(checkpoint, says, dirs_exist_ok=True)
+    if family.startswith("gemma"):  # the format has neither; readers know them
+        config.pop("sliding_window_pattern", None)
+        config["query_pre_attn_scalar"] = config["head_dim"]
+    (says / "config.json").write_text(json.dumps(config))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
