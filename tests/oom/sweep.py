@@ -56,7 +56,8 @@ class Case:
 
 
 def without_numbers(data):
-    return re.sub(rb"[-+.\de]+", b"0", data)
+    """What is printed, whatever was measured; a busy machine is a measurement, too."""
+    return re.sub(rb"true|false|null", b"0", re.sub(rb"[-+.\d]+(e[-+]?\d+)?", b"0", data))
 
 
 def rows(path):
