@@ -39,14 +39,15 @@ NEEDS_arm64 := $(NEEDS_build) arm64-cc arm64-libc qemu-aarch64
 needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
 # Layers, lowest first; tests/check_includes.sh holds which may include which.
-LIB_DIRS := base grammar simd families weights tokenizer engine
+SIMD_DIRS := simd $(addprefix simd/,scalar x86 arm)
+LIB_DIRS := base grammar $(SIMD_DIRS) families weights tokenizer engine
 CLI_DIRS := convert store perf server cli
 
 # The vector kernels of other processors stay out; simd/detect.c knows which are there.
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
-NOT_HERE := $(if $(filter x86_64 amd64 i%86,$(MACHINE)),,simd/avx% simd/vnni% \
+NOT_HERE := $(if $(filter x86_64 amd64 i%86,$(MACHINE)),,simd/x86/% \
             perf/probe_avx% perf/probe_vnni% perf/probe_bf16%) \
-            $(if $(filter aarch64 arm64,$(MACHINE)),,simd/neon% simd/dot% simd/i8mm%)
+            $(if $(filter aarch64 arm64,$(MACHINE)),,simd/arm/%)
 
 # `make V=1` shows whole commands.
 V ?= 0
@@ -69,13 +70,13 @@ HELP_SRCS := $(filter-out tests/plain.c tests/test_%,$(wildcard tests/*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 # One file per instruction set, each with its own flags; nothing else is built for one.
-$(BUILD)/simd/avx2%.o: ISA := -mavx2 -mfma -mf16c
-$(BUILD)/simd/avxvnni%.o: ISA := -mavxvnni -mavx2 -mfma -mf16c
-$(BUILD)/simd/avx512%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
-$(BUILD)/simd/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma \
+$(BUILD)/simd/x86/avx2%.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/simd/x86/avxvnni%.o: ISA := -mavxvnni -mavx2 -mfma -mf16c
+$(BUILD)/simd/x86/avx512%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
+$(BUILD)/simd/x86/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma \
                               -mf16c
-$(BUILD)/simd/dot%.o: ISA := -march=armv8.2-a+dotprod
-$(BUILD)/simd/i8mm%.o: ISA := -march=armv8.2-a+dotprod+i8mm
+$(BUILD)/simd/arm/dot%.o: ISA := -march=armv8.2-a+dotprod
+$(BUILD)/simd/arm/i8mm%.o: ISA := -march=armv8.2-a+dotprod+i8mm
 # The probes of the machine's limits: plain C at its best, and one file per instruction set.
 $(BUILD)/perf/probe_scalar.o: ISA := -O3
 $(BUILD)/perf/probe_avx2.o: ISA := -mavx2 -mfma
@@ -307,7 +308,7 @@ MASKED := simd_table simd_product simd_attention simd_encoder
 ARM64_SRCS := $(wildcard tests/test_base_*.c tests/test_simd_*.c) tests/simd_data.c \
               tests/support.c tests/plain.c
 $(BUILD)/tests/arm64: $(patsubst %.c,$(BUILD)/plain/%.o,$(ARM64_SRCS)) \
-                      $(call objects,$(call sources,base simd))
+                      $(call objects,$(call sources,base $(SIMD_DIRS)))
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -static -o $@ $^ -lm -pthread
@@ -401,7 +402,7 @@ check-format: ## fail when a C file is not formatted
 	@clang-format --dry-run -Werror $(C_FILES)
 check-includes: ## fail when a layer includes one it must not see
 	tests/check_includes.sh
-check-spills: $(call objects,$(wildcard simd/vnni_*.c simd/avx2_int*.c simd/avxvnni_*.c)) ## fail when a hot loop stores vectors to the stack (x86-64)
+check-spills: $(call objects,$(wildcard $(addprefix simd/x86/,vnni_*.c avx2_int*.c avxvnni_*.c))) ## fail when a hot loop stores vectors to the stack (x86-64)
 	tests/check_spills.sh $(BUILD) $(CC)
 
 .PHONY: bench install uninstall clean help

@@ -3,7 +3,7 @@
  * volume 1, sections 13.3 and 14.3. On AArch64 the kernel's auxiliary vector tells (Linux,
  * Documentation/arm64/elf_hwcaps). */
 #include "simd/detect.h"
-#include "simd/scalar.h"
+#include "simd/scalar/scalar.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -16,10 +16,10 @@ typedef struct table_entry {
 
 #if defined(__x86_64__)
 
-#include "simd/avx2.h"
-#include "simd/avx512.h"
-#include "simd/avxvnni.h"
-#include "simd/vnni.h"
+#include "simd/x86/avx2.h"
+#include "simd/x86/avx512.h"
+#include "simd/x86/avxvnni.h"
+#include "simd/x86/vnni.h"
 
 #include <cpuid.h>
 
@@ -108,9 +108,9 @@ const pith_kernels *pith_kernels_best(void) {
 
 #elif defined(__AARCH64EL__) && defined(__linux__)
 
-#include "simd/dot.h"
-#include "simd/i8mm.h"
-#include "simd/neon.h"
+#include "simd/arm/dot.h"
+#include "simd/arm/i8mm.h"
+#include "simd/arm/neon.h"
 
 #include <asm/hwcap.h>
 #include <sys/auxv.h>

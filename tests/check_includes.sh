@@ -24,7 +24,7 @@ allowed() {
 
 bad=0
 for layer in base grammar simd families tokenizer weights engine convert store perf server cli examples; do
-    for line in $(grep -Hno '^#include "[^"]*"' "$layer"/*.[ch] 2>/dev/null |
+    for line in $(grep -Hno '^#include "[^"]*"' "$layer"/*.[ch] "$layer"/*/*.[ch] 2>/dev/null |
         sed 's/#include "\(.*\)"/\1/'); do
         file=${line%%:*}
         path=${line##*:}

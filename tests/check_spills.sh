@@ -3,7 +3,7 @@
 # integers must store no vector to the stack. A sum that does not stay in its register costs a store
 # and a load per step, and a third of the speed, while every result stays right. No more does a result
 # show how weights are fetched, so that is read here too.
-# Usage: tests/check_spills.sh BUILD [CC]   (BUILD/simd/*.o exist; CC only names the compiler)
+# Usage: tests/check_spills.sh BUILD [CC]   (BUILD/simd/x86/*.o exist; CC only names the compiler)
 set -eu
 build=$1
 cc=${2:-cc}
@@ -12,7 +12,7 @@ echo "$("$cc" --version | head -n 1), $(objdump --version | head -n 1)"
 # FILE PRODUCT FUNCTION[:STORES]... : in every function, the innermost loops with the instruction
 # PRODUCT; STORES of its vectors are meant to lie on the stack.
 check() {
-    file=$build/simd/$1.o
+    file=$build/simd/x86/$1.o
     product=$2
     shift 2
     objdump -d --no-show-raw-insn "$file" | awk -v product="$product" -v wanted="$*" \
@@ -109,7 +109,7 @@ check_fetches() {
     shift
     for form in "$@"; do
         function=${form%=*}
-        hints=$(objdump -d --no-show-raw-insn "$build/simd/$file.o" |
+        hints=$(objdump -d --no-show-raw-insn "$build/simd/x86/$file.o" |
             sed -n "/^[0-9a-f]* <$function>:\$/,/^\$/s/.*\tprefetch\(nta\|t1\).*/\1/p" | sort -u)
         if [ "$hints" != "${form#*=}" ]; then
             echo "$file.o: $function fetches weights with '$hints', not ${form#*=}"

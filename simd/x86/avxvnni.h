@@ -1,0 +1,17 @@
+/* The AVX-VNNI kernels (vpdpbusd of 256 bits, for CPUs without AVX-512): what differs from
+ * simd/x86/avx2.h. */
+#ifndef PITH_SIMD_AVXVNNI_H
+#define PITH_SIMD_AVXVNNI_H
+
+#include "simd/kernels.h"
+
+extern const pith_kernels pith_kernels_avx_vnni;
+extern const pith_kernels pith_kernels_avx_vnni_l2; /* with products ending in _l2 */
+
+/* avxvnni_int4.c, avxvnni_int8.c */
+void pith_product_int4_avxvnni(const pith_product *product);
+void pith_product_int8_avxvnni(const pith_product *product);
+void pith_product_int4_avxvnni_l2(const pith_product *product); /* weights through the L2 cache */
+void pith_product_int8_avxvnni_l2(const pith_product *product);
+
+#endif
