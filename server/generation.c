@@ -124,7 +124,8 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
         .created = (int64_t)time(NULL),
         .vocabulary = g->lease.model,
     };
-    if (!can_do(g, problem) || !knows_ids(g, problem)) {
+    if (!can_do(g, problem) || !knows_ids(g, problem) ||
+        !pith_scheduler_check_room(g->lease.scheduler, problem)) {
         return false;
     }
     if (g->request.endpoint == PITH_ENDPOINT_CHAT &&

@@ -380,6 +380,21 @@ bool pith_scheduler_check_prompt(const pith_scheduler *s, size_t n_tokens, pith_
                             n_tokens, s->options.n_context);
 }
 
+static bool fail_full(pith_problem *problem, size_t wait) {
+    pith_problem_set(problem, 503, "queue_full", NULL,
+                     "too many requests are waiting for this model");
+    problem->retry_after = wait;
+    return false;
+}
+
+bool pith_scheduler_check_room(pith_scheduler *s, pith_problem *problem) {
+    pthread_mutex_lock(&s->lock);
+    bool full = s->queue.n_items >= s->options.n_queue;
+    size_t wait = estimate_wait(s);
+    pthread_mutex_unlock(&s->lock);
+    return !full || fail_full(problem, wait);
+}
+
 bool pith_scheduler_submit(pith_scheduler *s, pith_job *job, pith_problem *problem) {
     for (size_t i = 0; i < job->n_prompts; i++) {
         if (!pith_scheduler_check_prompt(s, job->n_tokens[i], problem)) {
@@ -402,9 +417,10 @@ bool pith_scheduler_submit(pith_scheduler *s, pith_job *job, pith_problem *probl
     }
     pith_job_detach(job);
     pith_job_release(job);
-    pith_problem_set(problem, 503, full ? "queue_full" : NULL, NULL,
-                     full ? "too many requests are waiting for this model"
-                          : "the server is out of memory");
+    if (full) {
+        return fail_full(problem, wait);
+    }
+    pith_problem_set(problem, 503, NULL, NULL, "the server is out of memory");
     problem->retry_after = wait;
     return false;
 }

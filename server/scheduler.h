@@ -40,6 +40,10 @@ void pith_scheduler_free(pith_scheduler *scheduler);
  * its params comes later, as the job's last piece. */
 bool pith_scheduler_submit(pith_scheduler *scheduler, pith_job *job, pith_problem *problem);
 
+/* Problem: 503 "queue_full" with retry_after. Room that there is may be taken before a job is
+ * submitted; but where there is none, a request needs no work to be refused. */
+bool pith_scheduler_check_room(pith_scheduler *scheduler, pith_problem *problem);
+
 /* Problem: 400 context_length_exceeded, for a prompt that leaves no room for one token. What
  * pith_scheduler_submit refuses for its length is known so before anything is counted. */
 bool pith_scheduler_check_prompt(const pith_scheduler *scheduler, size_t n_tokens,

@@ -410,10 +410,14 @@ TEST(scheduler, a_full_queue_and_prompts_that_do_not_fit_are_refused) {
     pith_job *jobs[3];
     pith_turn_take(&s.turn);
     for (size_t i = 0; i < 3; i++) {
+        CHECK(pith_scheduler_check_room(s.scheduler, &problem), "%zu jobs: %s", i, problem.message);
         jobs[i] = test_job(tokens, 4, &ten_tokens, 1);
         test_submit(s.scheduler, jobs[i]);
         test_await_pass(&s.turn);
     }
+    CHECK(!pith_scheduler_check_room(s.scheduler, &problem) && problem.http == 503 &&
+              strcmp(problem.code, "queue_full") == 0 && problem.retry_after >= 1,
+          "a full queue has room: %d", problem.http);
     pith_job *refused = test_job(tokens, 4, &ten_tokens, 2);
     CHECK(!pith_scheduler_submit(s.scheduler, refused, &problem) && problem.http == 503,
           "a full queue: %d", problem.http);
