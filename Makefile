@@ -12,7 +12,7 @@ WERROR  ?=
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
 VERSION := $(shell sed -n 's/^\#define PITH_VERSION "\(.*\)"/\1/p' include/pith.h)
-SOVERSION := 2
+SOVERSION := 3
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(WERROR)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fPIC -fvisibility=hidden -pthread \

@@ -44,7 +44,7 @@ import numpy as np
 __all__ = ["Decoder", "Generation", "Grammar", "Model", "PithError", "Sampler", "Session",
            "batch_eval", "version"]
 
-VERSION = "0.3.0"  # of the pith.h below
+VERSION = "0.4.0"  # of the pith.h below
 
 # ---- pith.h: enumerations, structs, functions ----------------------------------------------------
 # tests/cli/test_python.sh compares all of this with the header.
@@ -261,7 +261,7 @@ def _candidates(path):
         return [os.path.abspath(os.fspath(path))]
     here = os.path.dirname(os.path.abspath(__file__))
     near = [os.path.join(here, name) for name in ("libpith.so", "../build/libpith.so")]
-    return [name for name in near if os.path.exists(name)] + ["libpith.so.2"]
+    return [name for name in near if os.path.exists(name)] + ["libpith.so.3"]
 
 
 class _Library:

@@ -78,7 +78,7 @@
 extern "C" {
 #endif
 
-#define PITH_VERSION "0.3.0"
+#define PITH_VERSION "0.4.0"
 
 #if defined(__GNUC__)
 #define PITH_API __attribute__((visibility("default")))

@@ -33,7 +33,7 @@ typedef struct pith_tensor_note {
 
 typedef struct pith_metadata {
     const char *architecture; /* the name of a family: "llama" */
-    const char *generator;    /* "pith 0.3.0" */
+    const char *generator;    /* "pith 0.4.0" */
     pith_type type;
     pith_type head_type;
     pith_config config;

@@ -50,7 +50,7 @@ def test_the_library_is_found():
         same(python(beside, PITH_LIBRARY=""), want, place)
         os.remove(path(place))
     os.makedirs(path("system"), exist_ok=True)
-    shutil.copy(LIBRARY, path("system/libpith.so.2"))
+    shutil.copy(LIBRARY, path("system/libpith.so.3"))
     same(python(beside, PITH_LIBRARY="", LD_LIBRARY_PATH=path("system")), want, "the system's")
     refused("io", "no-such.so", pith.version, path("no-such.so"))
     same(python("try:\n pith.version(sys.argv[2])\nexcept pith.PithError as e: print(e.status)"),
