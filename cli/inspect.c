@@ -149,7 +149,7 @@ static void print_rope(pith_cli *cli, const pith_rope_config *rope, size_t head_
     }
     if (rope->scaling == PITH_ROPE_LINEAR) {
         pith_cli_print(cli, ", linear scaling by %g", rope->factor);
-    } else if (rope->scaling == PITH_ROPE_LLAMA3) {
+    } else if (rope->scaling == PITH_ROPE_BLEND) {
         pith_cli_print(cli, ", llama3 scaling by %g (low %g, high %g, original context %zu)",
                        rope->factor, rope->low_freq_factor, rope->high_freq_factor,
                        rope->original_context);

@@ -155,15 +155,15 @@ static pith_status prepare(const pith_model *model, const pith_message *messages
     return status == PITH_OK ? read_clock(options->local_time, &input->now, error) : status;
 }
 
-/* True when the conversation is written as Llama 2's reference code does it, without a template:
- * the checkpoint's own one is the same, or there is none. */
-static bool is_written_as_llama2(const pith_model *model, const pith_chat_input *input) {
+/* True when the conversation is written as the reference code of Meta's chat models does it,
+ * without a template: the checkpoint's own one is the same, or there is none. */
+static bool is_written_by_reference(const pith_model *model, const pith_chat_input *input) {
     bool own = input->source.data == model->chat_template;
     return own && input->n_messages > 0 && !input->no_generation_prompt &&
-           model->chat_format != NULL && strcmp(model->chat_format, "llama2") == 0;
+           model->chat_format != NULL && strcmp(model->chat_format, pith_chat_reference) == 0;
 }
 
-/* Llama 2's markup as a template, where messages have more than a role and a content; an error for
+/* That markup as a template, where messages have more than a role and a content; an error for
  * a model that has no template at all. */
 static pith_status need_template(const pith_model *model, pith_chat_input *input,
                                  pith_error *error) {
@@ -175,7 +175,7 @@ static pith_status need_template(const pith_model *model, pith_chat_input *input
                          "the model has no chat template; those that come with pith are %s",
                          pith_chat_builtin_names);
     }
-    input->source = pith_text_of(pith_chat_builtin("llama2"));
+    input->source = pith_text_of(pith_chat_builtin(pith_chat_reference));
     return PITH_OK;
 }
 
@@ -192,7 +192,7 @@ pith_status pith_chat_format(const pith_model *model, const pith_message *messag
     }
     pith_tokens found;
     pith_tokens_init(&found, &model->allocator);
-    if (is_written_as_llama2(model, &input)) {
+    if (is_written_by_reference(model, &input)) {
         status = pith_chat_encode(model->tokenizer, model->chat_format, messages, n_messages,
                                   &found, error);
     } else {

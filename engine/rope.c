@@ -7,7 +7,7 @@ static const double two_pi = 6.283185307179586476925286766559;
 
 /* Llama 3.1: wavelengths longer than the original context / low are divided by `factor`, those
  * shorter than the original context / high are kept, in between the two are blended. */
-static double scale_llama3(const pith_rope_config *rope, double frequency) {
+static double scale_blend(const pith_rope_config *rope, double frequency) {
     double context = (double)rope->original_context;
     double low = rope->low_freq_factor;
     double high = rope->high_freq_factor;
@@ -62,8 +62,8 @@ void pith_rope_frequencies(const pith_rope_config *rope, float *inv_freq) {
         case PITH_ROPE_LINEAR:
             frequency /= rope->factor;
             break;
-        case PITH_ROPE_LLAMA3:
-            frequency = scale_llama3(rope, frequency);
+        case PITH_ROPE_BLEND:
+            frequency = scale_blend(rope, frequency);
             break;
         case PITH_ROPE_YARN:
             frequency = scale_yarn(rope, i, frequency);

@@ -210,7 +210,7 @@ static pith_status check_rope(const pith_rope_config *r, size_t head_dim, const 
     case PITH_ROPE_LINEAR:
     case PITH_ROPE_DYNAMIC:
         return PITH_OK;
-    case PITH_ROPE_LLAMA3:
+    case PITH_ROPE_BLEND:
         return check_llama3(r, where, error);
     case PITH_ROPE_YARN:
         return check_yarn(r, where, error);

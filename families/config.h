@@ -54,7 +54,7 @@ typedef enum pith_qk_norm {
 typedef enum pith_rope_scaling {
     PITH_ROPE_NONE,
     PITH_ROPE_LINEAR, /* Chen et al. 2023: positions / factor */
-    PITH_ROPE_LLAMA3, /* Llama 3.1: long wavelengths / factor, smooth in between */
+    PITH_ROPE_BLEND,  /* Llama 3.1: long wavelengths / factor, smooth in between */
     PITH_ROPE_YARN,   /* Peng et al. 2023: dimensions / factor by their rotations, a temperature */
     /* NTK-aware: the base would grow with the length of the whole text, so that every cached key
      * would turn with it; none up to max_position_embeddings, and no session is longer. */

@@ -14,7 +14,7 @@ static const struct {
     const char *name;
     pith_rope_scaling scaling;
 } types[] = {
-    {"default", PITH_ROPE_NONE}, {"linear", PITH_ROPE_LINEAR},   {"llama3", PITH_ROPE_LLAMA3},
+    {"default", PITH_ROPE_NONE}, {"linear", PITH_ROPE_LINEAR},   {"llama3", PITH_ROPE_BLEND},
     {"yarn", PITH_ROPE_YARN},    {"dynamic", PITH_ROPE_DYNAMIC},
 };
 
@@ -206,7 +206,7 @@ static pith_status read_scaling(const pith_hf_rope *from, pith_json rope, const 
     case PITH_ROPE_LINEAR:
     case PITH_ROPE_DYNAMIC:
         return require_number(rope, section, "factor", &out->factor, error);
-    case PITH_ROPE_LLAMA3:
+    case PITH_ROPE_BLEND:
         return read_llama3(from, rope, section, out, error);
     case PITH_ROPE_YARN:
         return read_yarn(from, rope, section, out, error);

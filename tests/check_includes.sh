@@ -23,7 +23,8 @@ allowed() {
 }
 
 bad=0
-for layer in base grammar simd families tokenizer weights engine convert store perf server cli examples; do
+layers="base grammar simd families tokenizer weights engine convert store perf server cli examples"
+for layer in $layers; do
     for line in $(grep -Hno '^#include "[^"]*"' "$layer"/*.[ch] "$layer"/*/*.[ch] 2>/dev/null |
         sed 's/#include "\(.*\)"/\1/'); do
         file=${line%%:*}
@@ -41,5 +42,8 @@ for layer in base grammar simd families tokenizer weights engine convert store p
             bad=1
         fi
     done
+done
+for layer in $layers; do
+    printf '%-10s %s\n' "$layer" "$(allowed "$layer")" | sed 's/ *$//'
 done
 exit $bad

@@ -24,7 +24,7 @@ static pith_config llama2_7b(void) {
 
 static pith_config llama3(void) {
     pith_config c = llama2_7b();
-    c.kinds[0].rope.scaling = PITH_ROPE_LLAMA3;
+    c.kinds[0].rope.scaling = PITH_ROPE_BLEND;
     c.kinds[0].rope.factor = 8;
     c.kinds[0].rope.low_freq_factor = 1;
     c.kinds[0].rope.high_freq_factor = 4;

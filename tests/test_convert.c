@@ -284,7 +284,7 @@ TEST(convert, carries_the_hyper_parameters) {
         {"codellama", 6, 3, 16384, 1e6, PITH_ROPE_NONE, 1, 2, false, false},
         {"llama-tied", 4, 2, 2048, 1e4, PITH_ROPE_NONE, 1, 2, true, false},
         {"llama-linear", 4, 2, 2048, 1e4, PITH_ROPE_LINEAR, 1, 2, false, false},
-        {"llama3", 3, 1, 1024, 5e5, PITH_ROPE_LLAMA3, 756, 757, false, false},
+        {"llama3", 3, 1, 1024, 5e5, PITH_ROPE_BLEND, 756, 757, false, false},
         {"llama-bias", 3, 1, 2048, 1e4, PITH_ROPE_NONE, 1, 2, false, true},
     };
     const pith_convert_options options = options_of(PITH_TYPE_INT8);

@@ -166,13 +166,13 @@ TEST(convert_config, reads_all_spellings_of_rope_scaling) {
          1e4},
         {"{\"rope_scaling\": {\"type\": \"linear\", \"rope_type\": \"linear\", \"factor\": 3}}",
          PITH_ROPE_LINEAR, 3, 1e4},
-        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", " LLAMA3 "}}", PITH_ROPE_LLAMA3, 8, 1e4},
-        {"{\"rope_scaling\": {\"type\": \"llama3\", " LLAMA3 "}}", PITH_ROPE_LLAMA3, 8, 1e4},
+        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", " LLAMA3 "}}", PITH_ROPE_BLEND, 8, 1e4},
+        {"{\"rope_scaling\": {\"type\": \"llama3\", " LLAMA3 "}}", PITH_ROPE_BLEND, 8, 1e4},
         {"{\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}}",
          PITH_ROPE_NONE, 0, 5e5},
         {"{\"rope_theta\": \"(absent)\", \"rope_parameters\": {\"rope_type\": \"llama3\","
          " \"rope_theta\": 500000, " LLAMA3 "}}",
-         PITH_ROPE_LLAMA3, 8, 5e5},
+         PITH_ROPE_BLEND, 8, 5e5},
         {"{\"partial_rotary_factor\": 1.0, \"rope_scaling\": {\"partial_rotary_factor\": 1}}",
          PITH_ROPE_NONE, 0, 1e4},
     };
@@ -184,7 +184,7 @@ TEST(convert_config, reads_all_spellings_of_rope_scaling) {
               c.config.kinds[0].rope.factor);
         CHECK(c.config.kinds[0].rope.theta == cases[i].theta, "%s: %g", cases[i].edits,
               c.config.kinds[0].rope.theta);
-        if (cases[i].scaling == PITH_ROPE_LLAMA3) {
+        if (cases[i].scaling == PITH_ROPE_BLEND) {
             CHECK(c.config.kinds[0].rope.low_freq_factor == 1 &&
                       c.config.kinds[0].rope.high_freq_factor == 4 &&
                       c.config.kinds[0].rope.original_context == 32,

@@ -50,7 +50,7 @@ static pith_metadata full_metadata(pith_source sources[2], pith_tensor_note note
                 .kinds[0] = {.sliding_window = 4095,
                              .rope = {.dims = 128,
                                       .theta = 1000000.1,
-                                      .scaling = PITH_ROPE_LLAMA3,
+                                      .scaling = PITH_ROPE_BLEND,
                                       .factor = 8.3,
                                       .low_freq_factor = 1.1,
                                       .high_freq_factor = 4.7,

@@ -14,6 +14,8 @@
 
 /* White space in the sense of Python's str.strip, which the reference code calls: Unicode's, and
  * the four separators of ASCII. */
+const char pith_chat_reference[] = "llama2";
+
 static bool is_stripped(uint32_t code) {
     return pith_unicode_is_space(code) || (code >= 0x1C && code <= 0x1F);
 }
@@ -135,7 +137,7 @@ pith_status pith_chat_encode(const pith_tokenizer *tokenizer, const char *format
     if (format == NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "the model's chat format is not known");
     }
-    if (strcmp(format, "llama2") != 0) {
+    if (strcmp(format, pith_chat_reference) != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "chat format \"%.40s\" is not supported",
                          format);
     }

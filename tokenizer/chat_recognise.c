@@ -95,6 +95,6 @@ pith_status pith_chat_recognise(const char *chat_template, const pith_allocator 
     if (status == PITH_ERROR_MEMORY) {
         return status;
     }
-    *format = same ? "llama2" : NULL;
+    *format = same ? pith_chat_reference : NULL;
     return PITH_OK;
 }

@@ -110,6 +110,9 @@ size_t pith_decode_finish(const pith_tokenizer *tokenizer, pith_decode_state *st
  * none. */
 size_t pith_token_bytes(const pith_tokenizer *tokenizer, int32_t id, char *out);
 
+/* "llama2", the chat format that is written without a template. */
+extern const char pith_chat_reference[];
+
 /* Renders a conversation; see pith_chat_format. `format` is the name of a chat format ("llama2") or
  * NULL; a format that is not known is UNSUPPORTED, named. Appends to out. */
 pith_status pith_chat_encode(const pith_tokenizer *tokenizer, const char *format,

@@ -87,3 +87,9 @@ for document in README.md docs/*.md; do
         is "$document links to $path" -e "$(dirname "$document")/$path"
     done
 done
+layers=$(tests/check_includes.sh)
+is 'README.md has the layers that check-includes prints' -n "$(python3 - "$layers" <<'END'
+import sys
+print("yes" if f"```\n{sys.argv[1]}\n```" in open("README.md").read() else "")
+END
+)"
