@@ -14,13 +14,13 @@ static const pith_route routes[] = {
     {"/v1/completions", "POST", pith_handle_generation, PITH_ENDPOINT_COMPLETION, false},
     {"/v1/embeddings", "POST", pith_handle_embedding, PITH_ENDPOINT_EMBEDDING, false},
     {"/v1/models", "GET", pith_handle_models, 0, false},
-    {"/v1/models/*", "GET", pith_handle_model, 0, false},
+    {"/v1/models/**", "GET", pith_handle_model, 0, false},
     {"/infill", "POST", pith_handle_generation, PITH_ENDPOINT_INFILL, false},
     {"/tokenize", "POST", pith_handle_tokenize, PITH_ENDPOINT_TOKENIZE, false},
     {"/detokenize", "POST", pith_handle_detokenize, PITH_ENDPOINT_DETOKENIZE, false},
     {"/collections", "GET", pith_handle_collections, 0, false},
     {"/collections/*/documents", "POST", pith_handle_documents, 0, false},
-    {"/collections/*/documents/*", "DELETE", pith_handle_document_delete, 0, false},
+    {"/collections/*/documents/**", "DELETE", pith_handle_document_delete, 0, false},
     {"/collections/*/search", "POST", pith_handle_search, 0, false},
     {"/collections/*", "GET", pith_handle_collection, 0, false},
     {"/collections/*", "DELETE", pith_handle_collection_delete, 0, false},
@@ -28,16 +28,17 @@ static const pith_route routes[] = {
     {"/metrics", "GET", pith_handle_metrics, 0, false},
 };
 
-/* Whether the path is of the route's pattern. */
+/* True when the path is of the route's pattern. */
 static bool fits(const char *pattern, const char *path) {
     while (*pattern != '\0') {
         if (*pattern == '*') {
-            size_t n = pattern[1] == '\0' ? strlen(path) : strcspn(path, "/");
+            bool rest = pattern[1] == '*';
+            size_t n = rest ? strlen(path) : strcspn(path, "/");
             if (n == 0) {
                 return false;
             }
             path += n;
-            pattern++;
+            pattern += rest ? 2 : 1;
         } else if (*pattern++ != *path++) {
             return false;
         }

@@ -38,7 +38,7 @@ typedef struct pith_call {
 } pith_call;
 
 struct pith_route {
-    const char *path; /* "*" stands for a segment that is not empty, at the end for all the rest */
+    const char *path;   /* "*" stands for a segment that is not empty, "**" for all the rest */
     const char *method; /* "GET", which HEAD is too, "POST" or "DELETE" */
     void (*handle)(pith_call *call);
     pith_endpoint endpoint; /* of those that share a handler */
