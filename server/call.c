@@ -153,6 +153,9 @@ void pith_call_answer(pith_call *call, pith_json_writer *json) {
     pith_error error;
     if (pith_json_write_end(json, "answer", &error) != PITH_OK) {
         pith_bytes_release(&json->bytes);
+        if (error.status == PITH_ERROR_ARGUMENT) { /* it is not the client's */
+            error.status = PITH_ERROR_FORMAT;
+        }
         pith_call_fail(call, &error);
         return;
     }

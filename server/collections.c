@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* ---- Names and problems ---------------------------------------------------------------------- */
 
 bool pith_collection_name(const pith_call *call, char name[128], pith_problem *problem) {
@@ -14,9 +16,37 @@ bool pith_collection_name(const pith_call *call, char name[128], pith_problem *p
         return pith_problem_set(problem, 400, NULL, NULL,
                                 "the name of a collection has %zu bytes; it must have 1 to 127", n);
     }
+    if (pith_utf8_check(at, n) != n) {
+        return pith_problem_set(problem, 400, NULL, NULL, "the name of a collection must be UTF-8");
+    }
     memcpy(name, at, n);
     name[n] = '\0';
     return true;
+}
+
+void pith_collection_put_text(pith_json_writer *json, const char *key, const char *text, size_t n) {
+    size_t at = pith_utf8_check(text, n);
+    if (at == n) {
+        pith_json_put_bytes(json, key, text, n);
+        return;
+    }
+    pith_bytes valid;
+    pith_bytes_init(&valid, NULL);
+    bool good = true;
+    for (size_t from = 0; good && from < n; from = at) {
+        at = from + pith_utf8_check(text + from, n - from);
+        good = pith_bytes_append(&valid, text + from, at - from);
+        if (good && at < n) {
+            good = pith_bytes_append_text(&valid, "\xEF\xBF\xBD");
+            at++;
+        }
+    }
+    if (good) {
+        pith_json_put_bytes(json, key, valid.data, valid.size);
+    } else if (json->status == PITH_OK) {
+        json->status = PITH_ERROR_MEMORY;
+    }
+    pith_bytes_release(&valid);
 }
 
 bool pith_collection_problem(pith_call *call, const pith_error *error, pith_problem *problem) {
@@ -68,8 +98,8 @@ bool pith_collection_look(pith_call *call, const char *name, pith_store_collecti
 
 static void put_collection(pith_json_writer *json, const pith_store_collection *c) {
     pith_json_open(json, NULL, '{');
-    pith_json_put_text(json, "name", c->name);
-    pith_json_put_text(json, "model", c->model);
+    pith_collection_put_text(json, "name", c->name, strlen(c->name));
+    pith_collection_put_text(json, "model", c->model, strlen(c->model));
     pith_json_put_integer(json, "dimension", (int64_t)c->dimension);
     pith_json_put_text(json, "type", c->type == PITH_VECTOR_F32 ? "f32" : "int8");
     pith_json_put_integer(json, "chunk_tokens", (int64_t)c->chunk_tokens);
@@ -107,7 +137,7 @@ void pith_handle_collections(pith_call *call) {
     pith_call_answer(call, &json);
 }
 
-static bool not_found(const char *name, pith_problem *problem) {
+bool pith_collection_not_found(const char *name, pith_problem *problem) {
     return pith_problem_set(problem, 404, "collection_not_found", NULL,
                             "there is no collection '%s'; GET /collections lists those there are",
                             name);
@@ -121,7 +151,7 @@ void pith_handle_collection(pith_call *call) {
     bool found = false;
     if (!pith_collection_name(call, name, &problem) ||
         !pith_collection_look(call, name, &collection, &found, &problem) ||
-        !(found || not_found(name, &problem))) {
+        !(found || pith_collection_not_found(name, &problem))) {
         pith_collection_fail(call, &problem);
         return;
     }
@@ -136,7 +166,7 @@ static void answer_deleted(pith_call *call, const char *id, size_t n_id) {
     pith_json_writer json;
     pith_json_write_begin(&json, NULL);
     pith_json_open(&json, NULL, '{');
-    pith_json_put_bytes(&json, "id", id, n_id);
+    pith_collection_put_text(&json, "id", id, n_id);
     pith_json_put_bool(&json, "deleted", true);
     pith_json_close(&json, '}');
     pith_call_answer(call, &json);
@@ -178,7 +208,7 @@ static bool delete (pith_call *call, const char *name, const char *key, delete_f
         return pith_collection_problem(call, &error, problem);
     }
     if (!found_collection) {
-        return not_found(name, problem);
+        return pith_collection_not_found(name, problem);
     }
     return found || pith_problem_set(problem, 404, "document_not_found", NULL,
                                      "there is no document of that id in the collection");

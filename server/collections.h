@@ -42,8 +42,15 @@ void pith_collection_request_release(pith_collection_request *request);
 
 /* ---- Collections and their models (collections.c) -------------------------------------------- */
 
-/* The segment of the path after "/collections/" as a name: NUL-terminated and short enough. */
+/* The segment of the path after "/collections/" as a name: NUL-terminated, UTF-8, short enough. */
 bool pith_collection_name(const pith_call *call, char name[128], pith_problem *problem);
+
+/* Fills in 404 collection_not_found and returns false. */
+bool pith_collection_not_found(const char *name, pith_problem *problem);
+
+/* Writes a text of the database, whose bytes may be those of a file's name: what is not UTF-8
+ * becomes U+FFFD. */
+void pith_collection_put_text(pith_json_writer *json, const char *key, const char *text, size_t n);
 
 /* A failure of the database: the log gets the message, the client hears what kind it is. */
 bool pith_collection_problem(pith_call *call, const pith_error *error, pith_problem *problem);

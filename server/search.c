@@ -25,10 +25,7 @@ static bool embed_query(searching *s, pith_problem *problem) {
         return false;
     }
     if (!found) {
-        return pith_problem_set(problem, 404, "collection_not_found", NULL,
-                                "there is no collection '%s'; GET /collections lists those there "
-                                "are",
-                                s->name);
+        return pith_collection_not_found(s->name, problem);
     }
     if (!pith_collection_encoder_open(&s->encoder, s->call, s->request.model, &collection, names,
                                       problem)) {
@@ -63,11 +60,11 @@ static void put_metadata(pith_json_writer *json, const char *metadata) {
 
 static void put_hit(pith_json_writer *json, const pith_store_text *text, double score) {
     pith_json_open(json, NULL, '{');
-    pith_json_put_bytes(json, "id", text->key, text->n_key);
+    pith_collection_put_text(json, "id", text->key, text->n_key);
     pith_json_put_real(json, "score", score);
     pith_json_put_integer(json, "begin", (int64_t)text->begin);
     pith_json_put_integer(json, "end", (int64_t)text->end);
-    pith_json_put_bytes(json, "text", text->text, text->n_bytes);
+    pith_collection_put_text(json, "text", text->text, text->n_bytes);
     put_metadata(json, text->metadata);
     pith_json_close(json, '}');
 }
@@ -113,6 +110,9 @@ static bool collect(searching *s, pith_problem *problem) {
     if (status == PITH_OK) {
         status = search(s, store, &error);
         pith_vectors_end_read(vectors);
+    }
+    if (status == PITH_ERROR_ARGUMENT) { /* dropped while the query was embedded */
+        return pith_collection_not_found(s->name, problem);
     }
     if (status != PITH_OK) {
         return pith_collection_problem(s->call, &error, problem);

@@ -30,6 +30,7 @@ static bool add_id(pith_store *store, id_list *list, int64_t id) {
 
 static bool equal(pith_json a, pith_json b) {
     double x, y;
+    int64_t m, n;
     bool p, q;
     switch (pith_json_kind_of(a)) {
     case PITH_JSON_ABSENT:
@@ -38,6 +39,9 @@ static bool equal(pith_json a, pith_json b) {
     case PITH_JSON_BOOL:
         return pith_json_bool(a, &p) && pith_json_bool(b, &q) && p == q;
     case PITH_JSON_NUMBER:
+        if (pith_json_integer(a, &m) && pith_json_integer(b, &n)) {
+            return m == n; /* doubles would take neighbours for one */
+        }
         return pith_json_number(a, &x) && pith_json_number(b, &y) && x == y;
     case PITH_JSON_STRING:
         return pith_json_is(b, PITH_JSON_STRING) &&

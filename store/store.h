@@ -197,7 +197,8 @@ pith_status pith_store_search(pith_store *store, const pith_store_collection *co
                               pith_error *error);
 
 /* The chunks of the documents whose metadata is an object that has every member of `wanted`, an
- * object too, with an equal value: texts byte by byte, numbers as doubles, true and false; null
+ * object too, with an equal value: texts byte by byte, integers of 64 bits exactly, other
+ * numbers as doubles, true and false; null
  * also where there is no such member. Arrays and objects equal nothing. ids [n], ascending, is
  * released by the caller with pith_release of the store's allocator. */
 pith_status pith_store_matching(pith_store *store, const pith_store_collection *collection,

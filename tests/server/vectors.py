@@ -125,6 +125,20 @@ def refusals(service):
              None, "more than 2048 chunks")
     is_error("a bad document fails all", add(service, "other", [
         {"id": "a", "text": "b"}, {"id": "c"}]), 400, None, "documents[1].text")
+    is_error("a name that is not UTF-8", add(service, "%ff", [{"id": "a", "text": "b"}]), 400, None,
+             "UTF-8")
+    for path in ("/", "/documents", "/documents/", "/search", "/anything/else"):
+        status = service.request("DELETE", "/collections/notes" + path)[0]
+        check(f"a DELETE of {path} deletes no collection", status in (404, 405), (path, status))
+    check("it is still there", service.json("GET", "/collections/notes")[0] == 200)
+    is_error("an id that is not there", service.json(
+        "DELETE", "/collections/notes/documents/a/b/c"), 404, "document_not_found")
+    large = 9007199254740992  # 2^53: the next integer is no double
+    add(service, "large", [{"id": str(i), "text": "salt", "metadata": {"n": large + i}}
+                           for i in range(2)])
+    found = search(service, "large", "salt", filter={"n": large + 1})[2]["results"]
+    check("integers are compared exactly", [r["id"] for r in found] == ["1"], found)
+    service.json("DELETE", "/collections/large")
     names = [c["name"] for c in service.json("GET", "/collections")[2]["collections"]]
     check("nothing of that was written", "other" not in names, names)
     status, headers, _ = service.request("PUT", "/collections/notes")
@@ -141,6 +155,14 @@ def beside_the_command(pith, models, database, service):
     check("pith index adds to the service's collection", done.returncode == 0, done.stderr)
     results = search(service, "notes", "silver bird song of winter", k=1)[2]["results"]
     check("and the service finds it", results and results[0]["id"] == "from-cli", results)
+    odd = os.path.join(os.path.dirname(database).encode(), b"odd-\xff.txt")
+    with open(odd, "w") as file:
+        file.write("an entirely odd name of a file")
+    done = subprocess.run([pith.encode(), b"index", model.encode(), database.encode(), b"notes",
+                           odd], capture_output=True)
+    results = search(service, "notes", "an entirely odd name of a file", k=1)[2]["results"]
+    check("a file's name that is not UTF-8 is shown as near as can be", done.returncode == 0 and
+          results[0]["id"].endswith("odd-\ufffd.txt"), (done.stderr, results))
     done = subprocess.run([pith, "search", model, database, "notes", "entirely other", "--json"],
                           text=True, capture_output=True)
     check("pith search reads what the service wrote", done.returncode == 0 and
