@@ -465,6 +465,9 @@ static int print_plan(pith_cli *cli, const inspect_settings *settings) {
 
 static int run(pith_cli *cli, const void *arguments) {
     const inspect_settings *settings = arguments;
+    if (settings->plan && (settings->json || settings->verify)) {
+        return pith_cli_usage(cli, "--plan does not go with --json and --verify");
+    }
     if (settings->plan) {
         return print_plan(cli, settings);
     }

@@ -404,6 +404,14 @@ static int run(pith_cli *cli, const void *arguments) {
     if (pith_cli_unescape_texts(&settings->sampling, texts, 3, &error) != PITH_OK) {
         return pith_cli_usage(cli, "%s", error.message);
     }
+    bool prompt_given = settings->prompt != NULL || settings->operand != NULL ||
+                        settings->prefix != NULL || settings->prompt_file != NULL;
+    bool prompt_read =
+        prompt_given ? settings->prompt_file != NULL && strcmp(settings->prompt_file, "-") == 0
+                     : true;
+    if (prompt_read && settings->schema != NULL && strcmp(settings->schema, "-") == 0) {
+        return pith_cli_usage(cli, "prompt and --json-schema cannot both be standard input");
+    }
     if (settings->json && settings->schema != NULL) {
         return pith_cli_usage(cli, "--json and --json-schema exclude each other");
     }

@@ -25,13 +25,13 @@ static pith_status read_limits(pith_schema *s, const char *least_name, pith_json
                                     names[i], pith_json_describe(values[i]));
         }
     }
-    if (limits[0] > limits[1]) {
-        return pith_schema_fail(s, PITH_ERROR_FORMAT, "\"%s\" is above \"%s\"", least_name,
-                                most_name);
-    }
     if (limits[0] >= PITH_RULES_NONE) {
         return pith_schema_fail(s, PITH_ERROR_UNSUPPORTED, "\"%s\" is above %u", least_name,
                                 PITH_RULES_NONE - 1);
+    }
+    if (limits[0] > limits[1]) {
+        return pith_schema_fail(s, PITH_ERROR_FORMAT, "\"%s\" is above \"%s\"", least_name,
+                                most_name);
     }
     *from = (uint32_t)limits[0];
     *to = limits[1] < PITH_RULES_NONE ? (uint32_t)limits[1] : PITH_RULES_NONE;

@@ -96,6 +96,11 @@ static bool make_grammar(pith_generation_call *g, pith_problem *problem) {
     if (g->request.schema.data == NULL) {
         return true;
     }
+    if (g->request.tool_choice == PITH_TOOL_REQUIRED) {
+        return pith_problem_set(problem, 400, NULL, "response_format",
+                                "response_format does not go with a tool_choice that demands a "
+                                "call: a call is no text of that form");
+    }
     pith_status status =
         pith_grammar_new(&g->request.params.grammar, g->lease.model, g->request.schema, &error);
     if (status == PITH_OK || status == PITH_ERROR_MEMORY) {

@@ -282,6 +282,8 @@ TEST(grammar_schema, refusals_name_the_place) {
          "\"minItems\" is above \"maxItems\""},
         {"{\"minLength\": 4294967295}", PITH_ERROR_UNSUPPORTED,
          "\"minLength\" is above 4294967294"},
+        {"{\"minLength\": 4294967296}", PITH_ERROR_UNSUPPORTED,
+         "\"minLength\" is above 4294967294"},
         {"{\"minimum\": \"1\"}", PITH_ERROR_FORMAT, "\"minimum\" must be a number, not a string"},
         {"{\"exclusiveMaximum\": true}", PITH_ERROR_FORMAT,
          "\"exclusiveMaximum\" must be a number, not a boolean"},

@@ -27,3 +27,4 @@ else
     expect 0 "$PYTHON" -B tests/grammar/random_schemas.py "$library" "$SHIPPED" 40 7
     prints '^41 passed, 0 failed$'
 fi
+fails 2 'cannot both be standard input' "$PITH" run "$TALE" --json-schema -

@@ -51,3 +51,4 @@ fails 1 'no-such-place' env TMPDIR="$T/no-such-place" "$PITH" convert golden/lla
     --type int4 --dry-run
 fails 1 'config.json' "$PITH" convert "$plans" "$T/dry.pith" --type int4 --dry-run
 unset TMPDIR
+fails 2 'does not go with --json' "$PITH" inspect "$TALE" --plan --json
