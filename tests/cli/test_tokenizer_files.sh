@@ -42,7 +42,7 @@ fails 1 'a directory without tokenizer.json, tokenizer.model or vocab.txt' \
     "$PITH" tokenize "$T/files/empty" x
 echo 'not JSON' >"$T/files/tokenizer.json"
 fails 1 'tokenizer.json: bad JSON at line 1' "$PITH" tokenize "$T/files/tokenizer.json" x
-fails 1 'nowhere.json: cannot open' "$PITH" tokenize "$T/nowhere.json" x
+fails 1 'nowhere.json: cannot open' "$PITH" tokenize "$T/files/nowhere.json" x
 
 # A model with a tokenizer of many steps does what the tokenizer's file does.
 cp -r golden/llama-gqa "$T/files/steps"

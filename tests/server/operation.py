@@ -430,7 +430,7 @@ def drain(pith, models_directory):
             try:
                 service.socket(5).close()
                 return False
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):
                 return True
         check("SIGTERM: no new connections", wait_until(refuses))
         body = answer.read()
