@@ -16,11 +16,11 @@ cli/json_lines.c
 convert/gguf_*.c convert/hf_*.c convert/importance.c convert/plan.c convert/rows.c convert/sources.c convert/stream.c
 engine/session_file.c
 grammar/number.c grammar/schema*.c
-store/collections.c store/documents.c store/functions.c store/indexer.c store/open.c store/schema.c
+store/collections.c store/documents.c store/functions.c store/matching.c store/indexer.c store/open.c store/schema.c
 store/search.c store/split.c
-server/request*.c
+server/request*.c server/collections_request.c server/reply*.c
 tokenizer/*.c
-families/config.c families/fields.c weights/config.c weights/gguf*.c weights/metadata*.c weights/pith_file.c weights/safetensors.c
+families/*.c weights/config.c weights/gguf*.c weights/metadata*.c weights/pith_file.c weights/safetensors.c
 weights/slots.c
 "
 
