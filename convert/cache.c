@@ -6,6 +6,8 @@
 #include "convert/convert.h"
 
 #include "base/file.h"
+#include "base/memory.h"
+#include "weights/pith_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -124,6 +126,25 @@ static void remove_older(const char *cache, const char *prefix, const char *suff
 
 /* ---- Conversion ------------------------------------------------------------------------------ */
 
+/* False when there is no such file, or a damaged one, which is removed: whoever asks for a
+ * checkpoint has never seen it. */
+static bool is_there(const char *path) {
+    pith_file file;
+    pith_error error;
+    pith_model_file *model = NULL;
+    if (pith_file_open(&file, path, &error) != PITH_OK) {
+        return false;
+    }
+    pith_status status =
+        pith_model_file_open_to_check(&model, &file, &pith_malloc_allocator, &error);
+    pith_model_file_close(model);
+    pith_file_close(&file);
+    if (status == PITH_ERROR_FORMAT) {
+        unlink(path);
+    }
+    return status != PITH_ERROR_FORMAT;
+}
+
 pith_status pith_convert_cached(const char *source, const pith_convert_cache *cache,
                                 const pith_convert_options *options, char **path,
                                 pith_error *error) {
@@ -133,7 +154,6 @@ pith_status pith_convert_cached(const char *source, const pith_convert_cache *ca
     }
     char prefix[MAX_NAME + HASH_DIGITS + 3];
     char suffix[HASH_DIGITS + 6];
-    struct stat status;
     make_prefix(source, cache->name, prefix, sizeof prefix);
     make_suffix(source, cache->stamp, options->type, suffix, sizeof suffix);
     size_t n = strlen(cache->directory) + strlen(prefix) + strlen(suffix) + 2;
@@ -143,7 +163,7 @@ pith_status pith_convert_cached(const char *source, const pith_convert_cache *ca
     }
     snprintf(file, n, "%s/%s%s", cache->directory, prefix, suffix);
     pith_status result = PITH_OK;
-    if (stat(file, &status) != 0) {
+    if (!is_there(file)) {
         if (cache->begin != NULL) {
             cache->begin(cache->user, file);
         }

@@ -134,6 +134,11 @@ expect 0 cmp "$gguf/again" "$gguf/first"
 expect 0 "$PITH" inspect "$quantised"
 silent
 is "one file in the cache" "$(find "$gguf/cache/pith" -type f | wc -l)" = 1
+cached=$(find "$gguf/cache/pith" -type f)
+head -c 5000 "$cached" >"$gguf/part" && cp "$gguf/part" "$cached"
+expect 0 "$PITH" run "$quantised" -p x -n 2
+says 'converting it once'
+is "a damaged file in the cache is made again" "$(find "$gguf/cache/pith" -type f | wc -l)" = 1
 cp "$quantised" "$gguf/changes.gguf"
 expect 0 "$PITH" inspect "$gguf/changes.gguf"
 touch -d '2001-01-01' "$gguf/changes.gguf"
