@@ -443,11 +443,13 @@ static pith_status print_json(pith_cli *cli, pith_model_file *file, bool verifie
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* A GGUF file is planned as what its conversion into the cache would be. */
+/* A GGUF file is planned as what its conversion into the cache would be, one that is not quantised
+ * as int8: pith convert --dry-run plans other types. */
 static int print_plan(pith_cli *cli, const inspect_settings *settings) {
     pith_error error;
     char *path = NULL;
-    const pith_convert_options convert = {
+    pith_convert_facts facts;
+    pith_convert_options convert = {
         .type = PITH_N_TYPES,
         .head_type = PITH_N_TYPES,
         .n_threads = settings->threads,
@@ -455,7 +457,13 @@ static int print_plan(pith_cli *cli, const inspect_settings *settings) {
     };
     pith_status status = pith_cli_find_path(settings->model, &path, &error);
     if (status == PITH_OK && pith_file_kind_at(path) == PITH_FILE_GGUF) {
-        status = pith_cli_plan_conversion(cli, path, &convert, &error);
+        status = pith_convert_look(path, &facts, &pith_malloc_allocator, &error);
+        if (status == PITH_OK && !facts.quantised) {
+            convert.type = PITH_TYPE_INT8;
+        }
+        if (status == PITH_OK) {
+            status = pith_cli_plan_conversion(cli, path, &convert, &error);
+        }
     } else if (status == PITH_OK) {
         status = pith_cli_plan_file(cli, path, settings->threads, &error);
     }

@@ -24,6 +24,10 @@ done
 expect 0 "$PITH" convert "$gguf/llama-tied-json.gguf" "$gguf/a.pith" --type f32
 says 'all scores of the tokenizer are the same'
 
+# A file that is not quantised is planned in the type that inspect chooses for it.
+expect 0 "$PITH" inspect --plan "$gguf/llama-gqa.gguf"
+prints '^  weights +[0-9]+ bytes .* int8$'
+
 # Families whose checkpoints here have no file of llama.cpp: files by the rules of its converter.
 family() { expect 0 "$PYTHON" tests/cli/write_gguf.py "$@"; }
 mkdir "$gguf/families"
