@@ -61,7 +61,8 @@ void pith_route_done(void *user, pith_exchange *exchange);
 /* Finds the key of the request; true where keys are not in use. */
 bool pith_call_authenticate(pith_call *call, pith_problem *problem);
 
-/* The model of that name, loaded; false also when the client went away meanwhile. */
+/* The model of that name, loaded; false also when the client went away meanwhile, and for a model
+ * without a tokenizer, which could take nothing from a request. */
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem);
 

@@ -66,6 +66,10 @@ def models(service):
         "POST", "/v1/chat/completions", dict(CHAT, model="minilm")), 400)
     is_error("an embedding of a decoder", service.json(
         "POST", "/v1/embeddings", {"model": "chat", "input": "x"}), 400)
+    for path, body in (("/v1/completions", TEXT), ("/v1/completions", dict(TEXT, prompt=[5, 6])),
+                       ("/v1/chat/completions", CHAT), ("/tokenize", {"content": "x"})):
+        is_error("a model without a tokenizer", service.json("POST", path, dict(body, model="mute")),
+                 400, "model 'mute' has no tokenizer")
 
 
 def generation(service):
@@ -219,6 +223,11 @@ def endpoints(pith, directory, models_directory):
                     os.path.join(ROOT, "weights/models/tale"), os.path.join(models_directory, "fill"),
                     "2", "128", "256", *(f"▁<{name}>" for name in ("PRE", "MID", "SUF", "EOT"))],
                    check=True)
+    mute = os.path.join(directory, "mute-source")
+    shutil.copytree(os.path.join(ROOT, "weights/models/tale"), mute,
+                    ignore=shutil.ignore_patterns("tokenizer*"))
+    subprocess.run([pith, "convert", mute, os.path.join(models_directory, "mute.pith"), "--type",
+                    "int8"], check=True, stderr=subprocess.DEVNULL)
     # Another working directory: the models that ship are found beside the command.
     os.chdir("/")
     with Service(pith, "--models", models_directory, "--alias", "llama2-chat=chat", "--cache",
