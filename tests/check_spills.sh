@@ -128,9 +128,10 @@ check vnni_int4 vpdpbusd few_tile_1:2 few_tile_2:4 few_tile_1_l2:2 few_tile_2_l2
 check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_1_l2 few_tile_2_l2 few_tile_3 few_tile_4 \
     few_tile_8
 # With one or two tokens a slice's block sums wait likewise. Sums of int4 groups stay in memory where
-# 16 registers do not hold them beside those of a block, and so do some of a slice's multipliers.
+# 16 registers do not hold them beside those of a block, and so do some of a slice's multipliers;
+# for two tokens clang keeps one more there than gcc.
 check avx2_int4 vpmaddubsw few_tile_1:4 few_tile_2:8 few_tile_3:14 few_tile_4:20 \
-    multiply_2:4 multiply_4:8 multiply_6:12
+    multiply_2:5 multiply_4:8 multiply_6:12
 check avx2_int8 vpmaddwd few_tile_1 few_tile_2 few_tile_3 few_tile_4 multiply_2 multiply_4 multiply_6
 check avxvnni_tile vpdpbusd pith_multiply_2_avxvnni pith_multiply_4_avxvnni pith_multiply_6_avxvnni
 check avxvnni_int4 vpdpbusd few_tile_1:4 few_tile_2:8 few_tile_1_l2:4 few_tile_2_l2:8 \
