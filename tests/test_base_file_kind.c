@@ -110,7 +110,7 @@ typedef struct gguf {
 
 static void put(gguf *g, unsigned long long value, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        g->bytes[g->n++] = i < sizeof value ? (unsigned char)(value >> 8 * i) : 0;
+        g->bytes[g->n++] = (unsigned char)(i < sizeof value ? value >> 8 * i : 0);
     }
 }
 
