@@ -95,12 +95,11 @@ static pith_status read_file(pith_hf_templates *t, pith_sources *sources, const 
     size_t size;
     pith_status status =
         pith_sources_read_optional(sources, path, PITH_MAX_TEMPLATE, &text, &size, error);
-    if (status == PITH_OK && text != NULL) {
-        status = pith_hf_templates_keep(t, name, text, size, path, error);
+    if (status != PITH_OK || text == NULL) {
+        return status;
     }
-    if (status == PITH_OK) {
-        pith_release(t->allocator, text);
-    }
+    status = pith_hf_templates_keep(t, name, text, size, path, error);
+    pith_release(t->allocator, text);
     return status;
 }
 
