@@ -115,23 +115,26 @@ static void activate_row(const linear_loop *l, size_t t, size_t row, size_t n, f
     }
 }
 
+static void add_to_stream(const linear_loop *l, size_t t, size_t row, const float *y, size_t n) {
+    float *to = l->out.rows.data + t * l->out.rows.stride + row;
+    float scale = l->c->config->residual_scale;
+    if (scale == 1.0F) {
+        add_row(to, y, n);
+    } else {
+        l->c->kernels->blend(to, 1.0F, y, scale, n);
+    }
+}
+
 /* Rows [row, row + n) of the product of input row t, y [n], on to where they belong. */
 static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, float *y) {
-    const pith_rows *out = &l->out.rows;
-    const pith_config *config = l->c->config;
     const float *bias = l->w->bias == NULL ? NULL : l->w->bias + row;
-    float *to = out->data + t * out->stride;
     switch (l->out.epilogue) {
     case PITH_STORE: /* the product wrote it in place */
         add_bias(y, bias, n);
         break;
     case PITH_ADD:
         add_bias(y, bias, n);
-        if (config->residual_scale == 1.0F) {
-            add_row(to + row, y, n);
-        } else {
-            l->c->kernels->blend(to + row, 1.0F, y, config->residual_scale, n);
-        }
+        add_to_stream(l, t, row, y, n);
         break;
     case PITH_ACTIVATE:
         activate_row(l, t, row, n, y);
