@@ -3,6 +3,7 @@
 #include "base/gguf_look.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { STRING = 8, ARRAY = 9, MAX_PAIRS = 1 << 16 };
@@ -130,4 +131,39 @@ bool pith_gguf_look_at(pith_gguf_look *out, const unsigned char *bytes, size_t n
     }
     *out = look;
     return true;
+}
+
+/* ---- Names of parts -------------------------------------------------------------------------- */
+
+/* "-00001-of-00003.gguf" */
+enum { NUMBER_DIGITS = 5, SUFFIX = 20 };
+
+bool pith_gguf_set_part(char *path, size_t number, size_t count) {
+    char suffix[64];
+    size_t n = strlen(path);
+    int length = snprintf(suffix, sizeof suffix, "-%0*zu-of-%0*zu.gguf", NUMBER_DIGITS, number + 1,
+                          NUMBER_DIGITS, count);
+    if (length != SUFFIX || n <= SUFFIX) {
+        return false;
+    }
+    char *at = path + n - SUFFIX;
+    bool named = at[0] == '-' && strspn(at + 1, "0123456789") == NUMBER_DIGITS &&
+                 strcmp(at + 1 + NUMBER_DIGITS, suffix + 1 + NUMBER_DIGITS) == 0;
+    if (named) {
+        memcpy(at, suffix, SUFFIX);
+    }
+    return named;
+}
+
+size_t pith_gguf_n_parts(const char *path) {
+    unsigned count = 0;
+    size_t n = strlen(path);
+    bool first = n > SUFFIX && sscanf(path + n - SUFFIX, "-00001-of-%5u.gguf", &count) == 1;
+    return first && count > 0 && count <= PITH_GGUF_MAX_PARTS ? count : 1;
+}
+
+bool pith_gguf_is_later_part(const char *name) {
+    size_t n = strlen(name);
+    return n > SUFFIX && name[n - SUFFIX] == '-' && strncmp(name + n - 14, "-of-", 4) == 0 &&
+           strncmp(name + n - SUFFIX, "-00001", 6) != 0;
 }

@@ -18,4 +18,19 @@ typedef struct pith_gguf_look {
  * bytes are no GGUF header. Words are cut, control characters in them become '?'. */
 bool pith_gguf_look_at(pith_gguf_look *out, const unsigned char *bytes, size_t n);
 
+/* ---- Names of parts -------------------------------------------------------------------------- */
+
+/* A model may be in parts, PREFIX-00001-of-00003.gguf and those after it. */
+enum { PITH_GGUF_MAX_PARTS = 512 };
+
+/* How many parts the file is the first of, by its name; 1 when it is not named as one. */
+size_t pith_gguf_n_parts(const char *path);
+
+/* Writes the path of part `number` (from 0) of `count` over that of another; false: it is not named
+ * as a part of so many. */
+bool pith_gguf_set_part(char *path, size_t number, size_t count);
+
+/* A part behind the first, by its name. */
+bool pith_gguf_is_later_part(const char *name);
+
 #endif

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/bytes.h"
+#include "base/gguf_look.h"
 #include "base/memory.h"
 #include "cli/places.h"
 
@@ -109,13 +110,6 @@ static bool is_checkpoint(const char *directory) {
     return has_file(directory, "config.json") && weight_bytes(directory, ".safetensors") > 0;
 }
 
-/* PREFIX-00002-of-00003.gguf belongs to the first part; *of_all is where the parts' number ends. */
-static bool is_later_part(const char *name) {
-    size_t n = strlen(name);
-    return n > 20 && name[n - 20] == '-' && strncmp(name + n - 14, "-of-", 4) == 0 &&
-           strncmp(name + n - 20, "-00001", 6) != 0;
-}
-
 static size_t gguf_bytes(const char *directory, const char *name) {
     size_t n = strlen(name);
     bool split = n > 20 && strncmp(name + n - 20, "-00001-of-", 10) == 0;
@@ -126,7 +120,7 @@ static size_t gguf_bytes(const char *directory, const char *name) {
 
 /* A GGUF file, under its name with a prefix. */
 static void visit_gguf(scan *s, const char *directory, const char *prefix, const char *name) {
-    if (ends_with(name, ".gguf") && !is_later_part(name) && has_file(directory, name)) {
+    if (ends_with(name, ".gguf") && !pith_gguf_is_later_part(name) && has_file(directory, name)) {
         add(s, join(prefix, name), join(directory, name), gguf_bytes(directory, name));
     }
 }
@@ -140,7 +134,8 @@ static void visit_own(scan *s, const char *directory, const char *prefix, const 
         add(s, strdup(name), strdup(path), weight_bytes(path, ".safetensors"));
     } else if (ends_with(name, ".pith") && has_file(directory, name)) {
         add(s, strndup(name, strlen(name) - 5), strdup(path), file_bytes(directory, name));
-    } else if (ends_with(name, ".gguf") && !is_later_part(name) && has_file(directory, name)) {
+    } else if (ends_with(name, ".gguf") && !pith_gguf_is_later_part(name) &&
+               has_file(directory, name)) {
         add(s, strdup(name), strdup(path), gguf_bytes(directory, name));
     }
     free(path);

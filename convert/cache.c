@@ -6,6 +6,7 @@
 #include "convert/convert.h"
 
 #include "base/file.h"
+#include "base/gguf_look.h"
 #include "base/memory.h"
 #include "weights/pith_file.h"
 
@@ -20,8 +21,7 @@
 
 enum {
     HASH_DIGITS = 16,
-    MAX_NAME = 200,  /* bytes of a name: all of a file's name must stay below 255 */
-    MAX_PARTS = 512, /* of a split file that a stamp looks at */
+    MAX_NAME = 200, /* bytes of a name: all of a file's name must stay below 255 */
 };
 
 /* ---- Names ----------------------------------------------------------------------------------- */
@@ -40,25 +40,23 @@ static void add_facts(crypto_generichash_state *hash, const struct stat *facts) 
     crypto_generichash_update(hash, (const unsigned char *)text, (unsigned long long)n);
 }
 
-/* Sizes and times of a file and of the parts that belong to it: PREFIX-00001-of-00003.gguf. */
+/* Sizes and times of a file and of the parts that belong to it. */
 static void stamp_files(const char *path, char *digits) {
     unsigned char digest[crypto_generichash_BYTES_MIN];
     crypto_generichash_state hash;
     struct stat facts;
-    unsigned n_parts = 1;
-    size_t n = strlen(path);
+    size_t n_parts = pith_gguf_n_parts(path);
+    char *part = strdup(path);
     crypto_generichash_init(&hash, NULL, 0, sizeof digest);
-    bool split = n > 20 && sscanf(path + n - 20, "-00001-of-%5u.gguf", &n_parts) == 1;
-    for (unsigned i = 1; i <= n_parts && i <= MAX_PARTS; i++) {
-        char *part = strdup(path);
-        if (part != NULL && split) {
-            snprintf(part + n - 20, 21, "-%05u-of-%05u.gguf", i % 100000, n_parts % 100000);
+    for (size_t i = 0; i < n_parts && part != NULL; i++) {
+        if (n_parts > 1) {
+            pith_gguf_set_part(part, i, n_parts);
         }
-        if (part != NULL && stat(part, &facts) == 0) {
+        if (stat(part, &facts) == 0) {
             add_facts(&hash, &facts);
         }
-        free(part);
     }
+    free(part);
     crypto_generichash_final(&hash, digest, sizeof digest);
     sodium_bin2hex(digits, HASH_DIGITS + 1, digest, HASH_DIGITS / 2);
 }

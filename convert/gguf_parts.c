@@ -1,13 +1,10 @@
 /* Opening a GGUF file and its other parts. */
 #include "convert/gguf_parts.h"
 
+#include "base/gguf_look.h"
 #include "base/status.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* "-00001-of-00003.gguf" */
-enum { NUMBER_DIGITS = 5, SUFFIX = 20 };
 
 /* What a file says of the set that it belongs to. */
 typedef struct split {
@@ -35,24 +32,6 @@ static pith_status read_split(const pith_gguf *gguf, split *out, pith_error *err
                          out->number, out->count, PITH_GGUF_MAX_PARTS);
     }
     return PITH_OK;
-}
-
-/* Writes the path of part `number` over that of another, when it is named as parts are. */
-static bool set_number(char *path, size_t number, size_t count) {
-    char suffix[64];
-    size_t n = strlen(path);
-    int length = snprintf(suffix, sizeof suffix, "-%0*zu-of-%0*zu.gguf", NUMBER_DIGITS, number + 1,
-                          NUMBER_DIGITS, count);
-    if (length != SUFFIX || n <= SUFFIX) {
-        return false;
-    }
-    char *at = path + n - SUFFIX;
-    bool named = at[0] == '-' && strspn(at + 1, "0123456789") == NUMBER_DIGITS &&
-                 strcmp(at + 1 + NUMBER_DIGITS, suffix + 1 + NUMBER_DIGITS) == 0;
-    if (named) {
-        memcpy(at, suffix, SUFFIX);
-    }
-    return named;
 }
 
 static pith_status add_part(pith_gguf_parts *parts, pith_sources *sources, const char *path,
@@ -109,18 +88,18 @@ static pith_status add_others(pith_gguf_parts *parts, pith_sources *sources, cha
                               const split *first, pith_error *error) {
     const char *name = pith_gguf_name(parts->parts[0].header);
     if (first->number != 0) {
-        bool named = set_number(path, 0, first->count);
+        bool named = pith_gguf_set_part(path, 0, first->count);
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: is part %zu of %zu; give the first one%s%s",
                          name, first->number + 1, first->count, named ? ", " : "",
                          named ? path : "");
     }
     pith_status status = PITH_OK;
     for (size_t i = 1; i < first->count && status == PITH_OK; i++) {
-        if (!set_number(path, i, first->count)) {
+        if (!pith_gguf_set_part(path, i, first->count)) {
             return pith_fail(error, PITH_ERROR_FORMAT,
                              "%s: is the first of %zu parts, and the others cannot be found: its "
-                             "name does not end in -%0*d-of-%0*zu.gguf",
-                             name, first->count, NUMBER_DIGITS, 1, NUMBER_DIGITS, first->count);
+                             "name does not end in -00001-of-%05zu.gguf",
+                             name, first->count, first->count);
         }
         status = add_part(parts, sources, path, error);
         if (status == PITH_OK) {

@@ -6,8 +6,6 @@
 #include "convert/sources.h"
 #include "weights/gguf.h"
 
-enum { PITH_GGUF_MAX_PARTS = 512 };
-
 typedef struct pith_gguf_parts {
     const pith_allocator *allocator;
     size_t n;

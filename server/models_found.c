@@ -188,6 +188,19 @@ static void stamp_directory(pith_found *item, crypto_generichash_state *hash, co
     free_names(names, n);
 }
 
+/* Adds the other parts of a split GGUF file. */
+static void stamp_parts(pith_found *item, crypto_generichash_state *hash) {
+    struct stat status;
+    size_t n_parts = pith_gguf_n_parts(item->path);
+    char *part = n_parts > 1 ? strdup(item->path) : NULL;
+    for (size_t i = 1; i < n_parts && part != NULL; i++) {
+        if (pith_gguf_set_part(part, i, n_parts) && stat(part, &status) == 0) {
+            stamp_file(item, hash, "", &status);
+        }
+    }
+    free(part);
+}
+
 static void stamp(pith_found *item, const struct stat *status) {
     crypto_generichash_state hash;
     unsigned char digest[(PITH_MODEL_STAMP - 1) / 2];
@@ -196,6 +209,7 @@ static void stamp(pith_found *item, const struct stat *status) {
         stamp_directory(item, &hash, item->path, true);
     } else {
         stamp_file(item, &hash, "", status);
+        stamp_parts(item, &hash);
     }
     crypto_generichash_final(&hash, digest, sizeof digest);
     sodium_bin2hex(item->stamp, sizeof item->stamp, digest, sizeof digest);
@@ -221,13 +235,6 @@ static bool ends_with(const char *name, const char *ending) {
     size_t n = strlen(name);
     size_t m = strlen(ending);
     return n > m && strcmp(name + n - m, ending) == 0;
-}
-
-/* The later parts of a split GGUF file: NAME-00002-of-00003.gguf. */
-static bool is_later(const char *name) {
-    size_t n = strlen(name);
-    return n > 20 && name[n - 20] == '-' && strncmp(name + n - 14, "-of-", 4) == 0 &&
-           strncmp(name + n - 20, "-00001", 6) != 0;
 }
 
 /* Names that can stand in JSON, in a log line and in a file name. */
@@ -333,7 +340,8 @@ static bool scan_directory(scan *s, const char *directory, layout wanted, bool s
     for (int i = 0; i < n; i++) {
         const char *name = names[i]->d_name;
         size_t length = strlen(name);
-        bool named = ends_with(name, ".pith") || (ends_with(name, ".gguf") && !is_later(name));
+        bool named = ends_with(name, ".pith") ||
+                     (ends_with(name, ".gguf") && !pith_gguf_is_later_part(name));
         struct stat status;
         char *path = pith_found_join(directory, name);
         if (path == NULL) {

@@ -270,6 +270,23 @@ TEST(models, gguf_files_are_offered_and_converted) {
     end_stage(&s);
 }
 
+/* The cache and a reload know a changed checkpoint by its stamp. */
+TEST(models, a_gguf_file_is_another_when_a_later_part_is) {
+    const char *directory = test_make_directory("parts");
+    char stamps[2][PITH_MODEL_STAMP];
+    test_write_text(directory, "a-00001-of-00002.gguf", "GGUF");
+    for (size_t i = 0; i < 2; i++) {
+        pith_problem problem;
+        pith_found_list list;
+        test_write_text(directory, "a-00002-of-00002.gguf", i == 0 ? "GGUF" : "GGUF.");
+        CHECK(pith_found_scan(&list, directory, NULL, &problem), "%s", problem.message);
+        CHECK(list.n == 1 && list.items[0].size == 8 + i, "%zu models", list.n);
+        memcpy(stamps[i], list.items[0].stamp, sizeof stamps[i]);
+        pith_found_release(&list);
+    }
+    CHECK(strcmp(stamps[0], stamps[1]) != 0, "the same stamp of other files");
+}
+
 TEST(models, without_a_cache_nothing_is_converted) {
     stage s;
     make_stage(&s);
