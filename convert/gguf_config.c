@@ -76,7 +76,8 @@ static bool has(const pith_gguf_reading *r, const char *name) {
     return pith_gguf_find(r->gguf, key_of(r, name).text, &ignored);
 }
 
-/* A count of which a file may have one for each layer: they must be the same. */
+/* A count of which a file may have one for each layer: they must be the same. 0 of an empty list.
+ */
 static pith_status read_count(const pith_gguf_reading *r, const char *name, size_t *out) {
     arch_key key = key_of(r, name);
     pith_gguf_value value;
@@ -84,6 +85,7 @@ static pith_status read_count(const pith_gguf_reading *r, const char *name, size
     if (!pith_gguf_find(r->gguf, key.text, &value) || !value.is_array) {
         return pith_gguf_count(r->gguf, key.text, out, r->error);
     }
+    *out = 0;
     for (size_t i = 0; i < value.count; i++) {
         if (!pith_gguf_integer_at(&value, 0, &first) || !pith_gguf_integer_at(&value, i, &number) ||
             number < 0) {

@@ -142,6 +142,9 @@ static void put_change(test_gguf *g, const test_gguf_change *c, uint64_t *n) {
         test_gguf_number(g, 2, 4);
         test_gguf_number(g, (uint64_t)c->number, 4);
         break;
+    case TEST_GGUF_EMPTY:
+        test_gguf_key_array(g, c->key, 4, 0);
+        break;
     case TEST_GGUF_GONE:
         break;
     }

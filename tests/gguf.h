@@ -44,6 +44,7 @@ typedef struct test_gguf_change {
         TEST_GGUF_TEXT,
         TEST_GGUF_BOOL,
         TEST_GGUF_LIST,
+        TEST_GGUF_EMPTY, /* a list of nothing */
         TEST_GGUF_GONE
     } kind;
     double number;
