@@ -237,6 +237,32 @@ TEST(unigram, text_without_a_spelling_is_refused) {
     CHECK_NO_LEAKS();
 }
 
+/* The spellings of added tokens are normalised when the tokenizer is made. */
+TEST(unigram, an_added_token_that_cannot_be_normalised_is_refused) {
+    static const char form[] =
+        "{\"added_tokens\":[{\"id\":2,\"content\":\"%s\",\"normalized\":true,\"special\":false}],"
+        "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":["
+        "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaaaaaaaaaa\"},"
+        "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaaaaaaaaaa\"}]},"
+        "\"decoder\":{\"type\":\"Fuse\"},\"model\":{\"type\":\"Unigram\",\"unk_id\":0,"
+        "\"vocab\":[[\"<unk>\",0],[\"a\",-1.0]]}}";
+    enum { N = 100 };
+    char content[N + 1] = "";
+    char json[sizeof form + N];
+    memset(content, 'a', N);
+    snprintf(json, sizeof json, form, content);
+    pith_error error = {0};
+    pith_vocab_file file;
+    pith_tokenizer *tokenizer = NULL;
+    CHECK(test_vocab_from_json(&file, json, strlen(json), "text", NULL, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(pith_tokenizer_new(&tokenizer, &file.vocab, NULL, &error) == PITH_ERROR_FORMAT &&
+              strstr(error.message, "added token 2: the normalizer makes more than") != NULL,
+          "%s", error.message);
+    pith_vocab_file_free(&file);
+    CHECK_NO_LEAKS();
+}
+
 /* A map of characters may replace one by a long text, again and again. */
 TEST(unigram, a_normalizer_cannot_make_a_text_grow_without_end) {
     static const char json[] =

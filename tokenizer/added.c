@@ -34,6 +34,17 @@ static int compare_tokens(const void *left, const void *right) {
     return order != 0 ? order : (a->id > b->id) - (a->id < b->id);
 }
 
+/* `status` of normalising a spelling, of which text that cannot be normalised is the file's fault.
+ */
+static pith_status fail_spelling(int32_t id, pith_status status, pith_error *error) {
+    if (status == PITH_ERROR_TEXT) {
+        pith_error cause = *error;
+        return pith_fail(error, PITH_ERROR_FORMAT, "added token %d: %s", (int)id, cause.message);
+    }
+    return status != PITH_OK ? status
+                             : pith_fail(error, PITH_ERROR_MEMORY, "no memory for added tokens");
+}
+
 /* Hugging Face normalises the spelling of such a token like any text ("foo" becomes "▁foo" under
  * the Prepend normaliser); a SentencePiece model spells it normalised already. */
 static pith_status normalize_spellings(pith_matcher *matcher, const pith_tokenizer *t,
@@ -59,7 +70,7 @@ static pith_status normalize_spellings(pith_matcher *matcher, const pith_tokeniz
         }
         if (more == NULL) {
             pith_release(t->allocator, all);
-            return pith_fail(error, PITH_ERROR_MEMORY, "no memory for added tokens");
+            return fail_spelling(token->id, status, error);
         }
     }
     matcher->normalized = all;

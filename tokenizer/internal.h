@@ -49,7 +49,7 @@ typedef struct pith_match {
 } pith_match;
 
 /* Collects the added tokens that are matched in text as given, or in normalised text.
- * Errors: MEMORY. */
+ * Errors: MEMORY, FORMAT (a spelling that cannot be normalised). */
 pith_status pith_matcher_build(pith_matcher *out, const pith_tokenizer *tokenizer, bool normalized,
                                pith_error *error);
 void pith_matcher_release(pith_matcher *matcher, const pith_allocator *allocator);

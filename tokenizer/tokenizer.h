@@ -10,7 +10,7 @@ typedef struct pith_tokenizer pith_tokenizer;
 
 /* Builds the look-up tables. The vocabulary's arrays are borrowed and must outlive it; the vocab
  * must have passed pith_vocab_check. Errors: MEMORY, FORMAT (pattern does not compile; spellings
- * made to collide). */
+ * made to collide; one of an added token that cannot be normalised). */
 pith_status pith_tokenizer_new(pith_tokenizer **out, const pith_vocab *vocab,
                                const pith_allocator *allocator, pith_error *error);
 void pith_tokenizer_free(pith_tokenizer *tokenizer);
