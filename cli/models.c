@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/pool.h"
+#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/model_list.h"
 #include "convert/convert.h"
+#include "weights/model_operand.h"
 #include "weights/pith_file.h"
 
 typedef struct models_settings {
@@ -42,21 +43,20 @@ static bool ends_with(const char *text, const char *ending) {
 
 /* A .pith file: its header says all. */
 static pith_status look_at_file(const char *path, verdict *out, pith_error *error) {
-    const pith_log silent = {.fn = NULL};
-    pith_pool *pool = NULL;
+    pith_file opened;
     pith_model_file *file = NULL;
-    pith_status status = pith_pool_new(&pool, 1, &pith_malloc_allocator, error);
+    pith_status status = pith_file_open(&opened, path, error);
     if (status == PITH_OK) {
-        status =
-            pith_model_file_open(&file, path, true, pool, &silent, &pith_malloc_allocator, error);
+        status = pith_model_file_open_to_check(&file, &opened, &pith_malloc_allocator, error);
+        pith_file_close(&opened);
     }
-    if (status == PITH_OK) {
-        snprintf(out->family, sizeof out->family, "%s", file->metadata.architecture);
-        out->runs = true;
+    if (status != PITH_OK) {
+        return pith_explain_model_operand(path, status, &pith_malloc_allocator, error);
     }
+    snprintf(out->family, sizeof out->family, "%s", file->metadata.architecture);
+    out->runs = true;
     pith_model_file_close(file);
-    pith_pool_free(pool);
-    return status;
+    return PITH_OK;
 }
 
 /* A checkpoint: quantised GGUF files run, others are converted by hand first. */
