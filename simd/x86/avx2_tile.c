@@ -49,12 +49,7 @@ static void register_tile(const pith_product *p, const pith_tile_format *format,
                                .code_stride = x->code_stride,
                                .x_scales = x->scales + token * x->scale_stride + group,
                                .group_offset = x->group_offset + token * x->scale_stride + group,
-                               .scale_stride = x->scale_stride,
-                               .block_offset = x->block_offset == NULL
-                                                   ? NULL
-                                                   : x->block_offset + token * x->block_stride +
-                                                         k / PITH_INT4_BLOCK,
-                               .block_stride = x->block_stride};
+                               .scale_stride = x->scale_stride};
         for (size_t j = 0; j < c->n_tiles; j++) {
             step.scales[j] = c->scales[j] + group * PITH_TILE_ROWS;
         }

@@ -28,8 +28,6 @@ typedef struct pith_tile_step {
     const float *x_scales;
     const int32_t *group_offset;
     size_t scale_stride;
-    const int32_t *block_offset; /* int4 only */
-    size_t block_stride;
 } pith_tile_step;
 
 /* A group as it is packed in its tile. */
