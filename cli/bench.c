@@ -297,12 +297,12 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
     if (settings->model != NULL && !settings->common.map && report->load_seconds > 0) {
         report->load_gbps = 1e-9 * (double)report->info.weight_bytes / report->load_seconds;
     }
-    if (strcmp(report->info.architecture, "bert") == 0 && decoder_wanted(settings)) {
+    if (report->info.is_encoder && decoder_wanted(settings)) {
         status = pith_fail(error, PITH_ERROR_ARGUMENT,
                            "--prompt, --generate, --depth, --sessions, --batch and --context are "
                            "for decoders; %s is an encoder",
                            report->name);
-    } else if (strcmp(report->info.architecture, "bert") == 0) {
+    } else if (report->info.is_encoder) {
         status = pith_bench_embed(cli, &settings->embed, model, repeats_of(settings),
                                   settings->output, report, error);
     } else {

@@ -138,13 +138,10 @@ static pith_status add_text(const pith_model *model, const pith_bench_embed_sett
                             pith_bench_embed_report *report, pith_error *error) {
     char *text = NULL;
     size_t n_bytes = 0;
-    size_t n = 0;
-    pith_error nothing;
     pith_status status = pith_cli_read(settings->text, &text, &n_bytes, error);
     if (status == PITH_OK) {
-        bool has_tokenizer = pith_tokenize(model, pith_text_of(""), 0, NULL, 0, &n, &nothing) !=
-                             PITH_ERROR_UNSUPPORTED;
-        status = measure_text(model, settings, text, n_bytes, has_tokenizer, report, error);
+        status = measure_text(model, settings, text, n_bytes, report->base->info.has_tokenizer,
+                              report, error);
     }
     free(text);
     return status;

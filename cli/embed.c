@@ -305,7 +305,7 @@ static int run(pith_cli *cli, const void *arguments) {
     }
     if (status == PITH_OK) {
         pith_model_get_info(model, &info);
-        if (strcmp(info.architecture, "bert") != 0) {
+        if (!info.is_encoder) {
             status = pith_fail(&error, PITH_ERROR_UNSUPPORTED,
                                "%s: the model is no encoder: it gives no sentence embeddings",
                                settings->model);

@@ -295,7 +295,7 @@ pith_status pith_cli_open_decoder(pith_cli *cli, const pith_common_settings *set
         return status;
     }
     pith_model_get_info(model, &info);
-    if (strcmp(info.architecture, "bert") == 0) {
+    if (info.is_encoder) {
         pith_model_free(model);
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: the model is an encoder: it writes no text; 'pith embed' turns texts "
@@ -338,8 +338,8 @@ int32_t pith_cli_first_token(const pith_model *model, size_t bos) {
 unsigned pith_cli_bos_flags(pith_cli *cli, const pith_model *model, size_t bos) {
     pith_model_info info;
     pith_model_get_info(model, &info);
-    bool encoder = strcmp(info.architecture, "bert") == 0; /* where the flags do not matter */
-    if (bos == PITH_BOS_ON && info.bos < 0 && !encoder) {
+    /* Of an encoder the flags do not matter. */
+    if (bos == PITH_BOS_ON && info.bos < 0 && !info.is_encoder) {
         pith_cli_message(cli, "the model has no beginning-of-text token: --bos adds nothing");
     }
     return bos == PITH_BOS_ON     ? (unsigned)PITH_TOKENIZE_BOS

@@ -116,7 +116,7 @@ static pith_status measure(plan *out, const char *path, size_t n_threads, pith_e
     out->disk = (size_t)facts.st_size;
     out->weights = out->info.weight_bytes;
     out->tables = atomic_load(&bytes);
-    if (strcmp(out->architecture, "bert") != 0) {
+    if (!out->info.is_encoder) {
         status = measure_session(out, model, &bytes, error);
     }
     pith_model_free(model);

@@ -232,6 +232,8 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .blas = model->sgemm != NULL,
         .add_bos = model->add_bos,
         .add_eos = model->add_eos,
+        .is_encoder = config->role == PITH_ENCODER,
+        .has_tokenizer = model->tokenizer != NULL,
     };
     if (model->file != NULL) {
         const pith_metadata *metadata = &model->file->metadata;

@@ -230,6 +230,8 @@ typedef struct pith_model_info {
     const pith_prompt *prompts; /* [n_prompts] of an encoder, in the order of its checkpoint */
     size_t n_prompts;
     const char *default_prompt; /* name of the one that pith_embed uses by default; NULL: none */
+    bool is_encoder;            /* for pith_embed; a decoder otherwise, for sessions */
+    bool has_tokenizer;         /* the functions on text can be used */
 } pith_model_info;
 
 /* Facts about an open model. Strings and arrays are owned by the model. */

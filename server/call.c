@@ -47,12 +47,6 @@ static bool is_still_there(void *user) {
     return !pith_exchange_gone(call->x) && pith_clock() < pith_watch_deadline(call->x->connection);
 }
 
-static bool has_tokenizer(const pith_model *model) {
-    size_t n = 0;
-    pith_error error;
-    return pith_tokenize(model, pith_text_of(""), 0, NULL, 0, &n, &error) != PITH_ERROR_UNSUPPORTED;
-}
-
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem) {
     if (!pith_models_lease(call->service->models, name, kind, is_still_there, call, out, problem)) {
@@ -62,7 +56,7 @@ bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pi
         }
         return false;
     }
-    if (!has_tokenizer(out->model)) {
+    if (!out->info.has_tokenizer) {
         pith_problem_set(problem, 400, "no_tokenizer", "model", "model '%.100s' has no tokenizer",
                          out->name);
         pith_models_return(call->service->models, out);

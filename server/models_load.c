@@ -215,14 +215,10 @@ static pith_status open_file(pith_offer *offer, const char *path, pith_error *er
     return status;
 }
 
-static bool is_encoder(const pith_offer *offer) {
-    return strcmp(offer->info.architecture, "bert") == 0;
-}
-
 /* Starts the thread that owns the model's inference. */
 static bool start_worker(pith_offer *offer, size_t kv_bytes, pith_problem *problem) {
     pith_models *models = offer->owner;
-    if (is_encoder(offer)) {
+    if (offer->info.is_encoder) {
         pith_embedder_options options = {
             .turn = &models->turn,
             .metrics = models->options.metrics,
@@ -261,7 +257,7 @@ static bool open_model(pith_offer *offer, const char *path, pith_problem *proble
     if (open_file(offer, path, &error) != PITH_OK) {
         return load_problem(offer, &error, problem);
     }
-    size_t kv_bytes = is_encoder(offer) ? 0 : kv_budget(offer);
+    size_t kv_bytes = offer->info.is_encoder ? 0 : kv_budget(offer);
     if (!reserve(offer, kv_bytes, problem) || !start_worker(offer, kv_bytes, problem)) {
         return false;
     }
