@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/answer_parts.h"
 #include "server/collections.h"
 
 typedef struct searching {
@@ -11,8 +12,10 @@ typedef struct searching {
     char name[128];
     pith_collection_request request;
     pith_collection_encoder encoder;
-    float *vector;        /* [n_embd] */
-    pith_store_hit *hits; /* [request.k] */
+    char model_hash[sizeof((pith_store_collection *)NULL)->model_hash]; /* of the vectors looked at
+                                                                         */
+    float *vector;                                                      /* [n_embd] */
+    pith_store_hit *hits;                                               /* [request.k] */
     size_t n_hits;
     pith_json_writer json;
 } searching;
@@ -27,6 +30,7 @@ static bool embed_query(searching *s, pith_problem *problem) {
     if (!found) {
         return pith_collection_not_found(s->name, problem);
     }
+    memcpy(s->model_hash, collection.model_hash, sizeof s->model_hash);
     if (!pith_collection_encoder_open(&s->encoder, s->call, s->request.model, &collection, names,
                                       problem)) {
         return false;
@@ -76,7 +80,7 @@ static pith_status search(searching *s, pith_store *store, pith_error *error) {
     size_t n_ids = 0;
     bool filtered = s->request.filter.at != NULL;
     pith_status status = pith_store_collection_find(store, s->name, &collection, error);
-    if (status == PITH_OK && collection.dimension != s->encoder.lease.info.n_embd) {
+    if (status == PITH_OK && strcmp(collection.model_hash, s->model_hash) != 0) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED, "collection: replaced meanwhile");
     }
     if (status == PITH_OK && filtered) {
@@ -119,10 +123,7 @@ static bool collect(searching *s, pith_problem *problem) {
     }
     pith_json_close(&s->json, ']');
     pith_json_put_text(&s->json, "model", s->encoder.lease.name);
-    pith_json_open(&s->json, "usage", '{');
-    pith_json_put_integer(&s->json, "prompt_tokens", (int64_t)s->call->prompt_tokens);
-    pith_json_put_integer(&s->json, "total_tokens", (int64_t)s->call->prompt_tokens);
-    pith_json_close(&s->json, '}');
+    pith_put_prompt_usage(&s->json, s->call->prompt_tokens);
     pith_json_close(&s->json, '}');
     return true;
 }
@@ -138,7 +139,7 @@ void pith_handle_search(pith_call *call) {
         pith_call_answer(call, &s.json);
     } else {
         pith_bytes_release(&s.json.bytes);
-        pith_collection_fail(call, &problem);
+        pith_call_refuse(call, &problem);
     }
     free(s.vector);
     free(s.hits);
