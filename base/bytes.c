@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -53,4 +54,21 @@ bool pith_bytes_append(pith_bytes *bytes, const void *data, size_t n) {
 
 bool pith_bytes_append_text(pith_bytes *bytes, const char *text) {
     return pith_bytes_append(bytes, text, strlen(text));
+}
+
+bool pith_bytes_append_valid(pith_bytes *bytes, const char *text, size_t n) {
+    for (size_t at = 0; at < n;) {
+        size_t good = pith_utf8_check(text + at, n - at);
+        if (!pith_bytes_append(bytes, text + at, good)) {
+            return false;
+        }
+        at += good;
+        if (at < n) {
+            if (!pith_bytes_append_text(bytes, "\xEF\xBF\xBD")) {
+                return false;
+            }
+            at++;
+        }
+    }
+    return true;
 }

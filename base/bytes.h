@@ -17,5 +17,8 @@ void pith_bytes_release(pith_bytes *bytes);
  */
 bool pith_bytes_append(pith_bytes *bytes, const void *data, size_t n);
 bool pith_bytes_append_text(pith_bytes *bytes, const char *text);
+/* Appends text [n] with U+FFFD in place of each byte that is not UTF-8; false: out of memory, part
+ * of it may have been appended. */
+bool pith_bytes_append_valid(pith_bytes *bytes, const char *text, size_t n);
 
 #endif

@@ -50,6 +50,13 @@ void pith_put_head(pith_json_writer *json, const pith_answer_head *head, const c
     pith_json_put_text(json, "system_fingerprint", PITH_FINGERPRINT_TEXT);
 }
 
+void pith_put_prompt_usage(pith_json_writer *json, size_t prompt_tokens) {
+    pith_json_open(json, "usage", '{');
+    pith_json_put_integer(json, "prompt_tokens", (int64_t)prompt_tokens);
+    pith_json_put_integer(json, "total_tokens", (int64_t)prompt_tokens);
+    pith_json_close(json, '}');
+}
+
 void pith_put_usage(pith_json_writer *json, const pith_answer_usage *usage) {
     size_t total = usage->prompt_tokens + usage->generated_tokens;
     pith_json_open(json, "usage", '{');

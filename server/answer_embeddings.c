@@ -118,10 +118,7 @@ static void put_list(pith_json_writer *json, const pith_answer_head *head, const
     }
     pith_json_close(json, ']');
     pith_json_put_text(json, "model", head->model);
-    pith_json_open(json, "usage", '{');
-    pith_json_put_integer(json, "prompt_tokens", (int64_t)prompt_tokens);
-    pith_json_put_integer(json, "total_tokens", (int64_t)prompt_tokens);
-    pith_json_close(json, '}');
+    pith_put_prompt_usage(json, prompt_tokens);
     pith_json_close(json, '}');
     close_room(&room, allocator);
 }

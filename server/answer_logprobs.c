@@ -52,14 +52,8 @@ static size_t count_characters(pith_text text) {
 /* "token", with U+FFFD in place of broken characters. */
 static void put_token_text(spelling_run *run, pith_text text) {
     run->shown.size = 0;
-    for (size_t at = 0; at < text.n_bytes;) {
-        size_t good = pith_utf8_check(text.data + at, text.n_bytes - at);
-        show(run, text.data + at, good);
-        at += good;
-        if (at < text.n_bytes) {
-            show(run, "\xEF\xBF\xBD", 3);
-            at++;
-        }
+    if (!pith_bytes_append_valid(&run->shown, text.data, text.n_bytes)) {
+        run->json->status = PITH_ERROR_MEMORY;
     }
     pith_json_put_bytes(run->json, "token", run->shown.data, run->shown.size);
 }

@@ -32,6 +32,8 @@ void pith_put_head(pith_json_writer *json, const pith_answer_head *head, const c
 
 /* "usage": {...}. */
 void pith_put_usage(pith_json_writer *json, const pith_answer_usage *usage);
+/* The same where no text is generated: of embeddings. */
+void pith_put_prompt_usage(pith_json_writer *json, size_t prompt_tokens);
 
 /* {"id", "type", "function"} of a call, without its brackets. */
 void pith_put_call(pith_json_writer *json, const pith_answer_call *call);

@@ -155,6 +155,12 @@ void pith_call_fail(pith_call *call, const pith_error *error) {
     pith_exchange_answer_problem(call->x, &problem);
 }
 
+void pith_call_refuse(pith_call *call, const pith_problem *problem) {
+    if (problem->http != 0 && problem->http != 499) {
+        pith_exchange_answer_problem(call->x, problem);
+    }
+}
+
 void pith_call_answer(pith_call *call, pith_json_writer *json) {
     pith_error error;
     if (pith_json_write_end(json, "answer", &error) != PITH_OK) {

@@ -1,9 +1,8 @@
 /* How a model writes calls of tools: its chat template is asked to render one. */
 #include "server/calling.h"
 
-#include "base/json_write.h"
+#include "server/reply_parts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,26 +28,20 @@ static bool ends_with(const char *text, size_t *n, const char *ending) {
     return true;
 }
 
-static void drop_space(const char *text, size_t *n) {
-    while (*n > 0 && (text[*n - 1] == ' ' || (text[*n - 1] >= '\t' && text[*n - 1] <= '\r'))) {
-        --*n;
-    }
-}
-
 /* True when text [n] ends with {"name": " but for white space, which is taken off. */
 static bool ends_with_object(const char *text, size_t *n) {
     if (!ends_with(text, n, "\"")) {
         return false;
     }
-    drop_space(text, n);
+    *n = pith_reply_without_space(text, *n);
     if (!ends_with(text, n, ":")) {
         return false;
     }
-    drop_space(text, n);
+    *n = pith_reply_without_space(text, *n);
     bool good = ends_with(text, n, "\"name\"");
-    drop_space(text, n);
+    *n = pith_reply_without_space(text, *n);
     good = good && ends_with(text, n, "{");
-    drop_space(text, n);
+    *n = pith_reply_without_space(text, *n);
     return good;
 }
 
@@ -100,7 +93,7 @@ pith_call_form pith_calling_recognise(const char *text, size_t n, bool *named, p
         return PITH_CALLS_LLAMA3;
     }
     if (ends_with(text, &before, "[")) {
-        drop_space(text, &before);
+        before = pith_reply_without_space(text, before);
         return ends_with(text, &before, "[TOOL_CALLS]") ? PITH_CALLS_MISTRAL : PITH_CALLS_NONE;
     }
     return PITH_CALLS_NONE;
@@ -229,7 +222,7 @@ static bool ends_with_think(const pith_model *model, const int32_t *tokens, size
     }
     for (size_t before = n + 1; before != n;) {
         before = n;
-        drop_space(text, &n);
+        n = pith_reply_without_space(text, n);
         ends_with(text, &n, "<0x0A>"); /* SentencePiece's line end, and its space */
         ends_with(text, &n, "\xE2\x96\x81");
     }

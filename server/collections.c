@@ -25,23 +25,13 @@ bool pith_collection_name(const pith_call *call, char name[128], pith_problem *p
 }
 
 void pith_collection_put_text(pith_json_writer *json, const char *key, const char *text, size_t n) {
-    size_t at = pith_utf8_check(text, n);
-    if (at == n) {
+    if (pith_utf8_check(text, n) == n) {
         pith_json_put_bytes(json, key, text, n);
         return;
     }
     pith_bytes valid;
     pith_bytes_init(&valid, NULL);
-    bool good = true;
-    for (size_t from = 0; good && from < n; from = at) {
-        at = from + pith_utf8_check(text + from, n - from);
-        good = pith_bytes_append(&valid, text + from, at - from);
-        if (good && at < n) {
-            good = pith_bytes_append_text(&valid, "\xEF\xBF\xBD");
-            at++;
-        }
-    }
-    if (good) {
+    if (pith_bytes_append_valid(&valid, text, n)) {
         pith_json_put_bytes(json, key, valid.data, valid.size);
     } else if (json->status == PITH_OK) {
         json->status = PITH_ERROR_MEMORY;
@@ -67,12 +57,6 @@ bool pith_collection_problem(pith_call *call, const pith_error *error, pith_prob
                           error->message);
     return pith_problem_set(problem, passes ? 503 : 500, "collections_error", NULL,
                             "the database of collections cannot be used");
-}
-
-void pith_collection_fail(pith_call *call, const pith_problem *problem) {
-    if (problem->http != 0 && problem->http != 499) {
-        pith_exchange_answer_problem(call->x, problem);
-    }
 }
 
 /* ---- Looking at collections ------------------------------------------------------------------ */
@@ -129,7 +113,7 @@ void pith_handle_collections(pith_call *call) {
     if (status != PITH_OK) {
         pith_bytes_release(&json.bytes);
         pith_collection_problem(call, &error, &problem);
-        pith_collection_fail(call, &problem);
+        pith_call_refuse(call, &problem);
         return;
     }
     pith_json_close(&json, ']');
@@ -152,7 +136,7 @@ void pith_handle_collection(pith_call *call) {
     if (!pith_collection_name(call, name, &problem) ||
         !pith_collection_look(call, name, &collection, &found, &problem) ||
         !(found || pith_collection_not_found(name, &problem))) {
-        pith_collection_fail(call, &problem);
+        pith_call_refuse(call, &problem);
         return;
     }
     pith_json_write_begin(&json, NULL);
@@ -221,7 +205,7 @@ void pith_handle_collection_delete(pith_call *call) {
         delete (call, name, NULL, delete_all, &problem)) {
         answer_deleted(call, name, strlen(name));
     } else {
-        pith_collection_fail(call, &problem);
+        pith_call_refuse(call, &problem);
     }
 }
 
@@ -229,7 +213,7 @@ void pith_handle_document_delete(pith_call *call) {
     pith_problem problem = {.http = 0};
     char name[128];
     if (!pith_collection_name(call, name, &problem)) {
-        pith_collection_fail(call, &problem);
+        pith_call_refuse(call, &problem);
         return;
     }
     /* The route says that "/documents/" and something more follow the name. */
@@ -238,7 +222,7 @@ void pith_handle_document_delete(pith_call *call) {
     if (delete (call, name, key, delete_one, &problem)) {
         answer_deleted(call, key, strlen(key));
     } else {
-        pith_collection_fail(call, &problem);
+        pith_call_refuse(call, &problem);
     }
 }
 

@@ -74,7 +74,4 @@ bool pith_collection_encoder_open(pith_collection_encoder *out, pith_call *call,
                                   pith_problem *problem);
 void pith_collection_encoder_close(pith_collection_encoder *encoder, pith_call *call);
 
-/* Ends the call with the problem, unless the client is gone or there is none. */
-void pith_collection_fail(pith_call *call, const pith_problem *problem);
-
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/answer_parts.h"
 #include "server/collections.h"
 #include "store/split.h"
 
@@ -213,10 +214,7 @@ static void answer(adding *a) {
         pith_json_close(&json, '}');
     }
     pith_json_close(&json, ']');
-    pith_json_open(&json, "usage", '{');
-    pith_json_put_integer(&json, "prompt_tokens", (int64_t)a->call->prompt_tokens);
-    pith_json_put_integer(&json, "total_tokens", (int64_t)a->call->prompt_tokens);
-    pith_json_close(&json, '}');
+    pith_put_prompt_usage(&json, a->call->prompt_tokens);
     pith_json_close(&json, '}');
     pith_call_settle(a->call, false);
     pith_call_answer(a->call, &json);
@@ -231,7 +229,7 @@ void pith_handle_documents(pith_call *call) {
         write_documents(&a, &problem)) {
         answer(&a);
     } else {
-        pith_collection_fail(call, &problem);
+        pith_call_refuse(call, &problem);
     }
     for (size_t i = 0; a.documents != NULL && i < a.request.n_documents; i++) {
         free((void *)(uintptr_t)a.documents[i].document.metadata);

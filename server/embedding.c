@@ -146,9 +146,7 @@ void pith_handle_embedding(pith_call *call) {
                         e.results, &problem)) {
         answer(&e, &problem);
     }
-    if (problem.http != 0 && problem.http != 499) {
-        pith_exchange_answer_problem(call->x, &problem);
-    }
+    pith_call_refuse(call, &problem);
     free(e.vectors);
     free(e.results);
     if (e.leased) {

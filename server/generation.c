@@ -401,8 +401,6 @@ void pith_handle_generation(pith_call *call) {
         }
         answer_document(g, &problem);
     }
-    if (problem.http != 0 && problem.http != 499) {
-        pith_exchange_answer_problem(call->x, &problem);
-    }
+    pith_call_refuse(call, &problem);
     pith_generation_call_free(g);
 }

@@ -82,19 +82,9 @@ static size_t partial_mark(const char *text, size_t n, const char *mark) {
     return m;
 }
 
-static size_t without_space(const char *text, size_t n) {
-    while (n > 0 && pith_reply_is_space(text[n - 1])) {
-        n--;
-    }
-    return n;
-}
-
 static void drop_space(pith_reply *r) {
     pith_text rest = pith_reply_rest(r);
-    size_t n = 0;
-    while (r->skip_space && n < rest.n_bytes && pith_reply_is_space(rest.data[n])) {
-        n++;
-    }
+    size_t n = r->skip_space ? pith_reply_skip_space(rest.data, rest.n_bytes, 0) : 0;
     r->at += n;
     r->skip_space = r->skip_space && n == rest.n_bytes;
 }
@@ -112,7 +102,7 @@ static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, s
         n -= partial_mark(rest.data, n, mark);
     }
     if (here || !r->finished) {
-        n = without_space(rest.data, n);
+        n = pith_reply_without_space(rest.data, n);
     }
     r->at += n;
     *mark_at = here ? found - n : SIZE_MAX;
@@ -125,10 +115,7 @@ static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, s
 /* Reasoning begins the answer or is not there. Returns true when the state changed. */
 static bool begin(pith_reply *r) {
     pith_text rest = pith_reply_rest(r);
-    size_t n = 0;
-    while (n < rest.n_bytes && pith_reply_is_space(rest.data[n])) {
-        n++;
-    }
+    size_t n = pith_reply_skip_space(rest.data, rest.n_bytes, 0);
     size_t left = rest.n_bytes - n;
     size_t m = left < sizeof think - 1 ? left : sizeof think - 1;
     bool fits = memcmp(rest.data + n, think, m) == 0;
@@ -156,10 +143,7 @@ static void enter_call(pith_reply *r, size_t n_mark) {
  * changed. */
 static bool begin_text(pith_reply *r) {
     pith_text rest = pith_reply_rest(r);
-    size_t n = 0;
-    while (n < rest.n_bytes && pith_reply_is_space(rest.data[n])) {
-        n++;
-    }
+    size_t n = pith_reply_skip_space(rest.data, rest.n_bytes, 0);
     bool bare = r->settings.form == PITH_CALLS_LLAMA3;
     if (bare && n == rest.n_bytes && !r->finished) {
         return false;

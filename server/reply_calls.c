@@ -29,13 +29,6 @@ const char *pith_call_mark(pith_call_form form) {
 
 /* ---- Where a value ends ---------------------------------------------------------------------- */
 
-static size_t skip_space(const char *text, size_t n, size_t at) {
-    while (at < n && pith_reply_is_space(text[at])) {
-        at++;
-    }
-    return at;
-}
-
 /* Goes on over text [n] of an object or array. UNSURE: it has not ended; READ: it ends behind
  * scan->n bytes. Whether it is JSON is for the reader to say. */
 static pith_call_verdict scan_value(pith_json_scan *scan, const char *text, size_t n) {
@@ -133,26 +126,33 @@ static pith_call_verdict read_document(pith_reply *r, const char *text, size_t n
 
 /* ---- Forms ----------------------------------------------------------------------------------- */
 
+/* True when the text at `at` is the mark, or may become it; *whole says which. */
+static bool at_mark(pith_text text, size_t at, const char *mark, bool *whole) {
+    size_t n = strlen(mark);
+    size_t left = text.n_bytes - at < n ? text.n_bytes - at : n;
+    *whole = left == n;
+    return memcmp(text.data + at, mark, left) == 0;
+}
+
 /* <tool_call> {...} </tool_call>; the answer may end without the last mark. */
 static pith_call_verdict read_hermes(pith_reply *r, pith_text text) {
-    size_t from = skip_space(text.data, text.n_bytes, r->n_mark);
+    size_t from = pith_reply_skip_space(text.data, text.n_bytes, r->n_mark);
     size_t size;
     pith_call_verdict verdict = find_value(r, text, from, false, &size);
     if (verdict != PITH_CALL_READ) {
         return verdict;
     }
-    size_t end = skip_space(text.data, text.n_bytes, from + size);
-    size_t n = sizeof hermes_end - 1;
-    size_t left = text.n_bytes - end < n ? text.n_bytes - end : n;
-    if (memcmp(text.data + end, hermes_end, left) != 0) {
+    size_t end = pith_reply_skip_space(text.data, text.n_bytes, from + size);
+    bool whole;
+    if (!at_mark(text, end, hermes_end, &whole)) {
         return PITH_CALL_NONE;
     }
-    if (left < n && !r->finished) {
+    if (!whole && !r->finished) {
         return PITH_CALL_UNSURE;
     }
     verdict = read_document(r, text.data + from, size, false);
     if (verdict == PITH_CALL_READ) {
-        r->at += end + left;
+        r->at += whole ? end + sizeof hermes_end - 1 : text.n_bytes;
     }
     return verdict;
 }
@@ -171,14 +171,6 @@ static size_t name_end(pith_text text, size_t from) {
         at++;
     }
     return at > from && at - from <= MAX_NAME ? at : SIZE_MAX;
-}
-
-/* True when the text at `at` is the mark, or may become it; *whole says which. */
-static bool at_mark(pith_text text, size_t at, const char *mark, bool *whole) {
-    size_t n = strlen(mark);
-    size_t left = text.n_bytes - at < n ? text.n_bytes - at : n;
-    *whole = left == n;
-    return memcmp(text.data + at, mark, left) == 0;
 }
 
 /* name[ARGS]{...} or name[CALL_ID]id[ARGS]{...}: finds the object. */
@@ -214,7 +206,7 @@ static pith_call_verdict read_mistral_named(pith_reply *r, pith_text text, size_
     if (verdict != PITH_CALL_READ) {
         return verdict;
     }
-    from = skip_space(text.data, text.n_bytes, from);
+    from = pith_reply_skip_space(text.data, text.n_bytes, from);
     verdict = find_value(r, text, from, false, &size);
     if (verdict != PITH_CALL_READ) {
         return verdict;
@@ -228,7 +220,7 @@ static pith_call_verdict read_mistral_named(pith_reply *r, pith_text text, size_
 }
 
 static pith_call_verdict read_mistral(pith_reply *r, pith_text text) {
-    size_t from = skip_space(text.data, text.n_bytes, r->n_mark);
+    size_t from = pith_reply_skip_space(text.data, text.n_bytes, r->n_mark);
     if (from < text.n_bytes && text.data[from] != '[' && text.data[from] != '{') {
         return read_mistral_named(r, text, from);
     }
@@ -246,13 +238,13 @@ static pith_call_verdict read_mistral(pith_reply *r, pith_text text) {
 /* An object, with or without a mark; the next one may stand behind a ';'. Without a mark the whole
  * answer must be calls, so the first is one only when another or the end follows. */
 static pith_call_verdict read_llama3(pith_reply *r, pith_text text) {
-    size_t from = skip_space(text.data, text.n_bytes, r->n_mark);
+    size_t from = pith_reply_skip_space(text.data, text.n_bytes, r->n_mark);
     size_t size;
     pith_call_verdict verdict = find_value(r, text, from, false, &size);
     if (verdict != PITH_CALL_READ) {
         return verdict;
     }
-    size_t end = skip_space(text.data, text.n_bytes, from + size);
+    size_t end = pith_reply_skip_space(text.data, text.n_bytes, from + size);
     if (end == text.n_bytes && !r->finished) {
         return PITH_CALL_UNSURE;
     }

@@ -58,6 +58,22 @@ static inline bool pith_reply_is_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Behind the white space at `at` of text [n]. */
+static inline size_t pith_reply_skip_space(const char *text, size_t n, size_t at) {
+    while (at < n && pith_reply_is_space(text[at])) {
+        at++;
+    }
+    return at;
+}
+
+/* Length of text [n] but for the white space at its end. */
+static inline size_t pith_reply_without_space(const char *text, size_t n) {
+    while (n > 0 && pith_reply_is_space(text[n - 1])) {
+        n--;
+    }
+    return n;
+}
+
 typedef enum pith_call_verdict {
     PITH_CALL_UNSURE, /* more text decides */
     PITH_CALL_READ,   /* the state is GIVING, the text of the calls is taken */

@@ -38,9 +38,26 @@ void *pith_draft_take(pith_draft *draft, size_t count, size_t size) {
     return b->data;
 }
 
-const pith_allocator *pith_draft_allocator(const pith_draft *draft) {
+void pith_draft_begin_json(const pith_draft *draft, pith_json_writer *json) {
     const request_memory *memory = draft->request.memory;
-    return &memory->allocator;
+    pith_json_write_begin(json, &memory->allocator);
+}
+
+bool pith_draft_keep_json(pith_draft *draft, pith_json_writer *json, const char *what,
+                          pith_text *out) {
+    pith_error error;
+    char *text = NULL;
+    if (pith_json_write_end(json, what, &error) == PITH_OK) {
+        text = pith_draft_take(draft, json->bytes.size, 1);
+    } else {
+        pith_problem_from(draft->problem, &error);
+    }
+    if (text != NULL) {
+        memcpy(text, json->bytes.data, json->bytes.size);
+        *out = (pith_text){text, json->bytes.size};
+    }
+    pith_bytes_release(&json->bytes);
+    return text != NULL;
 }
 
 void pith_request_release(pith_request *request) {

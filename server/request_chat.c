@@ -475,17 +475,10 @@ bool pith_draft_settle_chat(pith_draft *draft) {
         return true;
     }
     pith_json_writer json;
-    pith_error error;
-    pith_json_write_begin(&json, NULL);
-    bool good = put_variables(draft, &json);
-    if (good && pith_json_write_end(&json, "the conversation", &error) != PITH_OK) {
-        good = pith_problem_from(draft->problem, &error);
+    pith_draft_begin_json(draft, &json);
+    if (!put_variables(draft, &json)) {
+        pith_bytes_release(&json.bytes);
+        return false;
     }
-    char *text = good ? pith_draft_take(draft, json.bytes.size, 1) : NULL;
-    if (text != NULL) {
-        memcpy(text, json.bytes.data, json.bytes.size);
-        r->variables = (pith_text){text, json.bytes.size};
-    }
-    pith_bytes_release(&json.bytes);
-    return text != NULL;
+    return pith_draft_keep_json(draft, &json, "the conversation", &r->variables);
 }

@@ -7,22 +7,10 @@
 
 /* The schema as text of its own: the body has its strings decoded. */
 static bool keep_schema(pith_draft *draft, pith_json schema) {
-    pith_json_writer w;
-    pith_error error;
-    char *copy = NULL;
-    pith_json_write_begin(&w, pith_draft_allocator(draft));
-    pith_json_put_copy(&w, NULL, schema);
-    if (pith_json_write_end(&w, "a schema", &error) == PITH_OK) {
-        copy = pith_draft_take(draft, w.bytes.size, 1);
-    } else {
-        pith_problem_from(draft->problem, &error);
-    }
-    if (copy != NULL) {
-        memcpy(copy, w.bytes.data, w.bytes.size);
-        draft->request.schema = (pith_text){copy, w.bytes.size};
-    }
-    pith_bytes_release(&w.bytes);
-    return copy != NULL;
+    pith_json_writer json;
+    pith_draft_begin_json(draft, &json);
+    pith_json_put_copy(&json, NULL, schema);
+    return pith_draft_keep_json(draft, &json, "a schema", &draft->request.schema);
 }
 
 /* {"name": ..., "schema": {...}, "strict": ...}: every schema is kept to strictly. */

@@ -93,8 +93,11 @@ bool pith_draft_fail_type(pith_draft *draft, const char *path, const char *wante
 /* count x size zeroed bytes that live as long as the request; NULL: the problem is filled in. */
 void *pith_draft_take(pith_draft *draft, size_t count, size_t size);
 
-/* The allocator of the request's memory. */
-const pith_allocator *pith_draft_allocator(const pith_draft *draft);
+/* A text of JSON that lives as long as the request: what is written between the two. keep_json ends
+ * the writer, whose bytes are released, and names what it wrote as `what` in a problem. */
+void pith_draft_begin_json(const pith_draft *draft, pith_json_writer *json);
+bool pith_draft_keep_json(pith_draft *draft, pith_json_writer *json, const char *what,
+                          pith_text *out);
 
 /* Writes "path.name" or, for "" as path, "name" to out [PITH_REQUEST_PATH], cut to fit. */
 void pith_path_member(char *out, const char *path, const char *name);

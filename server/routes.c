@@ -58,7 +58,7 @@ static const pith_route *find_route(const char *path, const char *method) {
     const pith_route *found = NULL;
     for (size_t i = 0; i < N_ROUTES; i++) {
         if (fits(routes[i].path, path)) {
-            found = found != NULL && strcmp(found->path, routes[i].path) != 0 ? found : &routes[i];
+            found = found != NULL ? found : &routes[i];
             if (is_method(&routes[i], method)) {
                 return &routes[i];
             }

@@ -84,6 +84,8 @@ bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_
 /* Answers with the document, which is released, or with the problem that it could not be made. */
 void pith_call_answer(pith_call *call, pith_json_writer *json);
 void pith_call_fail(pith_call *call, const pith_error *error);
+/* Answers with the problem, unless there is none or the client is gone. */
+void pith_call_refuse(pith_call *call, const pith_problem *problem);
 
 /* ---- Origins (origin.c) ---------------------------------------------------------------------- */
 

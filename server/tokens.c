@@ -64,9 +64,7 @@ static void handle(pith_call *call, bool (*write)(const pith_lease *, const pith
         pith_call_answer(call, &json);
     } else {
         pith_bytes_release(&json.bytes);
-        if (problem.http != 0 && problem.http != 499) {
-            pith_exchange_answer_problem(call->x, &problem);
-        }
+        pith_call_refuse(call, &problem);
     }
     if (leased) {
         pith_models_return(call->service->models, &lease);

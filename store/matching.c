@@ -13,14 +13,10 @@ typedef struct id_list {
 static bool add_id(pith_store *store, id_list *list, int64_t id) {
     if (list->n == list->room) {
         size_t room = list->room > 0 ? 2 * list->room : 256;
-        int64_t *ids = pith_allocate(store->allocator, room, sizeof *ids);
+        int64_t *ids = pith_reallocate(store->allocator, list->ids, room, sizeof *ids);
         if (ids == NULL) {
             return false;
         }
-        if (list->n > 0) {
-            memcpy(ids, list->ids, list->n * sizeof *ids);
-        }
-        pith_release(store->allocator, list->ids);
         list->ids = ids;
         list->room = room;
     }
