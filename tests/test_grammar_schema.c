@@ -62,7 +62,6 @@ static const row scalars[] = {
      {"\"a\"", "1"},
      {"1.5", "null", "true"}},
     {"{\"const\": {\"a\": [true]}}", {"{\"a\":[true]}"}, {"{\"a\":[]}", "{}"}},
-    {"{\"const\": 5, \"enum\": [5, 6], \"type\": \"integer\"}", {NULL}, {NULL}},
     {"{\"type\": [\"null\", \"integer\"], \"minimum\": 1}", {"null", "1"}, {"0", "true"}},
     {"{\"type\": \"string\", \"minimum\": 4}", {"\"\""}, {"5"}},
     {"{\"title\": \"t\", \"description\": 1, \"$comment\": 2, \"default\": 3, \"examples\": 4, "
@@ -74,9 +73,7 @@ static const row scalars[] = {
 
 TEST(grammar_schema, scalars) {
     for (size_t i = 0; i < sizeof scalars / sizeof scalars[0]; i++) {
-        if (scalars[i].whole[0] != NULL) {
-            check_row(&scalars[i]);
-        }
+        check_row(&scalars[i]);
     }
     CHECK_NO_LEAKS();
 }

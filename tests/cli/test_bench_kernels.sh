@@ -97,8 +97,10 @@ what="bench --kernels on a full device"
 is "bench --kernels ends when its rows go nowhere" $? = 1
 
 # Rows of kernels beside those of tests are passed over.
-"$PITH" bench "$TALE" -p 8 -n 2 -r 1 -t 1 -o jsonl >"$T/tests.jsonl" 2>"$T/err"
+expect 0 "$PITH" bench "$TALE" -p 8 -n 2 -r 1 -t 1 -o jsonl
+cp "$T/out" "$T/tests.jsonl"
 "$PITH" bench --kernels exp -r 1 -t 1 -o jsonl 2>"$T/err" | cat "$T/tests.jsonl" - >"$T/mixed.jsonl"
+expect 0 python3 perf/compare "$T/mixed.jsonl"
 is "perf/compare passes kernels over" \
     "$(python3 perf/compare "$T/mixed.jsonl" 2>&1 | sed 's/mixed/tests/')" = \
     "$(python3 perf/compare "$T/tests.jsonl" 2>&1)"

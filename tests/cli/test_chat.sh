@@ -56,18 +56,19 @@ fails 1 'nothing/t.jinja' "$PITH" chat "$TALE" --chat-template "$T/nothing/t.jin
 fails 1 '^pith chat: --template-var mark: NAME=VALUE is expected' \
     "$PITH" chat "$TALE" --chat-template chatml --template-var mark </dev/null
 for template in "$T/lines.jinja" chatml llama3 zephyr; do
-    printf 'Tell me a tale.\nAnd then?\n' >"$T/input"
+    printf '%s\nAnd then?\n' "$(printf 'tale %.0s' {1..60})" >"$T/input"
     expect 0 "$PITH" chat "$TALE" --chat-template "$template" -n 12 --temp 0 --stats <"$T/input"
     first=$(sed -n 's/.*prompt \([0-9]*\) tokens.*/\1/p' "$T/err" | sed -n 1p)
     second=$(sed -n 's/.*prompt \([0-9]*\) tokens.*/\1/p' "$T/err" | sed -n 2p)
     is "$template: the first turn is not evaluated again ($first, $second)" \
-        "$second" -lt $((first + second / 2 + 12))
+        "$second" -lt "$first"
 done
 
 # The same tokens as the text that the template writes.
 run_both() {
-    "$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" --template-var "mark=$1" -n 8 --temp 0 \
-        'Once upon a time' >"$T/chat-out"
+    expect 0 "$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" --template-var "mark=$1" \
+        -n 8 --temp 0 'Once upon a time'
+    cp "$T/out" "$T/chat-out"
     expect 0 "$PITH" run "$TALE" --special --bos off -n 8 --temp 0 -p "$2"
     is "run --chat with mark=$1" "$(cat "$T/chat-out")" = "$(cat "$T/out")"
 }
@@ -77,12 +78,14 @@ run_both '[1, "a"]' "<s>user[1, 'a']: Once upon a time
 assistant:"
 run_both '1, 2' '<s>user1, 2: Once upon a time
 assistant:'
-"$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" --system Sing. -n 8 --temp 0 Hi >"$T/chat-out"
+expect 0 "$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" --system Sing. -n 8 --temp 0 Hi
+cp "$T/out" "$T/chat-out"
 expect 0 "$PITH" run "$TALE" --special --bos off -n 8 --temp 0 -p '<s>system: Sing.
 user: Hi
 assistant:'
 is "run --chat --system" "$(cat "$T/chat-out")" = "$(cat "$T/out")"
-"$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" -n 8 --temp 0 'a</s>b' >"$T/chat-out"
+expect 0 "$PITH" run "$TALE" --chat --chat-template "$T/lines.jinja" -n 8 --temp 0 'a</s>b'
+cp "$T/out" "$T/chat-out"
 expect 0 "$PITH" run "$TALE" --special --bos off -n 8 --temp 0 -p '<s>user: a</s>b
 assistant:'
 is "what a message spells is no token" "$(cat "$T/chat-out")" != "$(cat "$T/out")"

@@ -63,7 +63,7 @@ def kills(pith, models, directory, n_kills):
         usage = usage_of(service, key)
     counted = requests_in(usage)
     print(f"{n_kills} kills: {len(done)} requests answered in full, {counted} counted")
-    check("every answered request is counted", len(done) <= counted <= len(done) +
+    check("every answered request is counted", 0 < len(done) <= counted <= len(done) +
           clients * n_kills, (len(done), counted))
     check("with its tokens", sum(row["prompt_tokens"] + row["generated_tokens"]
                                  for row in usage["usage"]) >= sum(n for _, n in done), usage)
