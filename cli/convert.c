@@ -278,10 +278,10 @@ const pith_command pith_command_convert = {
     .name = "convert",
     .summary = "convert a Hugging Face model directory or a GGUF file to a .pith file",
     .description =
-        "Reads config.json, the safetensors shards and the tokenizer of a Llama-family model, or "
-        "of "
-        "a BERT sentence encoder with its modules.json, or all of that out of a GGUF file, and "
-        "writes one file that the other commands open. The file appears under its name only when "
+        "Reads config.json, the safetensors shards and the tokenizer of a language model (or "
+        "params.json and consolidated.safetensors, Mistral's own layout), or of a sentence encoder "
+        "with its modules.json, or all of that out of a GGUF file, and writes one file that the "
+        "other commands open. The file appears under its name only when "
         "it is complete, and depends on nothing but the sources, the types and the importance "
         "file: any number of threads writes the same bytes."
         "\n\n"

@@ -93,12 +93,14 @@ static size_t file_bytes(const char *directory, const char *name) {
     return bytes;
 }
 
-/* Bytes of the files in a directory with an ending. */
-static size_t weight_bytes(const char *directory, const char *ending) {
+/* Bytes of the files in a directory whose names begin and end so. */
+static size_t weight_bytes(const char *directory, const char *beginning, const char *ending) {
     size_t sum = 0;
     DIR *listing = opendir(directory);
     for (const struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;) {
-        sum += ends_with(entry->d_name, ending) ? file_bytes(directory, entry->d_name) : 0;
+        const char *name = entry->d_name;
+        bool counts = strncmp(name, beginning, strlen(beginning)) == 0 && ends_with(name, ending);
+        sum += counts ? file_bytes(directory, name) : 0;
     }
     if (listing != NULL) {
         closedir(listing);
@@ -106,14 +108,18 @@ static size_t weight_bytes(const char *directory, const char *ending) {
     return sum;
 }
 
-static bool is_checkpoint(const char *directory) {
-    return has_file(directory, "config.json") && weight_bytes(directory, ".safetensors") > 0;
+/* Of a checkpoint's weights, which Mistral's repositories have in two layouts; 0: it is none. */
+static size_t checkpoint_bytes(const char *directory) {
+    size_t all = weight_bytes(directory, "", ".safetensors");
+    size_t own = weight_bytes(directory, "consolidated", ".safetensors");
+    bool described = has_file(directory, "config.json") || has_file(directory, "params.json");
+    return !described ? 0 : all > own ? all - own : own;
 }
 
 static size_t gguf_bytes(const char *directory, const char *name) {
     size_t n = strlen(name);
     bool split = n > 20 && strncmp(name + n - 20, "-00001-of-", 10) == 0;
-    return split ? weight_bytes(directory, name + n - 14) : file_bytes(directory, name);
+    return split ? weight_bytes(directory, "", name + n - 14) : file_bytes(directory, name);
 }
 
 /* ---- Places ---------------------------------------------------------------------------------- */
@@ -130,8 +136,8 @@ static void visit_own(scan *s, const char *directory, const char *prefix, const 
     (void)prefix;
     if (path == NULL) {
         s->no_memory = true;
-    } else if (is_directory(path) && is_checkpoint(path)) {
-        add(s, strdup(name), strdup(path), weight_bytes(path, ".safetensors"));
+    } else if (is_directory(path) && checkpoint_bytes(path) > 0) {
+        add(s, strdup(name), strdup(path), checkpoint_bytes(path));
     } else if (ends_with(name, ".pith") && has_file(directory, name)) {
         add(s, strndup(name, strlen(name) - 5), strdup(path), file_bytes(directory, name));
     } else if (ends_with(name, ".gguf") && !pith_gguf_is_later_part(name) &&
@@ -200,8 +206,8 @@ static void visit_hub(scan *s, const char *directory, const char *prefix, const 
     if (repository == NULL || own == NULL) {
         s->no_memory = true;
     } else if (snapshot != NULL) {
-        if (is_checkpoint(snapshot)) {
-            add(s, strdup(own), strdup(snapshot), weight_bytes(snapshot, ".safetensors"));
+        if (checkpoint_bytes(snapshot) > 0) {
+            add(s, strdup(own), strdup(snapshot), checkpoint_bytes(snapshot));
         }
         each_entry(s, snapshot, own, visit_gguf);
     }

@@ -1,6 +1,7 @@
-/* A checkpoint: what a conversion reads, in either form that models are published in, a Hugging
- * Face directory (hf_checkpoint.c) or a GGUF file (gguf_checkpoint.c). Both give a configuration, a
- * tokenizer, and tensors by names, which a family's rules know in both forms. */
+/* A checkpoint: what a conversion reads, in a form that models are published in, a Hugging Face
+ * directory (hf_checkpoint.c), one in Mistral's own layout (mistral_checkpoint.c), or a GGUF file
+ * (gguf_checkpoint.c). All give a configuration, a tokenizer, and tensors by the names of Hugging
+ * Face or of GGUF, which a family's rules know. */
 #ifndef PITH_CONVERT_CHECKPOINT_H
 #define PITH_CONVERT_CHECKPOINT_H
 
@@ -33,7 +34,7 @@ typedef struct pith_checkpoint pith_checkpoint;
 
 enum { PITH_CHECKPOINT_MAX_NAME = 128 }; /* bytes of a tensor's name, with its end */
 
-/* What the two forms do in their own ways. */
+/* What the forms do in their own ways. */
 typedef struct pith_checkpoint_form {
     pith_naming naming;   /* of tensors */
     const char *settings; /* "config.json asks" */
@@ -83,7 +84,16 @@ bool pith_checkpoint_at(const pith_checkpoint *checkpoint, size_t i, pith_checkp
 /* True when weights of the checkpoint are quantised already. */
 bool pith_checkpoint_quantised(const pith_checkpoint *checkpoint);
 
-/* The two forms; for pith_checkpoint_open. */
+/* What the forms in directories share. */
+#define PITH_HF_TYPES "F32, F16 and BF16"
+bool pith_hf_find_tensor(const pith_checkpoint *checkpoint, const char *name,
+                         pith_checkpoint_tensor *out);
+bool pith_hf_tensor_at(const pith_checkpoint *checkpoint, size_t i, pith_checkpoint_tensor *out);
+pith_status pith_hf_read_tokenizer(pith_checkpoint *checkpoint, const char *path,
+                                   pith_error *error);
+void pith_hf_close_shards(pith_checkpoint *checkpoint);
+
+/* Directories and files; for pith_checkpoint_open. */
 pith_status pith_hf_checkpoint_open(pith_checkpoint *checkpoint, const char *path,
                                     pith_error *error);
 pith_status pith_gguf_checkpoint_open(pith_checkpoint *checkpoint, const char *path,

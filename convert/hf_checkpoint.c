@@ -5,6 +5,7 @@
 #include "base/file_kind.h"
 #include "convert/hf_bert.h"
 #include "convert/hf_directory.h"
+#include "convert/mistral_checkpoint.h"
 #include "convert/shape_source.h"
 #include "weights/gguf_blocks.h"
 
@@ -137,7 +138,7 @@ static pith_checkpoint_tensor tensor_of(const pith_file *file, const pith_tensor
     return out;
 }
 
-static bool find(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {
+bool pith_hf_find_tensor(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {
     pith_hf_tensor found;
     if (!pith_hf_shards_find(&c->shards, name, &found)) {
         return false;
@@ -146,7 +147,7 @@ static bool find(const pith_checkpoint *c, const char *name, pith_checkpoint_ten
     return true;
 }
 
-static bool at(const pith_checkpoint *c, size_t i, pith_checkpoint_tensor *out) {
+bool pith_hf_tensor_at(const pith_checkpoint *c, size_t i, pith_checkpoint_tensor *out) {
     for (size_t s = 0; s < c->shards.n; s++) {
         const struct pith_hf_shard *shard = &c->shards.shards[s];
         size_t n = pith_safetensors_count(shard->header);
@@ -162,23 +163,23 @@ static bool at(const pith_checkpoint *c, size_t i, pith_checkpoint_tensor *out) 
 
 /* ---- The form -------------------------------------------------------------------------------- */
 
-static pith_status read_tokenizer(pith_checkpoint *c, const char *path, pith_error *error) {
+pith_status pith_hf_read_tokenizer(pith_checkpoint *c, const char *path, pith_error *error) {
     return pith_hf_tokenizer_read(&c->tokenizer, &c->sources, path, c->config.config.vocab_size,
                                   c->log, error);
 }
 
-static void close_shards(pith_checkpoint *c) {
+void pith_hf_close_shards(pith_checkpoint *c) {
     pith_hf_shards_close(&c->shards);
 }
 
 static const pith_checkpoint_form form = {
     .naming = PITH_NAMES_HF,
     .settings = "config.json asks",
-    .types = "F32, F16 and BF16",
-    .find = find,
-    .at = at,
-    .read_tokenizer = read_tokenizer,
-    .close = close_shards,
+    .types = PITH_HF_TYPES,
+    .find = pith_hf_find_tensor,
+    .at = pith_hf_tensor_at,
+    .read_tokenizer = pith_hf_read_tokenizer,
+    .close = pith_hf_close_shards,
 };
 
 pith_status pith_hf_checkpoint_open(pith_checkpoint *c, const char *path, pith_error *error) {
@@ -187,17 +188,20 @@ pith_status pith_hf_checkpoint_open(pith_checkpoint *c, const char *path, pith_e
     if (status != PITH_OK) {
         return status;
     }
-    c->form = &form;
     c->name = c->sources.directory;
+    if (pith_mistral_checkpoint_is_there(&c->sources)) {
+        return pith_mistral_checkpoint_open(c, error);
+    }
+    c->form = &form;
     status = pith_hf_bert_enter_model(&c->sources, error);
     if (status == PITH_OK) {
         status = read_config(c, &assumed, error);
     }
-    if (status == PITH_OK && assumed && !pith_hf_shards_are_there(&c->sources)) {
+    if (status == PITH_OK && assumed && !pith_hf_shards_are_there(&c->sources, PITH_HF_STEM)) {
         return pith_hf_explain_directory(&c->sources, "config.json", error);
     }
     if (status == PITH_OK) {
-        status = pith_hf_shards_open(&c->shards, &c->sources, error);
+        status = pith_hf_shards_open(&c->shards, &c->sources, PITH_HF_STEM, error);
     }
     if (status == PITH_OK && assumed) {
         status = assume_config(c, error);

@@ -261,7 +261,8 @@ pith_status pith_hf_explain_directory(const pith_sources *sources, const char *m
     static const char *const advice[N_CLUES] = {
         [CACHE] = ", a directory of the Hugging Face cache: give its snapshots/COMMIT",
         [MISTRAL] =
-            ", Mistral's own layout; take the repository's model*.safetensors and config.json",
+            ", Mistral's own layout, of which params.json is missing; take that too, or the "
+            "repository's model*.safetensors and config.json",
         [META] = ", Meta's own layout; take the repository in the Hugging Face format",
         [OTHER_SAFETENSORS] = "; if that is the whole model, rename it to model.safetensors",
         [PICKLE] = ", PyTorch's own format, which can hold any program and is not read; take a "

@@ -10,8 +10,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char single_name[] = "model.safetensors";
-static const char index_name[] = "model.safetensors.index.json";
+/* Names of the only file, and of the index. */
+typedef struct file_names {
+    char single[40], index[40];
+} file_names;
+
+static file_names names_of(const char *stem) {
+    file_names names;
+    snprintf(names.single, sizeof names.single, "%.16s.safetensors", stem);
+    snprintf(names.index, sizeof names.index, "%.16s.safetensors.index.json", stem);
+    return names;
+}
 
 /* ---- Index ----------------------------------------------------------------------------------- */
 
@@ -84,7 +93,7 @@ static pith_status add_file(pith_hf_shards *shards, pith_sources *sources, const
 
 /* Every tensor of the index is in the shard it names. */
 static pith_status check_index(const pith_hf_shards *shards, const pith_hf_index *index,
-                               pith_error *error) {
+                               const char *where, pith_error *error) {
     pith_json_walk walk = pith_json_begin(index->weight_map);
     while (pith_json_next(&walk)) {
         size_t i = 0;
@@ -94,7 +103,7 @@ static pith_status check_index(const pith_hf_shards *shards, const pith_hf_index
         if (pith_safetensors_find(shards->shards[i].header, walk.key) == NULL) {
             return pith_fail(error, PITH_ERROR_FORMAT,
                              "%s/%s: tensor %.150s is not in %.150s as the index says",
-                             shards->sources->directory, index_name, walk.key, index->shards[i]);
+                             shards->sources->directory, where, walk.key, index->shards[i]);
         }
     }
     return PITH_OK;
@@ -127,7 +136,7 @@ static pith_status check_duplicates(const pith_hf_shards *shards, pith_error *er
 typedef struct shard_set {
     char prefix[128];
     size_t n;     /* shards that the names speak of; 0: no such file was found */
-    bool several; /* sets of shards, of which none is called "model" */
+    bool several; /* sets of shards, of which none is called as the stem */
 } shard_set;
 
 static bool read_digits(const char *text, size_t *out) {
@@ -141,8 +150,13 @@ static bool read_digits(const char *text, size_t *out) {
     return true;
 }
 
-/* Mistral's and PEFT's files are of other layouts. */
-static bool parse_shard_name(const char *name, shard_set *out) {
+/* Mistral's and PEFT's files are of other layouts than Hugging Face's. */
+static bool has_layout(const char *name, const char *stem) {
+    bool mistral = strncmp(name, PITH_MISTRAL_STEM, sizeof PITH_MISTRAL_STEM - 1) == 0;
+    return mistral == (strcmp(stem, PITH_MISTRAL_STEM) == 0) && strncmp(name, "adapter", 7) != 0;
+}
+
+static bool parse_shard_name(const char *name, const char *stem, shard_set *out) {
     static const char ending[] = "-00000-of-00000.safetensors";
     size_t n = strlen(name);
     size_t m = sizeof ending - 1;
@@ -153,7 +167,7 @@ static bool parse_shard_name(const char *name, shard_set *out) {
     const char *at = name + n - m;
     if (at[0] != '-' || !read_digits(at + 1, &shard) || memcmp(at + 6, "-of-", 4) != 0 ||
         !read_digits(at + 10, &total) || total == 0 || shard == 0 || shard > total ||
-        strncmp(name, "consolidated", 12) == 0 || strncmp(name, "adapter", 7) == 0) {
+        !has_layout(name, stem)) {
         return false;
     }
     *out = (shard_set){.n = total};
@@ -161,10 +175,10 @@ static bool parse_shard_name(const char *name, shard_set *out) {
     return true;
 }
 
-static void choose_set(shard_set *chosen, const shard_set *found) {
+static void choose_set(shard_set *chosen, const shard_set *found, const char *stem) {
     bool same = strcmp(chosen->prefix, found->prefix) == 0 && chosen->n == found->n;
-    bool model = strcmp(found->prefix, "model") == 0;
-    bool had_model = strcmp(chosen->prefix, "model") == 0;
+    bool model = strcmp(found->prefix, stem) == 0;
+    bool had_model = strcmp(chosen->prefix, stem) == 0;
     if (chosen->n == 0 || (model && !had_model)) {
         *chosen = *found;
     } else if (!same && (model || !had_model)) {
@@ -172,7 +186,7 @@ static void choose_set(shard_set *chosen, const shard_set *found) {
     }
 }
 
-static shard_set find_shards(const pith_sources *sources) {
+static shard_set find_shards(const pith_sources *sources, const char *stem) {
     shard_set chosen = {.n = 0};
     char path[PITH_SOURCES_MAX_INNER + 3];
     snprintf(path, sizeof path, "./%s", sources->inner);
@@ -183,8 +197,8 @@ static shard_set find_shards(const pith_sources *sources) {
     }
     for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
         shard_set found;
-        if (parse_shard_name(entry->d_name, &found)) {
-            choose_set(&chosen, &found);
+        if (parse_shard_name(entry->d_name, stem, &found)) {
+            choose_set(&chosen, &found, stem);
         }
     }
     if (directory != NULL) {
@@ -193,13 +207,14 @@ static shard_set find_shards(const pith_sources *sources) {
     return chosen;
 }
 
-bool pith_hf_shards_are_there(const pith_sources *sources) {
-    return pith_sources_has(sources, single_name) || pith_sources_has(sources, index_name) ||
-           find_shards(sources).n != 0;
+bool pith_hf_shards_are_there(const pith_sources *sources, const char *stem) {
+    const file_names names = names_of(stem);
+    return pith_sources_has(sources, names.single) || pith_sources_has(sources, names.index) ||
+           find_shards(sources, stem).n != 0;
 }
 
 static pith_status open_by_names(pith_hf_shards *shards, pith_sources *sources,
-                                 const shard_set *set, pith_error *error) {
+                                 const shard_set *set, const char *index_name, pith_error *error) {
     if (set->several) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: no %s, and there are several sets of shards; without the index it is "
@@ -225,7 +240,7 @@ static pith_status open_by_names(pith_hf_shards *shards, pith_sources *sources,
 }
 
 static pith_status add_indexed(pith_hf_shards *shards, pith_sources *sources, const char *name,
-                               pith_error *error) {
+                               const char *index_name, pith_error *error) {
     if (!pith_sources_has(sources, name)) {
         return pith_fail(error, PITH_ERROR_IO,
                          "%s: shard %s of %s is missing: the download is not complete",
@@ -234,7 +249,8 @@ static pith_status add_indexed(pith_hf_shards *shards, pith_sources *sources, co
     return add_file(shards, sources, name, error);
 }
 
-static pith_status open_indexed(pith_hf_shards *shards, pith_sources *sources, pith_error *error) {
+static pith_status open_indexed(pith_hf_shards *shards, pith_sources *sources,
+                                const char *index_name, pith_error *error) {
     char *text = NULL;
     size_t size, place;
     pith_hf_index index = {0};
@@ -246,30 +262,32 @@ static pith_status open_indexed(pith_hf_shards *shards, pith_sources *sources, p
         status = pith_hf_index_parse(&index, text, size, index_name, sources->allocator, error);
     }
     for (size_t i = 0; i < index.n_shards && status == PITH_OK; i++) {
-        status = add_indexed(shards, sources, index.shards[i], error);
+        status = add_indexed(shards, sources, index.shards[i], index_name, error);
     }
     if (status == PITH_OK) {
-        status = check_index(shards, &index, error);
+        status = check_index(shards, &index, index_name, error);
     }
     pith_release(sources->allocator, text);
     return status == PITH_OK ? check_duplicates(shards, error) : status;
 }
 
-pith_status pith_hf_shards_open(pith_hf_shards *out, pith_sources *sources, pith_error *error) {
+pith_status pith_hf_shards_open(pith_hf_shards *out, pith_sources *sources, const char *stem,
+                                pith_error *error) {
+    const file_names names = names_of(stem);
     pith_hf_shards shards = {.allocator = sources->allocator, .sources = sources};
     shards.shards = pith_allocate(sources->allocator, PITH_HF_MAX_SHARDS, sizeof *shards.shards);
     pith_status status;
     shard_set set = {.n = 0};
     if (shards.shards == NULL) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory", sources->directory);
-    } else if (pith_sources_has(sources, single_name)) {
-        status = add_file(&shards, sources, single_name, error);
-    } else if (pith_sources_has(sources, index_name)) {
-        status = open_indexed(&shards, sources, error);
-    } else if ((set = find_shards(sources)).n != 0) {
-        status = open_by_names(&shards, sources, &set, error);
+    } else if (pith_sources_has(sources, names.single)) {
+        status = add_file(&shards, sources, names.single, error);
+    } else if (pith_sources_has(sources, names.index)) {
+        status = open_indexed(&shards, sources, names.index, error);
+    } else if ((set = find_shards(sources, stem)).n != 0) {
+        status = open_by_names(&shards, sources, &set, names.index, error);
     } else {
-        status = pith_hf_explain_directory(sources, "model.safetensors", error);
+        status = pith_hf_explain_directory(sources, names.single, error);
     }
     if (status != PITH_OK) {
         pith_hf_shards_close(&shards);

@@ -1,6 +1,6 @@
-/* The weights of a Hugging Face checkpoint: model.safetensors, or the shards that
+/* The weights of a checkpoint in safetensors files: model.safetensors, or the shards that
  * model.safetensors.index.json lists, or shards by their names where the index was not downloaded,
- * seen as one set of named tensors. */
+ * seen as one set of named tensors. In Mistral's own layout the files are called "consolidated". */
 #ifndef PITH_CONVERT_HF_SHARDS_H
 #define PITH_CONVERT_HF_SHARDS_H
 
@@ -43,12 +43,17 @@ typedef struct pith_hf_tensor {
     const pith_tensor *tensor;
 } pith_hf_tensor;
 
+/* What the names of the files begin with. */
+#define PITH_HF_STEM "model"
+#define PITH_MISTRAL_STEM "consolidated"
+
 /* Returns true when the directory has weights of any of these forms. */
-bool pith_hf_shards_are_there(const pith_sources *sources);
+bool pith_hf_shards_are_there(const pith_sources *sources, const char *stem);
 
 /* Opens all shards and checks the index against them; `sources` must outlive the shards, and its
  * list must not grow while a pith_hf_tensor is in use. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
-pith_status pith_hf_shards_open(pith_hf_shards *out, pith_sources *sources, pith_error *error);
+pith_status pith_hf_shards_open(pith_hf_shards *out, pith_sources *sources, const char *stem,
+                                pith_error *error);
 void pith_hf_shards_close(pith_hf_shards *shards);
 
 bool pith_hf_shards_find(const pith_hf_shards *shards, const char *name, pith_hf_tensor *out);

@@ -238,8 +238,11 @@ static bool ends_with(const char *text, const char *ending) {
     return n >= m && strcmp(text + n - m, ending) == 0;
 }
 
-/* In the order of AutoTokenizer. */
-static const char *const file_names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt"};
+/* In the order of AutoTokenizer, then Mistral's own. */
+static const char *const file_names[] = {"tokenizer.json",     "tokenizer.model",
+                                         "vocab.txt",          "tokenizer.model.v7",
+                                         "tokenizer.model.v3", "tokenizer.model.v2",
+                                         "tokenizer.model.v1"};
 enum { N_FILE_NAMES = sizeof file_names / sizeof file_names[0] };
 
 /* The first of those names that the directory has; NULL when it has none. */
@@ -264,6 +267,12 @@ static pith_status open_tokenizer(pith_sources *sources, const char *path, size_
         return pith_sources_add_path(sources, path, index, error);
     }
     const char *name = find_file(sources);
+    if (name == NULL && pith_sources_has(sources, "tekken.json")) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: tekken.json, Mistral's own form, is not supported; --tokenizer takes "
+                         "the tokenizer.json of the model's repository",
+                         sources->directory);
+    }
     return name != NULL ? pith_sources_add(sources, name, index, error) : PITH_OK;
 }
 

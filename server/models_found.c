@@ -3,6 +3,7 @@
  *     <model>.pith
  *     <model>.gguf                                                the first of its parts
  *     <model>/{config.json,tokenizer.json,*.safetensors}          any Hugging Face directory
+ *     <model>/{params.json,consolidated.safetensors}               Mistral's own layout
  *     llama/<model>/{config.json,tokenizer.json,*.safetensors}    Spin's place for decoders
  *     all-minilm-l6-v2/{tokenizer.json,model.safetensors}         Spin's encoder, no config.json
  *
@@ -325,7 +326,8 @@ static bool is_checkpoint(scan *s, const char *path) {
     struct dirent **names = NULL;
     int n = list_names(s, path, is_safetensors, &names);
     free_names(names, n);
-    return n > 0 && (exists(s, path, "config.json") || exists(s, path, "tokenizer.json"));
+    return n > 0 && (exists(s, path, "config.json") || exists(s, path, "tokenizer.json") ||
+                     exists(s, path, "params.json"));
 }
 
 typedef enum layout { FILES, CHECKPOINTS } layout;

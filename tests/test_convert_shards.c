@@ -21,7 +21,7 @@ static pith_status open_shards(const char *directory, size_t *n_shards, pith_err
     if (status != PITH_OK) {
         return status;
     }
-    status = pith_hf_shards_open(&shards, &sources, error);
+    status = pith_hf_shards_open(&shards, &sources, PITH_HF_STEM, error);
     if (status == PITH_OK) {
         *n_shards = shards.n;
         pith_hf_shards_close(&shards);
@@ -67,7 +67,7 @@ TEST(convert_shards, finds_tensors_across_files) {
     const char *directory = test_root("golden/llama-gqa");
     pith_status status = pith_sources_open(&sources, directory, &pith_malloc_allocator, &error);
     CHECK(status == PITH_OK, "%s", error.message);
-    status = pith_hf_shards_open(&shards, &sources, &error);
+    status = pith_hf_shards_open(&shards, &sources, PITH_HF_STEM, &error);
     CHECK(status == PITH_OK, "%s", error.message);
     CHECK(shards.n == 2, "%zu shards", shards.n);
     static const struct {

@@ -64,7 +64,7 @@ TEST(convert_sources, other_weights_are_named) {
         {"training_args.bin", "no model.safetensors; the source"}, /* no weights */
         {"optimizer.pt", "no model.safetensors; the source"},
         {"consolidated.00.pth", "consolidated.00.pth, Meta's own layout"},
-        {"consolidated.safetensors", "consolidated.safetensors, Mistral's own layout"},
+        {"consolidated.safetensors", "Mistral's own layout, of which params.json is missing"},
         {"consolidated-00001-of-00002.safetensors", "Mistral's own layout"},
         {"weights.safetensors", "weights.safetensors; if that is the whole model, rename it"},
         {"Model.SafeTensors", "Model.SafeTensors; if that is the whole model"},
