@@ -7,10 +7,10 @@
 extern const pith_kernels pith_kernels_neon_dot;
 
 /* dot_packed.c */
-void pith_product_int4_dot(const pith_product *product);
-void pith_product_int8_dot(const pith_product *product);
+pith_product_fn pith_product_int4_dot;
+pith_product_fn pith_product_int8_dot;
 
 /* dot_similarity.c */
-int32_t pith_dot_int8_dot(const int8_t *a, const int8_t *b, size_t n);
+pith_dot_int8_fn pith_dot_int8_dot;
 
 #endif

@@ -7,7 +7,7 @@
 extern const pith_kernels pith_kernels_neon_i8mm;
 
 /* i8mm_packed.c */
-void pith_product_int4_i8mm(const pith_product *product);
-void pith_product_int8_i8mm(const pith_product *product);
+pith_product_fn pith_product_int4_i8mm;
+pith_product_fn pith_product_int8_i8mm;
 
 #endif

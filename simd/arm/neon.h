@@ -1,4 +1,4 @@
-/* The NEON kernels (AArch64 baseline), one declaration per entry of the table in simd/kernels.h.
+/* The NEON kernels (AArch64 baseline), one declaration for each entry of the table in simd/kernels.h.
  */
 #ifndef PITH_SIMD_NEON_H
 #define PITH_SIMD_NEON_H
@@ -8,52 +8,42 @@
 extern const pith_kernels pith_kernels_neon;
 
 /* neon_packed.c */
-void pith_product_int8_neon(const pith_product *product);
-void pith_product_int4_neon(const pith_product *product);
+pith_product_fn pith_product_int8_neon;
+pith_product_fn pith_product_int4_neon;
 
 /* neon_float.c */
-void pith_product_f32_neon(const pith_product *product);
-void pith_product_f16_neon(const pith_product *product);
-void pith_product_bf16_neon(const pith_product *product);
+pith_product_fn pith_product_f32_neon;
+pith_product_fn pith_product_f16_neon;
+pith_product_fn pith_product_bf16_neon;
 
 /* neon_rows.c */
-void pith_rmsnorm_neon(const float *x, const float *w, float eps, size_t n, float *y);
-void pith_quantize_neon(const float *x, size_t n, size_t group, int8_t *codes, float *scales,
-                        int32_t *group_offset, int32_t *block_offset);
-void pith_rmsnorm_quantize_neon(const float *x, const float *w, float eps, size_t n, size_t group,
-                                int8_t *codes, float *scales, int32_t *group_offset,
-                                int32_t *block_offset);
-void pith_rope_neon(float *x, size_t n_heads, size_t head_dim, const float *cos, const float *sin);
-void pith_swiglu_neon(const float *gate_up, float *out, size_t n_tiles);
-void pith_f32_to_f16_neon(const float *x, uint16_t *y, size_t n);
-void pith_exp_neon(const float *x, float *y, size_t n);
+pith_rmsnorm_fn pith_rmsnorm_neon;
+pith_quantize_fn pith_quantize_neon;
+pith_rmsnorm_quantize_fn pith_rmsnorm_quantize_neon;
+pith_rope_fn pith_rope_neon;
+pith_swiglu_fn pith_swiglu_neon;
+pith_f32_to_f16_fn pith_f32_to_f16_neon;
+pith_exp_fn pith_exp_neon;
 
 /* neon_similarity.c */
-int32_t pith_dot_int8_neon(const int8_t *a, const int8_t *b, size_t n);
-double pith_dot_f32_neon(const float *a, const float *b, size_t n);
+pith_dot_int8_fn pith_dot_int8_neon;
+pith_dot_f32_fn pith_dot_f32_neon;
 
 /* neon_attention.c */
-void pith_scores_f32_neon(const float *q, size_t n_q, size_t head_dim, const float *k,
-                          size_t n_blocks, float *s, size_t s_stride);
-void pith_scores_f16_neon(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
-                          size_t n_blocks, float *s, size_t s_stride);
-void pith_scores_int8_neon(const float *q, size_t n_q, size_t head_dim, const int8_t *k,
-                           size_t n_blocks, float *s, size_t s_stride);
-void pith_softmax_neon(float *s, size_t begin, size_t end, size_t n, float *max, float *sum);
-void pith_values_f32_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                          size_t head_dim, const float *v, float *o);
-void pith_values_f16_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                          size_t head_dim, const uint16_t *v, float *o);
-void pith_values_int8_neon(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                           size_t head_dim, const int8_t *v, float *o);
-void pith_multiply_neon(float *x, const float *factors, size_t n);
-void pith_blend_neon(float *x, float a, const float *y, float b, size_t n);
+pith_scores_f32_fn pith_scores_f32_neon;
+pith_scores_f16_fn pith_scores_f16_neon;
+pith_scores_int8_fn pith_scores_int8_neon;
+pith_softmax_fn pith_softmax_neon;
+pith_values_f32_fn pith_values_f32_neon;
+pith_values_f16_fn pith_values_f16_neon;
+pith_values_int8_fn pith_values_int8_neon;
+pith_multiply_fn pith_multiply_neon;
+pith_blend_fn pith_blend_neon;
 
 /* neon_encoder.c */
-void pith_add_layernorm_neon(float *x, const float *y, const float *bias, const float *w,
-                             const float *b, float eps, size_t n);
-void pith_bias_gelu_neon(float *x, const float *bias, size_t n);
-void pith_key_blocks_neon(const float *x, size_t stride, size_t n_keys, size_t head_dim, float *k);
-void pith_affine_neon(const float *x, float scale, const float *shift, size_t n, float *y);
+pith_add_layernorm_fn pith_add_layernorm_neon;
+pith_bias_gelu_fn pith_bias_gelu_neon;
+pith_key_blocks_fn pith_key_blocks_neon;
+pith_affine_fn pith_affine_neon;
 
 #endif

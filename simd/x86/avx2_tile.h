@@ -30,6 +30,9 @@ typedef struct pith_tile_step {
     size_t scale_stride;
 } pith_tile_step;
 
+/* y += the step. */
+typedef void pith_tile_fn(const pith_tile_step *step);
+
 /* A group as it is packed in its tile. */
 typedef struct pith_packed_group {
     const uint8_t *lines; /* the first */
@@ -50,11 +53,8 @@ typedef struct pith_tile_format {
 
     /* Expands a group to `out`, 64-byte aligned. */
     void (*expand)(const pith_packed_group *group, uint8_t *out);
-    /* y += the step for 6, 4, 2 and 1 tokens. */
-    void (*multiply_6)(const pith_tile_step *step);
-    void (*multiply_4)(const pith_tile_step *step);
-    void (*multiply_2)(const pith_tile_step *step);
-    void (*multiply_1)(const pith_tile_step *step);
+    /* For 6, 4, 2 and 1 tokens. */
+    pith_tile_fn *multiply_6, *multiply_4, *multiply_2, *multiply_1;
 } pith_tile_format;
 
 void pith_many_tokens_avx2(const pith_product *product, const pith_tile_format *format);

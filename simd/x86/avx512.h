@@ -1,4 +1,4 @@
-/* The AVX-512 kernels (F, BW, VL, DQ), one declaration per entry of the table in simd/kernels.h. */
+/* The AVX-512 kernels (F, BW, VL, DQ), one declaration for each entry of the table in simd/kernels.h. */
 #ifndef PITH_SIMD_AVX512_H
 #define PITH_SIMD_AVX512_H
 
@@ -7,55 +7,43 @@
 extern const pith_kernels pith_kernels_avx512;
 
 /* avx512_int8.c, avx512_int4.c */
-void pith_product_int8_avx512(const pith_product *product);
-void pith_product_int4_avx512(const pith_product *product);
+pith_product_fn pith_product_int8_avx512;
+pith_product_fn pith_product_int4_avx512;
 
 /* avx512_float.c */
-void pith_product_f32_avx512(const pith_product *product);
-void pith_product_f16_avx512(const pith_product *product);
-void pith_product_bf16_avx512(const pith_product *product);
+pith_product_fn pith_product_f32_avx512;
+pith_product_fn pith_product_f16_avx512;
+pith_product_fn pith_product_bf16_avx512;
 
 /* avx512_rows.c */
-void pith_rmsnorm_avx512(const float *x, const float *w, float eps, size_t n, float *y);
-void pith_quantize_avx512(const float *x, size_t n, size_t group, int8_t *codes, float *scales,
-                          int32_t *group_offset, int32_t *block_offset);
-void pith_rmsnorm_quantize_avx512(const float *x, const float *w, float eps, size_t n, size_t group,
-                                  int8_t *codes, float *scales, int32_t *group_offset,
-                                  int32_t *block_offset);
-void pith_rope_avx512(float *x, size_t n_heads, size_t head_dim, const float *cos,
-                      const float *sin);
-void pith_swiglu_avx512(const float *gate_up, float *out, size_t n_tiles);
-void pith_f32_to_f16_avx512(const float *x, uint16_t *y, size_t n);
-void pith_exp_avx512(const float *x, float *y, size_t n);
+pith_rmsnorm_fn pith_rmsnorm_avx512;
+pith_quantize_fn pith_quantize_avx512;
+pith_rmsnorm_quantize_fn pith_rmsnorm_quantize_avx512;
+pith_rope_fn pith_rope_avx512;
+pith_swiglu_fn pith_swiglu_avx512;
+pith_f32_to_f16_fn pith_f32_to_f16_avx512;
+pith_exp_fn pith_exp_avx512;
 
 /* avx512_similarity.c */
-int32_t pith_dot_int8_avx512(const int8_t *a, const int8_t *b, size_t n);
-double pith_dot_f32_avx512(const float *a, const float *b, size_t n);
+pith_dot_int8_fn pith_dot_int8_avx512;
+pith_dot_f32_fn pith_dot_f32_avx512;
 
 /* avx512_attention.c */
-void pith_scores_f32_avx512(const float *q, size_t n_q, size_t head_dim, const float *k,
-                            size_t n_blocks, float *s, size_t s_stride);
-void pith_scores_f16_avx512(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
-                            size_t n_blocks, float *s, size_t s_stride);
-void pith_scores_int8_avx512(const float *q, size_t n_q, size_t head_dim, const int8_t *k,
-                             size_t n_blocks, float *s, size_t s_stride);
-void pith_softmax_avx512(float *s, size_t begin, size_t end, size_t n, float *max, float *sum);
-void pith_values_f32_avx512(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                            size_t head_dim, const float *v, float *o);
-void pith_values_f16_avx512(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                            size_t head_dim, const uint16_t *v, float *o);
-void pith_values_int8_avx512(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
-                             size_t head_dim, const int8_t *v, float *o);
-void pith_multiply_avx512(float *x, const float *factors, size_t n);
-void pith_blend_avx512(float *x, float a, const float *y, float b, size_t n);
+pith_scores_f32_fn pith_scores_f32_avx512;
+pith_scores_f16_fn pith_scores_f16_avx512;
+pith_scores_int8_fn pith_scores_int8_avx512;
+pith_softmax_fn pith_softmax_avx512;
+pith_values_f32_fn pith_values_f32_avx512;
+pith_values_f16_fn pith_values_f16_avx512;
+pith_values_int8_fn pith_values_int8_avx512;
+pith_multiply_fn pith_multiply_avx512;
+pith_blend_fn pith_blend_avx512;
 
 /* avx512_encoder.c */
-void pith_add_layernorm_avx512(float *x, const float *y, const float *bias, const float *w,
-                               const float *b, float eps, size_t n);
-void pith_bias_gelu_avx512(float *x, const float *bias, size_t n);
-void pith_key_blocks_avx512(const float *x, size_t stride, size_t n_keys, size_t head_dim,
-                            float *k);
-void pith_affine_avx512(const float *x, float scale, const float *shift, size_t n, float *y);
+pith_add_layernorm_fn pith_add_layernorm_avx512;
+pith_bias_gelu_fn pith_bias_gelu_avx512;
+pith_key_blocks_fn pith_key_blocks_avx512;
+pith_affine_fn pith_affine_avx512;
 
 /* The entries that every table built on AVX-512 shares. */
 #define PITH_AVX512_ENTRIES                                                               \

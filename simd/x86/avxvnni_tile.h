@@ -5,10 +5,10 @@
 
 #include "simd/x86/avx2_tile.h"
 
-/* y += the step, for pith_tile_format. */
-void pith_multiply_6_avxvnni(const pith_tile_step *step);
-void pith_multiply_4_avxvnni(const pith_tile_step *step);
-void pith_multiply_2_avxvnni(const pith_tile_step *step);
-void pith_multiply_1_avxvnni(const pith_tile_step *step);
+/* For pith_tile_format. */
+pith_tile_fn pith_multiply_6_avxvnni;
+pith_tile_fn pith_multiply_4_avxvnni;
+pith_tile_fn pith_multiply_2_avxvnni;
+pith_tile_fn pith_multiply_1_avxvnni;
 
 #endif
