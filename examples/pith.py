@@ -116,7 +116,7 @@ class ModelInfo(ctypes.Structure):
                 ("bos", _token), ("eos", _tokens), ("n_eos", _size), ("has_infill", _bool),
                 ("blas", _bool), ("add_bos", _bool), ("add_eos", _bool),
                 ("prompts", ctypes.POINTER(Prompt)), ("n_prompts", _size),
-                ("default_prompt", _text)]
+                ("default_prompt", _text), ("is_encoder", _bool), ("has_tokenizer", _bool)]
 
 
 class Message(ctypes.Structure):
