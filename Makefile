@@ -322,7 +322,7 @@ arm64-test: deps-arm64 ## the tests of base and simd for AArch64, under qemu (in
 
 # ---- Sanitizers, fuzzing, checks -----------------------------------------------------------------
 
-.PHONY: asan ubsan tsan service-asan service-tsan fuzz coverage format check-format check-includes check-spills
+.PHONY: asan ubsan tsan service-asan service-tsan fuzz fuzz-tests coverage format check-format check-includes check-spills
 SANITIZE_OPT := -O1 -g -fno-omit-frame-pointer
 asan: ## the tests under AddressSanitizer and UBSan, and the gates that prove they go red
 	$(MAKE) BUILD=$(BUILD)/asan OPT='$(SANITIZE_OPT)' \
@@ -364,12 +364,16 @@ FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_HELP := $(addprefix tests/,support.c tokens.c fixture.c gguf.c json_reference.c fuzz/input.c \
              fuzz/disk.c) \
              cli/json_lines.c
+FUZZ_FLAGS := CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' \
+              SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+              KERNEL_CFLAGS='-O2 -fno-sanitize=fuzzer-no-link'
 fuzz: ## every fuzz harness for FUZZ_SECONDS
-	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' WARN=-w \
-	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
-	  KERNEL_CFLAGS='-O2 -fno-sanitize=fuzzer-no-link' \
-	  $(foreach f,$(FUZZERS),$(FUZZ_BUILD)/run/$(f))
+	$(MAKE) $(FUZZ_FLAGS) $(foreach f,$(FUZZERS),$(FUZZ_BUILD)/run/$(f))
 	@$(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) $(addprefix fuzz-,$(FUZZERS))
+fuzz-tests: ## the tests in the build of the harnesses: clang, AddressSanitizer, UBSan
+	$(MAKE) $(FUZZ_FLAGS) all unit-bin golden-bin gates
+	$(FUZZ_BUILD)/tests/unit -j$(CRITERION_JOBS)
+	$(FUZZ_BUILD)/tests/golden -j$(CRITERION_JOBS)
 .PHONY: $(addprefix fuzz-,$(FUZZERS))
 # Harnesses that make files make them in memory where the system has a place for that.
 FUZZ_TMPDIR = $(firstword $(TMPDIR) $(wildcard /dev/shm) /tmp)
