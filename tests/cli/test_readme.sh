@@ -77,7 +77,7 @@ for target in $(grep -Eo '`?\bmake [a-z][a-z0-9 -]*[a-z0-9]' README.md | sed 's/
 done
 
 # Files that the documents name: in backquotes with a directory, and as links.
-for document in README.md docs/*.md; do
+for document in README.md CONTRIBUTING.md docs/*.md; do
     for path in $(grep -Eo '`[a-z]+/[A-Za-z0-9_*./-]+`' "$document" | tr -d '`' | grep -v '^build/' |
         grep -v NAME | sort -u); do
         # shellcheck disable=SC2086
@@ -86,6 +86,10 @@ for document in README.md docs/*.md; do
     for path in $(grep -Eo '\]\([^)#]+' "$document" | sed 's/](//' | grep -v '^http' | sort -u); do
         is "$document links to $path" -e "$(dirname "$document")/$path"
     done
+    # A file and what is in it: `engine/rope.c`, `scale_blend`.
+    while IFS='`' read -r _ path _ name _; do
+        is "$path has $name" -n "$(grep -w "$name" "$path" 2>/dev/null)"
+    done < <(grep -hEo '`[a-z]+/[a-z0-9_/]+\.[ch]`, `[a-z_0-9]+`' "$document" | sort -u)
 done
 layers=$(tests/check_includes.sh)
 is 'README.md has the layers that check-includes prints' -n "$(python3 - "$layers" <<'END'
