@@ -220,7 +220,9 @@ static void print_decoder(pith_cli *cli, const pith_config *config) {
                    config->num_attention_heads, config->num_key_value_heads, config->head_dim,
                    config->qk_norm != PITH_QK_NORM_NONE ? ", q and k normalised" : "");
     print_kinds(cli, config);
-    pith_cli_print(cli, "rms norm eps    %g\n", (double)config->norm_eps);
+    pith_cli_print(cli, "%-16s%g\n",
+                   config->norm_type == PITH_RMS_NORM ? "rms norm eps" : "layer norm eps",
+                   (double)config->norm_eps);
     print_scalars(cli, config);
     pith_cli_print(cli, "biases          %s%s%s%s\n", config->qkv_bias ? "qkv " : "",
                    config->o_bias ? "o " : "", config->mlp_bias ? "mlp" : "",

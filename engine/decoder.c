@@ -49,7 +49,7 @@ static void attend(const pith_forward *f, size_t i, pith_rows x) {
     pith_rows a = enter(f, x, layer->before_attention, &layer->qkv); /* a = norm(x) [n, hidden] */
     observe_layer(f, i, "self_attn.qkv_proj.input", a, layer->qkv.matrix.cols);
     pith_rows qkv = apply(f, &layer->qkv, a, store(s->qkv)); /* qkv = W a    [n, q + kv + kv] */
-    heads(f, i, qkv); /* q, k = RoPE(norm(q), norm(k)); k, v into the cache                    */
+    heads(f, i, qkv); /* q, k = RoPE(norm(q), norm(k)), or norm(RoPE(..)); k, v into the cache */
     pith_rows o = pith_attention(f, i, qkv, s->a); /* o = softmax(s q k^T) v           [n, q] */
     o = pith_rows_ready(&f->compute, o, &layer->o.matrix);
     observe_layer(f, i, "self_attn.o_proj.input", o, layer->o.matrix.cols);
@@ -228,6 +228,10 @@ static void prepare_heads(void *argument, size_t begin, size_t end, size_t threa
         }
         turn_heads(c, dims, cosines, sines, q, group);
         turn_heads(c, dims, cosines, sines, k, 1);
+        if (config->qk_norm == PITH_QK_NORM_AFTER) {
+            norm_heads(c, layer->q.weight, q, group);
+            norm_heads(c, layer->k.weight, k, 1);
+        }
         pith_kv_store(f->tokens[r].kv, c->kernels, loop->layer, head, f->tokens[r].position, k, v);
     }
 }

@@ -44,11 +44,13 @@ typedef enum pith_activation {
     PITH_RELU2,     /* max(x, 0)^2: So et al. 2021 */
 } pith_activation;
 
-/* The RMSNorm of q and k before RoPE (Henry et al. 2020; Dehghani et al. 2023). */
+/* The RMSNorm of q and k (Henry et al. 2020; Dehghani et al. 2023), before RoPE but for the last.
+ */
 typedef enum pith_qk_norm {
     PITH_QK_NORM_NONE,
     PITH_QK_NORM_HEAD,  /* each head by itself; weights [head_dim] */
     PITH_QK_NORM_WHOLE, /* all heads of a row together; weights [heads x head_dim] */
+    PITH_QK_NORM_AFTER, /* each head by itself, after RoPE; weights [head_dim] */
 } pith_qk_norm;
 
 typedef enum pith_rope_scaling {

@@ -69,7 +69,7 @@ static pith_norm make_norm(maker *m, bool there, bool bias, size_t n) {
 }
 
 static void make_layer(maker *m, const test_recipe *r, const pith_config *c, pith_layer *layer) {
-    bool heads = c->qk_norm == PITH_QK_NORM_HEAD;
+    bool heads = c->qk_norm == PITH_QK_NORM_HEAD || c->qk_norm == PITH_QK_NORM_AFTER;
     bool whole = c->qk_norm == PITH_QK_NORM_WHOLE;
     size_t q = heads ? HEAD_DIM : HEADS * HEAD_DIM;
     size_t k = heads ? HEAD_DIM : KV_HEADS * HEAD_DIM;
@@ -244,10 +244,15 @@ static void walk_attention(walk *w, size_t layer, size_t position) {
         normalise(c, l->k, PITH_RMS_NORM, k, KV_HEADS * HEAD_DIM);
     }
     for (size_t h = 0; h < HEADS + KV_HEADS; h++) {
-        if (!whole) {
-            normalise(c, h < HEADS ? l->q : l->k, PITH_RMS_NORM, q + h * HEAD_DIM, HEAD_DIM);
+        const pith_norm norm = whole ? (pith_norm){NULL, NULL} : h < HEADS ? l->q : l->k;
+        double *head = q + h * HEAD_DIM;
+        if (c->qk_norm == PITH_QK_NORM_AFTER) {
+            turn(rope, position, head);
         }
-        turn(rope, position, q + h * HEAD_DIM);
+        normalise(c, norm, PITH_RMS_NORM, head, HEAD_DIM);
+        if (c->qk_norm != PITH_QK_NORM_AFTER) {
+            turn(rope, position, head);
+        }
     }
     memcpy(w->k[layer][position], k, sizeof w->k[layer][position]);
     memcpy(w->v[layer][position], k + KV_HEADS * HEAD_DIM, sizeof w->v[layer][position]);

@@ -30,6 +30,7 @@ static const test_recipe recipes[] = {
     {.name = "ungated GELU",
      .config = {PITH_DECODER_RECIPE, .kinds = {{.rope = ROPE}}, .activation = PITH_GELU}},
     {.name = "norms of single heads", .config = {PLAIN, .qk_norm = PITH_QK_NORM_HEAD}},
+    {.name = "norms of single heads after RoPE", .config = {PLAIN, .qk_norm = PITH_QK_NORM_AFTER}},
     {.name = "norms of whole rows, norms after alone",
      .no_norm_before = true,
      .norm_after = true,

@@ -130,7 +130,7 @@ TEST(metadata_config, every_optional_step_comes_back) {
     pith_config c = plain_decoder();
     c.norm_type = PITH_LAYER_NORM;
     check_round_trip(&c, "LayerNorm");
-    for (int i = PITH_QK_NORM_NONE; i <= PITH_QK_NORM_WHOLE; i++) {
+    for (int i = PITH_QK_NORM_NONE; i <= PITH_QK_NORM_AFTER; i++) {
         c = plain_decoder();
         c.qk_norm = (pith_qk_norm)i;
         check_round_trip(&c, "norms of q and k");
@@ -199,7 +199,7 @@ TEST(metadata_config, bad_values_are_refused_by_name) {
         const char *words;
     } cases[] = {
         {"\"qk_norm\": \"row\"", PITH_ERROR_FORMAT,
-         "config.qk_norm is missing or not none, head or whole"},
+         "config.qk_norm is missing or not none, head, whole or after"},
         {"\"activation\": 3", PITH_ERROR_FORMAT, "config.activation is missing or not silu, gelu,"},
         {"\"norm_type\": \"\"", PITH_ERROR_FORMAT, "config.norm_type is missing or not rms or lay"},
         {"\"gated\": 1", PITH_ERROR_FORMAT, "config.gated"},

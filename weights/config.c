@@ -123,7 +123,7 @@ static const word pooling_word = {"pooling",
                                   {"mean", "cls", "max"}};
 static const word optional_words[] = {
     {"norm_type", offsetof(pith_config, norm_type), {"rms", "layer"}},
-    {"qk_norm", offsetof(pith_config, qk_norm), {"none", "head", "whole"}},
+    {"qk_norm", offsetof(pith_config, qk_norm), {"none", "head", "whole", "after"}},
     {"activation", offsetof(pith_config, activation), {"silu", "gelu", "gelu_tanh", "relu2"}},
 };
 
