@@ -24,8 +24,9 @@ typedef struct pith_checkpoint_tensor {
     size_t size;                             /* bytes */
     size_t block, block_bytes;               /* elements that are stored together; their bytes */
     bool quantised;                          /* by somebody else: floats times small integers */
-    size_t head_rows; /* rows of a head of queries or keys whose two halves alternate in the file;
-                         0: all rows are in Hugging Face's order */
+    size_t head_rows;   /* rows of a head of queries or keys that RoPE turns by neighbours, ... */
+    size_t turned_rows; /* ... of which so many, the first, alternate in the file where the halves
+                           are one after the other in pith; 0: all rows are in pith's order */
     /* Writes the floats of n elements, a multiple of the block; NULL: the type is not read. */
     void (*widen)(const unsigned char *raw, size_t n, float *out);
 } pith_checkpoint_tensor;

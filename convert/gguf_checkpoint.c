@@ -38,7 +38,7 @@ static pith_checkpoint_tensor tensor_of(const pith_checkpoint *c, size_t source,
     };
     memcpy(out.shape, tensor->shape, sizeof tensor->shape);
     if (c->interleaved && is_rotated(tensor->name)) {
-        out.head_rows = c->config.config.head_dim;
+        out.head_rows = out.turned_rows = c->config.config.head_dim;
     }
     return out;
 }

@@ -90,9 +90,13 @@ static pith_status read_special_ids(pith_json config, pith_json generation, pith
     if (status != PITH_OK) {
         return status;
     }
-    if (eos.at == NULL && family->eos >= 0 && (size_t)family->eos < vocab_size) {
-        out->eos[0] = family->eos;
-        out->n_eos = 1;
+    if (eos.at == NULL) {
+        const int32_t ends[] = {family->eos, family->more_eos[0], family->more_eos[1]};
+        for (size_t i = 0; i < 3; i++) {
+            if (ends[i] >= (i > 0) && (size_t)ends[i] < vocab_size) {
+                out->eos[out->n_eos++] = ends[i];
+            }
+        }
     } else if (!pith_json_is_none(eos)) {
         status = read_eos(eos, eos_name, out, error);
     }

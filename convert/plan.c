@@ -176,6 +176,18 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
     return find_source(from->checkpoint, name, t->slot->is_matrix, rows, t->slot->cols, out, error);
 }
 
+/* Notes of queries and keys (the first blocks of three) how the rows of each head lie in the file.
+ * GGUF files have an order of their own (convert/gguf_config.h). */
+static void interleave(pith_checkpoint_tensor *source, const request *from, const target *t,
+                       size_t block) {
+    const pith_config *config = &from->config->config;
+    if (t->rule->rows == PITH_EXTENT_QKV && block < 2 && from->config->family->interleaved &&
+        naming_of(from) == PITH_NAMES_HF) {
+        source->head_rows = config->head_dim;
+        source->turned_rows = config->kinds[0].rope.dims;
+    }
+}
+
 /* Finds the sources of the blocks: one each, or one tensor in which they lie one after another. */
 static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const request *from,
                                 const target *t, pith_error *error) {
@@ -193,6 +205,7 @@ static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const requ
             status = find_named(plan, from, t, b, rows, &block->source, error);
         }
         first_row += block->rows;
+        interleave(&block->source, from, t, b);
     }
     return status;
 }

@@ -14,15 +14,16 @@ size_t pith_rows_scratch(size_t cols) {
     return pith_max_size(SCRATCH, cols * sizeof(float));
 }
 
-/* The row of the file that is row `row` of the tensor: the halves of a head alternate there. */
+/* The row of the file that is row `row` of the tensor: the two halves of what turns of a head
+ * alternate there. */
 static size_t stored_row(const pith_checkpoint_tensor *source, size_t row) {
-    size_t head_rows = source->head_rows;
-    if (head_rows == 0) {
+    size_t turned = source->turned_rows;
+    size_t within = turned != 0 ? row % source->head_rows : 0;
+    if (within >= turned) {
         return row;
     }
-    size_t within = row % head_rows;
-    size_t half = within >= head_rows / 2;
-    return row - within + 2 * (within - half * (head_rows / 2)) + half;
+    size_t half = within >= turned / 2;
+    return row - within + 2 * (within - half * (turned / 2)) + half;
 }
 
 pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, size_t first,
@@ -32,7 +33,7 @@ pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, si
         return PITH_OK;
     }
     size_t row_bytes = cols / source->block * source->block_bytes;
-    size_t at_once = source->head_rows != 0 ? 1 : pith_rows_scratch(cols) / row_bytes;
+    size_t at_once = source->turned_rows != 0 ? 1 : pith_rows_scratch(cols) / row_bytes;
     for (size_t done = 0; done < n;) {
         size_t m = pith_min_size(n - done, at_once);
         size_t offset = source->offset + stored_row(source, first + done) * row_bytes;

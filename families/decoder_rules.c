@@ -58,6 +58,21 @@ static const pith_rule qk_norm[] = {
      PITH_GGUF("attn_k_norm.weight"), PITH_WHERE(PITH_HAS_QK_NORM)},
 };
 
+static const pith_rule layer_norms[] = {
+    {"model.norm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN, PITH_IN_NETWORK(norm.weight),
+     PITH_GGUF("output_norm.weight")},
+    {"model.norm.bias", PITH_KIND_NORM_BIAS, PITH_EXTENT_HIDDEN, PITH_IN_NETWORK(norm.bias),
+     PITH_GGUF("output_norm.bias")},
+    {"input_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(before_attention.weight), PITH_GGUF("attn_norm.weight")},
+    {"input_layernorm.bias", PITH_KIND_NORM_BIAS, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(before_attention.bias), PITH_GGUF("attn_norm.bias")},
+    {"post_attention_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(before_mlp.weight), PITH_GGUF("ffn_norm.weight")},
+    {"post_attention_layernorm.bias", PITH_KIND_NORM_BIAS, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(before_mlp.bias), PITH_GGUF("ffn_norm.bias")},
+};
+
 #define TABLE(rules) \
     { rules, sizeof(rules) / sizeof((rules)[0]) }
 const pith_rule_table pith_rules_ends = TABLE(ends);
@@ -67,3 +82,4 @@ const pith_rule_table pith_rules_attention = TABLE(attention);
 const pith_rule_table pith_rules_mlp_norm = TABLE(mlp_norm);
 const pith_rule_table pith_rules_mlp = TABLE(mlp);
 const pith_rule_table pith_rules_qk_norm = TABLE(qk_norm);
+const pith_rule_table pith_rules_layer_norms = TABLE(layer_norms);

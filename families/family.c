@@ -149,6 +149,7 @@ pith_status pith_family_read(const pith_family *family, pith_config *out, pith_j
                                    .n_positions = config.max_position_embeddings,
                                    .head_dim = config.head_dim,
                                    .partial = family->partial_rope,
+                                   .share = family->share,
                                    .type = family->rope_type};
         status = pith_hf_rope_read(&from, &config.kinds[0].rope, error);
     }

@@ -26,9 +26,13 @@ typedef struct pith_family {
     struct {
         const char *key, *value;
     } fixed[5];            /* keys that must be absent or have this value; NULL: false */
-    bool partial_rope;     /* a share of each head may turn */
+    bool partial_rope;     /* a share of each head may turn ... */
+    double share;          /* ... which is this where no key names one; 0: all of it */
+    bool interleaved;      /* element 2 i turns with 2 i + 1 in a checkpoint, not i with i + n / 2:
+                              rows of q and k are put in pith's order */
     const char *rope_type; /* pith_hf_rope.type */
     int32_t bos, eos;      /* ids where no file names any; -1: none */
+    int32_t more_eos[2];   /* with eos; 0: no more */
 
     /* What no table says; NULL: nothing. The keys are read then, and kind 0 has its RoPE. */
     pith_status (*read)(pith_config *config, pith_json json, pith_error *error);

@@ -220,7 +220,7 @@ pith_status pith_hf_rope_read(const pith_hf_rope *from, pith_rope_config *out, p
                               ? "rope_parameters"
                               : "rope_scaling";
     pith_json rope = {NULL};
-    out->dims = from->head_dim;
+    out->dims = from->share != 0 ? (size_t)((double)from->head_dim * from->share) : from->head_dim;
     pith_status status = read_dims(from->config, from->partial, from->head_dim, &out->dims, error);
     if (status == PITH_OK) {
         status = find_section(from, section, &rope, error);

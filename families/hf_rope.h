@@ -11,6 +11,7 @@ typedef struct pith_hf_rope {
     size_t n_positions;
     size_t head_dim;
     bool partial;     /* a share of each head may turn */
+    double share;     /* where no key names one; 0: all of it */
     const char *type; /* "full_attention" or "sliding_attention", which rope_parameters may tell
                          apart; where it does not, it is that of the first. NULL: it must not */
 } pith_hf_rope;

@@ -67,8 +67,8 @@ pith_status pith_keys_read(const pith_key *keys, size_t n_keys, pith_config *out
 static pith_status refuse_flag(pith_json json, const char *key, pith_error *error) {
     bool set = false;
     pith_status status = pith_hf_json_flag(json, key, config_name, &set, error);
-    return set ? pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s is not supported", config_name,
-                           key)
+    return set ? pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s true is not supported",
+                           config_name, key)
                : status;
 }
 

@@ -8,7 +8,7 @@ static const pith_rule norms[] = {
     {"post_feedforward_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
      PITH_IN_LAYER(after_mlp.weight), PITH_GGUF("post_ffw_norm.weight")},
 };
-static const pith_rule_table norms_after = {norms, sizeof norms / sizeof norms[0]};
+const pith_rule_table pith_rules_norms_after = {norms, sizeof norms / sizeof norms[0]};
 
 static const pith_key keys[] = {
     PITH_COUNT(vocab_size, 50304),
@@ -37,7 +37,7 @@ const pith_family pith_family_olmo2 = {
     .name = "olmo2",
     .classes = {"Olmo2ForCausalLM"},
     .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention, &pith_rules_qk_norm,
-              &norms_after, &pith_rules_mlp},
+              &pith_rules_norms_after, &pith_rules_mlp},
     .layers = "model.layers.",
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

@@ -94,6 +94,12 @@ extern const pith_rule_table pith_rules_mlp_norm; /* post_attention_layernorm, b
 extern const pith_rule_table pith_rules_mlp;      /* gate_up, down */
 extern const pith_rule_table pith_rules_qk_norm;  /* q_norm, k_norm */
 
+/* Norms after attention and MLP, of OLMo 2 and what follows it (families/olmo2.c). */
+extern const pith_rule_table pith_rules_norms_after;
+
+/* LayerNorms with biases in the places and by the names of its three norms. */
+extern const pith_rule_table pith_rules_layer_norms;
+
 /* One tensor of a model. */
 typedef struct pith_slot {
     char name[96];  /* "model.layers.3.self_attn.qkv_proj.weight" */
