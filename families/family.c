@@ -64,11 +64,11 @@ static pith_status fail_unknown(const char *class, const char *type, pith_error 
                              "supported of %s: %s",
                              config_name, class, type, f->name, names);
         }
-        add_name(names, sizeof names, f->classes[0], pith_families[i + 1] == NULL);
+        add_name(names, sizeof names, f->name, pith_families[i + 1] == NULL);
     }
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                      "%s: architecture %.100s with model_type %.100s is not supported; supported "
-                     "are %s",
+                     "types are %s",
                      config_name, class != NULL ? class : "(none)", type != NULL ? type : "(none)",
                      names);
 }
