@@ -22,13 +22,25 @@ DEFAULTS = {
     "phi3": (32064, None, None, 1e-5, 1e4, False),
     "gemma2": (256000, 4, 256, 1e-6, 1e4, True),
     "gemma3_text": (262208, 4, 256, 1e-6, 1e6, True),
+    "arcee": (32000, None, None, 1e-5, 1e4, False),
+    "seed_oss": (155136, 8, 128, 1e-6, 1e4, False),
+    "ernie4_5": (103424, 2, 128, 1e-5, 5e5, True),
+    "hunyuan_v1_dense": (290943, None, None, 1e-5, 1e4, False),
+    "exaone4": (102400, 32, None, 1e-5, 1e4, False),
+    "glm4": (151552, 2, 128, 1.5625e-7, 1e4, False),
+    "stablelm": (50304, 32, None, 1e-5, 1e4, False),
+    "starcoder2": (49152, 2, None, 1e-5, 1e4, True),
 }
+SHARES = {"glm4": 0.5, "stablelm": 0.25}  # of a head, that turn where partial_rotary_factor is not there
+EPS_KEYS = {"stablelm": "layer_norm_eps", "starcoder2": "norm_epsilon"}  # else rms_norm_eps
 
 # Names of the norms of a layer: before and after attention, before and after the MLP.
 LLAMA_NORMS = ("input_layernorm", None, "post_attention_layernorm", None)
 OLMO_NORMS = (None, "post_attention_layernorm", None, "post_feedforward_layernorm")
 GEMMA_NORMS = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm",
                "post_feedforward_layernorm")
+GLM_NORMS = ("input_layernorm", "post_self_attn_layernorm", "post_attention_layernorm",
+             "post_mlp_layernorm")
 
 
 @dataclass
@@ -50,9 +62,13 @@ class Config:
     mlp_bias: bool = False
     norms: tuple = LLAMA_NORMS
     norm_add: float = 0.0  # the weights of norms are this much more than what is stored
-    qk_norm: str = None  # "head" or "whole": q and k are normalised before RoPE
-    gelu: bool = False  # by tanh, in place of SiLU
-    joined: bool = False  # q, k, v are one tensor of the checkpoint, gate, up another
+    layer_norm: bool = False  # with biases, in place of RMSNorm
+    qk_norm: str = None  # "head" or "whole": q and k are normalised before RoPE; "after": heads, after
+    qk_names: tuple = ("q_norm", "k_norm")
+    activation: str = "silu"  # or "gelu", by tanh, or "relu2"
+    mlp: tuple = ("gate_proj", "up_proj", "down_proj")  # None: there is no gate
+    joined: tuple = ()  # "qkv", "gate_up": these are one tensor of the checkpoint
+    interleaved: bool = False  # element 2 i turns with 2 i + 1, not i with i + dims / 2
     embedding_scale: float = 1.0
     residual_scale: float = 1.0
     attention_scale: float = None  # None: 1 / sqrt(head_dim)
@@ -125,7 +141,7 @@ def read_olmo2(config, c):
 
 
 def read_phi3(config, c):
-    config.joined = True
+    config.joined = ("qkv", "gate_up")
     config.windows = [c.get("sliding_window") or 0] * config.layers
 
 
@@ -133,7 +149,7 @@ def read_gemma2(config, c):
     config.qkv_bias = config.o_bias = c.get("attention_bias", False)
     config.norms = GEMMA_NORMS
     config.norm_add = 1.0
-    config.gelu = True
+    config.activation = "gelu"
     config.embedding_scale = config.hidden**0.5
     config.attention_scale = c.get("query_pre_attn_scalar", 256) ** -0.5
     gemma2 = config.kind == "gemma2"
@@ -156,16 +172,86 @@ def read_gemma3(config, c):
     config.ropes = [local if s else config.rope for s in slides]
 
 
+def read_arcee(config, c):
+    read_llama(config, c)
+    config.activation = "relu2"
+    config.mlp = (None, "up_proj", "down_proj")
+
+
+def read_seed_oss(config, c):
+    config.qkv_bias = c.get("attention_bias", True)
+    config.o_bias = c.get("attention_out_bias", False)
+    config.mlp_bias = c.get("mlp_bias", False)
+
+
+def read_ernie4_5(config, c):
+    config.qkv_bias = config.o_bias = config.mlp_bias = c.get("use_bias", False)
+    config.interleaved = True
+
+
+def read_hunyuan(config, c):
+    config.qkv_bias = config.o_bias = c.get("attention_bias", False)
+    config.qk_norm = "after"
+    config.qk_names = ("query_layernorm", "key_layernorm")
+    if config.rope["kind"] == "dynamic" and config.rope.get("alpha"):
+        size = config.head_dim
+        config.rope["theta"] *= config.rope["alpha"] ** (size / (size - 2))
+
+
+def read_exaone4(config, c):
+    config.norms = OLMO_NORMS
+    config.qk_norm = "head"
+    window = c.get("sliding_window", 4096)
+    pattern = c.get("sliding_window_pattern", 4) if window else None
+    if isinstance(pattern, str):
+        slides = sliding(c, config.layers, lambda i: pattern[i % len(pattern)] == "L"
+                         and i < config.layers - 1)
+    else:
+        slides = sliding(c, config.layers, lambda i: pattern and (i + 1) % pattern != 0)
+    if window:
+        config.windows = [window if s else 0 for s in slides]
+        config.ropes = [config.rope if s else None for s in slides]
+
+
+def read_glm4(config, c):
+    config.qkv_bias = c.get("attention_bias", True)
+    config.norms = GLM_NORMS
+    config.joined = ("gate_up",)
+    config.interleaved = True
+
+
+def read_stablelm(config, c):
+    config.qkv_bias = c.get("use_qkv_bias", False)
+    config.layer_norm = True
+
+
+def read_starcoder2(config, c):
+    config.qkv_bias = config.o_bias = config.mlp_bias = c.get("use_bias", True)
+    config.layer_norm = True
+    config.activation = "gelu"
+    config.mlp = (None, "c_fc", "c_proj")
+    config.windows = [c.get("sliding_window") or 0] * config.layers
+
+
 CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
            "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3",
            "SmolLM3ForCausalLM": "smollm3", "GraniteForCausalLM": "granite",
            "Olmo2ForCausalLM": "olmo2", "Phi3ForCausalLM": "phi3", "Gemma2ForCausalLM": "gemma2",
-           "Gemma3ForCausalLM": "gemma3_text"}
+           "Gemma3ForCausalLM": "gemma3_text",
+           "ArceeForCausalLM": "arcee", "SeedOssForCausalLM": "seed_oss",
+           "Ernie4_5ForCausalLM": "ernie4_5", "HunYuanDenseV1ForCausalLM": "hunyuan_v1_dense",
+           "Exaone4ForCausalLM": "exaone4", "Glm4ForCausalLM": "glm4",
+           "StableLmForCausalLM": "stablelm", "Starcoder2ForCausalLM": "starcoder2"}
 READERS = {"llama": read_llama, "mistral": read_mistral, "qwen2": read_qwen2, "qwen3": read_qwen3,
            "smollm3": read_smollm3, "granite": read_granite, "olmo2": read_olmo2,
-           "phi3": read_phi3, "gemma2": read_gemma2, "gemma3_text": read_gemma3}
+           "phi3": read_phi3, "gemma2": read_gemma2, "gemma3_text": read_gemma3,
+           "arcee": read_arcee, "seed_oss": read_seed_oss, "ernie4_5": read_ernie4_5,
+           "hunyuan_v1_dense": read_hunyuan, "exaone4": read_exaone4, "glm4": read_glm4,
+           "stablelm": read_stablelm, "starcoder2": read_starcoder2}
 EOS = {"llama": 2, "mistral": 2, "smollm3": 128001, "granite": 2, "olmo2": 50279, "phi3": 32000,
-       "gemma2": 1, "gemma3_text": 1}  # where no file names any
+       "gemma2": 1, "gemma3_text": 1, "arcee": 128001, "seed_oss": 2, "ernie4_5": 2,
+       "hunyuan_v1_dense": 2, "exaone4": 2, "glm4": [151329, 151336, 151338], "stablelm": 0,
+       "starcoder2": 50256}  # where no file names any
 
 
 def read_rope(c, layer_type, theta):
@@ -189,12 +275,13 @@ def of(c):
     heads, hidden, layers = c["num_attention_heads"], c["hidden_size"], c["num_hidden_layers"]
     size = c.get("head_dim") or head_dim or hidden // heads
     rope = read_rope(c, "full_attention", c.get("rope_theta", theta))
-    share = rope.get("partial_rotary_factor", c.get("partial_rotary_factor", 1.0))
+    share = rope.get("partial_rotary_factor",
+                     c.get("partial_rotary_factor", SHARES.get(kind, 1.0)))
     rope["dims"] = int(size * share)
     config = Config(
         kind=kind, vocab=c.get("vocab_size", vocab), hidden=hidden, ffn=c["intermediate_size"],
         layers=layers, heads=heads, kv_heads=c.get("num_key_value_heads", kv_heads) or heads,
-        head_dim=size, eps=c.get("rms_norm_eps", eps),
+        head_dim=size, eps=c.get(EPS_KEYS.get(kind, "rms_norm_eps"), eps),
         max_positions=c.get("max_position_embeddings", 2048),
         tied=c.get("tie_word_embeddings", tied), rope=rope, windows=[0] * layers,
         ropes=[rope] * layers)

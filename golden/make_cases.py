@@ -104,8 +104,60 @@ CASES = {
         "query_pre_attn_scalar": 16, "rope_local_base_freq": 10000, "rope_theta": 1000000,
         "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 8,
         "sliding_window_pattern": 2, "tie_word_embeddings": True, "vocab_size": 256}),
+    # No gate, an MLP whose width is not a multiple of 16, biases everywhere.
+    "arcee": ("BF16", 1313, {
+        "architectures": ["ArceeForCausalLM"], "model_type": "arcee", "attention_bias": True,
+        "hidden_act": "relu2", "hidden_size": 32, "intermediate_size": 72, "mlp_bias": True,
+        "num_attention_heads": 4, "num_hidden_layers": 2, "num_key_value_heads": 2,
+        "vocab_size": 160}),
+    # Biases of q, k, v without a word, and one of o; heads x head_dim is 48, hidden 32.
+    "seed_oss": ("F16", 1414, {
+        "architectures": ["SeedOssForCausalLM"], "model_type": "seed_oss",
+        "attention_out_bias": True, "head_dim": 12, "hidden_size": 32, "intermediate_size": 64,
+        "num_attention_heads": 4, "num_hidden_layers": 2, "num_key_value_heads": 1,
+        "vocab_size": 160}),
+    # Neighbours turn together, in heads that are no multiple of 16, with biases.
+    "ernie4_5": ("BF16", 1515, {
+        "architectures": ["Ernie4_5ForCausalLM"], "model_type": "ernie4_5", "head_dim": 12,
+        "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4,
+        "num_hidden_layers": 2, "num_key_value_heads": 2, "rope_theta": 500000.0,
+        "tie_word_embeddings": True, "use_bias": True, "vocab_size": 160}),
+    # Norms of q and k after RoPE, whose base alpha makes larger.
+    "hunyuan": ("F16", 1616, {
+        "architectures": ["HunYuanDenseV1ForCausalLM"], "model_type": "hunyuan_v1_dense",
+        "head_dim": 8, "hidden_size": 32, "intermediate_size": 64,
+        "max_position_embeddings": 1024, "num_attention_heads": 4, "num_hidden_layers": 2,
+        "num_key_value_heads": 2,
+        "rope_scaling": {"alpha": 50.0, "factor": 1.0, "type": "dynamic"},
+        "tie_word_embeddings": True, "use_qk_norm": True, "vocab_size": 160}),
+    # A window and RoPE in the first layer alone, by a word; the last one sees all keys in any case.
+    "exaone4": ("BF16", 1717, {
+        "architectures": ["Exaone4ForCausalLM"], "model_type": "exaone4", "head_dim": 8,
+        "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4,
+        "num_hidden_layers": 3, "num_key_value_heads": 2, "sliding_window": 8,
+        "sliding_window_pattern": "LG", "vocab_size": 160}),
+    # Neighbours turn together in half of each head; four norms a layer.
+    "glm4": ("F16", 1818, {
+        "architectures": ["Glm4ForCausalLM"], "model_type": "glm4", "head_dim": 24,
+        "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2,
+        "num_hidden_layers": 2, "num_key_value_heads": 1, "vocab_size": 160}),
+    # LayerNorm; 4 of 16 elements of a head turn, which no key says.
+    "stablelm": ("BF16", 1919, {
+        "architectures": ["StableLmForCausalLM"], "model_type": "stablelm", "hidden_size": 32,
+        "intermediate_size": 64, "layer_norm_eps": 1e-5, "num_attention_heads": 2,
+        "num_hidden_layers": 2, "num_key_value_heads": 1, "use_qkv_bias": True,
+        "vocab_size": 160}),
+    # LayerNorm, no gate, an MLP whose width is not a multiple of 16, a window in all layers.
+    "starcoder2": ("F16", 2020, {
+        "architectures": ["Starcoder2ForCausalLM"], "model_type": "starcoder2",
+        "hidden_act": "gelu_pytorch_tanh", "hidden_size": 32, "intermediate_size": 72,
+        "norm_epsilon": 1e-5, "num_attention_heads": 4, "num_hidden_layers": 2,
+        "num_key_value_heads": 2, "sliding_window": 50, "tie_word_embeddings": True,
+        "vocab_size": 160}),
 }
-FEW = {"granite", "olmo2", "phi3", "gemma2", "gemma3"}  # whose long prompt has few logits stored
+# Whose long prompt has few logits stored.
+FEW = {"granite", "olmo2", "phi3", "gemma2", "gemma3", "arcee", "seed_oss", "ernie4_5", "hunyuan",
+       "exaone4", "glm4", "stablelm", "starcoder2"}
 
 
 class Random:
@@ -142,6 +194,8 @@ def make_tensors(c, random):
 
     tensors = {"model.embed_tokens.weight": random.normal(c.vocab, c.hidden),
                "model.norm.weight": norm(c.hidden)}
+    if c.layer_norm:
+        tensors["model.norm.bias"] = 0.3 * random.normal(c.hidden)
     last = 3 / np.sqrt(c.hidden) / c.logit_scale
     if c.tied:
         tensors["model.embed_tokens.weight"] *= last
@@ -157,19 +211,24 @@ def make_tensors(c, random):
         name = f"model.layers.{layer}."
         for place in filter(None, c.norms):
             tensors[f"{name}{place}.weight"] = norm(c.hidden)
+            if c.layer_norm:
+                tensors[f"{name}{place}.bias"] = 0.3 * random.normal(c.hidden)
         linear(name + "self_attn.q_proj", q, c.hidden, 1.5, c.qkv_bias)
         linear(name + "self_attn.k_proj", kv, c.hidden, 1.5, c.qkv_bias)
         linear(name + "self_attn.v_proj", kv, c.hidden, 1.0, c.qkv_bias)
         linear(name + "self_attn.o_proj", c.hidden, q, 1.0, c.o_bias)
-        linear(name + "mlp.gate_proj", c.ffn, c.hidden, 1.5, c.mlp_bias)
-        linear(name + "mlp.up_proj", c.ffn, c.hidden, 1.0, c.mlp_bias)
-        linear(name + "mlp.down_proj", c.hidden, c.ffn, 1.0, c.mlp_bias)
+        gate, up, down = (part and f"{name}mlp.{part}" for part in c.mlp)
+        if gate:
+            linear(gate, c.ffn, c.hidden, 1.5, c.mlp_bias)
+        linear(up, c.ffn, c.hidden, 1.0, c.mlp_bias)
+        linear(down, c.hidden, c.ffn, 1.0, c.mlp_bias)
         if c.qk_norm:
             whole = c.qk_norm == "whole"
-            tensors[name + "self_attn.q_norm.weight"] = norm(q if whole else c.head_dim)
-            tensors[name + "self_attn.k_norm.weight"] = norm(kv if whole else c.head_dim)
-        if c.joined:
+            for part, rows in zip(c.qk_names, (q, kv)):
+                tensors[f"{name}self_attn.{part}.weight"] = norm(rows if whole else c.head_dim)
+        if "qkv" in c.joined:
             join(tensors, name + "self_attn.qkv_proj", "q_proj", "k_proj", "v_proj")
+        if "gate_up" in c.joined:
             join(tensors, name + "mlp.gate_up_proj", "gate_proj", "up_proj")
     return tensors
 
@@ -231,7 +290,7 @@ def make(out, name):
     c = families.read(directory)
     tensors = {key: (dtype, stored(value, dtype)) for key, value in make_tensors(c, random).items()}
     containers.write_safetensors(os.path.join(directory, "model.safetensors"), tensors)
-    prompts = LONG_PROMPTS if c.max_positions > 512 else PROMPTS
+    prompts = LONG_PROMPTS if c.max_positions > 512 and name not in FEW else PROMPTS
     values = expected_values(Model.load(directory, np.float64), prompts, random, name in FEW)
     np.savez(os.path.join(directory, "expected.npz"), **values)
     size = sum(os.path.getsize(os.path.join(directory, f)) for f in os.listdir(directory))

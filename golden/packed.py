@@ -76,7 +76,9 @@ def split_qkv(joined, config):
 
 
 def split_gate_up(joined, config):
-    """16-row tiles of gate and up alternate."""
+    """16-row tiles of gate and up alternate; without a gate it is up alone."""
+    if config.mlp[0] is None:
+        return {config.mlp[1]: joined[: config.ffn]}
     pairs = joined.reshape((-1, 2, TILE) + joined.shape[1:])
     flat = (-1,) + joined.shape[1:]
     return {"gate_proj": pairs[:, 0].reshape(flat)[: config.ffn],
@@ -114,20 +116,27 @@ def read_pith(path, config):
 
     take("model.embed_tokens", c.vocab, c.hidden, whole("model.embed_tokens", c.vocab))
     take("lm_head", c.vocab, c.hidden, whole("lm_head", c.vocab))
-    tensors["model.norm.weight"] = entries["model.norm.weight"][1]
+    def take_norm(name):
+        for part in (".weight", ".bias"):
+            if name + part in entries:
+                tensors[name + part] = entries[name + part][1]
+
+    take_norm("model.norm")
     q_rows = _round_up(c.heads * c.head_dim, TILE)
     kv_rows = _round_up(c.kv_heads * c.head_dim, TILE)
     for layer in range(c.layers):
         name = f"model.layers.{layer}."
         norms = [n for n in c.norms if n]
-        norms += ["self_attn.q_norm", "self_attn.k_norm"] if c.qk_norm else []
+        norms += [f"self_attn.{part}" for part in c.qk_names] if c.qk_norm else []
         for norm in norms:
-            tensors[name + norm + ".weight"] = entries[name + norm + ".weight"][1]
+            take_norm(name + norm)
         attn, mlp = name + "self_attn.", name + "mlp."
         take(attn + "qkv_proj", q_rows + 2 * kv_rows, c.hidden, under(attn, split_qkv))
         take(attn + "o_proj", c.hidden, c.heads * c.head_dim, whole(attn + "o_proj", c.hidden))
-        take(mlp + "gate_up_proj", 2 * _round_up(c.ffn, TILE), c.hidden, under(mlp, split_gate_up))
-        take(mlp + "down_proj", c.hidden, c.ffn, whole(mlp + "down_proj", c.hidden))
+        blocks = 2 if c.mlp[0] else 1
+        take(mlp + "gate_up_proj", blocks * _round_up(c.ffn, TILE), c.hidden,
+             under(mlp, split_gate_up))
+        take(mlp + "down_proj", c.hidden, c.ffn, whole(mlp + c.mlp[2], c.hidden))
     return tensors, types, document["type"]
 
 

@@ -26,7 +26,7 @@ def rope_frequencies(rope):
     """Angle per position of each pair [dims / 2], float64."""
     dims, theta = rope["dims"], rope["theta"]
     f = theta ** (-np.arange(0, dims, 2) / dims)
-    if rope["kind"] in ("none", "default"):
+    if rope["kind"] in ("none", "default", "dynamic"):  # the last up to the original length
         return f
     if rope["kind"] == "linear":
         return f / rope["factor"]
@@ -58,11 +58,17 @@ def rope_tables(rope, positions, dtype):
             (np.sin(angles) * scale).astype(dtype)[:, None])
 
 
-def rotate(x, cos, sin):
-    """x [T, heads, head_dim]; of the first dims elements, i turns with i + dims / 2."""
+def rotate(x, cos, sin, interleaved=False):
+    """x [T, heads, head_dim]; of the first dims elements, i turns with i + dims / 2, or 2 i with
+    2 i + 1."""
     n = cos.shape[-1]
-    a, b, rest = x[..., :n], x[..., n : 2 * n], x[..., 2 * n :]
-    return np.concatenate([a * cos - b * sin, b * cos + a * sin, rest], axis=-1)
+    rest = x[..., 2 * n :]
+    a, b = (x[..., : 2 * n : 2], x[..., 1 : 2 * n : 2]) if interleaved else (
+        x[..., :n], x[..., n : 2 * n])
+    turned = [a * cos - b * sin, b * cos + a * sin]
+    if interleaved:
+        turned = [np.stack(turned, axis=-1).reshape(*x.shape[:-1], 2 * n)]
+    return np.concatenate([*turned, rest], axis=-1)
 
 
 def cap(x, limit):
@@ -73,6 +79,12 @@ def cap(x, limit):
 def gelu(x):
     """Hendrycks & Gimpel 2016, by tanh."""
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def activate(x, kind):
+    if kind == "silu":
+        return x / (1 + np.exp(-x))
+    return gelu(x) if kind == "gelu" else np.square(np.maximum(x, 0))  # So et al. 2021
 
 
 def softmax(x):
@@ -94,6 +106,7 @@ class Model:
         self.kv_f16 = kv_f16
         self.types = types or {}
         self.tensors = {name: array.astype(dtype) for name, array in tensors.items()}
+        self.interleaved = config.interleaved
         self.head = "model.embed_tokens" if config.tied else "lm_head"
 
     @staticmethod
@@ -104,7 +117,7 @@ class Model:
         for name in list(tensors):
             if config.norm_add and name.endswith("norm.weight"):
                 tensors[name] = tensors[name] + np.float32(config.norm_add)
-            if config.joined and name.endswith(("qkv_proj.weight", "gate_up_proj.weight")):
+            if name.endswith(tuple(f"{part}_proj.weight" for part in config.joined)):
                 prefix, joined = name.rsplit(".", 2)[0] + ".", tensors.pop(name)
                 q, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim
                 parts = {"q_proj": joined[:q], "k_proj": joined[q : q + kv],
@@ -142,7 +155,9 @@ class Model:
         """The weights of a .pith file converted from `directory`, as they are stored."""
         config = families.read(directory)
         tensors, types, kind = packed.read_pith(path, config)
-        return Model(config, tensors, types, dtype, kv_f16=kind != "f32")
+        model = Model(config, tensors, types, dtype, kv_f16=kind != "f32")
+        model.interleaved = False  # the rows are put in order there
+        return model
 
     def linear(self, name, x):
         type_ = self.types.get(name + ".weight")
@@ -160,6 +175,14 @@ class Model:
         mean = np.mean(np.square(x), axis=-1, keepdims=True)
         return x / np.sqrt(mean + self.dtype(self.config.eps)) * self.tensors[name + ".weight"]
 
+    def norm(self, name, x):
+        if not self.config.layer_norm:
+            return self.rmsnorm(name, x)
+        x = x - np.mean(x, axis=-1, keepdims=True)
+        variance = np.mean(np.square(x), axis=-1, keepdims=True)
+        y = x / np.sqrt(variance + self.dtype(self.config.eps)) * self.tensors[name + ".weight"]
+        return y + self.tensors.get(name + ".bias", self.dtype(0))
+
     def heads(self, name, x, n, rope, norm):
         """Projection `name` of x as n heads, normalised and turned: [T, n, head_dim]."""
         c = self.config
@@ -169,7 +192,8 @@ class Model:
         y = y.reshape(-1, n, c.head_dim)
         if norm and c.qk_norm == "head":
             y = self.rmsnorm(norm, y)
-        return rotate(y, *rope) if rope else y
+        y = rotate(y, *rope, self.interleaved) if rope else y
+        return self.rmsnorm(norm, y) if norm and c.qk_norm == "after" else y
 
     def attention(self, layer, x, rope, distance):
         """x [T, hidden] normalised; returns the attention block's output [T, hidden]."""
@@ -177,8 +201,8 @@ class Model:
         name = f"model.layers.{layer}.self_attn."
         window = c.windows[layer]
         mask = (distance >= 0) & ((distance < window) if window else True)
-        q = self.heads(name + "q_proj", x, c.heads, rope, name + "q_norm")
-        k = self.heads(name + "k_proj", x, c.kv_heads, rope, name + "k_norm")
+        q = self.heads(name + "q_proj", x, c.heads, rope, name + c.qk_names[0])
+        k = self.heads(name + "k_proj", x, c.kv_heads, rope, name + c.qk_names[1])
         v = self.heads(name + "v_proj", x, c.kv_heads, None, None)
         if self.kv_f16:
             k, v = round_to_f16(k), round_to_f16(v)
@@ -192,15 +216,15 @@ class Model:
 
     def mlp(self, layer, x):
         name = f"model.layers.{layer}.mlp."
-        gate = self.linear(name + "gate_proj", x)
-        up = self.linear(name + "up_proj", x)
-        act = gelu(gate) if self.config.gelu else gate / (1 + np.exp(-gate))
-        return self.linear(name + "down_proj", (act * up).astype(self.dtype))
+        gate, up, down = self.config.mlp
+        h = activate(self.linear(name + (gate or up), x), self.config.activation)
+        h = h * self.linear(name + up, x) if gate else h
+        return self.linear(name + down, h.astype(self.dtype))
 
     def sub_layer(self, x, f, before, after):
         """x plus what f makes of it, between two norms that may be absent."""
-        y = f(self.rmsnorm(before, x) if before else x)
-        y = self.rmsnorm(after, y) if after else y
+        y = f(self.norm(before, x) if before else x)
+        y = self.norm(after, y) if after else y
         return x + y * self.dtype(self.config.residual_scale)
 
     def forward(self, ids):
@@ -220,7 +244,7 @@ class Model:
             x = self.sub_layer(x, lambda a: self.attention(layer, a, rope, distance), *norms[:2])
             x = self.sub_layer(x, lambda a: self.mlp(layer, a), *norms[2:])
             hidden.append(x)
-        hidden[-1] = self.rmsnorm("model.norm", x)
+        hidden[-1] = self.norm("model.norm", x)
         logits = self.linear(self.head, hidden[-1]) * self.dtype(c.logit_scale)
         return cap(logits, self.dtype(c.logit_cap)), np.stack(hidden)
 

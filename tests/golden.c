@@ -36,6 +36,14 @@ const char *const test_golden_names[] = {
     "extra/phi3",
     "extra/gemma2",
     "extra/gemma3",
+    "extra/arcee",
+    "extra/seed_oss",
+    "extra/ernie4_5",
+    "extra/hunyuan",
+    "extra/exaone4",
+    "extra/glm4",
+    "extra/stablelm",
+    "extra/starcoder2",
     NULL,
 };
 

@@ -32,6 +32,8 @@ def refusal(source, decoder):
     config = read_json(source, "config.json", {})
     if not decoder:
         return (config.get("architectures") or [config.get("model_type")])[0]
+    if config.get("quantization_config"):
+        return "quantised"
     scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if "longrope" in (scaling.get("rope_type"), scaling.get("type")):
         return "longrope"

@@ -47,7 +47,7 @@ def shrink(config):
     if c.get("head_dim") is not None:
         c["head_dim"] = HEAD_DIM
     if c.get("layer_types") is not None:
-        c["layer_types"] = c["layer_types"][:LAYERS]
+        c["layer_types"] = c["layer_types"][-LAYERS:]
     if c.get("no_rope_layers") is not None:
         c["no_rope_layers"] = c["no_rope_layers"][-LAYERS:]  # the last one of four has no RoPE
     return c
@@ -59,30 +59,36 @@ def tensor_shapes(c):
     """Names and shapes of the tensors of families.Config c."""
     yield "model.embed_tokens.weight", (c.vocab, HIDDEN)
     yield "model.norm.weight", (HIDDEN,)
+    if c.layer_norm:
+        yield "model.norm.bias", (HIDDEN,)
     if not c.tied:
         yield "lm_head.weight", (c.vocab, HIDDEN)
     q, kv = c.heads * c.head_dim, c.kv_heads * c.head_dim
-    apart = [("self_attn.q_proj", q, HIDDEN, c.qkv_bias),
-             ("self_attn.k_proj", kv, HIDDEN, c.qkv_bias),
-             ("self_attn.v_proj", kv, HIDDEN, c.qkv_bias),
-             ("mlp.gate_proj", FFN, HIDDEN, c.mlp_bias),
-             ("mlp.up_proj", FFN, HIDDEN, c.mlp_bias)]
-    joined = [("self_attn.qkv_proj", q + 2 * kv, HIDDEN, False),
-              ("mlp.gate_up_proj", 2 * FFN, HIDDEN, False)]
+    gate, up, down = c.mlp
+    linears = [("self_attn.q_proj", q, HIDDEN, c.qkv_bias),
+               ("self_attn.k_proj", kv, HIDDEN, c.qkv_bias),
+               ("self_attn.v_proj", kv, HIDDEN, c.qkv_bias)]
+    if "qkv" in c.joined:
+        linears = [("self_attn.qkv_proj", q + 2 * kv, HIDDEN, False)]
+    if "gate_up" in c.joined:
+        linears.append(("mlp.gate_up_proj", 2 * FFN, HIDDEN, False))
+    else:
+        linears += [(f"mlp.{part}", FFN, HIDDEN, c.mlp_bias) for part in (gate, up) if part]
+    linears += [("self_attn.o_proj", HIDDEN, q, c.o_bias), (f"mlp.{down}", HIDDEN, FFN, c.mlp_bias)]
     for i in range(LAYERS):
         at = f"model.layers.{i}."
-        for part, rows, columns, bias in (joined if c.joined else apart) + [
-                ("self_attn.o_proj", HIDDEN, q, c.o_bias),
-                ("mlp.down_proj", HIDDEN, FFN, c.mlp_bias)]:
+        for part, rows, columns, bias in linears:
             yield f"{at}{part}.weight", (rows, columns)
             if bias:
                 yield f"{at}{part}.bias", (rows,)
         for norm in filter(None, c.norms):
             yield f"{at}{norm}.weight", (HIDDEN,)
+            if c.layer_norm:
+                yield f"{at}{norm}.bias", (HIDDEN,)
         if c.qk_norm:
             whole = c.qk_norm == "whole"
-            yield at + "self_attn.q_norm.weight", (c.head_dim * (c.heads if whole else 1),)
-            yield at + "self_attn.k_norm.weight", (c.head_dim * (c.kv_heads if whole else 1),)
+            for part, heads in zip(c.qk_names, (c.heads, c.kv_heads)):
+                yield f"{at}self_attn.{part}.weight", (c.head_dim * (heads if whole else 1),)
 
 
 def write_weights(path, c, shapes):

@@ -110,6 +110,27 @@ TEST(convert_config, assumes_what_the_configuration_classes_do) {
          true, false, 2, 1},
         {"{\"model_type\": \"smollm3\"}", 128256, 2048, 11008, 36, 16, 4, 128, 32768, 0, 2e6, true,
          false, 128000, 1},
+        {"{\"model_type\": \"arcee\", \"rms_norm_eps\": 1e-6, \"vocab_size\": 128004}", 128004,
+         2560, 18432, 32, 32, 32, 80, 4096, 0, 1e4, false, false, 128000, 1},
+        {"{\"model_type\": \"arcee\", \"rms_norm_eps\": 1e-6}", 32000, 2560, 18432, 32, 32, 32, 80,
+         4096, 0, 1e4, false, false, -1, 0},
+        {"{\"model_type\": \"seed_oss\"}", 155136, 4096, 27648, 64, 80, 8, 128, 524288, 0, 1e4,
+         false, true, 0, 1},
+        {"{\"model_type\": \"ernie4_5\", \"rms_norm_eps\": 1e-6}", 103424, 1024, 3072, 18, 16, 2,
+         128, 131072, 0, 5e5, true, false, 1, 1},
+        {"{\"model_type\": \"hunyuan_v1_dense\", \"rms_norm_eps\": 1e-6}", 290943, 4096, 11008, 32,
+         32, 32, 128, 2048, 0, 1e4, false, false, 1, 1},
+        {"{\"model_type\": \"exaone4\", \"rms_norm_eps\": 1e-6}", 102400, 4096, 16384, 32, 32, 32,
+         128, 2048, 4096, 1e4, false, false, 0, 1},
+        {"{\"model_type\": \"glm4\", \"rms_norm_eps\": 1e-6}", 151552, 4096, 13696, 40, 32, 2, 128,
+         131072, 0, 1e4, false, true, -1, 3},
+        {"{\"model_type\": \"stablelm\", \"layer_norm_eps\": 1e-6}", 50304, 2560, 6912, 32, 32, 32,
+         80, 4096, 0, 1e4, false, false, 0, 1},
+        {"{\"model_type\": \"starcoder2\", \"norm_epsilon\": 1e-6, \"use_bias\": false}", 49152,
+         3072, 12288, 30, 24, 2, 128, 4096, 0, 1e4, true, false, -1, 0},
+        {"{\"model_type\": \"starcoder2\", \"norm_epsilon\": 1e-6, \"use_bias\": false, "
+         "\"vocab_size\": 50304}",
+         50304, 3072, 12288, 30, 24, 2, 128, 4096, 0, 1e4, true, false, 50256, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pith_hf_config c;
@@ -408,7 +429,8 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
          "linear_attention"},
         {"{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"gpt2\"}",
          "supported types are llama, mistral, qwen2, qwen3, smollm3, granite, gemma2, gemma3_text, "
-         "olmo2, phi3 and bert"},
+         "olmo2, phi3, arcee, seed_oss, ernie4_5, hunyuan_v1_dense, exaone4, glm4, stablelm, "
+         "starcoder2 and bert"},
         {"{\"architectures\": [\"Qwen3ForTokenClassification\"], \"model_type\": \"qwen3\"}",
          "supported of qwen3: Qwen3ForCausalLM"},
         {"{" SMOLLM3 ", \"hidden_act\": \"relu\"}", "hidden_act \"relu\""},

@@ -20,6 +20,15 @@
 #define PHI3 CLASS("Phi3ForCausalLM", "phi3")
 #define GEMMA2 CLASS("Gemma2ForCausalLM", "gemma2")
 #define GEMMA3 CLASS("Gemma3ForCausalLM", "gemma3_text")
+#define ARCEE CLASS("ArceeForCausalLM", "arcee") ", \"hidden_act\": \"relu2\""
+#define SEED_OSS CLASS("SeedOssForCausalLM", "seed_oss")
+#define ERNIE CLASS("Ernie4_5ForCausalLM", "ernie4_5")
+#define HUNYUAN CLASS("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense")
+#define EXAONE4 CLASS("Exaone4ForCausalLM", "exaone4")
+#define GLM4 CLASS("Glm4ForCausalLM", "glm4")
+#define STABLELM CLASS("StableLmForCausalLM", "stablelm")
+#define STARCODER2 \
+    CLASS("Starcoder2ForCausalLM", "starcoder2") ", \"hidden_act\": \"gelu_pytorch_tanh\""
 
 /* Four layers, heads of 16, and the edits. */
 static pith_status parse(pith_config *out, const char *edits, pith_error *error) {
@@ -99,6 +108,21 @@ TEST(convert_families, layers_differ_in_window_and_rope) {
                 " {" F ": {\"rope_type\": \"default\", \"rope_theta\": 1e6}, " S
                 ": {\"rope_type\": \"default\", \"rope_theta\": 1e4}}",
          "wt T wt T"},
+        {EXAONE4 ", \"sliding_window\": 17", "wt wt wt -"},
+        {EXAONE4 ", \"sliding_window\": null", "t t t t"},
+        {EXAONE4 ", \"sliding_window\": 17, \"sliding_window_pattern\": 2", "wt - wt -"},
+        {EXAONE4 ", \"sliding_window\": 17, \"sliding_window_pattern\": \"LLG\"", "wt wt - -"},
+        {EXAONE4 ", \"sliding_window\": 17, \"sliding_window_pattern\": \"G\"", "- - - -"},
+        {EXAONE4 ", \"sliding_window\": 17, \"sliding_window_pattern\": null, \"layer_types\": [" F
+                 "," S "," F "," S "]",
+         "- wt - wt"},
+        {EXAONE4
+         ", \"sliding_window\": null, \"sliding_window_pattern\": null, \"layer_types\": [" F "," F
+         "," F "," F "]",
+         "t t t t"},
+        {STARCODER2, "t t t t"},
+        {STARCODER2 ", \"sliding_window\": 17", "wt wt wt wt"},
+        {STARCODER2 ", \"sliding_window\": null", "t t t t"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const pith_config c = parse_good(cases[i].edits);
@@ -123,7 +147,8 @@ TEST(convert_families, too_many_layers_are_refused) {
                                            QWEN3,
                                            SMOLLM3,
                                            GEMMA2,
-                                           GEMMA3};
+                                           GEMMA3,
+                                           EXAONE4};
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
         char edits[256];
         snprintf(edits, sizeof edits, "{\"num_hidden_layers\": 2000, %s, " USED "}", families[i]);
@@ -166,6 +191,12 @@ TEST(convert_families, a_share_of_each_head_turns) {
     CHECK(c.kinds[0].rope.dims == 8, "the section goes first: %zu", c.kinds[0].rope.dims);
     c = parse_good(PHI3);
     CHECK(c.kinds[0].rope.dims == 16, "%zu", c.kinds[0].rope.dims);
+    c = parse_good(GLM4);
+    CHECK(c.kinds[0].rope.dims == 8, "half is glm4's default: %zu", c.kinds[0].rope.dims);
+    c = parse_good(STABLELM);
+    CHECK(c.kinds[0].rope.dims == 4, "a quarter is stablelm's: %zu", c.kinds[0].rope.dims);
+    c = parse_good(STABLELM ", \"partial_rotary_factor\": 1.0");
+    CHECK(c.kinds[0].rope.dims == 16, "a key goes first: %zu", c.kinds[0].rope.dims);
     check_refused(PHI3 ", \"partial_rotary_factor\": 0", PITH_ERROR_FORMAT,
                   "partial_rotary_factor");
     check_refused(PHI3 ", \"partial_rotary_factor\": 1.5", PITH_ERROR_FORMAT,
@@ -205,6 +236,83 @@ TEST(convert_families, scalars_and_caps) {
     CHECK(c.qk_norm == PITH_QK_NORM_WHOLE && c.activation == PITH_SILU, "olmo2");
 }
 
+TEST(convert_families, recipes_of_families) {
+    static const struct {
+        const char *edits;
+        pith_norm_type norm_type;
+        pith_qk_norm qk_norm;
+        pith_activation activation;
+        bool gated, qkv_bias, o_bias, mlp_bias;
+    } cases[] = {
+        {ARCEE, PITH_RMS_NORM, PITH_QK_NORM_NONE, PITH_RELU2, false, false, false, false},
+        {ARCEE ", \"attention_bias\": true, \"mlp_bias\": true", PITH_RMS_NORM, PITH_QK_NORM_NONE,
+         PITH_RELU2, false, true, true, true},
+        {SEED_OSS, PITH_RMS_NORM, PITH_QK_NORM_NONE, PITH_SILU, true, true, false, false},
+        {SEED_OSS ", \"attention_bias\": false, \"attention_out_bias\": true, \"mlp_bias\": true",
+         PITH_RMS_NORM, PITH_QK_NORM_NONE, PITH_SILU, true, false, true, true},
+        {ERNIE, PITH_RMS_NORM, PITH_QK_NORM_NONE, PITH_SILU, true, false, false, false},
+        {ERNIE ", \"use_bias\": true", PITH_RMS_NORM, PITH_QK_NORM_NONE, PITH_SILU, true, true,
+         true, true},
+        {HUNYUAN, PITH_RMS_NORM, PITH_QK_NORM_AFTER, PITH_SILU, true, false, false, false},
+        {HUNYUAN ", \"attention_bias\": true, \"use_qk_norm\": true", PITH_RMS_NORM,
+         PITH_QK_NORM_AFTER, PITH_SILU, true, true, true, false},
+        {EXAONE4, PITH_RMS_NORM, PITH_QK_NORM_HEAD, PITH_SILU, true, false, false, false},
+        {GLM4, PITH_RMS_NORM, PITH_QK_NORM_NONE, PITH_SILU, true, true, false, false},
+        {GLM4 ", \"attention_bias\": false", PITH_RMS_NORM, PITH_QK_NORM_NONE, PITH_SILU, true,
+         false, false, false},
+        {STABLELM, PITH_LAYER_NORM, PITH_QK_NORM_NONE, PITH_SILU, true, false, false, false},
+        {STABLELM ", \"use_qkv_bias\": true", PITH_LAYER_NORM, PITH_QK_NORM_NONE, PITH_SILU, true,
+         true, false, false},
+        {STARCODER2, PITH_LAYER_NORM, PITH_QK_NORM_NONE, PITH_GELU_TANH, false, true, true, true},
+        {STARCODER2 ", \"use_bias\": false", PITH_LAYER_NORM, PITH_QK_NORM_NONE, PITH_GELU_TANH,
+         false, false, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *edits = cases[i].edits;
+        const pith_config c = parse_good(edits);
+        CHECK(c.norm_type == cases[i].norm_type && c.qk_norm == cases[i].qk_norm &&
+                  c.activation == cases[i].activation && c.gated == cases[i].gated,
+              "%s: %d %d %d %d", edits, (int)c.norm_type, (int)c.qk_norm, (int)c.activation,
+              c.gated);
+        CHECK(c.qkv_bias == cases[i].qkv_bias && c.o_bias == cases[i].o_bias &&
+                  c.mlp_bias == cases[i].mlp_bias,
+              "%s: biases %d %d %d", edits, c.qkv_bias, c.o_bias, c.mlp_bias);
+    }
+    CHECK_NO_LEAKS();
+}
+
+#define ALPHA(number) "{\"type\": \"dynamic\", \"factor\": 1.0, \"alpha\": " number "}"
+
+/* Heads are of 16 elements: 1e4 alpha^(16 / 14). */
+TEST(convert_families, alpha_makes_the_base_larger) {
+    static const struct {
+        const char *edits;
+        double theta;
+        pith_rope_scaling scaling;
+    } cases[] = {
+        {HUNYUAN ", \"rope_scaling\": " ALPHA("1000.0"), 26826957.952797, PITH_ROPE_DYNAMIC},
+        {HUNYUAN ", \"rope_scaling\": null, \"rope_parameters\": " ALPHA("1000"), 26826957.952797,
+         PITH_ROPE_DYNAMIC},
+        {HUNYUAN ", \"rope_scaling\": " ALPHA("0"), 1e4, PITH_ROPE_DYNAMIC},
+        {HUNYUAN ", \"rope_scaling\": " ALPHA("null"), 1e4, PITH_ROPE_DYNAMIC},
+        {HUNYUAN ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2, \"alpha\": 1000}", 1e4,
+         PITH_ROPE_LINEAR},
+        {HUNYUAN, 1e4, PITH_ROPE_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const pith_rope_config rope = parse_good(cases[i].edits).kinds[0].rope;
+        CHECK(fabs(rope.theta / cases[i].theta - 1) < 1e-9 && rope.scaling == cases[i].scaling,
+              "%s: %.17g %d", cases[i].edits, rope.theta, (int)rope.scaling);
+    }
+    check_refused(HUNYUAN ", \"rope_scaling\": " ALPHA("-2"), PITH_ERROR_FORMAT, "alpha -2");
+    check_refused(HUNYUAN ", \"head_dim\": 2, \"rope_scaling\": " ALPHA("2"), PITH_ERROR_FORMAT,
+                  "alpha 2 of heads of 2");
+    check_refused(HUNYUAN ", \"rope_scaling\": " ALPHA("\"2\""), PITH_ERROR_FORMAT,
+                  "alpha: expected a number");
+    check_refused(HUNYUAN ", \"rope_scaling\": " ALPHA("1e308"), PITH_ERROR_FORMAT,
+                  "rope_theta is inf");
+}
+
 TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
     static const struct {
         const char *edits;
@@ -228,6 +336,24 @@ TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
         /* Its class takes this for longrope. */
         {PHI3 ", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}", PITH_ERROR_UNSUPPORTED,
          "phi3"},
+        {CLASS("ArceeForCausalLM", "arcee"), PITH_ERROR_UNSUPPORTED,
+         "hidden_act \"silu\" is not supported, only \"relu2\""},
+        {HUNYUAN ", \"use_qk_norm\": false", PITH_ERROR_UNSUPPORTED, "use_qk_norm false"},
+        {HUNYUAN ", \"use_qk_norm\": 1", PITH_ERROR_FORMAT, "use_qk_norm: expected true or false"},
+        {HUNYUAN ", \"use_cla\": true", PITH_ERROR_UNSUPPORTED, "use_cla true"},
+        {HUNYUAN ", \"mlp_bias\": true", PITH_ERROR_UNSUPPORTED, "mlp_bias true"},
+        {EXAONE4 ", \"sliding_window_pattern\": \"LLX\"", PITH_ERROR_FORMAT,
+         "sliding_window_pattern: expected an integer or a word of L and G"},
+        {EXAONE4 ", \"sliding_window_pattern\": \"\"", PITH_ERROR_FORMAT, "sliding_window_pattern"},
+        {EXAONE4 ", \"sliding_window_pattern\": 0", PITH_ERROR_FORMAT,
+         "sliding_window_pattern is 0"},
+        {EXAONE4 ", \"sliding_window_pattern\": null", PITH_ERROR_FORMAT, "sliding_window_pattern"},
+        {EXAONE4 ", \"sliding_window_pattern\": []", PITH_ERROR_FORMAT, "sliding_window_pattern"},
+        {GLM4 ", \"partial_rotary_factor\": 0.95", PITH_ERROR_FORMAT, "rope_dims is 15"},
+        {STABLELM ", \"qk_layernorm\": true", PITH_ERROR_UNSUPPORTED, "qk_layernorm true"},
+        {STABLELM ", \"use_parallel_residual\": true", PITH_ERROR_UNSUPPORTED,
+         "use_parallel_residual true is not supported"},
+        {STARCODER2 ", \"norm_type\": \"rms\"", PITH_ERROR_UNSUPPORTED, "norm_type \"rms\""},
         {CLASS("Gemma3ForConditionalGeneration", "gemma3"), PITH_ERROR_UNSUPPORTED,
          "Gemma3ForConditionalGeneration"},
         {CLASS("Gemma2ForSequenceClassification", "gemma2"), PITH_ERROR_UNSUPPORTED,

@@ -39,6 +39,14 @@ static const struct {
     {"extra/phi3", 3.3e-7, 1.5e-4, 2.6e-3, 2.6e-3},
     {"extra/gemma2", 2.1e-8, 2.1e-8, 2.6e-4, 2.7e-3},
     {"extra/gemma3", 3.3e-9, 1.1e-6, 2.2e-5, 2.4e-4},
+    {"extra/arcee", 1.1e-7, 1.1e-7, 9.5e-4, 4.1e-2},
+    {"extra/seed_oss", 2.1e-7, 8.4e-5, 2.0e-3, 6.1e-2},
+    {"extra/ernie4_5", 3.9e-7, 3.9e-7, 2.3e-3, 8.9e-2},
+    {"extra/hunyuan", 2.3e-7, 1.1e-4, 2.2e-3, 7.5e-2},
+    {"extra/exaone4", 5.4e-7, 5.4e-7, 2.9e-3, 1.6e-1},
+    {"extra/glm4", 3.4e-7, 9.5e-5, 1.6e-3, 6.9e-2},
+    {"extra/stablelm", 2.4e-7, 2.4e-7, 1.3e-3, 7.2e-2},
+    {"extra/starcoder2", 1.6e-7, 3.8e-5, 8.9e-4, 6.2e-2},
 };
 
 static double limit_of(const char *name, pith_type type) {
