@@ -129,8 +129,9 @@ static char *spell_specials(const pith_vocab *v) {
     return text;
 }
 
-static const char *const names[] = {"chatml",         "llama2", "llama3", "mistral", "mistral-v3",
-                                    "mistral-tekken", "gemma",  "phi3",   "zephyr",  "granite"};
+static const char *const names[] = {"chatml",         "llama2", "llama3",  "mistral", "mistral-v3",
+                                    "mistral-tekken", "gemma",  "phi3",    "zephyr",  "granite",
+                                    "glm4",           "ernie",  "seed-oss"};
 enum { N_NAMES = sizeof names / sizeof *names };
 
 /* A conversation that spells every special token has as many of them as one that spells none. */
@@ -286,6 +287,13 @@ TEST(chat_template, comes_with_the_markup_of_the_families) {
                     "<|start_of_role|>assistant<|end_of_role|>Ho</s>\n"
                     "<|start_of_role|>user<|end_of_role|>Bye</s>\n"
                     "<|start_of_role|>assistant<|end_of_role|>"},
+        {"glm4", "[gMASK]<sop><|system|>\nBe brief.<|user|>\nHi<|assistant|>\nHo<|user|>\nBye"
+                 "<|assistant|>"},
+        {"ernie", "<|begin_of_sentence|>Be brief.\nUser: Hi\nAssistant: Ho</s>User: Bye\n"
+                  "Assistant: "},
+        {"seed-oss", "<seed:bos>system\nBe brief.<seed:eos><seed:bos>user\nHi<seed:eos>"
+                     "<seed:bos>assistant\nHo<seed:eos><seed:bos>user\nBye<seed:eos>"
+                     "<seed:bos>assistant\n"},
     };
     const pith_message messages[] = {message("system", "Be brief."), message("user", "Hi"),
                                      message("assistant", "Ho"), message("user", "Bye")};

@@ -52,10 +52,20 @@ static pith_model_file *open_model(const char *path) {
 
 /* ---- The checkpoint's own values ------------------------------------------------------------- */
 
+/* Row i of the first half of what turns of a head is row 2 i of the checkpoint, of the second
+ * 2 i + 1. */
+static size_t neighbour_of(const pith_config *c, size_t row) {
+    size_t dims = c->kinds[0].rope.dims;
+    size_t within = row % c->head_dim;
+    size_t half = dims / 2;
+    return within < dims ? row - within + within % half * 2 + within / half : row;
+}
+
 /* Where row `row` of a joined tensor comes from; false for padding. Written from the layout's
  * description, not from the converter. */
-static bool source_of_row(const pith_config *c, const pith_slot *slot, size_t row, char name[128],
-                          size_t *source_row) {
+static bool source_of_row(const pith_model_file *file, const pith_slot *slot, size_t row,
+                          char name[128], size_t *source_row) {
+    const pith_config *c = &file->metadata.config;
     const char *qkv = strstr(slot->name, "qkv_proj");
     const char *gate_up = strstr(slot->name, "gate_up_proj");
     *source_row = row;
@@ -64,14 +74,17 @@ static bool source_of_row(const pith_config *c, const pith_slot *slot, size_t ro
         int block = row < l.k_begin ? 0 : row < l.v_begin ? 1 : 2;
         size_t begin = block == 0 ? 0 : block == 1 ? l.k_begin : l.v_begin;
         *source_row = row - begin;
+        if (file->family->interleaved && block < 2) {
+            *source_row = neighbour_of(c, *source_row);
+        }
         snprintf(name, 128, "%.*s%c_proj%s", (int)(qkv - slot->name), slot->name, "qkv"[block],
                  qkv + strlen("qkv_proj"));
-        return *source_row < (block == 0 ? l.q_rows : block == 1 ? l.k_rows : l.v_rows);
+        return row - begin < (block == 0 ? l.q_rows : block == 1 ? l.k_rows : l.v_rows);
     }
     if (gate_up != NULL) {
-        *source_row = row / 32 * 16 + row % 16;
+        *source_row = c->gated ? row / 32 * 16 + row % 16 : row;
         snprintf(name, 128, "%.*s%s_proj%s", (int)(gate_up - slot->name), slot->name,
-                 row % 32 < 16 ? "gate" : "up", gate_up + strlen("gate_up_proj"));
+                 c->gated && row % 32 < 16 ? "gate" : "up", gate_up + strlen("gate_up_proj"));
         return *source_row < c->intermediate_size;
     }
     snprintf(name, 128, "%s", slot->name);
@@ -97,7 +110,7 @@ static void check_matrix(pith_model_file *file, const test_tensors *tensors, con
     for (size_t row = 0; row < m->rows; row++) {
         char name[128];
         size_t source_row;
-        bool real = source_of_row(&file->metadata.config, slot, row, name, &source_row);
+        bool real = source_of_row(file, slot, row, name, &source_row);
         memset(expected, 0, m->cols * sizeof *expected);
         if (real) {
             test_tensor_row(test_tensors_find(tensors, name), source_row, m->cols, expected);
@@ -123,7 +136,7 @@ static void check_vector(pith_model_file *file, const test_tensors *tensors, con
         char name[128];
         size_t source_row;
         float expected = 0.0F;
-        if (source_of_row(&file->metadata.config, slot, row, name, &source_row)) {
+        if (source_of_row(file, slot, row, name, &source_row)) {
             test_tensor_row(test_tensors_find(tensors, name), source_row, 1, &expected);
         }
         CHECK(values[row] == expected, "%s %s element %zu: %g, expected %g", label, slot->name, row,
@@ -192,8 +205,10 @@ static void split_layers(test_tensors *tensors, const pith_config *c) {
     static const char *const gate_up[] = {"mlp.gate_proj", "mlp.up_proj"};
     pith_qkv_layout l = pith_config_qkv_layout(c);
     for (size_t i = 0; i < c->num_hidden_layers; i++) {
-        split(tensors, "self_attn.qkv_proj", i, qkv, (const size_t[]){l.q_rows, l.k_rows, l.v_rows},
-              3);
+        if (!c->qkv_bias) { /* GLM 4 has both apart */
+            split(tensors, "self_attn.qkv_proj", i, qkv,
+                  (const size_t[]){l.q_rows, l.k_rows, l.v_rows}, 3);
+        }
         split(tensors, "mlp.gate_up_proj", i, gate_up,
               (const size_t[]){c->intermediate_size, c->intermediate_size}, 2);
     }
@@ -234,6 +249,12 @@ TEST(convert, keeps_the_checkpoints_of_every_family) {
         {"extra/phi3", "phi3", 1, true, false},
         {"extra/gemma2", "gemma2", 2, false, true},
         {"extra/gemma3", "gemma3_text", 2, false, true},
+        {"extra/arcee", "arcee", 1, false, false},
+        {"extra/seed_oss", "seed_oss", 1, false, false},
+        {"extra/ernie4_5", "ernie4_5", 1, false, false},
+        {"extra/exaone4", "exaone4", 2, false, false},
+        {"extra/glm4", "glm4", 1, true, false},
+        {"extra/stablelm", "stablelm", 1, false, false},
     };
     for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
         const char *name = cases[i / 2].name;

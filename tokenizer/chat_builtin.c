@@ -55,10 +55,22 @@ static const struct {
      "{% for message in messages %}"
      "{{ '<|start_of_role|>' ~ message.role ~ '<|end_of_role|>' ~ message.content ~ eos_token "
      "~ '\\n' }}{% endfor %}" PROMPT("<|start_of_role|>assistant<|end_of_role|>")},
+    {"glm4",
+     "[gMASK]<sop>{% for message in messages %}"
+     "{{ '<|' ~ message.role ~ '|>\\n' ~ message.content }}{% endfor %}" PROMPT("<|assistant|>")},
+    {"ernie", "<|begin_of_sentence|>{% for message in messages %}" IF_USER
+              "{{ 'User: ' ~ message.content ~ '\\n' }}{% elif message.role == 'assistant' %}"
+              "{{ 'Assistant: ' ~ message.content ~ eos_token }}" ELSE
+              "{{ message.content ~ '\\n' }}" END PROMPT("Assistant: ")},
+    {"seed-oss", "{% for message in messages %}"
+                 "{{ '<seed:bos>' ~ message.role ~ '\\n' ~ (message.content | trim if "
+                 "message.role == 'assistant' else message.content) ~ '<seed:eos>' }}"
+                 "{% endfor %}" PROMPT("<seed:bos>assistant\\n")},
 };
 
 const char pith_chat_builtin_names[] =
-    "chatml, llama2, llama3, mistral, mistral-v3, mistral-tekken, gemma, phi3, zephyr, granite";
+    "chatml, llama2, llama3, mistral, mistral-v3, mistral-tekken, gemma, phi3, zephyr, granite, "
+    "glm4, ernie, seed-oss";
 
 const char *pith_chat_builtin(const char *name) {
     for (size_t i = 0; i < sizeof builtin / sizeof *builtin; i++) {
