@@ -234,13 +234,13 @@ templates: $(BUILD)/pith ## random chat templates against Jinja2 (needs python3-
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
 .PHONY: service-test clients page replicas faults soak
-SERVICE_TESTS := spin operation format usage quota disconnect hostile trouble vectors
+SERVICE_TESTS := codes spin operation format usage quota disconnect hostile trouble vectors ollama
 # How many requests each sends on a sanitized build, which is slow; by default hundreds or thousands.
 SERVICE_FEW := SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500 \
                SERVICE_vectors='400 3'
 service-test: $(BUILD)/pith ## the service under storms of requests, good and malformed (three minutes)
 	@tests/all.sh $(foreach t,$(SERVICE_TESTS),$(t) '$(PYTHON) tests/server/$(t).py $(BUILD)/pith $(SERVICE_$(t))')
-clients: $(BUILD)/pith ## npm openai, npm @ai-sdk/openai-compatible and Spin's bytes against the service
+clients: $(BUILD)/pith ## npm openai, @ai-sdk/openai-compatible and ollama, and Spin's bytes against the service
 	$(PYTHON) tests/clients/run.py $(BUILD)/pith $(BUILD)/clients
 
 page: $(BUILD)/pith ## the web page of the service in Chromium (needs chromium and chromium-driver)

@@ -254,6 +254,10 @@ pith_status pith_answer_write(const pith_answer_head *head, const pith_answer_ch
     case PITH_ENDPOINT_INFILL:
         put_infill(&d.json, head, &choices[0], usage);
         break;
+    case PITH_ENDPOINT_OLLAMA_GENERATE:
+    case PITH_ENDPOINT_OLLAMA_CHAT:
+        pith_put_ollama(&d.json, head, &choices[0], usage);
+        break;
     default:
         put_openai(&d, head, choices, n_choices, usage);
         break;

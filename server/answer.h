@@ -35,6 +35,9 @@ typedef struct pith_answer_usage {
     size_t prompt_tokens;    /* of all prompts, each once */
     size_t generated_tokens; /* of all choices; end tokens are none */
     size_t cached_tokens;    /* of the prompt, that an earlier request had evaluated */
+    /* Of ollama's answers: waiting for the model, evaluating the prompt, the rest, and all of it.
+     */
+    double load_seconds, prompt_seconds, generate_seconds, total_seconds;
 } pith_answer_usage;
 
 /* What every document or chunk of one answer repeats. */
@@ -61,16 +64,18 @@ void pith_answer_call_id(char *id /* [PITH_ANSWER_CALL_ID] */);
 enum { PITH_ANSWER_ID = 40 };
 void pith_answer_id(pith_endpoint endpoint, char *id);
 
-/* A whole answer: INFER, CHAT, COMPLETION, INFILL. Appends the document to `out`, which is as
- * before when this or any other function here fails. With echo each choice's prompt is put in front
- * of its text here: prompt i has the choices i x n_choices and the n_choices - 1 behind it. The
- * tokens of a choice are those of its text, without an end token. Errors: MEMORY, ARGUMENT (a text
- * is not UTF-8), TOKEN, UNSUPPORTED. */
+/* A whole answer: of INFER, CHAT, COMPLETION, INFILL, OLLAMA_GENERATE, OLLAMA_CHAT. Appends the
+ * document to `out`, which is as before when this or any other function here fails. With echo each
+ * choice's prompt is put in front of its text here: prompt i has the choices i x n_choices and the
+ * n_choices - 1 behind it. The tokens of a choice are those of its text, without an end token.
+ * Errors: MEMORY, ARGUMENT (a text is not UTF-8), TOKEN, UNSUPPORTED. */
 pith_status pith_answer_write(const pith_answer_head *head, const pith_answer_choice *choices,
                               size_t n_choices, const pith_answer_usage *usage, pith_bytes *out,
                               pith_error *error);
 
-/* Events of a stream (CHAT, COMPLETION), "data: {...}\n\n" each, appended to `out`:
+/* Events of a stream (CHAT, COMPLETION), "data: {...}\n\n" each, appended to `out`. The pieces may
+ * also be of OLLAMA_GENERATE and OLLAMA_CHAT, a line each, whose opening and finish are nothing.
+ *
  * the first of a choice (CHAT: role, content ""; COMPLETION: its prompt with echo, else nothing), a
  * piece of its text (`token` may be NULL; nothing when there is neither text nor token), its end
  * (finish_reason), the usage of all (nothing without include_usage), a failure, and "[DONE]". */
@@ -94,10 +99,22 @@ pith_status pith_answer_stream_problem(const pith_problem *problem, pith_bytes *
                                        pith_error *error);
 pith_status pith_answer_stream_done(pith_bytes *out, pith_error *error);
 
-/* EMBED, EMBEDDING: vectors [n_inputs, dimension] as they are to be sent. Errors: MEMORY, NUMERIC
- * (a number that is not finite). */
+/* A line of a stream in ollama's protocol, "{...}\n" (answer_ollama.c): the last one has the usage,
+ * those before it none and what `choice` has of the answer's text, reasoning and calls. */
+pith_status pith_answer_ollama_line(const pith_answer_head *head, const pith_answer_choice *choice,
+                                    const pith_answer_usage *usage, pith_bytes *out,
+                                    pith_error *error);
+pith_status pith_answer_ollama_problem(const pith_problem *problem, pith_bytes *out,
+                                       pith_error *error);
+/* The answer where nothing was to be generated (request->no_work). */
+pith_status pith_answer_ollama_loaded(const pith_answer_head *head, pith_bytes *out,
+                                      pith_error *error);
+
+/* EMBED, EMBEDDING, and ollama's: vectors [n_inputs, dimension] as they are to be sent. Errors:
+ * MEMORY, NUMERIC (a number that is not finite). */
 pith_status pith_answer_embeddings(const pith_answer_head *head, const float *vectors,
-                                   size_t n_inputs, size_t dimension, size_t prompt_tokens,
-                                   pith_bytes *out, pith_error *error);
+                                   size_t n_inputs, size_t dimension,
+                                   const pith_answer_usage *usage, pith_bytes *out,
+                                   pith_error *error);
 
 #endif

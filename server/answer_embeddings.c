@@ -16,10 +16,10 @@ void pith_put_float(pith_json_writer *json, const char *key, float x) {
     pith_json_put_raw(json, key, text, n);
 }
 
-static void put_numbers(pith_json_writer *json, const char *key, const float *vector, size_t n) {
+void pith_put_floats(pith_json_writer *json, const char *key, const float *x, size_t n) {
     pith_json_open(json, key, '[');
     for (size_t i = 0; i < n; i++) {
-        pith_put_float(json, NULL, vector[i]);
+        pith_put_float(json, NULL, x[i]);
     }
     pith_json_close(json, ']');
 }
@@ -84,7 +84,7 @@ static void put_embed(pith_json_writer *json, const float *vectors, size_t n_inp
     pith_json_open(json, NULL, '{');
     pith_json_open(json, "embeddings", '[');
     for (size_t i = 0; i < n_inputs; i++) {
-        put_numbers(json, NULL, vectors + i * dimension, dimension);
+        pith_put_floats(json, NULL, vectors + i * dimension, dimension);
     }
     pith_json_close(json, ']');
     pith_json_open(json, "usage", '{');
@@ -112,7 +112,7 @@ static void put_list(pith_json_writer *json, const pith_answer_head *head, const
         if (base64) {
             put_base64(json, "embedding", vectors + i * dimension, dimension, &room);
         } else {
-            put_numbers(json, "embedding", vectors + i * dimension, dimension);
+            pith_put_floats(json, "embedding", vectors + i * dimension, dimension);
         }
         pith_json_close(json, '}');
     }
@@ -124,18 +124,21 @@ static void put_list(pith_json_writer *json, const pith_answer_head *head, const
 }
 
 pith_status pith_answer_embeddings(const pith_answer_head *head, const float *vectors,
-                                   size_t n_inputs, size_t dimension, size_t prompt_tokens,
-                                   pith_bytes *out, pith_error *error) {
+                                   size_t n_inputs, size_t dimension,
+                                   const pith_answer_usage *usage, pith_bytes *out,
+                                   pith_error *error) {
     pith_document d;
     pith_status status = check_finite(vectors, n_inputs, dimension, error);
     if (status != PITH_OK) {
         return status;
     }
     pith_document_begin(&d, out, error);
-    if (head->request->endpoint == PITH_ENDPOINT_EMBED) {
-        put_embed(&d.json, vectors, n_inputs, dimension, prompt_tokens);
+    if (pith_endpoint_is_ollama(head->request->endpoint)) {
+        pith_put_ollama_vectors(&d.json, head, vectors, n_inputs, dimension, usage);
+    } else if (head->request->endpoint == PITH_ENDPOINT_EMBED) {
+        put_embed(&d.json, vectors, n_inputs, dimension, usage->prompt_tokens);
     } else {
-        put_list(&d.json, head, vectors, n_inputs, dimension, prompt_tokens);
+        put_list(&d.json, head, vectors, n_inputs, dimension, usage->prompt_tokens);
     }
     return pith_document_end(&d);
 }

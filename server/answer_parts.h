@@ -27,6 +27,21 @@ pith_status pith_document_end(pith_document *document);
 /* A float with as few digits as it needs. */
 void pith_put_float(pith_json_writer *json, const char *key, float x);
 
+/* [n] of them as an array. */
+void pith_put_floats(pith_json_writer *json, const char *key, const float *x, size_t n);
+
+/* A time as ollama writes it, "2026-03-04T05:06:07.123456789Z"; `seconds` since 1970. */
+void pith_put_time(pith_json_writer *json, const char *key, int64_t seconds, long nanoseconds);
+
+/* OLLAMA_GENERATE, OLLAMA_CHAT: an answer, whole or the last piece of one; without `usage` a piece
+ * that is not the last. */
+void pith_put_ollama(pith_json_writer *json, const pith_answer_head *head,
+                     const pith_answer_choice *choice, const pith_answer_usage *usage);
+/* OLLAMA_EMBED, OLLAMA_EMBEDDINGS: vectors [n_inputs, dimension]; of the latter at most one. */
+void pith_put_ollama_vectors(pith_json_writer *json, const pith_answer_head *head,
+                             const float *vectors, size_t n_inputs, size_t dimension,
+                             const pith_answer_usage *usage);
+
 /* "id", "object", "created", "model", "system_fingerprint". */
 void pith_put_head(pith_json_writer *json, const pith_answer_head *head, const char *object);
 

@@ -65,9 +65,20 @@ static void put_delta(pith_json_writer *json, const chunk *c) {
     pith_json_close(json, '}');
 }
 
+/* The chunk as a line of ollama's: a beginning has none, and an end comes with the usage. */
+static pith_status write_line(const pith_answer_head *head, const chunk *c, pith_bytes *out,
+                              pith_error *error) {
+    pith_answer_choice piece = {.text = {"", 0}, .calls = c->call, .n_calls = c->call != NULL};
+    *(c->reasoning ? &piece.reasoning : &piece.text) = c->text;
+    return c->first || c->last ? PITH_OK : pith_answer_ollama_line(head, &piece, NULL, out, error);
+}
+
 static pith_status write_chunk(const pith_answer_head *head, const chunk *c, pith_bytes *out,
                                pith_error *error) {
     pith_document d;
+    if (pith_endpoint_is_ollama(head->request->endpoint)) {
+        return write_line(head, c, out, error);
+    }
     size_t local = 0;
     size_t *offset = head->offsets != NULL ? &head->offsets[c->choice] : &local;
     bool chat = head->request->endpoint == PITH_ENDPOINT_CHAT;

@@ -49,6 +49,7 @@ static bool is_still_there(void *user) {
 
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem) {
+    double began = pith_clock();
     if (!pith_models_lease(call->service->models, name, kind, is_still_there, call, out, problem)) {
         if (problem->http == 499 && !pith_exchange_gone(call->x)) {
             pith_problem_set(problem, 504, "deadline", NULL,
@@ -56,6 +57,7 @@ bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pi
         }
         return false;
     }
+    call->load_seconds = pith_clock() - began;
     if (!out->info.has_tokenizer) {
         pith_problem_set(problem, 400, "no_tokenizer", "model", "model '%.100s' has no tokenizer",
                          out->name);
@@ -67,6 +69,19 @@ bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pi
     memcpy(call->model, out->name, n);
     call->model[n] = 0;
     return true;
+}
+
+bool pith_call_unload(pith_call *call, const char *name, pith_problem *problem) {
+    return pith_models_unload(call->service->models, name) ||
+           pith_problem_set(problem, 404, "model_not_found", "model",
+                            "the model '%.100s' does not exist", name);
+}
+
+void pith_call_return(pith_call *call, pith_lease *lease, bool unload) {
+    pith_models_return(call->service->models, lease);
+    if (unload) {
+        pith_models_unload(call->service->models, call->model);
+    }
 }
 
 static void put_quota(pith_call *call, const pith_quota *quota) {

@@ -125,8 +125,7 @@ static bool render(const pith_model *model, const pith_chat_options *options, ch
     return status != PITH_ERROR_MEMORY || pith_problem_from(problem, &error);
 }
 
-static bool find_form(pith_calling *out, const pith_model *model, const char *model_name,
-                      pith_problem *problem) {
+static bool find_form(pith_calling *out, const pith_model *model, pith_problem *problem) {
     const pith_chat_options options = {.variables = {probe, sizeof probe - 1},
                                        .no_generation_prompt = true};
     char *text;
@@ -138,20 +137,10 @@ static bool find_form(pith_calling *out, const pith_model *model, const char *mo
     if (text != NULL) {
         out->form = pith_calling_recognise(text, n, &out->named, &call);
     }
-    bool good = out->form != PITH_CALLS_NONE;
-    if (!good && call.data == NULL) {
-        pith_problem_set(problem, 400, "tools_unsupported", "tools",
-                         "the chat template of model '%.100s' knows no tools", model_name);
-    } else if (!good) {
-        pith_problem_set(
-            problem, 400, "tools_unsupported", "tools",
-            "model '%.100s' writes calls of tools in a form that is not supported: its "
-            "chat template has ...%.*s... for one; the forms of Hermes and Qwen "
-            "(<tool_call>), Mistral ([TOOL_CALLS]) and Llama 3 are",
-            model_name, (int)call.n_bytes, call.data);
-    }
+    out->sample = call.data != NULL ? strndup(call.data, call.n_bytes) : NULL;
     free(text);
-    return good;
+    return call.data == NULL || out->sample != NULL ||
+           pith_problem_set(problem, 503, NULL, NULL, "out of memory for the chat template");
 }
 
 /* The token of that spelling, when it is one. */
@@ -178,28 +167,57 @@ static void find_marks(pith_calling *out, const pith_model *model) {
         bool wanted = marks[i].form == PITH_CALLS_NONE || marks[i].form == out->form;
         if (wanted && find_token(model, marks[i].spelling, &out->shown[out->n_shown])) {
             out->n_shown++;
+            out->n_thought += marks[i].form == PITH_CALLS_NONE;
         }
     }
 }
 
-bool pith_calling_find(pith_calling *out, const pith_model *model, const char *model_name,
-                       const pith_request *request, pith_problem *problem) {
-    pith_error error;
-    *out = (pith_calling){.end = -1};
-    pith_bytes_init(&out->opening, NULL);
-    if (request->n_tools > 0 && !find_form(out, model, model_name, problem)) {
+bool pith_calling_new(pith_calling **out, const pith_model *model, pith_problem *problem) {
+    pith_calling *calling = calloc(1, sizeof *calling);
+    if (calling == NULL) {
+        return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the chat template");
+    }
+    calling->end = -1;
+    if (!find_form(calling, model, problem)) {
+        pith_calling_free(calling);
         return false;
     }
-    pith_status status = pith_chat_end(model, NULL, &out->end, &error);
-    if (status != PITH_OK) {
-        return pith_problem_from(problem, &error);
+    pith_model_info info;
+    pith_error error;
+    pith_model_get_info(model, &info);
+    if (info.chat_format != NULL && pith_chat_end(model, NULL, &calling->end, &error) != PITH_OK) {
+        calling->trouble = error;
     }
-    find_marks(out, model);
+    find_marks(calling, model);
+    *out = calling;
     return true;
 }
 
-void pith_calling_release(pith_calling *calling) {
-    pith_bytes_release(&calling->opening);
+void pith_calling_free(pith_calling *calling) {
+    if (calling != NULL) {
+        free(calling->sample);
+        free(calling);
+    }
+}
+
+bool pith_calling_check(const pith_calling *calling, const char *model_name,
+                        const pith_request *request, pith_problem *problem) {
+    if (calling->trouble.status != PITH_OK) {
+        return pith_problem_from(problem, &calling->trouble);
+    }
+    if (request->n_tools == 0 || calling->form != PITH_CALLS_NONE) {
+        return true;
+    }
+    if (calling->sample == NULL) {
+        return pith_problem_set(problem, 400, "tools_unsupported", "tools",
+                                "the chat template of model '%.100s' knows no tools", model_name);
+    }
+    return pith_problem_set(
+        problem, 400, "tools_unsupported", "tools",
+        "model '%.100s' writes calls of tools in a form that is not supported: its chat template "
+        "has ...%s... for one; the forms of Hermes and Qwen (<tool_call>), Mistral ([TOOL_CALLS]) "
+        "and Llama 3 are",
+        model_name, calling->sample);
 }
 
 /* ---- The beginning of a reply ---------------------------------------------------------------- */
@@ -230,48 +248,49 @@ static bool ends_with_think(const pith_model *model, const int32_t *tokens, size
 }
 
 /* Writes how a call begins that the client asks for. */
-static bool write_opening(pith_calling *c, const pith_request *r) {
+static bool write_opening(const pith_calling *c, const pith_request *r, pith_opening *o) {
     const char *name = r->forced_tool;
-    bool good = !c->reasons || pith_bytes_append_text(&c->opening, "</think>\n\n");
+    pith_bytes *text = &o->text;
+    bool good = !o->reasons || pith_bytes_append_text(text, "</think>\n\n");
     switch (c->form) {
     case PITH_CALLS_HERMES:
-        good = good && pith_bytes_append_text(&c->opening, "<tool_call>\n");
+        good = good && pith_bytes_append_text(text, "<tool_call>\n");
         break;
     case PITH_CALLS_MISTRAL:
-        good = good && pith_bytes_append_text(&c->opening, "[TOOL_CALLS]") &&
-               (c->named || pith_bytes_append_text(&c->opening, "["));
+        good = good && pith_bytes_append_text(text, "[TOOL_CALLS]") &&
+               (c->named || pith_bytes_append_text(text, "["));
         break;
     default:
         break;
     }
     if (c->named) {
-        return good && (name == NULL || (pith_bytes_append_text(&c->opening, name) &&
-                                         pith_bytes_append_text(&c->opening, "[ARGS]")));
+        return good && (name == NULL || (pith_bytes_append_text(text, name) &&
+                                         pith_bytes_append_text(text, "[ARGS]")));
     }
-    good = good && pith_bytes_append_text(&c->opening, "{\"name\": \"");
+    good = good && pith_bytes_append_text(text, "{\"name\": \"");
     if (name == NULL) {
         return good;
     }
-    return good && pith_bytes_append_text(&c->opening, name) &&
-           pith_bytes_append_text(&c->opening, c->form == PITH_CALLS_LLAMA3
-                                                   ? "\", \"parameters\": "
-                                                   : "\", \"arguments\": ");
+    return good && pith_bytes_append_text(text, name) &&
+           pith_bytes_append_text(text, c->form == PITH_CALLS_LLAMA3 ? "\", \"parameters\": "
+                                                                     : "\", \"arguments\": ");
 }
 
-bool pith_calling_open(pith_calling *calling, const pith_model *model, const pith_request *request,
-                       int32_t **tokens, size_t *n_tokens, pith_problem *problem) {
-    calling->reasons = ends_with_think(model, *tokens, *n_tokens);
+bool pith_calling_open(const pith_calling *calling, const pith_model *model,
+                       const pith_request *request, pith_opening *opening, int32_t **tokens,
+                       size_t *n_tokens, pith_problem *problem) {
+    opening->reasons = ends_with_think(model, *tokens, *n_tokens);
     if (request->tool_choice != PITH_TOOL_REQUIRED) {
         return true;
     }
     int32_t added[512];
     size_t n;
     pith_error error;
-    if (!write_opening(calling, request)) {
+    if (!write_opening(calling, request, opening)) {
         return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the prompt");
     }
-    const pith_text opening = {calling->opening.data, calling->opening.size};
-    if (pith_tokenize(model, opening, PITH_TOKENIZE_SPECIAL, added, 512, &n, &error) != PITH_OK) {
+    const pith_text text = {opening->text.data, opening->text.size};
+    if (pith_tokenize(model, text, PITH_TOKENIZE_SPECIAL, added, 512, &n, &error) != PITH_OK) {
         return pith_problem_from(problem, &error);
     }
     int32_t *grown = realloc(*tokens, (*n_tokens + n) * sizeof *grown);

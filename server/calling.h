@@ -9,28 +9,39 @@
 
 enum { PITH_CALLING_SHOWN = 8 };
 
+/* Of a model: immutable, and used by any number of threads. */
 typedef struct pith_calling {
-    pith_call_form form;
+    pith_call_form form;               /* NONE: another than those known, or none */
     bool named;                        /* MISTRAL: name[ARGS]{...} in place of a list */
-    bool reasons;                      /* the prompt ends with <think> */
-    int32_t shown[PITH_CALLING_SHOWN]; /* [n_shown] marks that are special tokens */
-    size_t n_shown;
+    char *sample;                      /* how the template writes a call; NULL: not at all */
+    int32_t shown[PITH_CALLING_SHOWN]; /* [n_shown] marks that are special tokens: first those of
+                                          reasoning [n_thought], then those of calls */
+    size_t n_thought, n_shown;
     int32_t end;        /* the token behind an answer; -1: none */
-    pith_bytes opening; /* how a call that is asked for begins: the prompt's end, and the beginning
-                           of the reply */
+    pith_error trouble; /* why `end` is not known: chats are refused with it; else OK */
 } pith_calling;
 
-/* Finds out for a request of CHAT. Its opening is not in the prompt yet. `model_name` is for
- * messages. Problems: 400 (the template knows no tools, or writes calls in another form, which is
- * quoted), 503. Release `out` in any case. */
-bool pith_calling_find(pith_calling *out, const pith_model *model, const char *model_name,
-                       const pith_request *request, pith_problem *problem);
-void pith_calling_release(pith_calling *calling);
+/* Asks the model's chat template, which takes milliseconds. Problems: 503. */
+bool pith_calling_new(pith_calling **out, const pith_model *model, pith_problem *problem);
+/* Accepts NULL. */
+void pith_calling_free(pith_calling *calling);
+
+/* True when the model can answer the chat. `model_name` is for messages. Problems: 400 (the
+ * template knows no tools, or writes calls in another form, which is quoted). */
+bool pith_calling_check(const pith_calling *calling, const char *model_name,
+                        const pith_request *request, pith_problem *problem);
+
+/* How the reply to one prompt begins. */
+typedef struct pith_opening {
+    bool reasons;    /* the prompt ends with <think> */
+    pith_bytes text; /* of a call that is asked for: the prompt's end, and the reply's beginning */
+} pith_opening;
 
 /* Looks at the end of the prompt [n_tokens] for <think>, and appends the opening to it; *tokens is
- * malloc'ed. Problems: 400, 503. */
-bool pith_calling_open(pith_calling *calling, const pith_model *model, const pith_request *request,
-                       int32_t **tokens, size_t *n_tokens, pith_problem *problem);
+ * malloc'ed. The text of `opening` is empty, and the caller's to release. Problems: 400, 503. */
+bool pith_calling_open(const pith_calling *calling, const pith_model *model,
+                       const pith_request *request, pith_opening *opening, int32_t **tokens,
+                       size_t *n_tokens, pith_problem *problem);
 
 /* The form that a template's rendering [n] of a call of "probe_tool" shows; NONE: another. *named
  * as in pith_calling. *call is where the call is written, or empty: for messages. */

@@ -102,15 +102,22 @@ bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_
     return embedded;
 }
 
-/* A header says how many texts were cut. */
-static void put_truncated(const embedding *e) {
+/* A header says how many texts were cut; a client of ollama's protocol may want none to be. */
+static bool put_truncated(const embedding *e, pith_problem *problem) {
     size_t n_cut = 0;
     for (size_t i = 0; i < e->request.n_inputs; i++) {
         n_cut += e->results[i].truncated;
     }
+    if (n_cut > 0 && e->request.no_truncation) {
+        return pith_problem_set(problem, 400, "context_length_exceeded", "input",
+                                "%zu of the texts are longer than the %zu tokens that the model "
+                                "reads",
+                                n_cut, e->lease.info.n_context);
+    }
     if (n_cut > 0) {
         pith_exchange_put_header(e->call->x, "x-pith-truncated", "%zu", n_cut);
     }
+    return true;
 }
 
 static void answer(embedding *e, pith_problem *problem) {
@@ -120,15 +127,20 @@ static void answer(embedding *e, pith_problem *problem) {
     pith_answer_head head = {
         .request = &e->request,
         .id = "",
-        .model = e->request.model != NULL ? e->request.model : e->lease.name,
+        .model = pith_request_model(&e->request, e->lease.name),
         .created = (int64_t)time(NULL),
         .vocabulary = e->lease.model,
     };
-    put_truncated(e);
+    if (!put_truncated(e, problem)) {
+        return;
+    }
     size_t dimension = cut(e);
+    pith_answer_usage usage = {.prompt_tokens = call->prompt_tokens,
+                               .load_seconds = call->load_seconds,
+                               .total_seconds = pith_clock() - call->x->began};
     pith_bytes_init(&out, NULL);
-    if (pith_answer_embeddings(&head, e->vectors, e->request.n_inputs, dimension,
-                               call->prompt_tokens, &out, &error) != PITH_OK) {
+    if (pith_answer_embeddings(&head, e->vectors, e->request.n_inputs, dimension, &usage, &out,
+                               &error) != PITH_OK) {
         pith_bytes_release(&out);
         pith_problem_from(problem, &error);
         return;
@@ -142,15 +154,15 @@ void pith_handle_embedding(pith_call *call) {
     pith_problem problem = {.http = 0};
     embedding e = {.call = call};
     if (prepare(&e, &problem) &&
-        pith_call_embed(call, &e.lease, e.request.inputs, e.request.n_inputs, NULL, e.vectors,
-                        e.results, &problem)) {
+        (e.request.no_work || pith_call_embed(call, &e.lease, e.request.inputs, e.request.n_inputs,
+                                              NULL, e.vectors, e.results, &problem))) {
         answer(&e, &problem);
     }
     pith_call_refuse(call, &problem);
     free(e.vectors);
     free(e.results);
     if (e.leased) {
-        pith_models_return(call->service->models, &e.lease);
+        pith_call_return(call, &e.lease, e.request.unload);
     }
     if (e.parsed) {
         pith_request_release(&e.request);

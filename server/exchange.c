@@ -79,6 +79,7 @@ pith_exchange *pith_exchange_new(struct MHD_Connection *connection, const char *
         free(state);
         return NULL;
     }
+    state->x.short_problems = strncmp(path, "/api/", 5) == 0;
     choose_id(&state->x);
     note_client(state);
     return &state->x;
@@ -222,7 +223,7 @@ void pith_exchange_answer_problem(pith_exchange *exchange, const pith_problem *p
     pith_json_writer json;
     pith_json_write_begin(&json, NULL);
     json.style = PITH_JSON_SPACED;
-    pith_problem_write(problem, &json);
+    (exchange->short_problems ? pith_problem_write_short : pith_problem_write)(problem, &json);
     if (pith_json_write_end(&json, "problem", NULL) != PITH_OK ||
         !pith_bytes_append(&json.bytes, "\n", 1)) {
         pith_bytes_release(&json.bytes);

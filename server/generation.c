@@ -22,9 +22,9 @@ static bool make_prompts(pith_generation_call *g, pith_problem *problem) {
                                 problem)) {
             return false;
         }
-        if (request->endpoint == PITH_ENDPOINT_CHAT &&
-            !pith_calling_open(&g->calling, g->lease.model, request, &g->prompts[i],
-                               &g->n_tokens[i], problem)) {
+        if (request->chat &&
+            !pith_calling_open(g->lease.calling, g->lease.model, request, &g->opening,
+                               &g->prompts[i], &g->n_tokens[i], problem)) {
             return false;
         }
         if (g->n_tokens[i] == 0) {
@@ -51,10 +51,27 @@ static bool make_choices(pith_generation_call *g, pith_problem *problem) {
     return true;
 }
 
+/* ollama's generation uses the chat template, if there is one, and else the prompt as it is. */
+static bool settle_chat(pith_generation_call *g, pith_problem *problem) {
+    pith_request *r = &g->request;
+    if (r->endpoint != PITH_ENDPOINT_OLLAMA_GENERATE || g->lease.info.chat_format != NULL ||
+        r->template.data != NULL) {
+        return true;
+    }
+    if (r->n_messages > 1) {
+        return pith_problem_set(problem, 400, "chat_format_unknown", "system",
+                                "model '%.100s' has no chat template, so that it knows no system "
+                                "message",
+                                g->lease.name);
+    }
+    r->chat = false;
+    return true;
+}
+
 /* What a model of an unknown chat format, or without infilling, can do instead. */
 static bool can_do(const pith_generation_call *g, pith_problem *problem) {
     const pith_model_info *info = &g->lease.info;
-    if (g->request.endpoint == PITH_ENDPOINT_CHAT && info->chat_format == NULL) {
+    if (g->request.chat && info->chat_format == NULL && g->request.template.data == NULL) {
         return pith_problem_set(problem, 400, "chat_format_unknown", "model",
                                 "model '%.100s' has no chat template; /v1/completions works with "
                                 "it, the prompt holding the markup",
@@ -117,7 +134,13 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
         return false;
     }
     g->parsed = true;
-    if (!pith_call_lease(call, g->request.model, PITH_MODEL_DECODER, &g->lease, problem)) {
+    if (g->request.no_work && g->request.unload && g->request.model != NULL) {
+        g->head = (pith_answer_head){.request = &g->request,
+                                     .model = pith_request_model(&g->request, NULL)};
+        return pith_call_unload(call, g->request.model, problem);
+    }
+    pith_model_kind kind = g->request.no_work ? PITH_MODEL_ANY : PITH_MODEL_DECODER;
+    if (!pith_call_lease(call, g->request.model, kind, &g->lease, problem)) {
         return false;
     }
     g->leased = true;
@@ -125,16 +148,19 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
     g->head = (pith_answer_head){
         .request = &g->request,
         .id = g->id,
-        .model = g->request.model != NULL ? g->request.model : g->lease.name,
+        .model = pith_request_model(&g->request, g->lease.name),
         .created = (int64_t)time(NULL),
         .vocabulary = g->lease.model,
     };
-    if (!can_do(g, problem) || !knows_ids(g, problem) ||
+    if (g->request.no_work) {
+        return true;
+    }
+    if (!settle_chat(g, problem) || !can_do(g, problem) || !knows_ids(g, problem) ||
         !pith_scheduler_check_room(g->lease.scheduler, problem)) {
         return false;
     }
-    if (g->request.endpoint == PITH_ENDPOINT_CHAT &&
-        !pith_calling_find(&g->calling, g->lease.model, g->lease.name, &g->request, problem)) {
+    if (g->request.chat &&
+        !pith_calling_check(g->lease.calling, g->lease.name, &g->request, problem)) {
         return false;
     }
     return make_grammar(g, problem) && make_prompts(g, problem) && make_choices(g, problem) &&
@@ -177,9 +203,14 @@ static bool submit(pith_generation_call *g, pith_problem *problem) {
 pith_answer_usage pith_generation_usage_of(const pith_generation_call *g) {
     pith_job_usage used;
     pith_job_get_usage(g->job, &used);
+    double first = used.first_token_seconds > 0 ? used.first_token_seconds : used.total_seconds;
     return (pith_answer_usage){.prompt_tokens = used.prompt_tokens,
                                .generated_tokens = used.generated_tokens,
-                               .cached_tokens = used.cached_tokens};
+                               .cached_tokens = used.cached_tokens,
+                               .load_seconds = g->call->load_seconds,
+                               .prompt_seconds = first - used.queue_seconds,
+                               .generate_seconds = used.total_seconds - first,
+                               .total_seconds = pith_clock() - g->call->x->began};
 }
 
 void pith_generation_settle(pith_generation_call *g, bool failed) {
@@ -342,6 +373,18 @@ static void answer_document(pith_generation_call *g, pith_problem *problem) {
     pith_exchange_answer(g->call->x, 200, "application/json", &out);
 }
 
+/* The model was to be loaded, and is. */
+static void answer_loaded(pith_generation_call *g, pith_problem *problem) {
+    pith_error error;
+    pith_bytes out;
+    pith_bytes_init(&out, NULL);
+    if (pith_answer_ollama_loaded(&g->head, &out, &error) != PITH_OK) {
+        pith_problem_from(problem, &error);
+        return;
+    }
+    pith_exchange_answer(g->call->x, 200, "application/json", &out);
+}
+
 /* ---- The handler ----------------------------------------------------------------------------- */
 
 static void free_choices(pith_generation_call *g) {
@@ -373,9 +416,9 @@ void pith_generation_call_free(pith_generation_call *g) {
     free(g->prompts);
     free(g->n_tokens);
     pith_grammar_free(g->request.params.grammar);
-    pith_calling_release(&g->calling);
+    pith_bytes_release(&g->opening.text);
     if (g->leased) {
-        pith_models_return(g->call->service->models, &g->lease);
+        pith_call_return(g->call, &g->lease, g->request.unload);
     }
     if (g->parsed) {
         pith_request_release(&g->request);
@@ -392,10 +435,13 @@ void pith_handle_generation(pith_call *call) {
         return;
     }
     g->call = call;
-    if (prepare(g, &problem) && submit(g, &problem)) {
-        bool stream = g->request.stream && (g->request.endpoint == PITH_ENDPOINT_CHAT ||
-                                            g->request.endpoint == PITH_ENDPOINT_COMPLETION);
-        if (stream) {
+    pith_bytes_init(&g->opening.text, NULL);
+    bool ready = prepare(g, &problem);
+    if (ready && g->request.no_work) {
+        answer_loaded(g, &problem);
+    } else if (ready && submit(g, &problem)) {
+        if (g->request.stream && g->request.endpoint != PITH_ENDPOINT_INFER &&
+            g->request.endpoint != PITH_ENDPOINT_INFILL) {
             pith_generation_stream(g);
             return;
         }

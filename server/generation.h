@@ -27,7 +27,7 @@ typedef struct pith_generation_call {
     bool parsed;
     pith_lease lease;
     bool leased;
-    pith_calling calling; /* of CHAT */
+    pith_opening opening; /* of a chat */
     pith_reply_settings reply;
     int32_t ends[PITH_REQUEST_MAX_ENDS]; /* of a chat: stop_token_ids and the end of an answer */
     int32_t **prompts;                   /* [request.n_prompts, at least 1][n_tokens[i]] */

@@ -11,7 +11,7 @@ static bool no_memory(pith_problem *problem) {
 /* The end of an answer stops a chat, unless the client wants to go on after end tokens. */
 static bool add_end(pith_generation_call *g, pith_problem *problem) {
     pith_generate_params *params = &g->request.params;
-    if (g->calling.end < 0 || params->ignore_eos) {
+    if (g->lease.calling->end < 0 || params->ignore_eos) {
         return true;
     }
     if (params->n_eos == PITH_REQUEST_MAX_ENDS - 1) {
@@ -22,23 +22,25 @@ static bool add_end(pith_generation_call *g, pith_problem *problem) {
     if (params->n_eos > 0) {
         memcpy(g->ends, params->eos, params->n_eos * sizeof *g->ends);
     }
-    g->ends[params->n_eos++] = g->calling.end;
+    g->ends[params->n_eos++] = g->lease.calling->end;
     params->eos = g->ends;
     return true;
 }
 
 bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
-    if (g->request.endpoint != PITH_ENDPOINT_CHAT) {
+    if (!g->request.chat) {
         return true;
     }
     pith_generate_params *params = &g->request.params;
-    params->shown = g->calling.shown;
-    params->n_shown = g->calling.n_shown;
-    g->reply = (pith_reply_settings){.form = g->calling.form,
+    const pith_calling *calling = g->lease.calling;
+    bool tools = g->request.n_tools > 0;
+    params->shown = calling->shown;
+    params->n_shown = tools ? calling->n_shown : calling->n_thought;
+    g->reply = (pith_reply_settings){.form = tools ? calling->form : PITH_CALLS_NONE,
                                      .tools = g->request.tools,
                                      .n_tools = g->request.n_tools,
-                                     .reasons = g->calling.reasons};
-    const pith_text opening = {g->calling.opening.data, g->calling.opening.size};
+                                     .reasons = g->opening.reasons};
+    const pith_text opening = {g->opening.text.data, g->opening.text.size};
     for (size_t i = 0; i < g->n_choices; i++) {
         pith_choice *choice = &g->choices[i];
         pith_bytes_init(&choice->reasoning, NULL);

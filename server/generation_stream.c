@@ -5,6 +5,18 @@
 #define PING_SECONDS 15.0
 #define PING ": waiting\n\n"
 
+static bool is_ollama(const pith_generation_call *g) {
+    return pith_endpoint_is_ollama(g->request.endpoint);
+}
+
+/* ollama's lines have no comments: a piece without text says as little. */
+static bool append_ping(const pith_generation_call *g, pith_bytes *out) {
+    const pith_answer_choice nothing = {.text = {"", 0}};
+    pith_error error;
+    return is_ollama(g) ? pith_answer_ollama_line(&g->head, &nothing, NULL, out, &error) == PITH_OK
+                        : pith_bytes_append_text(out, PING);
+}
+
 static bool append_open(pith_generation_call *g, pith_bytes *out, pith_problem *problem) {
     pith_error error;
     for (size_t i = 0; i < g->n_choices; i++) {
@@ -79,6 +91,7 @@ static bool append_piece(pith_generation_call *g, const pith_job_piece *piece, p
     const pith_reply *reply = g->choices[piece->choice].reply;
     pith_status status = PITH_OK;
     if (piece->done) {
+        g->choices[piece->choice].finish = piece->finish;
         status =
             pith_answer_stream_finish(&g->head, piece->choice, piece->finish,
                                       reply != NULL ? pith_reply_calls(reply) : 0, out, &error);
@@ -89,9 +102,13 @@ static bool append_piece(pith_generation_call *g, const pith_job_piece *piece, p
 static bool append_end(pith_generation_call *g, pith_bytes *out, pith_problem *problem) {
     pith_error error;
     pith_answer_usage usage = pith_generation_usage_of(g);
-    pith_status status = pith_answer_stream_usage(&g->head, &usage, out, &error);
-    if (status == PITH_OK) {
-        status = pith_answer_stream_done(out, &error);
+    pith_status status = PITH_OK;
+    if (is_ollama(g)) {
+        pith_answer_choice end = {.text = {"", 0}, .finish = g->choices[0].finish};
+        status = pith_answer_ollama_line(&g->head, &end, &usage, out, &error);
+    } else {
+        status = pith_answer_stream_usage(&g->head, &usage, out, &error);
+        status = status == PITH_OK ? pith_answer_stream_done(out, &error) : status;
     }
     if (status != PITH_OK) {
         return pith_problem_from(problem, &error);
@@ -106,6 +123,10 @@ static pith_fill fail(pith_generation_call *g, const pith_problem *problem, pith
     g->closed = true;
     pith_job_cancel(g->job);
     pith_generation_settle(g, true);
+    if (is_ollama(g)) {
+        return pith_answer_ollama_problem(problem, out, &error) == PITH_OK ? PITH_FILL_END
+                                                                           : PITH_FILL_BROKEN;
+    }
     if (pith_answer_stream_problem(problem, out, &error) != PITH_OK ||
         pith_answer_stream_done(out, &error) != PITH_OK) {
         return PITH_FILL_BROKEN;
@@ -153,7 +174,7 @@ static pith_fill fill(void *user, pith_bytes *out) {
         case PITH_WAITED_GONE:
             return PITH_FILL_BROKEN;
         case PITH_WAITED_TIME:
-            if (!pith_bytes_append_text(out, PING)) {
+            if (!append_ping(g, out)) {
                 return PITH_FILL_BROKEN;
             }
             g->next_ping = now + 2 * PING_SECONDS;
@@ -170,6 +191,8 @@ void pith_generation_stream(pith_generation_call *g) {
     pith_exchange_put_header(g->call->x, "Cache-Control", "no-cache");
     pith_exchange_put_header(g->call->x, "X-Accel-Buffering", "no"); /* nginx */
     g->next_ping = pith_clock() + PING_SECONDS;
-    pith_exchange_answer_stream(g->call->x, 200, "text/event-stream; charset=utf-8",
+    pith_exchange_answer_stream(g->call->x, 200,
+                                is_ollama(g) ? "application/x-ndjson"
+                                             : "text/event-stream; charset=utf-8",
                                 &(pith_stream){.user = g, .fill = fill, .release = release});
 }

@@ -28,11 +28,12 @@ typedef struct pith_exchange {
     char *body; /* [n_body], with a NUL behind it; the handler may change it; never NULL */
     size_t n_body;
     pith_watched *connection;
-    double began;   /* pith_clock when the headers were complete */
-    int status;     /* of the answer; 0: none yet. After the end 499: the client went away */
-    size_t n_sent;  /* bytes of the answer's body */
-    void *request;  /* the handler's own, from `admit` to `done` */
-    void *internal; /* server/http.c's */
+    double began;        /* pith_clock when the headers were complete */
+    int status;          /* of the answer; 0: none yet. After the end 499: the client went away */
+    size_t n_sent;       /* bytes of the answer's body */
+    bool short_problems; /* of /api/...: problems are {"error": "message"}, as ollama writes them */
+    void *request;       /* the handler's own, from `admit` to `done` */
+    void *internal;      /* server/http.c's */
 } pith_exchange;
 
 /* All three are called on the connection's thread, one connection's never at once. */
@@ -90,8 +91,8 @@ void pith_exchange_put_header(pith_exchange *exchange, const char *name, const c
 
 /* Answers with the bytes, which are released; `type` is the Content-Type. */
 void pith_exchange_answer(pith_exchange *exchange, int status, const char *type, pith_bytes *bytes);
-/* Answers with {"error": {...}}, and Retry-After (with 503 always) and x-should-retry as the
- * problem says. */
+/* Answers with {"error": {...}} (but short_problems), and Retry-After (with 503 always) and
+ * x-should-retry as the problem says. */
 void pith_exchange_answer_problem(pith_exchange *exchange, const pith_problem *problem);
 
 typedef enum pith_fill { PITH_FILL_MORE, PITH_FILL_END, PITH_FILL_BROKEN } pith_fill;

@@ -350,6 +350,7 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
                 .info = offer->info,
                 .scheduler = offer->scheduler,
                 .embedder = offer->embedder,
+                .calling = offer->calling,
                 .entry = offer,
             };
         } else {
@@ -374,4 +375,17 @@ void pith_models_return(pith_models *models, pith_lease *lease) {
     }
     pith_offer_drop_if_gone(offer);
     pthread_mutex_unlock(&models->lock);
+}
+
+bool pith_models_unload(pith_models *models, const char *name) {
+    pith_problem problem;
+    pthread_mutex_lock(&models->lock);
+    pith_offer *offer = choose(models, name, PITH_MODEL_ANY, &problem);
+    if (offer != NULL && offer->state == PITH_OFFER_READY && offer->n_leases == 0 &&
+        offer->n_waiting == 0) {
+        pith_offer_unload(offer);
+        pith_offer_drop_if_gone(offer);
+    }
+    pthread_mutex_unlock(&models->lock);
+    return offer != NULL;
 }

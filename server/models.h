@@ -3,6 +3,7 @@
 #ifndef PITH_SERVER_MODELS_H
 #define PITH_SERVER_MODELS_H
 
+#include "server/calling.h"
 #include "server/embedder.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -42,9 +43,10 @@ typedef struct pith_lease {
     const char *name; /* the model's own, for metrics and usage */
     const pith_model *model;
     pith_model_info info;
-    pith_scheduler *scheduler; /* of a decoder */
-    pith_embedder *embedder;   /* of an encoder */
-    void *entry;               /* private */
+    pith_scheduler *scheduler;   /* of a decoder */
+    pith_embedder *embedder;     /* of an encoder */
+    const pith_calling *calling; /* of a decoder with a tokenizer, else NULL */
+    void *entry;                 /* private */
 } pith_lease;
 
 typedef enum pith_model_kind {
@@ -65,13 +67,20 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
                        pith_problem *problem);
 void pith_models_return(pith_models *models, pith_lease *lease);
 
+/* Unloads the model of that name or alias unless somebody uses it, waits for it or loads it. False:
+ * there is no such model. */
+bool pith_models_unload(pith_models *models, const char *name);
+
 /* Calls fn, which must not call back, for every name and alias, sorted. `created`: the file's time,
  * seconds since 1970. */
 typedef struct pith_model_entry {
     const char *name, *alias_of; /* alias_of NULL: a model of its own */
     bool loaded, shipped;        /* shipped: comes with pith, not from the directory */
     int64_t created;
-    pith_model_kind kind; /* ANY: not known before it is loaded */
+    pith_model_kind kind;        /* ANY: not known before it is loaded */
+    size_t bytes;                /* of its files */
+    const char *stamp;           /* 32 hexadecimal digits that change with the files */
+    const pith_model_info *info; /* of a model that is loaded, else NULL */
 } pith_model_entry;
 void pith_models_each(pith_models *models, void (*fn)(void *user, const pith_model_entry *entry),
                       void *user);

@@ -36,6 +36,7 @@ typedef struct pith_offer {
     pith_model_info info;
     pith_scheduler *scheduler;
     pith_embedder *embedder;
+    pith_calling *calling; /* of a decoder with a tokenizer */
 } pith_offer;
 
 typedef struct pith_alias {

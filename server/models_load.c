@@ -34,9 +34,11 @@ static void forget_bytes(pith_offer *offer) {
 static void free_model(pith_offer *offer) {
     pith_scheduler_free(offer->scheduler);
     pith_embedder_free(offer->embedder);
+    pith_calling_free(offer->calling);
     pith_model_free(offer->model);
     offer->scheduler = NULL;
     offer->embedder = NULL;
+    offer->calling = NULL;
     offer->model = NULL;
 }
 
@@ -225,6 +227,9 @@ static bool start_worker(pith_offer *offer, size_t kv_bytes, pith_problem *probl
             .model = offer->found.name,
         };
         return pith_embedder_new(&offer->embedder, offer->model, &options, problem);
+    }
+    if (offer->info.has_tokenizer && !pith_calling_new(&offer->calling, offer->model, problem)) {
+        return false;
     }
     pith_scheduler_options options = models->options.scheduler;
     options.turn = &models->turn;

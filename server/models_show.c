@@ -20,6 +20,9 @@ static pith_model_entry describe(const pith_offer *offer) {
         .shipped = offer->found.shipped,
         .created = offer->found.changed,
         .kind = kind_of(offer),
+        .bytes = offer->found.size,
+        .stamp = offer->found.stamp,
+        .info = offer->state == PITH_OFFER_READY ? &offer->info : NULL,
     };
 }
 

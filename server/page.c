@@ -20,6 +20,8 @@ static const char endpoints[] =
     "POST /v1/chat/completions, /v1/completions, /v1/embeddings   as OpenAI's API\n"
     "GET  /v1/models, /v1/models/ID\n"
     "POST /infer, /embed                                          as Spin's remote_http backend\n"
+    "POST /api/generate, /api/chat, /api/embed, /api/show         as ollama\n"
+    "GET  /api/tags, /api/ps, /api/version\n"
     "POST /infill, /tokenize, /detokenize\n"
     "GET  /collections, /collections/NAME                         documents with their vectors\n"
     "POST /collections/NAME/documents, /collections/NAME/search\n"

@@ -92,3 +92,9 @@ void pith_problem_write(const pith_problem *problem, pith_json_writer *json) {
     pith_json_close(json, '}');
     pith_json_close(json, '}');
 }
+
+void pith_problem_write_short(const pith_problem *problem, pith_json_writer *json) {
+    pith_json_open(json, NULL, '{');
+    pith_json_put_text(json, "error", problem->message);
+    pith_json_close(json, '}');
+}

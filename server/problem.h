@@ -30,5 +30,7 @@ const char *pith_problem_type(const pith_problem *problem);
 
 /* Writes {"error": {...}}. */
 void pith_problem_write(const pith_problem *problem, pith_json_writer *json);
+/* Writes {"error": "message"}, as ollama does. */
+void pith_problem_write_short(const pith_problem *problem, pith_json_writer *json);
 
 #endif

@@ -2,14 +2,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/status.h"
 #include "server/service.h"
+
+/* A template of ollama's leaves the BOS to the tokenizer, where the tokenizer puts one. */
+static pith_status put_bos(const pith_model *model, int32_t *tokens, size_t capacity, size_t *n,
+                           pith_error *error) {
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    if (!info.add_bos || info.bos < 0 || (*n > 0 && tokens[0] == info.bos)) {
+        return PITH_OK;
+    }
+    if (*n + 1 > capacity) {
+        ++*n;
+        return pith_fail(error, PITH_ERROR_CAPACITY, "no room for the prompt's BOS");
+    }
+    memmove(tokens + 1, tokens, *n * sizeof *tokens);
+    tokens[0] = info.bos;
+    ++*n;
+    return PITH_OK;
+}
 
 static pith_status write_chat(const pith_model *model, const pith_request *request, int32_t *tokens,
                               size_t capacity, size_t *n, pith_error *error) {
-    const pith_chat_options options = {.variables = request->variables};
-    return pith_chat_format(model, request->full_messages ? NULL : request->messages,
-                            request->full_messages ? 0 : request->n_messages, &options, tokens,
-                            capacity, n, error);
+    const pith_chat_options options = {.variables = request->variables,
+                                       .template_text = request->template};
+    pith_status status = pith_chat_format(model, request->full_messages ? NULL : request->messages,
+                                          request->full_messages ? 0 : request->n_messages,
+                                          &options, tokens, capacity, n, error);
+    return status == PITH_OK && request->template.data != NULL
+               ? put_bos(model, tokens, capacity, n, error)
+               : status;
 }
 
 /* One of the library's three ways from text to tokens; capacity as in pith_tokenize. */
@@ -17,7 +40,7 @@ static pith_status write_tokens(const pith_model *model, const pith_request *req
                                 int32_t *tokens, size_t capacity, size_t *n, pith_error *error) {
     /* A prompt holds its markup, special tokens included. */
     unsigned flags = PITH_TOKENIZE_AUTO | PITH_TOKENIZE_SPECIAL;
-    if (request->endpoint == PITH_ENDPOINT_CHAT) {
+    if (request->chat) {
         return write_chat(model, request, tokens, capacity, n, error);
     }
     if (request->infill) {
@@ -83,8 +106,8 @@ bool pith_prompt_tokens(const pith_model *model, const pith_request *request, si
     }
     if (status != PITH_OK) {
         free(room);
-        bool template = request->endpoint == PITH_ENDPOINT_CHAT &&
-                        (status == PITH_ERROR_FORMAT || status == PITH_ERROR_UNSUPPORTED);
+        bool template =
+            request->chat && (status == PITH_ERROR_FORMAT || status == PITH_ERROR_UNSUPPORTED);
         return template ? pith_problem_set(problem, 400, "chat_template", "messages", "%s",
                                            error.message)
                         : pith_problem_from(problem, &error);

@@ -80,18 +80,26 @@ void pith_request_release(pith_request *request) {
 #define SAMPLING(field) offsetof(pith_draft, request.params.sampling.field)
 
 static const pith_rule rules[] = {
-    {"model", PITH_AT_ALL, pith_rule_model, 0, 0, 0},
+    {"model", PITH_AT_OTHERS, pith_rule_model, 0, 0, 0},
+    {"model", PITH_AT_OLLAMA, pith_rule_ollama_model, 0, 0, 0},
+    {"name", PITH_AT_OLLAMA_SHOW, pith_rule_ollama_model, 0, 0, 0},
     /* Texts. */
-    {"messages", PITH_AT_CHAT, pith_rule_messages, 0, 0, 0},
+    {"messages", PITH_AT_CHAT | PITH_AT_OLLAMA_CHAT, pith_rule_messages, 0, 0, 0},
     {"prompt", PITH_AT_COMPLETION, pith_rule_prompt, 0, 0, 0},
-    {"prompt", PITH_AT_INFER, pith_rule_text_prompt, 0, 0, 0},
+    {"prompt", PITH_AT_INFER | PITH_AT_OLLAMA_GENERATE, pith_rule_text_prompt, 0, 0, 0},
+    {"prompt", PITH_AT_OLLAMA_EMBEDDINGS, pith_rule_ollama_inputs, 0, 0, 0},
     {"prompt", PITH_AT_INFILL, pith_rule_text, offsetof(pith_draft, line), 0, 0},
     {"content", PITH_AT_TOKENIZE, pith_rule_text_prompt, 0, 0, 0},
     {"tokens", PITH_AT_DETOKENIZE, pith_rule_token_ids, 0, 0, 0},
     {"input", PITH_AT_EMBED | PITH_AT_EMBEDDING, pith_rule_inputs, 0, 0, 0},
+    {"input", PITH_AT_OLLAMA_EMBED, pith_rule_ollama_inputs, 0, 0, 0},
+    {"system", PITH_AT_OLLAMA_GENERATE, pith_rule_text, offsetof(pith_draft, system), 0, 0},
+    {"template", PITH_AT_OLLAMA_GENERATE, pith_rule_text, offsetof(pith_draft, go_template), 0, 0},
+    {"raw", PITH_AT_OLLAMA_GENERATE, pith_rule_bool, offsetof(pith_draft, raw), 0, 0},
+    {"think", PITH_AT_OLLAMA_TEXT, pith_rule_think, 0, 0, 0},
     {"input_prefix", PITH_AT_INFILL, pith_rule_text, REQUEST(prefix), 0, 0},
     {"input_suffix", PITH_AT_INFILL, pith_rule_text, REQUEST(suffix), 0, 0},
-    {"suffix", PITH_AT_COMPLETION, pith_rule_text, REQUEST(suffix), 0, 0},
+    {"suffix", PITH_AT_COMPLETION | PITH_AT_OLLAMA_GENERATE, pith_rule_text, REQUEST(suffix), 0, 0},
     /* Sampling. */
     {"temperature", PITH_AT_GENERATE, pith_rule_float, SAMPLING(temperature), 0, 2},
     {"top_p", PITH_AT_GENERATE, pith_rule_positive_float, SAMPLING(top_p), 0, 1},
@@ -115,7 +123,7 @@ static const pith_rule rules[] = {
     /* The answer. */
     {"n", PITH_AT_OPENAI, pith_rule_count, REQUEST(n_choices), 1, PITH_REQUEST_MAX_CHOICES},
     {"best_of", PITH_AT_COMPLETION, pith_rule_signed, offsetof(pith_draft, best_of), 1, 1024},
-    {"stream", PITH_AT_OPENAI, pith_rule_bool, REQUEST(stream), 0, 0},
+    {"stream", PITH_AT_OPENAI | PITH_AT_OLLAMA_TEXT, pith_rule_bool, REQUEST(stream), 0, 0},
     {"stream_options", PITH_AT_OPENAI, pith_rule_stream_options, 0, 0, 0},
     {"echo", PITH_AT_COMPLETION, pith_rule_bool, REQUEST(echo), 0, 0},
     {"logprobs", PITH_AT_OPENAI, pith_rule_logprobs, REQUEST(params.n_top_logprobs), 0,
@@ -123,13 +131,18 @@ static const pith_rule rules[] = {
     {"top_logprobs", PITH_AT_CHAT, pith_rule_count, REQUEST(params.n_top_logprobs), 0,
      PITH_REQUEST_MAX_TOP_LOGPROBS},
     {"response_format", PITH_AT_OPENAI, pith_rule_response_format, 0, 0, 0},
-    {"tools", PITH_AT_CHAT, pith_rule_tools, 0, 0, 0},
+    {"format", PITH_AT_OLLAMA_TEXT, pith_rule_ollama_format, 0, 0, 0},
+    {"tools", PITH_AT_CHAT | PITH_AT_OLLAMA_CHAT, pith_rule_tools, 0, 0, 0},
     {"tool_choice", PITH_AT_CHAT, pith_rule_tool_choice, 0, 0, 0},
     {"chat_template_kwargs", PITH_AT_CHAT, pith_rule_object,
      offsetof(pith_draft, template_variables), 0, 0},
     {"options", PITH_AT_INFER, pith_rule_infer_options, 0, 0, 0},
+    {"options", PITH_AT_OLLAMA_TEXT, pith_rule_ollama_options, 0, 0, 0},
+    {"keep_alive", PITH_AT_OLLAMA, pith_rule_keep_alive, 0, 0, 0},
     /* Embeddings and tokens. */
-    {"dimensions", PITH_AT_EMBEDDING, pith_rule_count, REQUEST(dimensions), 1, 65536},
+    {"dimensions", PITH_AT_EMBEDDING | PITH_AT_OLLAMA_EMBED, pith_rule_count, REQUEST(dimensions),
+     1, 65536},
+    {"truncate", PITH_AT_OLLAMA_EMBED, pith_rule_ollama_truncate, 0, 0, 0},
     {"encoding_format", PITH_AT_EMBEDDING, pith_rule_encoding, 0, 0, 0},
     {"add_special", PITH_AT_TOKENIZE, pith_rule_bool, REQUEST(add_special), 0, 0},
     {"parse_special", PITH_AT_TOKENIZE, pith_rule_bool, REQUEST(parse_special), 0, 0},
@@ -159,6 +172,10 @@ static bool check_required(pith_draft *draft) {
         return need(draft, r->prompts != NULL, "content");
     case PITH_ENDPOINT_DETOKENIZE:
         return need(draft, r->prompts != NULL, "tokens");
+    case PITH_ENDPOINT_OLLAMA_SHOW:
+        return need(draft, r->model != NULL, "model");
+    default: /* ollama's load the model where there is no more to do */
+        break;
     }
     return true;
 }
@@ -182,7 +199,7 @@ static bool join_line(pith_draft *draft) {
 /* A completion with a suffix is filled in between its prompt and the suffix. */
 static bool settle_infill(pith_draft *draft) {
     pith_request *r = &draft->request;
-    r->infill = r->endpoint == PITH_ENDPOINT_INFILL || r->suffix.n_bytes > 0;
+    r->infill = r->endpoint == PITH_ENDPOINT_INFILL || (r->suffix.n_bytes > 0 && !r->no_work);
     if (!r->infill) {
         return true;
     }
@@ -205,8 +222,8 @@ static bool parse_object(pith_draft *draft, pith_json root) {
     }
     pith_draft_set_defaults(draft);
     return pith_draft_walk(draft, root, "", rules, sizeof rules / sizeof *rules) &&
-           check_required(draft) && settle_infill(draft) && pith_draft_settle_options(draft) &&
-           pith_draft_settle_chat(draft);
+           check_required(draft) && pith_draft_settle_ollama(draft) && settle_infill(draft) &&
+           pith_draft_settle_options(draft) && pith_draft_settle_chat(draft);
 }
 
 static bool read_json(pith_draft *draft, char *body, size_t n_bytes, pith_json *root) {

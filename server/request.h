@@ -9,14 +9,19 @@
 #include "server/problem.h"
 
 typedef enum pith_endpoint {
-    PITH_ENDPOINT_INFER,      /* POST /infer                (Spin)   */
-    PITH_ENDPOINT_EMBED,      /* POST /embed                (Spin)   */
-    PITH_ENDPOINT_CHAT,       /* POST /v1/chat/completions  (OpenAI) */
-    PITH_ENDPOINT_COMPLETION, /* POST /v1/completions       (OpenAI) */
-    PITH_ENDPOINT_EMBEDDING,  /* POST /v1/embeddings        (OpenAI) */
-    PITH_ENDPOINT_INFILL,     /* POST /infill     {"input_prefix", "input_suffix", ...} */
-    PITH_ENDPOINT_TOKENIZE,   /* POST /tokenize   {"model", "content"} -> {"tokens": [...]} */
-    PITH_ENDPOINT_DETOKENIZE, /* POST /detokenize {"model", "tokens"}  -> {"content": "..."} */
+    PITH_ENDPOINT_INFER,           /* POST /infer                (Spin)   */
+    PITH_ENDPOINT_EMBED,           /* POST /embed                (Spin)   */
+    PITH_ENDPOINT_CHAT,            /* POST /v1/chat/completions  (OpenAI) */
+    PITH_ENDPOINT_COMPLETION,      /* POST /v1/completions       (OpenAI) */
+    PITH_ENDPOINT_EMBEDDING,       /* POST /v1/embeddings        (OpenAI) */
+    PITH_ENDPOINT_INFILL,          /* POST /infill     {"input_prefix", "input_suffix", ...} */
+    PITH_ENDPOINT_TOKENIZE,        /* POST /tokenize   {"model", "content"} -> {"tokens": [...]} */
+    PITH_ENDPOINT_DETOKENIZE,      /* POST /detokenize {"model", "tokens"}  -> {"content": "..."} */
+    PITH_ENDPOINT_OLLAMA_GENERATE, /* POST /api/generate   (ollama) */
+    PITH_ENDPOINT_OLLAMA_CHAT,     /* POST /api/chat       (ollama) */
+    PITH_ENDPOINT_OLLAMA_EMBED,    /* POST /api/embed      (ollama) */
+    PITH_ENDPOINT_OLLAMA_EMBEDDINGS, /* POST /api/embeddings (ollama's older form of it) */
+    PITH_ENDPOINT_OLLAMA_SHOW,       /* POST /api/show       (ollama) */
 } pith_endpoint;
 
 enum {
@@ -41,14 +46,19 @@ typedef enum pith_tool_choice {
 
 typedef struct pith_request {
     pith_endpoint endpoint;
-    const char *model; /* NULL: none was named */
+    const char *model;       /* NULL: none was named */
+    const char *model_shown; /* OLLAMA: the model as it was named, with ":latest"; else NULL */
 
-    const pith_message *messages; /* [n_messages] CHAT; roles system, user, assistant, tool */
+    bool chat; /* the prompt is the conversation, as the chat template writes it: CHAT, OLLAMA_CHAT,
+                  and OLLAMA_GENERATE, which has the prompt below too, for a model without one */
+    const pith_message *messages; /* [n_messages] roles system, user, assistant, tool */
     size_t n_messages;
     pith_text variables; /* CHAT: further variables of the chat template, as pith_chat_options has
                             them; "messages" are among them with full_messages: some of them have
                             more than a role and a content */
     bool full_messages;
+    pith_text template;       /* OLLAMA_GENERATE: a template in the Jinja language in place of the
+                                 model's;       data NULL: none */
     const char *const *tools; /* [n_tools] names of those that may be called */
     size_t n_tools;
     pith_tool_choice tool_choice;
@@ -62,8 +72,9 @@ typedef struct pith_request {
 
     /* Generation. Options that the client left out are those of the endpoint: of INFER Spin's
      * (100 tokens, 1.1, 64, 0.8, 40, 0.9), of INFILL llama-server's (0.8, top_k 40, top_p 0.95,
-     * min_p 0.05), of the OpenAI ones temperature 1, top_p 1; and no limit but the context
-     * (COMPLETION: 16 tokens). `params` borrows from the request. */
+     * min_p 0.05), of OLLAMA its (0.8, 40, 0.9, 1.1, 64, streamed), of the OpenAI ones temperature
+     * 1, top_p 1; and no limit but the context (COMPLETION: 16 tokens). `params` borrows from the
+     * request. */
     pith_generate_params params;
     bool has_seed;    /* else the server draws one */
     size_t n_choices; /* n >= 1 of every prompt */
@@ -71,11 +82,16 @@ typedef struct pith_request {
     bool include_usage; /* stream_options.include_usage */
     bool echo;          /* COMPLETION: the prompt stands in front of the text */
     bool logprobs;      /* the answer has them; params.n_top_logprobs says how many */
-    pith_text schema;   /* CHAT, COMPLETION: the JSON schema of the texts; data NULL: any text */
+    pith_text schema;   /* the JSON schema of the texts; data NULL: any text */
 
     /* Embeddings. */
-    size_t dimensions; /* 0: all of them */
-    bool base64;       /* little-endian f32 as base64 in place of numbers */
+    size_t dimensions;  /* 0: all of them */
+    bool base64;        /* little-endian f32 as base64 in place of numbers */
+    bool no_truncation; /* OLLAMA_EMBED: a text that is too long is an error */
+
+    /* OLLAMA. */
+    bool no_work; /* there is nothing to generate or embed: the model is loaded */
+    bool unload;  /* keep_alive 0: and unloaded afterwards, unless others use it */
 
     bool add_special;   /* TOKENIZE: BOS and EOS by the tokenizer's rule */
     bool parse_special; /* TOKENIZE: special tokens written in the text are read as such */
@@ -94,5 +110,16 @@ bool pith_request_parse_with(pith_request *out, pith_endpoint endpoint, char *bo
                              const pith_allocator *allocator, pith_problem *problem);
 
 void pith_request_release(pith_request *request);
+
+/* Returns true for the endpoints of ollama's protocol. */
+static inline bool pith_endpoint_is_ollama(pith_endpoint endpoint) {
+    return endpoint >= PITH_ENDPOINT_OLLAMA_GENERATE;
+}
+
+/* The model as an answer names it: as the client did, else `own`, its own name. */
+static inline const char *pith_request_model(const pith_request *request, const char *own) {
+    const char *named = request->model_shown != NULL ? request->model_shown : request->model;
+    return named != NULL ? named : own;
+}
 
 #endif

@@ -22,8 +22,9 @@ static bool is_empty_list(pith_json value) {
 }
 
 static message_parts split_message(pith_json message) {
-    static const char *const refused[] = {"function_call", "audio"};
+    static const char *const refused[] = {"function_call", "audio", "images"};
     message_parts parts = {.refused = NULL};
+    pith_json tool_name = {NULL};
     const struct {
         const char *name;
         pith_json *value;
@@ -33,6 +34,7 @@ static message_parts split_message(pith_json message) {
         {"name", &parts.more.name},
         {"tool_calls", &parts.more.calls},
         {"tool_call_id", &parts.more.call_id},
+        {"tool_name", &tool_name}, /* ollama's */
     };
     pith_json_walk walk = pith_json_begin(message);
     while (pith_json_next(&walk)) {
@@ -50,6 +52,9 @@ static message_parts split_message(pith_json message) {
                 parts.refused = refused[i];
             }
         }
+    }
+    if (parts.more.name.at == NULL) {
+        parts.more.name = tool_name;
     }
     return parts;
 }
@@ -249,6 +254,10 @@ bool pith_rule_messages(pith_draft *draft, const pith_rule *rule, const char *pa
         }
     }
     drop_empty_answers(messages, more, &n);
+    if (n == 0 && draft->request.endpoint == PITH_ENDPOINT_OLLAMA_CHAT) {
+        draft->request.n_messages = 0;
+        return true;
+    }
     if (n == 0) {
         return pith_draft_fail(draft, path, "%s must hold at least one message with a text", path);
     }
@@ -398,6 +407,18 @@ static bool put_arguments(pith_draft *draft, pith_json_writer *json, pith_json a
     return true;
 }
 
+/* ollama's clients send calls without ids, which Mistral's templates ask for: of nine letters and
+ * digits. The answers of tools are in the order of the calls then. */
+static void put_made_id(const pith_draft *draft, pith_json_writer *json, const char *key,
+                        size_t *n) {
+    char id[32];
+    if (draft->request.endpoint == PITH_ENDPOINT_OLLAMA_CHAT) {
+        snprintf(id, sizeof id, "call%05zu", *n % 100000);
+        pith_json_put_text(json, key, id);
+        ++*n;
+    }
+}
+
 static bool put_calls(pith_draft *draft, pith_json_writer *json, pith_json calls) {
     pith_json_open(json, "tool_calls", '[');
     pith_json_walk walk = pith_json_begin(calls);
@@ -407,6 +428,8 @@ static bool put_calls(pith_draft *draft, pith_json_writer *json, pith_json calls
         pith_json_open(json, NULL, '{');
         if (pith_json_is(id, PITH_JSON_STRING)) {
             pith_json_put_copy(json, "id", id);
+        } else {
+            put_made_id(draft, json, "id", &draft->n_made_ids);
         }
         pith_json_put_text(json, "type", "function");
         pith_json_open(json, "function", '{');
@@ -431,12 +454,23 @@ static bool put_message(pith_draft *draft, pith_json_writer *json, const pith_me
     }
     if (pith_json_is(more->call_id, PITH_JSON_STRING)) {
         pith_json_put_copy(json, "tool_call_id", more->call_id);
+    } else if (draft->n_answered_ids < draft->n_made_ids && strcmp(message->role, "tool") == 0) {
+        put_made_id(draft, json, "tool_call_id", &draft->n_answered_ids);
     }
     if (more->calls.at != NULL && !put_calls(draft, json, more->calls)) {
         return false;
     }
     pith_json_close(json, '}');
     return true;
+}
+
+/* What templates ask: whether the answer may begin with reasoning, and how much of it. */
+static void put_think(pith_json_writer *json, pith_json think) {
+    bool level = pith_json_is(think, PITH_JSON_STRING);
+    pith_json_put_bool(json, "enable_thinking", level || pith_json_is_true(think));
+    if (level) {
+        pith_json_put_copy(json, "reasoning_effort", think);
+    }
 }
 
 static bool put_variables(pith_draft *draft, pith_json_writer *json) {
@@ -449,6 +483,9 @@ static bool put_variables(pith_draft *draft, pith_json_writer *json) {
                                    "chat_template_kwargs: a name holds the character U+0000");
         }
         pith_json_put_copy(json, walk.key, walk.value);
+    }
+    if (draft->think.at != NULL) {
+        put_think(json, draft->think);
     }
     if (r->n_tools > 0) {
         pith_json_put_copy(json, "tools", draft->tools);
@@ -471,7 +508,8 @@ bool pith_draft_settle_chat(pith_draft *draft) {
     if (!settle_tools(draft)) {
         return false;
     }
-    if (r->n_tools == 0 && !r->full_messages && draft->template_variables.at == NULL) {
+    if (r->n_tools == 0 && !r->full_messages && draft->template_variables.at == NULL &&
+        draft->think.at == NULL) {
         return true;
     }
     pith_json_writer json;

@@ -5,8 +5,7 @@
 
 #include "base/json_write.h"
 
-/* The schema as text of its own: the body has its strings decoded. */
-static bool keep_schema(pith_draft *draft, pith_json schema) {
+bool pith_draft_keep_schema(pith_draft *draft, pith_json schema) {
     pith_json_writer json;
     pith_draft_begin_json(draft, &json);
     pith_json_put_copy(&json, NULL, schema);
@@ -37,7 +36,7 @@ static bool read_schema(pith_draft *draft, const char *path, pith_json value) {
     if (!pith_json_is(schema, PITH_JSON_OBJECT)) {
         return pith_draft_fail_type(draft, inner, "an object", schema);
     }
-    return keep_schema(draft, schema);
+    return pith_draft_keep_schema(draft, schema);
 }
 
 bool pith_rule_response_format(pith_draft *draft, const pith_rule *rule, const char *path,

@@ -293,6 +293,7 @@ void pith_draft_set_defaults(pith_draft *draft) {
     pith_sampling *sampling = &r->params.sampling;
     r->n_choices = 1;
     r->parse_special = true;
+    r->chat = r->endpoint == PITH_ENDPOINT_CHAT || r->endpoint == PITH_ENDPOINT_OLLAMA_CHAT;
     draft->penalty_window = PITH_REQUEST_PENALTY_WINDOW;
     switch (r->endpoint) {
     case PITH_ENDPOINT_INFER: /* Spin's */
@@ -305,6 +306,14 @@ void pith_draft_set_defaults(pith_draft *draft) {
     case PITH_ENDPOINT_INFILL: /* llama-server's */
         *sampling =
             (pith_sampling){.temperature = 0.8F, .top_k = 40, .top_p = 0.95F, .min_p = 0.05F};
+        break;
+    case PITH_ENDPOINT_OLLAMA_GENERATE: /* ollama's */
+    case PITH_ENDPOINT_OLLAMA_CHAT:
+        r->stream = true;
+        *sampling = (pith_sampling){.temperature = 0.8F,
+                                    .top_k = 40,
+                                    .top_p = 0.9F,
+                                    .repeat_penalty = 1.1F};
         break;
     default: /* OpenAI's */
         *sampling = (pith_sampling){.temperature = 1, .top_p = 1};

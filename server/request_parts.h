@@ -41,6 +41,10 @@ typedef struct pith_draft {
     pith_json tools;               /* CHAT: the list, as it was sent */
     pith_json template_variables;  /* CHAT: chat_template_kwargs */
     pith_text line; /* INFILL: "prompt", the text between the prefix and the cursor */
+    pith_text system, go_template;     /* OLLAMA_GENERATE */
+    bool raw;                          /* OLLAMA_GENERATE: the prompt is used as it is */
+    pith_json think;                   /* OLLAMA: a boolean, or the name of a level */
+    size_t n_made_ids, n_answered_ids; /* OLLAMA_CHAT: of calls that came without one */
 } pith_draft;
 
 /* ---- Tables of fields ------------------------------------------------------------------------ */
@@ -68,7 +72,16 @@ enum {
     PITH_AT_DETOKENIZE = 1 << PITH_ENDPOINT_DETOKENIZE,
     PITH_AT_OPENAI = PITH_AT_CHAT | PITH_AT_COMPLETION,
     PITH_AT_GENERATE = PITH_AT_OPENAI | PITH_AT_INFILL,
-    PITH_AT_ALL = 255,
+    PITH_AT_OLLAMA_GENERATE = 1 << PITH_ENDPOINT_OLLAMA_GENERATE,
+    PITH_AT_OLLAMA_CHAT = 1 << PITH_ENDPOINT_OLLAMA_CHAT,
+    PITH_AT_OLLAMA_EMBED = 1 << PITH_ENDPOINT_OLLAMA_EMBED,
+    PITH_AT_OLLAMA_EMBEDDINGS = 1 << PITH_ENDPOINT_OLLAMA_EMBEDDINGS,
+    PITH_AT_OLLAMA_SHOW = 1 << PITH_ENDPOINT_OLLAMA_SHOW,
+    PITH_AT_OLLAMA_TEXT = PITH_AT_OLLAMA_GENERATE | PITH_AT_OLLAMA_CHAT,
+    PITH_AT_OLLAMA_VECTORS = PITH_AT_OLLAMA_EMBED | PITH_AT_OLLAMA_EMBEDDINGS,
+    PITH_AT_OLLAMA = PITH_AT_OLLAMA_TEXT | PITH_AT_OLLAMA_VECTORS | PITH_AT_OLLAMA_SHOW,
+    PITH_AT_OTHERS = (1 << PITH_ENDPOINT_OLLAMA_GENERATE) - 1, /* all but ollama's */
+    PITH_AT_ALL = PITH_AT_OTHERS | PITH_AT_OLLAMA,
 };
 
 /* Reads the members of `object` that rules [n_rules] know at the request's endpoint; nulls count as
@@ -168,6 +181,30 @@ bool pith_rule_encoding(pith_draft *draft, const pith_rule *rule, const char *pa
 /* request_format.c */
 bool pith_rule_response_format(pith_draft *draft, const pith_rule *rule, const char *path,
                                pith_json value);
+
+/* Keeps a schema as text of its own: the body has its strings decoded. */
+bool pith_draft_keep_schema(pith_draft *draft, pith_json schema);
+
+/* request_ollama.c */
+bool pith_rule_ollama_model(pith_draft *draft, const pith_rule *rule, const char *path,
+                            pith_json value);
+bool pith_rule_ollama_options(pith_draft *draft, const pith_rule *rule, const char *path,
+                              pith_json value);
+bool pith_rule_ollama_inputs(pith_draft *draft, const pith_rule *rule, const char *path,
+                             pith_json value);
+bool pith_rule_ollama_format(pith_draft *draft, const pith_rule *rule, const char *path,
+                             pith_json value);
+bool pith_rule_ollama_truncate(pith_draft *draft, const pith_rule *rule, const char *path,
+                               pith_json value);
+bool pith_rule_keep_alive(pith_draft *draft, const pith_rule *rule, const char *path,
+                          pith_json value);
+bool pith_rule_think(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
+/* Decides what OLLAMA_GENERATE is to do with its texts. */
+bool pith_draft_settle_ollama(pith_draft *draft);
+
+/* request_template.c: sets request.template, in which the source's branches are decided by the
+ * draft's texts. */
+bool pith_draft_translate_template(pith_draft *draft, pith_text source);
 
 /* Sets what the endpoint's options are when the client leaves them out. */
 void pith_draft_set_defaults(pith_draft *draft);

@@ -116,6 +116,11 @@ static const refused_field refused[] = {
     {"truncate_prompt_tokens", PITH_AT_OPENAI, is_never, "prompts are never cut"},
     {"continue_final_message", PITH_AT_CHAT, is_false, no_template},
     {"chat_template", PITH_AT_CHAT, is_empty, no_template},
+    /* ollama */
+    {"images", PITH_AT_OLLAMA_TEXT, is_empty, no_media},
+    {"context", PITH_AT_OLLAMA_GENERATE, is_empty, "/api/chat has conversations"},
+    {"logprobs", PITH_AT_OLLAMA_TEXT, is_false, "the OpenAI protocol has them"},
+    {"top_logprobs", PITH_AT_OLLAMA_TEXT, is_zero, "the OpenAI protocol has them"},
 };
 
 bool pith_refuse_field(pith_draft *draft, const char *name, size_t n_name, pith_json value) {

@@ -35,6 +35,7 @@ typedef struct pith_call {
     bool reserved;
     size_t prompt_tokens, generated_tokens;
     double queue_seconds, first_token_seconds;
+    double load_seconds; /* until the model was there */
 } pith_call;
 
 struct pith_route {
@@ -65,6 +66,13 @@ bool pith_call_authenticate(pith_call *call, pith_problem *problem);
  * without a tokenizer, which could take nothing from a request. */
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem);
+
+/* Unloads a model as pith_models_unload. Problems: 404. */
+bool pith_call_unload(pith_call *call, const char *name, pith_problem *problem);
+
+/* Gives the lease back; with `unload` the model is unloaded, unless others use it or wait for it.
+ */
+void pith_call_return(pith_call *call, pith_lease *lease, bool unload);
 
 /* Counts the request against the quota of its key, and puts the x-ratelimit headers. The body is
  * that of the exchange. */
@@ -110,8 +118,13 @@ void pith_handle_collections(pith_call *call); /* collections.c */
 void pith_handle_collection(pith_call *call);
 void pith_handle_collection_delete(pith_call *call);
 void pith_handle_document_delete(pith_call *call);
-void pith_handle_documents(pith_call *call); /* documents.c */
-void pith_handle_search(pith_call *call);    /* search.c */
+void pith_handle_documents(pith_call *call);   /* documents.c */
+void pith_handle_search(pith_call *call);      /* search.c */
+void pith_handle_ollama_tags(pith_call *call); /* ollama.c */
+void pith_handle_ollama_ps(pith_call *call);
+void pith_handle_ollama_show(pith_call *call);
+void pith_handle_ollama_version(pith_call *call);
+void pith_handle_ollama_refusal(pith_call *call);
 void pith_handle_usage(pith_call *call);
 void pith_handle_metrics(pith_call *call);
 void pith_handle_health(pith_call *call);

@@ -137,14 +137,25 @@ static void put_options(pith_json_writer *w, const pith_request *r) {
 char *test_request_describe(const pith_request *r) {
     pith_json_writer w;
     pith_error error;
-    bool generates = r->endpoint == PITH_ENDPOINT_INFER || r->endpoint == PITH_ENDPOINT_CHAT ||
-                     r->endpoint == PITH_ENDPOINT_COMPLETION || r->endpoint == PITH_ENDPOINT_INFILL;
+    bool generates =
+        r->endpoint == PITH_ENDPOINT_INFER || r->endpoint == PITH_ENDPOINT_CHAT ||
+        r->endpoint == PITH_ENDPOINT_COMPLETION || r->endpoint == PITH_ENDPOINT_INFILL ||
+        r->endpoint == PITH_ENDPOINT_OLLAMA_GENERATE || r->endpoint == PITH_ENDPOINT_OLLAMA_CHAT;
     pith_json_write_begin(&w, NULL);
     pith_json_open(&w, NULL, '{');
     if (r->model != NULL) {
         pith_json_put_text(&w, "model", r->model);
     }
+    if (r->model_shown != NULL && strcmp(r->model_shown, r->model) != 0) {
+        pith_json_put_text(&w, "shown", r->model_shown);
+    }
     put_texts(&w, r);
+    if (r->template.data != NULL) {
+        put_text(&w, "template", r->template);
+    }
+    put_flag(&w, "no_work", r->no_work);
+    put_flag(&w, "unload", r->unload);
+    put_flag(&w, "no_truncation", r->no_truncation);
     if (generates) {
         put_options(&w, r);
     }

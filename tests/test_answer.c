@@ -218,6 +218,94 @@ TEST(answer, that_fails_leaves_the_text_before_it) {
     check_text(&out, "before");
 }
 
+/* ---- ollama's -------------------------------------------------------------------------------- */
+
+/* Compares an answer but for its time, which is any. */
+static void check_ollama(const pith_request *request, const pith_answer_choice *choice,
+                         const pith_answer_usage *used, const char *expected) {
+    static const char before[] = "{\"model\":\"m\",\"created_at\":\"";
+    static const char shape[] = "0000-00-00T00:00:00.000000000Z\",";
+    pith_bytes out;
+    pith_error error;
+    pith_answer_head head = head_of(request, NULL);
+    pith_bytes_init(&out, NULL);
+    CHECK(pith_answer_ollama_line(&head, choice, used, &out, &error) == PITH_OK, "%s",
+          error.message);
+    CHECK(strncmp(out.data, before, sizeof before - 1) == 0, "%s", out.data);
+    const char *time = out.data + sizeof before - 1;
+    for (size_t i = 0; i + 1 < sizeof shape; i++) {
+        bool digit = time[i] >= '0' && time[i] <= '9';
+        CHECK(shape[i] == '0' ? digit : time[i] == shape[i], "the time in %s", out.data);
+    }
+    time += sizeof shape - 1;
+    CHECK(strcmp(time, expected) == 0, "\nexpected %s\nactual   %s", expected, time);
+    pith_bytes_release(&out);
+}
+
+#define OLLAMA_END                                                                            \
+    "\"done\":true,\"done_reason\":\"stop\",\"total_duration\":2500000000,\"load_duration\":" \
+    "500000000,\"prompt_eval_count\":12,\"prompt_eval_duration\":250000000,\"eval_count\":5," \
+    "\"eval_duration\":1000000000}\n"
+
+TEST(answer, of_ollama) {
+    const pith_request generate = {.endpoint = PITH_ENDPOINT_OLLAMA_GENERATE, .n_choices = 1};
+    const pith_request chat = {.endpoint = PITH_ENDPOINT_OLLAMA_CHAT, .n_choices = 1};
+    const pith_answer_usage used = {.prompt_tokens = 12,
+                                    .generated_tokens = 5,
+                                    .load_seconds = 0.5,
+                                    .prompt_seconds = 0.25,
+                                    .generate_seconds = 1,
+                                    .total_seconds = 2.5};
+    const pith_answer_call call = {.id = "abcdefghi",
+                                   .name = pith_text_of("f"),
+                                   .arguments = pith_text_of("{\"a\":1}")};
+    pith_answer_choice choice = choice_of("Hi\n", PITH_FINISH_EOS);
+    check_ollama(&generate, &choice, NULL, "\"response\":\"Hi\\n\",\"done\":false}\n");
+    check_ollama(&generate, &choice, &used, "\"response\":\"Hi\\n\"," OLLAMA_END);
+    choice.reasoning = pith_text_of("so");
+    check_ollama(&generate, &choice, NULL,
+                 "\"response\":\"Hi\\n\",\"thinking\":\"so\",\"done\":false}\n");
+    choice.calls = &call;
+    choice.n_calls = 1;
+    check_ollama(&chat, &choice, &used,
+                 "\"message\":{\"role\":\"assistant\",\"content\":\"Hi\\n\",\"thinking\":\"so\","
+                 "\"tool_calls\":[{\"id\":\"abcdefghi\",\"function\":{\"name\":\"f\",\"arguments\":"
+                 "{\"a\":1}}}]}," OLLAMA_END);
+    choice = choice_of("", PITH_FINISH_CONTEXT);
+    check_ollama(&generate, &choice, &usage,
+                 "\"response\":\"\",\"done\":true,\"done_reason\":\"length\",\"total_duration\":0,"
+                 "\"load_duration\":0,\"prompt_eval_count\":12,\"prompt_eval_duration\":0,"
+                 "\"eval_count\":5,\"eval_duration\":0}\n");
+}
+
+TEST(answer, of_ollama_that_fails) {
+    pith_problem problem;
+    pith_bytes out;
+    pith_error error;
+    pith_bytes_init(&out, NULL);
+    pith_problem_set(&problem, 503, "queue_full", "prompt", "a \"text\"");
+    CHECK(pith_answer_ollama_problem(&problem, &out, &error) == PITH_OK, "%s", error.message);
+    check_text(&out, "{\"error\":\"a \\\"text\\\"\"}\n");
+}
+
+TEST(answer, of_ollama_without_work) {
+    pith_request request = {.endpoint = PITH_ENDPOINT_OLLAMA_CHAT, .no_work = true};
+    for (int unload = 0; unload < 2; unload++) {
+        pith_bytes out;
+        pith_error error;
+        request.unload = unload != 0;
+        pith_answer_head head = head_of(&request, NULL);
+        pith_bytes_init(&out, NULL);
+        CHECK(pith_answer_ollama_loaded(&head, &out, &error) == PITH_OK, "%s", error.message);
+        CHECK(strstr(out.data,
+                     "\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,"
+                     "\"done_reason\":") != NULL,
+              "%s", out.data);
+        CHECK((strstr(out.data, "\"unload\"}\n") != NULL) == request.unload, "%s", out.data);
+        pith_bytes_release(&out);
+    }
+}
+
 /* ---- Streams --------------------------------------------------------------------------------- */
 
 /* What a server does with a choice of two pieces. */

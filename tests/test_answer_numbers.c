@@ -239,6 +239,8 @@ TEST(answer_numbers, echoes_a_prompt_of_ids) {
 
 /* ---- Embeddings ------------------------------------------------------------------------------ */
 
+static const pith_answer_usage nine = {.prompt_tokens = 9};
+
 static void check_embeddings(pith_endpoint endpoint, bool base64, const char *expected) {
     const float vectors[] = {1, -0.5F, 0.1F, 1e-10F};
     const pith_request request = {.endpoint = endpoint, .base64 = base64};
@@ -246,7 +248,7 @@ static void check_embeddings(pith_endpoint endpoint, bool base64, const char *ex
     pith_bytes out;
     pith_error error;
     pith_bytes_init(&out, NULL);
-    CHECK(pith_answer_embeddings(&head, vectors, 2, 2, 9, &out, &error) == PITH_OK, "%s",
+    CHECK(pith_answer_embeddings(&head, vectors, 2, 2, &nine, &out, &error) == PITH_OK, "%s",
           error.message);
     CHECK(strcmp(out.data, expected) == 0, "\nexpected %s\nactual   %s", expected, out.data);
     pith_bytes_release(&out);
@@ -278,7 +280,7 @@ TEST(answer_numbers, embeddings_must_be_finite) {
     pith_bytes out;
     pith_error error;
     pith_bytes_init(&out, NULL);
-    CHECK(pith_answer_embeddings(&head, vectors, 2, 2, 9, &out, &error) == PITH_ERROR_NUMERIC &&
+    CHECK(pith_answer_embeddings(&head, vectors, 2, 2, &nine, &out, &error) == PITH_ERROR_NUMERIC &&
               strcmp(error.message, "embedding 1 has a number that is not finite") == 0,
           "%s", error.message);
     pith_bytes_release(&out);
@@ -395,8 +397,8 @@ static pith_status write_all(const pith_model *model, pith_bytes *out, pith_erro
                  : pith_answer_stream_piece(&head, 0, choice.text, &token, out, error);
     status = status != PITH_OK ? status : pith_answer_stream_usage(&head, &usage, out, error);
     request.endpoint = PITH_ENDPOINT_EMBEDDING;
-    status =
-        status != PITH_OK ? status : pith_answer_embeddings(&head, vectors, 1, 2, 1, out, error);
+    status = status != PITH_OK ? status
+                               : pith_answer_embeddings(&head, vectors, 1, 2, &usage, out, error);
     return status != PITH_OK ? status : pith_answer_stream_done(out, error);
 }
 

@@ -360,6 +360,26 @@ TEST(models, threads_that_want_one_model_load_it_once) {
     end_stage(&s);
 }
 
+TEST(models, are_unloaded_on_demand_unless_they_are_in_use) {
+    stage s;
+    make_stage(&s);
+    write_tiny(s.directory, "a.pith", 1);
+    start(&s);
+    pith_lease held;
+    CHECK(!pith_models_unload(s.models, "b"), "there is no such model");
+    CHECK(pith_models_unload(s.models, "a"), "one that is not loaded");
+    lease(&s, "a", PITH_MODEL_ANY, &held);
+    CHECK(pith_models_unload(s.models, "a"), "one that is in use");
+    check_names(&s, "a:d+ ");
+    pith_models_return(s.models, &held);
+    CHECK(pith_models_unload(s.models, "a"), "a");
+    check_names(&s, "a:d ");
+    lease(&s, "a", PITH_MODEL_ANY, &held);
+    pith_models_return(s.models, &held);
+    CHECK(count(&s, "model a: loaded") == 2, "loaded %zu times", count(&s, "model a: loaded"));
+    end_stage(&s);
+}
+
 TEST(models, a_broken_file_is_not_read_again_for_every_request) {
     stage s;
     make_stage(&s);

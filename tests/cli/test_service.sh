@@ -5,8 +5,10 @@ counts() {
     expect 0 python3 "tests/server/$1.py" "$PITH" "${@:2}"
     prints '^[0-9]+ passed, 0 failed$'
 }
+counts codes
 counts spin
 counts format
+counts ollama
 counts usage 40
 counts quota 16 400
 counts disconnect 60

@@ -1,4 +1,5 @@
-"""Real clients against the service: npm openai, npm @ai-sdk/openai-compatible, and Spin's bytes.
+"""Real clients against the service: npm openai, @ai-sdk/openai-compatible and ollama, and Spin's
+bytes.
     run.py PITH DIRECTORY
 
 The packages are installed in DIRECTORY, as package-lock.json has them. Where there is no Node.js its
@@ -59,7 +60,7 @@ def main():
             with Service(pith, "--models", models, "--db", database, "--alias",
                          "llama2-chat=chat") as service:
                 url = f"http://{service.address[0]}:{service.address[1]}"
-                for script in ("openai.mjs", "tools.mjs", "ai_sdk.mjs"):
+                for script in ("openai.mjs", "tools.mjs", "ai_sdk.mjs", "ollama.mjs"):
                     run(script, ["node", os.path.join(directory, script), url, key], counts)
     print(f"{counts[0]} passed, {counts[1]} failed")
     sys.exit(counts[1] != 0)

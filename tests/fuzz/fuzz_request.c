@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_ENDPOINTS = PITH_ENDPOINT_DETOKENIZE + 1 };
+enum { N_ENDPOINTS = PITH_ENDPOINT_OLLAMA_SHOW + 1 };
 
 static void check_text(pith_text text) {
     fuzz_require(text.data != NULL && pith_utf8_check(text.data, text.n_bytes) == text.n_bytes);
@@ -74,8 +74,9 @@ static void check_json(const char *text, size_t n) {
 
 /* Tools and variables of a chat. */
 static void check_variables(const pith_request *r) {
-    bool chat = r->endpoint == PITH_ENDPOINT_CHAT;
-    fuzz_require(chat || (r->variables.n_bytes == 0 && r->n_tools == 0 && !r->full_messages));
+    bool generates = pith_endpoint_is_ollama(r->endpoint);
+    fuzz_require(r->chat || generates ||
+                 (r->variables.n_bytes == 0 && r->n_tools == 0 && !r->full_messages));
     fuzz_require(r->variables.n_bytes > 0 || (r->n_tools == 0 && !r->full_messages));
     fuzz_require(r->tool_choice != PITH_TOOL_REQUIRED || r->n_tools > 0);
     if (r->variables.n_bytes > 0) {
@@ -85,16 +86,22 @@ static void check_variables(const pith_request *r) {
 
 /* What the endpoint works on is there, and nothing else. */
 static void check_kind(const pith_request *r) {
-    bool chat = r->endpoint == PITH_ENDPOINT_CHAT;
-    bool embeds = r->endpoint == PITH_ENDPOINT_EMBED || r->endpoint == PITH_ENDPOINT_EMBEDDING;
-    fuzz_require((r->n_messages > 0) == chat && (r->n_inputs > 0) == embeds);
-    fuzz_require((r->n_prompts > 0) == (!chat && !embeds && !r->infill));
-    fuzz_require(!r->infill || r->endpoint == PITH_ENDPOINT_INFILL ||
-                 r->endpoint == PITH_ENDPOINT_COMPLETION);
+    pith_endpoint e = r->endpoint;
+    bool completes = e == PITH_ENDPOINT_COMPLETION || e == PITH_ENDPOINT_OLLAMA_GENERATE;
+    bool embeds = e == PITH_ENDPOINT_EMBED || e == PITH_ENDPOINT_EMBEDDING ||
+                  e == PITH_ENDPOINT_OLLAMA_EMBED || e == PITH_ENDPOINT_OLLAMA_EMBEDDINGS;
+    if (!r->no_work && e != PITH_ENDPOINT_OLLAMA_SHOW) {
+        bool both = e == PITH_ENDPOINT_OLLAMA_GENERATE;
+        fuzz_require((r->n_messages > 0) == r->chat && (r->n_inputs > 0) == embeds);
+        fuzz_require((r->n_prompts > 0) == ((!r->chat || both) && !embeds && !r->infill));
+    }
+    fuzz_require(!r->no_work || pith_endpoint_is_ollama(e));
+    fuzz_require(r->template.data == NULL || (r->chat && r->template.n_bytes > 0));
+    fuzz_require(!r->infill || e == PITH_ENDPOINT_INFILL || completes);
     fuzz_require(r->n_choices >= 1 &&
                  r->n_choices * (r->n_prompts + (r->n_prompts == 0)) <= PITH_REQUEST_MAX_CHOICES);
     fuzz_require(r->dimensions <= 65536);
-    fuzz_require(!r->stream || chat || r->endpoint == PITH_ENDPOINT_COMPLETION);
+    fuzz_require(!r->stream || r->chat || completes);
 }
 
 static void check_range(float x, float least, float most) {
@@ -145,7 +152,7 @@ static void answer(pith_request *r, const test_allocator *memory) {
         r->echo = false; /* there is no vocabulary here */
     }
     if (r->n_inputs > 0) {
-        status = pith_answer_embeddings(&head, vector, 1, 2, 1, &out, &error);
+        status = pith_answer_embeddings(&head, vector, 1, 2, &usage, &out, &error);
     } else {
         status = pith_answer_write(&head, &choice, 1, &usage, &out, &error);
     }
