@@ -2,6 +2,7 @@
 #include "server/calling.h"
 
 #include "server/reply_parts.h"
+#include "server/token_texts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,7 @@ bool pith_calling_new(pith_calling **out, const pith_model *model, pith_problem 
         return pith_problem_set(problem, 503, NULL, NULL, "out of memory for the chat template");
     }
     calling->end = -1;
+    pthread_mutex_init(&calling->lock, NULL);
     if (!find_form(calling, model, problem)) {
         pith_calling_free(calling);
         return false;
@@ -195,9 +197,23 @@ bool pith_calling_new(pith_calling **out, const pith_model *model, pith_problem 
 
 void pith_calling_free(pith_calling *calling) {
     if (calling != NULL) {
+        pith_token_texts_free(calling->texts);
+        pthread_mutex_destroy(&calling->lock);
         free(calling->sample);
         free(calling);
     }
+}
+
+bool pith_calling_texts(pith_calling *calling, const pith_model *model,
+                        const struct pith_token_texts **out, pith_problem *problem) {
+    pith_error error = {.status = PITH_OK};
+    pthread_mutex_lock(&calling->lock);
+    if (calling->texts == NULL) {
+        pith_token_texts_new(&calling->texts, model, calling, &error);
+    }
+    *out = calling->texts;
+    pthread_mutex_unlock(&calling->lock);
+    return *out != NULL || pith_problem_from(problem, &error);
 }
 
 bool pith_calling_check(const pith_calling *calling, const char *model_name,
@@ -247,9 +263,11 @@ static bool ends_with_think(const pith_model *model, const int32_t *tokens, size
     return ends_with(text, &n, "<think>");
 }
 
-/* Writes how a call begins that the client asks for. */
+/* Writes how a call begins that the client asks for. What a grammar keeps is left to the model. */
 static bool write_opening(const pith_calling *c, const pith_request *r, pith_opening *o) {
-    const char *name = r->forced_tool;
+    bool strict = r->tool_schemas.data != NULL;
+    const char *name = strict && c->named ? r->tools[0] : NULL; /* there is one alone */
+    name = r->forced_tool != NULL ? r->forced_tool : name;
     pith_bytes *text = &o->text;
     bool good = !o->reasons || pith_bytes_append_text(text, "</think>\n\n");
     switch (c->form) {
@@ -267,6 +285,9 @@ static bool write_opening(const pith_calling *c, const pith_request *r, pith_ope
         return good && (name == NULL || (pith_bytes_append_text(text, name) &&
                                          pith_bytes_append_text(text, "[ARGS]")));
     }
+    if (strict) {
+        return good;
+    }
     good = good && pith_bytes_append_text(text, "{\"name\": \"");
     if (name == NULL) {
         return good;
@@ -274,6 +295,12 @@ static bool write_opening(const pith_calling *c, const pith_request *r, pith_ope
     return good && pith_bytes_append_text(text, name) &&
            pith_bytes_append_text(text, c->form == PITH_CALLS_LLAMA3 ? "\", \"parameters\": "
                                                                      : "\", \"arguments\": ");
+}
+
+const char *pith_calling_closing(const pith_calling *calling) {
+    return calling->form == PITH_CALLS_HERMES                       ? "\n</tool_call>"
+           : calling->form == PITH_CALLS_MISTRAL && !calling->named ? "]"
+                                                                    : "";
 }
 
 bool pith_calling_open(const pith_calling *calling, const pith_model *model,

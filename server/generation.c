@@ -107,13 +107,16 @@ static bool knows_ids(const pith_generation_call *g, pith_problem *problem) {
     return true;
 }
 
-/* The grammar of response_format. */
+/* The grammar of response_format, or of a call that is demanded. */
 static bool make_grammar(pith_generation_call *g, pith_problem *problem) {
     pith_error error;
+    bool demanded = g->request.tool_choice == PITH_TOOL_REQUIRED;
     if (g->request.schema.data == NULL) {
-        return true;
+        return !demanded || g->request.tool_schemas.data == NULL ||
+               pith_strict_answer(&g->request.params.grammar, g->lease.model, g->lease.calling,
+                                  &g->request, problem);
     }
-    if (g->request.tool_choice == PITH_TOOL_REQUIRED) {
+    if (demanded) {
         return pith_problem_set(problem, 400, NULL, "response_format",
                                 "response_format does not go with a tool_choice that demands a "
                                 "call: a call is no text of that form");
@@ -180,6 +183,13 @@ static bool submit(pith_generation_call *g, pith_problem *problem) {
         .key = call->key.id,
         .deadline = pith_watch_deadline(call->x->connection),
     };
+    if (g->guards != NULL) {
+        spec.guards = (pith_job_guards){.owner = g->guards,
+                                        .of = pith_guards_of,
+                                        .mask = pith_guard_mask,
+                                        .accept = pith_guard_accept,
+                                        .release = pith_guards_free};
+    }
     size_t limit = call->key.id != 0 ? call->key.max_tokens : 0;
     if (limit > 0 && (spec.params.max_tokens == 0 || spec.params.max_tokens > limit)) {
         spec.params.max_tokens = limit;
@@ -190,8 +200,11 @@ static bool submit(pith_generation_call *g, pith_problem *problem) {
     if (!pith_call_reserve(call, PITH_QUOTA_KIND_INFER, problem)) {
         return false;
     }
-    if (!pith_job_new(&g->job, &spec, problem) ||
-        !pith_scheduler_submit(g->lease.scheduler, g->job, problem)) {
+    bool made = pith_job_new(&g->job, &spec, problem);
+    if (made) {
+        g->guards = NULL;
+    }
+    if (!made || !pith_scheduler_submit(g->lease.scheduler, g->job, problem)) {
         pith_call_unreserve(call);
         return false;
     }
@@ -285,7 +298,7 @@ static bool keep_part(void *user, size_t index, const pith_reply_part *part,
 
 static bool keep_text(pith_generation_call *g, const pith_job_piece *piece, pith_problem *problem) {
     if (g->choices[piece->choice].reply != NULL) {
-        return pith_choice_reply(g, piece->choice, piece->text, piece->done, keep_part, g, problem);
+        return pith_choice_reply(g, piece, keep_part, g, problem);
     }
     return pith_bytes_append(&g->choices[piece->choice].text, piece->text.data,
                              piece->text.n_bytes) ||
@@ -416,6 +429,7 @@ void pith_generation_call_free(pith_generation_call *g) {
     free(g->prompts);
     free(g->n_tokens);
     pith_grammar_free(g->request.params.grammar);
+    pith_guards_free(g->guards);
     pith_bytes_release(&g->opening.text);
     if (g->leased) {
         pith_call_return(g->call, &g->lease, g->request.unload);

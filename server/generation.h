@@ -4,8 +4,8 @@
 #define PITH_SERVER_GENERATION_H
 
 #include "server/answer.h"
-#include "server/calling.h"
 #include "server/service.h"
+#include "server/strict_guard.h"
 
 enum { PITH_REQUEST_MAX_ENDS = 65 }; /* one more than a request may name */
 
@@ -28,6 +28,7 @@ typedef struct pith_generation_call {
     pith_lease lease;
     bool leased;
     pith_opening opening; /* of a chat */
+    pith_guards *guards;  /* of tools that are strict, until the job has them; or NULL */
     pith_reply_settings reply;
     int32_t ends[PITH_REQUEST_MAX_ENDS]; /* of a chat: stop_token_ids and the end of an answer */
     int32_t **prompts;                   /* [request.n_prompts, at least 1][n_tokens[i]] */
@@ -55,12 +56,12 @@ pith_answer_usage pith_generation_usage_of(const pith_generation_call *g);
 bool pith_generation_chat(pith_generation_call *g, pith_problem *problem);
 void pith_choice_free_chat(pith_choice *choice);
 
-/* CHAT: adds text to the reply of a choice, and with `done` ends it; `take` is called with each
- * part of it. Problems: 503, and those of `take`. */
+/* CHAT: adds the piece's text to the reply of its choice, and ends it with the last piece; `take`
+ * is called with each part of it. Problems: 503, and those of `take`. */
 typedef bool (*pith_part_fn)(void *user, size_t choice, const pith_reply_part *part,
                              pith_problem *problem);
-bool pith_choice_reply(pith_generation_call *g, size_t choice, pith_text text, bool done,
-                       pith_part_fn take, void *user, pith_problem *problem);
+bool pith_choice_reply(pith_generation_call *g, const pith_job_piece *piece, pith_part_fn take,
+                       void *user, pith_problem *problem);
 
 /* Answers with a stream, which owns `g` from then on. */
 void pith_generation_stream(pith_generation_call *g);

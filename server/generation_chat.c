@@ -33,7 +33,7 @@ bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
     }
     pith_generate_params *params = &g->request.params;
     const pith_calling *calling = g->lease.calling;
-    bool tools = g->request.n_tools > 0;
+    bool tools = g->request.n_tools > 0 && g->request.schema.data == NULL;
     params->shown = calling->shown;
     params->n_shown = tools ? calling->n_shown : calling->n_thought;
     g->reply = (pith_reply_settings){.form = tools ? calling->form : PITH_CALLS_NONE,
@@ -49,7 +49,11 @@ bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
             return no_memory(problem);
         }
     }
-    return add_end(g, problem);
+    bool guarded = g->request.tool_schemas.data != NULL && g->request.schema.data == NULL &&
+                   g->request.tool_choice == PITH_TOOL_AUTO;
+    return add_end(g, problem) &&
+           (!guarded || pith_guards_new(&g->guards, g->lease.model, g->lease.calling, &g->request,
+                                        g->opening.reasons, g->n_choices, problem));
 }
 
 void pith_choice_free_chat(pith_choice *choice) {
@@ -63,18 +67,25 @@ void pith_choice_free_chat(pith_choice *choice) {
     free(choice->calls);
 }
 
-bool pith_choice_reply(pith_generation_call *g, size_t choice, pith_text text, bool done,
-                       pith_part_fn take, void *user, pith_problem *problem) {
-    pith_reply *reply = g->choices[choice].reply;
+/* True when the grammar of a demanded call has ended it. */
+static bool is_whole_call(const pith_generation_call *g, const pith_job_piece *piece) {
+    return piece->done && piece->finish == PITH_FINISH_COMPLETE &&
+           g->request.tool_choice == PITH_TOOL_REQUIRED;
+}
+
+bool pith_choice_reply(pith_generation_call *g, const pith_job_piece *piece, pith_part_fn take,
+                       void *user, pith_problem *problem) {
+    pith_reply *reply = g->choices[piece->choice].reply;
     pith_reply_part part;
-    if (!pith_reply_push(reply, text)) {
+    const char *closing = is_whole_call(g, piece) ? pith_calling_closing(g->lease.calling) : "";
+    if (!pith_reply_push(reply, piece->text) || !pith_reply_push(reply, pith_text_of(closing))) {
         return no_memory(problem);
     }
-    if (done) {
+    if (piece->done) {
         pith_reply_finish(reply);
     }
     while (pith_reply_next(reply, &part)) {
-        if (!take(user, choice, &part, problem)) {
+        if (!take(user, piece->choice, &part, problem)) {
             return false;
         }
     }

@@ -62,7 +62,7 @@ static bool append_text(part_writer *w, const pith_job_piece *piece, pith_proble
     pith_error error;
     pith_text text = piece->text;
     if (w->g->choices[piece->choice].reply != NULL) {
-        if (!pith_choice_reply(w->g, piece->choice, text, piece->done, append_part, w, problem)) {
+        if (!pith_choice_reply(w->g, piece, append_part, w, problem)) {
             return false;
         }
         text = (pith_text){"", 0};

@@ -105,6 +105,7 @@ bool pith_job_new(pith_job **out, const pith_job_spec *spec, pith_problem *probl
     }
     job->params = spec->params;
     pith_grammar_retain(job->params.grammar);
+    job->guards = spec->guards;
     job->n_prompts = spec->n_prompts;
     job->n_choices = spec->n_choices;
     job->key = spec->key;
@@ -133,6 +134,9 @@ void pith_job_release(pith_job *job) {
     }
     free(job->taken);
     pith_grammar_free(job->params.grammar);
+    if (job->guards.owner != NULL) {
+        job->guards.release(job->guards.owner);
+    }
     close(job->fd);
     pthread_mutex_destroy(&job->lock);
     pith_region_release(&job->region);

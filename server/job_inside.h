@@ -33,6 +33,7 @@ struct pith_job {
     size_t *n_tokens;        /* [n_prompts] */
     size_t n_prompts, n_choices;
     pith_generate_params params;
+    pith_job_guards guards;
     int64_t key;
     double deadline;
 

@@ -43,10 +43,10 @@ typedef struct pith_lease {
     const char *name; /* the model's own, for metrics and usage */
     const pith_model *model;
     pith_model_info info;
-    pith_scheduler *scheduler;   /* of a decoder */
-    pith_embedder *embedder;     /* of an encoder */
-    const pith_calling *calling; /* of a decoder with a tokenizer, else NULL */
-    void *entry;                 /* private */
+    pith_scheduler *scheduler; /* of a decoder */
+    pith_embedder *embedder;   /* of an encoder */
+    pith_calling *calling;     /* of a decoder with a tokenizer, else NULL */
+    void *entry;               /* private */
 } pith_lease;
 
 typedef enum pith_model_kind {

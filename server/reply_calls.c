@@ -173,6 +173,10 @@ static size_t name_end(pith_text text, size_t from) {
     return at > from && at - from <= MAX_NAME ? at : SIZE_MAX;
 }
 
+bool pith_reply_is_name(pith_text name) {
+    return name.n_bytes > 0 && name_end(name, 0) == name.n_bytes;
+}
+
 /* name[ARGS]{...} or name[CALL_ID]id[ARGS]{...}: finds the object. */
 static pith_call_verdict find_arguments(const pith_reply *r, pith_text text, size_t name,
                                         size_t *n_name, size_t *from) {

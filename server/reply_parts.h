@@ -83,6 +83,9 @@ typedef enum pith_call_verdict {
 /* The mark in front of a call; NULL: the form has none. */
 const char *pith_call_mark(pith_call_form form);
 
+/* True when a call can have the name in front of its arguments, "name[ARGS]{...}". */
+bool pith_reply_is_name(pith_text name);
+
 /* Reads the calls that begin where the rest does, behind its mark of n_mark bytes. */
 pith_call_verdict pith_calls_read(pith_reply *r);
 

@@ -38,6 +38,9 @@ typedef struct pith_request_prompt {
     size_t n_tokens;
 } pith_request_prompt;
 
+/* The name of a tool's schema, by its index. */
+#define PITH_TOOL_SCHEMA "tools[%zu].function.parameters"
+
 typedef enum pith_tool_choice {
     PITH_TOOL_AUTO, /* the model decides whether it calls one */
     PITH_TOOL_NONE,
@@ -60,6 +63,10 @@ typedef struct pith_request {
     pith_text template;       /* OLLAMA_GENERATE: a template in the Jinja language in place of the
                                  model's;       data NULL: none */
     const char *const *tools; /* [n_tools] names of those that may be called */
+    const bool *strict_tools; /* [n_tools] the arguments are kept to the tool's schema */
+    pith_text tool_schemas;   /* a JSON object, "tools[0].function.parameters": {...}, ... of all
+                                 tools,   whose references start at #/$defs/; data NULL: none that may
+                                 be   called is strict */
     size_t n_tools;
     pith_tool_choice tool_choice;
     const char *forced_tool;

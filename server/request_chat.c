@@ -273,67 +273,7 @@ bool pith_rule_messages(pith_draft *draft, const pith_rule *rule, const char *pa
     return true;
 }
 
-/* ---- Tools ----------------------------------------------------------------------------------- */
-
-bool pith_rule_tools(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value) {
-    enum { MAX_TOOLS = 1024, MAX_NAME = 256 /* bytes */ };
-    (void)rule;
-    if (!pith_json_is(value, PITH_JSON_ARRAY)) {
-        return pith_draft_fail_type(draft, path, "an array", value);
-    }
-    size_t n = pith_json_size(value);
-    if (n > MAX_TOOLS) {
-        return pith_draft_fail(draft, path, "%s has %zu tools, at most %d are allowed", path, n,
-                               MAX_TOOLS);
-    }
-    const char **names = pith_draft_take(draft, n, sizeof *names);
-    if (names == NULL) {
-        return false;
-    }
-    size_t i = 0;
-    for (pith_json_walk walk = pith_json_begin(value); pith_json_next(&walk); i++) {
-        char element[PITH_REQUEST_PATH];
-        char member[PITH_REQUEST_PATH];
-        pith_path_element(element, path, i);
-        pith_json type = pith_json_get(walk.value, "type");
-        if (!pith_json_is_text(type, "function")) {
-            pith_path_member(member, element, "type");
-            return pith_draft_fail(draft, member, "%s must be \"function\"", member);
-        }
-        pith_path_member(member, element, "function.name");
-        pith_json name = pith_json_get(pith_json_get(walk.value, "function"), "name");
-        if (!pith_read_name(draft, member, name, MAX_NAME, &names[i])) {
-            return false;
-        }
-    }
-    draft->tools = value;
-    draft->request.tools = names;
-    draft->request.n_tools = n;
-    return true;
-}
-
-bool pith_rule_tool_choice(pith_draft *draft, const pith_rule *rule, const char *path,
-                           pith_json value) {
-    static const char *const words[] = {"auto", "none", "required"}; /* as pith_tool_choice */
-    (void)rule;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (pith_json_is_text(value, words[i])) {
-            draft->request.tool_choice = (pith_tool_choice)i;
-            return true;
-        }
-    }
-    pith_json name = pith_json_get(pith_json_get(value, "function"), "name");
-    if (!pith_json_is_text(pith_json_get(value, "type"), "function") ||
-        !pith_json_is(name, PITH_JSON_STRING)) {
-        return pith_draft_fail(draft, path,
-                               "%s must be \"auto\", \"none\", \"required\" or the function that "
-                               "is to be called",
-                               path);
-    }
-    draft->request.tool_choice = PITH_TOOL_REQUIRED;
-    draft->request.forced_tool = pith_json_text(name);
-    return true;
-}
+/* ---- Variables ------------------------------------------------------------------------------- */
 
 bool pith_rule_object(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value) {
     if (!pith_json_is(value, PITH_JSON_OBJECT)) {
@@ -342,37 +282,6 @@ bool pith_rule_object(pith_draft *draft, const pith_rule *rule, const char *path
     *(pith_json *)(void *)((char *)draft + rule->offset) = value;
     return true;
 }
-
-/* A name that is written into the prompt must be none of the model's marks. */
-static bool is_plain_name(const char *name) {
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
-    return n > 0 && name[n] == '\0';
-}
-
-static bool settle_tools(pith_draft *draft) {
-    pith_request *r = &draft->request;
-    if (r->tool_choice == PITH_TOOL_NONE) {
-        r->n_tools = 0;
-    }
-    if (r->tool_choice != PITH_TOOL_REQUIRED) {
-        return true;
-    }
-    bool found = r->forced_tool == NULL && r->n_tools > 0;
-    for (size_t i = 0; i < r->n_tools && r->forced_tool != NULL; i++) {
-        found = found || strcmp(r->tools[i], r->forced_tool) == 0;
-    }
-    if (!found) {
-        return pith_draft_fail(draft, "tool_choice", "tool_choice asks for %s",
-                               r->forced_tool != NULL ? "a function that is none of the tools"
-                                                      : "a call, and there are no tools");
-    }
-    return r->forced_tool == NULL || is_plain_name(r->forced_tool) ||
-           pith_draft_fail(draft, "tool_choice",
-                           "tool_choice asks for a function with a name of other characters than "
-                           "letters, digits, '_', '.' and '-'");
-}
-
-/* ---- Variables ------------------------------------------------------------------------------- */
 
 /* Puts the arguments of a call as an object, which templates expect; a client sends the text of
  * one. */
@@ -505,7 +414,7 @@ static bool put_variables(pith_draft *draft, pith_json_writer *json) {
 
 bool pith_draft_settle_chat(pith_draft *draft) {
     pith_request *r = &draft->request;
-    if (!settle_tools(draft)) {
+    if (!pith_draft_settle_tools(draft)) {
         return false;
     }
     if (r->n_tools == 0 && !r->full_messages && draft->template_variables.at == NULL &&

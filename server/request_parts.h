@@ -138,12 +138,16 @@ bool pith_read_tokens(pith_draft *draft, const char *path, pith_json value, size
 /* request_chat.c */
 bool pith_rule_messages(pith_draft *draft, const pith_rule *rule, const char *path,
                         pith_json value);
-bool pith_rule_tools(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
-bool pith_rule_tool_choice(pith_draft *draft, const pith_rule *rule, const char *path,
-                           pith_json value);
 bool pith_rule_object(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
 /* Puts tools, variables and what messages have besides their texts into request.variables. */
 bool pith_draft_settle_chat(pith_draft *draft);
+
+/* request_tools.c */
+bool pith_rule_tools(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
+bool pith_rule_tool_choice(pith_draft *draft, const pith_rule *rule, const char *path,
+                           pith_json value);
+/* Which of the tools may be called, and their schemas. */
+bool pith_draft_settle_tools(pith_draft *draft);
 
 /* request_texts.c */
 bool pith_rule_prompt(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);

@@ -193,6 +193,11 @@ pith_status pith_scheduler_open(pith_scheduler *s, pith_choice *choice, pith_err
     size_t need = pith_scheduler_need(s, job, choice->prompt);
     pith_generate_params params = job->params;
     params.sampling.seed += choice->index;
+    if (job->guards.owner != NULL) {
+        params.mask = job->guards.mask;
+        params.accept = job->guards.accept;
+        params.mask_user = job->guards.of(job->guards.owner, choice->index);
+    }
     pith_session *session = NULL;
     size_t n_kept = 0;
     pith_status status = get_session(s, job, choice->prompt, need, &session, &n_kept, error);

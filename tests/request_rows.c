@@ -43,6 +43,9 @@ static void put_texts(pith_json_writer *w, const pith_request *r) {
         }
         pith_json_close(w, ']');
     }
+    if (r->tool_schemas.data != NULL) {
+        pith_json_put_raw(w, "schemas", r->tool_schemas.data, r->tool_schemas.n_bytes);
+    }
     if (r->tool_choice == PITH_TOOL_REQUIRED) {
         put_text(w, "call", pith_text_of(r->forced_tool));
     }

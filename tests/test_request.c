@@ -368,3 +368,50 @@ TEST(request, ids_to_embed_are_named_however_many) {
     free(result.text);
     free(body);
 }
+
+/* ---- Tools ----------------------------------------------------------------------------------- */
+
+#define TOOL(more) "{\"type\":\"function\",\"function\":{\"name\":\"f\"" more "}}"
+#define TOOLS(list) CHAT_OF("\"chat_template_kwargs\":null,\"tools\":[" list "]")
+#define TOOLS_REQUEST(list, schemas, names)                                                       \
+    "{\"messages\":[\"user\",\"Hi\"],\"variables\":{\"tools\":[" list "]},\"tools\":[" names "]," \
+    "\"schemas\":" schemas ",\"temperature\":1,\"top_p\":1}"
+
+#define PARAMETERS                                                                                 \
+    ",\"strict\":true,\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}," \
+    "\"items\":{\"anyOf\":[{\"$ref\":\"#/$defs/"                                                   \
+    "x\"},{\"const\":{\"$ref\":\"#\"}}]},\"$ref\":{\"enum\":["                                     \
+    "\"#\"]}},\"$defs\":{\"x\":{\"items\":{\"$ref\":\"#/$defs/x\"}}}}"
+
+TEST(request, references_in_schemas_of_strict_tools_are_moved) {
+    static const test_accepted rows[] = {
+        {CHAT, TOOLS(TOOL(PARAMETERS)),
+         TOOLS_REQUEST(
+             TOOL(PARAMETERS),
+             "{\"tools[0].function.parameters\":{\"type\":\"object\",\"properties\":{\"a\":"
+             "{\"$ref\":\"#/$defs/tools[0].function.parameters\"},\"items\":{\"anyOf\":[{"
+             "\"$ref\":\"#/$defs/tools[0].function.parameters/$defs/x\"},{\"const\":{"
+             "\"$ref\":\"#\"}}]},\"$ref\":{\"enum\":[\"#\"]}},\"$defs\":{\"x\":{\"items\":{"
+             "\"$ref\":\"#/$defs/tools[0].function.parameters/$defs/x\"}}}}}",
+             "\"f\"")},
+        {CHAT, TOOLS(TOOL("") "," TOOL(",\"strict\":true")),
+         TOOLS_REQUEST(TOOL("") "," TOOL(",\"strict\":true"),
+                       "{\"tools[0].function.parameters\":{\"type\":\"object\"},"
+                       "\"tools[1].function.parameters\":{\"type\":\"object\","
+                       "\"additionalProperties\":false}}",
+                       "\"f\",\"f\"")},
+    };
+    static const test_refused refused[] = {
+        {CHAT, TOOLS(TOOL(",\"strict\":1")), "tools[0].function.strict",
+         "tools[0].function.strict must be true or false, not 1"},
+        {CHAT, TOOLS(TOOL(",\"strict\":true,\"parameters\":{\"type\":[\"object\"]}")),
+         "tools[0].function.parameters",
+         "tools[0].function.parameters.type must be \"object\" with strict"},
+        {CHAT, TOOLS(TOOL(",\"strict\":true,\"parameters\":true")), "tools[0].function.parameters",
+         "tools[0].function.parameters.type must be \"object\" with strict"},
+        {CHAT, TOOLS(TOOL(",\"strict\":true,\"parameters\":{\"type\":\"object\",\"\\u0000\":1}")),
+         "tools", "tools: a name in a schema holds U+0000"},
+    };
+    ACCEPTED(rows);
+    REFUSED(refused);
+}

@@ -9,6 +9,7 @@ counts codes
 counts spin
 counts format
 counts ollama
+counts strict 60
 counts usage 40
 counts quota 16 400
 counts disconnect 60

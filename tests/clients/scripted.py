@@ -30,15 +30,15 @@ FORMS = {
     "hermes": {
         "calls": "{% for c in m.tool_calls %}\n<tool_call>\n{\"name\": \"{{ c.function.name }}\", "
                  "\"arguments\": {{ c.function.arguments | tojson }}}\n</tool_call>{% endfor %}",
-        "say": ["I look", " it up.\n", "<tool_call>", "\n{\"name\": \"get_wea",
-                "ther\", \"arguments\": " + ARGUMENTS + "}\n", "</tool_call>", "\n"],
+        "say": ["I look", " it up.\n", "<tool_call>", "\n", "{\"name\": \"get_wea",
+                "ther\", \"arguments\": " + ARGUMENTS + "}", "</tool_call>", " \n"],
         "named": [ARGUMENTS + "} \n", "</tool_call> "],
         "any": ["get_weather\", \"arguments\":" + ARGUMENTS + "}", "</tool_call>\n "],
     },
     "mistral": {
         "calls": "{% if m.tool_calls %}[TOOL_CALLS] [{% for c in m.tool_calls %}{{ c.function | tojson }}"
                  "{{ ', ' if not loop.last }}{% endfor %}]{% endif %}",
-        "say": ["[TOOL_CALLS]", " [{\"name\": \"get_weather\", \"argu", "ments\": " + ARGUMENTS + "}]"],
+        "say": ["[TOOL_CALLS]", "[{\"name\": \"get_weather\", \"argu", "ments\": " + ARGUMENTS + "}]"],
         "named": [ARGUMENTS + "}] "],
         "any": ["get_weather\", \"arguments\":" + ARGUMENTS + "} ]"],
     },
@@ -78,7 +78,14 @@ def spell(text):
     return "".join(table[b] for b in text.encode())
 
 
-def vocabulary(form):
+# Tokens that models without a script may write as well: marks in two pieces, the second of which goes
+# on behind it, marks with something around them, objects behind something else.
+PIECES = [piece for mark in ("<tool_call>", "[TOOL_CALLS]", "<|python_tag|>")
+          for piece in (mark[:5], mark[5:], mark[5:] + "\n{\"", "a" + mark + "{", mark + " [")] + \
+         [" {", ";{", "; ", "}\n", "\n"]
+
+
+def vocabulary(form, scripted=True):
     """The vocabulary, and which token each one is followed by."""
     ids = {character: i for i, character in enumerate(alphabet().values())}
     follow = {}
@@ -100,6 +107,8 @@ def vocabulary(form):
     if "named" in form:
         chain(spell(" "), form["named"])  # ... "arguments": _
         chain(spell("\""), form["any"])   # {"name": "_
+    for piece in PIECES if not scripted else []:
+        token(piece)
     added = {text: len(ids) + i for i, text in enumerate(SPECIAL + PLAIN)}
     number = {**ids, **added}
     return ids, added, {number[a]: number[b] for a, b in follow.items()}
@@ -134,8 +143,9 @@ def write_weights(path, n_vocab, follow):
             file.write(struct.pack(f"<{len(values)}f", *values))
 
 
-def write(directory, form):
-    ids, added, follow = vocabulary(form)
+def write(directory, form, scripted=True):
+    ids, added, follow = vocabulary(form, scripted)
+    follow = follow if scripted else {}
     n_vocab = len(ids) + len(added)
     assert n_vocab <= HIDDEN, n_vocab
     tokenizer = {
@@ -161,8 +171,15 @@ def write(directory, form):
     write_weights(os.path.join(directory, "model.safetensors"), n_vocab, follow)
 
 
-def make(directory):
-    """Directories for pith convert, by the names of their forms."""
+def make(directory, scripted=True):
+    """Directories for pith convert, by the names of their forms. Without a script all tokens are
+    equally likely, always."""
     for name, form in FORMS.items():
-        write(os.path.join(directory, name), form)
+        write(os.path.join(directory, name), form, scripted)
     return list(FORMS)
+
+
+def token_ids(name):
+    """The ids of a form's marks, and of pieces, in a model without a script."""
+    ids, added, _ = vocabulary(FORMS[name], False)
+    return {**added, **{piece: ids[spell(piece)] for piece in PIECES}}

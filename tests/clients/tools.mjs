@@ -22,6 +22,16 @@ function isCall(call) {
     /^[0-9A-Za-z]{9}$/.test(call.id);
 }
 
+// The calls of a stream, whose arguments come in pieces.
+function join(deltas) {
+  const calls = [];
+  for (const delta of deltas) {
+    if (calls[delta.index] === undefined) calls[delta.index] = structuredClone(delta);
+    else calls[delta.index].function.arguments += delta.function.arguments;
+  }
+  return calls;
+}
+
 async function collect(body) {
   const chunks = [];
   for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) {
@@ -31,7 +41,7 @@ async function collect(body) {
   return {
     content: deltas.map((d) => d.content ?? "").join(""),
     reasoning: deltas.map((d) => d.reasoning_content ?? "").join(""),
-    calls: deltas.flatMap((d) => d.tool_calls ?? []),
+    calls: join(deltas.flatMap((d) => d.tool_calls ?? [])),
     reason: chunks.map((c) => c.choices[0]?.finish_reason).find((r) => r),
   };
 }
@@ -81,6 +91,33 @@ async function choices(model) {
   }
 }
 
+// Arguments of strict tools are kept to the schema, whatever the model would rather say.
+async function strict(model) {
+  const parameters = { type: "object", additionalProperties: false,
+    required: ["city", "days"], properties: { city: { $ref: "#/$defs/city" },
+      days: { type: "array", items: { type: "number" }, maxItems: 2 } },
+    $defs: { city: { enum: ["Paris", "Rome"] } } };
+  const kept = [{ type: "function", function: { name: "get_weather", strict: true, parameters } },
+    tools[1]];
+  const body = { model, messages: question, tools: kept, temperature: 0 };
+  const free = (await client.chat.completions.create(body)).choices[0];
+  check(`${model}: a strict call that was right anyway`, isCall(free.message.tool_calls?.[0]) &&
+    free.finish_reason === "tool_calls", free);
+  const name = { type: "function", function: { name: "get_weather" } };
+  const forced = await collect({ ...body, tool_choice: name });
+  const given = JSON.parse(forced.calls[0].function.arguments);
+  check(`${model}: a strict call that is demanded`, forced.calls.length === 1 &&
+    forced.reason === "tool_calls" && ["Paris", "Rome"].includes(given.city) &&
+    given.days.length <= 2, forced);
+  parameters.$defs.city.enum = ["Oslo"];
+  // The script is lost then: a list of calls would go on for ever.
+  const choice = model === "mistral" ? name : "auto";
+  const other = (await client.chat.completions.create({ ...body, tool_choice: choice })).choices[0];
+  check(`${model}: a strict call that would be wrong`,
+    other.message.tool_calls?.length > 0 &&
+    JSON.parse(other.message.tool_calls[0].function.arguments).city === "Oslo", other);
+}
+
 async function refusals() {
   const other = await failure(client.chat.completions.create(
     { model: "other", messages: question, tools }));
@@ -106,5 +143,6 @@ async function refusals() {
 
 for (const model of ["hermes", "mistral", "mistral-named", "llama3", "bare"]) await roundTrip(model);
 for (const model of ["hermes", "mistral", "llama3"]) await choices(model);
+for (const model of ["hermes", "mistral", "mistral-named", "llama3", "bare"]) await strict(model);
 await refusals();
 finish();
