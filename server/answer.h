@@ -84,12 +84,15 @@ pith_status pith_answer_stream_open(const pith_answer_head *head, size_t choice,
 pith_status pith_answer_stream_piece(const pith_answer_head *head, size_t choice, pith_text text,
                                      const pith_answer_token *token, pith_bytes *out,
                                      pith_error *error);
-/* CHAT: a piece of its reasoning, and a call, whole, whose index counts the choice's calls. */
+/* CHAT: a piece of its reasoning; a call, whose index counts the choice's calls, with its arguments
+ * or their beginning; more of the arguments. */
 pith_status pith_answer_stream_reasoning(const pith_answer_head *head, size_t choice,
                                          pith_text text, pith_bytes *out, pith_error *error);
 pith_status pith_answer_stream_call(const pith_answer_head *head, size_t choice, size_t index,
                                     const pith_answer_call *call, pith_bytes *out,
                                     pith_error *error);
+pith_status pith_answer_stream_arguments(const pith_answer_head *head, size_t choice, size_t index,
+                                         pith_text text, pith_bytes *out, pith_error *error);
 pith_status pith_answer_stream_finish(const pith_answer_head *head, size_t choice,
                                       pith_finish finish, size_t n_calls, pith_bytes *out,
                                       pith_error *error);

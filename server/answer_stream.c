@@ -40,6 +40,7 @@ typedef struct chunk {
     bool reasoning; /* the text is of the reasoning */
     pith_text text;
     const pith_answer_call *call; /* or NULL */
+    bool arguments;               /* the text is of the arguments of a call */
     size_t call_index;
     const pith_answer_token *token;
     pith_finish finish;
@@ -51,11 +52,17 @@ static void put_delta(pith_json_writer *json, const chunk *c) {
     if (c->first) {
         pith_json_put_text(json, "role", "assistant");
     }
-    if (c->call != NULL) {
+    if (c->call != NULL || c->arguments) {
         pith_json_open(json, "tool_calls", '[');
         pith_json_open(json, NULL, '{');
         pith_json_put_integer(json, "index", (int64_t)c->call_index);
-        pith_put_call(json, c->call);
+        if (c->call != NULL) {
+            pith_put_call(json, c->call);
+        } else {
+            pith_json_open(json, "function", '{');
+            pith_json_put_bytes(json, "arguments", c->text.data, c->text.n_bytes);
+            pith_json_close(json, '}');
+        }
         pith_json_close(json, '}');
         pith_json_close(json, ']');
     } else if (!c->last) {
@@ -152,6 +159,12 @@ pith_status pith_answer_stream_call(const pith_answer_head *head, size_t choice,
                                     const pith_answer_call *call, pith_bytes *out,
                                     pith_error *error) {
     chunk c = {.choice = choice, .call = call, .call_index = index};
+    return write_chunk(head, &c, out, error);
+}
+
+pith_status pith_answer_stream_arguments(const pith_answer_head *head, size_t choice, size_t index,
+                                         pith_text text, pith_bytes *out, pith_error *error) {
+    chunk c = {.choice = choice, .arguments = true, .text = text, .call_index = index};
     return write_chunk(head, &c, out, error);
 }
 

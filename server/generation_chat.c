@@ -39,7 +39,10 @@ bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
     g->reply = (pith_reply_settings){.form = tools ? calling->form : PITH_CALLS_NONE,
                                      .tools = g->request.tools,
                                      .n_tools = g->request.n_tools,
-                                     .reasons = g->opening.reasons};
+                                     .reasons = g->opening.reasons,
+                                     .pieces = g->request.stream &&
+                                               g->request.endpoint == PITH_ENDPOINT_CHAT,
+                                     .certain = g->request.tool_schemas.data != NULL};
     const pith_text opening = {g->opening.text.data, g->opening.text.size};
     for (size_t i = 0; i < g->n_choices; i++) {
         pith_choice *choice = &g->choices[i];

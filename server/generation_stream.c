@@ -53,6 +53,10 @@ static bool append_part(void *user, size_t choice, const pith_reply_part *part,
         pith_answer_call_id(call.id);
         status = pith_answer_stream_call(&w->g->head, choice, part->index, &call, w->out, &error);
         break;
+    case PITH_REPLY_ARGUMENTS:
+        status = pith_answer_stream_arguments(&w->g->head, choice, part->index, part->text, w->out,
+                                              &error);
+        break;
     }
     return status == PITH_OK || pith_problem_from(problem, &error);
 }

@@ -188,6 +188,11 @@ static bool give_thought(pith_reply *r, bool *more, pith_reply_part *out) {
 /* What was no call is text: its mark as well, so that the search for the next one goes on behind
  * it. */
 static bool give_call(pith_reply *r, bool *more, pith_reply_part *out) {
+    pith_call_verdict opened = r->settings.pieces ? pith_pieces_open(r, out) : PITH_CALL_NONE;
+    if (opened != PITH_CALL_NONE) {
+        return opened == PITH_CALL_READ;
+    }
+    r->list = false; /* a list is read as a whole */
     switch (pith_calls_read(r)) {
     case PITH_CALL_UNSURE:
         return false;
@@ -229,6 +234,18 @@ bool pith_reply_next(pith_reply *reply, pith_reply_part *out) {
         case PITH_REPLY_GIVING:
             given = pith_calls_next(reply, out);
             more = !given;
+            break;
+        case PITH_REPLY_IN_ARGUMENTS:
+            given = pith_pieces_give(reply, &more, out);
+            break;
+        case PITH_REPLY_BEHIND_ARGUMENTS:
+            more = pith_pieces_end_object(reply);
+            break;
+        case PITH_REPLY_BEHIND_CALL:
+            more = pith_pieces_end_call(reply);
+            break;
+        case PITH_REPLY_IN_LIST:
+            given = pith_pieces_next(reply, &more, out);
             break;
         }
     }

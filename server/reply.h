@@ -10,7 +10,8 @@
  *
  * However the text is cut into pieces, the parts of one kind in a row join to the same text. What
  * may become a mark is held back, and what turns out to be no call is text, so that no byte of an
- * answer is lost. */
+ * answer is lost. With `pieces` a call has begun when its name is known: arguments that the model
+ * breaks off or misspells are given as they are then. */
 #ifndef PITH_SERVER_REPLY_H
 #define PITH_SERVER_REPLY_H
 
@@ -32,20 +33,23 @@ typedef struct pith_reply_settings {
                                  one of them: it may be an answer */
     size_t n_tools;
     bool reasons; /* the prompt ended with "<think>": the answer begins within it */
+    bool pieces;  /* a call is given as it comes, where its form allows that (reply_pieces.c) */
+    bool certain; /* with pieces: an object of LLAMA3 that calls a tool is no answer */
 } pith_reply_settings;
 
 typedef enum pith_reply_kind {
     PITH_REPLY_TEXT,
     PITH_REPLY_REASONING, /* between <think> and </think>, without the white space at its ends */
     PITH_REPLY_CALL,
+    PITH_REPLY_ARGUMENTS, /* with pieces: more of the arguments of the last call */
 } pith_reply_kind;
 
 typedef struct pith_reply_part {
     pith_reply_kind kind;
-    pith_text
-        text; /* more of the text or of the reasoning; of a call its arguments, a JSON object */
+    pith_text text; /* more of the text, the reasoning or the arguments; of a call its arguments, a
+                       JSON object, or nothing when they come in pieces, as the model writes them */
     pith_text name; /* of the tool */
-    size_t index;   /* of the call, from 0 */
+    size_t index;   /* of the call that the part is, or is of; from 0 */
 } pith_reply_part;
 
 typedef struct pith_reply pith_reply;

@@ -29,9 +29,7 @@ const char *pith_call_mark(pith_call_form form) {
 
 /* ---- Where a value ends ---------------------------------------------------------------------- */
 
-/* Goes on over text [n] of an object or array. UNSURE: it has not ended; READ: it ends behind
- * scan->n bytes. Whether it is JSON is for the reader to say. */
-static pith_call_verdict scan_value(pith_json_scan *scan, const char *text, size_t n) {
+pith_call_verdict pith_reply_scan(pith_json_scan *scan, const char *text, size_t n) {
     if (scan->n > 0 && scan->depth == 0) {
         return PITH_CALL_READ;
     }
@@ -65,7 +63,7 @@ static pith_call_verdict find_value(pith_reply *r, pith_text text, size_t from, 
         r->value = from;
         r->scan = (pith_json_scan){.n = 0};
     }
-    pith_call_verdict verdict = scan_value(&r->scan, text.data + from, text.n_bytes - from);
+    pith_call_verdict verdict = pith_reply_scan(&r->scan, text.data + from, text.n_bytes - from);
     *size = r->scan.n;
     bool endless = verdict == PITH_CALL_UNSURE && (r->finished || *size > PITH_REPLY_MAX_CALL);
     return endless ? PITH_CALL_NONE : verdict;
@@ -79,9 +77,10 @@ static pith_json arguments_of(pith_json call) {
     return arguments.at != NULL ? arguments : pith_json_get(call, "parameters");
 }
 
-static bool is_tool(const pith_reply *r, pith_json name) {
+bool pith_reply_is_tool(const pith_reply *r, pith_text name) {
     for (size_t i = 0; i < r->settings.n_tools; i++) {
-        if (pith_json_is_text(name, r->settings.tools[i])) {
+        const char *tool = r->settings.tools[i];
+        if (strlen(tool) == name.n_bytes && memcmp(tool, name.data, name.n_bytes) == 0) {
             return true;
         }
     }
@@ -95,7 +94,8 @@ static bool is_call(const pith_reply *r, pith_json call) {
         !(arguments.at == NULL || pith_json_is(arguments, PITH_JSON_OBJECT))) {
         return false;
     }
-    return r->n_mark > 0 || is_tool(r, name);
+    return r->n_mark > 0 ||
+           pith_reply_is_tool(r, (pith_text){pith_json_text(name), pith_json_text_size(name)});
 }
 
 /* Reads text [n], one object or a list of them; `named`: the object is the arguments of a call. */
@@ -177,9 +177,8 @@ bool pith_reply_is_name(pith_text name) {
     return name.n_bytes > 0 && name_end(name, 0) == name.n_bytes;
 }
 
-/* name[ARGS]{...} or name[CALL_ID]id[ARGS]{...}: finds the object. */
-static pith_call_verdict find_arguments(const pith_reply *r, pith_text text, size_t name,
-                                        size_t *n_name, size_t *from) {
+pith_call_verdict pith_calls_find_arguments(const pith_reply *r, pith_text text, size_t name,
+                                            size_t *n_name, size_t *from) {
     size_t end = name_end(text, name);
     bool whole = false;
     if (end == SIZE_MAX) {
@@ -206,7 +205,7 @@ static pith_call_verdict read_mistral_named(pith_reply *r, pith_text text, size_
     size_t n_name;
     size_t from;
     size_t size;
-    pith_call_verdict verdict = find_arguments(r, text, name, &n_name, &from);
+    pith_call_verdict verdict = pith_calls_find_arguments(r, text, name, &n_name, &from);
     if (verdict != PITH_CALL_READ) {
         return verdict;
     }
@@ -230,6 +229,20 @@ static pith_call_verdict read_mistral(pith_reply *r, pith_text text) {
     }
     size_t size;
     pith_call_verdict verdict = find_value(r, text, from, true, &size);
+    if (verdict == PITH_CALL_READ) {
+        verdict = read_document(r, text.data + from, size, false);
+    }
+    if (verdict == PITH_CALL_READ) {
+        r->at += from + size;
+    }
+    return verdict;
+}
+
+pith_call_verdict pith_calls_read_one(pith_reply *r) {
+    pith_text text = pith_reply_rest(r);
+    size_t from = pith_reply_skip_space(text.data, text.n_bytes, 0);
+    size_t size;
+    pith_call_verdict verdict = find_value(r, text, from, false, &size);
     if (verdict == PITH_CALL_READ) {
         verdict = read_document(r, text.data + from, size, false);
     }
@@ -314,7 +327,9 @@ bool pith_calls_next(pith_reply *r, pith_reply_part *out) {
     if (call.at == NULL) {
         pith_release(r->allocator, r->document);
         r->document = NULL;
-        r->state = r->settings.form == PITH_CALLS_LLAMA3 ? PITH_REPLY_AT_TEXT : PITH_REPLY_IN_TEXT;
+        r->state = r->settings.form == PITH_CALLS_LLAMA3 ? PITH_REPLY_AT_TEXT
+                   : r->list                             ? PITH_REPLY_BEHIND_CALL
+                                                         : PITH_REPLY_IN_TEXT;
         r->skip_space = true;
         return false;
     }

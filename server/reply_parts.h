@@ -14,6 +14,11 @@ typedef enum pith_reply_state {
     PITH_REPLY_IN_TEXT,
     PITH_REPLY_IN_CALL, /* behind a mark */
     PITH_REPLY_GIVING,  /* calls of a document that was read */
+    /* With pieces. */
+    PITH_REPLY_IN_ARGUMENTS,
+    PITH_REPLY_BEHIND_ARGUMENTS, /* in the object that holds them */
+    PITH_REPLY_BEHIND_CALL,      /* in front of what ends or separates calls */
+    PITH_REPLY_IN_LIST,          /* in front of a further call of a list */
 } pith_reply_state;
 
 /* A walk over the bytes of one JSON value that may not be whole yet. */
@@ -39,6 +44,8 @@ struct pith_reply {
     pith_json_scan scan; /* of the value that begins at `value` */
     size_t value;        /* from `at` */
     bool scanning;
+    bool list; /* of pieces: the call is one of a list */
+    bool bare; /* of pieces: the arguments lie in no object */
 
     /* Of GIVING. */
     char *document;
@@ -89,7 +96,31 @@ bool pith_reply_is_name(pith_text name);
 /* Reads the calls that begin where the rest does, behind its mark of n_mark bytes. */
 pith_call_verdict pith_calls_read(pith_reply *r);
 
-/* The next call of what was read; false when there is none, and the state is IN_TEXT again. */
+/* Walks on over text [n] of an object or array. UNSURE: it has not ended; READ: it ends behind
+ * scan->n bytes. Whether it is JSON is for the reader to say. */
+pith_call_verdict pith_reply_scan(pith_json_scan *scan, const char *text, size_t n);
+
+/* name[ARGS]{...} or name[CALL_ID]id[ARGS]{...}, the name at `name`: finds the object's place. */
+pith_call_verdict pith_calls_find_arguments(const pith_reply *r, pith_text text, size_t name,
+                                            size_t *n_name, size_t *from);
+/* Reads the object that begins the rest, as a call of a list; NONE: it is none, nothing is taken.
+ */
+pith_call_verdict pith_calls_read_one(pith_reply *r);
+bool pith_reply_is_tool(const pith_reply *r, pith_text name);
+
+/* ---- reply_pieces.c -------------------------------------------------------------------------- */
+
+/* READ: the call begins, *out is its name, and its arguments are next. NONE: it is to be given
+ * whole, if it is one. */
+pith_call_verdict pith_pieces_open(pith_reply *r, pith_reply_part *out);
+/* The states of pieces: true with a part, else false, with *more when the state changed. Those
+ * without a part return what *more would be. */
+bool pith_pieces_give(pith_reply *r, bool *more, pith_reply_part *out);
+bool pith_pieces_end_object(pith_reply *r);
+bool pith_pieces_end_call(pith_reply *r);
+bool pith_pieces_next(pith_reply *r, bool *more, pith_reply_part *out);
+
+/* The next call of what was read; false when there is none, and the text goes on. */
 bool pith_calls_next(pith_reply *r, pith_reply_part *out);
 
 #endif

@@ -177,10 +177,15 @@ TEST(answer, of_a_chat_with_calls) {
     pith_bytes_init(&out, NULL);
     CHECK(pith_answer_stream_reasoning(&head, 0, pith_text_of("So"), &out, &error) == PITH_OK &&
               pith_answer_stream_call(&head, 0, 1, &calls[0], &out, &error) == PITH_OK &&
+              pith_answer_stream_arguments(&head, 0, 1, pith_text_of("{\"a"), &out, &error) ==
+                  PITH_OK &&
               pith_answer_stream_finish(&head, 0, PITH_FINISH_EOS, 2, &out, &error) == PITH_OK,
           "%s", error.message);
     CHECK(strstr(out.data, "\"delta\":{\"reasoning_content\":\"So\"}") != NULL &&
               strstr(out.data, "\"delta\":{\"tool_calls\":[{\"index\":1," FIRST "}]}") != NULL &&
+              strstr(out.data,
+                     "\"delta\":{\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":"
+                     "\"{\\\"a\"}}]}") != NULL &&
               strstr(out.data, "\"delta\":{},\"logprobs\":null,\"finish_reason\":\"tool_calls\"") !=
                   NULL,
           "%s", out.data);

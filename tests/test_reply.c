@@ -35,13 +35,17 @@ static void take(pith_reply *reply, summary *s) {
             append(s, head, strlen(head));
             append(s, part.name.data, part.name.n_bytes);
             append(s, "][", 2);
+        } else if (part.kind == PITH_REPLY_ARGUMENTS) {
+            CHECK(s->last == -1 && s->n > 0 && part.text.n_bytes > 0, "arguments of no call");
+            s->n--;
         } else if ((int)part.kind == s->last) {
             CHECK(part.text.n_bytes > 0, "an empty part");
             s->n--; /* the bracket */
         } else {
             append(s, part.kind == PITH_REPLY_TEXT ? "T[" : "R[", 2);
         }
-        s->last = part.kind == PITH_REPLY_CALL ? -1 : (int)part.kind;
+        bool call = part.kind == PITH_REPLY_CALL || part.kind == PITH_REPLY_ARGUMENTS;
+        s->last = call ? -1 : (int)part.kind;
         append(s, part.text.data, part.text.n_bytes);
         append(s, "]", 1);
     }
@@ -207,6 +211,117 @@ TEST(reply, llama3) {
         {BARE "; so", "C0[f][{\"a\":\"x\"}]T[so]"},
     };
     check_all(PITH_CALLS_LLAMA3, false, cases, COUNT(cases));
+}
+
+/* ---- Pieces ---------------------------------------------------------------------------------- */
+
+static void check_pieces(pith_call_form form, bool certain, const reply_case *cases, size_t n) {
+    const pith_reply_settings settings = {
+        .form = form, .tools = tools, .n_tools = 2, .pieces = true, .certain = certain};
+    for (size_t i = 0; i < n; i++) {
+        check(&settings, cases[i].text, cases[i].expected);
+    }
+    CHECK_NO_LEAKS();
+}
+
+#define RAW "{\"a\": 1.50}" /* the arguments of CALL as they are written */
+
+TEST(reply, pieces_of_hermes) {
+    static const reply_case cases[] = {
+        {"Hi <tool_call>\n" CALL "\n</tool_call>\n<tool_call>" CALL "</tool_call> so",
+         "T[Hi]C0[f][" RAW "]C1[f][" RAW "]T[so]"},
+        {"<tool_call> { \"name\" : \"x y\" , \"parameters\" : {\"a\": \"}\\\"]</tool_call>{\"} }",
+         "C0[x y][{\"a\": \"}\\\"]</tool_call>{\"}]"},
+        /* Other members behind the arguments. */
+        {"<tool_call>{\"name\": \"f\", \"arguments\": {}, \"id\": [\"}\"]}</tool_call>",
+         "C0[f][{}]"},
+        /* Broken off. */
+        {"<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": [1", "C0[f][{\"a\": [1]"},
+        {"<tool_call>" CALL, "C0[f][" RAW "]"},
+        {"<tool_call>" CALL "</tool", "C0[f][" RAW "]"},
+        {"<tool_call>{\"name\": \"f\", \"arguments\": {}, \"b\": ", "C0[f][{}]T[, \"b\": ]"},
+        {"<tool_call>{\"name\": \"f\", \"arguments\": {", "C0[f][{]"},
+        {"<tool_call>{\"name\": \"f\", \"arguments\": ",
+         "T[<tool_call>{\"name\": \"f\", \"arguments\": ]"},
+        {"<tool_call>{\"name\": \"f\"", "T[<tool_call>{\"name\": \"f\"]"},
+        /* Behind it something else than the mark. */
+        {"<tool_call>" CALL " so </tool_call>", "C0[f][" RAW "]T[so </tool_call>]"},
+        {"<tool_call>{\"name\": \"f\", \"arguments\": {} so}", "C0[f][{}]T[so}]"},
+        /* Whole: no arguments, another order, an escape. */
+        {"<tool_call>{\"name\": \"f\"}</tool_call>", "C0[f][{}]"},
+        {"<tool_call>{\"arguments\": " RAW ", \"name\": \"f\"}</tool_call>", "C0[f][{\"a\":1.50}]"},
+        {"<tool_call>{\"name\": \"\\u0066\", \"arguments\": " RAW "}</tool_call>",
+         "C0[f][{\"a\":1.50}]"},
+        /* None. */
+        {"<tool_call>{\"name\": \"\", \"arguments\": {}}</tool_call>",
+         "T[<tool_call>{\"name\": \"\", \"arguments\": {}}</tool_call>]"},
+        {"<tool_call>{\"name\": \"f\", \"arguments\": 3}</tool_call>",
+         "T[<tool_call>{\"name\": \"f\", \"arguments\": 3}</tool_call>]"},
+        {"<think>a <tool_call>" CALL "</think>b", "R[a <tool_call>" CALL "]T[b]"},
+    };
+    check_pieces(PITH_CALLS_HERMES, false, cases, COUNT(cases));
+}
+
+TEST(reply, pieces_of_mistral) {
+    static const reply_case cases[] = {
+        {"So [TOOL_CALLS] [" CALL " , " CALL "]", "T[So]C0[f][" RAW "]C1[f][" RAW "]"},
+        {"[TOOL_CALLS]" CALL " so", "C0[f][" RAW "]T[so]"},
+        {"[TOOL_CALLS][" CALL ", {\"arguments\": {}, \"name\": \"g\"}, " CALL "]",
+         "C0[f][" RAW "]C1[g][{}]C2[f][" RAW "]"},
+        {"[TOOL_CALLS][" CALL ", 3]", "C0[f][" RAW "]T[3]]"},
+        {"[TOOL_CALLS][" CALL ", {\"name\": 3}]", "C0[f][" RAW "]T[{\"name\": 3}]]"},
+        {"[TOOL_CALLS][" CALL, "C0[f][" RAW "]"},
+        {"[TOOL_CALLS][" CALL ", {\"na", "C0[f][" RAW "]T[{\"na]"},
+        {"[TOOL_CALLS][" CALL "so", "C0[f][" RAW "]T[so]"},
+        {"[TOOL_CALLS]f[ARGS]{\"a\": 1}[TOOL_CALLS]get-it.2[CALL_ID]abc123[ARGS] {\"b\": "
+         "\"[ARGS]\"} so",
+         "C0[f][{\"a\": 1}]C1[get-it.2][{\"b\": \"[ARGS]\"}]T[so]"},
+        {"[TOOL_CALLS]f[ARGS]{\"a\"", "C0[f][{\"a\"]"},
+        {"[TOOL_CALLS]f[ARGS]", "T[[TOOL_CALLS]f[ARGS]]"},
+        {"[TOOL_CALLS]f[ARGS]3", "T[[TOOL_CALLS]f[ARGS]3]"},
+        {"[TOOL_CALLS][]", "T[[TOOL_CALLS][]]"},
+        {"[TOOL_CALLS]", "T[[TOOL_CALLS]]"},
+    };
+    check_pieces(PITH_CALLS_MISTRAL, false, cases, COUNT(cases));
+}
+
+TEST(reply, pieces_of_llama3) {
+    static const reply_case marked[] = {
+        {"Wait. <|python_tag|>" BARE "; " BARE,
+         "T[Wait.]C0[f][{\"a\": \"x\"}]C1[f][{\"a\":\"x\"}]"},
+        {"<|python_tag|>{\"name\": \"f\", \"parameters\": {\"a", "C0[f][{\"a]"},
+        /* Without a mark it may be an answer, so that it is given whole. */
+        {BARE "; " BARE, "C0[f][{\"a\":\"x\"}]C1[f][{\"a\":\"x\"}]"},
+        {BARE " is a call", "T[" BARE " is a call]"},
+    };
+    static const reply_case certain[] = {
+        {BARE "; " BARE, "C0[f][{\"a\": \"x\"}]C1[f][{\"a\": \"x\"}]"},
+        {BARE BARE " so", "C0[f][{\"a\": \"x\"}]C1[f][{\"a\": \"x\"}]T[so]"},
+        {"{\"name\": \"f\", \"parameters\": {\"a", "C0[f][{\"a]"},
+        {"{\"name\": \"other\", \"parameters\": {}}",
+         "T[{\"name\": \"other\", \"parameters\": {}}]"},
+    };
+    check_pieces(PITH_CALLS_LLAMA3, false, marked, COUNT(marked));
+    check_pieces(PITH_CALLS_LLAMA3, true, certain, COUNT(certain));
+}
+
+/* The name comes before the arguments have ended, and these as they come. */
+TEST(reply, pieces_come_as_they_are_written) {
+    static const char *const written[] = {"<tool_call>{\"name\": \"f\", \"arguments\": ", "{\"a",
+                                          "\": [1,", "2]}", "}</tool_call>"};
+    static const char *const given[] = {"", "C0[f][{\"a]", "C0[f][{\"a\": [1,]",
+                                        "C0[f][{\"a\": [1,2]}]", "C0[f][{\"a\": [1,2]}]"};
+    const pith_reply_settings settings = {.form = PITH_CALLS_HERMES, .pieces = true};
+    pith_reply *reply;
+    summary s = {.last = -1};
+    CHECK(pith_reply_new(&reply, &settings, NULL), "no memory");
+    for (size_t i = 0; i < COUNT(written); i++) {
+        CHECK(pith_reply_push(reply, pith_text_of(written[i])), "no memory");
+        take(reply, &s);
+        CHECK(strcmp(s.text, given[i]) == 0, "after %zu: %s, expected %s", i, s.text, given[i]);
+    }
+    pith_reply_free(reply);
+    CHECK_NO_LEAKS();
 }
 
 /* A call that does not end is text, once it is longer than any call. */

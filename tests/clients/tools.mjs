@@ -41,6 +41,7 @@ async function collect(body) {
   return {
     content: deltas.map((d) => d.content ?? "").join(""),
     reasoning: deltas.map((d) => d.reasoning_content ?? "").join(""),
+    pieces: deltas.flatMap((d) => d.tool_calls ?? []),
     calls: join(deltas.flatMap((d) => d.tool_calls ?? [])),
     reason: chunks.map((c) => c.choices[0]?.finish_reason).find((r) => r),
   };
@@ -57,6 +58,12 @@ async function roundTrip(model) {
   check(`${model}: the call in a stream`, streamed.reason === "tool_calls" &&
     streamed.calls.length === 1 && streamed.calls[0].index === 0 && isCall(streamed.calls[0]) &&
     streamed.content === (before[model] ?? ""), streamed);
+  // Without a mark it may still be an answer.
+  const [first_piece, ...others] = streamed.pieces;
+  check(`${model}: the name comes first`, model === "bare" ? others.length === 0 :
+    first_piece.function.name === "get_weather" && first_piece.function.arguments === "" &&
+    others.length > 0 && others.every((o) => o.index === 0 && o.id === undefined &&
+      o.function.name === undefined && o.function.arguments !== ""), streamed);
   const final = await client.chat.completions.stream(body).finalChatCompletion();
   check(`${model}: the stream helper puts the call together`,
     isCall(final.choices[0].message.tool_calls?.[0]), final.choices[0]);

@@ -1,6 +1,7 @@
-/* Replies taken apart. The first byte chooses the form and whether the answer begins within its
- * reasoning; the text follows. Cut anywhere, it has the same parts as in one piece; calls are JSON
- * objects; and without calls and reasoning the text comes out as it went in. */
+/* Replies taken apart. The first byte chooses the form, whether the answer begins within its
+ * reasoning, and whether calls come in pieces; the text follows. Cut anywhere, it has the same
+ * parts as in one piece; calls are JSON objects, unless they come in pieces; and without calls and
+ * reasoning the text comes out as it went in. */
 #include "server/reply.h"
 
 #include "base/bytes.h"
@@ -30,20 +31,27 @@ static void check_call(const pith_reply_part *part) {
     pith_release(&pith_malloc_allocator, copy);
 }
 
-static void take(pith_reply *reply, parts *out) {
+static void take(pith_reply *reply, bool pieces, parts *out) {
     pith_reply_part part;
     while (pith_reply_next(reply, &part)) {
         bool call = part.kind == PITH_REPLY_CALL;
+        bool more = part.kind == PITH_REPLY_ARGUMENTS; /* of the call that was the last part */
         fuzz_require(call || part.text.n_bytes > 0);
+        fuzz_require(!more || (pieces && out->last == PITH_REPLY_ARGUMENTS));
         if (call) {
-            check_call(&part);
+            if (!pieces || part.text.n_bytes > 0) {
+                check_call(&part);
+            }
+            fuzz_require(part.name.n_bytes > 0);
             pith_bytes_append(&out->bytes, part.name.data, part.name.n_bytes);
         }
         if (call || (int)part.kind != out->last) {
-            pith_bytes_append(&out->bytes, &"\xFD\xFE\xFF"[part.kind], 1);
+            pith_bytes_append(&out->bytes, &"\xFD\xFE\xFF\xFC"[part.kind], 1);
         }
         pith_bytes_append(&out->bytes, part.text.data, part.text.n_bytes);
-        out->last = call ? -1 : (int)part.kind;
+        out->last = call && part.text.n_bytes == 0 ? PITH_REPLY_ARGUMENTS
+                    : call                         ? -1
+                                                   : (int)part.kind;
         out->n_text += part.kind == PITH_REPLY_TEXT ? part.text.n_bytes : 0;
         out->only_text = out->only_text && part.kind == PITH_REPLY_TEXT;
     }
@@ -61,11 +69,11 @@ static void take_apart(const pith_reply_settings *settings, const uint8_t *text,
         char *piece = fuzz_copy(text + at, size);
         fuzz_require(pith_reply_push(reply, (pith_text){piece, size}));
         free(piece);
-        take(reply, out);
+        take(reply, settings->pieces, out);
         at += size;
     }
     pith_reply_finish(reply);
-    take(reply, out);
+    take(reply, settings->pieces, out);
     fuzz_require(!pith_reply_failed(reply));
     pith_reply_free(reply);
 }
@@ -78,7 +86,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const pith_reply_settings settings = {.form = (pith_call_form)(data[0] % 4),
                                           .tools = tools,
                                           .n_tools = 2,
-                                          .reasons = data[0] / 4 % 2 != 0};
+                                          .reasons = data[0] / 4 % 2 != 0,
+                                          .pieces = data[0] / 8 % 2 != 0,
+                                          .certain = data[0] / 16 % 2 != 0};
     parts whole;
     parts cut;
     take_apart(&settings, data + 1, size - 1, 0, &whole);
