@@ -287,7 +287,8 @@ static pith_status open_chat(chat *c, pith_error *error) {
 static int run(pith_cli *cli, const void *arguments) {
     chat c = {.cli = cli, .settings = arguments};
     pith_error error;
-    if (pith_cli_unescape_texts(&c.settings->sampling, &c.settings->system, 1, &error) != PITH_OK) {
+    if (!pith_conversation_check(&c.settings->template, &error) ||
+        pith_cli_unescape_texts(&c.settings->sampling, &c.settings->system, 1, &error) != PITH_OK) {
         return pith_cli_usage(cli, "%s", error.message);
     }
     pith_bytes_init(&c.answer, &pith_malloc_allocator);
@@ -295,7 +296,10 @@ static int run(pith_cli *cli, const void *arguments) {
     if (status == PITH_OK) {
         status = converse(&c, &error);
     }
-    int code = status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+    bool misnamed = c.model != NULL && !pith_conversation_knows(c.model, &c.settings->template);
+    int code = status == PITH_OK ? PITH_EXIT_OK
+               : misnamed        ? pith_cli_usage(cli, "%s", error.message)
+                                 : pith_cli_fail(cli, &error);
     if (code == PITH_EXIT_OK && c.failed && !pith_chat_input_is_terminal(c.input)) {
         code = PITH_EXIT_FAILURE; /* a script should notice */
     }

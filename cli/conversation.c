@@ -56,6 +56,19 @@ static pith_status put_variable(pith_json_writer *json, const char *name, const 
     return status;
 }
 
+bool pith_conversation_check(const pith_template_settings *settings, pith_error *error) {
+    for (size_t i = 0; i < settings->variables.n; i++) {
+        const char *text = settings->variables.items[i];
+        const char *equal = strchr(text, '=');
+        if (equal == NULL || equal == text) {
+            pith_fail(error, PITH_ERROR_ARGUMENT, "--template-var %.60s: NAME=VALUE is expected",
+                      text);
+            return false;
+        }
+    }
+    return true;
+}
+
 static pith_status write_variables(const pith_texts *texts, char **out, size_t *n,
                                    pith_error *error) {
     pith_json_writer json;
@@ -65,11 +78,8 @@ static pith_status write_variables(const pith_texts *texts, char **out, size_t *
     for (size_t i = 0; status == PITH_OK && i < texts->n; i++) {
         const char *text = texts->items[i];
         const char *equal = strchr(text, '=');
-        char *name = equal != NULL && equal > text ? strndup(text, (size_t)(equal - text)) : NULL;
-        if (equal == NULL || equal == text) {
-            status = pith_fail(error, PITH_ERROR_ARGUMENT,
-                               "--template-var %.60s: NAME=VALUE is expected", text);
-        } else if (name == NULL) {
+        char *name = strndup(text, (size_t)(equal - text)); /* pith_conversation_check found it */
+        if (name == NULL) {
             status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory");
         } else {
             status = put_variable(&json, name, equal + 1, error);
@@ -100,11 +110,23 @@ static bool is_name(const pith_model_info *info, const char *text) {
     return found;
 }
 
+/* True for what has no '/' and is no file either. */
+static bool is_no_file(const char *chosen) {
+    return strchr(chosen, '/') == NULL && access(chosen, F_OK) != 0;
+}
+
+bool pith_conversation_knows(const pith_model *model, const pith_template_settings *settings) {
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    const char *chosen = settings->chat_template;
+    return chosen == NULL || is_name(&info, chosen) || !is_no_file(chosen);
+}
+
 /* What is neither a name nor a file is for the library to refuse, which lists the names. */
 static pith_status choose_template(pith_conversation *c, const char *chosen, pith_error *error) {
     pith_model_info info;
     pith_model_get_info(c->model, &info);
-    if (is_name(&info, chosen) || (strchr(chosen, '/') == NULL && access(chosen, F_OK) != 0)) {
+    if (is_name(&info, chosen) || is_no_file(chosen)) {
         c->options.template_name = chosen;
         return PITH_OK;
     }

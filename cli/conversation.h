@@ -19,6 +19,13 @@ typedef struct pith_conversation {
     char *source, *variables;
 } pith_conversation;
 
+/* Returns false when a variable is not NAME=VALUE, and says so. */
+bool pith_conversation_check(const pith_template_settings *settings, pith_error *error);
+
+/* Returns false when --chat-template is neither a name that the model (not NULL) knows nor a file:
+ * pith_conversation_open fails then. */
+bool pith_conversation_knows(const pith_model *model, const pith_template_settings *settings);
+
 /* Reads the template where it is a file, and takes the time of day. A model without a template of
  * its own needs --chat-template. Errors: IO, ARGUMENT, UNSUPPORTED, MEMORY. */
 pith_status pith_conversation_open(pith_conversation *out, const pith_model *model,

@@ -401,7 +401,8 @@ static int run(pith_cli *cli, const void *arguments) {
         return pith_cli_usage(cli, "%s", check_chat(settings));
     }
     const char *const texts[] = {settings->prompt, settings->operand, settings->system};
-    if (pith_cli_unescape_texts(&settings->sampling, texts, 3, &error) != PITH_OK) {
+    if (!pith_conversation_check(&settings->template, &error) ||
+        pith_cli_unescape_texts(&settings->sampling, texts, 3, &error) != PITH_OK) {
         return pith_cli_usage(cli, "%s", error.message);
     }
     bool prompt_given = settings->prompt != NULL || settings->operand != NULL ||
@@ -437,11 +438,14 @@ static int run(pith_cli *cli, const void *arguments) {
     if (status == PITH_OK) {
         status = generate(cli, settings, &w, &error);
     }
+    bool misnamed = w.model != NULL && !pith_conversation_knows(w.model, &settings->template);
     free(w.tokens);
     pith_conversation_close(&w.conversation);
     pith_grammar_free(w.grammar);
     pith_model_free(w.model);
-    return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
+    return status == PITH_OK ? PITH_EXIT_OK
+           : misnamed        ? pith_cli_usage(cli, "%s", error.message)
+                             : pith_cli_fail(cli, &error);
 }
 
 const pith_command pith_command_run = {

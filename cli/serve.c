@@ -255,6 +255,9 @@ static int run_serve(pith_cli *cli, const void *arguments) {
 done:
     pith_bytes_release(&shipped);
     pith_bytes_release(&cache);
+    if (status == PITH_ERROR_ARGUMENT) {
+        return pith_cli_usage(cli, "%s", error.message);
+    }
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }
 

@@ -35,15 +35,14 @@ pith_status pith_listen_on(pith_listener *out, int fd, pith_error *error) {
     if (getsockname(fd, (struct sockaddr *)&address, &n) != 0 ||
         (address.ss_family != AF_INET && address.ss_family != AF_INET6) ||
         getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n_listening) != 0 || !listening) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "descriptor %d is no TCP socket that listens",
-                         fd);
+        return pith_fail(error, PITH_ERROR_IO, "descriptor %d is no TCP socket that listens", fd);
     }
     const struct sockaddr_in *in = (const void *)&address;
     const struct sockaddr_in6 *in6 = (const void *)&address;
     bool six = address.ss_family == AF_INET6;
     const void *bytes = six ? (const void *)&in6->sin6_addr : (const void *)&in->sin_addr;
     if (inet_ntop(address.ss_family, bytes, host, sizeof host) == NULL) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "descriptor %d has an unreadable address", fd);
+        return pith_fail(error, PITH_ERROR_IO, "descriptor %d has an unreadable address", fd);
     }
     out->fd = fd;
     out->loopback = is_loopback(&address);
@@ -95,7 +94,7 @@ pith_status pith_listen(pith_listener *out, const char *host, size_t port, pith_
     snprintf(service, sizeof service, "%zu", port);
     int code = getaddrinfo(name, service, &wanted, &found);
     if (code != 0) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "cannot listen on '%s': %s", host,
+        return pith_fail(error, PITH_ERROR_IO, "cannot listen on '%s': %s", host,
                          gai_strerror(code));
     }
     int fd = -1;

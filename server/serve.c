@@ -101,8 +101,10 @@ static void wipe(char *secret) {
 }
 
 static pith_status problem_status(const pith_problem *problem, pith_error *error) {
-    return pith_fail(error, problem->http == 503 ? PITH_ERROR_MEMORY : PITH_ERROR_ARGUMENT, "%s",
-                     problem->message);
+    pith_status status = problem->http == 503   ? PITH_ERROR_MEMORY
+                         : problem->http == 400 ? PITH_ERROR_ARGUMENT
+                                                : PITH_ERROR_IO;
+    return pith_fail(error, status, "%s", problem->message);
 }
 
 /* ---- Parts ----------------------------------------------------------------------------------- */

@@ -40,8 +40,9 @@ typedef struct pith_serve_options {
 /* Serves until SIGTERM or SIGINT (then OK, when all streams have ended or drain_seconds are over; a
  * second one ends at once), and reads keys, limits and models again at SIGHUP. Blocks these signals
  * in the calling thread and all it makes. Writes the log and "listening on http://HOST:PORT" to
- * standard error. Errors: ARGUMENT (an address other than the loopback without keys), IO (address
- * in use, files), MEMORY, and those of the ledger and the models. */
+ * standard error. Errors: ARGUMENT (an option that cannot be as it is: an alias, an origin, an
+ * address other than the loopback without keys), IO (an address that is in use or unknown, files),
+ * MEMORY, and those of the ledger and the models. */
 pith_status pith_serve(const pith_serve_options *options, pith_error *error);
 
 #endif

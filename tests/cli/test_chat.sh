@@ -50,11 +50,14 @@ cat >"$T/lines.jinja" <<'END'
 END
 fails 1 'tale.pith: it has no chat template.*--chat-template gives one \(chatml, llama2' \
     "$PITH" chat "$TALE" </dev/null
-fails 1 'no chat template is called "nothing": the model has none of its own, pith chatml' \
+fails 2 'no chat template is called "nothing": the model has none of its own, pith chatml' \
     "$PITH" chat "$TALE" --chat-template nothing </dev/null
 fails 1 'nothing/t.jinja' "$PITH" chat "$TALE" --chat-template "$T/nothing/t.jinja" </dev/null
-fails 1 '^pith chat: --template-var mark: NAME=VALUE is expected' \
+fails 2 '^pith chat: --template-var mark: NAME=VALUE is expected' \
     "$PITH" chat "$TALE" --chat-template chatml --template-var mark </dev/null
+fails 2 '^pith chat: --template-var =x: NAME=VALUE' "$PITH" chat "$TALE" --template-var =x </dev/null
+fails 2 '^pith run: --template-var mark: NAME=VALUE' "$PITH" run "$TALE" --chat x --template-var mark
+fails 2 'no chat template is called "nothing"' "$PITH" run "$TALE" --chat x --chat-template nothing
 for template in "$T/lines.jinja" chatml llama3 zephyr; do
     printf '%s\nAnd then?\n' "$(printf 'tale %.0s' {1..60})" >"$T/input"
     expect 0 "$PITH" chat "$TALE" --chat-template "$template" -n 12 --temp 0 --stats <"$T/input"

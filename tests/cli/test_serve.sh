@@ -7,13 +7,14 @@ for size in 8Q 0 G -1 8GBs 99999999999999999999 9999999999T; do
 done
 fails 2 '65535' "$PITH" serve --port 65536
 fails 2 'error, warning, info, debug' "$PITH" serve --log-level loud
-fails 1 '0\.0\.0\.0 .*pith keys add.*--open' "$PITH" serve --host 0.0.0.0 --port 0
+fails 2 '0\.0\.0\.0 .*pith keys add.*--open' "$PITH" serve --host 0.0.0.0 --port 0
 fails 1 'cannot listen on .*nobody\.invalid' "$PITH" serve --host nobody.invalid
 fails 1 "$T/nothing" "$PITH" serve --models "$T/nothing" --port 0
 for origin in example.org https://example.org/ https:// '://x' 'https://a b'; do
-    fails 1 "'$origin' is no origin" "$PITH" serve --cors "$origin" --port 0
+    fails 2 "'$origin' is no origin" "$PITH" serve --cors "$origin" --port 0
 done
-fails 1 'nobody' "$PITH" serve --alias name=nobody --port 0
+fails 2 'nobody' "$PITH" serve --alias name=nobody --port 0
+fails 2 "alias 'name' is not NAME=MODEL" "$PITH" serve --alias name --port 0
 fails 1 "$T/cert.pem" "$PITH" serve --tls-cert "$T/cert.pem" --tls-key "$T/cert.pem" --port 0
 cp README.md "$T/text.db"
 fails 1 'not a SQLite database' "$PITH" serve --db "$T/text.db" --port 0

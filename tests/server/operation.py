@@ -482,7 +482,7 @@ def memory(pith, models_directory):
 def addresses(pith, models_directory):
     refused = subprocess.run([pith, "serve", "--host", "0.0.0.0", "--port", "0"],
                              capture_output=True, text=True)
-    check("an address that others reach is refused", refused.returncode == 1 and
+    check("an address that others reach is refused", refused.returncode == 2 and
           "--open" in refused.stderr and refused.stderr.count("\n") == 1, refused)
     with Service(pith, "--host", "0.0.0.0", "--open") as service:
         check("unless it is open", service.base[1] == "0.0.0.0", service.base)
