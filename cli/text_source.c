@@ -108,11 +108,15 @@ static pith_status encode_alone(const pith_tokenizer *t, const char *text, size_
         ((flags & PITH_TOKENIZE_BOS) != 0 || (automatic && vocab->add_bos)) && vocab->bos >= 0;
     bool eos = automatic && vocab->add_eos && vocab->eos >= 0;
     unsigned how = (flags & PITH_TOKENIZE_SPECIAL) != 0 ? PITH_ENCODE_SPECIAL : 0;
-    if (bos && !pith_tokens_push(out, vocab->bos)) {
+    size_t n_more = automatic && vocab->add_bos ? vocab->n_after_bos : 0;
+    if (bos && (!pith_tokens_push(out, vocab->bos) ||
+                !pith_tokens_push_all(out, vocab->after_bos, n_more))) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
     }
     pith_status status = pith_encode(t, text, n_bytes, how, out, error);
-    if (status == PITH_OK && eos && !pith_tokens_push(out, vocab->eos)) {
+    if (status == PITH_OK && eos &&
+        (!pith_tokens_push_all(out, vocab->before_eos, vocab->n_before_eos) ||
+         !pith_tokens_push(out, vocab->eos))) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
     }
     return status;

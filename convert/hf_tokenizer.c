@@ -177,9 +177,12 @@ static pith_status apply_special_tokens(pith_hf_tokenizer *out, const settings *
         bool adds;
         int32_t *id;
         bool *flag;
+        size_t *n_more; /* tokens of the post-processor beside its own */
     } roles[] = {
-        {"bos_token", "add_bos_token", class->bos, true, &vocab->bos, &vocab->add_bos},
-        {"eos_token", "add_eos_token", class->eos, false, &vocab->eos, &vocab->add_eos},
+        {"bos_token", "add_bos_token", class->bos, true, &vocab->bos, &vocab->add_bos,
+         &vocab->n_after_bos},
+        {"eos_token", "add_eos_token", class->eos, false, &vocab->eos, &vocab->add_eos,
+         &vocab->n_before_eos},
     };
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
         bool given;
@@ -195,6 +198,9 @@ static pith_status apply_special_tokens(pith_hf_tokenizer *out, const settings *
         apply_special_token(vocab, s, roles[i].token, roles[i].assumed, log, roles[i].id, &none);
         if (around >= 0 && *roles[i].flag && (*roles[i].id < 0 || (!given && !class->adds))) {
             *roles[i].id = around;
+        }
+        if (!*roles[i].flag || *roles[i].id != around) {
+            *roles[i].n_more = 0;
         }
         out->no_bos = i == 0 ? none && *roles[i].id < 0 : out->no_bos;
     }

@@ -106,6 +106,19 @@ TEST(convert_beginning, the_tokenizer_decides_what_stands_around_a_text) {
          "4 3", "4 3"},
         {TEMPLATE(SPECIAL("<s>") "," TEXT "," SPECIAL("</s>")), "{" TOKENS "}", "4 3 5", "4 3"},
         {TEMPLATE(TEXT "," SPECIAL("</s>")), "{" TOKENS "}", "3 5", "4 3"},
+        /* Several on a side, as GLM-4 has them. */
+        {TEMPLATE(SPECIAL("<cls>") "," SPECIAL("<s>") "," TEXT), NULL, "6 4 3", "6 3"},
+        {TEMPLATE(SPECIAL("<cls>") "," SPECIAL("<s>") "," TEXT),
+         "{\"tokenizer_class\":\"PreTrainedTokenizerFast\",\"eos_token\":\"</s>\"}", "6 4 3",
+         "6 3"},
+        {TEMPLATE(SPECIAL("<s>") "," SPECIAL("<s>") "," SPECIAL("<cls>") "," TEXT "," SPECIAL(
+             "<cls>") "," SPECIAL("<s>") "," SPECIAL("</s>")),
+         NULL, "4 4 6 3 6 4 5", "4 3"},
+        /* The configuration's own token in place of the first one, and none at all. */
+        {TEMPLATE(SPECIAL("<cls>") "," SPECIAL("<s>") "," TEXT),
+         "{\"add_bos_token\":true," TOKENS "}", "4 3", "4 3"},
+        {TEMPLATE(SPECIAL("<cls>") "," SPECIAL("<s>") "," TEXT),
+         "{\"add_bos_token\":false," TOKENS "}", "3", "4 3"},
         {"{\"type\":\"Sequence\",\"processors\":[" BYTE_LEVEL "," BOS_FIRST "]}", "{" TOKENS "}",
          "4 3", "4 3"},
         {"{\"type\":\"RobertaProcessing\",\"sep\":[\"</s>\",5],\"cls\":[\"<s>\",4]}",

@@ -372,6 +372,11 @@ TEST(metadata, steps_of_a_normalizer_and_a_decoder_survive) {
     m.vocab.n_decoder = M;
     m.vocab.n_charsmap = 99;
     m.vocab.pair_form = PITH_PAIR_JOINED;
+    m.vocab.after_bos[0] = 2;
+    m.vocab.after_bos[1] = 1;
+    m.vocab.n_after_bos = 2;
+    m.vocab.before_eos[0] = 0;
+    m.vocab.n_before_eos = 1;
     m.vocab.single_precision = true;
     pith_metadata r;
     pith_metadata_owner *owner;
@@ -383,6 +388,9 @@ TEST(metadata, steps_of_a_normalizer_and_a_decoder_survive) {
     CHECK(r.vocab.n_normalizer == N && r.vocab.n_decoder == M && r.vocab.n_charsmap == 99 &&
               r.vocab.pair_form == PITH_PAIR_JOINED && r.vocab.single_precision,
           "%zu and %zu steps", r.vocab.n_normalizer, r.vocab.n_decoder);
+    CHECK(r.vocab.n_after_bos == 2 && r.vocab.after_bos[0] == 2 && r.vocab.after_bos[1] == 1 &&
+              r.vocab.n_before_eos == 1 && r.vocab.before_eos[0] == 0,
+          "%zu and %zu tokens around", r.vocab.n_after_bos, r.vocab.n_before_eos);
     for (size_t i = 0; i < N; i++) {
         const pith_normal_step *a = &normalizer[i];
         const pith_normal_step *b = &r.vocab.normalizer[i];
@@ -421,6 +429,10 @@ TEST(metadata, the_version_is_the_least_that_tells_all) {
     CHECK(pith_vocab_format_version(&v) == 2, "two ends between texts");
     v = (pith_vocab){.n_charsmap = 1};
     CHECK(pith_vocab_format_version(&v) == 2, "a map of characters");
+    v = (pith_vocab){.n_after_bos = 1};
+    CHECK(pith_vocab_format_version(&v) == 2, "a second token in front");
+    v = (pith_vocab){.n_before_eos = 1};
+    CHECK(pith_vocab_format_version(&v) == 2, "a second token behind");
 }
 
 TEST(metadata, bad_steps_of_a_normalizer_or_a_decoder_are_refused) {

@@ -500,6 +500,61 @@ TEST(tokenizer, tokens_outside_the_byte_alphabet_keep_their_spelling) {
     CHECK_NO_LEAKS();
 }
 
+#define AROUND(single, pair)                                                                       \
+    "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[" single "],\"pair\":[" pair \
+    "],\"special_tokens\":{\"a\":{\"ids\":[0]},\"b\":{\"ids\":[1]},\"ab\":{\"ids\":[2]}}}"         \
+    "," BYTE_PARTS MODEL "}"
+#define ID(name) "{\"SpecialToken\":{\"id\":\"" name "\"}}"
+#define FIRST "{\"Sequence\":{\"id\":\"A\"}}"
+#define SECOND "{\"Sequence\":{\"id\":\"B\"}}"
+
+/* Several tokens on a side: GLM-4 has "[gMASK]<sop>" in front of a text. */
+TEST(tokenizer, templates_may_have_several_tokens_a_side) {
+    static const struct {
+        const char *text, *ids, *pair; /* of the texts "b" and "b" */
+        size_t limit;
+    } cases[] = {
+        {AROUND(ID("ab") "," ID("a") "," FIRST, ID("ab") "," ID("a") "," FIRST "," SECOND), "2 0 1",
+         "2 0 1 1", 0},
+        {AROUND(ID("ab") "," FIRST "," ID("a") "," ID("b") "," ID("ab"),
+                ID("ab") "," FIRST "," ID("a") "," ID("b") "," ID("ab") "," SECOND "," ID(
+                    "a") "," ID("b") "," ID("ab")),
+         "2 1 0 1 2", "2 1 0 1 2 1 0 1 2", 9},
+        {AROUND(FIRST "," ID("a") "," ID("ab"), FIRST "," SECOND "," ID("a") "," ID("ab")), "1 0 2",
+         "1 1 0 2", 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pith_error error = {0};
+        test_tokenizer t = {.tokenizer = NULL};
+        CHECK(test_vocab_from_json(&t.file, cases[i].text, strlen(cases[i].text), "t", NULL,
+                                   &error) == PITH_OK &&
+                  pith_tokenizer_new(&t.tokenizer, &t.file.vocab, NULL, &error) == PITH_OK,
+              "case %zu: %s", i, error.message);
+        for (int pair = 0; pair < 2; pair++) {
+            const char *expected = pair != 0 ? cases[i].pair : cases[i].ids;
+            pith_tokens ids;
+            pith_tokens_init(&ids, NULL);
+            CHECK(pith_encode_for_encoder(t.tokenizer, "b", 1, pair != 0 ? "b" : NULL, 1,
+                                          cases[i].limit, &ids, NULL, &error) == PITH_OK &&
+                      strcmp(test_show_ids(ids.ids, ids.n), expected) == 0,
+                  "case %zu: %s, expected %s", i, test_show_ids(ids.ids, ids.n), expected);
+            pith_tokens_release(&ids);
+        }
+        test_tokenizer_close(&t);
+    }
+    static const json_case refused[] = {
+        {AROUND(ID("a") "," ID("a") "," ID("a") "," ID("a") "," ID("a") "," ID("a") "," ID(
+                    "a") "," ID("a") "," ID("a") "," FIRST,
+                ""),
+         PITH_ERROR_UNSUPPORTED, "more than 8 tokens a side"},
+        {AROUND(FIRST "," ID("a") "," ID("b"),
+                FIRST "," ID("a") "," SECOND "," ID("a") "," ID("b")),
+         PITH_ERROR_UNSUPPORTED, "other tokens between two texts"},
+    };
+    CHECK_JSON(refused);
+    CHECK_NO_LEAKS();
+}
+
 TEST(tokenizer, templates_tell_bos_and_eos) {
     static const char text[] =
         "{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},"

@@ -252,6 +252,13 @@ static void charsmap_for_nothing(small_vocab *s) {
 static void pair_unknown(small_vocab *s) {
     s->vocab.pair_form = 3;
 }
+static void around_unknown(small_vocab *s) {
+    s->vocab.n_after_bos = 1;
+    s->vocab.after_bos[0] = (int32_t)s->vocab.n_pieces;
+}
+static void around_many(small_vocab *s) {
+    s->vocab.n_before_eos = PITH_VOCAB_MAX_AROUND + 1;
+}
 static void decode_bytewise(small_vocab *s) {
     one_decode(s, (pith_decode_step){.kind = PITH_DECODE_FUSE});
 }
@@ -332,6 +339,8 @@ TEST(tokenizer, the_check_names_what_is_wrong) {
         {normal_by_score, SP, "normalizer: steps, where the kind"},
         {damaged_charsmap, SP, "the map of characters is damaged"},
         {pair_unknown, SP, "pair form 3 is not known"},
+        {around_unknown, SP, "a token around texts is none of"},
+        {around_many, SP, "more than 7 on a side"},
         {charsmap_for_nothing, LLAMA, "a map of characters for nothing"},
         {decode_bytewise, BYTES, "decoder: steps, where the kind"},
         {decode_unknown, LLAMA, "decoder: step 0 is not known"},

@@ -8,7 +8,7 @@
 /* The tokens around texts. */
 typedef struct frame {
     bool bos, eos;    /* in front of all, behind each text */
-    size_t n_between; /* of eos between two texts */
+    size_t n_between; /* times that eos, with what is in front of it, stands between two texts */
     size_t n;         /* all of them */
 } frame;
 
@@ -18,7 +18,7 @@ static frame frame_of(const pith_vocab *v, bool pair) {
                .eos = always || (v->add_eos && v->eos >= 0)};
     bool between = pair && f.eos && v->pair_form != PITH_PAIR_JOINED;
     f.n_between = !between ? 0 : v->pair_form == PITH_PAIR_DOUBLED ? 2 : 1;
-    f.n = (size_t)f.bos + (size_t)f.eos + f.n_between;
+    f.n = (f.bos ? 1 + v->n_after_bos : 0) + ((size_t)f.eos + f.n_between) * (1 + v->n_before_eos);
     return f;
 }
 
@@ -50,19 +50,21 @@ static bool cut(pith_tokens *out, size_t begin, size_t *n_first, size_t n_second
     return *n_first + keep_second < n_before + n_second;
 }
 
-/* Puts n times the token before out->ids[at]. */
-static bool insert(pith_tokens *out, size_t at, int32_t id, size_t n) {
+/* What ends a text, n times, in front of out->ids[at]. */
+static bool insert_end(pith_tokens *out, size_t at, const pith_vocab *v, size_t n) {
     size_t n_behind = out->n - at;
-    for (size_t i = 0; i < n; i++) {
-        if (!pith_tokens_push(out, id)) {
+    size_t n_end = v->n_before_eos + 1;
+    for (size_t i = 0; i < n * n_end; i++) {
+        if (!pith_tokens_push(out, v->eos)) {
             return false;
         }
     }
     if (n_behind > 0) {
-        memmove(out->ids + at + n, out->ids + at, n_behind * sizeof *out->ids);
+        memmove(out->ids + at + n * n_end, out->ids + at, n_behind * sizeof *out->ids);
     }
-    for (size_t i = 0; i < n; i++) {
-        out->ids[at + i] = id;
+    for (size_t i = 0; i < n * n_end; i++) {
+        size_t k = i % n_end;
+        out->ids[at + i] = k < v->n_before_eos ? v->before_eos[k] : v->eos;
     }
     return true;
 }
@@ -97,7 +99,8 @@ pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char 
         return pith_fail(error, PITH_ERROR_ARGUMENT, "at most %zu tokens, the least is %zu",
                          max_tokens, f.n + 1);
     }
-    if (f.bos && !pith_tokens_push(out, v->bos)) {
+    if (f.bos && (!pith_tokens_push(out, v->bos) ||
+                  !pith_tokens_push_all(out, v->after_bos, v->n_after_bos))) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for token ids");
     }
     size_t begin = out->n;
@@ -109,13 +112,14 @@ pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char 
         return status;
     }
     bool truncated = cut(out, begin, &n_first, out->n - begin - n_first, limit);
-    if (!insert(out, begin + n_first, v->eos, f.n_between) ||
-        (f.eos && !pith_tokens_push(out, v->eos))) {
+    if (!insert_end(out, begin + n_first, v, f.n_between) ||
+        !insert_end(out, out->n, v, f.eos ? 1 : 0)) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for token ids");
     }
     if (info != NULL) {
+        bool ended = f.eos && (pair == NULL || f.n_between > 0);
         size_t n_own =
-            (size_t)f.bos + n_first + (size_t)(f.eos && (pair == NULL || f.n_between > 0));
+            (f.bos ? 1 + v->n_after_bos : 0) + n_first + (ended ? 1 + v->n_before_eos : 0);
         *info = (pith_encoded){.n_first = n_own, .truncated = truncated};
     }
     return PITH_OK;

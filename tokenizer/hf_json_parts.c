@@ -233,8 +233,9 @@ pith_status pith_hf_template_id(const pith_hf *hf, pith_json template, pith_json
     return PITH_OK;
 }
 
-/* What "pair" has between its two texts, where eos stands behind a text at all. */
-static pith_pair_form pair_form_of(pith_json template, bool add_eos) {
+/* What "pair" has between its two texts, where something stands behind a text at all: all of it,
+ * nothing, or of one token two. Of several it cannot be another number. */
+static pith_status read_pair_form(pith_hf *hf, pith_json template, size_t n_after) {
     pith_json pair = pith_hf_array(pith_json_get(template, "pair"));
     pith_json_walk walk = pith_json_begin(pair);
     size_t n = 0;
@@ -244,43 +245,66 @@ static pith_pair_form pair_form_of(pith_json template, bool add_eos) {
         n_texts += text;
         n += n_texts == 1 && !text;
     }
-    return !add_eos || n_texts < 2 || n == 1 ? PITH_PAIR_SEPARATED
-           : n == 0                          ? PITH_PAIR_JOINED
-                                             : PITH_PAIR_DOUBLED;
+    bool separated = n_after == 0 || n_texts < 2 || n == n_after;
+    if (!separated && n != 0 && n_after > 1) {
+        return pith_hf_unsupported(hf, "post_processor",
+                                   "TemplateProcessing with other tokens between two texts than "
+                                   "behind them");
+    }
+    hf->settings.pair_form = separated ? PITH_PAIR_SEPARATED
+                             : n == 0  ? PITH_PAIR_JOINED
+                                       : PITH_PAIR_DOUBLED;
+    return PITH_OK;
 }
 
-/* "single": tokens around the text; one in front is bos, one behind is eos. Together with another
- * step that adds tokens it would be more than one. */
+/* Keeps the tokens in front of a text [n_before] and behind it [n_after]. */
+static void keep_around(pith_hf *hf, const int32_t *before, size_t n_before, const int32_t *after,
+                        size_t n_after) {
+    pith_vocab *v = &hf->settings;
+    v->add_bos = n_before > 0;
+    v->add_eos = n_after > 0;
+    if (n_before > 0) {
+        v->bos = before[0];
+        v->n_after_bos = n_before - 1;
+        memcpy(v->after_bos, before + 1, v->n_after_bos * sizeof *before);
+    }
+    if (n_after > 0) {
+        v->eos = after[n_after - 1];
+        v->n_before_eos = n_after - 1;
+        memcpy(v->before_eos, after, v->n_before_eos * sizeof *after);
+    }
+}
+
+/* "single": tokens around the text; the first one in front is bos, the last one behind is eos.
+ * Together with another step that adds tokens it would be more than one. */
 static pith_status read_template(pith_hf *hf, pith_json template) {
+    enum { MOST = PITH_VOCAB_MAX_AROUND + 1 };
     pith_json_walk walk = pith_json_begin(pith_hf_array(pith_json_get(template, "single")));
-    bool text_seen = false;
-    size_t n_before = 0;
-    size_t n_after = 0;
+    int32_t ids[2][MOST]; /* in front of the text, behind it */
+    size_t n[2] = {0, 0};
+    size_t n_texts = 0;
     while (pith_json_next(&walk)) {
         if (pith_json_get(walk.value, "Sequence").at != NULL) {
-            text_seen = true;
+            n_texts++;
             continue;
         }
-        *(text_seen ? &n_after : &n_before) += 1;
-        if (n_before > 1 || n_after > 1) {
+        size_t side = n_texts > 0;
+        if (n_texts > 1 || n[side] == MOST) {
             return pith_hf_unsupported(hf, "post_processor",
-                                       "TemplateProcessing with several tokens a side");
+                                       "TemplateProcessing with more than 8 tokens a side");
         }
-        int32_t id = -1;
         pith_status status =
-            pith_hf_template_id(hf, template, pith_json_get(walk.value, "SpecialToken"), &id);
+            pith_hf_template_id(hf, template, pith_json_get(walk.value, "SpecialToken"),
+                                &ids[side][n[side]++]);
         if (status != PITH_OK) {
             return status;
         }
-        *(text_seen ? &hf->settings.eos : &hf->settings.bos) = id;
     }
-    if (!text_seen) {
+    if (n_texts == 0) {
         return pith_hf_malformed(hf, "post_processor", "a template without a sequence");
     }
-    hf->settings.add_bos = n_before == 1;
-    hf->settings.add_eos = n_after == 1;
-    hf->settings.pair_form = pair_form_of(template, n_after == 1);
-    return PITH_OK;
+    keep_around(hf, ids[0], n[0], ids[1], n[1]);
+    return read_pair_form(hf, template, n[1]);
 }
 
 /* BertProcessing and RobertaProcessing: "cls" and "sep" are ["</s>", 2]. */

@@ -228,3 +228,11 @@ bool pith_tokens_push(pith_tokens *tokens, int32_t id) {
     tokens->ids[tokens->n++] = id;
     return true;
 }
+
+bool pith_tokens_push_all(pith_tokens *tokens, const int32_t *ids, size_t n) {
+    bool good = true;
+    for (size_t i = 0; i < n && good; i++) {
+        good = pith_tokens_push(tokens, ids[i]);
+    }
+    return good;
+}

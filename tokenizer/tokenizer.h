@@ -27,6 +27,7 @@ typedef struct pith_tokens {
 void pith_tokens_init(pith_tokens *tokens, const pith_allocator *allocator);
 void pith_tokens_release(pith_tokens *tokens);
 bool pith_tokens_push(pith_tokens *tokens, int32_t id); /* false: out of memory */
+bool pith_tokens_push_all(pith_tokens *tokens, const int32_t *ids, size_t n);
 
 /* How a piece of text is read. */
 enum {

@@ -140,6 +140,14 @@ static pith_status check_merge(const pith_vocab *vocab, size_t rank, const char 
     return PITH_OK;
 }
 
+static bool check_around(const int32_t *ids, size_t n, size_t n_pieces) {
+    bool good = n <= PITH_VOCAB_MAX_AROUND;
+    for (size_t i = 0; good && i < n; i++) {
+        good = ids[i] >= 0 && (size_t)ids[i] < n_pieces;
+    }
+    return good;
+}
+
 static pith_status check_settings(const pith_vocab *vocab, const char *where, pith_error *error) {
     const int32_t ids[] = {vocab->bos, vocab->eos, vocab->unk};
     static const char *const names[] = {"bos", "eos", "unk"};
@@ -148,6 +156,13 @@ static pith_status check_settings(const pith_vocab *vocab, const char *where, pi
             return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s is %d of %zu pieces", where,
                              names[i], ids[i], vocab->n_pieces);
         }
+    }
+    if (!check_around(vocab->after_bos, vocab->n_after_bos, vocab->n_pieces) ||
+        !check_around(vocab->before_eos, vocab->n_before_eos, vocab->n_pieces)) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: a token around texts is none of the %zu pieces, or there are more "
+                         "than %d on a side",
+                         where, vocab->n_pieces, PITH_VOCAB_MAX_AROUND);
     }
     if (vocab->kind == PITH_TOKENIZER_WORDPIECE) {
         if (vocab->bos < 0 || vocab->eos < 0 || vocab->unk < 0) {

@@ -132,6 +132,8 @@ typedef enum pith_pair_form {
     PITH_PAIR_JOINED,    /* nothing */
 } pith_pair_form;
 
+enum { PITH_VOCAB_MAX_AROUND = 7 }; /* tokens on a side of a text, besides bos or eos */
+
 typedef struct pith_vocab {
     pith_tokenizer_kind kind;
     size_t n_pieces;   /* ids 0 .. n_pieces - 1 */
@@ -150,7 +152,11 @@ typedef struct pith_vocab {
 
     int32_t bos, eos, unk; /* -1: none. WordPiece has all three: [CLS], [SEP], [UNK] */
     bool add_bos, add_eos; /* the tokenizer puts bos in front of a text, eos behind it */
-    size_t pair_form;      /* pith_pair_form */
+    int32_t after_bos[PITH_VOCAB_MAX_AROUND]; /* [n_after_bos] and these between bos and the text */
+    size_t n_after_bos;                       /* (GLM-4: "<sop>"); 0 without add_bos */
+    int32_t before_eos[PITH_VOCAB_MAX_AROUND]; /* [n_before_eos] and these between text and eos */
+    size_t n_before_eos;                       /* 0 without add_eos */
+    size_t pair_form;                          /* pith_pair_form */
 
     bool add_dummy_prefix; /* SentencePiece: put a space in front; LLAMA_BPE: Prepend */
     bool remove_extra_whitespaces;

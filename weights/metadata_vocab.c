@@ -68,7 +68,8 @@ enum {
 int pith_vocab_format_version(const pith_vocab *vocab) {
     bool later = vocab->kind == PITH_TOKENIZER_UNIGRAM || vocab->n_normalizer > 0 ||
                  vocab->n_decoder > 0 || vocab->n_charsmap > 0 ||
-                 vocab->pair_form != PITH_PAIR_SEPARATED;
+                 vocab->pair_form != PITH_PAIR_SEPARATED || vocab->n_after_bos > 0 ||
+                 vocab->n_before_eos > 0;
     for (size_t i = 0; i < vocab->n_steps; i++) {
         later = later || vocab->steps[i].kind == PITH_STEP_MARK;
     }
@@ -94,10 +95,23 @@ static void write_later_fields(const pith_vocab *vocab, pith_json_writer *to) {
     }
 }
 
+/* A list of ids, unless it is empty. */
+static void write_ids(const char *key, const int32_t *ids, size_t n, pith_json_writer *to) {
+    if (n > 0) {
+        pith_json_open(to, key, '[');
+        for (size_t i = 0; i < n; i++) {
+            pith_json_put_integer(to, NULL, ids[i]);
+        }
+        pith_json_close(to, ']');
+    }
+}
+
 void pith_vocab_settings_write(const pith_vocab *vocab, pith_json_writer *to) {
     pith_json_put_text(to, "kind", kind_names[vocab->kind]);
     pith_fields_write(vocab_fields, N_VOCAB_FIELDS, vocab, to);
     write_later_fields(vocab, to);
+    write_ids("after_bos", vocab->after_bos, vocab->n_after_bos, to);
+    write_ids("before_eos", vocab->before_eos, vocab->n_before_eos, to);
     if (vocab->pattern != NULL) {
         pith_json_put_text(to, "pattern", vocab->pattern);
     }
@@ -115,6 +129,28 @@ typedef struct place {
 static pith_status bad_key(const place *p, const char *key, const char *what) {
     return pith_fail(p->error, PITH_ERROR_FORMAT, "%s: metadata %s is missing or not %s", p->where,
                      key, what);
+}
+
+/* A list of ids of pieces, or no such key. */
+static bool read_ids(pith_json object, const char *key, int64_t n_pieces, int32_t *ids, size_t *n) {
+    pith_json list = pith_json_get(object, key);
+    size_t count = pith_json_size(list);
+    *n = 0;
+    if (list.at == NULL) {
+        return true;
+    }
+    if (!pith_json_is(list, PITH_JSON_ARRAY) || count > PITH_VOCAB_MAX_AROUND) {
+        return false;
+    }
+    pith_json_walk walk = pith_json_begin(list);
+    while (pith_json_next(&walk)) {
+        int64_t id;
+        if (!pith_json_integer(walk.value, &id) || id < 0 || id >= n_pieces) {
+            return false;
+        }
+        ids[(*n)++] = (int32_t)id;
+    }
+    return true;
 }
 
 static bool is_text_or_absent(pith_json object, const char *key, const char **out) {
@@ -173,6 +209,10 @@ pith_status pith_vocab_settings_read(pith_vocab *vocab, pith_vocab_lists *lists,
     }
     if (vocab->bos >= n || vocab->eos >= n || vocab->unk >= n) {
         return bad_key(p, "tokenizer.bos, eos or unk", "-1 or the id of a piece");
+    }
+    if (!read_ids(object, "after_bos", n, vocab->after_bos, &vocab->n_after_bos) ||
+        !read_ids(object, "before_eos", n, vocab->before_eos, &vocab->n_before_eos)) {
+        return bad_key(p, "tokenizer.after_bos or before_eos", "a list of at most 7 ids of pieces");
     }
     if (!is_text_or_absent(object, "pattern", &vocab->pattern)) {
         return bad_key(p, "tokenizer.pattern", "a string");

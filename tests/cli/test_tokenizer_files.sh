@@ -30,6 +30,29 @@ first() { "$PITH" tokenize "$1" --bos=auto 'x' | tr -dc '0-9,' | cut -d, -f1; }
 is "a file alone" "$(first "$T/files/alone/tokenizer.json")" = 756
 is "its directory" "$(first "$T/files/alone")" = 765
 
+# Several tokens in front of a text, as GLM-4 has "[gMASK]<sop>".
+python3 - golden/llama3/tokenizer.json "$T/files/several.json" <<'END'
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as file:
+    tokenizer = json.load(file)
+ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+names = list(ids)[:2]
+tokenizer["post_processor"] = {
+    "type": "TemplateProcessing", "pair": [],
+    "single": [{"SpecialToken": {"id": name, "type_id": 0}} for name in names] +
+              [{"Sequence": {"id": "A", "type_id": 0}}],
+    "special_tokens": {name: {"id": name, "ids": [ids[name]], "tokens": [name]} for name in names}}
+with open(sys.argv[2], "w", encoding="utf-8") as file:
+    json.dump(tokenizer, file)
+END
+several=$(python3 -c "
+import json
+ids = [t['id'] for t in json.load(open('golden/llama3/tokenizer.json'))['added_tokens'][:2]]
+print(str(ids)[1:-1])")
+x=$("$PITH" tokenize golden/llama3/tokenizer.json --bos=off x | sed "s/.*\[\(.*\)\].*/\1/")
+is "several tokens in front" "$("$PITH" tokenize "$T/files/several.json" --bos=auto x)" = \
+    "{\"ids\": [$several, $x]}"
+
 # Encoders: [CLS] and [SEP] stand around every text.
 is "a vocab.txt" "$("$PITH" tokenize golden/minilm/vocab.txt 'Hello, World')" = \
     '{"ids": [101, 7592, 1010, 2088, 102]}'
