@@ -156,6 +156,11 @@ static void print_rope(pith_cli *cli, const pith_rope_config *rope, size_t head_
     } else if (rope->scaling == PITH_ROPE_YARN) {
         pith_cli_print(cli, ", yarn scaling by %g (original context %zu, attention factor %g)",
                        rope->factor, rope->original_context, rope->attention_factor);
+    } else if (rope->scaling == PITH_ROPE_LONG) {
+        pith_cli_print(cli,
+                       ", longrope (short factors in a context of at most %zu, long ones beyond, "
+                       "attention factor %g)",
+                       rope->original_context, rope->attention_factor);
     } else if (rope->scaling == PITH_ROPE_DYNAMIC) {
         pith_cli_print(cli, ", dynamic scaling beyond the context: none within");
     }

@@ -1,5 +1,6 @@
 /* RoPE's base and scaling. Linear and YaRN are keys; Llama 3's scaling is a tensor of divisors, one
- * for each pair of elements, whose parameters are found again here. */
+ * for each pair of elements, whose parameters are found again here; LongRoPE has two such tensors.
+ */
 #include "convert/gguf_rope.h"
 
 #include "base/status.h"
@@ -156,48 +157,108 @@ static pith_status put_dimensions(pith_gguf_reading *r) {
         return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %zu, not 1 to %zu",
                          pith_gguf_name(r->gguf), key, dims, r->head_dim);
     }
+    r->rope_dims = dims;
     if (status == PITH_OK && dims != r->head_dim) {
         pith_gguf_put_number(&r->json, "partial_rotary_factor", (double)dims / (double)r->head_dim);
     }
     return status;
 }
 
-/* Phi's scaling: two tensors of divisors, without a type among the keys. */
-static pith_status refuse_longrope(const pith_gguf_reading *r) {
-    static const char *const names[] = {"rope_factors_long.weight", "rope_factors_short.weight"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t source;
-        if (pith_gguf_parts_find(r->parts, names[i], &source) != NULL) {
-            return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                             "%s: tensor %s: longrope is not supported", pith_gguf_name(r->gguf),
-                             names[i]);
+/* ---- LongRoPE -------------------------------------------------------------------------------- */
+
+static const char long_name[] = "rope_factors_long.weight";
+static const char short_name[] = "rope_factors_short.weight";
+
+static const pith_gguf_tensor *find_tensor(const pith_gguf_reading *r, const char *name,
+                                           size_t *source) {
+    return pith_gguf_parts_find(r->parts, name, source);
+}
+
+/* Writes one of the two lists. */
+static pith_status put_factors(pith_gguf_reading *r, const char *name, const char *member) {
+    float factors[MAX_PAIRS];
+    size_t source = 0;
+    const pith_gguf_tensor *tensor = find_tensor(r, name, &source);
+    size_t n = r->rope_dims / 2;
+    if (tensor == NULL || strcmp(tensor->type->name, "F32") != 0 || tensor->n_dims != 1 ||
+        tensor->shape[0] != n || n > MAX_PAIRS) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: tensor %s is %s[%zu] of F32",
+                         pith_gguf_name(r->gguf), name, tensor == NULL ? "missing: it is " : "not ",
+                         n);
+    }
+    pith_status status = pith_file_read(&r->sources->files[source].file, tensor->offset, factors,
+                                        tensor->size, r->error);
+    pith_json_open(&r->json, member, '[');
+    for (size_t i = 0; i < n && status == PITH_OK; i++) {
+        if (!isfinite(factors[i])) {
+            status = pith_fail(r->error, PITH_ERROR_FORMAT, "%s: tensor %s: element %zu is %g",
+                               pith_gguf_name(r->gguf), name, i, (double)factors[i]);
+        } else {
+            pith_gguf_put_number(&r->json, NULL, (double)factors[i]);
         }
     }
-    return PITH_OK;
+    pith_json_close(&r->json, ']');
+    return status;
 }
+
+/* Phi's scaling: two tensors of divisors, mostly without a type among the keys. */
+static pith_status put_longrope(pith_gguf_reading *r) {
+    char key[96];
+    size_t original = 0;
+    double attention = 1;
+    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", r->architecture->name);
+    pith_status status = pith_gguf_require(r->gguf, key, r->error);
+    if (status == PITH_OK) {
+        status = pith_gguf_count(r->gguf, key, &original, r->error);
+    }
+    if (status == PITH_OK) {
+        status = pith_gguf_positive(r, "rope.scaling.attn_factor", &attention);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
+    pith_json_open(&r->json, "rope_scaling", '{');
+    pith_json_put_text(&r->json, "rope_type", "longrope");
+    pith_json_put_integer(&r->json, "original_max_position_embeddings",
+                          (int64_t)(original <= INT32_MAX ? original : 0));
+    pith_gguf_put_number(&r->json, "attention_factor", attention);
+    status = put_factors(r, short_name, "short_factor");
+    if (status == PITH_OK) {
+        status = put_factors(r, long_name, "long_factor");
+    }
+    pith_json_close(&r->json, '}');
+    return status;
+}
+
+/* ---- Any of them ----------------------------------------------------------------------------- */
 
 static pith_status put_scaling(pith_gguf_reading *r, double theta) {
     char type[16];
     double factor;
     float divisors[MAX_PAIRS];
     bool divided;
-    pith_status status = refuse_longrope(r);
-    if (status == PITH_OK) {
-        status = read_type(r, type, &factor);
-    }
+    pith_status status = read_type(r, type, &factor);
     if (status == PITH_OK) {
         status = read_divisors(r, divisors, &divided);
     }
     if (status != PITH_OK) {
         return status;
     }
+    size_t source;
     bool none = strcmp(type, "none") == 0;
+    bool lists =
+        find_tensor(r, long_name, &source) != NULL || find_tensor(r, short_name, &source) != NULL;
+    if (lists && !divided && (none || strcmp(type, "longrope") == 0)) {
+        return put_longrope(r);
+    }
     bool known = none || strcmp(type, "linear") == 0 || strcmp(type, "yarn") == 0;
-    if (!known || (divided && !none)) {
+    if (!known || lists || (divided && !none)) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
                          "%s: key %s.rope.scaling.type: %s%s is not supported",
                          pith_gguf_name(r->gguf), r->architecture->name, type,
-                         known ? " together with a tensor rope_freqs.weight" : "");
+                         !known  ? ""
+                         : lists ? " together with tensors rope_factors_long.weight"
+                                 : " together with a tensor rope_freqs.weight");
     }
     if (none && !divided) {
         return PITH_OK;

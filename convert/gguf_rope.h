@@ -13,6 +13,7 @@ typedef struct pith_gguf_reading {
     const pith_gguf_architecture *architecture;
     pith_json_writer json;
     size_t head_dim, context; /* when they have been read */
+    size_t rope_dims;         /* elements of a head that turn; when they have been read */
     pith_error *error;
 } pith_gguf_reading;
 

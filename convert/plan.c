@@ -373,6 +373,18 @@ static bool ends_with(const char *text, const char *ending) {
     return n >= m && strcmp(text + n - m, ending) == 0;
 }
 
+/* Tensors of a GGUF file that are settings of RoPE. */
+static bool is_setting(const char *name) {
+    static const char *const names[] = {"rope_freqs.weight", "rope_factors_long.weight",
+                                        "rope_factors_short.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_harmless(const pith_hf_config *config, pith_naming naming, const char *name) {
     const pith_family *family = config->family;
     const char *head = head_name(family, naming);
@@ -381,7 +393,7 @@ static bool is_harmless(const pith_hf_config *config, pith_naming naming, const 
             return true;
         }
     }
-    return (naming == PITH_NAMES_GGUF && strcmp(name, "rope_freqs.weight") == 0) || /* settings */
+    return (naming == PITH_NAMES_GGUF && is_setting(name)) ||
            (head != NULL && config->config.tie_word_embeddings && strcmp(name, head) == 0);
 }
 

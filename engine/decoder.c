@@ -112,9 +112,9 @@ static void turn_angles(const pith_forward *f, size_t row) {
     for (size_t i = 0; i < f->compute.config->n_kinds; i++) {
         const pith_rope_config *rope = &f->compute.config->kinds[i].rope;
         size_t at = (row * f->compute.config->n_kinds + i) * model->rope_half;
-        pith_rope_table(model->inv_freq + i * model->rope_half, rope->dims / 2,
-                        pith_rope_scale(rope), f->tokens[row].position, f->scratch->cosines + at,
-                        f->scratch->sines + at);
+        const float *inv_freq = pith_model_frequencies(model, i, f->tokens[row].kv->n_context);
+        pith_rope_table(inv_freq, rope->dims / 2, pith_rope_scale(rope), f->tokens[row].position,
+                        f->scratch->cosines + at, f->scratch->sines + at);
     }
 }
 

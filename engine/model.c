@@ -77,26 +77,43 @@ static size_t bytes_per_token(const pith_network *network) {
     return bytes;
 }
 
-/* Rotary frequencies of every kind of layer, and zeros; false without memory. */
+/* Rotary frequencies of every kind of layer; NULL without memory. */
+static float *make_frequencies(const pith_model *model, const float *factors) {
+    const pith_config *config = &model->network.config;
+    /* One more: a model may have no positions at all. */
+    float *out =
+        pith_allocate(&model->allocator, config->n_kinds * model->rope_half + 1, sizeof *out);
+    for (size_t i = 0; out != NULL && i < config->n_kinds; i++) {
+        pith_rope_frequencies(&config->kinds[i].rope, factors, out + i * model->rope_half);
+    }
+    return out;
+}
+
+/* Rotary frequencies, and zeros; false without memory. */
 static bool make_tables(pith_model *model) {
     const pith_config *config = &model->network.config;
     for (size_t i = 0; i < config->n_kinds; i++) {
         model->rope_half = pith_max_size(model->rope_half, config->kinds[i].rope.dims / 2);
     }
-    /* One more: a model may have no positions at all. */
-    model->inv_freq = pith_allocate(&model->allocator, config->n_kinds * model->rope_half + 1,
-                                    sizeof *model->inv_freq);
+    size_t original;
+    bool longrope = pith_config_has_longrope(config, &original);
+    model->inv_freq = make_frequencies(model, config->rope_factors.short_list);
+    if (longrope) {
+        model->long_freq = make_frequencies(model, config->rope_factors.long_list);
+    }
     if (config->norm_type == PITH_LAYER_NORM) {
         model->zeros =
             pith_allocate_zeroed(&model->allocator, config->hidden_size, sizeof *model->zeros);
     }
-    if (model->inv_freq == NULL || (config->norm_type == PITH_LAYER_NORM && model->zeros == NULL)) {
-        return false;
-    }
-    for (size_t i = 0; i < config->n_kinds; i++) {
-        pith_rope_frequencies(&config->kinds[i].rope, model->inv_freq + i * model->rope_half);
-    }
-    return true;
+    return model->inv_freq != NULL && (model->long_freq != NULL || !longrope) &&
+           (model->zeros != NULL || config->norm_type != PITH_LAYER_NORM);
+}
+
+const float *pith_model_frequencies(const pith_model *model, size_t kind, size_t n_context) {
+    size_t original;
+    bool is_long =
+        pith_config_has_longrope(&model->network.config, &original) && n_context > original;
+    return (is_long ? model->long_freq : model->inv_freq) + kind * model->rope_half;
 }
 
 pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error) {
@@ -196,6 +213,7 @@ void pith_model_free(pith_model *model) {
     pith_scratch_cache_free(model->scratch_cache);
     pith_lexicon_cache_free(model->lexicon_cache);
     pith_release(&allocator, model->inv_freq);
+    pith_release(&allocator, model->long_freq);
     pith_release(&allocator, model->zeros);
     pith_tokenizer_free(model->tokenizer);
     pith_model_file_close(model->file);

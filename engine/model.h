@@ -46,11 +46,15 @@ struct pith_model {
 
     size_t rope_half; /* pairs that turn in a head, of the kind of layer that turns most */
     float *inv_freq;  /* [kinds of layers, rope_half] rotary frequencies (rope.h) */
+    float *long_freq; /* the same for contexts beyond LongRoPE's original one; NULL: no longrope */
     float *zeros;     /* [hidden] what a LayerNorm without bias adds; NULL: there is no LayerNorm */
 };
 
 /* Rows of the token embedding. */
 size_t pith_model_vocab_size(const pith_model *model);
+
+/* The rotary frequencies [dims / 2] of a kind of layer in a session of this context. */
+const float *pith_model_frequencies(const pith_model *model, size_t kind, size_t n_context);
 
 /* What every way of making a model shares: allocator, log, kernels, pool. On failure the caller
  * passes the model to pith_model_free all the same. */

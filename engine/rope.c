@@ -51,7 +51,7 @@ static double scale_yarn(const pith_rope_config *rope, size_t i, double frequenc
     return frequency / rope->factor * ramp + frequency * (1.0 - ramp);
 }
 
-void pith_rope_frequencies(const pith_rope_config *rope, float *inv_freq) {
+void pith_rope_frequencies(const pith_rope_config *rope, const float *factors, float *inv_freq) {
     for (size_t i = 0; i < rope->dims / 2; i++) {
         double exponent = (double)(2 * i) / (double)rope->dims;
         double frequency = (float)(1.0 / pow(rope->theta, exponent));
@@ -68,13 +68,17 @@ void pith_rope_frequencies(const pith_rope_config *rope, float *inv_freq) {
         case PITH_ROPE_YARN:
             frequency = scale_yarn(rope, i, frequency);
             break;
+        case PITH_ROPE_LONG:
+            frequency /= (double)factors[i];
+            break;
         }
         inv_freq[i] = (float)frequency;
     }
 }
 
 float pith_rope_scale(const pith_rope_config *rope) {
-    return rope->scaling == PITH_ROPE_YARN ? (float)rope->attention_factor : 1.0F;
+    bool scaled = rope->scaling == PITH_ROPE_YARN || rope->scaling == PITH_ROPE_LONG;
+    return scaled ? (float)rope->attention_factor : 1.0F;
 }
 
 void pith_rope_table(const float *inv_freq, size_t half, float scale, size_t position,

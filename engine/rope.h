@@ -1,15 +1,17 @@
 /* Rotary position embedding: frequencies and tables. Su et al. 2021 (RoFormer), equation 34; the
- * scalings of Chen et al. 2023 (linear), of Llama 3.1, and of Peng et al. 2023 (YaRN). */
+ * scalings of Chen et al. 2023 (linear), of Llama 3.1, of Peng et al. 2023 (YaRN) and of Ding et
+ * al. 2024 (LongRoPE). */
 #ifndef PITH_ENGINE_ROPE_H
 #define PITH_ENGINE_ROPE_H
 
 #include "families/config.h"
 
 /* inv_freq [dims / 2]: theta^(-2i / dims), scaled as the configuration says; in float, as the
- * implementations that trained these models compute it. */
-void pith_rope_frequencies(const pith_rope_config *rope, float *inv_freq);
+ * implementations that trained these models compute it. `factors` [dims / 2] are LongRoPE's, which
+ * nothing else reads. */
+void pith_rope_frequencies(const pith_rope_config *rope, const float *factors, float *inv_freq);
 
-/* What cos and sin are multiplied by: 1, but for YaRN's temperature. */
+/* What cos and sin are multiplied by: 1, but for the temperature of YaRN and LongRoPE. */
 float pith_rope_scale(const pith_rope_config *rope);
 
 /* cos and sin [half] of position x inv_freq [half], times `scale`. */

@@ -58,6 +58,16 @@ static pith_status fingerprint(const pith_model *model, char text[HEX_TEXT], pit
     return status;
 }
 
+/* Which of LongRoPE's factors turned the keys of sessions of this context; NULL: the model has one
+ * list of frequencies. */
+static const char *rope_name(const pith_model *model, size_t n_context) {
+    size_t original;
+    if (!pith_config_has_longrope(&model->network.config, &original)) {
+        return NULL;
+    }
+    return n_context > original ? "long" : "short";
+}
+
 static const char *kv_name(pith_kv_type type) {
     return type == PITH_KV_F32 ? "f32" : type == PITH_KV_F16 ? "f16" : "int8";
 }
@@ -193,11 +203,14 @@ static pith_status write_note(const pith_session *s, uint64_t hash, char text[MA
         return status;
     }
     hex_text(hash, checksum);
+    const char *rope = rope_name(s->model, s->n_context);
     snprintf(text, MAX_NOTE,
              "{\"session_version\":%d,\"generator\":\"pith %s\",\"architecture\":\"%s\","
-             "\"type\":\"%s\",\"model\":\"%s\",\"kv_type\":\"%s\",\"checksum\":\"%s\"}",
+             "\"type\":\"%s\",\"model\":\"%s\",\"kv_type\":\"%s\",%s%s%s\"checksum\":\"%s\"}",
              SESSION_VERSION, pith_version(), s->model->architecture,
-             pith_type_name(s->model->type), model, kv_name(s->kv.shape.type), checksum);
+             pith_type_name(s->model->type), model, kv_name(s->kv.shape.type),
+             rope != NULL ? "\"rope\":\"" : "", rope != NULL ? rope : "", rope != NULL ? "\"," : "",
+             checksum);
     return PITH_OK;
 }
 
@@ -317,6 +330,26 @@ static pith_status choose_kv_type(const loading *l, pith_kv_type wanted, pith_kv
     }
     *out = type;
     return PITH_OK;
+}
+
+/* Keys that LongRoPE's short factors turned are of no use among those of the long ones. */
+static pith_status check_rope(const loading *l, size_t n_context) {
+    size_t original = 0;
+    const char *needed = rope_name(l->model, n_context);
+    const char *found = pith_json_text(pith_json_get(l->note, "rope"));
+    if (needed == NULL || (found != NULL && strcmp(found, needed) == 0)) {
+        return PITH_OK;
+    }
+    if (found == NULL || (strcmp(found, "short") != 0 && strcmp(found, "long") != 0)) {
+        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: rope is not short or long",
+                         l->file.path);
+    }
+    pith_config_has_longrope(&l->model->network.config, &original);
+    return pith_fail(l->error, PITH_ERROR_ARGUMENT,
+                     "%s: was saved with the %s factors of longrope, those of a context of %s %zu; "
+                     "a context of %zu was asked for",
+                     l->file.path, found, found[0] == 's' ? "at most" : "more than", original,
+                     n_context);
 }
 
 /* A tensor by its name, type and shape [n_dims]. */
@@ -532,7 +565,8 @@ static pith_status open_session(loading *l, const pith_session_options *options)
                          "%s: its %zu tokens do not fit in the context of %zu", l->file.path,
                          l->n_tokens, n_context);
     }
-    return pith_session_new(&l->session, l->model, &chosen, l->error);
+    status = check_rope(l, n_context);
+    return status == PITH_OK ? pith_session_new(&l->session, l->model, &chosen, l->error) : status;
 }
 
 pith_status pith_session_load(pith_session **out, const pith_model *model, const char *path,

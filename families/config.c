@@ -188,8 +188,47 @@ static pith_status check_yarn(const pith_rope_config *r, const char *where, pith
     return check_original_context(r, where, error);
 }
 
-static pith_status check_rope(const pith_rope_config *r, size_t head_dim, const char *where,
+/* The published factors are 1 to 65. */
+static pith_status check_factors(const float *factors, size_t n, const char *name,
+                                 const char *where, pith_error *error) {
+    const double least = 1e-3;
+    const double most = 1e6;
+    for (size_t i = 0; i < n; i++) {
+        if (!((double)factors[i] >= least && (double)factors[i] <= most)) {
+            return pith_fail(error, PITH_ERROR_FORMAT, "%s: %s[%zu] is %g, not in %g..%g", where,
+                             name, i, (double)factors[i], least, most);
+        }
+    }
+    return PITH_OK;
+}
+
+static pith_status check_longrope(const pith_config *c, const pith_rope_config *r,
+                                  const char *where, pith_error *error) {
+    size_t original = 0;
+    pith_status status = check_positive(r->attention_factor, "rope_attention_factor", where, error);
+    if (status == PITH_OK) {
+        status = check_original_context(r, where, error);
+    }
+    /* A session has one list of factors, of its context. */
+    if (status == PITH_OK && pith_config_has_longrope(c, &original) &&
+        r->original_context != original) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: layers whose rope_original_context differs, %zu and %zu, are not "
+                         "supported with longrope",
+                         where, original, r->original_context);
+    }
+    if (status == PITH_OK) {
+        status = check_factors(c->rope_factors.short_list, r->dims / 2, "rope_short_factors", where,
+                               error);
+    }
+    return status == PITH_OK ? check_factors(c->rope_factors.long_list, r->dims / 2,
+                                             "rope_long_factors", where, error)
+                             : status;
+}
+
+static pith_status check_rope(const pith_config *c, const pith_rope_config *r, const char *where,
                               pith_error *error) {
+    size_t head_dim = c->head_dim;
     if (r->dims % 2 != 0 || r->dims > head_dim) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: rope_dims is %zu, not an even number in 0..%zu", where, r->dims,
@@ -214,6 +253,8 @@ static pith_status check_rope(const pith_rope_config *r, size_t head_dim, const 
         return check_llama3(r, where, error);
     case PITH_ROPE_YARN:
         return check_yarn(r, where, error);
+    case PITH_ROPE_LONG:
+        return check_longrope(c, r, where, error);
     }
     return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: unknown rope_scaling", where);
 }
@@ -225,7 +266,7 @@ static pith_status check_kinds(const pith_config *c, const char *where, pith_err
         const count window = {"sliding_window", c->kinds[i].sliding_window, 0, PITH_MAX_POSITIONS};
         status = check_counts(&window, 1, where, error);
         if (status == PITH_OK) {
-            status = check_rope(&c->kinds[i].rope, c->head_dim, where, error);
+            status = check_rope(c, &c->kinds[i].rope, where, error);
         }
     }
     for (size_t i = 0; status == PITH_OK && i < c->num_hidden_layers; i++) {
@@ -316,6 +357,17 @@ static pith_status check_encoder(const pith_config *c, const char *where, pith_e
 pith_status pith_config_check(const pith_config *config, const char *where, pith_error *error) {
     return config->role == PITH_ENCODER ? check_encoder(config, where, error)
                                         : check_decoder(config, where, error);
+}
+
+bool pith_config_has_longrope(const pith_config *config, size_t *original) {
+    for (size_t i = 0; i < config->n_kinds; i++) {
+        const pith_rope_config *rope = &config->kinds[i].rope;
+        if (rope->scaling == PITH_ROPE_LONG && rope->dims != 0) {
+            *original = rope->original_context;
+            return true;
+        }
+    }
+    return false;
 }
 
 void pith_config_set_encoder_heads(pith_config *config) {

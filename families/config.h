@@ -61,6 +61,7 @@ typedef enum pith_rope_scaling {
     /* NTK-aware: the base would grow with the length of the whole text, so that every cached key
      * would turn with it; none up to max_position_embeddings, and no session is longer. */
     PITH_ROPE_DYNAMIC,
+    PITH_ROPE_LONG, /* Ding et al. 2024: every frequency / a factor of its own (below) */
 } pith_rope_scaling;
 
 /* Rotary positions: Su et al. 2021. */
@@ -68,16 +69,24 @@ typedef struct pith_rope_config {
     size_t dims; /* the first `dims` elements of each head turn, the rest pass; 0: none turn */
     double theta;
     pith_rope_scaling scaling;
-    double factor;          /* not with PITH_ROPE_NONE */
+    double factor;          /* not with PITH_ROPE_NONE; longrope's is in attention_factor already */
     double low_freq_factor; /* llama3 only, as the next one */
     double high_freq_factor;
-    size_t original_context; /* llama3 and yarn */
-    double attention_factor; /* yarn only, as the next three: multiplies cos and sin */
-    double beta_fast;        /* rotations over the original context from which on a dimension is
-                                left alone ... */
+    size_t original_context; /* llama3, yarn and longrope */
+    double attention_factor; /* yarn and longrope: multiplies cos and sin */
+    double beta_fast;        /* yarn only, as the next two: rotations over the original context from
+                                which on a dimension is left alone ... */
     double beta_slow;        /* ... and up to which it is divided by the factor */
     bool truncate;           /* the two dimensions are rounded to whole ones */
 } pith_rope_config;
+
+/* What LongRoPE divides the frequencies by, [dims / 2] each: a session whose context is at most the
+ * original one takes the short factors at every position, any other the long ones. All layers that
+ * have this scaling share them. */
+typedef struct pith_rope_factors {
+    float short_list[PITH_MAX_HEAD_DIM / 2];
+    float long_list[PITH_MAX_HEAD_DIM / 2];
+} pith_rope_factors;
 
 /* What the attention of a layer may differ in from that of another. */
 typedef struct pith_layer_kind {
@@ -129,6 +138,7 @@ typedef struct pith_config {
     size_t n_kinds; /* 1 .. PITH_MAX_LAYER_KINDS */
     pith_layer_kind kinds[PITH_MAX_LAYER_KINDS];
     uint8_t kind_of[PITH_MAX_LAYERS];
+    pith_rope_factors rope_factors; /* of kinds with PITH_ROPE_LONG */
 
     /* Encoders only. */
     size_t type_vocab_size; /* token types; 0: none */
@@ -154,6 +164,10 @@ typedef struct pith_config {
 
 /* Sets the head sizes of an encoder, which follow from hidden_size and num_attention_heads. */
 void pith_config_set_encoder_heads(pith_config *config);
+
+/* True when sessions of some context take LongRoPE's short factors and others its long ones;
+ * *original is the longest context with the short ones. */
+bool pith_config_has_longrope(const pith_config *config, size_t *original);
 
 /* Checks bounds and relations (counts within limits, heads divide, head_dim even, ...). hidden and
  * intermediate must be even, so that 16 rows of any type are a multiple of 64 bytes. `where` names

@@ -152,6 +152,8 @@ pith_status pith_family_read(const pith_family *family, pith_config *out, pith_j
                                    .head_dim = config.head_dim,
                                    .partial = family->partial_rope,
                                    .share = family->share,
+                                   .original = family->rope_original,
+                                   .factors = &config.rope_factors,
                                    .type = family->rope_type};
         status = pith_hf_rope_read(&from, &config.kinds[0].rope, error);
     }

@@ -30,6 +30,7 @@ typedef struct pith_family {
     double share;          /* ... which is this where no key names one; 0: all of it */
     bool interleaved;      /* element 2 i turns with 2 i + 1 in a checkpoint, not i with i + n / 2:
                               rows of q and k are put in pith's order */
+    size_t rope_original;  /* pith_hf_rope.original */
     const char *rope_type; /* pith_hf_rope.type */
     int32_t bos, eos;      /* ids where no file names any; -1: none */
     int32_t more_eos[2];   /* with eos; 0: no more */

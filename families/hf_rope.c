@@ -1,4 +1,4 @@
-/* Rotary scalings of config.json: none, linear, llama3, yarn and dynamic. */
+/* Rotary scalings of config.json: none, linear, llama3, yarn, longrope and dynamic. */
 #include "families/hf_rope.h"
 
 #include "base/status.h"
@@ -15,7 +15,7 @@ static const struct {
     pith_rope_scaling scaling;
 } types[] = {
     {"default", PITH_ROPE_NONE}, {"linear", PITH_ROPE_LINEAR},   {"llama3", PITH_ROPE_BLEND},
-    {"yarn", PITH_ROPE_YARN},    {"dynamic", PITH_ROPE_DYNAMIC},
+    {"yarn", PITH_ROPE_YARN},    {"dynamic", PITH_ROPE_DYNAMIC}, {"longrope", PITH_ROPE_LONG},
 };
 
 /* Reads the share of a head that turns; *dims is all of it. */
@@ -45,9 +45,14 @@ static pith_status read_dims(pith_json object, bool partial, size_t head_dim, si
     return PITH_OK;
 }
 
+/* Names that Phi-3's files once had for longrope, which nobody else means by them. */
+static bool is_old_longrope(const pith_hf_rope *from, const char *name) {
+    return from->original != 0 && (strcmp(name, "su") == 0 || strcmp(name, "yarn") == 0);
+}
+
 /* The name under "rope_type" (newer) or "type" (older); both may be there. */
-static pith_status find_type(pith_json rope, const char *section, pith_rope_scaling *out,
-                             pith_error *error) {
+static pith_status find_type(const pith_hf_rope *from, pith_json rope, const char *section,
+                             pith_rope_scaling *out, pith_error *error) {
     const pith_json newer = pith_hf_json_get(rope, "rope_type");
     const pith_json older = pith_hf_json_get(rope, "type");
     const char *new_name = pith_hf_json_text(newer);
@@ -62,16 +67,18 @@ static pith_status find_type(pith_json rope, const char *section, pith_rope_scal
                          config_name, section, new_name, old_name);
     }
     const char *name = new_name != NULL ? new_name : old_name != NULL ? old_name : "default";
+    name = is_old_longrope(from, name) ? "longrope" : name;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (strcmp(name, types[i].name) == 0) {
             *out = types[i].scaling;
             return PITH_OK;
         }
     }
-    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                     "%s: %s of type \"%.60s\" is not supported, only linear, llama3, yarn and, up "
-                     "to the original length, dynamic",
-                     config_name, section, name);
+    return pith_fail(
+        error, PITH_ERROR_UNSUPPORTED,
+        "%s: %s of type \"%.60s\" is not supported, only linear, llama3, yarn, longrope "
+        "and, up to the original length, dynamic",
+        config_name, section, name);
 }
 
 static pith_status require_number(pith_json rope, const char *section, const char *key, double *out,
@@ -93,7 +100,7 @@ static pith_status read_number(pith_json rope, const char *key, double *out, pit
  * transformers), in it, or max_position_embeddings. */
 static pith_status read_original(const pith_hf_rope *from, pith_json rope, pith_rope_config *out,
                                  pith_error *error) {
-    out->original_context = from->n_positions;
+    out->original_context = from->original != 0 ? from->original : from->n_positions;
     pith_json object =
         pith_hf_json_get(from->config, original_key).at != NULL ? from->config : rope;
     return pith_hf_json_get(object, original_key).at == NULL
@@ -173,6 +180,52 @@ static pith_status read_yarn(const pith_hf_rope *from, pith_json rope, const cha
     return status == PITH_OK ? read_yarn_numbers(rope, out, error) : status;
 }
 
+/* One of longrope's lists, as floats, in which it is used. */
+static pith_status read_list(pith_json rope, const char *section, const char *key, size_t n,
+                             float *out, pith_error *error) {
+    pith_json list = pith_json_get(rope, key);
+    double number;
+    if (!pith_json_is(list, PITH_JSON_ARRAY) || pith_json_size(list) != n) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: %s: %s: expected %zu numbers, one for each pair of elements that "
+                         "turns, found %s of %zu",
+                         config_name, section, key, n, pith_json_describe(list),
+                         pith_json_size(list));
+    }
+    pith_json_walk walk = pith_json_begin(list);
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        if (!pith_json_number(walk.value, &number) || !(fabs(number) <= 1e30)) {
+            return pith_hf_json_fail(config_name, key, "an array of numbers", walk.value, error);
+        }
+        out[i] = (float)number;
+    }
+    return PITH_OK;
+}
+
+/* Without an attention_factor it follows from how much longer the context has become: Ding et al.
+ * 2024, as Phi-3's report applies it. */
+static pith_status read_longrope(const pith_hf_rope *from, pith_json rope, const char *section,
+                                 pith_rope_config *out, pith_error *error) {
+    pith_status status = read_original(from, rope, out, error);
+    out->factor = 1;
+    if (status == PITH_OK && out->original_context != 0) {
+        out->factor = (double)from->n_positions / (double)out->original_context;
+        status = read_number(rope, "factor", &out->factor, error);
+    }
+    out->attention_factor =
+        out->factor <= 1 ? 1 : sqrt(1 + log(out->factor) / log((double)out->original_context));
+    if (status == PITH_OK) {
+        status = read_number(rope, "attention_factor", &out->attention_factor, error);
+    }
+    if (status == PITH_OK) {
+        status = read_list(rope, section, "short_factor", out->dims / 2, from->factors->short_list,
+                           error);
+    }
+    return status == PITH_OK ? read_list(rope, section, "long_factor", out->dims / 2,
+                                         from->factors->long_list, error)
+                             : status;
+}
+
 static bool is_by_type(pith_json section) {
     return pith_json_is(pith_json_get(section, "full_attention"), PITH_JSON_OBJECT) ||
            pith_json_is(pith_json_get(section, "sliding_attention"), PITH_JSON_OBJECT);
@@ -210,6 +263,8 @@ static pith_status read_scaling(const pith_hf_rope *from, pith_json rope, const 
         return read_llama3(from, rope, section, out, error);
     case PITH_ROPE_YARN:
         return read_yarn(from, rope, section, out, error);
+    case PITH_ROPE_LONG:
+        return read_longrope(from, rope, section, out, error);
     }
     return PITH_OK;
 }
@@ -228,7 +283,7 @@ pith_status pith_hf_rope_read(const pith_hf_rope *from, pith_rope_config *out, p
     if (status != PITH_OK || rope.at == NULL) {
         return status;
     }
-    status = find_type(rope, section, &out->scaling, error);
+    status = find_type(from, rope, section, &out->scaling, error);
     if (status == PITH_OK) {
         status = read_dims(rope, from->partial, from->head_dim, &out->dims, error);
     }

@@ -12,6 +12,9 @@ typedef struct pith_hf_rope {
     size_t head_dim;
     bool partial;     /* a share of each head may turn */
     double share;     /* where no key names one; 0: all of it */
+    size_t original; /* what Phi-3's class takes for longrope's original length where no key names
+                        one; "su" and "yarn" mean longrope to that class. 0: another family */
+    pith_rope_factors *factors; /* where longrope's go */
     const char *type; /* "full_attention" or "sliding_attention", which rope_parameters may tell
                          apart; where it does not, it is that of the first. NULL: it must not */
 } pith_hf_rope;

@@ -1,5 +1,6 @@
 /* Phi 3, 3.5 and 4: Llama's block with q, k, v in one tensor of the checkpoint, and gate, up in
- * another; in Phi 4 mini three quarters of each head turn. Abdin et al. 2024. */
+ * another; in Phi 4 mini three quarters of each head turn. The models with a context of 131,072
+ * have longrope. Abdin et al. 2024. */
 #include "families/family.h"
 
 #include "base/status.h"
@@ -31,12 +32,11 @@ static const pith_key keys[] = {
 };
 
 static pith_status read(pith_config *config, pith_json json, pith_error *error) {
-    /* Its class takes the name yarn, in older files, for longrope. */
-    if (config->kinds[0].rope.scaling != PITH_ROPE_NONE) {
-        return pith_fail(
-            error, PITH_ERROR_UNSUPPORTED,
-            "config.json: a scaling of RoPE is not supported of phi3, whose only one is "
-            "longrope");
+    pith_rope_scaling scaling = config->kinds[0].rope.scaling;
+    if (scaling != PITH_ROPE_NONE && scaling != PITH_ROPE_LONG) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "config.json: a scaling of RoPE other than longrope is not supported of "
+                         "phi3, whose class knows no other");
     }
     return pith_window_read(json, 0, &config->kinds[0].sliding_window, error);
 }
@@ -51,6 +51,7 @@ const pith_family pith_family_phi3 = {
     .n_keys = sizeof keys / sizeof keys[0],
     .fixed = {{"hidden_act", "silu"}},
     .partial_rope = true,
+    .rope_original = 4096,
     .bos = 1,
     .eos = 32000,
     .read = read,

@@ -56,7 +56,7 @@ class Config:
     eps: float
     max_positions: int
     tied: bool
-    rope: dict  # {"theta", "dims", "kind": "none" | "linear" | "llama3" | "yarn", ...}
+    rope: dict  # {"theta", "dims", "kind": "none" | "linear" | "llama3" | "yarn" | "longrope", ...}
     qkv_bias: bool = False
     o_bias: bool = False
     mlp_bias: bool = False
@@ -263,7 +263,14 @@ def read_rope(c, layer_type, theta):
     elif layer_type != "full_attention":
         section = {}
     kind = section.get("rope_type", section.get("type", "none"))
-    return dict(section, kind=kind, theta=section.get("rope_theta", theta))
+    if kind_of(c) == "phi3" and kind in ("su", "yarn"):
+        kind = "longrope"
+    # Phi-3 keeps it beside the section.
+    original = (c.get("original_max_position_embeddings")
+                or section.get("original_max_position_embeddings")
+                or (4096 if kind_of(c) == "phi3" else c.get("max_position_embeddings", 2048)))
+    return dict(section, kind=kind, theta=section.get("rope_theta", theta), original=original,
+                positions=c.get("max_position_embeddings", 2048))
 
 
 def of(c):

@@ -88,6 +88,14 @@ CASES = {
         "intermediate_size": 100, "num_attention_heads": 3, "num_hidden_layers": 2,
         "num_key_value_heads": 1, "partial_rotary_factor": 0.5, "sliding_window": 50,
         "vocab_size": 256}),
+    # The long prompt has LongRoPE's long factors, the others its short ones; 12 of 16 elements turn.
+    "phi3-longrope": ("BF16", 1313, {
+        "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "hidden_size": 48,
+        "intermediate_size": 96, "num_attention_heads": 3, "num_hidden_layers": 2,
+        "num_key_value_heads": 1, "original_max_position_embeddings": 64,
+        "partial_rotary_factor": 0.75, "vocab_size": 256, "rope_scaling": {
+            "type": "longrope", "long_factor": [1, 1.5, 2.25, 4.5, 7.75, 8.125],
+            "short_factor": [1.0, 1.05, 1.1, 1.4, 2.0, 2.05]}}),
     # Caps that bite, heads whose scale is not that of their size, a window in the first layer.
     "gemma2": ("BF16", 1111, {
         "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2",
@@ -156,7 +164,7 @@ CASES = {
         "vocab_size": 160}),
 }
 # Whose long prompt has few logits stored.
-FEW = {"granite", "olmo2", "phi3", "gemma2", "gemma3", "arcee", "seed_oss", "ernie4_5", "hunyuan",
+FEW = {"granite", "olmo2", "phi3", "phi3-longrope", "gemma2", "gemma3", "arcee", "seed_oss", "ernie4_5", "hunyuan",
        "exaone4", "glm4", "stablelm", "starcoder2"}
 
 

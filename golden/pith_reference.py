@@ -1,10 +1,10 @@
 """The forward pass of decoders in numpy, written from the papers to check the C engine against.
 
 Touvron et al. 2023 (Llama, Llama 2), Zhang & Sennrich 2019 (RMSNorm), Su et al. 2021 (RoPE), Chen
-et al. 2023 (linear position scaling), Peng et al. 2023 (YaRN), Ainslie et al. 2023 (grouped-query
-attention), Shazeer 2020 (SwiGLU), Jiang et al. 2023 (Mistral's sliding window), Bai et al. 2023
-(Qwen's biases), Henry et al. 2020 (norms of q and k), Gemma team 2024 (caps, norms after). families.py
-says which model has what. The whole sequence goes through at once, so there is no cache; every tensor
+et al. 2023 (linear position scaling), Peng et al. 2023 (YaRN), Ding et al. 2024 (LongRoPE), Ainslie et
+al. 2023 (grouped-query attention), Shazeer 2020 (SwiGLU), Jiang et al. 2023 (Mistral's sliding window),
+Bai et al. 2023 (Qwen's biases), Henry et al. 2020 (norms of q and k), Gemma team 2024 (caps, norms
+after). families.py says which model has what. The whole sequence goes through at once, so there is no cache; every tensor
 is [tokens, ...].
 
     model = Model.load("golden/llama-gqa")                    # float32
@@ -22,8 +22,8 @@ import packed
 import quantise
 
 
-def rope_frequencies(rope):
-    """Angle per position of each pair [dims / 2], float64."""
+def rope_frequencies(rope, context):
+    """Angle per position of each pair [dims / 2], float64, in a context of so many tokens."""
     dims, theta = rope["dims"], rope["theta"]
     f = theta ** (-np.arange(0, dims, 2) / dims)
     if rope["kind"] in ("none", "default", "dynamic"):  # the last up to the original length
@@ -42,17 +42,24 @@ def rope_frequencies(rope):
         low, high = max(np.floor(low), 0), min(np.ceil(high), dims - 1)
         divide = np.clip((np.arange(len(f)) - low) / (high - low), 0, 1)
         return f * (1 - divide) + f / rope["factor"] * divide
+    if rope["kind"] == "longrope":
+        factors = rope["long_factor" if context > rope["original"] else "short_factor"]
+        return f / np.array(factors, np.float32)
     raise ValueError(f"rope_scaling {rope['kind']!r} is not supported")
 
 
 def rope_temperature(rope):
-    """What cos and sin are multiplied by (YaRN, section 3.4)."""
+    """What cos and sin are multiplied by (YaRN, section 3.4; LongRoPE as Phi-3 has it)."""
+    if rope["kind"] == "longrope":
+        factor = rope.get("factor") or rope["positions"] / rope["original"]
+        otherwise = np.sqrt(1 + np.log(max(factor, 1)) / np.log(rope["original"]))
+        return rope.get("attention_factor") or otherwise
     return 0.1 * np.log(rope["factor"]) + 1 if rope["kind"] == "yarn" else 1.0
 
 
-def rope_tables(rope, positions, dtype):
+def rope_tables(rope, positions, dtype, context):
     """cos and sin [T, 1, dims / 2]."""
-    angles = positions[:, None] * rope_frequencies(rope)
+    angles = positions[:, None] * rope_frequencies(rope, context)
     scale = rope_temperature(rope)
     return ((np.cos(angles) * scale).astype(dtype)[:, None],
             (np.sin(angles) * scale).astype(dtype)[:, None])
@@ -227,13 +234,15 @@ class Model:
         y = self.norm(after, y) if after else y
         return x + y * self.dtype(self.config.residual_scale)
 
-    def forward(self, ids):
+    def forward(self, ids, context=None):
         """ids [T]; returns logits [T, vocab] and the hidden states [layers + 1, T, hidden]: the
-        embeddings, the residual stream after each layer, the last one after the final norm."""
+        embeddings, the residual stream after each layer, the last one after the final norm.
+        LongRoPE's factors are those of a session of this context, by default T."""
         c = self.config
         positions = np.arange(len(ids))
         distance = positions[:, None] - positions
-        tables = {id(r): rope_tables(r, positions, self.dtype) for r in c.ropes if r}
+        tables = {id(r): rope_tables(r, positions, self.dtype, context or len(ids))
+                  for r in c.ropes if r}
 
         x = self.tensors["model.embed_tokens.weight"][np.asarray(ids)]
         x = x * self.dtype(c.embedding_scale)

@@ -355,7 +355,9 @@ typedef enum pith_kv_type { PITH_KV_AUTO, PITH_KV_F32, PITH_KV_F16, PITH_KV_INT8
 typedef struct pith_session_options {
     size_t n_context;     /* most positions; 0: the model's n_context. More than the model's is
                              allowed and logged as a warning. Positions take memory as they are
-                             used */
+                             used. With longrope it also decides which of the model's two lists of
+                             RoPE's factors every position has: the one for short contexts up to the
+                             original context that pith inspect shows, else the one for long */
     size_t n_batch;       /* most tokens per forward pass (prefill chunk); 0: 512; at most 65536. In
                              a batch the largest of its sessions' holds for the whole */
     pith_kv_type kv_type; /* AUTO: f32 for f32 weights, else f16. INT8: codes with a scale per
@@ -445,7 +447,8 @@ PITH_API pith_status pith_session_save(const pith_session *session, const char *
 /* A new session with what pith_session_save wrote. `options` are those of pith_session_new, except
  * that kv_type AUTO takes the type in the file. Only a session of the same model is accepted: same
  * configuration, types and weight checksums. Everything in the file is checked.
- * Errors: ARGUMENT (also: another kv_type than the file's), CONTEXT (the timeline does not fit in
+ * Errors: ARGUMENT (also: another kv_type than the file's, or a context with other factors of
+ * longrope than those that its keys have), CONTEXT (the timeline does not fit in
  * n_context), MEMORY, IO, FORMAT (damaged, or of another model), UNSUPPORTED (version; an
  * encoder). */
 PITH_API pith_status pith_session_load(pith_session **out, const pith_model *model,

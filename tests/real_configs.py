@@ -34,9 +34,6 @@ def refusal(source, decoder):
         return (config.get("architectures") or [config.get("model_type")])[0]
     if config.get("quantization_config"):
         return "quantised"
-    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    if "longrope" in (scaling.get("rope_type"), scaling.get("type")):
-        return "longrope"
     return "embedding model" if os.path.exists(os.path.join(source, "modules.json")) else None
 
 

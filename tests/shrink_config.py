@@ -50,6 +50,11 @@ def shrink(config):
         c["layer_types"] = c["layer_types"][-LAYERS:]
     if c.get("no_rope_layers") is not None:
         c["no_rope_layers"] = c["no_rope_layers"][-LAYERS:]  # the last one of four has no RoPE
+    for section in ("rope_parameters", "rope_scaling"):
+        rope = c.get(section) or {}
+        pairs = int(HEAD_DIM * c.get("partial_rotary_factor", 1)) // 2
+        lists = {k: v[-pairs:] for k, v in rope.items() if k in ("short_factor", "long_factor")}
+        c.update({section: dict(rope, **lists)} if lists else {})
     return c
 
 

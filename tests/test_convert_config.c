@@ -419,7 +419,6 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
         {"{\"model_type\": \"mistral\"}", "mistral"}, /* contradicts the architecture */
         {"{\"hidden_act\": \"gelu\"}", "\"gelu\""},
         {"{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor 0.5"},
-        {"{\"rope_scaling\": {\"rope_type\": \"longrope\"}}", "\"longrope\""},
         {"{\"rope_parameters\": {\"rope_type\": \"proportional\"}}", "\"proportional\""},
         {"{\"rope_parameters\": {\"full_attention\": {\"rope_theta\": 1e4}}}", "by type of layer"},
         {"{\"layer_types\": " SLIDING "}", "sliding_attention"},

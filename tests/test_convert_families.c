@@ -206,6 +206,82 @@ TEST(convert_families, a_share_of_each_head_turns) {
                   "partial_rotary_factor 0.5");
 }
 
+#define LISTS "\"short_factor\": [1.5, 2, 3], \"long_factor\": [1, 4, 9]"
+
+/* The context of 64 is what the helper's text has. */
+TEST(convert_families, longrope_in_all_spellings) {
+    static const struct {
+        const char *edits;
+        size_t original;
+        double attention;
+    } cases[] = {
+        {"\"rope_scaling\": {\"type\": \"longrope\", " LISTS "}, "
+         "\"original_max_position_embeddings\": 16",
+         16, 1.224744871391589}, /* sqrt(1 + ln(4) / ln(16)) */
+        {"\"rope_scaling\": {\"type\": \"su\", " LISTS "}, "
+         "\"original_max_position_embeddings\": 16",
+         16, 1.224744871391589},
+        {"\"rope_scaling\": {\"type\": \"yarn\", " LISTS "}, "
+         "\"original_max_position_embeddings\": 64",
+         64, 1},
+        {"\"rope_scaling\": {\"rope_type\": \"longrope\", " LISTS
+         ", \"attention_factor\": 1.25, \"original_max_position_embeddings\": 32}",
+         32, 1.25},
+        {"\"rope_parameters\": {\"rope_type\": \"longrope\", \"rope_theta\": 1e4, " LISTS
+         ", \"factor\": 8, \"original_max_position_embeddings\": 8}",
+         8, 1.4142135623730951},
+        {"\"rope_scaling\": {\"type\": \"longrope\", " LISTS "}", 4096, 1}, /* the class's */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char edits[512];
+        snprintf(edits, sizeof edits, PHI3 ", \"partial_rotary_factor\": 0.375, %s",
+                 cases[i].edits);
+        const pith_config c = parse_good(edits);
+        const pith_rope_config *r = &c.kinds[0].rope;
+        CHECK(r->scaling == PITH_ROPE_LONG && r->dims == 6 &&
+                  r->original_context == cases[i].original &&
+                  fabs(r->attention_factor - cases[i].attention) < 1e-15,
+              "%s: %d %zu %zu %.17g", edits, r->scaling, r->dims, r->original_context,
+              r->attention_factor);
+        CHECK(c.rope_factors.short_list[0] == 1.5F && c.rope_factors.short_list[2] == 3 &&
+                  c.rope_factors.long_list[1] == 4 && c.rope_factors.long_list[2] == 9,
+              "%s: the factors", edits);
+    }
+}
+
+TEST(convert_families, longrope_that_is_no_longrope) {
+#define LONGROPE(members) \
+    PHI3 ", \"partial_rotary_factor\": 0.375, \"rope_scaling\": {\"type\": \"longrope\"" members "}"
+#define LONG ", \"long_factor\": [1, 4, 9]"
+    static const struct {
+        const char *edits, *words;
+    } cases[] = {
+        {LONGROPE(""), "rope_scaling: short_factor: expected 3 numbers, one for each pair of "
+                       "elements that turns, found nothing of 0"},
+        {LONGROPE(LONG ", \"short_factor\": [1, 2]"), "short_factor: expected 3 numbers"},
+        {LONGROPE(LONG ", \"short_factor\": [1, 2, \"3\"]"), "short_factor: expected an array of"},
+        {LONGROPE(LONG ", \"short_factor\": [1, 2, 1e300]"), "short_factor: expected an array of"},
+        {LONGROPE(LONG ", \"short_factor\": [1, 0, 3]"), "rope_short_factors[1] is 0, not in"},
+        {LONGROPE(", \"short_factor\": [1, 2, 3], \"long_factor\": [1, 2, -3]"),
+         "rope_long_factors[2] is -3"},
+        {LONGROPE(", \"short_factor\": [1, 2, 3], \"long_factor\": 7"),
+         "long_factor: expected 3 numbers"},
+        {LONGROPE(LONG ", \"short_factor\": [1, 2, 3], \"attention_factor\": 0"),
+         "rope_attention_factor is 0"},
+        {LONGROPE(LONG ", \"short_factor\": [1, 2, 3], \"original_max_position_embeddings\": 0"),
+         "rope_original_context is 0"},
+        {LONGROPE(LONG ", \"short_factor\": [1, 2, 3], \"original_max_position_embeddings\": 1"),
+         "rope_attention_factor is inf"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_refused(cases[i].edits, PITH_ERROR_FORMAT, cases[i].words);
+    }
+    /* Nobody else means longrope by this name. */
+    check_refused(QWEN3 ", \"rope_scaling\": {\"type\": \"su\", " LISTS "}", PITH_ERROR_UNSUPPORTED,
+                  "\"su\"");
+    CHECK_NO_LEAKS();
+}
+
 static bool near(float a, double b) {
     return fabs((double)a - b) <= 1e-6 * fabs(b);
 }
@@ -331,10 +407,7 @@ TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
         {GEMMA2 ", \"query_pre_attn_scalar\": 0", PITH_ERROR_FORMAT, "attention_scale is inf"},
         {GEMMA2 ", \"num_key_value_heads\": null", PITH_ERROR_FORMAT, "num_key_value_heads"},
         {OLMO2 ", \"hidden_act\": \"gelu\"", PITH_ERROR_UNSUPPORTED, "hidden_act \"gelu\""},
-        {PHI3 ", \"rope_scaling\": {\"type\": \"longrope\", \"long_factor\": [1]}",
-         PITH_ERROR_UNSUPPORTED, "longrope"},
-        /* Its class takes this for longrope. */
-        {PHI3 ", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}", PITH_ERROR_UNSUPPORTED,
+        {PHI3 ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}", PITH_ERROR_UNSUPPORTED,
          "phi3"},
         {CLASS("ArceeForCausalLM", "arcee"), PITH_ERROR_UNSUPPORTED,
          "hidden_act \"silu\" is not supported, only \"relu2\""},

@@ -640,7 +640,7 @@ TEST(metadata, numbers_out_of_range_are_refused) {
         {"config", "rope_theta", "-1"},
         {"config", "rope_factor", "0.0"},
         {"config", "rope_high_freq_factor", "1.1"},
-        {"config", "rope_scaling", "\"longrope\""},
+        {"config", "rope_scaling", "\"proportional\""},
         {"tokens", "bos", "-2"},
         {"tokens", "bos", "32016"},
         {"tokens", "eos", "[-1]"},

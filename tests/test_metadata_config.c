@@ -82,7 +82,8 @@ static void check_round_trip(const pith_config *config, const char *what) {
                   a->rope.theta == b->rope.theta && a->rope.scaling == b->rope.scaling &&
                   a->rope.factor == b->rope.factor &&
                   a->rope.attention_factor == b->rope.attention_factor &&
-                  a->rope.original_context == b->rope.original_context,
+                  a->rope.original_context == b->rope.original_context &&
+                  memcmp(&read.rope_factors, &config->rope_factors, sizeof read.rope_factors) == 0,
               "%s: kind %zu", what, i);
     }
     CHECK(read.qk_norm == config->qk_norm && read.activation == config->activation &&
@@ -181,6 +182,62 @@ TEST(metadata_config, kinds_of_layers_come_back) {
                                             .truncate = true}};
     memcpy(c.kind_of, (const uint8_t[]){0, 1, 2, 3}, 4);
     check_round_trip(&c, "as many kinds as there may be");
+    CHECK_NO_LEAKS();
+}
+
+static void set_longrope(pith_config *c, size_t kind, size_t dims) {
+    c->kinds[kind].rope = (pith_rope_config){.dims = dims,
+                                             .theta = 1e4,
+                                             .scaling = PITH_ROPE_LONG,
+                                             .factor = 8,
+                                             .original_context = 64,
+                                             .attention_factor = 1.2};
+    for (size_t i = 0; i < dims / 2; i++) {
+        c->rope_factors.short_list[i] = 1.1F + (float)i;
+        c->rope_factors.long_list[i] = 3.3F * (float)(i + 1);
+    }
+}
+
+static void check_lists(const pith_config *c, const char *members, const char *words) {
+    char *text = write_config(c);
+    char all[4096];
+    pith_config read = {.vocab_size = 7};
+    pith_error error = {0};
+    char *lists = strstr(text, ",\"rope_short_factors\"");
+    CHECK(lists != NULL, "%s", text);
+    snprintf(all, sizeof all, "%.*s,%s}", (int)(lists - text), text, members);
+    pith_status status = read_config(all, PITH_DECODER, &read, &error);
+    CHECK(status == PITH_ERROR_FORMAT && strstr(error.message, words) != NULL, "%s: %s", members,
+          error.message);
+    free(text);
+}
+
+TEST(metadata_config, lists_of_longrope_come_back) {
+    pith_config c = plain_decoder();
+    set_longrope(&c, 0, 8);
+    check_round_trip(&c, "longrope");
+    c.n_kinds = 2;
+    c.kinds[1] = c.kinds[0];
+    set_longrope(&c, 0, 4);
+    set_longrope(&c, 1, 8);
+    c.kind_of[1] = 1;
+    check_round_trip(&c, "longrope of different kinds");
+    c.kinds[0].rope = (pith_rope_config){.dims = 8, .theta = 1e4};
+    check_round_trip(&c, "longrope of the second kind");
+#define SHORT "\"rope_short_factors\":[1,2,3,4]"
+    check_lists(&c, SHORT, "config.rope_long_factors is missing");
+    check_lists(&c, SHORT ",\"rope_long_factors\":[1,2,3]", "config.rope_long_factors");
+    check_lists(&c, SHORT ",\"rope_long_factors\":[1,2,3,4,5]", "config.rope_long_factors");
+    check_lists(&c, SHORT ",\"rope_long_factors\":[1,2,3,\"4\"]", "config.rope_long_factors");
+    check_lists(&c, SHORT ",\"rope_long_factors\":[1,2,3,1e300]", "config.rope_long_factors");
+    check_lists(&c, SHORT ",\"rope_long_factors\":[1,2,3,0]", "rope_long_factors[3] is 0");
+    check_lists(&c, SHORT ",\"rope_long_factors\":[1,2,3,1e7]", "rope_long_factors[3] is 1e+07");
+    c.kinds[0].rope = c.kinds[1].rope;
+    c.kinds[0].rope.original_context = 32;
+    pith_error error = {0};
+    CHECK(pith_config_check(&c, "x", &error) == PITH_ERROR_UNSUPPORTED &&
+              strstr(error.message, "rope_original_context differs, 32 and 64") != NULL,
+          "%s", error.message);
     CHECK_NO_LEAKS();
 }
 

@@ -57,11 +57,15 @@ static const pith_field rope_fields[] = {
 };
 
 static const pith_field yarn_fields[] = {
-    DOUBLE("rope_attention_factor", kinds[0].rope.attention_factor),
+    DOUBLE("rope_attention_factor", kinds[0].rope.attention_factor), /* longrope's too */
     DOUBLE("rope_beta_fast", kinds[0].rope.beta_fast),
     DOUBLE("rope_beta_slow", kinds[0].rope.beta_slow),
     FLAG("rope_truncate", kinds[0].rope.truncate),
 };
+
+/* LongRoPE's lists, of all kinds of layers. */
+static const char short_key[] = "rope_short_factors";
+static const char long_key[] = "rope_long_factors";
 
 static const pith_field dims_fields[] = {
     COUNT("rope_dims", kinds[0].rope.dims, PITH_MAX_HEAD_DIM),
@@ -97,7 +101,8 @@ static const pith_field optional_fields[] = {
 
 static const table sizes = TABLE(size_fields), decoder_sizes = TABLE(decoder_size_fields),
                    window = TABLE(window_fields), rms_norm = TABLE(rms_norm_fields),
-                   rope = TABLE(rope_fields), yarn = TABLE(yarn_fields), dims = TABLE(dims_fields),
+                   rope = TABLE(rope_fields), yarn = TABLE(yarn_fields),
+                   attention_factor = {yarn_fields, 1}, dims = TABLE(dims_fields),
                    decoder_flags = TABLE(decoder_flag_fields), encoder = TABLE(encoder_fields),
                    optional = TABLE(optional_fields);
 
@@ -105,7 +110,7 @@ static const table sizes = TABLE(size_fields), decoder_sizes = TABLE(decoder_siz
 typedef struct word {
     const char *key;
     size_t offset;        /* of an unsigned */
-    const char *names[5]; /* by value */
+    const char *names[6]; /* by value */
 } word;
 
 _Static_assert(sizeof(pith_rope_scaling) == sizeof(unsigned) &&
@@ -117,7 +122,7 @@ _Static_assert(sizeof(pith_rope_scaling) == sizeof(unsigned) &&
 
 static const word scaling_word = {"rope_scaling",
                                   offsetof(pith_config, kinds[0].rope.scaling),
-                                  {"none", "linear", "llama3", "yarn", "dynamic"}};
+                                  {"none", "linear", "llama3", "yarn", "dynamic", "longrope"}};
 static const word pooling_word = {"pooling",
                                   offsetof(pith_config, pooling),
                                   {"mean", "cls", "max"}};
@@ -195,6 +200,8 @@ static void write_rest_of_kind(const pith_config *c, size_t i, pith_json_writer 
     const void *base = kind_base(c, i);
     if (c->kinds[i].rope.scaling == PITH_ROPE_YARN) {
         write_table(yarn, base, to);
+    } else if (c->kinds[i].rope.scaling == PITH_ROPE_LONG) {
+        write_table(attention_factor, base, to);
     }
     write_word(&scaling_word, base, to);
     if (c->kinds[i].rope.dims != c->head_dim) {
@@ -223,6 +230,32 @@ static void write_kinds(const pith_config *c, pith_json_writer *to) {
     pith_json_close(to, ']');
 }
 
+static void write_list(const char *key, const float *list, size_t n, pith_json_writer *to) {
+    pith_json_open(to, key, '[');
+    for (size_t i = 0; i < n; i++) {
+        pith_json_put_real(to, NULL, (double)list[i]);
+    }
+    pith_json_close(to, ']');
+}
+
+/* As many factors as the kind with most needs. */
+static size_t n_factors(const pith_config *c) {
+    size_t n = 0;
+    for (size_t i = 0; i < c->n_kinds; i++) {
+        bool has = c->kinds[i].rope.scaling == PITH_ROPE_LONG;
+        n = has && c->kinds[i].rope.dims / 2 > n ? c->kinds[i].rope.dims / 2 : n;
+    }
+    return n;
+}
+
+static void write_factors(const pith_config *c, pith_json_writer *to) {
+    size_t n = n_factors(c);
+    if (n != 0) {
+        write_list(short_key, c->rope_factors.short_list, n, to);
+        write_list(long_key, c->rope_factors.long_list, n, to);
+    }
+}
+
 void pith_config_write(const pith_config *config, pith_json_writer *to) {
     write_table(sizes, config, to);
     if (config->role == PITH_ENCODER) {
@@ -239,6 +272,7 @@ void pith_config_write(const pith_config *config, pith_json_writer *to) {
     write_rest_of_kind(config, 0, to);
     write_optional(config, to);
     write_kinds(config, to);
+    write_factors(config, to);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -305,6 +339,8 @@ static pith_status read_rest_of_kind(const reading *r, void *base, pith_rope_con
     pith_status status = read_word(r, &scaling_word, base);
     if (status == PITH_OK && of_kind->scaling == PITH_ROPE_YARN) {
         status = read_table(r, yarn, base);
+    } else if (status == PITH_OK && of_kind->scaling == PITH_ROPE_LONG) {
+        status = read_table(r, attention_factor, base);
     }
     of_kind->dims = r->config->head_dim;
     return status == PITH_OK && has(r, dims_fields[0].key) ? read_table(r, dims, base) : status;
@@ -360,6 +396,33 @@ static pith_status read_kinds(const reading *r) {
     return PITH_OK;
 }
 
+static pith_status read_list(const reading *r, const char *key, float *list, size_t n) {
+    pith_json array = pith_json_get(r->object, key);
+    double number;
+    if (!pith_json_is(array, PITH_JSON_ARRAY) || pith_json_size(array) != n) {
+        return bad_list(r, key, "an array of one number for each pair of elements");
+    }
+    pith_json_walk walk = pith_json_begin(array);
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        /* The check of the configuration has closer limits; this one is float's. */
+        if (!pith_json_number(walk.value, &number) || !(number >= 0 && number <= 1e30)) {
+            return bad_list(r, key, "an array of positive numbers");
+        }
+        list[i] = (float)number;
+    }
+    return PITH_OK;
+}
+
+static pith_status read_factors(const reading *r) {
+    size_t n = n_factors(r->config);
+    if (n == 0) {
+        return PITH_OK;
+    }
+    pith_status status = read_list(r, short_key, r->config->rope_factors.short_list, n);
+    return status == PITH_OK ? read_list(r, long_key, r->config->rope_factors.long_list, n)
+                             : status;
+}
+
 static pith_status read_decoder(const reading *r) {
     const table tables[] = {sizes, decoder_sizes, window, rms_norm, rope, decoder_flags};
     pith_status status = PITH_OK;
@@ -369,7 +432,10 @@ static pith_status read_decoder(const reading *r) {
     if (status == PITH_OK) {
         status = read_rest_of_kind(r, r->config, &r->config->kinds[0].rope);
     }
-    return status == PITH_OK ? read_kinds(r) : status;
+    if (status == PITH_OK) {
+        status = read_kinds(r);
+    }
+    return status == PITH_OK ? read_factors(r) : status;
 }
 
 static pith_status read_encoder(const reading *r) {

@@ -31,7 +31,7 @@ prints '^  weights +[0-9]+ bytes .* int8$'
 # Families whose checkpoints here have no file of llama.cpp: files by the rules of its converter.
 family() { expect 0 "$PYTHON" tests/cli/write_gguf.py "$@"; }
 mkdir "$gguf/families"
-for name in gemma2 gemma3 granite olmo2 phi3; do
+for name in gemma2 gemma3 granite olmo2 phi3 phi3-longrope; do
     family $name "$gguf/families"
     for type in f32 int4; do
         expect 0 "$PITH" convert "$gguf/families/$name.gguf" "$gguf/a.pith" --type $type
@@ -62,8 +62,14 @@ refuses 'granite.rope.scaling.finetuned false .no RoPE. is not supported' granit
     rope.scaling.finetuned=false
 refuses 'key olmo2.attention.sliding_window of 8 is not supported' olmo2 attention.sliding_window=8
 refuses 'key olmo2.logit_scale of 2 is not supported' olmo2 logit_scale=2.0
-refuses 'tensor rope_factors_long.weight: longrope is not supported' phi3 \
-    rope_factors_long.weight=6
+refuses 'there is no key phi3.rope.scaling.original_context_length' phi3 rope_factors_long.weight=6
+refuses 'tensor rope_factors_short.weight is missing: it is .6. of F32' phi3-longrope \
+    rope_factors_short.weight=null
+refuses 'tensor rope_factors_long.weight is not .6. of F32' phi3-longrope rope_factors_long.weight=5
+refuses 'rope_long_factors.0. is 0, not in 0.001' phi3-longrope rope_factors_long.weight=6
+refuses 'scaling.type: yarn together with tensors rope_factors_long.weight' phi3-longrope \
+    'rope.scaling.type="yarn"'
+refuses 'rope_original_context is 0' phi3-longrope rope.scaling.original_context_length=0
 
 # Embeddings, too.
 expect 0 "$PITH" convert "$gguf/minilm.gguf" "$gguf/a.pith" --type f32

@@ -3,12 +3,13 @@
 
     write_gguf.py NAME OUT [KEY=JSON ...]
 
-Writes OUT/NAME.gguf, and beside it OUT/NAME: the checkpoint with a config.json that says what the file
+NAME is a directory of golden/extra: its family, or its family and "-" and more. Writes OUT/NAME.gguf, and beside it OUT/NAME: the checkpoint with a config.json that says what the file
 says, where the converter drops settings. A KEY (without the architecture) replaces one of the file or
 joins it; null removes it. More block_count than the checkpoint has repeats its last layer. A key that ends
-in ".weight" adds a tensor of as many zeros. Standard library and numpy only.
+in ".weight" adds a tensor of as many zeros, or removes it. Standard library and numpy only.
 """
 import json
+import math
 import shutil
 import struct
 import sys
@@ -91,7 +92,12 @@ def keys_of(family, config):
             if config.get(key) is not None:
                 keys[f"{family}.{name}"] = convert(config[key])
     scaling = config.get("rope_scaling")
-    if scaling:
+    if scaling and "long_factor" in scaling:
+        original = config["original_max_position_embeddings"]
+        stretched = math.log(config["max_position_embeddings"] / original)
+        keys[f"{family}.rope.scaling.original_context_length"] = original
+        keys[f"{family}.rope.scaling.attn_factor"] = math.sqrt(1 + stretched / math.log(original))
+    elif scaling:
         keys[f"{family}.rope.scaling.type"] = scaling["rope_type"]
         keys[f"{family}.rope.scaling.factor"] = scaling["factor"]
     if "partial_rotary_factor" in config:
@@ -128,18 +134,25 @@ def write(path, keys, tensors):
     path.write_bytes(pad(head) + body)
 
 
-def main(family, out, *changes):
-    checkpoint = GOLDEN / "extra" / family
+def main(case, out, *changes):
+    checkpoint = GOLDEN / "extra" / case
+    family = case.split("-")[0]
     config = json.loads((checkpoint / "config.json").read_text())
     keys = keys_of(family, config)
     tensors = {}
     for name, dtype, values in read_safetensors(checkpoint / "model.safetensors"):
         name = name_of(family, name)
         tensors[name] = stored(family, config, name, dtype, values)
+    for kind in ("long", "short"):
+        factors = (config.get("rope_scaling") or {}).get(f"{kind}_factor")
+        if factors:
+            tensors[f"rope_factors_{kind}.weight"] = ("F32", np.array(factors, "<f4"))
     for change in changes:
         key, value = change.split("=", 1)
         value = json.loads(value)
-        if key.endswith(".weight"):
+        if key.endswith(".weight") and value is None:
+            del tensors[key]
+        elif key.endswith(".weight"):
             tensors[key] = ("F32", np.zeros(value, "<f4"))
         elif value is None:
             del keys[f"{family}.{key}"]
@@ -149,12 +162,15 @@ def main(family, out, *changes):
     for layer in range(last + 1, keys[f"{family}.block_count"]):
         for name in [n for n in tensors if n.startswith(f"blk.{last}.")]:
             tensors[name.replace(f"blk.{last}.", f"blk.{layer}.")] = tensors[name]
-    write(Path(out) / f"{family}.gguf", keys, tensors)
-    says = Path(out) / family
+    write(Path(out) / f"{case}.gguf", keys, tensors)
+    says = Path(out) / case
     shutil.copytree(checkpoint, says, dirs_exist_ok=True)
     if family.startswith("gemma"):  # the format has neither; readers know them
         config.pop("sliding_window_pattern", None)
         config["query_pre_attn_scalar"] = config["head_dim"]
+    factor = keys.get(f"{family}.rope.scaling.attn_factor")
+    if factor is not None:  # a float in the file
+        config["rope_scaling"]["attention_factor"] = float(str(np.float32(factor)))
     (says / "config.json").write_text(json.dumps(config))
 
 
