@@ -164,6 +164,10 @@ static void print_rope(pith_cli *cli, const pith_rope_config *rope, size_t head_
     } else if (rope->scaling == PITH_ROPE_DYNAMIC) {
         pith_cli_print(cli, ", dynamic scaling beyond the context: none within");
     }
+    if (rope->query_beta != 0) {
+        pith_cli_print(cli, ", queries growing by %g beyond position %zu", rope->query_beta,
+                       rope->original_context);
+    }
     pith_cli_print(cli, "\n");
 }
 

@@ -18,8 +18,9 @@ static const pith_gguf_architecture architectures[] = {
     {"granite", "granite", .interleaved = true},
     {"gemma2", "gemma2", .pattern = 2, .wide = 46},
     {"gemma3", "gemma3_text", .pattern = 6, .wide = 62},
-    {"olmo2", "olmo2", .encoder = false},
+    {"olmo2", "olmo2", .encoder = false}, /* OLMo 3's too */
     {"phi3", "phi3", .encoder = false},
+    {"mistral3", "ministral3", .interleaved = true}, /* and Mistral's without YaRN */
     {"bert", "bert", .encoder = true},
 };
 
@@ -183,7 +184,7 @@ static pith_status put_steps(pith_gguf_reading *r) {
         {"embedding_scale", 1, "embedding_multiplier", {"granite"}},
         {"attention.max_alibi_bias", 0, NULL, {NULL}},
         {"attention.clamp_kqv", 0, NULL, {NULL}},
-        {"attention.temperature_scale", 0, NULL, {NULL}},
+        {"attention.temperature_scale", 0, "llama_4_scaling_beta", {"mistral3"}},
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         arch_key key = key_of(r, steps[i].name);
@@ -277,16 +278,44 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_head
     return status;
 }
 
+/* OLMo 3, which OLMo 2's architecture becomes by a window: which layers have it, else three of
+ * four.
+ */
+static pith_status put_olmo3(pith_gguf_reading *r) {
+    arch_key key = key_of(r, "attention.sliding_window_pattern");
+    double theta = 5e5;
+    pith_gguf_value pattern = {.count = 0};
+    pith_status status = pith_gguf_array(r->gguf, key.text, PITH_GGUF_BOOL, &pattern, r->error);
+    if (status == PITH_OK) {
+        status = pith_gguf_positive(r, "rope.freq_base", &theta);
+    }
+    if (status == PITH_OK && theta != 5e5) { /* that of layers with a window, in its class */
+        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                         "%s: key %s of %g with a window is not supported, only 500000",
+                         pith_gguf_name(r->gguf), key_of(r, "rope.freq_base").text, theta);
+    }
+    if (status == PITH_OK && pattern.count != 0) {
+        pith_json_open(&r->json, "layer_types", '[');
+        for (size_t i = 0; i < pattern.count; i++) {
+            pith_json_put_text(&r->json, NULL,
+                               pattern.data[i] != 0 ? "sliding_attention" : "full_attention");
+        }
+        pith_json_close(&r->json, ']');
+    }
+    return status;
+}
+
 /* Of Llama's architecture only Mistral has a window, which a converter may have kept. */
 static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
     static const char *const with_window[2] = {"llama", "phi3"};
+    bool olmo = strcmp(r->architecture->name, "olmo2") == 0;
     arch_key key = key_of(r, "attention.sliding_window");
     size_t window = 0;
     pith_status status = read_count(r, "attention.sliding_window", &window);
     if (status != PITH_OK || window == 0) {
         return status;
     }
-    if (!is_any_of(r, with_window) || window > INT32_MAX) {
+    if ((!olmo && !is_any_of(r, with_window)) || window > INT32_MAX) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %zu is not supported",
                          pith_gguf_name(r->gguf), key.text, window);
     }
@@ -294,7 +323,8 @@ static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
         *model_type = "mistral";
     }
     pith_json_put_integer(&r->json, "sliding_window", (int64_t)window);
-    return PITH_OK;
+    *model_type = olmo ? "olmo3" : *model_type;
+    return olmo ? put_olmo3(r) : PITH_OK;
 }
 
 /* Writes what only Gemma has: the window of all layers but the last one of each pattern, the base
@@ -380,6 +410,9 @@ static pith_status put_decoder(pith_gguf_reading *r) {
     }
     if (status == PITH_OK) {
         status = pith_gguf_put_rope(r);
+    }
+    if (strcmp(r->architecture->name, "mistral3") == 0 && !has(r, "rope.scaling.type")) {
+        model_type = "mistral";
     }
     put_flags(r);
     pith_json_put_text(&r->json, "model_type", model_type);

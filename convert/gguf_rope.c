@@ -39,6 +39,8 @@ static pith_status put_yarn(pith_gguf_reading *r) {
     } numbers[] = {
         {"rope.scaling.yarn_beta_fast", "beta_fast"},
         {"rope.scaling.yarn_beta_slow", "beta_slow"},
+        {"rope.scaling.yarn_attn_factor", "attention_factor"},
+        {"rope.scaling.yarn_log_multiplier", "mscale_all_dim"}, /* with a mscale of 1 */
     };
     char key[96];
     size_t original = r->context;
@@ -71,6 +73,7 @@ static pith_status put_yarn(pith_gguf_reading *r) {
             pith_gguf_put_number(&r->json, numbers[i].member, value);
         }
     }
+    pith_gguf_put_number(&r->json, "mscale", 1); /* which counts beside mscale_all_dim alone */
     return status;
 }
 

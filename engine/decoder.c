@@ -201,6 +201,14 @@ static void turn_heads(const pith_compute *c, size_t dims, const float *cosines,
     }
 }
 
+/* Queries [n] beyond the original context grow with their position where the model says so. */
+static void scale_queries(const pith_rope_config *rope, size_t position, float *q, size_t n) {
+    float scale = pith_rope_query_scale(rope, position);
+    for (size_t i = 0; scale != 1.0F && i < n; i++) {
+        q[i] *= scale;
+    }
+}
+
 /* Items are (row, KV head): its key and value, and the queries that share them. */
 static void prepare_heads(void *argument, size_t begin, size_t end, size_t thread) {
     const heads_loop *loop = argument;
@@ -209,7 +217,8 @@ static void prepare_heads(void *argument, size_t begin, size_t end, size_t threa
     const pith_config *config = c->config;
     const pith_layer *layer = &f->model->network.layers[loop->layer];
     const size_t kind = config->kind_of[loop->layer];
-    const size_t dims = config->kinds[kind].rope.dims;
+    const pith_rope_config *rope = &config->kinds[kind].rope;
+    const size_t dims = rope->dims;
     const size_t group = config->num_attention_heads / config->num_key_value_heads;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
@@ -232,6 +241,7 @@ static void prepare_heads(void *argument, size_t begin, size_t end, size_t threa
             norm_heads(c, layer->q.weight, q, group);
             norm_heads(c, layer->k.weight, k, 1);
         }
+        scale_queries(rope, f->tokens[r].position, q, group * config->head_dim);
         pith_kv_store(f->tokens[r].kv, c->kernels, loop->layer, head, f->tokens[r].position, k, v);
     }
 }

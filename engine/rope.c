@@ -81,6 +81,13 @@ float pith_rope_scale(const pith_rope_config *rope) {
     return scaled ? (float)rope->attention_factor : 1.0F;
 }
 
+float pith_rope_query_scale(const pith_rope_config *rope, size_t position) {
+    if (rope->query_beta == 0 || position < rope->original_context) {
+        return 1;
+    }
+    return (float)(1 + rope->query_beta * log(1 + (double)(position / rope->original_context)));
+}
+
 void pith_rope_table(const float *inv_freq, size_t half, float scale, size_t position,
                      float *cosines, float *sines) {
     for (size_t i = 0; i < half; i++) {

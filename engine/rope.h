@@ -14,6 +14,9 @@ void pith_rope_frequencies(const pith_rope_config *rope, const float *factors, f
 /* What cos and sin are multiplied by: 1, but for the temperature of YaRN and LongRoPE. */
 float pith_rope_scale(const pith_rope_config *rope);
 
+/* What a query at this position is multiplied by: 1, but for Llama 4's temperature of attention. */
+float pith_rope_query_scale(const pith_rope_config *rope, size_t position);
+
 /* cos and sin [half] of position x inv_freq [half], times `scale`. */
 void pith_rope_table(const float *inv_freq, size_t half, float scale, size_t position,
                      float *cosines, float *sines);

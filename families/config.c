@@ -244,6 +244,15 @@ static pith_status check_rope(const pith_config *c, const pith_rope_config *r, c
     if (status != PITH_OK) {
         return status;
     }
+    if (r->query_beta != 0) {
+        status = check_positive(r->query_beta, "rope_query_beta", where, error);
+        if (status == PITH_OK) {
+            status = check_original_context(r, where, error);
+        }
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
     switch (r->scaling) {
     case PITH_ROPE_NONE:
     case PITH_ROPE_LINEAR:

@@ -78,6 +78,9 @@ typedef struct pith_rope_config {
                                 which on a dimension is left alone ... */
     double beta_slow;        /* ... and up to which it is divided by the factor */
     bool truncate;           /* the two dimensions are rounded to whole ones */
+    /* Llama 4's: a query at position p is multiplied by 1 + query_beta ln(1 + floor(p / original
+     * context)), which is 1 within that; 0: none is. */
+    double query_beta;
 } pith_rope_config;
 
 /* What LongRoPE divides the frequencies by, [dims / 2] each: a session whose context is at most the

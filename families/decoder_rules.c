@@ -73,6 +73,13 @@ static const pith_rule layer_norms[] = {
      PITH_IN_LAYER(before_mlp.bias), PITH_GGUF("ffn_norm.bias")},
 };
 
+static const pith_rule norms_after[] = {
+    {"post_attention_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(after_attention.weight), PITH_GGUF("post_attention_norm.weight")},
+    {"post_feedforward_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(after_mlp.weight), PITH_GGUF("post_ffw_norm.weight")},
+};
+
 #define TABLE(rules) \
     { rules, sizeof(rules) / sizeof((rules)[0]) }
 const pith_rule_table pith_rules_ends = TABLE(ends);
@@ -83,3 +90,4 @@ const pith_rule_table pith_rules_mlp_norm = TABLE(mlp_norm);
 const pith_rule_table pith_rules_mlp = TABLE(mlp);
 const pith_rule_table pith_rules_qk_norm = TABLE(qk_norm);
 const pith_rule_table pith_rules_layer_norms = TABLE(layer_norms);
+const pith_rule_table pith_rules_norms_after = TABLE(norms_after);

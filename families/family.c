@@ -10,11 +10,17 @@
 static const char config_name[] = "config.json";
 
 const pith_family *const pith_families[] = {
-    &pith_family_llama,    &pith_family_mistral,    &pith_family_qwen2,   &pith_family_qwen3,
-    &pith_family_smollm3,  &pith_family_granite,    &pith_family_gemma2,  &pith_family_gemma3,
-    &pith_family_olmo2,    &pith_family_phi3,       &pith_family_arcee,   &pith_family_seed_oss,
-    &pith_family_ernie4_5, &pith_family_hunyuan,    &pith_family_exaone4, &pith_family_glm4,
-    &pith_family_stablelm, &pith_family_starcoder2, &pith_family_bert,    NULL,
+    &pith_family_llama,      &pith_family_mistral,
+    &pith_family_qwen2,      &pith_family_qwen3,
+    &pith_family_smollm3,    &pith_family_granite,
+    &pith_family_gemma2,     &pith_family_gemma3,
+    &pith_family_olmo2,      &pith_family_phi3,
+    &pith_family_ministral3, &pith_family_olmo3,
+    &pith_family_arcee,      &pith_family_seed_oss,
+    &pith_family_ernie4_5,   &pith_family_hunyuan,
+    &pith_family_exaone4,    &pith_family_glm4,
+    &pith_family_stablelm,   &pith_family_starcoder2,
+    &pith_family_bert,       NULL,
 };
 
 /* ---- Names ----------------------------------------------------------------------------------- */

@@ -172,7 +172,8 @@ static bool same_rope(const pith_rope_config *a, const pith_rope_config *b) {
            a->high_freq_factor == b->high_freq_factor &&
            a->original_context == b->original_context &&
            a->attention_factor == b->attention_factor && a->beta_fast == b->beta_fast &&
-           a->beta_slow == b->beta_slow && a->truncate == b->truncate;
+           a->beta_slow == b->beta_slow && a->truncate == b->truncate &&
+           a->query_beta == b->query_beta;
 }
 
 bool pith_config_set_kind(pith_config *config, size_t layer, const pith_layer_kind *kind) {

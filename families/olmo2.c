@@ -2,14 +2,6 @@
  * is added. All of q and all of k are normalised before RoPE. OLMo team 2024. */
 #include "families/family.h"
 
-static const pith_rule norms[] = {
-    {"post_attention_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
-     PITH_IN_LAYER(after_attention.weight), PITH_GGUF("post_attention_norm.weight")},
-    {"post_feedforward_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
-     PITH_IN_LAYER(after_mlp.weight), PITH_GGUF("post_ffw_norm.weight")},
-};
-const pith_rule_table pith_rules_norms_after = {norms, sizeof norms / sizeof norms[0]};
-
 static const pith_key keys[] = {
     PITH_COUNT(vocab_size, 50304),
     PITH_COUNT(hidden_size, 4096),

@@ -20,6 +20,8 @@ DEFAULTS = {
     "granite": (32000, None, None, 1e-6, 1e4, False),
     "olmo2": (50304, None, None, 1e-5, 1e4, False),
     "phi3": (32064, None, None, 1e-5, 1e4, False),
+    "ministral3": (131072, 8, 128, 1e-5, 1e4, False),
+    "olmo3": (50304, None, None, 1e-5, 5e5, False),
     "gemma2": (256000, 4, 256, 1e-6, 1e4, True),
     "gemma3_text": (262208, 4, 256, 1e-6, 1e6, True),
     "arcee": (32000, None, None, 1e-5, 1e4, False),
@@ -77,6 +79,7 @@ class Config:
     logit_cap: float = 0.0
     windows: list = field(default_factory=list)  # of each layer: keys a query sees; 0: all
     ropes: list = field(default_factory=list)  # of each layer: as rope, or None
+    query_beta: float = 0.0  # queries grow by this beyond the original context
 
 
 def sliding(c, layers, otherwise):
@@ -143,6 +146,24 @@ def read_olmo2(config, c):
 def read_phi3(config, c):
     config.joined = ("qkv", "gate_up")
     config.windows = [c.get("sliding_window") or 0] * config.layers
+
+
+def read_ministral3(config, c):
+    section = c.get("rope_parameters") or c.get("rope_scaling")
+    if not section:
+        config.rope.update(kind="yarn", theta=1e6, factor=16.0, original=16384, mscale=1.0,
+                           mscale_all_dim=1.0)
+    config.query_beta = section.get("llama_4_scaling_beta", 0.0) if section else 0.1
+    config.windows = [c.get("sliding_window") or 0] * config.layers
+
+
+def read_olmo3(config, c):
+    read_olmo2(config, c)
+    slides = sliding(c, config.layers, lambda i: (i + 1) % 4 != 0)
+    window = c.get("sliding_window", 4096) or 0
+    local = dict(read_rope(c, "sliding_attention", 5e5), dims=config.head_dim)
+    config.windows = [window if s else 0 for s in slides]
+    config.ropes = [local if s else config.rope for s in slides]
 
 
 def read_gemma2(config, c):
@@ -236,7 +257,7 @@ def read_starcoder2(config, c):
 CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
            "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3",
            "SmolLM3ForCausalLM": "smollm3", "GraniteForCausalLM": "granite",
-           "Olmo2ForCausalLM": "olmo2", "Phi3ForCausalLM": "phi3", "Gemma2ForCausalLM": "gemma2",
+           "Olmo2ForCausalLM": "olmo2", "Phi3ForCausalLM": "phi3", "Ministral3ForCausalLM": "ministral3", "Olmo3ForCausalLM": "olmo3", "Gemma2ForCausalLM": "gemma2",
            "Gemma3ForCausalLM": "gemma3_text",
            "ArceeForCausalLM": "arcee", "SeedOssForCausalLM": "seed_oss",
            "Ernie4_5ForCausalLM": "ernie4_5", "HunYuanDenseV1ForCausalLM": "hunyuan_v1_dense",
@@ -244,11 +265,11 @@ CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
            "StableLmForCausalLM": "stablelm", "Starcoder2ForCausalLM": "starcoder2"}
 READERS = {"llama": read_llama, "mistral": read_mistral, "qwen2": read_qwen2, "qwen3": read_qwen3,
            "smollm3": read_smollm3, "granite": read_granite, "olmo2": read_olmo2,
-           "phi3": read_phi3, "gemma2": read_gemma2, "gemma3_text": read_gemma3,
+           "phi3": read_phi3, "ministral3": read_ministral3, "olmo3": read_olmo3, "gemma2": read_gemma2, "gemma3_text": read_gemma3,
            "arcee": read_arcee, "seed_oss": read_seed_oss, "ernie4_5": read_ernie4_5,
            "hunyuan_v1_dense": read_hunyuan, "exaone4": read_exaone4, "glm4": read_glm4,
            "stablelm": read_stablelm, "starcoder2": read_starcoder2}
-EOS = {"llama": 2, "mistral": 2, "smollm3": 128001, "granite": 2, "olmo2": 50279, "phi3": 32000,
+EOS = {"llama": 2, "mistral": 2, "smollm3": 128001, "granite": 2, "olmo2": 50279, "phi3": 32000, "ministral3": 2, "olmo3": 50279,
        "gemma2": 1, "gemma3_text": 1, "arcee": 128001, "seed_oss": 2, "ernie4_5": 2,
        "hunyuan_v1_dense": 2, "exaone4": 2, "glm4": [151329, 151336, 151338], "stablelm": 0,
        "starcoder2": 50256}  # where no file names any

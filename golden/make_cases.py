@@ -96,6 +96,22 @@ CASES = {
         "partial_rotary_factor": 0.75, "vocab_size": 256, "rope_scaling": {
             "type": "longrope", "long_factor": [1, 1.5, 2.25, 4.5, 7.75, 8.125],
             "short_factor": [1.0, 1.05, 1.1, 1.4, 2.0, 2.05]}}),
+    # Queries beyond the original 32 positions grow, YaRN with both of its scales.
+    "ministral3": ("F16", 1414, {
+        "architectures": ["Ministral3ForCausalLM"], "model_type": "ministral3", "head_dim": 16,
+        "hidden_size": 48, "intermediate_size": 96, "num_attention_heads": 4,
+        "num_hidden_layers": 2, "num_key_value_heads": 2, "sliding_window": None,
+        "vocab_size": 256, "rope_parameters": {
+            "beta_fast": 24.0, "beta_slow": 2.0, "factor": 16.0, "llama_4_scaling_beta": 0.4,
+            "mscale": 1.0, "mscale_all_dim": 0.7, "original_max_position_embeddings": 32,
+            "rope_theta": 10000.0, "rope_type": "yarn", "type": "yarn"}}),
+    # Three layers with a window and plain RoPE, and one with YaRN, as the class says.
+    "olmo3": ("BF16", 1515, {
+        "architectures": ["Olmo3ForCausalLM"], "model_type": "olmo3", "hidden_size": 48,
+        "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 4,
+        "num_key_value_heads": 2, "rope_theta": 500000, "sliding_window": 8, "vocab_size": 256,
+        "rope_scaling": {"attention_factor": 1.1, "beta_fast": 32, "beta_slow": 1, "factor": 4.0,
+                         "original_max_position_embeddings": 64, "rope_type": "yarn"}}),
     # Caps that bite, heads whose scale is not that of their size, a window in the first layer.
     "gemma2": ("BF16", 1111, {
         "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2",
@@ -164,7 +180,7 @@ CASES = {
         "vocab_size": 160}),
 }
 # Whose long prompt has few logits stored.
-FEW = {"granite", "olmo2", "phi3", "phi3-longrope", "gemma2", "gemma3", "arcee", "seed_oss", "ernie4_5", "hunyuan",
+FEW = {"granite", "olmo2", "phi3", "phi3-longrope", "ministral3", "olmo3", "gemma2", "gemma3", "arcee", "seed_oss", "ernie4_5", "hunyuan",
        "exaone4", "glm4", "stablelm", "starcoder2"}
 
 

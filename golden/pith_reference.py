@@ -37,8 +37,8 @@ def rope_frequencies(rope, context):
         return f * (keep + (1 - keep) / rope["factor"])
     if rope["kind"] == "yarn":
         # The pair that turns r times over the original length, rounded outwards (section 3.2).
-        low, high = (dims * np.log(rope["original_max_position_embeddings"] / (r * 2 * np.pi))
-                     / (2 * np.log(theta)) for r in (32, 1))
+        low, high = (dims * np.log(rope["original"] / (r * 2 * np.pi)) / (2 * np.log(theta))
+                     for r in (rope.get("beta_fast") or 32, rope.get("beta_slow") or 1))
         low, high = max(np.floor(low), 0), min(np.ceil(high), dims - 1)
         divide = np.clip((np.arange(len(f)) - low) / (high - low), 0, 1)
         return f * (1 - divide) + f / rope["factor"] * divide
@@ -54,7 +54,18 @@ def rope_temperature(rope):
         factor = rope.get("factor") or rope["positions"] / rope["original"]
         otherwise = np.sqrt(1 + np.log(max(factor, 1)) / np.log(rope["original"]))
         return rope.get("attention_factor") or otherwise
-    return 0.1 * np.log(rope["factor"]) + 1 if rope["kind"] == "yarn" else 1.0
+    if rope["kind"] != "yarn":
+        return 1.0
+    scales = [0.1 * m * np.log(rope["factor"]) + 1 if rope["factor"] > 1 else 1.0
+              for m in (rope.get("mscale") or 0, rope.get("mscale_all_dim") or 0, 1)]
+    both = rope.get("mscale") and rope.get("mscale_all_dim")
+    return rope.get("attention_factor") or (scales[0] / scales[1] if both else scales[2])
+
+
+def query_scales(config, positions, dtype):
+    """What queries are multiplied by [T, 1, 1]: Llama 4's temperature of attention."""
+    steps = np.floor(positions / config.rope["original"])
+    return (1 + config.query_beta * np.log(1 + steps)).astype(dtype)[:, None, None]
 
 
 def rope_tables(rope, positions, dtype, context):
@@ -209,6 +220,7 @@ class Model:
         window = c.windows[layer]
         mask = (distance >= 0) & ((distance < window) if window else True)
         q = self.heads(name + "q_proj", x, c.heads, rope, name + c.qk_names[0])
+        q = q * query_scales(c, np.arange(len(x)), self.dtype)
         k = self.heads(name + "k_proj", x, c.kv_heads, rope, name + c.qk_names[1])
         v = self.heads(name + "v_proj", x, c.kv_heads, None, None)
         if self.kv_f16:

@@ -254,6 +254,10 @@ static void walk_attention(walk *w, size_t layer, size_t position) {
             turn(rope, position, head);
         }
     }
+    for (size_t i = 0; rope->query_beta != 0 && i < HEADS * HEAD_DIM; i++) {
+        q[i] *= 1 + rope->query_beta *
+                        log(1 + floor((double)position / (double)rope->original_context));
+    }
     memcpy(w->k[layer][position], k, sizeof w->k[layer][position]);
     memcpy(w->v[layer][position], k + KV_HEADS * HEAD_DIM, sizeof w->v[layer][position]);
     attend(w, layer, position, q, o);

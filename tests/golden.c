@@ -34,6 +34,8 @@ const char *const test_golden_names[] = {
     "extra/granite",
     "extra/olmo2",
     "extra/phi3",
+    "extra/ministral3",
+    "extra/olmo3",
     "extra/gemma2",
     "extra/gemma3",
     "extra/arcee",

@@ -17,6 +17,8 @@
 #define SMOLLM3 CLASS("SmolLM3ForCausalLM", "smollm3")
 #define GRANITE CLASS("GraniteForCausalLM", "granite")
 #define OLMO2 CLASS("Olmo2ForCausalLM", "olmo2")
+#define OLMO3 CLASS("Olmo3ForCausalLM", "olmo3")
+#define MINISTRAL3 CLASS("Ministral3ForCausalLM", "ministral3")
 #define PHI3 CLASS("Phi3ForCausalLM", "phi3")
 #define GEMMA2 CLASS("Gemma2ForCausalLM", "gemma2")
 #define GEMMA3 CLASS("Gemma3ForCausalLM", "gemma3_text")
@@ -90,6 +92,16 @@ TEST(convert_families, layers_differ_in_window_and_rope) {
         {SMOLLM3 ", \"no_rope_layers\": [0, 1, 1, 0, 1]", "- t t -"},
         {SMOLLM3 ", \"no_rope_layers\": null, " USED, "t t t w-"},
         {SMOLLM3 ", " USED ", \"layer_types\": [" S "," F "," F "," F "]", "wt t t -"},
+        {OLMO3 ", \"sliding_window\": 17", "wT wT wT t"}, /* its class has a base of 500000 there */
+        {OLMO3 ", \"sliding_window\": 17, \"rope_theta\": \"(absent)\"", "wT wT wT T"},
+        {OLMO3 ", \"sliding_window\": 17, \"layer_types\": [" F "," S "," F "," F "]", "t wT t t"},
+        {OLMO3 ", \"sliding_window\": 17, \"rope_parameters\": {" F
+               ": {\"rope_type\": \"default\", \"rope_theta\": 5e5}, " S
+               ": {\"rope_type\": \"default\", \"rope_theta\": 1e4}}",
+         "wt wt wt T"},
+        {MINISTRAL3 ", \"sliding_window\": 17", "wT wT wT wT"},
+        {MINISTRAL3 ", \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 1e6}",
+         "T T T T"},
         {PHI3, "t t t t"},
         {PHI3 ", \"sliding_window\": 17", "wt wt wt wt"},
         {PHI3 ", \"sliding_window\": null", "t t t t"},
@@ -146,6 +158,7 @@ TEST(convert_families, too_many_layers_are_refused) {
                                            QWEN2,
                                            QWEN3,
                                            SMOLLM3,
+                                           OLMO3,
                                            GEMMA2,
                                            GEMMA3,
                                            EXAONE4};
@@ -172,6 +185,9 @@ TEST(convert_families, scaled_rope_is_of_full_layers_only) {
                ": {\"rope_type\": \"linear\", \"factor\": 8}, " S ": {\"rope_type\": \"default\"}}",
         GEMMA3 ", \"sliding_window_pattern\": 2, \"rope_parameters\": {" F
                ": {\"rope_type\": \"linear\", \"factor\": 8}}",
+        OLMO3 ", \"layer_types\": [" S "," F "," S "," F
+              "], \"rope_scaling\": {\"type\": \"linear\","
+              " \"factor\": 8}",
     };
     for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
         const pith_config c = parse_good(spellings[i]);
@@ -204,6 +220,43 @@ TEST(convert_families, a_share_of_each_head_turns) {
     check_refused(PHI3 ", \"partial_rotary_factor\": 0.95", PITH_ERROR_FORMAT, "rope_dims is 15");
     check_refused(QWEN3 ", \"partial_rotary_factor\": 0.5", PITH_ERROR_UNSUPPORTED,
                   "partial_rotary_factor 0.5");
+}
+
+TEST(convert_families, queries_of_ministral3_grow) {
+    static const struct {
+        const char *edits;
+        pith_rope_scaling scaling;
+        size_t original;
+        double attention, beta;
+    } cases[] = {
+        {"\"rope_parameters\": null", PITH_ROPE_YARN, 16384, 1, 0.1}, /* the class's */
+        {"\"rope_parameters\": {\"rope_type\": \"yarn\", \"type\": \"yarn\", \"factor\": 48.0,"
+         " \"original_max_position_embeddings\": 8192, \"mscale\": 1.0, \"mscale_all_dim\": 1.0,"
+         " \"llama_4_scaling_beta\": 0.25, \"rope_theta\": 1e8}",
+         PITH_ROPE_YARN, 8192, 1, 0.25},
+        {"\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 1,"
+         " \"original_max_position_embeddings\": 64}",
+         PITH_ROPE_YARN, 64, 1, 0},
+        {"\"rope_parameters\": {\"rope_type\": \"default\", \"llama_4_scaling_beta\": null}",
+         PITH_ROPE_NONE, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char edits[512];
+        snprintf(edits, sizeof edits, MINISTRAL3 ", %s", cases[i].edits);
+        const pith_config c = parse_good(edits);
+        const pith_rope_config *r = &c.kinds[0].rope;
+        CHECK(r->scaling == cases[i].scaling && r->original_context == cases[i].original &&
+                  r->attention_factor == cases[i].attention && r->query_beta == cases[i].beta,
+              "%s: %d %zu %g %g", edits, r->scaling, r->original_context, r->attention_factor,
+              r->query_beta);
+    }
+#define BETA(value) \
+    MINISTRAL3      \
+    ", \"rope_parameters\": {\"rope_type\": \"default\", \"llama_4_scaling_beta\": " value "}"
+    check_refused(BETA("0.1"), PITH_ERROR_FORMAT, "rope_original_context is 0");
+    check_refused(BETA("-1"), PITH_ERROR_FORMAT, "rope_query_beta is -1");
+    check_refused(BETA("\"1\""), PITH_ERROR_FORMAT, "llama_4_scaling_beta: expected a number");
+    CHECK_NO_LEAKS();
 }
 
 #define LISTS "\"short_factor\": [1.5, 2, 3], \"long_factor\": [1, 4, 9]"

@@ -291,6 +291,8 @@ TEST(families, tensors_without_a_rule_are_refused) {
         {"phi3", "mlp_bias is no part of phi3", PITH_QK_NORM_NONE, false, true},
         {"qwen3", NULL, PITH_QK_NORM_HEAD, true, true},
         {"olmo2", NULL, PITH_QK_NORM_WHOLE, true, true},
+        {"olmo3", NULL, PITH_QK_NORM_WHOLE, true, true},
+        {"ministral3", "qk_norm is no part of ministral3", PITH_QK_NORM_HEAD, true, false},
         {"bert", NULL, PITH_QK_NORM_NONE, true, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -82,6 +82,7 @@ static void check_round_trip(const pith_config *config, const char *what) {
                   a->rope.theta == b->rope.theta && a->rope.scaling == b->rope.scaling &&
                   a->rope.factor == b->rope.factor &&
                   a->rope.attention_factor == b->rope.attention_factor &&
+                  a->rope.query_beta == b->rope.query_beta &&
                   a->rope.original_context == b->rope.original_context &&
                   memcmp(&read.rope_factors, &config->rope_factors, sizeof read.rope_factors) == 0,
               "%s: kind %zu", what, i);
@@ -160,6 +161,9 @@ TEST(metadata_config, kinds_of_layers_come_back) {
     pith_config c = plain_decoder();
     c.kinds[0].rope.dims = 6;
     check_round_trip(&c, "partial RoPE");
+    c.kinds[0].rope.query_beta = 0.1;
+    c.kinds[0].rope.original_context = 64;
+    check_round_trip(&c, "queries that grow");
     c = plain_decoder();
     c.n_kinds = 2;
     c.kinds[1] = (pith_layer_kind){.sliding_window = 0};
@@ -265,6 +269,9 @@ TEST(metadata_config, bad_values_are_refused_by_name) {
         {"\"residual_scale\": -1", PITH_ERROR_FORMAT, "residual_scale"},
         {"\"attention_cap\": -50", PITH_ERROR_FORMAT, "attention_cap"},
         {"\"logit_cap\": \"30\"", PITH_ERROR_FORMAT, "config.logit_cap"},
+        {"\"rope_query_beta\": \"0.1\"", PITH_ERROR_FORMAT, "config.rope_query_beta"},
+        {"\"rope_query_beta\": -1", PITH_ERROR_FORMAT, "rope_query_beta is -1"},
+        {"\"rope_query_beta\": 0.1", PITH_ERROR_FORMAT, "rope_original_context is 0"},
         {"\"rope_dims\": 9", PITH_ERROR_FORMAT, "rope_dims is 9"},
         {"\"rope_dims\": 10", PITH_ERROR_FORMAT, "rope_dims is 10"},
         {"\"layer_kinds\": [" KIND "]", PITH_ERROR_FORMAT, "config.kind_of_layer"},

@@ -63,6 +63,10 @@ static const pith_field yarn_fields[] = {
     FLAG("rope_truncate", kinds[0].rope.truncate),
 };
 
+static const pith_field beta_fields[] = {
+    DOUBLE("rope_query_beta", kinds[0].rope.query_beta),
+};
+
 /* LongRoPE's lists, of all kinds of layers. */
 static const char short_key[] = "rope_short_factors";
 static const char long_key[] = "rope_long_factors";
@@ -102,9 +106,9 @@ static const pith_field optional_fields[] = {
 static const table sizes = TABLE(size_fields), decoder_sizes = TABLE(decoder_size_fields),
                    window = TABLE(window_fields), rms_norm = TABLE(rms_norm_fields),
                    rope = TABLE(rope_fields), yarn = TABLE(yarn_fields),
-                   attention_factor = {yarn_fields, 1}, dims = TABLE(dims_fields),
-                   decoder_flags = TABLE(decoder_flag_fields), encoder = TABLE(encoder_fields),
-                   optional = TABLE(optional_fields);
+                   attention_factor = {yarn_fields, 1}, beta = TABLE(beta_fields),
+                   dims = TABLE(dims_fields), decoder_flags = TABLE(decoder_flag_fields),
+                   encoder = TABLE(encoder_fields), optional = TABLE(optional_fields);
 
 /* An enumeration is a word in the file. */
 typedef struct word {
@@ -204,6 +208,9 @@ static void write_rest_of_kind(const pith_config *c, size_t i, pith_json_writer 
         write_table(attention_factor, base, to);
     }
     write_word(&scaling_word, base, to);
+    if (c->kinds[i].rope.query_beta != 0) {
+        write_table(beta, base, to);
+    }
     if (c->kinds[i].rope.dims != c->head_dim) {
         write_table(dims, base, to);
     }
@@ -341,6 +348,9 @@ static pith_status read_rest_of_kind(const reading *r, void *base, pith_rope_con
         status = read_table(r, yarn, base);
     } else if (status == PITH_OK && of_kind->scaling == PITH_ROPE_LONG) {
         status = read_table(r, attention_factor, base);
+    }
+    if (status == PITH_OK && has(r, beta_fields[0].key)) {
+        status = read_table(r, beta, base);
     }
     of_kind->dims = r->config->head_dim;
     return status == PITH_OK && has(r, dims_fields[0].key) ? read_table(r, dims, base) : status;

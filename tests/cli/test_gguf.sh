@@ -31,7 +31,7 @@ prints '^  weights +[0-9]+ bytes .* int8$'
 # Families whose checkpoints here have no file of llama.cpp: files by the rules of its converter.
 family() { expect 0 "$PYTHON" tests/cli/write_gguf.py "$@"; }
 mkdir "$gguf/families"
-for name in gemma2 gemma3 granite olmo2 phi3 phi3-longrope; do
+for name in gemma2 gemma3 granite olmo2 phi3 phi3-longrope ministral3 olmo3; do
     family $name "$gguf/families"
     for type in f32 int4; do
         expect 0 "$PITH" convert "$gguf/families/$name.gguf" "$gguf/a.pith" --type $type
@@ -60,7 +60,12 @@ refuses 'there is no key granite.attention.scale' granite attention.scale=null
 refuses 'key granite.logit_scale is -1, not 0 or more' granite logit_scale=-1.0
 refuses 'granite.rope.scaling.finetuned false .no RoPE. is not supported' granite \
     rope.scaling.finetuned=false
-refuses 'key olmo2.attention.sliding_window of 8 is not supported' olmo2 attention.sliding_window=8
+refuses 'key granite.attention.sliding_window of 8 is not supported' granite \
+    attention.sliding_window=8
+refuses 'layer_types: expected one string for each layer' olmo3 \
+    'attention.sliding_window_pattern=[true]'
+refuses 'key olmo2.rope.freq_base of 10000 with a window is not supported' olmo3 \
+    rope.freq_base=10000.0
 refuses 'key olmo2.logit_scale of 2 is not supported' olmo2 logit_scale=2.0
 refuses 'there is no key phi3.rope.scaling.original_context_length' phi3 rope_factors_long.weight=6
 refuses 'tensor rope_factors_short.weight is missing: it is .6. of F32' phi3-longrope \

@@ -27,6 +27,7 @@ LAYER = {
     "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
     "mlp.gate_up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
 }
+ARCHITECTURES = {"ministral3": "mistral3", "olmo3": "olmo2"}  # where not the family's name
 NORMS_AFTER = {
     "post_attention_layernorm": "post_attention_norm", "post_feedforward_layernorm": "post_ffw_norm",
     "pre_feedforward_layernorm": "ffn_norm",
@@ -46,13 +47,21 @@ NUMBERS = {
     "logits_scaling": "logit_scale",
 }
 
+YARN = {
+    "original_max_position_embeddings": "rope.scaling.original_context_length",
+    "beta_fast": "rope.scaling.yarn_beta_fast", "beta_slow": "rope.scaling.yarn_beta_slow",
+    "attention_factor": "rope.scaling.yarn_attn_factor",
+    "mscale_all_dim": "rope.scaling.yarn_log_multiplier",
+    "llama_4_scaling_beta": "attention.temperature_scale",
+}
+
 
 def name_of(family, name):
     stem, ending = name.rsplit(".", 1)
     if not stem.startswith("model.layers."):
         return f"{OUTER[stem]}.{ending}"
     layer, rest = stem.removeprefix("model.layers.").split(".", 1)
-    names = LAYER | NORMS_AFTER if family in ("gemma2", "gemma3", "olmo2") else LAYER
+    names = LAYER | NORMS_AFTER if family in ("gemma2", "gemma3", "olmo2", "olmo3") else LAYER
     return f"blk.{layer}.{names[rest]}.{ending}"
 
 
@@ -80,18 +89,22 @@ def stored(family, config, name, dtype, values):
         return "F32", wide + np.float32(1) if family in ("gemma2", "gemma3") else wide
     heads = {"attn_q": "num_attention_heads", "attn_k": "num_key_value_heads"}
     key = heads.get(name.split(".")[-2])
-    if family == "granite" and key is not None:
+    if family in ("granite", "ministral3") and key is not None:
         values = interleave(values, config[key])
     return dtype, values
 
 
 def keys_of(family, config):
+    case, family = family, ARCHITECTURES.get(family, family)
     keys = {"general.architecture": family}
     for table, convert in ((COUNTS, int), (NUMBERS, float)):
         for key, name in table.items():
             if config.get(key) is not None:
                 keys[f"{family}.{name}"] = convert(config[key])
-    scaling = config.get("rope_scaling")
+    scaling = config.get("rope_scaling") or config.get("rope_parameters")
+    if case == "olmo3":
+        layers = range(config["num_hidden_layers"])
+        keys[f"{family}.attention.sliding_window_pattern"] = [(i + 1) % 4 != 0 for i in layers]
     if scaling and "long_factor" in scaling:
         original = config["original_max_position_embeddings"]
         stretched = math.log(config["max_position_embeddings"] / original)
@@ -100,6 +113,11 @@ def keys_of(family, config):
     elif scaling:
         keys[f"{family}.rope.scaling.type"] = scaling["rope_type"]
         keys[f"{family}.rope.scaling.factor"] = scaling["factor"]
+        for key, name in YARN.items():
+            if key in scaling:
+                keys[f"{family}.{name}"] = scaling[key]
+    if "rope_parameters" in config:
+        keys[f"{family}.rope.freq_base"] = scaling["rope_theta"]
     if "partial_rotary_factor" in config:
         size = config["hidden_size"] // config["num_attention_heads"]
         keys[f"{family}.rope.dimension_count"] = int(size * config["partial_rotary_factor"])
@@ -113,6 +131,8 @@ def text(value):
 def typed(value):
     if isinstance(value, bool):
         return struct.pack("<IB", 7, value)
+    if isinstance(value, list):
+        return struct.pack("<IIQ", 9, 7, len(value)) + bytes(value)
     if isinstance(value, str):
         return struct.pack("<I", 8) + text(value)
     return struct.pack("<If", 6, value) if isinstance(value, float) else struct.pack("<II", 4, value)
@@ -137,6 +157,7 @@ def write(path, keys, tensors):
 def main(case, out, *changes):
     checkpoint = GOLDEN / "extra" / case
     family = case.split("-")[0]
+    architecture = ARCHITECTURES.get(family, family)
     config = json.loads((checkpoint / "config.json").read_text())
     keys = keys_of(family, config)
     tensors = {}
@@ -155,11 +176,11 @@ def main(case, out, *changes):
         elif key.endswith(".weight"):
             tensors[key] = ("F32", np.zeros(value, "<f4"))
         elif value is None:
-            del keys[f"{family}.{key}"]
+            del keys[f"{architecture}.{key}"]
         else:
-            keys[f"{family}.{key}"] = value
+            keys[f"{architecture}.{key}"] = value
     last = config["num_hidden_layers"] - 1
-    for layer in range(last + 1, keys[f"{family}.block_count"]):
+    for layer in range(last + 1, keys[f"{architecture}.block_count"]):
         for name in [n for n in tensors if n.startswith(f"blk.{last}.")]:
             tensors[name.replace(f"blk.{last}.", f"blk.{layer}.")] = tensors[name]
     write(Path(out) / f"{case}.gguf", keys, tensors)
@@ -168,7 +189,7 @@ def main(case, out, *changes):
     if family.startswith("gemma"):  # the format has neither; readers know them
         config.pop("sliding_window_pattern", None)
         config["query_pre_attn_scalar"] = config["head_dim"]
-    factor = keys.get(f"{family}.rope.scaling.attn_factor")
+    factor = keys.get(f"{architecture}.rope.scaling.attn_factor")
     if factor is not None:  # a float in the file
         config["rope_scaling"]["attention_factor"] = float(str(np.float32(factor)))
     (says / "config.json").write_text(json.dumps(config))
