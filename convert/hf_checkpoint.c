@@ -147,6 +147,29 @@ bool pith_hf_find_tensor(const pith_checkpoint *c, const char *name, pith_checkp
     return true;
 }
 
+/* The text part of a model of texts and images has longer names: language_model.model.norm.weight
+ * and language_model.lm_head.weight, or since transformers 4.52 model.language_model.norm.weight
+ * and lm_head.weight. */
+static bool find(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {
+    static const char outer[] = "model.";
+    char longer[PITH_CHECKPOINT_MAX_NAME + 32];
+    if (pith_hf_find_tensor(c, name, out)) {
+        return true;
+    }
+    if (!c->config.wrapped) {
+        return false;
+    }
+    snprintf(longer, sizeof longer, "language_model.%s", name);
+    if (pith_hf_find_tensor(c, longer, out)) {
+        return true;
+    }
+    if (strncmp(name, outer, sizeof outer - 1) != 0) {
+        return false;
+    }
+    snprintf(longer, sizeof longer, "model.language_model.%s", name + sizeof outer - 1);
+    return pith_hf_find_tensor(c, longer, out);
+}
+
 bool pith_hf_tensor_at(const pith_checkpoint *c, size_t i, pith_checkpoint_tensor *out) {
     for (size_t s = 0; s < c->shards.n; s++) {
         const struct pith_hf_shard *shard = &c->shards.shards[s];
@@ -176,7 +199,7 @@ static const pith_checkpoint_form form = {
     .naming = PITH_NAMES_HF,
     .settings = "config.json asks",
     .types = PITH_HF_TYPES,
-    .find = pith_hf_find_tensor,
+    .find = find,
     .at = pith_hf_tensor_at,
     .read_tokenizer = pith_hf_read_tokenizer,
     .close = pith_hf_close_shards,

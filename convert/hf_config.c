@@ -6,8 +6,65 @@
 #include "convert/hf_quantised.h"
 #include "families/hf_json.h"
 
+#include <string.h>
+
 static const char config_name[] = "config.json";
 static const char generation_name[] = "generation_config.json";
+
+/* ---- Models of texts and images -------------------------------------------------------------- */
+
+/* Classes whose language model is that of a family, and the model_type that it may have; the first
+ * one where it has none. */
+static const struct wrapper {
+    const char *class, *type;
+    const char *texts[2];
+} wrappers[] = {
+    {"Gemma3ForConditionalGeneration", "gemma3", {"gemma3_text", NULL}},
+    {"Mistral3ForConditionalGeneration", "mistral3", {"mistral", "ministral3"}},
+};
+
+static const struct wrapper *find_wrapper(pith_json config) {
+    const char *class = pith_hf_json_text(pith_json_at(pith_json_get(config, "architectures"), 0));
+    const char *type = pith_hf_json_text(pith_json_get(config, "model_type"));
+    for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++) {
+        if (class != NULL ? strcmp(class, wrappers[i].class) == 0
+                          : type != NULL && strcmp(type, wrappers[i].type) == 0) {
+            return &wrappers[i];
+        }
+    }
+    return NULL;
+}
+
+/* Finds the configuration of the text part, and its family. */
+static pith_status open_wrapper(const struct wrapper *wrapper, pith_json config, pith_json *text,
+                                const pith_family **family, pith_error *error) {
+    *text = pith_json_get(config, "text_config");
+    if (!pith_json_is(*text, PITH_JSON_OBJECT)) {
+        return pith_hf_json_fail(config_name, "text_config", "an object", *text, error);
+    }
+    pith_json type = pith_hf_json_get(*text, "model_type");
+    const char *name = type.at == NULL ? wrapper->texts[0] : pith_hf_json_text(type);
+    for (size_t i = 0; i < 2 && name != NULL; i++) {
+        if (wrapper->texts[i] != NULL && strcmp(name, wrapper->texts[i]) == 0) {
+            *family = pith_family_find(name);
+            return PITH_OK;
+        }
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: text_config of model_type %.60s is not supported in %s", config_name,
+                     name != NULL ? name : "(no string)", wrapper->class);
+}
+
+/* The text part need not say whether its head is tied: the class of the whole has true. */
+static pith_status read_tied(pith_json config, pith_json text, pith_config *out,
+                             pith_error *error) {
+    static const char key[] = "tie_word_embeddings";
+    if (pith_json_get(text, key).at != NULL) {
+        return PITH_OK;
+    }
+    out->tie_word_embeddings = true;
+    return pith_hf_json_flag(config, key, config_name, &out->tie_word_embeddings, error);
+}
 
 /* ---- Special tokens -------------------------------------------------------------------------- */
 
@@ -68,10 +125,15 @@ static pith_status read_eos(pith_json value, const char *where, pith_hf_config *
     return status;
 }
 
-/* generation_config.json goes before config.json, and that before the class's defaults. A key that
- * is null in config.json means that there is none. */
-static pith_status read_special_ids(pith_json config, pith_json generation, pith_hf_config *out,
-                                    pith_error *error) {
+static pith_json get_either(pith_json first, pith_json second, const char *key) {
+    pith_json found = pith_json_get(first, key);
+    return found.at != NULL ? found : pith_json_get(second, key);
+}
+
+/* generation_config.json goes before config.json, that before its text part, and that before the
+ * class's defaults. A key that is null in config.json means that there is none. */
+static pith_status read_special_ids(pith_json config, pith_json text, pith_json generation,
+                                    pith_hf_config *out, pith_error *error) {
     const pith_family *family = out->family;
     size_t vocab_size = out->config.vocab_size;
     pith_json bos = pith_hf_json_get(generation, "bos_token_id");
@@ -79,8 +141,8 @@ static pith_status read_special_ids(pith_json config, pith_json generation, pith
     const char *bos_name = bos.at != NULL ? generation_name : config_name;
     const char *eos_name = eos.at != NULL ? generation_name : config_name;
     pith_status status = PITH_OK;
-    bos = bos.at != NULL ? bos : pith_json_get(config, "bos_token_id");
-    eos = eos.at != NULL ? eos : pith_json_get(config, "eos_token_id");
+    bos = bos.at != NULL ? bos : get_either(config, text, "bos_token_id");
+    eos = eos.at != NULL ? eos : get_either(config, text, "eos_token_id");
     out->bos = -1;
     if (bos.at == NULL && family->bos >= 0 && (size_t)family->bos < vocab_size) {
         out->bos = family->bos;
@@ -107,19 +169,26 @@ static pith_status read_special_ids(pith_json config, pith_json generation, pith
 
 static pith_status read_config(pith_json config, pith_json generation, pith_hf_config *out,
                                pith_error *error) {
+    const struct wrapper *wrapper = find_wrapper(config);
+    pith_json text = config;
     /* The family goes first: other weights of one that is not supported would not help. */
-    pith_status status = pith_family_recognise(&out->family, config, error);
+    pith_status status = wrapper != NULL ? open_wrapper(wrapper, config, &text, &out->family, error)
+                                         : pith_family_recognise(&out->family, config, error);
+    out->wrapped = wrapper != NULL;
     if (status == PITH_OK) {
         status = pith_hf_refuse_quantised(config, error);
     }
     if (status == PITH_OK) {
-        status = pith_family_read(out->family, &out->config, config, error);
+        status = pith_family_read(out->family, &out->config, text, error);
+    }
+    if (status == PITH_OK && wrapper != NULL) {
+        status = read_tied(config, text, &out->config, error);
     }
     out->bos = -1;
     if (status != PITH_OK || out->family->role == PITH_ENCODER) {
         return status;
     }
-    return read_special_ids(config, generation, out, error);
+    return read_special_ids(config, text, generation, out, error);
 }
 
 pith_status pith_hf_config_parse(pith_hf_config *out, char *config, size_t config_size,

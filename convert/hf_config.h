@@ -1,4 +1,5 @@
-/* config.json and generation_config.json of a Hugging Face checkpoint of any family. */
+/* config.json and generation_config.json of a Hugging Face checkpoint of any family; of a model of
+ * texts and images (Gemma 3, Mistral Small 3 and Ministral 3) those of its text part. */
 #ifndef PITH_CONVERT_HF_CONFIG_H
 #define PITH_CONVERT_HF_CONFIG_H
 
@@ -6,6 +7,8 @@
 
 typedef struct pith_hf_config {
     const pith_family *family;
+    bool
+        wrapped; /* the text part of a model of texts and images, whose tensors have longer names */
     pith_config config; /* of an encoder: what its module files say is not here yet (hf_bert.h) */
     int32_t bos;        /* -1: none */
     int32_t eos[PITH_MAX_EOS];

@@ -385,6 +385,11 @@ static bool is_setting(const char *name) {
     return false;
 }
 
+/* Tensors of a model of texts and images that its text part does not use. */
+static bool is_of_images(const char *name) {
+    return strstr(name, "vision_tower.") != NULL || strstr(name, "multi_modal_projector.") != NULL;
+}
+
 static bool is_harmless(const pith_hf_config *config, pith_naming naming, const char *name) {
     const pith_family *family = config->family;
     const char *head = head_name(family, naming);
@@ -394,6 +399,7 @@ static bool is_harmless(const pith_hf_config *config, pith_naming naming, const 
         }
     }
     return (naming == PITH_NAMES_GGUF && is_setting(name)) ||
+           (config->wrapped && is_of_images(name)) ||
            (head != NULL && config->config.tie_word_embeddings && strcmp(name, head) == 0);
 }
 

@@ -294,8 +294,29 @@ def read_rope(c, layer_type, theta):
                 positions=c.get("max_position_embeddings", 2048))
 
 
+# Classes of models of texts and images, and the family of their text part where it names none.
+WRAPPERS = {"Gemma3ForConditionalGeneration": "gemma3_text",
+            "Mistral3ForConditionalGeneration": "mistral"}
+
+
+def is_wrapper(c):
+    return (c.get("architectures") or [None])[0] in WRAPPERS
+
+
+def unwrap(c):
+    """The text part of a config.json's contents, or all of them."""
+    if not is_wrapper(c):
+        return c
+    inner = {"model_type": WRAPPERS[c["architectures"][0]],
+             "tie_word_embeddings": c.get("tie_word_embeddings", True)}
+    inner.update((k, c[k]) for k in ("bos_token_id", "eos_token_id") if k in c)
+    return dict(c["text_config"], architectures=None,
+                **{k: v for k, v in inner.items() if k not in c["text_config"] or "token" in k})
+
+
 def of(c):
     """The configuration of a config.json's contents."""
+    c = unwrap(c)
     kind = kind_of(c)
     if kind is None:
         raise ValueError(f"model_type {c.get('model_type')!r} is not supported")
@@ -319,6 +340,7 @@ def of(c):
 
 def kind_of(c):
     """The family that a config.json names, by its class or its model_type; None: another."""
+    c = unwrap(c)
     names = c.get("architectures") or [None]
     kind = CLASSES.get(names[0]) if names[0] else c.get("model_type") or "llama"
     return kind if kind in READERS and c.get("model_type", kind) == kind else None

@@ -132,6 +132,9 @@ class Model:
         """Those of a checkpoint as the forward pass names them: q, k, v and gate, up apart, norms
         with the weights that they multiply by."""
         tensors = containers.read_checkpoint(directory)
+        for name in list(tensors):  # of a model of texts and images: its text part's
+            short = name.replace("model.language_model.", "model.").removeprefix("language_model.")
+            tensors[short] = tensors.pop(name)
         for name in list(tensors):
             if config.norm_add and name.endswith("norm.weight"):
                 tensors[name] = tensors[name] + np.float32(config.norm_add)

@@ -42,7 +42,8 @@ def end_tokens(source):
     config = read_json(source, "config.json", {})
     ends = read_json(source, "generation_config.json", {}).get("eos_token_id")
     if ends is None:
-        ends = config.get("eos_token_id", families.EOS.get(families.kind_of(config)))
+        ends = families.unwrap(config).get("eos_token_id",
+                                           families.EOS.get(families.kind_of(config)))
     ends = ends if isinstance(ends, list) else [ends]
     return [i for i in ends if i is not None and 0 <= i < families.of(config).vocab]
 
@@ -60,6 +61,16 @@ def check_decoder(pith, small, model, scratch):
     return f"runs, logits within {difference:.1e}"
 
 
+def refuse(pith, small, model, word):
+    try:
+        pith.convert(small, model, "f32")
+    except RuntimeError as error:
+        if word not in str(error):
+            raise
+        return
+    raise RuntimeError(f"converts, but should be refused for {word}")
+
+
 def check(pith, source, scratch):
     """What happened, in words; raises when that is not what should."""
     small = os.path.join(scratch, "small")
@@ -68,13 +79,13 @@ def check(pith, source, scratch):
         return "an encoder, left out"
     word = refusal(source, shrink_config.make(source, small))
     if word is not None:
-        try:
-            pith.convert(small, model, "f32")
-        except RuntimeError as error:
-            if word in str(error):
-                return f"refused: {word}"
-            raise
-        raise RuntimeError(f"converts, but should be refused for {word}")
+        refuse(pith, small, model, word)
+        return f"refused: {word}"
+    config = read_json(small, "config.json", {})
+    if config.pop("quantization_config", None) is not None:
+        refuse(pith, small, model, "already quantised")
+        with open(os.path.join(small, "config.json"), "w", encoding="utf-8") as file:
+            json.dump(config, file)
     pith.convert(small, model, "f32")
     return check_decoder(pith, small, model, scratch)
 

@@ -39,6 +39,8 @@ def read_json(directory, name, otherwise):
 def shrink(config):
     """The dimensions of HIDDEN and so on; the ratio of KV heads is kept as far as it goes."""
     c = dict(config)
+    if families.is_wrapper(c):
+        return dict(c, text_config=shrink(c["text_config"]))
     heads = c.get("num_attention_heads", 32)
     c.update(hidden_size=HIDDEN, intermediate_size=FFN, num_hidden_layers=LAYERS,
              num_attention_heads=HEADS)
@@ -59,6 +61,14 @@ def shrink(config):
 
 
 # ---- Weights ------------------------------------------------------------------------------------
+
+def wrapped_names(config, shapes):
+    """Names of the text part of a model of texts and images, as old and new checkpoints have them."""
+    for name, shape in shapes:
+        new = name.replace("model.", "model.language_model.", 1)
+        yield (new if "dtype" in config else f"language_model.{name}"), shape
+    yield "vision_tower.patch_conv.weight", (4, 4)
+
 
 def tensor_shapes(c):
     """Names and shapes of the tensors of families.Config c."""
@@ -208,7 +218,10 @@ def make(source, out):
     with open(os.path.join(out, "config.json"), "w", encoding="utf-8") as file:
         json.dump(small, file)
     if decoder:
-        write_weights(os.path.join(out, "model.safetensors"), small, tensor_shapes(families.of(small)))
+        shapes = tensor_shapes(families.of(small))
+        if families.is_wrapper(small):
+            shapes = wrapped_names(small, shapes)
+        write_weights(os.path.join(out, "model.safetensors"), small, shapes)
         write_tokenizer(source, out, small)
     return decoder
 

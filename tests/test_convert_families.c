@@ -335,6 +335,57 @@ TEST(convert_families, longrope_that_is_no_longrope) {
     CHECK_NO_LEAKS();
 }
 
+/* Of a model of texts and images the text part; what it leaves out is its class's, but for the
+ * head, which the whole decides, and the ids of tokens. */
+TEST(convert_families, the_text_part_of_a_larger_model) {
+#define WRAPPED(class, type, text) CLASS(class, type) ", \"text_config\": {" text "}"
+    static const struct {
+        const char *edits;
+        const pith_family *family;
+        size_t hidden, heads;
+        bool tied;
+        int32_t eos;
+    } cases[] = {
+        {WRAPPED("Gemma3ForConditionalGeneration", "gemma3",
+                 "\"hidden_size\": 2560") ", \"eos_token_id\": [3, 4], \"tie_word_embeddings\": "
+                                          "\"(absent)\"",
+         &pith_family_gemma3, 2560, 8, true, 3},
+        {WRAPPED(
+             "Gemma3ForConditionalGeneration", "gemma3",
+             "\"model_type\": \"gemma3_text\", \"tie_word_embeddings\": false") ", "
+                                                                                "\"eos_token_id\": "
+                                                                                "\"(absent)\"",
+         &pith_family_gemma3, 2304, 8, false, 1},
+        {WRAPPED("Mistral3ForConditionalGeneration", "mistral3",
+                 "\"model_type\": \"ministral3\", \"eos_token_id\": 9") ", \"eos_token_id\": "
+                                                                        "\"(absent)\", "
+                                                                        "\"tie_word_embeddings\": "
+                                                                        "\"(absent)\"",
+         &pith_family_ministral3, 4096, 32, true, 9},
+        {WRAPPED("Mistral3ForConditionalGeneration", "mistral3",
+                 "\"model_type\": \"ministral3\"") ", \"tie_word_embeddings\": false",
+         &pith_family_ministral3, 4096, 32, false, 2},
+        {WRAPPED("Mistral3ForConditionalGeneration", "mistral3", "\"num_attention_heads\": 16"),
+         &pith_family_mistral, 4096, 16, false, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char edits[512];
+        pith_hf_config c = {.n_eos = 0};
+        pith_error error = {0};
+        snprintf(edits, sizeof edits, "{%s}", cases[i].edits);
+        char *text = test_config_text(edits);
+        CHECK(pith_hf_config_parse(&c, text, strlen(text), NULL, 0, &pith_malloc_allocator,
+                                   &error) == PITH_OK,
+              "%s: %s", edits, error.message);
+        CHECK(c.family == cases[i].family && c.wrapped && c.config.hidden_size == cases[i].hidden &&
+                  c.config.num_attention_heads == cases[i].heads &&
+                  c.config.tie_word_embeddings == cases[i].tied && c.eos[0] == cases[i].eos,
+              "%s: %s %zu %zu %d %d", edits, c.family->name, c.config.hidden_size,
+              c.config.num_attention_heads, c.config.tie_word_embeddings, c.eos[0]);
+        free(text);
+    }
+}
+
 static bool near(float a, double b) {
     return fabs((double)a - b) <= 1e-6 * fabs(b);
 }
@@ -480,8 +531,18 @@ TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
         {STABLELM ", \"use_parallel_residual\": true", PITH_ERROR_UNSUPPORTED,
          "use_parallel_residual true is not supported"},
         {STARCODER2 ", \"norm_type\": \"rms\"", PITH_ERROR_UNSUPPORTED, "norm_type \"rms\""},
-        {CLASS("Gemma3ForConditionalGeneration", "gemma3"), PITH_ERROR_UNSUPPORTED,
-         "Gemma3ForConditionalGeneration"},
+        {CLASS("Gemma3ForConditionalGeneration", "gemma3"), PITH_ERROR_FORMAT,
+         "text_config: expected an object, found nothing"},
+        {CLASS("Gemma3ForConditionalGeneration", "gemma3") ", \"text_config\": {\"model_type\":"
+                                                           " \"ministral3\"}",
+         PITH_ERROR_UNSUPPORTED,
+         "text_config of model_type ministral3 is not supported in Gemma3ForConditionalGeneration"},
+        {CLASS("Mistral3ForConditionalGeneration", "mistral3") ", \"text_config\": {\"hidden_act\":"
+                                                               " \"gelu\"}",
+         PITH_ERROR_UNSUPPORTED, "hidden_act \"gelu\""},
+        {CLASS("Mistral3ForConditionalGeneration", "mistral3") ", \"text_config\": {},"
+                                                               " \"quantization_config\": {}",
+         PITH_ERROR_UNSUPPORTED, "already quantised"},
         {CLASS("Gemma2ForSequenceClassification", "gemma2"), PITH_ERROR_UNSUPPORTED,
          "supported of gemma2: Gemma2ForCausalLM"},
     };
