@@ -69,7 +69,8 @@ static const pith_option options[] = {
      .argument = "N",
      .low = 1,
      .high = 1 << 24,
-     .help = "tokens of context, by default the model's",
+     .help = "most tokens, by default the model's context; with longrope it decides which factors "
+             "they have, by default those of a context of just these tokens",
      .offset = offsetof(logits_settings, context)},
     {.name = NULL},
 };
@@ -154,7 +155,7 @@ static pith_status begin(evaluation *e, const logits_settings *settings, pith_er
     e->n_embd = info.n_embd;
     e->n_vocab = info.n_vocab;
     const pith_session_options session_options = {
-        .n_context = e->n_tokens,
+        .n_context = settings->context != 0 ? settings->context : e->n_tokens,
         .n_batch = e->chunk,
         .kv_type = (pith_kv_type)settings->common.kv,
         .all_logits = !settings->layer.given,

@@ -26,7 +26,8 @@ def rope_frequencies(rope, context):
     """Angle per position of each pair [dims / 2], float64, in a context of so many tokens."""
     dims, theta = rope["dims"], rope["theta"]
     f = theta ** (-np.arange(0, dims, 2) / dims)
-    if rope["kind"] in ("none", "default", "dynamic"):  # the last up to the original length
+    dynamic = rope["kind"] == "dynamic" and context <= rope["positions"]
+    if rope["kind"] in ("none", "default") or dynamic:  # dynamic NTK begins beyond the original
         return f
     if rope["kind"] == "linear":
         return f / rope["factor"]

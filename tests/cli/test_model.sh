@@ -73,6 +73,20 @@ print(d[:8] == b"\x93NUMPY\x01\x00", (10 + n) % 64, h["descr"], h["fortran_order
 fails 1 'token 4096 .*outside the vocabulary' "$PITH" logits "$TALE" --tokens 1,4096 --out "$T/x.npy"
 fails 1 '600 tokens do not fit the context of 512' "$PITH" logits "$TALE" --out "$T/x.npy" \
     --tokens "$(seq -s, 1 600)"
+# With longrope a context beyond the original one, here 64, has other factors.
+expect 0 "$PITH" convert golden/extra/phi3-longrope "$T/long.pith" --type f32
+expect 0 "$PITH" inspect "$T/long.pith"
+prints 'longrope .short factors in a context of at most 64, long ones beyond'
+for context in none 64 65 512; do
+    option=(-c $context)
+    [ $context = none ] && option=()
+    expect 0 "$PITH" logits "$T/long.pith" --tokens 1,40,43,3,9,27 --out "$T/long-$context.npy" \
+        --blas off "${option[@]}"
+done
+expect 0 cmp "$T/long-none.npy" "$T/long-64.npy"
+expect 0 cmp "$T/long-65.npy" "$T/long-512.npy"
+is "longrope's lists differ" "$(cmp -s "$T/long-64.npy" "$T/long-65.npy"; echo $?)" = 1
+
 # A text, with the token in front that run puts there; the layers under the logits.
 expect 0 "$PITH" logits "$TALE" --text 'Once upon a time' --out "$T/text.npy"
 silent
