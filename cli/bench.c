@@ -49,9 +49,9 @@ static const pith_option options[] = {
     {.name = "shape",
      .kind = PITH_OPTION_TEXT,
      .argument = "NAME",
-     .help =
-         "make random weights of this shape in memory: llama2-7b, minilm-l6, ... (an unknown name "
-         "lists all)",
+     .help = "make random weights of this shape in memory: llama2-7b, gemma3-4b, minilm-l6, ... "
+             "(an unknown name "
+             "lists all)",
      .offset = offsetof(bench_settings, shape)},
     {.name = "type",
      .kind = PITH_OPTION_CHOICE,

@@ -9,6 +9,7 @@
 #include "tests/test.h"
 #include "weights/pith_file.h"
 #include "weights/random_weights.h"
+#include "weights/shapes.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -113,6 +114,37 @@ static void check_trimmed(pith_type type, size_t cols, size_t n_rows) {
     free(trimmed);
     free(a);
     free(b);
+}
+
+/* As many weights as the published models have, without the encoders' pooler and images. */
+TEST(convert_shape, shapes_are_those_of_the_models) {
+    static const struct {
+        const char *name;
+        size_t n_params;
+    } published[] = {
+        {"llama2-7b", 6738415616},    {"llama3-8b", 8030261248}, {"mistral-7b", 7241732096},
+        {"tinyllama-1b", 1100048384}, {"qwen3-4b", 4022468096},  {"gemma2-2b", 2614341888},
+        {"gemma3-4b", 3880263168},    {"phi3-mini", 3821079552}, {"phi4-mini", 3836021760},
+        {"olmo2-1b", 1484916736},     {"olmo3-7b", 7298011136},  {"smollm3-3b", 3075098624},
+        {"granite3-8b", 8170864640},
+    };
+    for (size_t i = 0; pith_shape_at(i) != NULL; i++) {
+        const pith_shape *shape = pith_shape_at(i);
+        pith_error error = {0};
+        CHECK(pith_config_check(&shape->config, shape->name, &error) == PITH_OK, "%s",
+              error.message);
+        CHECK(pith_family_check(shape->family, &shape->config, shape->name, &error) == PITH_OK,
+              "%s", error.message);
+        CHECK(shape->config.role == shape->family->role, "%s: its role", shape->name);
+    }
+    for (size_t i = 0; i < sizeof published / sizeof published[0]; i++) {
+        const pith_shape *shape = NULL;
+        pith_error error = {0};
+        CHECK(pith_shape_find(&shape, published[i].name, &error) == PITH_OK, "%s", error.message);
+        size_t n = pith_family_n_params(shape->family, &shape->config);
+        CHECK(n == published[i].n_params, "%s has %zu weights, not %zu", published[i].name, n,
+              published[i].n_params);
+    }
 }
 
 TEST(convert_shape, tiles_are_trimmed_to_what_the_format_asks) {

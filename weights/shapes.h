@@ -12,6 +12,9 @@ typedef struct pith_shape {
     pith_config config;
 } pith_shape;
 
+/* Shape i; NULL when there are no more. */
+const pith_shape *pith_shape_at(size_t i);
+
 /* Sets *out to the shape of that name, which is static.
  * Errors: ARGUMENT (unknown shape, the message lists those known). */
 pith_status pith_shape_find(const pith_shape **out, const char *name, pith_error *error);
