@@ -19,7 +19,8 @@ const pith_option pith_template_options[] = {
      .low = 1,
      .help = "write the conversation by the template in FILE, by another one of the model "
              "(\"tool_use\"), or by one that comes with pith: chatml, llama2, llama3, mistral, "
-             "mistral-v3, mistral-tekken, gemma, phi3, zephyr, granite, glm4, ernie, seed-oss",
+             "mistral-v3, mistral-tekken, mistral-v7, gemma, phi3, zephyr, granite, glm4, ernie, "
+             "seed-oss, olmo2",
      .offset = offsetof(pith_template_settings, chat_template)},
     {.name = "template-var",
      .kind = PITH_OPTION_TEXTS,

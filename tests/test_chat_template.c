@@ -129,9 +129,10 @@ static char *spell_specials(const pith_vocab *v) {
     return text;
 }
 
-static const char *const names[] = {"chatml",         "llama2", "llama3",  "mistral", "mistral-v3",
-                                    "mistral-tekken", "gemma",  "phi3",    "zephyr",  "granite",
-                                    "glm4",           "ernie",  "seed-oss"};
+static const char *const names[] = {"chatml",     "llama2",         "llama3", "mistral",
+                                    "mistral-v3", "mistral-tekken", "gemma",  "phi3",
+                                    "zephyr",     "granite",        "glm4",   "ernie",
+                                    "seed-oss",   "mistral-v7",     "olmo2"};
 enum { N_NAMES = sizeof names / sizeof *names };
 
 /* A conversation that spells every special token has as many of them as one that spells none. */
@@ -276,6 +277,10 @@ TEST(chat_template, comes_with_the_markup_of_the_families) {
         {"mistral", "<s>[INST] Be brief.\n\nHi [/INST] Ho</s>[INST] Bye [/INST]"},
         {"mistral-v3", "<s>[INST] Be brief.\n\nHi[/INST] Ho</s>[INST] Bye[/INST]"},
         {"mistral-tekken", "<s>[INST]Be brief.\n\nHi[/INST]Ho</s>[INST]Bye[/INST]"},
+        {"mistral-v7", "<s>[SYSTEM_PROMPT]Be brief.[/SYSTEM_PROMPT][INST]Hi[/INST]Ho</s>[INST]Bye"
+                       "[/INST]"},
+        {"olmo2", "<s><|system|>\nBe brief.\n<|user|>\nHi\n<|assistant|>\nHo</s>\n<|user|>\nBye\n"
+                  "<|assistant|>\n"},
         {"gemma", "<s><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nHo"
                   "<end_of_turn>\n<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n"},
         {"phi3", "<|system|>\nBe brief.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\nHo<|end|>\n"

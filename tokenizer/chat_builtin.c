@@ -40,6 +40,11 @@ static const struct {
                    " ~ '[/INST]' }}" ELSE "{{ ' ' ~ message.content | trim ~ eos_token }}" END},
     {"mistral-tekken", "{{ bos_token }}" SPLIT_SYSTEM FOR_REST IF_USER "{{ '[INST]' ~ " QUESTION
                        " ~ '[/INST]' }}" ELSE "{{ message.content | trim ~ eos_token }}" END},
+    {"mistral-v7",
+     "{{ bos_token }}{% for message in messages %}{% if message.role == 'system' %}"
+     "{{ '[SYSTEM_PROMPT]' ~ message.content ~ '[/SYSTEM_PROMPT]' }}"
+     "{% elif message.role == 'user' %}{{ '[INST]' ~ message.content ~ '[/INST]' }}" ELSE
+     "{{ message.content ~ eos_token }}" END},
     {"gemma",
      "{{ bos_token }}" SPLIT_SYSTEM FOR_REST IF_USER "{{ '<start_of_turn>user\\n' ~ " QUESTION
      " ~ '<end_of_turn>\\n' }}" ELSE
@@ -66,11 +71,15 @@ static const struct {
                  "{{ '<seed:bos>' ~ message.role ~ '\\n' ~ (message.content | trim if "
                  "message.role == 'assistant' else message.content) ~ '<seed:eos>' }}"
                  "{% endfor %}" PROMPT("<seed:bos>assistant\\n")},
+    {"olmo2",
+     "{{ bos_token }}{% for message in messages %}"
+     "{{ '<|' ~ message.role ~ '|>\\n' ~ message.content ~ (eos_token "
+     "if message.role == 'assistant' else '') ~ '\\n' }}{% endfor %}" PROMPT("<|assistant|>\\n")},
 };
 
 const char pith_chat_builtin_names[] =
-    "chatml, llama2, llama3, mistral, mistral-v3, mistral-tekken, gemma, phi3, zephyr, granite, "
-    "glm4, ernie, seed-oss";
+    "chatml, llama2, llama3, mistral, mistral-v3, mistral-tekken, mistral-v7, gemma, phi3, zephyr, "
+    "granite, glm4, ernie, seed-oss, olmo2";
 
 const char *pith_chat_builtin(const char *name) {
     for (size_t i = 0; i < sizeof builtin / sizeof *builtin; i++) {
