@@ -14,6 +14,7 @@ import tempfile
 
 import numpy as np
 
+import families
 from check_reference import HERE, LIMIT, directories
 from command import Pith
 
@@ -26,9 +27,13 @@ def check(pith, directory, scratch, *options):
     if not os.path.exists(model):
         pith.convert(os.path.join(HERE, directory), model, "f32")
     expected = np.load(os.path.join(HERE, directory, "expected.npz"))
+    config = families.read(os.path.join(HERE, directory))
+    most = config.max_positions if config.rope["kind"] == "dynamic" else sys.maxsize
     largest, wrong = 0.0, 0
     for i in range(sum(key.startswith("ids_") for key in expected.files)):
         ids = expected[f"ids_{i}"]
+        if len(ids) > most:
+            continue  # refused: beyond the original length of dynamic RoPE every key would turn anew
         greedy = expected.get(f"greedy_{i}", np.array([], np.int32))
         logits = pith.logits(model, np.concatenate([ids, greedy[:-1]]),
                              os.path.join(scratch, "logits.npy"), *options)
