@@ -294,6 +294,11 @@ static pith_status put_olmo3(pith_gguf_reading *r) {
                          "%s: key %s of %g with a window is not supported, only 500000",
                          pith_gguf_name(r->gguf), key_of(r, "rope.freq_base").text, theta);
     }
+    if (status == PITH_OK && pattern.count > PITH_MAX_LAYERS) {
+        return pith_fail(r->error, PITH_ERROR_FORMAT,
+                         "%s: key %s has %zu elements, the limit is %d", pith_gguf_name(r->gguf),
+                         key.text, pattern.count, PITH_MAX_LAYERS);
+    }
     if (status == PITH_OK && pattern.count != 0) {
         pith_json_open(&r->json, "layer_types", '[');
         for (size_t i = 0; i < pattern.count; i++) {

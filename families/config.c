@@ -226,6 +226,15 @@ static pith_status check_longrope(const pith_config *c, const pith_rope_config *
                              : status;
 }
 
+/* Of layers without RoPE, too: the pass divides positions by the original context. */
+static pith_status check_queries(const pith_rope_config *r, const char *where, pith_error *error) {
+    if (r->query_beta == 0) {
+        return PITH_OK;
+    }
+    pith_status status = check_positive(r->query_beta, "rope_query_beta", where, error);
+    return status == PITH_OK ? check_original_context(r, where, error) : status;
+}
+
 static pith_status check_rope(const pith_config *c, const pith_rope_config *r, const char *where,
                               pith_error *error) {
     size_t head_dim = c->head_dim;
@@ -240,15 +249,6 @@ static pith_status check_rope(const pith_config *c, const pith_rope_config *r, c
     pith_status status = check_positive(r->theta, "rope_theta", where, error);
     if (status == PITH_OK && r->scaling != PITH_ROPE_NONE) {
         status = check_positive(r->factor, "rope_factor", where, error);
-    }
-    if (status != PITH_OK) {
-        return status;
-    }
-    if (r->query_beta != 0) {
-        status = check_positive(r->query_beta, "rope_query_beta", where, error);
-        if (status == PITH_OK) {
-            status = check_original_context(r, where, error);
-        }
     }
     if (status != PITH_OK) {
         return status;
@@ -276,6 +276,9 @@ static pith_status check_kinds(const pith_config *c, const char *where, pith_err
         status = check_counts(&window, 1, where, error);
         if (status == PITH_OK) {
             status = check_rope(c, &c->kinds[i].rope, where, error);
+        }
+        if (status == PITH_OK) {
+            status = check_queries(&c->kinds[i].rope, where, error);
         }
     }
     for (size_t i = 0; status == PITH_OK && i < c->num_hidden_layers; i++) {

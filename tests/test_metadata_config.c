@@ -272,6 +272,9 @@ TEST(metadata_config, bad_values_are_refused_by_name) {
         {"\"rope_query_beta\": \"0.1\"", PITH_ERROR_FORMAT, "config.rope_query_beta"},
         {"\"rope_query_beta\": -1", PITH_ERROR_FORMAT, "rope_query_beta is -1"},
         {"\"rope_query_beta\": 0.1", PITH_ERROR_FORMAT, "rope_original_context is 0"},
+        /* Queries grow without RoPE, too, by a division by it. */
+        {"\"rope_dims\": 0, \"rope_query_beta\": 0.1", PITH_ERROR_FORMAT,
+         "rope_original_context is 0"},
         {"\"rope_dims\": 9", PITH_ERROR_FORMAT, "rope_dims is 9"},
         {"\"rope_dims\": 10", PITH_ERROR_FORMAT, "rope_dims is 10"},
         {"\"layer_kinds\": [" KIND "]", PITH_ERROR_FORMAT, "config.kind_of_layer"},

@@ -64,6 +64,8 @@ refuses 'key granite.attention.sliding_window of 8 is not supported' granite \
     attention.sliding_window=8
 refuses 'layer_types: expected one string for each layer' olmo3 \
     'attention.sliding_window_pattern=[true]'
+refuses 'sliding_window_pattern has 1025 elements, the limit is 1024' olmo3 \
+    "attention.sliding_window_pattern=[true$(printf ', true%.0s' {1..1024})]"
 refuses 'key olmo2.rope.freq_base of 10000 with a window is not supported' olmo3 \
     rope.freq_base=10000.0
 refuses 'key olmo2.logit_scale of 2 is not supported' olmo2 logit_scale=2.0
