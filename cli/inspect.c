@@ -225,6 +225,10 @@ static void print_decoder(pith_cli *cli, const pith_config *config) {
     pith_cli_print(cli, "\nlayers          %zu\n", config->num_hidden_layers);
     pith_cli_print(cli, "width           %zu, feed-forward %zu\n", config->hidden_size,
                    config->intermediate_size);
+    if (config->n_experts != 0) {
+        pith_cli_print(cli, "experts         %zu in a layer, %zu of a token\n", config->n_experts,
+                       config->n_experts_used);
+    }
     pith_cli_print(cli, "heads           %zu, key/value heads %zu, of %zu%s\n",
                    config->num_attention_heads, config->num_key_value_heads, config->head_dim,
                    config->qk_norm != PITH_QK_NORM_NONE ? ", q and k normalised" : "");

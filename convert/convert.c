@@ -50,15 +50,22 @@ static bool is_encoder(const conversion *c) {
     return c->checkpoint.config.family->role == PITH_ENCODER;
 }
 
-/* An encoder is converted without one. */
+/* An encoder is converted without one, and experts, of which a text may use some only. */
 static pith_status refuse_importance(const conversion *c, pith_error *error) {
-    if (!is_encoder(c) || c->options->importance_path == NULL) {
+    if (c->options->importance_path == NULL) {
         return PITH_OK;
     }
-    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                     "%s: an encoder is converted without an importance file; 'pith "
-                     "importance' measures decoders only",
-                     c->checkpoint.name);
+    if (c->checkpoint.config.config.n_experts != 0) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: a mixture of experts is converted without an importance file",
+                         c->checkpoint.name);
+    }
+    return !is_encoder(c)
+               ? PITH_OK
+               : pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: an encoder is converted without an importance file; 'pith "
+                           "importance' measures decoders only",
+                           c->checkpoint.name);
 }
 
 /* Makes the tokenizer once, so that what opening refuses (a split pattern that does not compile) is

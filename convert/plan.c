@@ -24,7 +24,7 @@ typedef struct request {
 typedef struct target {
     const pith_rule *rule;
     unsigned part; /* number of the rule in its family */
-    size_t layer;
+    size_t number; /* of the tensor among those of the rule */
     const pith_slot *slot;
 } target;
 
@@ -35,11 +35,8 @@ static pith_naming naming_of(const request *from) {
 static void source_name(char name[MAX_NAME], const request *from, const target *t,
                         const char *last) {
     const char *layers = naming_of(from) == PITH_NAMES_GGUF ? "blk." : from->config->family->layers;
-    if (t->rule->in_layer) {
-        snprintf(name, MAX_NAME, "%s%s%zu.%s", from->prefix, layers, t->layer, last);
-    } else {
-        snprintf(name, MAX_NAME, "%s%s", from->prefix, last);
-    }
+    int n = snprintf(name, MAX_NAME, "%s%s", from->prefix, t->rule->in_layer ? layers : "");
+    pith_rule_name(name + n, MAX_NAME - (size_t)n, t->rule, &from->config->config, last, t->number);
 }
 
 /* ---- Finding tensors ------------------------------------------------------------------------- */
@@ -236,7 +233,7 @@ static pith_status make_part(pith_plan *plan, pith_plan_part *out, const request
     out->n_tiles = pith_groups(out->slot.rows, PITH_TILE_ROWS);
     out->tile_bytes = pith_matrix_tile_bytes(out->type, cols);
     out->size = out->slot.is_matrix ? out->n_tiles * out->tile_bytes : out->slot.rows * 4;
-    out->seed = pith_random_seed(t->part, t->layer);
+    out->seed = pith_random_seed(t->part, t->number);
     out->value = pith_random_vector(out->slot.kind);
     out->n_blocks = pith_rule_blocks(t->rule, &from->config->config, rows);
     for (size_t b = 0; b < out->n_blocks; b++) {
@@ -252,26 +249,40 @@ static pith_status make_part(pith_plan *plan, pith_plan_part *out, const request
     return find_sources(plan, out, from, t, error);
 }
 
+/* Adds the tensor of this number of a rule, if the model has it. */
+static pith_status add_part(pith_plan *plan, const request *from, unsigned part, size_t number,
+                            pith_error *error) {
+    const pith_family *family = from->config->family;
+    pith_plan_part *out = &plan->parts[plan->n];
+    const target t = {pith_family_rule(family, part), part, number, &out->slot};
+    memset(out, 0, sizeof *out);
+    if (!pith_family_slot(family, &from->config->config, part, number, &out->slot)) {
+        return PITH_OK;
+    }
+    pith_status status = make_part(plan, out, from, &t, error);
+    if (status == PITH_OK) {
+        plan->n++;
+        plan->n_weights += out->n_weights;
+        plan->max_cols = pith_max_size(plan->max_cols, out->slot.cols);
+        plan->max_tile_bytes = pith_max_size(plan->max_tile_bytes, out->tile_bytes);
+    }
+    return status;
+}
+
 /* Adds the parts that a layer has, or those outside the layers. */
 static pith_status add_parts(pith_plan *plan, const request *from, size_t layer, bool in_layer,
                              pith_error *error) {
     const pith_family *family = from->config->family;
     for (unsigned part = 0; part < pith_family_n_parts(family); part++) {
-        pith_plan_part *out = &plan->parts[plan->n];
-        const target t = {pith_family_rule(family, part), part, layer, &out->slot};
-        memset(out, 0, sizeof *out);
-        if (t.rule->in_layer != in_layer ||
-            !pith_family_slot(family, &from->config->config, part, layer, &out->slot)) {
-            continue;
+        const pith_rule *rule = pith_family_rule(family, part);
+        size_t n = rule->of_expert ? from->config->config.n_experts : 1;
+        pith_status status = PITH_OK;
+        for (size_t i = 0; rule->in_layer == in_layer && i < n && status == PITH_OK; i++) {
+            status = add_part(plan, from, part, layer * n + i, error);
         }
-        pith_status status = make_part(plan, out, from, &t, error);
         if (status != PITH_OK) {
             return status;
         }
-        plan->n++;
-        plan->n_weights += out->n_weights;
-        plan->max_cols = pith_max_size(plan->max_cols, out->slot.cols);
-        plan->max_tile_bytes = pith_max_size(plan->max_tile_bytes, out->tile_bytes);
     }
     return PITH_OK;
 }
@@ -291,9 +302,12 @@ static pith_status make_plan(pith_plan *out, const request *from, const pith_all
                              pith_error *error) {
     const pith_hf_config *config = from->config;
     pith_plan plan = {.allocator = allocator, .random = from->checkpoint == NULL};
-    /* One to spare: add_parts tries each part in the place after the last one. */
+    /* One to spare: add_part tries each part in the place after the last one. */
     size_t n_layers = config->config.num_hidden_layers;
-    size_t capacity = (n_layers + 1) * pith_family_n_parts(config->family) + 1;
+    size_t capacity = 1;
+    for (size_t part = 0; part < pith_family_n_parts(config->family); part++) {
+        capacity += pith_rule_n_tensors(pith_family_rule(config->family, part), &config->config);
+    }
     plan.parts = pith_allocate(plan.allocator, capacity, sizeof *plan.parts);
     if (plan.parts == NULL) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the list of tensors");

@@ -12,6 +12,7 @@
 
 #include "base/checked.h"
 #include "engine/attention.h"
+#include "engine/experts.h"
 #include "engine/forward.h"
 #include "engine/linear.h"
 #include "engine/rope.h"
@@ -60,6 +61,11 @@ static void mlp(const pith_forward *f, size_t i, pith_rows x) {
     const pith_layer *layer = &f->model->network.layers[i];
     const pith_scratch *s = f->scratch;
 
+    if (layer->router.matrix.rows != 0) {
+        pith_rows rows = enter(f, x, layer->before_mlp, &layer->router);
+        pith_experts(f, i, x, rows); /* x += sum of share x expert(norm(x))         [n, hidden] */
+        return;
+    }
     pith_rows a = enter(f, x, layer->before_mlp, &layer->gate_up); /* a = norm(x)   [n, hidden] */
     observe_layer(f, i, "mlp.gate_up_proj.input", a, layer->gate_up.matrix.cols);
     pith_rows h = apply(f, &layer->gate_up, a, activate(s->h)); /* h = act(G a) * U a  [n, ffn] */

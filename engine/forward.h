@@ -30,6 +30,14 @@ typedef struct pith_row_block {
     size_t first, n;
 } pith_row_block;
 
+/* Which experts the rows of a pass use; choice i is one of row i / n_experts_used. */
+typedef struct pith_expert_choice {
+    size_t *experts; /* [rows, n_experts_used] numbers, those of larger logits first */
+    float *shares;   /* [rows, n_experts_used] */
+    size_t *first;   /* [n_experts + 1] where an expert's choices begin in ... */
+    size_t *sorted;  /* [rows x n_experts_used] ... the choices by expert */
+} pith_expert_choice;
+
 /* What the buffers of a pass have room for. */
 typedef struct pith_scratch_size {
     size_t rows;   /* of a pass */
@@ -48,10 +56,16 @@ struct pith_scratch {
     float **logits;          /* [max_rows] destinations of the head's rows */
 
     pith_rows x;   /* [max_rows, hidden] residual stream; its codes are those of a */
-    pith_rows y;   /* [max_rows, hidden] what a norm after a sub-layer reads; or no rows */
+    pith_rows y;   /* [max_rows, hidden] what a norm after a sub-layer reads, or the sum of experts;
+                      or no rows */
     pith_rows a;   /* [max_rows, max(hidden, heads x head_dim)] input of qkv, o, gate_up */
     pith_rows h;   /* [max_rows, intermediate] input of down */
     pith_rows qkv; /* [max_rows, qkv rows] */
+
+    pith_rows router;   /* [max_rows, experts] logits; no rows without experts, as the next */
+    pith_rows gathered; /* [max_rows, hidden] inputs of one expert */
+    pith_rows expert;   /* [max_rows, hidden] and its results */
+    pith_expert_choice choice; /* (experts.h) */
 
     float *cosines, *sines; /* [max_rows, kinds of layers, rope_half of the model] */
 

@@ -65,6 +65,17 @@ static size_t norm_bytes(const pith_layer *layer, const pith_config *config) {
     return n * config->hidden_size * sizeof(float);
 }
 
+/* Those of a layer's router and of the experts that one token uses, which are all of one size. */
+static size_t expert_bytes(const pith_network *network, size_t layer) {
+    const pith_config *c = &network->config;
+    if (c->n_experts == 0) {
+        return 0;
+    }
+    const pith_expert *expert = &network->experts[layer * c->n_experts];
+    return weights_bytes(&network->layers[layer].router) +
+           c->n_experts_used * (weights_bytes(&expert->gate_up) + weights_bytes(&expert->down));
+}
+
 /* Bytes of weights that one generated token reads. */
 static size_t bytes_per_token(const pith_network *network) {
     size_t bytes = network->head.size;
@@ -72,7 +83,7 @@ static size_t bytes_per_token(const pith_network *network) {
         const pith_layer *layer = &network->layers[i];
         bytes += weights_bytes(&layer->qkv) + weights_bytes(&layer->o) +
                  weights_bytes(&layer->gate_up) + weights_bytes(&layer->down);
-        bytes += norm_bytes(layer, &network->config);
+        bytes += norm_bytes(layer, &network->config) + expert_bytes(network, i);
     }
     return bytes;
 }
@@ -218,6 +229,7 @@ void pith_model_free(pith_model *model) {
     pith_tokenizer_free(model->tokenizer);
     pith_model_file_close(model->file);
     pith_release(&allocator, model->random_layers);
+    pith_release(&allocator, model->random_experts);
     pith_region_release(&model->random);
     pith_pool_free(model->pool);
     pith_release(&allocator, model);

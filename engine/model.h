@@ -21,6 +21,7 @@ struct pith_model {
     pith_model_file *file; /* NULL for a random model */
     pith_region random;    /* weights of a random model */
     pith_layer *random_layers;
+    pith_expert *random_experts;
     pith_network network;      /* pointers into the file or the random region */
     const char *architecture;  /* as in the metadata of a file */
     pith_tokenizer *tokenizer; /* NULL: the file has none */

@@ -88,7 +88,15 @@ static pith_status shape_model(pith_model *model, const pith_shape *shape, pith_
     model->random_layers = pith_allocate_zeroed(allocator, shape->config.num_hidden_layers,
                                                 sizeof *model->random_layers);
     model->network = (pith_network){.config = shape->config, .layers = model->random_layers};
-    return model->random_layers != NULL
+    if (shape->config.n_experts != 0) {
+        model->random_experts =
+            pith_allocate_zeroed(allocator,
+                                 shape->config.num_hidden_layers * shape->config.n_experts,
+                                 sizeof *model->random_experts);
+        model->network.experts = model->random_experts;
+    }
+    return model->random_layers != NULL &&
+                   (model->random_experts != NULL || shape->config.n_experts == 0)
                ? PITH_OK
                : pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
 }

@@ -30,6 +30,20 @@ static bool has_after_norms(const pith_network *network) {
     return false;
 }
 
+/* What only a mixture of experts needs. */
+static void take_experts(pith_arena *arena, pith_scratch *s, const pith_config *config) {
+    size_t n = config->n_experts != 0 ? s->size.rows : 0;
+    size_t n_choices = n * config->n_experts_used;
+    s->router = take_rows(arena, n, config->n_experts);
+    s->gathered = take_rows(arena, n, config->hidden_size);
+    s->gathered.codes = pith_codes_take(arena, n, config->hidden_size);
+    s->expert = take_rows(arena, n, config->hidden_size);
+    s->choice.experts = pith_arena_take(arena, n_choices, sizeof *s->choice.experts);
+    s->choice.shares = pith_arena_take(arena, n_choices, sizeof *s->choice.shares);
+    s->choice.first = pith_arena_take(arena, config->n_experts + 1, sizeof *s->choice.first);
+    s->choice.sorted = pith_arena_take(arena, n_choices, sizeof *s->choice.sorted);
+}
+
 /* Lays the buffers out in an arena, this object first; run on a zeroed arena to measure. Smaller
  * sizes need no more bytes. The object that is there keeps its region, room and next. */
 static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_scratch_size size) {
@@ -49,13 +63,16 @@ static pith_scratch *lay_out(pith_arena *arena, const pith_model *model, pith_sc
     s->logits = pith_arena_take(arena, max_rows, sizeof *s->logits);
 
     s->x = take_rows(arena, max_rows, config->hidden_size);
-    s->y = take_rows(arena, has_after_norms(&model->network) ? max_rows : 0, config->hidden_size);
+    bool has_y = has_after_norms(&model->network) || config->n_experts != 0;
+    s->y = take_rows(arena, has_y ? max_rows : 0, config->hidden_size);
     s->a = take_rows(arena, max_rows, pith_max_size(config->hidden_size, q_dim));
     s->h = take_rows(arena, max_rows, config->intermediate_size);
     s->qkv = take_rows(arena, max_rows, pith_config_qkv_layout(config).total_rows);
     s->a.codes = pith_codes_take(arena, max_rows, pith_max_size(config->hidden_size, q_dim));
     s->x.codes = s->a.codes;
     s->h.codes = pith_codes_take(arena, max_rows, config->intermediate_size);
+
+    take_experts(arena, s, config);
 
     s->cosines = pith_arena_take(arena, max_rows * n_angles, sizeof *s->cosines);
     s->sines = pith_arena_take(arena, max_rows * n_angles, sizeof *s->sines);

@@ -291,6 +291,33 @@ static pith_status check_kinds(const pith_config *c, const char *where, pith_err
     return status;
 }
 
+/* ---- Experts --------------------------------------------------------------------------------- */
+
+static pith_status check_experts(const pith_config *c, const char *where, pith_error *error) {
+    if (c->n_experts == 0) {
+        return PITH_OK;
+    }
+    const count counts[] = {
+        {"n_experts", c->n_experts, 1, PITH_MAX_EXPERTS},
+        {"n_experts_used", c->n_experts_used, 1, PITH_MAX_EXPERTS_USED},
+    };
+    pith_status status = check_counts(counts, 2, where, error);
+    if (status == PITH_OK && c->n_experts_used > c->n_experts) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: n_experts_used is %zu, there are %zu",
+                         where, c->n_experts_used, c->n_experts);
+    }
+    if (status == PITH_OK && c->n_experts * c->num_hidden_layers > PITH_MAX_ALL_EXPERTS) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: n_experts %zu in %zu layers are more than %d", where, c->n_experts,
+                         c->num_hidden_layers, PITH_MAX_ALL_EXPERTS);
+    }
+    if (status == PITH_OK && (!c->gated || c->mlp_bias)) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: experts without a gate or with biases are not supported", where);
+    }
+    return status;
+}
+
 /* ---- Roles ----------------------------------------------------------------------------------- */
 
 static pith_status check_decoder(const pith_config *c, const char *where, pith_error *error) {
@@ -307,6 +334,9 @@ static pith_status check_decoder(const pith_config *c, const char *where, pith_e
     }
     if (status == PITH_OK) {
         status = check_kinds(c, where, error);
+    }
+    if (status == PITH_OK) {
+        status = check_experts(c, where, error);
     }
     return status == PITH_OK ? check_scalars(c, where, error) : status;
 }
@@ -327,6 +357,7 @@ static pith_status check_encoder_recipe(const pith_config *c, const char *where,
         {"residual_scale", c->residual_scale != 1},
         {"attention_scale", c->attention_scale != 0},
         {"attention_cap", c->attention_cap != 0},
+        {"n_experts", c->n_experts != 0},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].other) {

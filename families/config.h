@@ -23,7 +23,10 @@ enum {
     PITH_MAX_POSITIONS = 1 << 24,
     PITH_MAX_TOKEN_TYPES = 1024,
     PITH_MAX_LAYER_KINDS = 4,
-    PITH_MIN_SEQ_LENGTH = 4, /* a pair of texts needs three special tokens */
+    PITH_MAX_EXPERTS = 1024,
+    PITH_MAX_EXPERTS_USED = 64,
+    PITH_MAX_ALL_EXPERTS = 1 << 16, /* of all layers */
+    PITH_MIN_SEQ_LENGTH = 4,        /* a pair of texts needs three special tokens */
 };
 
 typedef enum pith_role {
@@ -128,6 +131,13 @@ typedef struct pith_config {
     bool gated; /* the MLP has a gate */
     bool tie_word_embeddings;
     bool qkv_bias, o_bias, mlp_bias;
+
+    /* In place of one MLP: a router and n_experts of them, intermediate_size wide each, of which a
+     * row uses the n_experts_used that its router's logits are largest for. */
+    size_t n_experts;      /* 0: one MLP, no router */
+    size_t n_experts_used; /* 1..n_experts */
+    bool norm_experts;     /* the shares of the chosen ones are their softmax among each other, not
+                              among all */
 
     /* Scalars; each step is left out where its value is 1, or for the caps 0. */
     float embedding_scale; /* x = E[token] times this */

@@ -10,17 +10,12 @@
 static const char config_name[] = "config.json";
 
 const pith_family *const pith_families[] = {
-    &pith_family_llama,      &pith_family_mistral,
-    &pith_family_qwen2,      &pith_family_qwen3,
-    &pith_family_smollm3,    &pith_family_granite,
-    &pith_family_gemma2,     &pith_family_gemma3,
-    &pith_family_olmo2,      &pith_family_phi3,
-    &pith_family_ministral3, &pith_family_olmo3,
-    &pith_family_arcee,      &pith_family_seed_oss,
-    &pith_family_ernie4_5,   &pith_family_hunyuan,
-    &pith_family_exaone4,    &pith_family_glm4,
-    &pith_family_stablelm,   &pith_family_starcoder2,
-    &pith_family_bert,       NULL,
+    &pith_family_llama,    &pith_family_mistral,    &pith_family_qwen2,      &pith_family_qwen3,
+    &pith_family_smollm3,  &pith_family_granite,    &pith_family_gemma2,     &pith_family_gemma3,
+    &pith_family_olmo2,    &pith_family_phi3,       &pith_family_ministral3, &pith_family_olmo3,
+    &pith_family_mixtral,  &pith_family_qwen3_moe,  &pith_family_arcee,      &pith_family_seed_oss,
+    &pith_family_ernie4_5, &pith_family_hunyuan,    &pith_family_exaone4,    &pith_family_glm4,
+    &pith_family_stablelm, &pith_family_starcoder2, &pith_family_bert,       NULL,
 };
 
 /* ---- Names ----------------------------------------------------------------------------------- */
@@ -208,21 +203,18 @@ const pith_rule *pith_family_rule_at(const pith_family *family, size_t place) {
 }
 
 bool pith_family_slot(const pith_family *family, const pith_config *config, size_t part,
-                      size_t layer, pith_slot *out) {
+                      size_t number, pith_slot *out) {
     if (part >= pith_family_n_parts(family)) {
         return false;
     }
     const pith_rule *rule = pith_family_rule(family, part);
-    if (layer >= (rule->in_layer ? config->num_hidden_layers : 1) ||
-        !pith_rule_applies(rule, config)) {
+    if (number >= pith_rule_n_tensors(rule, config) || !pith_rule_applies(rule, config)) {
         return false;
     }
     pith_rule_shape(rule, config, out);
-    if (rule->in_layer) {
-        snprintf(out->name, sizeof out->name, "%s%zu.%s", family->layers, layer, rule->name);
-    } else {
-        snprintf(out->name, sizeof out->name, "%s", rule->name);
-    }
+    size_t n = rule->in_layer ? strlen(family->layers) : 0;
+    memcpy(out->name, family->layers, n);
+    pith_rule_name(out->name + n, sizeof out->name - n, rule, config, rule->name, number);
     return true;
 }
 
@@ -234,13 +226,17 @@ pith_status pith_family_check(const pith_family *family, const pith_config *conf
     } parts[] = {
         {PITH_HAS_HEAD, "a head of its own"}, {PITH_HAS_QKV_BIAS, "qkv_bias"},
         {PITH_HAS_O_BIAS, "o_bias"},          {PITH_HAS_MLP_BIAS, "mlp_bias"},
-        {PITH_HAS_QK_NORM, "qk_norm"},
+        {PITH_HAS_QK_NORM, "qk_norm"},        {PITH_HAS_EXPERTS, "n_experts"},
     };
     unsigned known = 0;
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
         known |= pith_family_rule(family, part)->needs;
     }
     unsigned missing = pith_config_parts(config) & ~known;
+    if ((known & ~pith_config_parts(config) & PITH_HAS_EXPERTS) != 0) { /* there is no other MLP */
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: n_experts is 0, which %s cannot do without",
+                         where, family->name);
+    }
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (family->role == PITH_DECODER && (missing & parts[i].bit) != 0) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s is no part of %s", where,
@@ -255,8 +251,8 @@ size_t pith_family_n_params(const pith_family *family, const pith_config *config
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
         pith_slot slot;
         if (pith_family_slot(family, config, part, 0, &slot)) {
-            bool in_layer = pith_family_rule(family, part)->in_layer;
-            n += slot.real_rows * slot.cols * (in_layer ? config->num_hidden_layers : 1);
+            n += slot.real_rows * slot.cols *
+                 pith_rule_n_tensors(pith_family_rule(family, part), config);
         }
     }
     return n;

@@ -42,7 +42,7 @@ typedef struct pith_family {
 extern const pith_family pith_family_llama, pith_family_mistral, pith_family_qwen2,
     pith_family_qwen3, pith_family_smollm3, pith_family_granite, pith_family_gemma2,
     pith_family_gemma3, pith_family_olmo2, pith_family_olmo3, pith_family_phi3,
-    pith_family_ministral3, pith_family_bert;
+    pith_family_ministral3, pith_family_mixtral, pith_family_qwen3_moe, pith_family_bert;
 extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_ernie4_5,
     pith_family_hunyuan, pith_family_exaone4, pith_family_glm4, pith_family_stablelm,
     pith_family_starcoder2;
@@ -73,10 +73,10 @@ const pith_rule *pith_family_rule(const pith_family *family, size_t part);
 /* The rule of a tensor outside the layers by its place in pith_network; NULL: there is none. */
 const pith_rule *pith_family_rule_at(const pith_family *family, size_t place);
 
-/* Fills *out for a rule and a layer, 0 outside the layers. False when a model of this configuration
- * has no such tensor. */
+/* Fills *out for a rule and a tensor's number (pith_rule_n_tensors). False when a model of this
+ * configuration has no such tensor. */
 bool pith_family_slot(const pith_family *family, const pith_config *config, size_t part,
-                      size_t layer, pith_slot *out);
+                      size_t number, pith_slot *out);
 
 /* Checks that a decoder's configuration, which may come from any file, asks for no optional tensors
  * that the family has no rule for: its forward pass would count on them. Errors: UNSUPPORTED. */

@@ -28,7 +28,13 @@ typedef struct pith_layer {
     pith_weights gate_up;       /* [gate_up rows, hidden]; without a gate: up alone */
     pith_weights down;          /* [hidden, intermediate] */
     pith_norm after_mlp;        /* [hidden] */
+    pith_weights router; /* [experts, hidden], f32; or no rows: gate_up and down are an MLP */
 } pith_layer;
+
+/* One MLP of several in a layer. */
+typedef struct pith_expert {
+    pith_weights gate_up, down; /* as a layer's */
+} pith_expert;
 
 typedef struct pith_network {
     pith_config config;
@@ -37,6 +43,7 @@ typedef struct pith_network {
     pith_matrix type_embed;     /* [type_vocab_size, hidden], f32; or no rows */
     pith_norm embed_norm;       /* [hidden] */
     pith_layer *layers;         /* [num_hidden_layers] */
+    pith_expert *experts;       /* [num_hidden_layers, n_experts], or NULL */
     pith_norm norm;             /* [hidden] */
     pith_matrix head;           /* [vocab, hidden]; the data of embed when tied; or no rows */
 } pith_network;

@@ -4,11 +4,15 @@
 #include "base/checked.h"
 #include "simd/blocks.h"
 
+#include <stdio.h>
+#include <string.h>
+
 unsigned pith_config_parts(const pith_config *c) {
     return (c->tie_word_embeddings ? 0U : PITH_HAS_HEAD) | (c->qkv_bias ? PITH_HAS_QKV_BIAS : 0U) |
            (c->o_bias ? PITH_HAS_O_BIAS : 0U) | (c->mlp_bias ? PITH_HAS_MLP_BIAS : 0U) |
            (c->qk_norm != PITH_QK_NORM_NONE ? PITH_HAS_QK_NORM : 0U) |
-           (c->type_vocab_size != 0 ? PITH_HAS_TYPES : 0U);
+           (c->type_vocab_size != 0 ? PITH_HAS_TYPES : 0U) |
+           (c->n_experts != 0 ? PITH_HAS_EXPERTS : 0U);
 }
 
 bool pith_rule_applies(const pith_rule *rule, const pith_config *config) {
@@ -42,6 +46,8 @@ static size_t real_extent(pith_extent extent, const pith_config *c) {
         return whole ? qkv.q_rows : c->head_dim;
     case PITH_EXTENT_K_NORM:
         return whole ? qkv.k_rows : c->head_dim;
+    case PITH_EXTENT_EXPERTS:
+        return c->n_experts;
     case PITH_N_EXTENTS:
         break;
     }
@@ -107,8 +113,28 @@ size_t pith_rule_sources(const pith_rule *rule, pith_naming naming,
     return n;
 }
 
-pith_slot_place pith_rule_place(const pith_rule *rule, pith_network *network, size_t layer) {
-    char *base = rule->in_layer ? (char *)&network->layers[layer] : (char *)network;
+size_t pith_rule_n_tensors(const pith_rule *rule, const pith_config *config) {
+    size_t layers = rule->in_layer ? config->num_hidden_layers : 1;
+    return rule->of_expert ? layers * config->n_experts : layers;
+}
+
+void pith_rule_name(char *out, size_t size, const pith_rule *rule, const pith_config *config,
+                    const char *name, size_t number) {
+    const char *star = rule->of_expert ? strchr(name, '*') : NULL;
+    if (!rule->in_layer) {
+        snprintf(out, size, "%s", name);
+    } else if (star == NULL) {
+        snprintf(out, size, "%zu.%s", number, name);
+    } else {
+        snprintf(out, size, "%zu.%.*s%zu%s", number / config->n_experts, (int)(star - name), name,
+                 number % config->n_experts, star + 1);
+    }
+}
+
+pith_slot_place pith_rule_place(const pith_rule *rule, pith_network *network, size_t number) {
+    char *base = rule->of_expert  ? (char *)&network->experts[number]
+                 : rule->in_layer ? (char *)&network->layers[number]
+                                  : (char *)network;
     void *place = base + rule->place;
     switch (rule->kind) {
     case PITH_KIND_LINEAR:

@@ -32,6 +32,7 @@ typedef enum pith_extent {
     PITH_EXTENT_GATE_UP, /* gate and up: two blocks, their tiles in turn; without a gate up alone */
     PITH_EXTENT_Q_NORM,  /* head_dim, or heads x head_dim: config.qk_norm */
     PITH_EXTENT_K_NORM,  /* head_dim, or KV heads x head_dim */
+    PITH_EXTENT_EXPERTS, /* n_experts */
     PITH_N_EXTENTS,
 } pith_extent;
 
@@ -43,6 +44,7 @@ enum {
     PITH_HAS_MLP_BIAS = 1 << 3,
     PITH_HAS_QK_NORM = 1 << 4,
     PITH_HAS_TYPES = 1 << 5,
+    PITH_HAS_EXPERTS = 1 << 6,
 };
 
 /* The forms that checkpoints are published in; each has its own names. */
@@ -56,7 +58,9 @@ typedef struct pith_rule {
     pith_kind kind;
     pith_extent rows, cols;
     bool in_layer;
-    size_t place; /* of the pith_matrix or the pointer: offset in pith_layer or pith_network */
+    bool of_expert; /* one in every expert of a layer; names have a * for its number */
+    size_t place;   /* of the pith_matrix or the pointer: offset in pith_layer, pith_expert or
+                       pith_network */
 
     /* In a checkpoint of Hugging Face, and in a GGUF file (within a layer what follows "blk.N."):
      * one name for each block, joined in this order, or one tensor with all blocks. No name in
@@ -72,6 +76,8 @@ typedef struct pith_rule {
 
 /* The members behind `cols`, so that a rule is a line or two of a table. */
 #define PITH_IN_LAYER(member) .in_layer = true, .place = offsetof(pith_layer, member)
+#define PITH_IN_EXPERT(member) \
+    .in_layer = true, .of_expert = true, .place = offsetof(pith_expert, member)
 #define PITH_IN_NETWORK(member) .in_layer = false, .place = offsetof(pith_network, member)
 #define PITH_FROM(...) .from = {__VA_ARGS__}
 #define PITH_GGUF(...) .gguf = {__VA_ARGS__}
@@ -138,7 +144,16 @@ bool pith_rule_alternates(const pith_rule *rule, const pith_config *config);
 size_t pith_rule_sources(const pith_rule *rule, pith_naming naming,
                          const char *names[PITH_MAX_BLOCKS]);
 
-/* Where the tensor of a layer (0 outside the layers) is bound. */
-pith_slot_place pith_rule_place(const pith_rule *rule, pith_network *network, size_t layer);
+/* How many tensors a rule has in a model where it applies: one, one a layer or one an expert. A
+ * tensor's number is that of its layer, or of its layer x n_experts + that of its expert. */
+size_t pith_rule_n_tensors(const pith_rule *rule, const pith_config *config);
+
+/* "N.name" of a tensor by its number, a * in `name` replaced by its expert's; N is that of the
+ * layer. The name alone outside the layers. */
+void pith_rule_name(char *out, size_t size, const pith_rule *rule, const pith_config *config,
+                    const char *name, size_t number);
+
+/* Where the tensor of this number is bound. */
+pith_slot_place pith_rule_place(const pith_rule *rule, pith_network *network, size_t number);
 
 #endif

@@ -22,6 +22,8 @@ DEFAULTS = {
     "phi3": (32064, None, None, 1e-5, 1e4, False),
     "ministral3": (131072, 8, 128, 1e-5, 1e4, False),
     "olmo3": (50304, None, None, 1e-5, 5e5, False),
+    "mixtral": (32000, 8, None, 1e-5, 1e6, False),
+    "qwen3_moe": (151936, 4, None, 1e-6, 1e4, False),
     "gemma2": (256000, 4, 256, 1e-6, 1e4, True),
     "gemma3_text": (262208, 4, 256, 1e-6, 1e6, True),
     "arcee": (32000, None, None, 1e-5, 1e4, False),
@@ -79,6 +81,9 @@ class Config:
     logit_cap: float = 0.0
     windows: list = field(default_factory=list)  # of each layer: keys a query sees; 0: all
     ropes: list = field(default_factory=list)  # of each layer: as rope, or None
+    experts: int = 0  # MLPs of a layer; 0: one, and no router
+    experts_used: int = 0  # of a token
+    norm_experts: bool = True  # their shares are a softmax among each other, not among all
     query_beta: float = 0.0  # queries grow by this beyond the original context
 
 
@@ -164,6 +169,21 @@ def read_olmo3(config, c):
     local = dict(read_rope(c, "sliding_attention", 5e5), dims=config.head_dim)
     config.windows = [window if s else 0 for s in slides]
     config.ropes = [local if s else config.rope for s in slides]
+
+
+def read_mixtral(config, c):
+    config.experts = c.get("num_local_experts", 8)
+    config.experts_used = c.get("num_experts_per_tok", 2)
+    config.windows = [c.get("sliding_window") or 0] * config.layers
+
+
+def read_qwen3_moe(config, c):
+    config.qk_norm = "head"
+    config.qkv_bias = config.o_bias = c.get("attention_bias", False)
+    config.ffn = c.get("moe_intermediate_size", 768)
+    config.experts = c.get("num_local_experts", c.get("num_experts", 128))
+    config.experts_used = c.get("num_experts_per_tok", 8)
+    config.norm_experts = c.get("norm_topk_prob", False)
 
 
 def read_gemma2(config, c):
@@ -257,7 +277,9 @@ def read_starcoder2(config, c):
 CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
            "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3",
            "SmolLM3ForCausalLM": "smollm3", "GraniteForCausalLM": "granite",
-           "Olmo2ForCausalLM": "olmo2", "Phi3ForCausalLM": "phi3", "Ministral3ForCausalLM": "ministral3", "Olmo3ForCausalLM": "olmo3", "Gemma2ForCausalLM": "gemma2",
+           "Olmo2ForCausalLM": "olmo2", "Phi3ForCausalLM": "phi3",
+           "Ministral3ForCausalLM": "ministral3", "Olmo3ForCausalLM": "olmo3",
+           "MixtralForCausalLM": "mixtral", "Qwen3MoeForCausalLM": "qwen3_moe", "Gemma2ForCausalLM": "gemma2",
            "Gemma3ForCausalLM": "gemma3_text",
            "ArceeForCausalLM": "arcee", "SeedOssForCausalLM": "seed_oss",
            "Ernie4_5ForCausalLM": "ernie4_5", "HunYuanDenseV1ForCausalLM": "hunyuan_v1_dense",
@@ -265,11 +287,14 @@ CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
            "StableLmForCausalLM": "stablelm", "Starcoder2ForCausalLM": "starcoder2"}
 READERS = {"llama": read_llama, "mistral": read_mistral, "qwen2": read_qwen2, "qwen3": read_qwen3,
            "smollm3": read_smollm3, "granite": read_granite, "olmo2": read_olmo2,
-           "phi3": read_phi3, "ministral3": read_ministral3, "olmo3": read_olmo3, "gemma2": read_gemma2, "gemma3_text": read_gemma3,
+           "phi3": read_phi3, "ministral3": read_ministral3, "olmo3": read_olmo3,
+           "mixtral": read_mixtral, "qwen3_moe": read_qwen3_moe,
+           "gemma2": read_gemma2, "gemma3_text": read_gemma3,
            "arcee": read_arcee, "seed_oss": read_seed_oss, "ernie4_5": read_ernie4_5,
            "hunyuan_v1_dense": read_hunyuan, "exaone4": read_exaone4, "glm4": read_glm4,
            "stablelm": read_stablelm, "starcoder2": read_starcoder2}
-EOS = {"llama": 2, "mistral": 2, "smollm3": 128001, "granite": 2, "olmo2": 50279, "phi3": 32000, "ministral3": 2, "olmo3": 50279,
+EOS = {"llama": 2, "mistral": 2, "smollm3": 128001, "granite": 2, "olmo2": 50279, "phi3": 32000,
+       "ministral3": 2, "olmo3": 50279, "mixtral": 2,
        "gemma2": 1, "gemma3_text": 1, "arcee": 128001, "seed_oss": 2, "ernie4_5": 2,
        "hunyuan_v1_dense": 2, "exaone4": 2, "glm4": [151329, 151336, 151338], "stablelm": 0,
        "starcoder2": 50256}  # where no file names any

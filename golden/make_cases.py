@@ -15,7 +15,7 @@ import numpy as np
 
 import containers
 import families
-from pith_reference import Model
+from pith_reference import MIXTRAL_NAMES, Model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROMPTS = [1, 7, 33, 130]
@@ -112,6 +112,19 @@ CASES = {
         "num_key_value_heads": 2, "rope_theta": 500000, "sliding_window": 8, "vocab_size": 256,
         "rope_scaling": {"attention_factor": 1.1, "beta_fast": 32, "beta_slow": 1, "factor": 4.0,
                          "original_max_position_embeddings": 64, "rope_type": "yarn"}}),
+    # Three of seven experts a token, by shares among all of them.
+    "qwen3-moe": ("BF16", 1616, {
+        "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "head_dim": 16,
+        "hidden_size": 64, "intermediate_size": 999, "moe_intermediate_size": 32,
+        "norm_topk_prob": False, "num_attention_heads": 4, "num_experts": 7,
+        "num_experts_per_tok": 3, "num_hidden_layers": 2, "num_key_value_heads": 2,
+        "vocab_size": 256}),
+    # Two of four, by shares among the two; tensors under Mixtral's names.
+    "mixtral": ("F16", 1717, {
+        "architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "hidden_size": 48,
+        "intermediate_size": 56, "num_attention_heads": 4, "num_experts_per_tok": 2,
+        "num_hidden_layers": 2, "num_key_value_heads": 2, "num_local_experts": 4,
+        "sliding_window": 20, "vocab_size": 256}),
     # Caps that bite, heads whose scale is not that of their size, a window in the first layer.
     "gemma2": ("BF16", 1111, {
         "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2",
@@ -180,8 +193,8 @@ CASES = {
         "vocab_size": 160}),
 }
 # Whose long prompt has few logits stored.
-FEW = {"granite", "olmo2", "phi3", "phi3-longrope", "ministral3", "olmo3", "gemma2", "gemma3", "arcee", "seed_oss", "ernie4_5", "hunyuan",
-       "exaone4", "glm4", "stablelm", "starcoder2"}
+FEW = {"granite", "qwen3-moe", "mixtral", "olmo2", "phi3", "phi3-longrope", "ministral3", "olmo3", "gemma2", "gemma3",
+       "arcee", "seed_oss", "ernie4_5", "hunyuan", "exaone4", "glm4", "stablelm", "starcoder2"}
 
 
 class Random:
@@ -241,11 +254,14 @@ def make_tensors(c, random):
         linear(name + "self_attn.k_proj", kv, c.hidden, 1.5, c.qkv_bias)
         linear(name + "self_attn.v_proj", kv, c.hidden, 1.0, c.qkv_bias)
         linear(name + "self_attn.o_proj", c.hidden, q, 1.0, c.o_bias)
-        gate, up, down = (part and f"{name}mlp.{part}" for part in c.mlp)
-        if gate:
-            linear(gate, c.ffn, c.hidden, 1.5, c.mlp_bias)
-        linear(up, c.ffn, c.hidden, 1.0, c.mlp_bias)
-        linear(down, c.hidden, c.ffn, 1.0, c.mlp_bias)
+        if c.experts:
+            linear(name + "mlp.gate", c.experts, c.hidden, 1.0, False)
+        for mlp in [f"mlp.experts.{e}." for e in range(c.experts)] or ["mlp."]:
+            gate, up, down = (part and f"{name}{mlp}{part}" for part in c.mlp)
+            if gate:
+                linear(gate, c.ffn, c.hidden, 1.5, c.mlp_bias)
+            linear(up, c.ffn, c.hidden, 1.0, c.mlp_bias)
+            linear(down, c.hidden, c.ffn, 1.0, c.mlp_bias)
         if c.qk_norm:
             whole = c.qk_norm == "whole"
             for part, rows in zip(c.qk_names, (q, kv)):
@@ -262,6 +278,13 @@ def join(tensors, name, *parts):
     prefix = name.rsplit(".", 1)[0]
     tensors[name + ".weight"] = np.concatenate(
         [tensors.pop(f"{prefix}.{part}.weight") for part in parts])
+
+
+def stored_name(c, name):
+    if c.kind == "mixtral" and ".mlp." in name:
+        for old, new in MIXTRAL_NAMES:
+            name = name.replace(new, old)
+    return name
 
 
 def stored(array, dtype):
@@ -312,7 +335,8 @@ def make(out, name):
         file.write("\n")
     random = Random(seed)
     c = families.read(directory)
-    tensors = {key: (dtype, stored(value, dtype)) for key, value in make_tensors(c, random).items()}
+    tensors = {stored_name(c, key): (dtype, stored(value, dtype))
+               for key, value in make_tensors(c, random).items()}
     containers.write_safetensors(os.path.join(directory, "model.safetensors"), tensors)
     prompts = LONG_PROMPTS if c.max_positions > 512 and name not in FEW else PROMPTS
     values = expected_values(Model.load(directory, np.float64), prompts, random, name in FEW)

@@ -134,6 +134,12 @@ def read_pith(path, config):
         take(attn + "qkv_proj", q_rows + 2 * kv_rows, c.hidden, under(attn, split_qkv))
         take(attn + "o_proj", c.hidden, c.heads * c.head_dim, whole(attn + "o_proj", c.hidden))
         blocks = 2 if c.mlp[0] else 1
+        take(mlp + "gate", c.experts, c.hidden, whole(mlp + "gate", c.experts))
+        for e in range(c.experts):
+            of = f"{mlp}experts.{e}."
+            take(of + "gate_up_proj", blocks * _round_up(c.ffn, TILE), c.hidden,
+                 under(of, split_gate_up))
+            take(of + "down_proj", c.hidden, c.ffn, whole(of + c.mlp[2], c.hidden))
         take(mlp + "gate_up_proj", blocks * _round_up(c.ffn, TILE), c.hidden,
              under(mlp, split_gate_up))
         take(mlp + "down_proj", c.hidden, c.ffn, whole(mlp + c.mlp[2], c.hidden))

@@ -115,6 +115,11 @@ def round_to_f16(x):
     return np.clip(x, -65504, 65504).astype(np.float16).astype(x.dtype)
 
 
+# Those of its experts, as the forward pass names them.
+MIXTRAL_NAMES = (("block_sparse_moe.", "mlp."), (".w1.", ".gate_proj."), (".w2.", ".down_proj."),
+                 (".w3.", ".up_proj."))
+
+
 class Model:
     """tensors: float32 arrays under their Hugging Face names; types: name of a matrix -> "int8",
     "int4" or "q4_0" where its inputs are quantised; kv_f16: keys and values rounded to half."""
@@ -135,6 +140,8 @@ class Model:
         tensors = containers.read_checkpoint(directory)
         for name in list(tensors):  # of a model of texts and images: its text part's
             short = name.replace("model.language_model.", "model.").removeprefix("language_model.")
+            for old, new in MIXTRAL_NAMES:
+                short = short.replace(old, new)
             tensors[short] = tensors.pop(name)
         for name in list(tensors):
             if config.norm_add and name.endswith("norm.weight"):
@@ -237,8 +244,24 @@ class Model:
             out[:, h] = softmax(np.where(mask, scores, -np.inf)) @ v[:, h // group]
         return self.linear(name + "o_proj", out.reshape(len(x), -1))
 
-    def mlp(self, layer, x):
-        name = f"model.layers.{layer}.mlp."
+    def experts(self, layer, x):
+        """Shazeer et al. 2017, Jiang et al. 2024: each token's own few of many MLPs."""
+        c = self.config
+        logits = self.linear(f"model.layers.{layer}.mlp.gate", x)
+        chosen = np.argsort(-logits, axis=-1, kind="stable")[:, : c.experts_used]
+        best = np.take_along_axis(logits, chosen, axis=-1)
+        shares = (softmax(best) if c.norm_experts
+                  else np.take_along_axis(softmax(logits), chosen, axis=-1))
+        out = np.zeros_like(x)
+        for e in range(c.experts):
+            rows, k = np.nonzero(chosen == e)
+            if len(rows):
+                y = self.mlp(layer, x[rows], f"experts.{e}.")
+                out[rows] += shares[rows, k, None].astype(self.dtype) * y
+        return out
+
+    def mlp(self, layer, x, expert=""):
+        name = f"model.layers.{layer}.mlp.{expert}"
         gate, up, down = self.config.mlp
         h = activate(self.linear(name + (gate or up), x), self.config.activation)
         h = h * self.linear(name + up, x) if gate else h
@@ -267,7 +290,8 @@ class Model:
             norms = [f"model.layers.{layer}.{n}" if n else None for n in c.norms]
             rope = tables[id(c.ropes[layer])] if c.ropes[layer] else None
             x = self.sub_layer(x, lambda a: self.attention(layer, a, rope, distance), *norms[:2])
-            x = self.sub_layer(x, lambda a: self.mlp(layer, a), *norms[2:])
+            mlp = self.experts if c.experts else self.mlp
+            x = self.sub_layer(x, lambda a: mlp(layer, a), *norms[2:])
             hidden.append(x)
         hidden[-1] = self.norm("model.norm", x)
         logits = self.linear(self.head, hidden[-1]) * self.dtype(c.logit_scale)

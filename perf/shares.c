@@ -12,7 +12,9 @@ static double linear_weights(const pith_family *family, const pith_config *c) {
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
         pith_slot slot;
         if (pith_family_slot(family, c, part, 0, &slot) && slot.kind == PITH_KIND_LINEAR) {
-            n += (double)c->num_hidden_layers * (double)slot.real_rows * (double)slot.cols;
+            bool expert = pith_family_rule(family, part)->of_expert;
+            n += (double)c->num_hidden_layers * (double)slot.real_rows * (double)slot.cols *
+                 (expert ? (double)c->n_experts_used : 1);
         }
     }
     return n;

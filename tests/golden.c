@@ -35,6 +35,8 @@ const char *const test_golden_names[] = {
     "extra/olmo2",
     "extra/phi3",
     "extra/ministral3",
+    "extra/qwen3-moe",
+    "extra/mixtral",
     "extra/olmo3",
     "extra/gemma2",
     "extra/gemma3",

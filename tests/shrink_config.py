@@ -48,6 +48,8 @@ def shrink(config):
         c["num_key_value_heads"] = max(1, HEADS * c["num_key_value_heads"] // heads)
     if c.get("head_dim") is not None:
         c["head_dim"] = HEAD_DIM
+    if c.get("moe_intermediate_size") is not None:
+        c["moe_intermediate_size"] = FFN
     if c.get("layer_types") is not None:
         c["layer_types"] = c["layer_types"][-LAYERS:]
     if c.get("no_rope_layers") is not None:
@@ -85,11 +87,15 @@ def tensor_shapes(c):
                ("self_attn.v_proj", kv, HIDDEN, c.qkv_bias)]
     if "qkv" in c.joined:
         linears = [("self_attn.qkv_proj", q + 2 * kv, HIDDEN, False)]
-    if "gate_up" in c.joined:
-        linears.append(("mlp.gate_up_proj", 2 * FFN, HIDDEN, False))
-    else:
-        linears += [(f"mlp.{part}", FFN, HIDDEN, c.mlp_bias) for part in (gate, up) if part]
-    linears += [("self_attn.o_proj", HIDDEN, q, c.o_bias), (f"mlp.{down}", HIDDEN, FFN, c.mlp_bias)]
+    linears.append(("self_attn.o_proj", HIDDEN, q, c.o_bias))
+    if c.experts:
+        linears.append(("mlp.gate", c.experts, HIDDEN, False))
+    for mlp in [f"mlp.experts.{e}." for e in range(c.experts)] or ["mlp."]:
+        if "gate_up" in c.joined:
+            linears.append((mlp + "gate_up_proj", 2 * FFN, HIDDEN, False))
+        else:
+            linears += [(mlp + part, FFN, HIDDEN, c.mlp_bias) for part in (gate, up) if part]
+        linears.append((mlp + down, HIDDEN, FFN, c.mlp_bias))
     for i in range(LAYERS):
         at = f"model.layers.{i}."
         for part, rows, columns, bias in linears:
@@ -215,6 +221,9 @@ def make(source, out):
     decoder = families.kind_of(config) is not None
     shutil.copytree(source, out, ignore=shutil.ignore_patterns(*LEFT_OUT), copy_function=shutil.copyfile)
     small = shrink(config) if decoder else config
+    last = max(added_tokens(source), default=0)
+    if decoder and "vocab_size" in small and last >= small["vocab_size"]:
+        small["vocab_size"] = last + 1  # of a configuration that somebody has cut already
     with open(os.path.join(out, "config.json"), "w", encoding="utf-8") as file:
         json.dump(small, file)
     if decoder:

@@ -136,6 +136,28 @@ TEST(config, checks_numbers) {
     refuse(&c, PITH_ERROR_UNSUPPORTED, "rope_scaling");
 }
 
+TEST(config, checks_experts) {
+    pith_config c = llama3();
+    c.n_experts = 8;
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 0, not in 1..64");
+    c.n_experts_used = 9;
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 9, there are 8");
+    c.n_experts_used = 2;
+    pith_error error = {0};
+    CHECK(pith_config_check(&c, "m", &error) == PITH_OK, "%s", error.message);
+    c.mlp_bias = true;
+    refuse(&c, PITH_ERROR_UNSUPPORTED, "experts without a gate or with biases");
+    c = llama3();
+    c.n_experts = 1025;
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts is 1025");
+    c.n_experts = 1024;
+    c.n_experts_used = 65;
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 65");
+    c.n_experts_used = 64;
+    c.num_hidden_layers = 65;
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts 1024 in 65 layers are more than 65536");
+}
+
 TEST(config, pads_the_blocks_of_qkv) {
     pith_config c = {PITH_DECODER_RECIPE, .num_attention_heads = 3, .num_key_value_heads = 1,
                      .head_dim = 6};

@@ -88,7 +88,9 @@ static bool source_of_row(const pith_model_file *file, const pith_slot *slot, si
         return *source_row < c->intermediate_size;
     }
     snprintf(name, 128, "%s", slot->name);
-    return row < (slot->kind == PITH_KIND_HEAD ? c->vocab_size : c->hidden_size);
+    return row < (slot->kind == PITH_KIND_HEAD    ? c->vocab_size
+                  : slot->kind == PITH_KIND_TABLE ? c->n_experts
+                                                  : c->hidden_size);
 }
 
 /* Relative error allowed for a matrix: half a unit of the last place for floats, and for the packed
@@ -250,6 +252,7 @@ TEST(convert, keeps_the_checkpoints_of_every_family) {
         {"extra/phi3-longrope", "phi3", 1, true, false},
         {"extra/ministral3", "ministral3", 1, false, false},
         {"extra/olmo3", "olmo3", 2, false, false},
+        {"extra/qwen3-moe", "qwen3_moe", 1, false, false},
         {"extra/gemma2", "gemma2", 2, false, true},
         {"extra/gemma3", "gemma3_text", 2, false, true},
         {"extra/arcee", "arcee", 1, false, false},

@@ -335,6 +335,41 @@ TEST(convert_families, longrope_that_is_no_longrope) {
     CHECK_NO_LEAKS();
 }
 
+TEST(convert_families, experts_and_how_many_a_token_uses) {
+#define MIXTRAL CLASS("MixtralForCausalLM", "mixtral")
+#define QWEN3_MOE CLASS("Qwen3MoeForCausalLM", "qwen3_moe")
+    static const struct {
+        const char *edits;
+        size_t n, used, width;
+        bool norm;
+    } cases[] = {
+        {MIXTRAL, 8, 2, 48, true},
+        {MIXTRAL ", \"num_local_experts\": 6, \"num_experts_per_tok\": 3", 6, 3, 48, true},
+        {QWEN3_MOE, 128, 8, 768, false},
+        {QWEN3_MOE ", \"num_experts\": 6, \"num_experts_per_tok\": 3, \"norm_topk_prob\": true,"
+                   " \"moe_intermediate_size\": 24, \"mlp_only_layers\": []",
+         6, 3, 24, true},
+        {QWEN3_MOE ", \"num_local_experts\": 16, \"mlp_only_layers\": null", 16, 8, 768, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const pith_config c = parse_good(cases[i].edits);
+        CHECK(c.n_experts == cases[i].n && c.n_experts_used == cases[i].used &&
+                  c.intermediate_size == cases[i].width && c.norm_experts == cases[i].norm,
+              "%s: %zu %zu %zu %d", cases[i].edits, c.n_experts, c.n_experts_used,
+              c.intermediate_size, c.norm_experts);
+    }
+    check_refused(MIXTRAL ", \"num_local_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
+    check_refused(MIXTRAL ", \"num_experts_per_tok\": 9", PITH_ERROR_FORMAT,
+                  "n_experts_used is 9, there are 8");
+    check_refused(QWEN3_MOE ", \"num_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
+    check_refused(QWEN3_MOE ", \"mlp_only_layers\": [1]", PITH_ERROR_UNSUPPORTED,
+                  "mlp_only_layers");
+    check_refused(QWEN3_MOE ", \"decoder_sparse_step\": 2", PITH_ERROR_UNSUPPORTED,
+                  "decoder_sparse_step 2");
+    check_refused(QWEN3_MOE ", \"use_sliding_window\": true", PITH_ERROR_UNSUPPORTED,
+                  "use_sliding_window");
+}
+
 /* Of a model of texts and images the text part; what it leaves out is its class's, but for the
  * head, which the whole decides, and the ids of tokens. */
 TEST(convert_families, the_text_part_of_a_larger_model) {

@@ -25,6 +25,12 @@ static pith_config everything(const pith_family *family) {
     c.type_vocab_size = 3;
     c.qkv_bias = c.o_bias = c.mlp_bias = true;
     c.qk_norm = PITH_QK_NORM_HEAD;
+    for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+        if (pith_family_rule(family, part)->of_expert) {
+            c.n_experts = 3;
+            c.n_experts_used = 2;
+        }
+    }
     return c;
 }
 
@@ -62,8 +68,8 @@ static void check_rule(const pith_family *family, const pith_rule *rule) {
           slot.real_rows, sum, slot.cols);
     CHECK(slot.is_matrix == (rule->label != NULL) && slot.is_matrix == (slot.cols > 1),
           "%s: %s: a matrix or not?", family->name, rule->name);
-    CHECK(n_names(rule->gguf) == 1 || n_names(rule->gguf) == n_blocks, "%s: %s: GGUF names",
-          family->name, rule->name);
+    CHECK(rule->of_expert || n_names(rule->gguf) == 1 || n_names(rule->gguf) == n_blocks,
+          "%s: %s: GGUF names", family->name, rule->name);
     CHECK(n_names(rule->from) <= 1 || n_names(rule->from) == n_blocks, "%s: %s: checkpoint names",
           family->name, rule->name);
     CHECK(!rule->in_layer || strstr(rule->name, "layers.") == NULL, "%s: %s: a layer's name",
@@ -126,7 +132,8 @@ TEST(families, no_place_is_shared) {
         const pith_family *family = pith_families[f];
         pith_config c = everything(family);
         pith_layer layers[2];
-        pith_network network = {.config = c, .layers = layers};
+        pith_expert experts[2 * 3];
+        pith_network network = {.config = c, .layers = layers, .experts = experts};
         struct {
             const char *begin, *end;
         } places[MAX_TENSORS];
@@ -143,9 +150,12 @@ TEST(families, no_place_is_shared) {
                     place.matrix != NULL ? (const char *)place.matrix : (const char *)place.vector;
                 places[n].begin = at;
                 places[n].end = at + (slot.is_matrix ? sizeof(pith_matrix) : sizeof(float *));
-                const char *base =
-                    rule->in_layer ? (const char *)&layers[layer] : (const char *)&network;
-                size_t size = rule->in_layer ? sizeof layers[0] : sizeof network;
+                const char *base = rule->of_expert  ? (const char *)&experts[layer]
+                                   : rule->in_layer ? (const char *)&layers[layer]
+                                                    : (const char *)&network;
+                size_t size = rule->of_expert  ? sizeof experts[0]
+                              : rule->in_layer ? sizeof layers[0]
+                                               : sizeof network;
                 CHECK(at >= base && places[n].end <= base + size, "%s: %s is outside", family->name,
                       slot.name);
                 for (size_t i = 0; i < n; i++) {
@@ -207,6 +217,9 @@ TEST(families, shapes_follow_the_configuration) {
         {"llama", "model.layers.1.mlp.down_proj.bias", 48, 40, 1},
         {"qwen3", "model.layers.1.self_attn.q_norm.weight", 10, 10, 1},
         {"qwen3", "model.layers.0.self_attn.k_norm.weight", 10, 10, 1},
+        {"mixtral", "model.layers.1.mlp.gate.weight", 16, 3, 40},
+        {"mixtral", "model.layers.1.mlp.experts.2.gate_up_proj.weight", 224, 200, 40},
+        {"qwen3_moe", "model.layers.0.mlp.experts.0.down_proj.weight", 48, 40, 100},
         {"bert", "embeddings.word_embeddings.weight", 304, 300, 40},
         {"bert", "embeddings.position_embeddings.weight", 64, 50, 40},
         {"bert", "embeddings.token_type_embeddings.weight", 16, 3, 40},
@@ -293,6 +306,7 @@ TEST(families, tensors_without_a_rule_are_refused) {
         {"olmo2", NULL, PITH_QK_NORM_WHOLE, true, true},
         {"olmo3", NULL, PITH_QK_NORM_WHOLE, true, true},
         {"ministral3", "qk_norm is no part of ministral3", PITH_QK_NORM_HEAD, true, false},
+        {"mixtral", "mlp_bias is no part of mixtral", PITH_QK_NORM_NONE, true, true},
         {"bert", NULL, PITH_QK_NORM_NONE, true, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -311,6 +325,24 @@ TEST(families, tensors_without_a_rule_are_refused) {
                   "%s: %s", cases[i].family, error.message);
         }
     }
+}
+
+TEST(families, experts_are_there_where_the_family_has_them) {
+    pith_error error = {0};
+    pith_config c = everything(&pith_family_llama);
+    c.qk_norm = PITH_QK_NORM_NONE;
+    c.n_experts = 3;
+    CHECK(pith_family_check(&pith_family_llama, &c, "m", &error) == PITH_ERROR_UNSUPPORTED &&
+              strstr(error.message, "n_experts is no part of llama") != NULL,
+          "%s", error.message);
+    c = everything(&pith_family_mixtral);
+    c.qk_norm = PITH_QK_NORM_NONE;
+    c.qkv_bias = c.o_bias = c.mlp_bias = false;
+    CHECK(pith_family_check(&pith_family_mixtral, &c, "m", &error) == PITH_OK, "%s", error.message);
+    c.n_experts = 0;
+    CHECK(pith_family_check(&pith_family_mixtral, &c, "m", &error) == PITH_ERROR_FORMAT &&
+              strstr(error.message, "n_experts is 0, which mixtral cannot do without") != NULL,
+          "%s", error.message);
 }
 
 /* ---- Kinds of layers ------------------------------------------------------------------------- */

@@ -94,6 +94,9 @@ static void check_round_trip(const pith_config *config, const char *what) {
               read.attention_scale == config->attention_scale &&
               read.logit_scale == config->logit_scale &&
               read.attention_cap == config->attention_cap && read.logit_cap == config->logit_cap &&
+              read.n_experts == config->n_experts &&
+              read.n_experts_used == config->n_experts_used &&
+              read.norm_experts == config->norm_experts &&
               read.skip_prompt == config->skip_prompt && read.pooling == config->pooling,
           "%s: %s", what, text);
     free(text);
@@ -151,6 +154,11 @@ TEST(metadata_config, every_optional_step_comes_back) {
     c.attention_cap = 50;
     c.logit_cap = 30;
     check_round_trip(&c, "scalars");
+    c = plain_decoder();
+    c.n_experts = 5;
+    c.n_experts_used = 2;
+    c.norm_experts = true;
+    check_round_trip(&c, "experts");
     c = plain_encoder();
     c.skip_prompt = true;
     check_round_trip(&c, "an encoder that skips prompts");

@@ -101,6 +101,9 @@ static const pith_field optional_fields[] = {
     FLOAT("logit_scale", logit_scale),
     FLOAT("attention_cap", attention_cap),
     FLOAT("logit_cap", logit_cap),
+    COUNT("n_experts", n_experts, PITH_MAX_EXPERTS),
+    COUNT("n_experts_used", n_experts_used, PITH_MAX_EXPERTS),
+    FLAG("norm_experts", norm_experts),
 };
 
 static const table sizes = TABLE(size_fields), decoder_sizes = TABLE(decoder_size_fields),

@@ -56,6 +56,7 @@ static void opened_free(opened *o) {
     pith_region_release(&o->region);
     pith_region_release(&o->vocab);
     pith_release(o->allocator, o->file.network.layers);
+    pith_release(o->allocator, o->file.network.experts);
     pith_release(o->allocator, o->notes);
     pith_release(o->allocator, o->known);
     pith_metadata_free(o->metadata_owner);
@@ -260,12 +261,12 @@ static pith_status bind_vocab(opened *o, pith_arena *arena, pith_error *error) {
 static pith_status bind_all(opened *o, pith_error *error) {
     pith_network *network = &o->file.network;
     size_t n_parts = pith_family_n_parts(o->file.family);
-    size_t n_layers = network->config.num_hidden_layers;
     o->file.weight_bytes = 0;
     pith_status status = PITH_OK;
     for (unsigned part = 0; part < n_parts && status == PITH_OK; part++) {
-        for (size_t layer = 0; layer < n_layers && status == PITH_OK; layer++) {
-            status = bind_slot(o, part, layer, error);
+        size_t n = pith_rule_n_tensors(pith_family_rule(o->file.family, part), &network->config);
+        for (size_t number = 0; number < n && status == PITH_OK; number++) {
+            status = bind_slot(o, part, number, error);
         }
     }
     if (status != PITH_OK) {
@@ -313,7 +314,15 @@ static pith_status prepare_layers(opened *o, pith_error *error) {
     file->n_params = pith_family_n_params(file->family, &network->config);
     network->layers = pith_allocate_zeroed(o->allocator, network->config.num_hidden_layers,
                                            sizeof *network->layers);
-    return network->layers != NULL ? PITH_OK : no_memory(o, error);
+    if (network->config.n_experts != 0) {
+        network->experts =
+            pith_allocate_zeroed(o->allocator,
+                                 network->config.num_hidden_layers * network->config.n_experts,
+                                 sizeof *network->experts);
+    }
+    bool whole =
+        network->layers != NULL && (network->experts != NULL || network->config.n_experts == 0);
+    return whole ? PITH_OK : no_memory(o, error);
 }
 
 /* Everything that the header alone decides. */

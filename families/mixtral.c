@@ -1,0 +1,54 @@
+/* Mixtral: Llama's block with eight MLPs a layer, of which a token uses two. Jiang et al. 2024. */
+#include "families/family.h"
+
+#include "base/status.h"
+
+static const pith_rule rules[] = {
+    {"mlp.gate.weight", PITH_KIND_TABLE, PITH_EXTENT_EXPERTS, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(router.matrix), PITH_FROM("block_sparse_moe.gate.weight"),
+     PITH_GGUF("ffn_gate_inp.weight"), PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("router")},
+    {"mlp.experts.*.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
+     PITH_IN_EXPERT(gate_up.matrix),
+     PITH_FROM("block_sparse_moe.experts.*.w1.weight", "block_sparse_moe.experts.*.w3.weight"),
+     PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("expert gate_up")},
+    {"mlp.experts.*.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN,
+     PITH_EXTENT_INTERMEDIATE, PITH_IN_EXPERT(down.matrix),
+     PITH_FROM("block_sparse_moe.experts.*.w2.weight"), PITH_WHERE(PITH_HAS_EXPERTS),
+     PITH_LABEL("expert down")},
+};
+static const pith_rule_table experts = {rules, sizeof rules / sizeof rules[0]};
+
+static const pith_key keys[] = {
+    PITH_COUNT(vocab_size, 32000),
+    PITH_COUNT(hidden_size, 4096),
+    PITH_COUNT(intermediate_size, 14336),
+    PITH_COUNT(num_hidden_layers, 32),
+    PITH_COUNT(num_attention_heads, 32),
+    PITH_COUNT_OR_NULL(num_key_value_heads, 8, PITH_DERIVED),
+    PITH_COUNT_OR_NULL(head_dim, PITH_DERIVED, PITH_DERIVED),
+    PITH_COUNT(max_position_embeddings, 131072),
+    PITH_KEY(PITH_FIELD_FLOAT, "rms_norm_eps", norm_eps, 1e-5),
+    PITH_KEY(PITH_FIELD_DOUBLE, "rope_theta", kinds[0].rope.theta, 1e6),
+    PITH_FLAG(tie_word_embeddings, false),
+    PITH_KEY(PITH_FIELD_COUNT, "num_local_experts", n_experts, 8),
+    PITH_KEY(PITH_FIELD_COUNT, "num_experts_per_tok", n_experts_used, 2),
+};
+
+static pith_status read(pith_config *config, pith_json json, pith_error *error) {
+    config->norm_experts = true;
+    return pith_window_read(json, 0, &config->kinds[0].sliding_window, error);
+}
+
+const pith_family pith_family_mixtral = {
+    .name = "mixtral",
+    .classes = {"MixtralForCausalLM"},
+    .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention_norm,
+              &pith_rules_attention, &pith_rules_mlp_norm, &experts},
+    .layers = "model.layers.",
+    .keys = keys,
+    .n_keys = sizeof keys / sizeof keys[0],
+    .fixed = {{"hidden_act", "silu"}},
+    .bos = 1,
+    .eos = 2,
+    .read = read,
+};
