@@ -557,6 +557,17 @@ TEST(convert, uses_importance) {
     CHECK_NO_LEAKS();
 }
 
+TEST(convert, experts_have_no_importance) {
+    pith_error error = {0};
+    pith_convert_options options = options_of(PITH_TYPE_INT4);
+    options.importance_path = "/dev/null";
+    pith_status status =
+        pith_convert(checkpoint_path("extra/qwen3-moe"), test_path("moe.pith"), &options, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED &&
+              strstr(error.message, "experts is converted without an importance file") != NULL,
+          "%s", error.message);
+}
+
 /* It would change nothing, and say nothing. */
 TEST(convert, refuses_the_importance_of_another_model) {
     static const struct {
