@@ -198,19 +198,20 @@ static pith_status write_note(const pith_session *s, uint64_t hash, char text[MA
                               pith_error *error) {
     char model[HEX_TEXT];
     char checksum[HEX_TEXT];
+    char rope[24] = "";
     pith_status status = fingerprint(s->model, model, error);
     if (status != PITH_OK) {
         return status;
     }
     hex_text(hash, checksum);
-    const char *rope = rope_name(s->model, s->n_context);
+    if (rope_name(s->model, s->n_context) != NULL) {
+        snprintf(rope, sizeof rope, "\"rope\":\"%s\",", rope_name(s->model, s->n_context));
+    }
     snprintf(text, MAX_NOTE,
              "{\"session_version\":%d,\"generator\":\"pith %s\",\"architecture\":\"%s\","
-             "\"type\":\"%s\",\"model\":\"%s\",\"kv_type\":\"%s\",%s%s%s\"checksum\":\"%s\"}",
+             "\"type\":\"%s\",\"model\":\"%s\",\"kv_type\":\"%s\",%s\"checksum\":\"%s\"}",
              SESSION_VERSION, pith_version(), s->model->architecture,
-             pith_type_name(s->model->type), model, kv_name(s->kv.shape.type),
-             rope != NULL ? "\"rope\":\"" : "", rope != NULL ? rope : "", rope != NULL ? "\"," : "",
-             checksum);
+             pith_type_name(s->model->type), model, kv_name(s->kv.shape.type), rope, checksum);
     return PITH_OK;
 }
 
@@ -334,22 +335,10 @@ static pith_status choose_kv_type(const loading *l, pith_kv_type wanted, pith_kv
 
 /* Keys that LongRoPE's short factors turned are of no use among those of the long ones. */
 static pith_status check_rope(const loading *l, size_t n_context) {
-    size_t original = 0;
     const char *needed = rope_name(l->model, n_context);
-    const char *found = pith_json_text(pith_json_get(l->note, "rope"));
-    if (needed == NULL || (found != NULL && strcmp(found, needed) == 0)) {
-        return PITH_OK;
-    }
-    if (found == NULL || (strcmp(found, "short") != 0 && strcmp(found, "long") != 0)) {
-        return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: rope is not short or long",
-                         l->file.path);
-    }
-    pith_config_has_longrope(&l->model->network.config, &original);
-    return pith_fail(l->error, PITH_ERROR_ARGUMENT,
-                     "%s: was saved with the %s factors of longrope, those of a context of %s %zu; "
-                     "a context of %zu was asked for",
-                     l->file.path, found, found[0] == 's' ? "at most" : "more than", original,
-                     n_context);
+    return needed == NULL ? PITH_OK
+                          : expect_text(l, "rope", needed,
+                                        "was saved in a context with other factors of longrope");
 }
 
 /* A tensor by its name, type and shape [n_dims]. */

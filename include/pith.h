@@ -447,10 +447,9 @@ PITH_API pith_status pith_session_save(const pith_session *session, const char *
 /* A new session with what pith_session_save wrote. `options` are those of pith_session_new, except
  * that kv_type AUTO takes the type in the file. Only a session of the same model is accepted: same
  * configuration, types and weight checksums. Everything in the file is checked.
- * Errors: ARGUMENT (also: another kv_type than the file's, or a context with other factors of
- * longrope than those that its keys have), CONTEXT (the timeline does not fit in
- * n_context), MEMORY, IO, FORMAT (damaged, or of another model), UNSUPPORTED (version; an
- * encoder). */
+ * Errors: ARGUMENT (also: another kv_type than the file's), CONTEXT (the timeline does not fit in
+ * n_context), MEMORY, IO, FORMAT (damaged, of another model, or of a context with other factors of
+ * longrope than this one's), UNSUPPORTED (version; an encoder). */
 PITH_API pith_status pith_session_load(pith_session **out, const pith_model *model,
                                        const char *path, const pith_session_options *options,
                                        pith_error *error);
