@@ -22,6 +22,7 @@ enum {
 typedef struct embed_settings {
     const char *model, *text, *output;
     bool json, no_truncate;
+    size_t dimensions; /* 0: all */
     pith_prompt_settings prompt;
     pith_common_settings common;
 } embed_settings;
@@ -45,9 +46,16 @@ static const pith_option options[] = {
      .letter = 'o',
      .kind = PITH_OPTION_TEXT,
      .argument = "FILE.npy",
-     .help =
-         "write the vectors there, float32 [texts, hidden size], and nothing to standard output",
+     .help = "write the vectors there, float32 [texts, dimensions], and nothing to standard output",
      .offset = offsetof(embed_settings, output)},
+    {.name = "dimensions",
+     .kind = PITH_OPTION_COUNT,
+     .argument = "N",
+     .low = 1,
+     .high = 1e6,
+     .help = "keep the first N elements of each embedding, normalised, as models that were trained "
+             "for it allow (Matryoshka)",
+     .offset = offsetof(embed_settings, dimensions)},
     {.name = "no-truncate",
      .kind = PITH_OPTION_FLAG,
      .help = "texts longer than the model reads are an error instead of being cut",
@@ -232,6 +240,7 @@ static pith_status embed_chunks(embedding *e, pith_error *error) {
     pith_embed_options embed_options = {.no_truncate = e->settings->no_truncate,
                                         .prompt = e->settings->prompt.text,
                                         .prompt_name = e->settings->prompt.name,
+                                        .dimensions = e->settings->dimensions,
                                         .progress = go_on,
                                         .user = e};
     pith_status status = PITH_OK;
@@ -311,14 +320,15 @@ static int run(pith_cli *cli, const void *arguments) {
                                settings->model);
         }
     }
-    if (status == PITH_OK) { /* of no text: whatever is wrong with the prompt */
+    if (status == PITH_OK) { /* of no text: whatever is wrong with the options */
         const pith_embed_options how = {.prompt = settings->prompt.text,
-                                        .prompt_name = settings->prompt.name};
+                                        .prompt_name = settings->prompt.name,
+                                        .dimensions = settings->dimensions};
         status = pith_embed(model, NULL, 0, &how, NULL, NULL, &error);
     }
     if (status == PITH_OK) {
         e.model = model;
-        e.n_embd = info.n_embd;
+        e.n_embd = settings->dimensions != 0 ? settings->dimensions : info.n_embd;
         if (settings->text == NULL) {
             pith_cli_await(cli, settings->json ? "JSON Lines" : "texts, one a line");
         }

@@ -82,7 +82,8 @@ static void add_kind(summary *sum, const char *name, unsigned part, pith_model_f
     pith_slot slot;
     pith_slot_place place;
     *kind = (matrix_kind){.name = name};
-    for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
+    for (size_t layer = pith_family_first_layer(file->family, part);
+         pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
         const pith_matrix *matrix = place.matrix;
         kind->mixed = kind->mixed || (kind->count > 0 && matrix->type != kind->type);
         kind->type = kind->count == 0 ? matrix->type : kind->type;

@@ -57,9 +57,10 @@ struct pith_checkpoint {
     bool lowercase; /* an encoder's texts are lower-cased before they are tokenized */
     pith_hf_prompts prompts;
     pith_hf_tokenizer tokenizer;
-    pith_hf_shards shards; /* of a directory */
-    pith_gguf_parts parts; /* of a GGUF file, as the next one */
-    bool interleaved;      /* rows of queries and keys */
+    pith_hf_shards shards;                /* of a directory */
+    pith_hf_shards dense[PITH_MAX_DENSE]; /* of its dense modules */
+    pith_gguf_parts parts;                /* of a GGUF file, as the next one */
+    bool interleaved;                     /* rows of queries and keys */
 };
 
 /* Opens a checkpoint and reads all but its tokenizer and its weights. `log` must outlive it.

@@ -78,16 +78,15 @@ static pith_status try_vocab(const pith_vocab *vocab, const pith_allocator *allo
     return status;
 }
 
-/* Encoders put [CLS] and [SEP] around a text, which WordPiece vocabularies have. */
 static pith_status check_tokenizer(conversion *c, pith_error *error) {
-    if (is_encoder(c) && c->checkpoint.tokenizer.present &&
-        c->checkpoint.tokenizer.file.vocab.kind != PITH_TOKENIZER_WORDPIECE) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: an encoder with a tokenizer other than WordPiece is not supported",
-                         c->checkpoint.name);
-    }
     if (!c->checkpoint.tokenizer.present) {
         return PITH_OK;
+    }
+    if (c->checkpoint.lowercase &&
+        c->checkpoint.tokenizer.file.vocab.kind != PITH_TOKENIZER_WORDPIECE) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: do_lower_case is not supported with a tokenizer other than WordPiece",
+                         c->checkpoint.name);
     }
     /* sentence-transformers puts the lower-casing in front of the tokenizer's own settings, which
      * keep their say about accents. */

@@ -55,6 +55,13 @@ typedef struct pith_convert_options {
 pith_status pith_convert(const char *source, const char *out_path,
                          const pith_convert_options *options, pith_error *error);
 
+/* True when the model_type or, where that is NULL, the class in a config.json is that of an
+ * encoder. Any other is a decoder's, unless there is a modules.json beside it. */
+bool pith_convert_names_encoder(const char *model_type, const char *class_name);
+
+/* The same of general.architecture in a GGUF file. */
+bool pith_convert_gguf_names_encoder(const char *architecture);
+
 /* What can be told of a checkpoint without converting it. */
 typedef struct pith_convert_facts {
     char architecture[32]; /* in a .pith file of it: "llama" */

@@ -3,6 +3,7 @@
 
 #include "base/json_write.h"
 #include "base/status.h"
+#include "convert/convert.h"
 #include "convert/gguf_rope.h"
 
 #include <math.h>
@@ -36,6 +37,15 @@ static pith_status fail_architecture(const pith_gguf *gguf, pith_text name, pith
                      "%s: architecture %.*s is not supported; supported are %s",
                      pith_gguf_name(gguf), (int)(name.n_bytes < 60 ? name.n_bytes : 60), name.data,
                      known);
+}
+
+bool pith_convert_gguf_names_encoder(const char *architecture) {
+    bool encoder = false;
+    for (size_t i = 0; i < N_ARCHITECTURES; i++) {
+        encoder = encoder ||
+                  (architectures[i].encoder && strcmp(architecture, architectures[i].name) == 0);
+    }
+    return encoder;
 }
 
 pith_status pith_gguf_architecture_find(const pith_gguf *gguf, const pith_gguf_architecture **out,
@@ -545,7 +555,7 @@ pith_status pith_gguf_config_read(pith_hf_config *out, const pith_gguf_parts *pa
     pith_json_write_begin(&r.json, parts->allocator);
     status = write_json(&r);
     if (status == PITH_OK) {
-        status = pith_hf_config_parse(&config, r.json.bytes.data, r.json.bytes.size, NULL, 0,
+        status = pith_hf_config_parse(&config, r.json.bytes.data, r.json.bytes.size, NULL, 0, false,
                                       parts->allocator, error);
         if (status != PITH_OK) {
             pith_fail_in(error, status, "%s: its keys as", pith_gguf_name(r.gguf));

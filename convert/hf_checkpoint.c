@@ -32,8 +32,10 @@ static pith_status read_config(pith_checkpoint *c, bool *assumed, pith_error *er
                                             &generation, &generation_size, error);
     }
     if (status == PITH_OK) {
+        bool embeds = pith_sources_has(&c->sources, "modules.json") ||
+                      c->sources.inner[0] != '\0'; /* which modules.json has named */
         status = pith_hf_config_parse(&c->config, config, config_size, generation, generation_size,
-                                      c->allocator, error);
+                                      embeds, c->allocator, error);
         if (status != PITH_OK) {
             pith_fail_in(error, status, "%s", c->sources.directory);
         }
@@ -81,11 +83,26 @@ static pith_status refuse_embedding_decoder(const pith_checkpoint *c, pith_error
     if (!pith_sources_has(&c->sources, "modules.json")) {
         return PITH_OK;
     }
-    return pith_fail(
-        error, PITH_ERROR_UNSUPPORTED,
-        "%s: modules.json: this is an embedding model of sentence-transformers, and of "
-        "these only BERT encoders are supported, not decoders such as this one",
-        c->sources.directory);
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: modules.json: this is an embedding model of sentence-transformers, made "
+                     "of a decoder of "
+                     "type %s, which is not supported",
+                     c->sources.directory, c->config.family->name);
+}
+
+/* The weights of dense modules, each in a directory of its own. */
+static pith_status open_dense(pith_checkpoint *c, const pith_hf_beside *beside, pith_error *error) {
+    char inner[PITH_SOURCES_MAX_INNER];
+    pith_status status = PITH_OK;
+    strcpy(inner, c->sources.inner);
+    for (size_t i = 0; status == PITH_OK && i < PITH_MAX_DENSE && beside->dense[i][0] != '\0';
+         i++) {
+        c->sources.inner[0] = '\0';
+        pith_sources_enter(&c->sources, beside->dense[i]);
+        status = pith_hf_shards_open(&c->dense[i], &c->sources, PITH_HF_STEM, error);
+    }
+    strcpy(c->sources.inner, inner);
+    return status;
 }
 
 /* What an encoder has besides its shape. */
@@ -93,8 +110,14 @@ static pith_status read_encoder(pith_checkpoint *c, pith_error *error) {
     if (c->config.family->role != PITH_ENCODER) {
         return refuse_embedding_decoder(c, error);
     }
-    pith_status status = pith_hf_bert_read_modules(&c->config.config, &c->lowercase, &c->prompts,
-                                                   &c->sources, c->log, error);
+    pith_hf_beside beside;
+    pith_status status =
+        pith_hf_bert_read_modules(&c->config.config, &beside, &c->sources, c->log, error);
+    if (status == PITH_OK) {
+        c->lowercase = beside.lowercase;
+        c->prompts = beside.prompts;
+        status = open_dense(c, &beside, error);
+    }
     for (size_t i = 0; status == PITH_OK && i < c->prompts.n; i++) {
         const pith_prompt *prompt = &c->prompts.prompts[i];
         bool used = c->prompts.default_prompt == prompt->name;
@@ -138,9 +161,37 @@ static pith_checkpoint_tensor tensor_of(const pith_file *file, const pith_tensor
     return out;
 }
 
+/* The rules of dense layers name them "dense.0.weight": of a cross-encoder they are two layers that
+ * the family's page names, else "linear.weight" in the directory of a module. */
+static bool find_dense(const pith_checkpoint *c, const char *name, pith_hf_tensor *found) {
+    static const char dense[] = "dense.";
+    const pith_family *family = c->config.family;
+    char full[PITH_CHECKPOINT_MAX_NAME];
+    size_t n = family->prefix != NULL ? strlen(family->prefix) : 0;
+    name += n > 0 && strncmp(name, family->prefix, n) == 0 ? n : 0;
+    if (strncmp(name, dense, sizeof dense - 1) != 0) {
+        return false;
+    }
+    size_t i = (size_t)(name[sizeof dense - 1] - '0');
+    const char *part = name + sizeof dense; /* ".weight" */
+    if (i >= PITH_MAX_DENSE) {
+        return false;
+    }
+    if (!c->config.config.scores) {
+        snprintf(full, sizeof full, "linear%s", part);
+        return pith_hf_shards_find(&c->dense[i], full, found);
+    }
+    snprintf(full, sizeof full, "%s%s", family->score_layers[i], part);
+    if (pith_hf_shards_find(&c->shards, full, found)) {
+        return true;
+    }
+    snprintf(full, sizeof full, "%s%s%s", family->prefix, family->score_layers[i], part);
+    return pith_hf_shards_find(&c->shards, full, found);
+}
+
 bool pith_hf_find_tensor(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {
     pith_hf_tensor found;
-    if (!pith_hf_shards_find(&c->shards, name, &found)) {
+    if (!pith_hf_shards_find(&c->shards, name, &found) && !find_dense(c, name, &found)) {
         return false;
     }
     *out = tensor_of(found.file, found.tensor);
@@ -193,6 +244,9 @@ pith_status pith_hf_read_tokenizer(pith_checkpoint *c, const char *path, pith_er
 
 void pith_hf_close_shards(pith_checkpoint *c) {
     pith_hf_shards_close(&c->shards);
+    for (size_t i = 0; i < PITH_MAX_DENSE; i++) {
+        pith_hf_shards_close(&c->dense[i]);
+    }
 }
 
 static const pith_checkpoint_form form = {

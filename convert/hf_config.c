@@ -3,6 +3,7 @@
 #include "convert/hf_config.h"
 
 #include "base/status.h"
+#include "convert/convert.h"
 #include "convert/hf_quantised.h"
 #include "families/hf_json.h"
 
@@ -167,13 +168,14 @@ static pith_status read_special_ids(pith_json config, pith_json text, pith_json 
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-static pith_status read_config(pith_json config, pith_json generation, pith_hf_config *out,
-                               pith_error *error) {
+static pith_status read_config(pith_json config, pith_json generation, bool embeds,
+                               pith_hf_config *out, pith_error *error) {
     const struct wrapper *wrapper = find_wrapper(config);
     pith_json text = config;
     /* The family goes first: other weights of one that is not supported would not help. */
-    pith_status status = wrapper != NULL ? open_wrapper(wrapper, config, &text, &out->family, error)
-                                         : pith_family_recognise(&out->family, config, error);
+    pith_status status = wrapper != NULL
+                             ? open_wrapper(wrapper, config, &text, &out->family, error)
+                             : pith_family_recognise(&out->family, config, embeds, error);
     out->wrapped = wrapper != NULL;
     if (status == PITH_OK) {
         status = pith_hf_refuse_quantised(config, error);
@@ -192,7 +194,7 @@ static pith_status read_config(pith_json config, pith_json generation, pith_hf_c
 }
 
 pith_status pith_hf_config_parse(pith_hf_config *out, char *config, size_t config_size,
-                                 char *generation, size_t generation_size,
+                                 char *generation, size_t generation_size, bool embeds,
                                  const pith_allocator *allocator, pith_error *error) {
     pith_json config_json;
     pith_json generation_json = {NULL};
@@ -204,10 +206,15 @@ pith_status pith_hf_config_parse(pith_hf_config *out, char *config, size_t confi
                                      allocator, error);
     }
     if (status == PITH_OK) {
-        status = read_config(config_json, generation_json, &parsed, error);
+        status = read_config(config_json, generation_json, embeds, &parsed, error);
     }
     if (status == PITH_OK) {
         *out = parsed;
     }
     return status;
+}
+
+bool pith_convert_names_encoder(const char *model_type, const char *class_name) {
+    const pith_family *family = pith_family_named(model_type, class_name);
+    return family != NULL && family->role == PITH_ENCODER;
 }

@@ -16,12 +16,13 @@ typedef struct pith_hf_config {
 } pith_hf_config;
 
 /* Reads the text of config.json, and of generation_config.json unless that is NULL, whose token ids
- * go first; ids that no token has are left out. Both texts are changed, also on failure. An absent
- * key has the default of the architecture's configuration class in transformers; a key that asks
- * for something pith does not compute is UNSUPPORTED by its name. Errors: FORMAT (file, field, what
- * was expected), UNSUPPORTED, MEMORY. */
+ * go first; with `embeds` a decoder is read as the encoder that is made of it, if pith knows one;
+ * ids that no token has are left out. Both texts are changed, also on failure. An absent key has
+ * the default of the architecture's configuration class in transformers; a key that asks for
+ * something pith does not compute is UNSUPPORTED by its name. Errors: FORMAT (file, field, what was
+ * expected), UNSUPPORTED, MEMORY. */
 pith_status pith_hf_config_parse(pith_hf_config *out, char *config, size_t config_size,
-                                 char *generation, size_t generation_size,
+                                 char *generation, size_t generation_size, bool embeds,
                                  const pith_allocator *allocator, pith_error *error);
 
 #endif

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { MAX_TEXT = 16 << 20 };
-
 static const char modules_name[] = "modules.json";
 static const char tokenizer_name[] = "tokenizer_config.json";
 
@@ -19,17 +17,28 @@ static bool is_inner_path(const char *path) {
     return n + 2 <= PITH_HF_MAX_MODULE_PATH && path[0] != '/' && strstr(path, "..") == NULL;
 }
 
-/* The last part of a type's name: sentence-transformers has moved its modules from version to
- * version. "" for code of the checkpoint's own. */
-static const char *module_name(const char *type) {
+const char *pith_hf_module_name(const char *type) {
     const char *dot = strrchr(type, '.');
     return dot != NULL && strncmp(type, "sentence_transformers.", 22) == 0 ? dot + 1 : "";
 }
 
-/* Transformer, then pooling, then any number of normalisations: 0, 1, 2 in *n_seen. */
-static pith_status add_module(pith_hf_modules *out, size_t *n_seen, pith_json module,
+/* The modules in their order, those from Dense on optional. */
+typedef enum stage { TRANSFORMER, POOLING, DENSE, NORMALIZE, N_STAGES } stage;
+static const char *const stage_names[N_STAGES] = {"Transformer", "Pooling", "Dense", "Normalize"};
+
+/* The stage of a module that may follow `last`; N_STAGES when it may not. */
+static stage next_stage(const char *name, stage last, size_t n_seen) {
+    for (size_t i = 0; i < N_STAGES; i++) {
+        bool follows = i < DENSE ? n_seen == i : n_seen > POOLING && i >= (size_t)last;
+        if (follows && strcmp(name, stage_names[i]) == 0) {
+            return (stage)i;
+        }
+    }
+    return N_STAGES;
+}
+
+static pith_status add_module(pith_hf_modules *out, stage *last, size_t *n_seen, pith_json module,
                               pith_error *error) {
-    static const char *const expected[] = {"Transformer", "Pooling", "Normalize"};
     const char *type = pith_hf_json_text(pith_json_get(module, "type"));
     const char *path = pith_hf_json_text(pith_json_get(module, "path"));
     if (type == NULL || path == NULL || !is_inner_path(path)) {
@@ -37,22 +46,27 @@ static pith_status add_module(pith_hf_modules *out, size_t *n_seen, pith_json mo
                          "%s: expected modules with a type and a path in the same directory",
                          modules_name);
     }
-    const char *name = module_name(type);
+    const char *name = pith_hf_module_name(type);
     if (strcmp(name, "Dropout") == 0) { /* for training only */
         return PITH_OK;
     }
-    if (strcmp(name, expected[*n_seen]) != 0) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: module %.80s is not supported %s; supported are Transformer, "
-                         "Pooling and, optionally, Normalize, in this order, of "
-                         "sentence-transformers' own",
-                         modules_name, type, *n_seen == 0 ? "as the first" : "there");
+    stage found = next_stage(name, *last, *n_seen);
+    if (found == N_STAGES || (found == DENSE && out->n_dense == PITH_MAX_DENSE)) {
+        return pith_fail(
+            error, PITH_ERROR_UNSUPPORTED,
+            "%s: module %.80s is not supported %s; supported are Transformer, "
+            "Pooling and, optionally, up to %d of Dense, and Normalize, in this order, "
+            "of sentence-transformers' own",
+            modules_name, type, *n_seen == 0 ? "as the first" : "there", PITH_MAX_DENSE);
     }
-    if (*n_seen == 1) {
-        strcpy(out->pooling, path); /* is_inner_path bounds it */
+    if (found == POOLING) {
+        strcpy(out->pooling, path); /* is_inner_path bounds it, and the next one */
+    } else if (found == DENSE) {
+        strcpy(out->dense[out->n_dense++], path);
     }
-    out->normalize = *n_seen == 2;
-    *n_seen += *n_seen < 2;
+    out->normalize = found == NORMALIZE;
+    *last = found;
+    ++*n_seen;
     return PITH_OK;
 }
 
@@ -60,6 +74,7 @@ pith_status pith_hf_modules_parse(pith_hf_modules *out, char *text, size_t size,
                                   const pith_allocator *allocator, pith_error *error) {
     pith_hf_modules modules = {.normalize = false};
     pith_json list;
+    stage last = TRANSFORMER;
     size_t n_seen = 0;
     pith_status status =
         pith_json_read(&list, text, size, PITH_JSON_PYTHON, modules_name, allocator, error);
@@ -72,7 +87,7 @@ pith_status pith_hf_modules_parse(pith_hf_modules *out, char *text, size_t size,
     }
     pith_json_walk walk = pith_json_begin(list);
     while (status == PITH_OK && pith_json_next(&walk)) {
-        status = add_module(&modules, &n_seen, walk.value, error);
+        status = add_module(&modules, &last, &n_seen, walk.value, error);
     }
     if (status == PITH_OK && n_seen < 2) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
@@ -142,8 +157,8 @@ static pith_status read_mode(pith_json config, const char *where, pith_pooling *
     }
     if (!pith_pooling_find(mode, out)) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: pooling by %.60s is not supported, only mean, cls and max", where,
-                         mode);
+                         "%s: pooling by %.60s is not supported, only mean, cls, max and lasttoken",
+                         where, mode);
     }
     return PITH_OK;
 }
@@ -168,6 +183,37 @@ pith_status pith_hf_pooling_parse(pith_hf_pooling *out, char *text, size_t size,
     }
     if (status == PITH_OK) {
         *out = pooling;
+    }
+    return status;
+}
+
+/* ---- Dense layers ---------------------------------------------------------------------------- */
+
+pith_status pith_hf_dense_parse(pith_dense *out, size_t width, char *text, size_t size,
+                                const char *where, const pith_allocator *allocator,
+                                pith_error *error) {
+    pith_dense dense = {.activation = PITH_DENSE_TANH};
+    size_t in_features = width;
+    pith_json config;
+    pith_status status = pith_hf_json_object(&config, text, size, where, allocator, error);
+    if (status == PITH_OK) {
+        status = pith_hf_json_count(config, "in_features", where, &in_features, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_json_count(config, "out_features", where, &dense.width, error);
+    }
+    if (status == PITH_OK && (in_features != width || dense.width == 0)) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: in_features %zu and out_features %zu, of vectors of %zu elements",
+                         where, in_features, dense.width, width);
+    }
+    if (status == PITH_OK) {
+        status = pith_torch_activation_read(&dense.activation,
+                                            pith_json_get(config, "activation_function"), where,
+                                            "activation_function", error);
+    }
+    if (status == PITH_OK) {
+        *out = dense;
     }
     return status;
 }
@@ -251,21 +297,24 @@ static pith_status read_arguments(pith_hf_sentence *out, pith_json config, const
 }
 
 /* Settings of other tasks, and arguments of the model's configuration. */
-static pith_status check_sentence(pith_json config, const char *where, pith_error *error) {
+static pith_status check_sentence(pith_json config, bool scores, const char *where,
+                                  pith_error *error) {
     static const char *const objects[] = {"config_args", "config_kwargs"};
+    const char *known_task = scores ? "sequence-classification" : "feature-extraction";
+    const char *known_output = scores ? "scores" : "token_embeddings";
     static const char *const none[] = {"trust_remote_code", NULL};
     static const char *const others[] = {"query_length", "document_length", "query_expansion"};
     const char *task = pith_hf_json_text(pith_json_get(config, "transformer_task"));
     const char *output = pith_hf_json_text(pith_json_get(config, "module_output_name"));
-    if (task != NULL && strcmp(task, "feature-extraction") != 0) {
+    if (task != NULL && strcmp(task, known_task) != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: transformer_task %.60s is not supported, only feature-extraction",
-                         where, task);
+                         "%s: transformer_task %.60s is not supported, only %s", where, task,
+                         known_task);
     }
-    if (output != NULL && strcmp(output, "token_embeddings") != 0) {
+    if (output != NULL && strcmp(output, known_output) != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: module_output_name %.60s is not supported, only token_embeddings",
-                         where, output);
+                         "%s: module_output_name %.60s is not supported, only %s", where, output,
+                         known_output);
     }
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (pith_hf_json_get(config, others[i]).at != NULL) {
@@ -281,14 +330,14 @@ static pith_status check_sentence(pith_json config, const char *where, pith_erro
     return status;
 }
 
-pith_status pith_hf_sentence_parse(pith_hf_sentence *out, char *text, size_t size,
+pith_status pith_hf_sentence_parse(pith_hf_sentence *out, bool scores, char *text, size_t size,
                                    const char *where, const pith_allocator *allocator,
                                    pith_error *error) {
     pith_hf_sentence sentence = {0};
     pith_json config;
     pith_status status = pith_hf_json_object(&config, text, size, where, allocator, error);
     if (status == PITH_OK) {
-        status = check_sentence(config, where, error);
+        status = check_sentence(config, scores, where, error);
     }
     if (status == PITH_OK) {
         status = read_limit(config, "max_seq_length", where, &sentence.max_seq_length, error);
@@ -316,186 +365,4 @@ pith_status pith_hf_model_max_length(size_t *out, char *text, size_t size,
     pith_json_number(pith_json_get(config, "model_max_length"), &length);
     *out = length >= PITH_MIN_SEQ_LENGTH && length <= PITH_MAX_POSITIONS ? (size_t)length : 0;
     return PITH_OK;
-}
-
-/* ---- All of a directory ---------------------------------------------------------------------- */
-
-static pith_status read_pooling(pith_config *config, const pith_hf_modules *modules,
-                                pith_sources *sources, const pith_log *log, pith_error *error) {
-    char name[PITH_HF_MAX_MODULE_PATH + sizeof "/config.json"];
-    char *text;
-    size_t size;
-    size_t n = strlen(modules->pooling);
-    if (n == 0) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: the Pooling module has no directory",
-                         modules_name);
-    }
-    memcpy(name, modules->pooling, n);
-    strcpy(name + n, "/config.json");
-    pith_status status = pith_sources_read_optional(sources, name, MAX_TEXT, &text, &size, error);
-    if (status == PITH_OK && text == NULL) {
-        status = pith_fail(error, PITH_ERROR_FORMAT,
-                           "%s: %s is missing, which the Pooling module needs", modules_name, name);
-    }
-    if (status != PITH_OK) {
-        return status;
-    }
-    pith_hf_pooling pooling;
-    status = pith_hf_pooling_parse(&pooling, text, size, name, sources->allocator, error);
-    if (status == PITH_OK) {
-        config->pooling = pooling.mode;
-        config->skip_prompt = !pooling.include_prompt;
-        if (pooling.width != 0 && pooling.width != config->hidden_size) {
-            pith_log_write(log, PITH_LOG_WARNING,
-                           "%s: embeddings of %zu elements are declared, the model's have %zu",
-                           name, pooling.width, config->hidden_size);
-        }
-    }
-    pith_release(sources->allocator, text);
-    return status;
-}
-
-pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error) {
-    char *text;
-    size_t size;
-    pith_json list;
-    pith_status status =
-        pith_sources_read_optional(sources, modules_name, MAX_TEXT, &text, &size, error);
-    if (status != PITH_OK || text == NULL) {
-        return status;
-    }
-    status = pith_json_read(&list, text, size, PITH_JSON_PYTHON, modules_name, sources->allocator,
-                            error);
-    if (status == PITH_OK) {
-        pith_json first = pith_json_at(list, 0);
-        const char *type = pith_hf_json_text(pith_json_get(first, "type"));
-        const char *path = pith_hf_json_text(pith_json_get(first, "path"));
-        if (type != NULL && strcmp(module_name(type), "Transformer") == 0 && path != NULL) {
-            pith_sources_enter(sources, path);
-        }
-    } else {
-        pith_fail_in(error, status, "%s", sources->directory);
-    }
-    pith_release(sources->allocator, text);
-    return status;
-}
-
-static pith_status read_prompts(pith_hf_prompts *out, const pith_config *config,
-                                pith_sources *sources, const pith_log *log, pith_error *error) {
-    static const char name[] = "config_sentence_transformers.json";
-    char *text;
-    size_t size;
-    pith_status status = pith_sources_read_optional(sources, name, MAX_TEXT, &text, &size, error);
-    return status == PITH_OK && text != NULL
-               ? pith_hf_prompts_parse(out, text, size, name, config->hidden_size,
-                                       config->normalize, sources->allocator, log, error)
-               : status;
-}
-
-/* These files lie at the top. */
-static pith_status read_modules(pith_config *config, pith_hf_prompts *prompts,
-                                pith_sources *sources, const pith_log *log, pith_error *error) {
-    pith_hf_modules modules;
-    char *text;
-    size_t size;
-    pith_status status =
-        pith_sources_read_optional(sources, modules_name, MAX_TEXT, &text, &size, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    if (text == NULL) {
-        pith_log_write(log, PITH_LOG_WARNING,
-                       "%s: no %s: embeddings are the mean over all tokens, not normalised, as "
-                       "sentence-transformers does for a bare model",
-                       sources->directory, modules_name);
-        return PITH_OK;
-    }
-    status = pith_hf_modules_parse(&modules, text, size, sources->allocator, error);
-    pith_release(sources->allocator, text);
-    if (status == PITH_OK) {
-        config->normalize = modules.normalize;
-        status = read_pooling(config, &modules, sources, log, error);
-    }
-    return status == PITH_OK ? read_prompts(prompts, config, sources, log, error) : status;
-}
-
-/* The first of the names that sentence-transformers has used, in the order it looks for them. *text
- * is NULL when there is none. */
-static pith_status read_sentence_file(pith_sources *sources, const char **name, char **text,
-                                      size_t *size, pith_error *error) {
-    static const char *const names[] = {
-        "sentence_bert_config.json",       "sentence_roberta_config.json",
-        "sentence_distilbert_config.json", "sentence_camembert_config.json",
-        "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
-        "sentence_xlnet_config.json",
-    };
-    pith_status status = PITH_OK;
-    *text = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == PITH_OK && *text == NULL;
-         i++) {
-        *name = names[i];
-        status = pith_sources_read_optional(sources, names[i], MAX_TEXT, text, size, error);
-    }
-    return status;
-}
-
-static pith_status read_length(pith_config *config, bool *lowercase, pith_sources *sources,
-                               const pith_log *log, pith_error *error) {
-    pith_hf_sentence sentence = {0};
-    const char *name;
-    char *text;
-    size_t size;
-    size_t *length = &sentence.max_seq_length;
-    pith_status status = read_sentence_file(sources, &name, &text, &size, error);
-    if (status == PITH_OK && text != NULL) {
-        status = pith_hf_sentence_parse(&sentence, text, size, name, sources->allocator, error);
-        pith_release(sources->allocator, text);
-    }
-    if (status == PITH_OK && *length > config->max_position_embeddings) {
-        pith_log_write(log, PITH_LOG_WARNING,
-                       "%s: max_seq_length %zu is more than the model's %zu positions: texts will "
-                       "be cut there",
-                       name, *length, config->max_position_embeddings);
-    } else if (status == PITH_OK && *length == 0) {
-        status = pith_sources_read_optional(sources, tokenizer_name, MAX_TEXT, &text, &size, error);
-        if (status == PITH_OK && text != NULL) {
-            status = pith_hf_model_max_length(length, text, size, sources->allocator, error);
-            pith_release(sources->allocator, text);
-        }
-    }
-    if (status != PITH_OK) {
-        return status;
-    }
-    if (*length > 0 && *length < config->max_position_embeddings) {
-        config->max_seq_length = *length;
-    }
-    *lowercase = sentence.lowercase;
-    return PITH_OK;
-}
-
-pith_status pith_hf_bert_read_modules(pith_config *config, bool *lowercase,
-                                      pith_hf_prompts *prompts, pith_sources *sources,
-                                      const pith_log *log, pith_error *error) {
-    pith_config read = *config;
-    pith_hf_prompts found = {.n = 0};
-    bool lower = false;
-    char inner[PITH_SOURCES_MAX_INNER];
-    strcpy(inner, sources->inner);
-    sources->inner[0] = '\0';
-    pith_status status = read_modules(&read, &found, sources, log, error);
-    strcpy(sources->inner, inner);
-    if (status == PITH_OK) {
-        status = read_length(&read, &lower, sources, log, error);
-    }
-    if (status == PITH_OK) {
-        *config = read;
-        *lowercase = lower;
-        *prompts = found;
-        return PITH_OK;
-    }
-    pith_hf_prompts_free(&found, sources->allocator);
-    if (status == PITH_ERROR_FORMAT || status == PITH_ERROR_UNSUPPORTED) {
-        pith_fail_in(error, status, "%s", sources->directory);
-    }
-    return status;
 }

@@ -143,8 +143,8 @@ static pith_status read_params(pith_checkpoint *c, pith_json params, pith_error 
         status = write_config(&config, params, error);
     }
     if (status == PITH_OK) {
-        status = pith_hf_config_parse(&c->config, config.data, config.size, NULL, 0, c->allocator,
-                                      error);
+        status = pith_hf_config_parse(&c->config, config.data, config.size, NULL, 0, false,
+                                      c->allocator, error);
         if (status != PITH_OK) {
             pith_fail_in(error, status, "%s, by other names", params_name);
         }

@@ -51,7 +51,20 @@ void pith_embed_cache_free(pith_embed_cache *cache) {
     pith_release(&allocator, cache);
 }
 
-static pith_status take_scratch(const pith_model *model, pith_encoder_scratch **out,
+/* Tokens that the buffers for packs of `n` have room for: a few sizes, so that most calls find
+ * buffers; for models of short texts one. */
+static size_t scratch_tokens(const pith_model *model, size_t n) {
+    enum { LEAST = 1024 };
+    size_t most = PACK_TOKENS - 1 + pith_encoder_max_tokens(&model->network);
+    size_t size = LEAST;
+    while (size < n) {
+        size *= 2;
+    }
+    return pith_min_size(size, most);
+}
+
+/* Buffers for packs of up to `n` tokens. */
+static pith_status take_scratch(const pith_model *model, size_t n, pith_encoder_scratch **out,
                                 pith_error *error) {
     pith_embed_cache *cache = model->embed_cache;
     pthread_mutex_lock(&cache->lock);
@@ -61,13 +74,12 @@ static pith_status take_scratch(const pith_model *model, pith_encoder_scratch **
         cache->n_free--;
     }
     pthread_mutex_unlock(&cache->lock);
-    if (found != NULL) {
+    if (found != NULL && found->max_tokens >= n) {
         *out = found;
         return PITH_OK;
     }
-    return pith_encoder_scratch_new(out, model,
-                                    PACK_TOKENS - 1 + pith_encoder_max_tokens(&model->network),
-                                    error);
+    pith_encoder_scratch_free(found);
+    return pith_encoder_scratch_new(out, model, scratch_tokens(model, n), error);
 }
 
 /* Keeps as many as the model has threads. */
@@ -95,6 +107,7 @@ typedef struct packing {
     pith_encoder_text *sorted; /* [n] */
     size_t *begin;             /* [n_packs + 1] first text of each pack, in that order */
     size_t n_packs;
+    size_t largest;                   /* tokens of a pack */
     pith_encoder_scratch **scratches; /* [n_threads] */
     size_t n_scratches;
     atomic_size_t n_done;
@@ -125,6 +138,7 @@ static void cut_packs(packing *p, size_t n_tokens) {
         filled += p->sorted[i].n_tokens;
         if (filled >= target || i + 1 == p->n) {
             p->begin[++p->n_packs] = i + 1;
+            p->largest = pith_max_size(p->largest, filled);
             filled = 0;
         }
     }
@@ -192,7 +206,7 @@ static pith_status prepare(packing *p, pith_error *error) {
     bool shared = p->n_packs == 1 && n_tokens >= SHARE_TOKENS;
     size_t n_scratches = shared ? n_threads : pith_min_size(p->n_packs, n_threads);
     while (status == PITH_OK && p->n_scratches < n_scratches) {
-        status = take_scratch(p->model, &p->scratches[p->n_scratches], error);
+        status = take_scratch(p->model, p->largest, &p->scratches[p->n_scratches], error);
         p->n_scratches += status == PITH_OK;
     }
     return status;
@@ -217,13 +231,13 @@ static void note_bad(packing *p, size_t index) {
 
 static void run_pack(packing *p, size_t i, pith_pool *pool,
                      pith_encoder_scratch *const *scratches) {
-    size_t hidden = p->model->network.config.hidden_size;
+    size_t size = p->window->size;
     pith_encoder_pass pass = pith_encoder_begin(p->model, pool, scratches, p->sorted + p->begin[i],
                                                 p->begin[i + 1] - p->begin[i]);
     pith_encoder_forward(&pass);
     for (size_t t = 0; t < pass.n_texts; t++) {
         size_t index = p->order[p->begin[i] + t];
-        if (!pith_encoder_embedding(&pass, t, p->window->out + index * hidden)) {
+        if (!pith_encoder_embedding(&pass, t, size, p->window->out + index * size)) {
             note_bad(p, index);
         }
     }
@@ -274,14 +288,23 @@ pith_status pith_embed_run(const pith_model *model, const pith_embed_window *win
     return status;
 }
 
+size_t pith_embed_window_size(const pith_model *model) {
+    enum { IDS = 4 << 20, LEAST = 64 };
+    size_t room = IDS / pith_encoder_max_tokens(&model->network);
+    return pith_min_size(PITH_EMBED_WINDOW, pith_max_size(room, LEAST));
+}
+
 pith_status pith_embed_tokens(const pith_model *model, const pith_encoder_text *texts,
                               size_t n_texts, pith_embed_progress_fn progress, void *user,
                               float *out, pith_error *error) {
+    const size_t most = pith_embed_window_size(model);
+    const size_t size = pith_config_embedding_size(&model->network.config);
     pith_status status = PITH_OK;
-    for (size_t first = 0; status == PITH_OK && first < n_texts; first += PITH_EMBED_WINDOW) {
+    for (size_t first = 0; status == PITH_OK && first < n_texts; first += most) {
         pith_embed_window window = {.texts = texts + first,
-                                    .n_texts = pith_min_size(PITH_EMBED_WINDOW, n_texts - first),
-                                    .out = out + first * model->network.config.hidden_size,
+                                    .n_texts = pith_min_size(most, n_texts - first),
+                                    .out = out + first * size,
+                                    .size = size,
                                     .progress = progress,
                                     .user = user,
                                     .first = first,

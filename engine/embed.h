@@ -19,10 +19,14 @@ typedef bool (*pith_embed_progress_fn)(void *user, size_t n_done, size_t n_input
 /* Texts of a call that go through together; windows bound the memory of a call. */
 enum { PITH_EMBED_WINDOW = 2048 };
 
+/* The same of a model, fewer where texts may be long. */
+size_t pith_embed_window_size(const pith_model *model);
+
 typedef struct pith_embed_window {
     const pith_encoder_text *texts; /* [n_texts] */
     size_t n_texts;
-    float *out; /* [n_texts, hidden] */
+    float *out;  /* [n_texts, size] */
+    size_t size; /* elements of an embedding that are kept */
     pith_embed_progress_fn progress;
     void *user;
     size_t first, n_total; /* index of texts[0] in the call, and the call's texts */
@@ -32,7 +36,7 @@ typedef struct pith_embed_window {
 pith_status pith_embed_run(const pith_model *model, const pith_embed_window *window,
                            pith_error *error);
 
-/* Embeds token ids, in windows: out [n_texts, hidden].
+/* Embeds token ids, in windows: out [n_texts, embedding size].
  * Errors: MEMORY, STOPPED, NUMERIC (with the index), TOKEN and CONTEXT (likewise). */
 pith_status pith_embed_tokens(const pith_model *model, const pith_encoder_text *texts,
                               size_t n_texts, pith_embed_progress_fn progress, void *user,

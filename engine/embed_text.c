@@ -131,13 +131,16 @@ static pith_status check_call(const pith_model *model, const pith_embed_input *i
     if (model->tokenizer == NULL) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED, "the model has no tokenizer");
     }
-    if (pith_tokenizer_vocab(model->tokenizer)->kind != PITH_TOKENIZER_WORDPIECE) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "the model's tokenizer is not WordPiece");
-    }
     for (size_t i = 0; i < n_inputs; i++) {
         if ((inputs[i].text.data == NULL && inputs[i].text.n_bytes != 0) ||
             (inputs[i].pair.data == NULL && inputs[i].pair.n_bytes != 0)) {
             return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_embed: text %zu is null", i);
+        }
+        if (model->network.config.scores && inputs[i].pair.data == NULL) {
+            return pith_fail(error, PITH_ERROR_ARGUMENT,
+                             "text %zu is no pair, and the model is a cross-encoder, which scores "
+                             "pairs of texts",
+                             i);
         }
     }
     return PITH_OK;
@@ -210,10 +213,18 @@ pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs, 
         return status;
     }
     const pith_allocator *allocator = &model->allocator;
-    size_t most = pith_min_size(n_inputs, PITH_EMBED_WINDOW);
+    size_t size = pith_config_embedding_size(&model->network.config);
+    const size_t window = pith_embed_window_size(model);
+    size_t most = pith_min_size(n_inputs, window);
     encoding w = {.model = model,
                   .no_truncate = options->no_truncate,
                   .max_tokens = pith_encoder_max_tokens(&model->network)};
+    if (options->dimensions > size) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "%zu dimensions are asked for, the model's embeddings have %zu",
+                         options->dimensions, size);
+    }
+    size = options->dimensions != 0 ? options->dimensions : size;
     status = take_prompt(&w, options, error);
     if (status != PITH_OK || n_inputs == 0) {
         return status;
@@ -224,14 +235,15 @@ pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs, 
     if (w.ids == NULL || w.texts == NULL || w.results == NULL) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for %zu texts", most);
     }
-    for (size_t first = 0; status == PITH_OK && first < n_inputs; first += PITH_EMBED_WINDOW) {
+    for (size_t first = 0; status == PITH_OK && first < n_inputs; first += window) {
         w.inputs = inputs + first;
         w.first = first;
-        w.n = pith_min_size(PITH_EMBED_WINDOW, n_inputs - first);
+        w.n = pith_min_size(window, n_inputs - first);
         status = encode_window(&w, error);
         pith_embed_window texts = {.texts = w.texts,
                                    .n_texts = w.n,
-                                   .out = out + first * model->network.config.hidden_size,
+                                   .out = out + first * size,
+                                   .size = size,
                                    .progress = options->progress,
                                    .user = options->user,
                                    .first = first,

@@ -24,9 +24,14 @@ struct pith_encoder_scratch {
 
     pith_rows x;   /* [max_tokens, hidden] the hidden states */
     pith_rows y;   /* [max_tokens, hidden] what a block adds to them */
-    pith_rows a;   /* [max_tokens, hidden] attention's output; its codes are those of x */
+    pith_rows a;   /* [max_tokens, max(hidden, heads x head_dim)] x after a norm, and attention's
+                      output; its codes are those of x */
     pith_rows qkv; /* [max_tokens, qkv rows]; a thread alone: [max_tokens, those of a few heads] */
     pith_rows h;   /* [max_tokens, intermediate]; codes alone where all that read it do */
+
+    float *cosines, *sines; /* [max_tokens, kinds of layers, rope_half of the model] */
+
+    float *pooled[2]; /* [hidden, or the widest dense layer; up to 16] a text's vector on its way */
 
     float **tiles; /* [threads of the model] the buffers below of every thread of a pass */
     size_t tile_floats;
@@ -71,12 +76,16 @@ pith_encoder_pass pith_encoder_begin(const pith_model *model, pith_pool *pool,
  * begin[i] on. Allocates nothing. */
 void pith_encoder_forward(const pith_encoder_pass *pass);
 
-/* The sentence embedding [hidden] of text i after a forward pass; false when it is not finite. */
-bool pith_encoder_embedding(const pith_encoder_pass *pass, size_t i, float *out);
+/* The embedding of text i after a forward pass: out [size], the first `size` elements of it, which
+ * are normalised where the model says so or some are left out. False when it is not finite. */
+bool pith_encoder_embedding(const pith_encoder_pass *pass, size_t i, size_t size, float *out);
 
-/* a = softmax(s q k^T) v for every text and head, q, k and v from the rows x, which are ready for
- * `qkv`: W x with its biases. Returns the rows of a. */
-pith_rows pith_encoder_attention(const pith_encoder_pass *pass, const pith_weights *qkv,
-                                 pith_rows x);
+/* a = softmax(s q k^T + ..) v for every text and head of a layer, q, k and v from the rows x, which
+ * are ready for its `qkv`: W x with its biases. Returns the rows of a. */
+pith_rows pith_encoder_attention(const pith_encoder_pass *pass, size_t layer, pith_rows x);
+
+/* [heads, 2 longest - 1] what is added to the score of a key: of head h at longest - 1 + key -
+ * query, longest being pith_encoder_max_tokens. */
+void pith_encoder_relative_table(const pith_network *network, float *table);
 
 #endif

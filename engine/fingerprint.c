@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "engine/model.h"
+#include "weights/config.h"
+#include "weights/metadata_vocab.h"
 
 /* Two independent 64-bit hashes; each step of either is a bijection, so no single change goes
  * unnoticed. It guards against mistakes, not against forgery. */
@@ -62,6 +64,27 @@ static void add_vocab(digest *d, const pith_vocab *v) {
     add_line(d, "max_word_chars %zu", v->max_word_chars);
 }
 
+/* What a plain BERT and WordPiece do not have, as a file's metadata has it. */
+static pith_status add_beyond_bert(digest *d, const pith_model *model, pith_error *error) {
+    pith_config config = model->network.config;
+    pith_json_writer to;
+    config.skip_prompt = false; /* has a line of its own */
+    pith_json_write_begin(&to, &model->allocator);
+    pith_json_open(&to, NULL, '{');
+    pith_config_write_beyond_bert(&config, &to);
+    if (model->tokenizer != NULL &&
+        pith_vocab_format_version(pith_tokenizer_vocab(model->tokenizer)) > 1) {
+        pith_vocab_settings_write(pith_tokenizer_vocab(model->tokenizer), &to);
+    }
+    pith_json_close(&to, '}');
+    pith_status status = pith_json_write_end(&to, "what decides an encoder's vectors", error);
+    if (status == PITH_OK && to.bytes.size > strlen("{}")) {
+        add_bytes(d, to.bytes.data, to.bytes.size);
+    }
+    pith_bytes_release(&to.bytes);
+    return status;
+}
+
 /* Sums, so that the order of the tensors in the file does not matter. */
 static void add_notes(digest *d, const pith_metadata *metadata) {
     digest sum = {0, 0};
@@ -89,6 +112,10 @@ pith_status pith_embed_fingerprint(const pith_model *model, char *out, pith_erro
     add_config(&d, &model->network.config);
     if (model->tokenizer != NULL) {
         add_vocab(&d, pith_tokenizer_vocab(model->tokenizer));
+    }
+    pith_status status = add_beyond_bert(&d, model, error);
+    if (status != PITH_OK) {
+        return status;
     }
     if (model->file != NULL) {
         add_line(&d, "head_type %s", pith_type_name(model->file->metadata.head_type));

@@ -112,12 +112,16 @@ static bool make_tables(pith_model *model) {
     if (longrope) {
         model->long_freq = make_frequencies(model, config->rope_factors.long_list);
     }
-    if (config->norm_type == PITH_LAYER_NORM) {
+    bool encoder = config->role == PITH_ENCODER;
+    bool zeros = encoder || config->norm_type == PITH_LAYER_NORM;
+    size_t n_qkv = encoder ? pith_config_qkv_layout(config).total_rows : 0;
+    if (zeros) {
         model->zeros =
-            pith_allocate_zeroed(&model->allocator, config->hidden_size, sizeof *model->zeros);
+            pith_allocate_zeroed(&model->allocator, pith_max_size(config->hidden_size, n_qkv),
+                                 sizeof *model->zeros);
     }
     return model->inv_freq != NULL && (model->long_freq != NULL || !longrope) &&
-           (model->zeros != NULL || config->norm_type != PITH_LAYER_NORM);
+           (model->zeros != NULL || !zeros);
 }
 
 const float *pith_model_frequencies(const pith_model *model, size_t kind, size_t n_context) {
@@ -125,6 +129,23 @@ const float *pith_model_frequencies(const pith_model *model, size_t kind, size_t
     bool is_long =
         pith_config_has_longrope(&model->network.config, &original) && n_context > original;
     return (is_long ? model->long_freq : model->inv_freq) + kind * model->rope_half;
+}
+
+static bool make_relative(pith_model *model) {
+    const pith_network *network = &model->network;
+    size_t n;
+    if (network->config.relative_buckets == 0) {
+        return true;
+    }
+    if (!pith_mul_size(network->config.num_attention_heads, 2 * pith_encoder_max_tokens(network),
+                       &n)) {
+        return false;
+    }
+    model->relative = pith_allocate(&model->allocator, n, sizeof *model->relative);
+    if (model->relative != NULL) {
+        pith_encoder_relative_table(network, model->relative);
+    }
+    return model->relative != NULL;
 }
 
 pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error) {
@@ -138,11 +159,12 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
             pith_log_write(&model->log, PITH_LOG_INFO, "%s; using own kernels", reason.message);
         }
     }
-    if (model->network.config.role == PITH_ENCODER) {
-        return pith_embed_cache_new(&model->embed_cache, &model->allocator, error);
-    }
-    if (!make_tables(model)) {
+    bool encoder = model->network.config.role == PITH_ENCODER;
+    if (!make_tables(model) || (encoder && !make_relative(model))) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
+    }
+    if (encoder) {
+        return pith_embed_cache_new(&model->embed_cache, &model->allocator, error);
     }
     model->token_bytes = bytes_per_token(&model->network);
     pith_status status = pith_scratch_cache_new(&model->scratch_cache, &model->allocator, error);
@@ -226,6 +248,7 @@ void pith_model_free(pith_model *model) {
     pith_release(&allocator, model->inv_freq);
     pith_release(&allocator, model->long_freq);
     pith_release(&allocator, model->zeros);
+    pith_release(&allocator, model->relative);
     pith_tokenizer_free(model->tokenizer);
     pith_model_file_close(model->file);
     pith_release(&allocator, model->random_layers);
@@ -248,7 +271,8 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .n_vocab = config->vocab_size,
         .n_context =
             config->role == PITH_ENCODER ? config->max_seq_length : config->max_position_embeddings,
-        .n_embd = config->hidden_size,
+        .n_embd =
+            config->role == PITH_ENCODER ? pith_config_embedding_size(config) : config->hidden_size,
         .n_layers = config->num_hidden_layers,
         .n_params = model->n_params,
         .weight_bytes = model->weight_bytes,
@@ -263,6 +287,7 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .add_bos = model->add_bos,
         .add_eos = model->add_eos,
         .is_encoder = config->role == PITH_ENCODER,
+        .is_cross_encoder = config->scores,
         .has_tokenizer = model->tokenizer != NULL,
     };
     if (model->file != NULL) {

@@ -48,7 +48,9 @@ struct pith_model {
     size_t rope_half; /* pairs that turn in a head, of the kind of layer that turns most */
     float *inv_freq;  /* [kinds of layers, rope_half] rotary frequencies (rope.h) */
     float *long_freq; /* the same for contexts beyond LongRoPE's original one; NULL: no longrope */
-    float *zeros;     /* [hidden] what a LayerNorm without bias adds; NULL: there is no LayerNorm */
+    float *zeros;     /* [hidden] what a LayerNorm without bias adds; NULL: there is no LayerNorm.
+                         Of an encoder always, [rows of qkv] if those are more */
+    float *relative;  /* pith_encoder_relative_table; NULL: there are no relative positions */
 };
 
 /* Rows of the token embedding. */

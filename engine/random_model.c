@@ -68,7 +68,7 @@ static pith_status make_weights(pith_model *model, const pith_family *family, pi
     for (unsigned part = 0; part < pith_family_n_parts(family); part++) {
         const pith_rule *rule = pith_family_rule(family, part);
         pith_slot slot;
-        for (size_t i = 0;
+        for (size_t i = rule->first;
              status == PITH_OK && pith_family_slot(family, &network->config, part, i, &slot); i++) {
             status = make_tensor(model, arena, &slot, pith_rule_place(rule, network, i),
                                  type_of(slot.kind, type, head_type), pith_random_seed(part, i),

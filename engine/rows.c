@@ -154,7 +154,8 @@ static void norm_sum_rows(void *argument, size_t begin, size_t end, size_t threa
     for (size_t r = begin; r < end; r++) {
         loop->c->kernels->add_layernorm(loop->to.data + r * loop->to.stride,
                                         loop->y.data + r * loop->y.stride, loop->bias,
-                                        loop->norm.weight, loop->norm.bias,
+                                        loop->norm.weight,
+                                        loop->norm.bias != NULL ? loop->norm.bias : loop->c->zeros,
                                         loop->c->config->norm_eps, loop->width);
         if (loop->read) {
             pith_rows_ready_one(loop->c, &loop->to, r, loop->width);
@@ -173,4 +174,18 @@ pith_rows pith_rows_norm_sum(const pith_compute *c, pith_rows x, pith_rows y, co
                      .read = reader != NULL};
     pith_pool_run(c->pool, x.n, ROW_GRAIN, norm_sum_rows, &loop);
     return loop.to;
+}
+
+static void norm_last_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const row_loop *loop = argument;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        float *x = loop->to.data + r * loop->to.stride;
+        norm_one(loop, x, x);
+    }
+}
+
+void pith_rows_norm_last(const pith_compute *c, pith_rows x, pith_norm norm) {
+    row_loop loop = {.c = c, .to = x, .norm = norm, .width = c->config->hidden_size};
+    pith_pool_run(c->pool, x.n, ROW_GRAIN, norm_last_rows, &loop);
 }

@@ -18,7 +18,7 @@ typedef struct pith_compute {
     pith_sgemm_fn sgemm; /* or NULL */
     float *const *tiles; /* [threads] buffers of tile_floats for results of linear layers */
     size_t tile_floats;
-    const float *zeros; /* [hidden] with LayerNorm */
+    const float *zeros; /* [hidden] with LayerNorm; of an encoder [rows of qkv] if those are more */
     bool keeps_floats;  /* norms write floats too where codes are enough: an observer reads them */
 } pith_compute;
 
@@ -69,5 +69,8 @@ void pith_rows_add_norm(const pith_compute *c, pith_rows x, pith_rows y, pith_no
 /* x = LayerNorm(x + (y + bias)), ready for `reader`, which may be NULL; returns x. */
 pith_rows pith_rows_norm_sum(const pith_compute *c, pith_rows x, pith_rows y, const float *bias,
                              pith_norm norm, const pith_matrix *reader);
+
+/* x = norm(x), as floats that no layer reads any more. */
+void pith_rows_norm_last(const pith_compute *c, pith_rows x, pith_norm norm);
 
 #endif

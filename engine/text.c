@@ -26,9 +26,10 @@ pith_status pith_give_tokens(const pith_tokens *from, int32_t *tokens, size_t ca
     return PITH_OK;
 }
 
-/* Encoders are the models that read WordPiece. */
+/* What reads WordPiece is read to as an encoder is, whatever the network makes of it. */
 static bool is_encoder(const pith_model *model) {
-    return pith_tokenizer_vocab(model->tokenizer)->kind == PITH_TOKENIZER_WORDPIECE;
+    return model->network.config.role == PITH_ENCODER ||
+           pith_tokenizer_vocab(model->tokenizer)->kind == PITH_TOKENIZER_WORDPIECE;
 }
 
 static pith_status encode_for_decoder(const pith_model *model, pith_text text, unsigned flags,

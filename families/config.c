@@ -13,6 +13,7 @@ static const char *const pooling_names[PITH_N_POOLINGS] = {
     [PITH_POOLING_MEAN] = "mean",
     [PITH_POOLING_CLS] = "cls",
     [PITH_POOLING_MAX] = "max",
+    [PITH_POOLING_LAST] = "lasttoken",
 };
 
 const char *pith_pooling_name(pith_pooling pooling) {
@@ -72,8 +73,8 @@ static pith_status check_encoder_counts(const pith_config *c, const char *where,
         {"num_attention_heads", c->num_attention_heads, 1, PITH_MAX_HEADS},
         {"max_position_embeddings", c->max_position_embeddings, PITH_MIN_SEQ_LENGTH,
          PITH_MAX_POSITIONS},
-        {"type_vocab_size", c->type_vocab_size, 1, PITH_MAX_TOKEN_TYPES},
-        {"max_seq_length", c->max_seq_length, PITH_MIN_SEQ_LENGTH, c->max_position_embeddings},
+        {"type_vocab_size", c->type_vocab_size, 0, PITH_MAX_TOKEN_TYPES},
+        {"num_key_value_heads", c->num_key_value_heads, 1, PITH_MAX_HEADS},
     };
     return check_counts(counts, sizeof counts / sizeof *counts, where, error);
 }
@@ -98,21 +99,26 @@ static pith_status check_even(const pith_config *c, const char *where, pith_erro
     return PITH_OK;
 }
 
-static pith_status check_heads(const pith_config *c, const char *where, pith_error *error) {
+static pith_status check_groups(const pith_config *c, const char *where, pith_error *error) {
     if (c->num_attention_heads % c->num_key_value_heads != 0) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: num_attention_heads %zu is no multiple of num_key_value_heads %zu",
                          where, c->num_attention_heads, c->num_key_value_heads);
-    }
-    if (c->head_dim % 2 != 0) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: head_dim %zu is odd", where, c->head_dim);
     }
     if (c->num_attention_heads * c->head_dim > PITH_MAX_WIDTH) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: num_attention_heads %zu x head_dim %zu exceeds %d", where,
                          c->num_attention_heads, c->head_dim, PITH_MAX_WIDTH);
     }
-    return check_even(c, where, error);
+    return PITH_OK;
+}
+
+static pith_status check_heads(const pith_config *c, const char *where, pith_error *error) {
+    if (c->head_dim % 2 != 0) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: head_dim %zu is odd", where, c->head_dim);
+    }
+    pith_status status = check_groups(c, where, error);
+    return status == PITH_OK ? check_even(c, where, error) : status;
 }
 
 static pith_status check_scalars(const pith_config *c, const char *where, pith_error *error) {
@@ -341,55 +347,90 @@ static pith_status check_decoder(const pith_config *c, const char *where, pith_e
     return status == PITH_OK ? check_scalars(c, where, error) : status;
 }
 
-/* The encoder's pass has no optional steps. */
+/* Steps that the encoder's pass does not have. */
 static pith_status check_encoder_recipe(const pith_config *c, const char *where,
                                         pith_error *error) {
     const struct {
         const char *name;
         bool other;
     } parts[] = {
-        {"norm_type", c->norm_type != PITH_LAYER_NORM},
-        {"norm_sums", !c->norm_sums},
-        {"qk_norm", c->qk_norm != PITH_QK_NORM_NONE},
-        {"activation", c->activation != PITH_GELU},
-        {"gated", c->gated},
-        {"embedding_scale", c->embedding_scale != 1},
+        {"norm_type", c->norm_sums && c->norm_type != PITH_LAYER_NORM},
+        {"qk_norm", c->qk_norm == PITH_QK_NORM_WHOLE},
         {"residual_scale", c->residual_scale != 1},
-        {"attention_scale", c->attention_scale != 0},
         {"attention_cap", c->attention_cap != 0},
         {"n_experts", c->n_experts != 0},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].other) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                             "%s: %s differs from BERT's, which is not supported of an encoder",
-                             where, parts[i].name);
+                             "%s: this %s is not supported of an encoder", where, parts[i].name);
         }
     }
     return PITH_OK;
 }
 
-static pith_status check_encoder(const pith_config *c, const char *where, pith_error *error) {
-    pith_status status = check_encoder_counts(c, where, error);
-    if (status != PITH_OK) {
-        return status;
-    }
-    if (c->hidden_size % c->num_attention_heads != 0) {
+static pith_status check_encoder_heads(const pith_config *c, const char *where, pith_error *error) {
+    if (c->head_dim == c->hidden_size / c->num_attention_heads &&
+        c->hidden_size % c->num_attention_heads != 0) {
         return pith_fail(error, PITH_ERROR_FORMAT,
                          "%s: hidden_size %zu is no multiple of num_attention_heads %zu", where,
                          c->hidden_size, c->num_attention_heads);
     }
-    size_t head_dim = c->hidden_size / c->num_attention_heads;
-    if (head_dim > PITH_MAX_HEAD_DIM) {
+    if (c->head_dim == 0 || c->head_dim > PITH_MAX_HEAD_DIM) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: heads of %zu elements, the limit is %d",
-                         where, head_dim, PITH_MAX_HEAD_DIM);
+                         where, c->head_dim, PITH_MAX_HEAD_DIM);
     }
-    status = check_even(c, where, error);
+    return check_groups(c, where, error);
+}
+
+/* Positions and distances. The last bucket begins at relative_distance, those of single distances
+ * end at a quarter of all. */
+static pith_status check_positions(const pith_config *c, const char *where, pith_error *error) {
+    const count counts[] = {
+        {"position_offset", c->position_offset, 0,
+         c->max_position_embeddings - PITH_MIN_SEQ_LENGTH},
+        {"max_seq_length", c->max_seq_length, PITH_MIN_SEQ_LENGTH, pith_config_positions(c)},
+        {"relative_buckets", c->relative_buckets, 0, PITH_MAX_BUCKETS},
+        {"relative_distance", c->relative_distance,
+         c->relative_buckets != 0 ? c->relative_buckets / 4 + 1 : 0, PITH_MAX_POSITIONS},
+    };
+    if (c->relative_buckets % 4 != 0) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: relative_buckets is %zu, no multiple of 4", where,
+                         c->relative_buckets);
+    }
+    return check_counts(counts, sizeof counts / sizeof *counts, where, error);
+}
+
+static pith_status check_dense(const pith_config *c, const char *where, pith_error *error) {
+    for (size_t i = 0; i < PITH_MAX_DENSE; i++) {
+        bool beyond = i > 0 && c->dense[i - 1].width == 0;
+        const count width = {"width of a dense layer", c->dense[i].width, 0,
+                             beyond ? 0 : PITH_MAX_WIDTH};
+        pith_status status = check_counts(&width, 1, where, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    if (c->scores && (c->dense[0].width == 0 || pith_config_embedding_size(c) != 1)) {
+        return pith_fail(error, PITH_ERROR_FORMAT, "%s: scores asks for a last layer of width 1",
+                         where);
+    }
+    return PITH_OK;
+}
+
+static pith_status check_encoder(const pith_config *c, const char *where, pith_error *error) {
+    static pith_status (*const checks[])(const pith_config *c, const char *where,
+                                         pith_error *error) = {
+        check_encoder_counts, check_encoder_heads, check_even,    check_encoder_recipe,
+        check_positions,      check_kinds,         check_scalars, check_dense,
+    };
+    pith_status status = PITH_OK;
+    for (size_t i = 0; status == PITH_OK && i < sizeof checks / sizeof checks[0]; i++) {
+        status = checks[i](c, where, error);
+    }
     if (status == PITH_OK) {
         status = check_positive((double)c->norm_eps, "layer_norm_eps", where, error);
-    }
-    if (status == PITH_OK) {
-        status = check_encoder_recipe(c, where, error);
     }
     if (status == PITH_OK && (unsigned)c->pooling >= PITH_N_POOLINGS) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: unknown pooling", where);
@@ -417,6 +458,28 @@ void pith_config_set_encoder_heads(pith_config *config) {
     size_t heads = config->num_attention_heads;
     config->num_key_value_heads = heads;
     config->head_dim = heads > 0 ? config->hidden_size / heads : 0;
+}
+
+void pith_config_set_decoder_block(pith_config *config) {
+    config->norm_type = PITH_RMS_NORM;
+    config->norm_sums = false;
+    config->activation = PITH_SILU;
+    config->gated = true;
+    config->mlp_bias = false;
+    config->no_positions = true;
+}
+
+size_t pith_config_positions(const pith_config *config) {
+    size_t offset = config->position_offset;
+    return config->max_position_embeddings > offset ? config->max_position_embeddings - offset : 0;
+}
+
+size_t pith_config_embedding_size(const pith_config *config) {
+    size_t size = config->hidden_size;
+    for (size_t i = 0; i < PITH_MAX_DENSE && config->dense[i].width != 0; i++) {
+        size = config->dense[i].width;
+    }
+    return size;
 }
 
 /* ---- Layouts --------------------------------------------------------------------------------- */

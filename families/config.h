@@ -26,7 +26,9 @@ enum {
     PITH_MAX_EXPERTS = 1024,
     PITH_MAX_EXPERTS_USED = 64,
     PITH_MAX_ALL_EXPERTS = 1 << 16, /* of all layers */
-    PITH_MIN_SEQ_LENGTH = 4,        /* a pair of texts needs three special tokens */
+    PITH_MAX_DENSE = 2,             /* dense layers behind the pooling */
+    PITH_MAX_BUCKETS = 1024,
+    PITH_MIN_SEQ_LENGTH = 4, /* a pair of texts needs three special tokens */
 };
 
 typedef enum pith_role {
@@ -96,7 +98,8 @@ typedef struct pith_rope_factors {
 
 /* What the attention of a layer may differ in from that of another. */
 typedef struct pith_layer_kind {
-    size_t sliding_window; /* keys a query sees, itself included; 0: all */
+    size_t sliding_window; /* keys a query sees, itself included; 0: all. Those on both sides of a
+                              query in an encoder that is not causal: |key - query| < window */
     pith_rope_config rope;
 } pith_layer_kind;
 
@@ -105,11 +108,26 @@ typedef enum pith_pooling {
     PITH_POOLING_MEAN, /* mean over all tokens, [CLS] and [SEP] included */
     PITH_POOLING_CLS,  /* the first token's */
     PITH_POOLING_MAX,  /* largest value of each element */
+    PITH_POOLING_LAST, /* the last token's */
     PITH_N_POOLINGS,
 } pith_pooling;
 
 const char *pith_pooling_name(pith_pooling pooling); /* "mean" */
 bool pith_pooling_find(const char *name, pith_pooling *out);
+
+/* What a dense layer behind the pooling does to W x + b. */
+typedef enum pith_dense_activation {
+    PITH_DENSE_IDENTITY,
+    PITH_DENSE_TANH,
+    PITH_DENSE_SIGMOID,
+    PITH_DENSE_RELU,
+    PITH_DENSE_GELU, /* by erf */
+} pith_dense_activation;
+
+typedef struct pith_dense {
+    size_t width; /* elements that come out; 0: there is no such layer */
+    pith_dense_activation activation;
+} pith_dense;
 
 typedef struct pith_config {
     pith_role role;
@@ -119,8 +137,8 @@ typedef struct pith_config {
     size_t intermediate_size;
     size_t num_hidden_layers;
     size_t num_attention_heads;
-    size_t num_key_value_heads; /* an encoder's: num_attention_heads */
-    size_t head_dim;            /* an encoder's: hidden_size / num_attention_heads */
+    size_t num_key_value_heads;
+    size_t head_dim;
     size_t max_position_embeddings;
 
     pith_norm_type norm_type;
@@ -154,9 +172,20 @@ typedef struct pith_config {
     pith_rope_factors rope_factors; /* of kinds with PITH_ROPE_LONG */
 
     /* Encoders only. */
-    size_t type_vocab_size; /* token types; 0: none */
-    size_t max_seq_length;  /* tokens of a text, [CLS] and [SEP] included; longer texts are cut */
+    size_t type_vocab_size;   /* token types; 0: none */
+    bool no_positions;        /* no table of learned positions */
+    size_t position_offset;   /* row of a text's first token in that table; where it is not 0, the
+                                 token before it is padding, which takes its own row and is not
+                                 counted: Liu et al. 2019 (RoBERTa), in fairseq's numbering */
+    size_t relative_buckets;  /* of distances, each with a number for every head that is added to
+                                 the scores (Raffel et al. 2020, section 2.1); 0: none */
+    size_t relative_distance; /* from which on all are in the last bucket */
+    bool causal;              /* a token sees those before it only */
+    size_t max_seq_length;    /* tokens of a text, [CLS] and [SEP] included; longer texts are cut */
     pith_pooling pooling;
+    pith_dense dense[PITH_MAX_DENSE]; /* behind the pooling, in this order; the first that is not
+                                         there ends them */
+    bool scores;      /* what comes out is one number: how well a pair of texts fits */
     bool normalize;   /* the embedding is divided by its L2 norm */
     bool skip_prompt; /* the tokens of a prompt, and [CLS] in front of it, are not pooled */
 } pith_config;
@@ -175,12 +204,24 @@ typedef struct pith_config {
     .activation = PITH_GELU, .qkv_bias = true, .o_bias = true, .mlp_bias = true, \
     .embedding_scale = 1, .residual_scale = 1, .logit_scale = 1, .n_kinds = 1
 
-/* Sets the head sizes of an encoder, which follow from hidden_size and num_attention_heads. */
+/* Gives an encoder the block of a decoder: RMSNorm before each sub-layer, SwiGLU, no biases, no
+ * learned positions; q, k, v and o keep what bias they have. */
+void pith_config_set_decoder_block(pith_config *config);
+
+/* Sets the head sizes that an encoder has unless its configuration says otherwise: they follow from
+ * hidden_size and num_attention_heads. */
 void pith_config_set_encoder_heads(pith_config *config);
 
 /* True when sessions of some context take LongRoPE's short factors and others its long ones;
  * *original is the longest context with the short ones. */
 bool pith_config_has_longrope(const pith_config *config, size_t *original);
+
+/* Most tokens of a text that an encoder has positions for. */
+size_t pith_config_positions(const pith_config *config);
+
+/* Elements of what an encoder gives for a text: the width of its last dense layer, or hidden_size.
+ */
+size_t pith_config_embedding_size(const pith_config *config);
 
 /* Checks bounds and relations (counts within limits, heads divide, head_dim even, ...). hidden and
  * intermediate must be even, so that 16 rows of any type are a multiple of 64 bytes. `where` names

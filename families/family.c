@@ -10,12 +10,38 @@
 static const char config_name[] = "config.json";
 
 const pith_family *const pith_families[] = {
-    &pith_family_llama,    &pith_family_mistral,    &pith_family_qwen2,      &pith_family_qwen3,
-    &pith_family_smollm3,  &pith_family_granite,    &pith_family_gemma2,     &pith_family_gemma3,
-    &pith_family_olmo2,    &pith_family_phi3,       &pith_family_ministral3, &pith_family_olmo3,
-    &pith_family_mixtral,  &pith_family_qwen3_moe,  &pith_family_arcee,      &pith_family_seed_oss,
-    &pith_family_ernie4_5, &pith_family_hunyuan,    &pith_family_exaone4,    &pith_family_glm4,
-    &pith_family_stablelm, &pith_family_starcoder2, &pith_family_bert,       NULL,
+    &pith_family_llama,
+    &pith_family_mistral,
+    &pith_family_qwen2,
+    &pith_family_qwen3,
+    &pith_family_smollm3,
+    &pith_family_granite,
+    &pith_family_gemma2,
+    &pith_family_gemma3,
+    &pith_family_olmo2,
+    &pith_family_olmo3,
+    &pith_family_phi3,
+    &pith_family_ministral3,
+    &pith_family_mixtral,
+    &pith_family_qwen3_moe,
+    &pith_family_arcee,
+    &pith_family_seed_oss,
+    &pith_family_ernie4_5,
+    &pith_family_hunyuan,
+    &pith_family_exaone4,
+    &pith_family_glm4,
+    &pith_family_stablelm,
+    &pith_family_starcoder2,
+    &pith_family_bert,
+    &pith_family_roberta,
+    &pith_family_xlm_roberta,
+    &pith_family_mpnet,
+    &pith_family_distilbert,
+    &pith_family_modernbert,
+    &pith_family_nomic_bert,
+    &pith_family_qwen3_embedding,
+    &pith_family_gemma3_embedding,
+    NULL,
 };
 
 /* ---- Names ----------------------------------------------------------------------------------- */
@@ -41,7 +67,18 @@ static bool has_class(const pith_family *family, const char *name) {
             return true;
         }
     }
-    return false;
+    return family->score_class != NULL && strcmp(name, family->score_class) == 0;
+}
+
+const pith_family *pith_family_named(const char *type, const char *class_name) {
+    for (size_t i = 0; pith_families[i] != NULL; i++) {
+        const pith_family *f = pith_families[i];
+        if (type != NULL ? strcmp(type, f->name) == 0
+                         : class_name != NULL && has_class(f, class_name)) {
+            return f;
+        }
+    }
+    return NULL;
 }
 
 /* "a, b and c". */
@@ -50,24 +87,42 @@ static void add_name(char *list, size_t size, const char *name, bool last) {
     snprintf(list + n, size - n, "%s%s", n == 0 ? "" : last ? " and " : ", ", name);
 }
 
-static pith_status fail_unknown(const char *class, const char *type, pith_error *error) {
-    char names[600] = "";
+static pith_status fail_class(const pith_family *family, const char *class, const char *type,
+                              pith_error *error) {
+    enum { N = sizeof family->classes / sizeof family->classes[0] };
+    char names[300] = "";
+    for (size_t i = 0; i < N && family->classes[i] != NULL; i++) {
+        bool last = i + 1 == N || family->classes[i + 1] == NULL;
+        add_name(names, sizeof names, family->classes[i], last);
+    }
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                     "%s: architecture %.100s with model_type %.100s is not supported; supported "
+                     "of %s: %s",
+                     config_name, class, type, family->name, names);
+}
+
+/* True for a page that no model_type names. */
+static bool is_encoder_of_another(const pith_family *family) {
+    bool found = false;
     for (size_t i = 0; pith_families[i] != NULL; i++) {
-        const pith_family *f = pith_families[i];
-        if (type != NULL && class != NULL && strcmp(type, f->name) == 0) {
-            names[0] = '\0';
-            for (size_t k = 0; k < sizeof f->classes / sizeof f->classes[0]; k++) {
-                bool last = k + 1 == sizeof f->classes / sizeof f->classes[0];
-                if (f->classes[k] != NULL) {
-                    add_name(names, sizeof names, f->classes[k], last);
-                }
-            }
-            return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                             "%s: architecture %.100s with model_type %.100s is not supported; "
-                             "supported of %s: %s",
-                             config_name, class, type, f->name, names);
+        found = found || pith_families[i]->encoder == family;
+    }
+    return found;
+}
+
+/* Names the types of models: the classes of all would not fit in a message. */
+static pith_status fail_unknown(const char *class, const char *type, pith_error *error) {
+    char names[500] = "";
+    size_t n = 0;
+    while (pith_families[n] != NULL && !is_encoder_of_another(pith_families[n])) {
+        n++; /* those are the last ones */
+    }
+    for (size_t i = 0; i < n; i++) {
+        const pith_family *family = pith_families[i];
+        if (type != NULL && class != NULL && strcmp(type, family->name) == 0) {
+            return fail_class(family, class, type, error);
         }
-        add_name(names, sizeof names, f->name, pith_families[i + 1] == NULL);
+        add_name(names, sizeof names, family->name, i + 1 == n);
     }
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                      "%s: architecture %.100s with model_type %.100s is not supported; supported "
@@ -76,7 +131,8 @@ static pith_status fail_unknown(const char *class, const char *type, pith_error 
                      names);
 }
 
-pith_status pith_family_recognise(const pith_family **out, pith_json json, pith_error *error) {
+pith_status pith_family_recognise(const pith_family **out, pith_json json, bool embeds,
+                                  pith_error *error) {
     pith_json list = pith_hf_json_get(json, "architectures");
     pith_json type = pith_hf_json_get(json, "model_type");
     const char *class_name = pith_hf_json_text(pith_json_at(list, 0));
@@ -92,9 +148,10 @@ pith_status pith_family_recognise(const pith_family **out, pith_json json, pith_
         return pith_hf_json_fail(config_name, "architectures", "an array of strings", list, error);
     }
     for (size_t i = 0; pith_families[i] != NULL; i++) {
-        const pith_family *f = pith_families[i];
+        const pith_family *named = pith_families[i];
+        const pith_family *f = embeds && named->encoder != NULL ? named->encoder : named;
         if ((class_name == NULL || has_class(f, class_name)) &&
-            (type_name == NULL || strcmp(type_name, f->name) == 0)) {
+            (type_name == NULL || strcmp(type_name, named->name) == 0)) {
             *out = f;
             return PITH_OK;
         }
@@ -106,7 +163,7 @@ pith_status pith_family_recognise(const pith_family **out, pith_json json, pith_
 
 /* num_key_value_heads and head_dim where they follow from others. */
 static pith_status derive_heads(pith_config *c, pith_error *error) {
-    if (c->role == PITH_ENCODER) {
+    if (c->role == PITH_ENCODER && c->head_dim == 0) { /* no key says it */
         pith_config_set_encoder_heads(c);
         return PITH_OK;
     }
@@ -136,6 +193,43 @@ static pith_status require_fixed(const pith_family *family, pith_json json, pith
     return status;
 }
 
+/* A class that scores pairs of texts: the layers behind the first token's vector. Where no file
+ * says otherwise, one label gets a sigmoid, as in sentence-transformers. */
+static pith_status read_scores(const pith_family *family, pith_config *config, pith_json json,
+                               pith_error *error) {
+    const char *name = pith_hf_json_text(pith_json_at(pith_hf_json_get(json, "architectures"), 0));
+    if (name == NULL || family->score_class == NULL || strcmp(name, family->score_class) != 0) {
+        return PITH_OK;
+    }
+    static const char old_key[] = "sbert_ce_default_activation_function";
+    size_t n_labels = pith_json_size(pith_json_get(json, "id2label"));
+    pith_status status = PITH_OK;
+    if (pith_json_get(json, "id2label").at == NULL) {
+        n_labels = 2;
+        status = pith_hf_json_count(json, "num_labels", config_name, &n_labels, error);
+    }
+    if (status == PITH_OK && n_labels != 1) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: %s with %zu labels is not supported, only with one", config_name,
+                           name, n_labels);
+    }
+    config->scores = true;
+    config->pooling = PITH_POOLING_CLS;
+    config->dense[0] = (pith_dense){config->hidden_size, family->score_activation};
+    config->dense[1] = (pith_dense){1, PITH_DENSE_SIGMOID};
+    if (status == PITH_OK) { /* its key in older files */
+        status =
+            pith_torch_activation_read(&config->dense[1].activation, pith_json_get(json, old_key),
+                                       config_name, old_key, error);
+    }
+    pith_json section = pith_hf_json_get(json, "sentence_transformers");
+    return status == PITH_OK
+               ? pith_torch_activation_read(&config->dense[1].activation,
+                                            pith_json_get(section, "activation_fn"), config_name,
+                                            "sentence_transformers.activation_fn", error)
+               : status;
+}
+
 pith_status pith_family_read(const pith_family *family, pith_config *out, pith_json json,
                              pith_error *error) {
     pith_config config = family->role == PITH_ENCODER ? (pith_config){PITH_ENCODER_RECIPE}
@@ -147,7 +241,7 @@ pith_status pith_family_read(const pith_family *family, pith_config *out, pith_j
     if (status == PITH_OK) {
         status = derive_heads(&config, error);
     }
-    if (status == PITH_OK && family->role == PITH_DECODER) {
+    if (status == PITH_OK && (family->role == PITH_DECODER || family->rope)) {
         const pith_hf_rope from = {.config = json,
                                    .n_positions = config.max_position_embeddings,
                                    .head_dim = config.head_dim,
@@ -161,6 +255,12 @@ pith_status pith_family_read(const pith_family *family, pith_config *out, pith_j
     /* A page counts on so few layers; with more the check below says so. */
     if (status == PITH_OK && family->read != NULL && config.num_hidden_layers <= PITH_MAX_LAYERS) {
         status = family->read(&config, json, error);
+    }
+    if (status == PITH_OK) {
+        status = read_scores(family, &config, json, error);
+    }
+    if (family->role == PITH_ENCODER) { /* unless the files beside config.json say less */
+        config.max_seq_length = pith_config_positions(&config);
     }
     if (status == PITH_OK) {
         status = pith_config_check(&config, config_name, error);
@@ -202,13 +302,18 @@ const pith_rule *pith_family_rule_at(const pith_family *family, size_t place) {
     return NULL;
 }
 
+size_t pith_family_first_layer(const pith_family *family, size_t part) {
+    return pith_family_rule(family, part)->first;
+}
+
 bool pith_family_slot(const pith_family *family, const pith_config *config, size_t part,
                       size_t number, pith_slot *out) {
     if (part >= pith_family_n_parts(family)) {
         return false;
     }
     const pith_rule *rule = pith_family_rule(family, part);
-    if (number >= pith_rule_n_tensors(rule, config) || !pith_rule_applies(rule, config)) {
+    if (number < rule->first || number >= pith_rule_n_tensors(rule, config) ||
+        !pith_rule_applies(rule, config)) {
         return false;
     }
     pith_rule_shape(rule, config, out);
@@ -224,21 +329,30 @@ pith_status pith_family_check(const pith_family *family, const pith_config *conf
         unsigned bit;
         const char *name;
     } parts[] = {
-        {PITH_HAS_HEAD, "a head of its own"}, {PITH_HAS_QKV_BIAS, "qkv_bias"},
-        {PITH_HAS_O_BIAS, "o_bias"},          {PITH_HAS_MLP_BIAS, "mlp_bias"},
-        {PITH_HAS_QK_NORM, "qk_norm"},        {PITH_HAS_EXPERTS, "n_experts"},
+        {PITH_HAS_HEAD, "a head of its own"},
+        {PITH_HAS_QKV_BIAS, "qkv_bias"},
+        {PITH_HAS_O_BIAS, "o_bias"},
+        {PITH_HAS_MLP_BIAS, "mlp_bias"},
+        {PITH_HAS_QK_NORM, "qk_norm"},
+        {PITH_HAS_EXPERTS, "n_experts"},
+        {PITH_HAS_TYPES, "type_vocab_size"},
+        {PITH_HAS_POSITIONS, "learned positions"},
+        {PITH_HAS_RELATIVE, "relative_buckets"},
+        {PITH_HAS_DENSE_0, "a dense layer"},
     };
     unsigned known = 0;
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
         known |= pith_family_rule(family, part)->needs;
     }
-    unsigned missing = pith_config_parts(config) & ~known;
+    /* An encoder has no head, whatever its configuration says of tying. */
+    unsigned missing = pith_config_parts(config) & ~known &
+                       ~(config->role == PITH_ENCODER ? (unsigned)PITH_HAS_HEAD : 0U);
     if ((known & ~pith_config_parts(config) & PITH_HAS_EXPERTS) != 0) { /* there is no other MLP */
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: n_experts is 0, which %s cannot do without",
                          where, family->name);
     }
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (family->role == PITH_DECODER && (missing & parts[i].bit) != 0) {
+        if ((missing & parts[i].bit) != 0) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s is no part of %s", where,
                              parts[i].name, family->name);
         }
@@ -250,9 +364,9 @@ size_t pith_family_n_params(const pith_family *family, const pith_config *config
     size_t n = 0;
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
         pith_slot slot;
-        if (pith_family_slot(family, config, part, 0, &slot)) {
-            n += slot.real_rows * slot.cols *
-                 pith_rule_n_tensors(pith_family_rule(family, part), config);
+        const pith_rule *rule = pith_family_rule(family, part);
+        if (pith_family_slot(family, config, part, rule->first, &slot)) {
+            n += slot.real_rows * slot.cols * (pith_rule_n_tensors(rule, config) - rule->first);
         }
     }
     return n;

@@ -13,6 +13,14 @@ typedef struct pith_family {
     const char *architecture; /* in a .pith file; NULL: `name` */
     const char *classes[3];   /* in config.json's architectures: "Qwen3ForCausalLM" */
     pith_role role;
+    const struct pith_family *encoder; /* of a decoder: the page of the encoders that are made of
+                                          it, known by their modules.json; NULL: none */
+
+    /* Of an encoder: its class that scores pairs of texts, and the two dense layers which do that
+     * with the first token's vector, as its checkpoints name them. NULL: there is none. */
+    const char *score_class; /* "BertForSequenceClassification" */
+    const char *score_layers[PITH_MAX_DENSE];
+    pith_dense_activation score_activation; /* of the first one */
 
     /* Tensors: their rules in the order of the file, those outside the layers first. */
     const pith_rule_table *rules[PITH_MAX_RULE_TABLES];
@@ -26,6 +34,7 @@ typedef struct pith_family {
     struct {
         const char *key, *value;
     } fixed[5];            /* keys that must be absent or have this value; NULL: false */
+    bool rope;             /* of an encoder: its heads turn; those of a decoder do always */
     bool partial_rope;     /* a share of each head may turn ... */
     double share;          /* ... which is this where no key names one; 0: all of it */
     bool interleaved;      /* element 2 i turns with 2 i + 1 in a checkpoint, not i with i + n / 2:
@@ -42,10 +51,15 @@ typedef struct pith_family {
 extern const pith_family pith_family_llama, pith_family_mistral, pith_family_qwen2,
     pith_family_qwen3, pith_family_smollm3, pith_family_granite, pith_family_gemma2,
     pith_family_gemma3, pith_family_olmo2, pith_family_olmo3, pith_family_phi3,
-    pith_family_ministral3, pith_family_mixtral, pith_family_qwen3_moe, pith_family_bert;
+    pith_family_ministral3, pith_family_mixtral, pith_family_qwen3_moe;
 extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_ernie4_5,
     pith_family_hunyuan, pith_family_exaone4, pith_family_glm4, pith_family_stablelm,
     pith_family_starcoder2;
+
+/* Encoders. */
+extern const pith_family pith_family_bert, pith_family_roberta, pith_family_xlm_roberta,
+    pith_family_mpnet, pith_family_distilbert, pith_family_modernbert, pith_family_nomic_bert,
+    pith_family_qwen3_embedding, pith_family_gemma3_embedding;
 
 extern const pith_family *const pith_families[]; /* all of them, NULL-terminated */
 
@@ -56,9 +70,14 @@ const pith_family *pith_family_find(const char *architecture);
  * knows the name can run. */
 const char *pith_family_architecture(const pith_family *family, const pith_config *config);
 
-/* The family that a config.json names in architectures and model_type. Errors: FORMAT (neither is
+/* The family that a config.json names in architectures and model_type; with `embeds` the page of
+ * the encoders that are made of it, if it is a decoder that has one. Errors: FORMAT (neither is
  * there), UNSUPPORTED (names it and those there are). */
-pith_status pith_family_recognise(const pith_family **out, pith_json json, pith_error *error);
+pith_status pith_family_recognise(const pith_family **out, pith_json json, bool embeds,
+                                  pith_error *error);
+
+/* The family whose model_type this is or, with `type` NULL, which has this class; NULL: none. */
+const pith_family *pith_family_named(const char *type, const char *class_name);
 
 /* Reads a config.json of the family. Errors: FORMAT, UNSUPPORTED (key and value). */
 pith_status pith_family_read(const pith_family *family, pith_config *out, pith_json json,
@@ -78,8 +97,11 @@ const pith_rule *pith_family_rule_at(const pith_family *family, size_t place);
 bool pith_family_slot(const pith_family *family, const pith_config *config, size_t part,
                       size_t number, pith_slot *out);
 
-/* Checks that a decoder's configuration, which may come from any file, asks for no optional tensors
- * that the family has no rule for: its forward pass would count on them. Errors: UNSUPPORTED. */
+/* The first layer that has the rule at `part`; mostly 0. */
+size_t pith_family_first_layer(const pith_family *family, size_t part);
+
+/* Checks that a configuration, which may come from any file, asks for no optional tensors that the
+ * family has no rule for: its forward pass would count on them. Errors: UNSUPPORTED. */
 pith_status pith_family_check(const pith_family *family, const pith_config *config,
                               const char *where, pith_error *error);
 

@@ -19,6 +19,8 @@ static const pith_rule norms[] = {
     NORM("post_feedforward_layernorm.weight", after_mlp.weight, "post_ffw_norm.weight"),
 };
 const pith_rule_table pith_rules_gemma_norms = {norms, sizeof norms / sizeof norms[0]};
+const pith_rule_table pith_rules_gemma_layer_norms = {norms + 1,
+                                                      sizeof norms / sizeof norms[0] - 1};
 
 static const pith_key keys[] = {
     PITH_COUNT(vocab_size, 256000),

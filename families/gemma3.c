@@ -13,7 +13,7 @@ static const pith_rule norms[] = {
 };
 const pith_rule_table pith_rules_gemma_qk_norm = {norms, sizeof norms / sizeof norms[0]};
 
-static const pith_key keys[] = {
+const pith_key pith_gemma3_keys[16] = {
     PITH_COUNT(vocab_size, 262208),
     PITH_COUNT(hidden_size, 2304),
     PITH_COUNT(intermediate_size, 9216),
@@ -45,7 +45,7 @@ static pith_status read_sliding(pith_json json, size_t n_layers, bool *sliding, 
                              : status;
 }
 
-static pith_status read(pith_config *config, pith_json json, pith_error *error) {
+pith_status pith_gemma3_layers_read(pith_config *config, pith_json json, pith_error *error) {
     bool sliding[PITH_MAX_LAYERS];
     pith_layer_kind full = config->kinds[0];
     pith_layer_kind local = config->kinds[1];
@@ -72,14 +72,15 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
 const pith_family pith_family_gemma3 = {
     .name = "gemma3_text",
     .classes = {"Gemma3ForCausalLM"},
+    .encoder = &pith_family_gemma3_embedding,
     .rules = {&pith_rules_ends, &pith_rules_gemma_norms, &pith_rules_attention,
               &pith_rules_gemma_qk_norm, &pith_rules_mlp},
     .layers = "model.layers.",
-    .keys = keys,
-    .n_keys = sizeof keys / sizeof keys[0],
+    .keys = pith_gemma3_keys,
+    .n_keys = sizeof pith_gemma3_keys / sizeof pith_gemma3_keys[0],
     .fixed = {{"hidden_activation", "gelu_pytorch_tanh"}, {"use_bidirectional_attention", NULL}},
     .rope_type = "full_attention",
     .bos = 2,
     .eos = 1,
-    .read = read,
+    .read = pith_gemma3_layers_read,
 };

@@ -10,8 +10,8 @@ typedef struct pith_hf_rope {
     pith_json config; /* config.json */
     size_t n_positions;
     size_t head_dim;
-    bool partial;     /* a share of each head may turn */
-    double share;     /* where no key names one; 0: all of it */
+    bool partial;    /* a share of each head may turn */
+    double share;    /* where no key names one; 0: all of it */
     size_t original; /* what Phi-3's class takes for longrope's original length where no key names
                         one; "su" and "yarn" mean longrope to that class. 0: another family */
     pith_rope_factors *factors; /* where longrope's go */

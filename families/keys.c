@@ -64,6 +64,79 @@ pith_status pith_keys_read(const pith_key *keys, size_t n_keys, pith_config *out
     return status;
 }
 
+pith_status pith_torch_activation_read(pith_dense_activation *out, pith_json value,
+                                       const char *where, const char *key, pith_error *error) {
+    static const struct {
+        const char *name; /* behind "torch.nn.modules." */
+        pith_dense_activation activation;
+    } known[] = {
+        {"linear.Identity", PITH_DENSE_IDENTITY},   {"activation.Tanh", PITH_DENSE_TANH},
+        {"activation.Sigmoid", PITH_DENSE_SIGMOID}, {"activation.ReLU", PITH_DENSE_RELU},
+        {"activation.GELU", PITH_DENSE_GELU},
+    };
+    static const char module[] = "torch.nn.modules.";
+    const char *text = pith_hf_json_text(value);
+    if (pith_json_is_none(value)) {
+        return PITH_OK;
+    }
+    if (text == NULL) {
+        return pith_hf_json_fail(where, key, "a string", value, error);
+    }
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strncmp(text, module, sizeof module - 1) == 0 &&
+            strcmp(text + sizeof module - 1, known[i].name) == 0) {
+            *out = known[i].activation;
+            return PITH_OK;
+        }
+    }
+    return pith_fail(
+        error, PITH_ERROR_UNSUPPORTED,
+        "%s: %s %.80s is not supported, only Identity, Tanh, Sigmoid, ReLU and GELU of "
+        "torch.nn.modules",
+        where, key, text);
+}
+
+pith_status pith_numbers_require(pith_json json, const pith_number_key *keys, size_t n,
+                                 pith_error *error) {
+    for (size_t i = 0; i < n; i++) {
+        double number = keys[i].otherwise;
+        bool flag;
+        pith_json value = pith_json_get(json, keys[i].key);
+        if (pith_json_bool(value, &flag)) {
+            number = flag;
+        } else {
+            pith_status status =
+                pith_json_is_none(value)
+                    ? PITH_OK
+                    : pith_hf_json_number(json, keys[i].key, config_name, &number, error);
+            if (status != PITH_OK) {
+                return status;
+            }
+        }
+        if (number != keys[i].value) {
+            return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: %s %g%s is not supported, only %g",
+                             config_name, keys[i].key, number,
+                             pith_json_is_none(value) ? " (where it is not said)" : "",
+                             keys[i].value);
+        }
+    }
+    return PITH_OK;
+}
+
+pith_status pith_gelu_or_silu_read(pith_config *config, pith_json json, pith_error *error) {
+    static const char key[] = "hidden_activation";
+    const char *text = pith_hf_json_text(pith_json_get(json, key));
+    bool silu = text != NULL && strcmp(text, "silu") == 0;
+    config->activation = silu ? PITH_SILU : PITH_GELU;
+    return silu ? PITH_OK : pith_key_require(json, key, "gelu", error);
+}
+
+pith_status pith_types_check(const pith_config *config, pith_error *error) {
+    return config->type_vocab_size != 0
+               ? PITH_OK
+               : pith_fail(error, PITH_ERROR_FORMAT, "%s: type_vocab_size is 0", config_name);
+}
+
 static pith_status refuse_flag(pith_json json, const char *key, pith_error *error) {
     bool set = false;
     pith_status status = pith_hf_json_flag(json, key, config_name, &set, error);

@@ -30,6 +30,9 @@ typedef struct pith_key {
 #define PITH_COUNT_OR_NULL(field, otherwise, null) \
     { #field, PITH_FIELD_COUNT, offsetof(pith_config, field), otherwise, null }
 
+#define PITH_COUNT_AS(key, field, otherwise, null) \
+    { key, PITH_FIELD_COUNT, offsetof(pith_config, field), otherwise, null }
+
 #define PITH_FLOAT_OR_NULL(key, field, otherwise, null) \
     { key, PITH_FIELD_FLOAT, offsetof(pith_config, field), otherwise, null }
 
@@ -40,6 +43,27 @@ pith_status pith_keys_read(const pith_key *keys, size_t n_keys, pith_config *out
 /* A key that must be absent, null or this text, or with NULL false. Errors: FORMAT, UNSUPPORTED
  * (key and value). */
 pith_status pith_key_require(pith_json json, const char *key, const char *value, pith_error *error);
+
+/* A number, or a flag as 0 or 1, that must have a value; `otherwise` where it is absent or null. */
+typedef struct pith_number_key {
+    const char *key;
+    double otherwise, value;
+} pith_number_key;
+
+/* Errors: FORMAT, UNSUPPORTED (key and value). */
+pith_status pith_numbers_require(pith_json json, const pith_number_key *keys, size_t n,
+                                 pith_error *error);
+
+/* hidden_activation: gelu, also where it is absent, or silu. Errors: UNSUPPORTED (the value). */
+pith_status pith_gelu_or_silu_read(pith_config *config, pith_json json, pith_error *error);
+
+/* An activation by the name of its class ("torch.nn.modules.activation.Tanh"), at `key` of a file;
+ * *out stays where there is none. Errors: FORMAT, UNSUPPORTED. */
+pith_status pith_torch_activation_read(pith_dense_activation *out, pith_json value,
+                                       const char *where, const char *key, pith_error *error);
+
+/* Refuses an encoder without token types, of a family that has them. Errors: FORMAT. */
+pith_status pith_types_check(const pith_config *config, pith_error *error);
 
 /* ---- Layers that differ ---------------------------------------------------------------------- */
 

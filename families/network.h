@@ -42,10 +42,13 @@ typedef struct pith_network {
     pith_matrix position_embed; /* [max_position_embeddings, hidden], f32; or no rows */
     pith_matrix type_embed;     /* [type_vocab_size, hidden], f32; or no rows */
     pith_norm embed_norm;       /* [hidden] */
+    pith_matrix relative_bias;  /* [relative_buckets, heads], f32; or no rows */
     pith_layer *layers;         /* [num_hidden_layers] */
     pith_expert *experts;       /* [num_hidden_layers, n_experts], or NULL */
     pith_norm norm;             /* [hidden] */
     pith_matrix head;           /* [vocab, hidden]; the data of embed when tied; or no rows */
+    pith_weights dense[PITH_MAX_DENSE]; /* [width, width before it], f32, of an encoder; or no
+                                           rows */
 } pith_network;
 
 #endif

@@ -1,8 +1,8 @@
 /* Qwen 3, dense: Llama's block with an RMSNorm of each head of q and k before RoPE, and heads whose
  * size is said, not derived. Yang et al. 2025. */
-#include "families/family.h"
+#include "families/qwen3.h"
 
-static const pith_key keys[] = {
+const pith_key pith_qwen3_keys[12] = {
     PITH_COUNT(vocab_size, 151936),
     PITH_COUNT(hidden_size, 4096),
     PITH_COUNT(intermediate_size, 22016),
@@ -17,7 +17,7 @@ static const pith_key keys[] = {
     PITH_KEY(PITH_FIELD_FLAG, "attention_bias", qkv_bias, false),
 };
 
-static pith_status read(pith_config *config, pith_json json, pith_error *error) {
+pith_status pith_qwen3_layers_read(pith_config *config, pith_json json, pith_error *error) {
     config->qk_norm = PITH_QK_NORM_HEAD;
     config->o_bias = config->qkv_bias;
     return pith_upper_windows_read(config, json, error);
@@ -26,13 +26,14 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
 const pith_family pith_family_qwen3 = {
     .name = "qwen3",
     .classes = {"Qwen3ForCausalLM"},
+    .encoder = &pith_family_qwen3_embedding,
     .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention_norm,
               &pith_rules_attention, &pith_rules_qk_norm, &pith_rules_mlp_norm, &pith_rules_mlp},
     .layers = "model.layers.",
-    .keys = keys,
-    .n_keys = sizeof keys / sizeof keys[0],
+    .keys = pith_qwen3_keys,
+    .n_keys = sizeof pith_qwen3_keys / sizeof pith_qwen3_keys[0],
     .fixed = {{"hidden_act", "silu"}},
     .bos = -1,
     .eos = -1,
-    .read = read,
+    .read = pith_qwen3_layers_read,
 };

@@ -12,7 +12,11 @@ unsigned pith_config_parts(const pith_config *c) {
            (c->o_bias ? PITH_HAS_O_BIAS : 0U) | (c->mlp_bias ? PITH_HAS_MLP_BIAS : 0U) |
            (c->qk_norm != PITH_QK_NORM_NONE ? PITH_HAS_QK_NORM : 0U) |
            (c->type_vocab_size != 0 ? PITH_HAS_TYPES : 0U) |
-           (c->n_experts != 0 ? PITH_HAS_EXPERTS : 0U);
+           (c->n_experts != 0 ? PITH_HAS_EXPERTS : 0U) |
+           (c->role == PITH_ENCODER && !c->no_positions ? PITH_HAS_POSITIONS : 0U) |
+           (c->relative_buckets != 0 ? PITH_HAS_RELATIVE : 0U) |
+           (c->dense[0].width != 0 ? PITH_HAS_DENSE_0 : 0U) |
+           (c->dense[1].width != 0 ? PITH_HAS_DENSE_1 : 0U);
 }
 
 bool pith_rule_applies(const pith_rule *rule, const pith_config *config) {
@@ -48,6 +52,14 @@ static size_t real_extent(pith_extent extent, const pith_config *c) {
         return whole ? qkv.k_rows : c->head_dim;
     case PITH_EXTENT_EXPERTS:
         return c->n_experts;
+    case PITH_EXTENT_BUCKETS:
+        return c->relative_buckets;
+    case PITH_EXTENT_N_HEADS:
+        return c->num_attention_heads;
+    case PITH_EXTENT_DENSE_0:
+        return c->dense[0].width;
+    case PITH_EXTENT_DENSE_1:
+        return c->dense[1].width;
     case PITH_N_EXTENTS:
         break;
     }

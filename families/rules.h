@@ -33,6 +33,10 @@ typedef enum pith_extent {
     PITH_EXTENT_Q_NORM,  /* head_dim, or heads x head_dim: config.qk_norm */
     PITH_EXTENT_K_NORM,  /* head_dim, or KV heads x head_dim */
     PITH_EXTENT_EXPERTS, /* n_experts */
+    PITH_EXTENT_BUCKETS, /* relative_buckets */
+    PITH_EXTENT_N_HEADS,
+    PITH_EXTENT_DENSE_0, /* widths of the dense layers behind an encoder's pooling */
+    PITH_EXTENT_DENSE_1,
     PITH_N_EXTENTS,
 } pith_extent;
 
@@ -44,7 +48,11 @@ enum {
     PITH_HAS_MLP_BIAS = 1 << 3,
     PITH_HAS_QK_NORM = 1 << 4,
     PITH_HAS_TYPES = 1 << 5,
-    PITH_HAS_EXPERTS = 1 << 6,
+    PITH_HAS_POSITIONS = 1 << 6, /* learned ones */
+    PITH_HAS_RELATIVE = 1 << 7,
+    PITH_HAS_DENSE_0 = 1 << 8,
+    PITH_HAS_DENSE_1 = 1 << 9,
+    PITH_HAS_EXPERTS = 1 << 10,
 };
 
 /* The forms that checkpoints are published in; each has its own names. */
@@ -69,6 +77,7 @@ typedef struct pith_rule {
     const char *gguf[PITH_MAX_BLOCKS];
 
     unsigned needs;    /* bits; 0: always there */
+    size_t first;      /* layer that has it, and so have all after it */
     float add;         /* to every value of a checkpoint: 1 where a norm's weight is 1 + w (a GGUF
                           file has the sum) */
     const char *label; /* of a matrix in listings: "qkv" */
@@ -82,6 +91,7 @@ typedef struct pith_rule {
 #define PITH_FROM(...) .from = {__VA_ARGS__}
 #define PITH_GGUF(...) .gguf = {__VA_ARGS__}
 #define PITH_WHERE(bits) .needs = (bits)
+#define PITH_FROM_LAYER(number) .first = (number)
 #define PITH_LABEL(text) .label = (text)
 #define PITH_PLUS(number) .add = (number)
 
@@ -106,6 +116,18 @@ extern const pith_rule_table pith_rules_norms_after;
 
 /* LayerNorms with biases in the places and by the names of its three norms. */
 extern const pith_rule_table pith_rules_layer_norms;
+
+/* The encoder of BERT, in parts (families/encoder_rules.c). */
+extern const pith_rule_table pith_rules_bert_ends;      /* embeddings and their norm */
+extern const pith_rule_table pith_rules_bert_attention; /* qkv, o, the norm after it */
+extern const pith_rule_table pith_rules_bert_mlp;       /* up, down, the norm after it */
+
+/* Embedding and last norm of a decoder without a head, by their names there. */
+extern const pith_rule_table pith_rules_headless_embed, pith_rules_headless_norm;
+
+/* The dense layers behind the pooling of any encoder. Their names in a checkpoint are those of the
+ * .pith file: the reader of the checkpoint knows which tensors they are. */
+extern const pith_rule_table pith_rules_dense;
 
 /* One tensor of a model. */
 typedef struct pith_slot {

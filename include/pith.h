@@ -1,4 +1,4 @@
-/* pith: run Llama-family language models and BERT sentence encoders on a CPU.
+/* pith: run Llama-family language models and sentence encoders on a CPU.
  *
  *     pith_error error;
  *     pith_model *model = NULL;
@@ -202,7 +202,7 @@ typedef struct pith_chat_template {
 } pith_chat_template;
 
 typedef struct pith_model_info {
-    const char *architecture;  /* "llama", or "bert": an encoder, for pith_embed only */
+    const char *architecture;  /* the family: "llama", "bert" */
     const char *type;          /* numeric type of the linear layers: "int4" */
     const char *isa;           /* kernels in use: "avx512-vnni" */
     const char *chat_format;   /* how conversations are written: "llama2", "template" (by
@@ -232,6 +232,7 @@ typedef struct pith_model_info {
     const char *default_prompt; /* name of the one that pith_embed uses by default; NULL: none */
     bool is_encoder;            /* for pith_embed; a decoder otherwise, for sessions */
     bool has_tokenizer;         /* the functions on text can be used */
+    bool is_cross_encoder;      /* an encoder that scores pairs of texts: for pith_rerank */
 } pith_model_info;
 
 /* Facts about an open model. Strings and arrays are owned by the model. */
@@ -764,6 +765,9 @@ typedef struct pith_embed_options {
                                 it is tokenized and cut; "": nothing is. NULL: the model's own */
     const char *prompt_name; /* with `prompt` NULL: which of the model's prompts (pith_model_info);
                                 NULL: its default_prompt, if it has one */
+    size_t dimensions;       /* elements of an embedding that are kept, the first ones, which are
+                                then normalised (Kusupati et al. 2022); 0 or n_embd: all, as the
+                                model gives them */
     /* Called now and then from the thread that called pith_embed; false stops. May be NULL. */
     bool (*progress)(void *user, size_t n_done, size_t n_inputs);
     void *user;
@@ -775,26 +779,48 @@ typedef struct pith_embed_result {
     bool truncated;  /* the text had more: its end was cut off */
 } pith_embed_result;
 
-/* Embeds texts [n_inputs] with an encoder model: out [n_inputs, n_embd], results [n_inputs] or
- * NULL. Texts are packed by length and spread over the model's threads; a text's embedding does not
- * depend on its company (bit for bit, with BLAS off). The tokens of a prompt count as the text's; a
- * model whose pooling leaves the prompt out pools the others only, [CLS] excluded too, as
- * sentence-transformers does. Concurrent calls on one model are allowed and share its threads. On
- * failure `out` and `results` may be partly written.
- * Errors: ARGUMENT (also: both prompts, no prompt of that name; those there are are listed),
+/* Embeds texts [n_inputs] with an encoder model: out [n_inputs, n_embd], or [n_inputs, dimensions]
+ * where the options ask for less; results [n_inputs] or NULL. Texts are packed by length and spread
+ * over the model's threads; a text's embedding does not depend on its company (bit for bit, with
+ * BLAS off). A cross-encoder takes pairs and gives one number for each, its score (n_embd is 1).
+ * The tokens of a prompt count as the text's; a model whose pooling leaves the prompt out pools the
+ * others only, [CLS] excluded too, as sentence-transformers does. Concurrent calls on one model are
+ * allowed and share its threads. On failure `out` and `results` may be partly written. Errors:
+ * ARGUMENT (also: both prompts, no prompt of that name, and those there are are listed; more
+ * dimensions than there are; for a cross-encoder a text without a pair, with the index),
  * MEMORY, TEXT (invalid UTF-8, with the index of the text and the byte offset),
  * CONTEXT (no_truncate, with the index), TOKEN (a file whose tokenizer has ids beyond its weights),
- * STOPPED, UNSUPPORTED (not an encoder, no WordPiece tokenizer), NUMERIC (with the index). */
+ * STOPPED, UNSUPPORTED (not an encoder, no tokenizer), NUMERIC (with the index). */
 PITH_API pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs,
                                 size_t n_inputs, const pith_embed_options *options, float *out,
                                 pith_embed_result *results, pith_error *error);
+
+/* Zero-initialised means: all defaults. */
+typedef struct pith_rerank_options {
+    bool no_truncate; /* texts over the model's limit are an error instead of being cut */
+    /* As in pith_embed_options. */
+    bool (*progress)(void *user, size_t n_done, size_t n_inputs);
+    void *user;
+} pith_rerank_options;
+
+/* How well each of some documents [n_documents] answers a query: scores [n_documents], the higher
+ * the better; results [n_documents] or NULL. A cross-encoder (pith_model_info) reads query and
+ * document together, and its scores are what its checkpoint's activation makes of them: mostly 0 to
+ * 1, or logits. Any other encoder embeds them, with its prompts for queries ("query") and for
+ * documents (the first that it has of "document", "passage" and "corpus"), and the scores are
+ * cosines. A score does not depend on the other documents. Errors: as pith_embed; the index is that
+ * of the document. */
+PITH_API pith_status pith_rerank(const pith_model *model, pith_text query,
+                                 const pith_text *documents, size_t n_documents,
+                                 const pith_rerank_options *options, float *scores,
+                                 pith_embed_result *results, pith_error *error);
 
 enum { PITH_FINGERPRINT = 33 }; /* 32 hexadecimal digits and a NUL */
 
 /* Writes to out [PITH_FINGERPRINT] what decides an encoder's vectors: weights, types, tokenizer,
  * pooling, normalisation and length, as a hash; not prompts, nor where the file came from. Vectors
  * kept beside it can be compared with new ones as long as it is the same, in later versions too.
- * Weights come in by the checksums in the file, which it need not have. Errors: ARGUMENT,
+ * Weights come in by the checksums in the file, which it need not have. Errors: ARGUMENT, MEMORY,
  * UNSUPPORTED (not an encoder). */
 PITH_API pith_status pith_embed_fingerprint(const pith_model *model, char *out, pith_error *error);
 

@@ -201,7 +201,8 @@ const char *test_compare_encoder(pith_model_file *file, const test_tensors *tens
     pith_slot slot;
     pith_slot_place place;
     for (unsigned part = 0; part < pith_family_n_parts(file->family); part++) {
-        for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
+        for (size_t layer = pith_family_first_layer(file->family, part);
+             pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             const char *wrong =
                 compare_slot(tensors, &slot, &place, file->network.config.hidden_size);
             if (wrong != NULL) {

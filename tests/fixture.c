@@ -266,8 +266,8 @@ static void add_weights(build *b, const test_model *model) {
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
         pith_extent rows = pith_family_rule(family, part)->rows;
         pith_slot slot;
-        for (size_t layer = 0; pith_family_slot(family, &model->config, part, layer, &slot);
-             layer++) {
+        for (size_t layer = pith_family_first_layer(family, part);
+             pith_family_slot(family, &model->config, part, layer, &slot); layer++) {
             pith_type type = slot.kind == PITH_KIND_HEAD ? model->head_type : model->type;
             pith_dtype dtype;
             size_t n_dims;

@@ -150,7 +150,8 @@ static void check_parts(pith_model_file *file, const test_tensors *tensors, cons
     for (unsigned part = 0; part < pith_family_n_parts(file->family); part++) {
         pith_slot slot;
         pith_slot_place place;
-        for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
+        for (size_t layer = pith_family_first_layer(file->family, part);
+             pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             if (slot.is_matrix) {
                 check_matrix(file, tensors, &slot, place.matrix, label);
             } else {

@@ -19,7 +19,7 @@ static pith_status parse_with(pith_hf_config *out, const char *text, const char 
     char *copies[] = {copy_text(text), generation != NULL ? copy_text(generation) : NULL};
     pith_status status =
         pith_hf_config_parse(out, copies[0], strlen(text), copies[1],
-                             generation != NULL ? strlen(generation) : 0, allocator, error);
+                             generation != NULL ? strlen(generation) : 0, false, allocator, error);
     free(copies[0]);
     free(copies[1]);
     return status;
@@ -436,10 +436,10 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
          "linear_attention"},
         {"{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"gpt2\"}",
          "supported types are llama, mistral, qwen2, qwen3, smollm3, granite, gemma2, gemma3_text, "
-         "olmo2, phi3, ministral3, olmo3, mixtral, qwen3_moe, arcee, seed_oss, ernie4_5, "
+         "olmo2, olmo3, phi3, ministral3, mixtral, qwen3_moe, arcee, seed_oss, ernie4_5, "
          "hunyuan_v1_dense, exaone4, "
          "glm4, stablelm, "
-         "starcoder2 and bert"},
+         "starcoder2, bert, roberta, xlm-roberta, mpnet, distilbert, modernbert and nomic_bert"},
         {"{\"architectures\": [\"Qwen3ForTokenClassification\"], \"model_type\": \"qwen3\"}",
          "supported of qwen3: Qwen3ForCausalLM"},
         {"{" SMOLLM3 ", \"hidden_act\": \"relu\"}", "hidden_act \"relu\""},

@@ -38,8 +38,8 @@ static pith_status parse(pith_config *out, const char *edits, pith_error *error)
     snprintf(all, sizeof all, "{\"num_hidden_layers\": 4, \"head_dim\": 16, %s}", edits);
     char *text = test_config_text(all);
     pith_hf_config parsed;
-    pith_status status =
-        pith_hf_config_parse(&parsed, text, strlen(text), NULL, 0, &pith_malloc_allocator, error);
+    pith_status status = pith_hf_config_parse(&parsed, text, strlen(text), NULL, 0, false,
+                                              &pith_malloc_allocator, error);
     if (status == PITH_OK) {
         *out = parsed.config;
     }
@@ -168,7 +168,7 @@ TEST(convert_families, too_many_layers_are_refused) {
         char *text = test_config_text(edits);
         pith_hf_config parsed;
         pith_error error = {0};
-        pith_status status = pith_hf_config_parse(&parsed, text, strlen(text), NULL, 0,
+        pith_status status = pith_hf_config_parse(&parsed, text, strlen(text), NULL, 0, false,
                                                   &pith_malloc_allocator, &error);
         CHECK(status == PITH_ERROR_FORMAT &&
                   strstr(error.message, "num_hidden_layers is 2000") != NULL,

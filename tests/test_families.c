@@ -9,6 +9,24 @@
 
 enum { MAX_TENSORS = 128 };
 
+static bool needs(const pith_family *family, unsigned bit) {
+    bool found = false;
+    for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+        found = found || (pith_family_rule(family, part)->needs & bit) != 0;
+    }
+    return found;
+}
+
+/* True for a family whose gate and up are two tensors of a checkpoint. */
+static bool has_gate(const pith_family *family) {
+    bool found = false;
+    for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+        const pith_rule *rule = pith_family_rule(family, part);
+        found = found || (rule->rows == PITH_EXTENT_GATE_UP && rule->from[1] != NULL);
+    }
+    return found;
+}
+
 /* A configuration with every optional tensor that any family has, two layers, and sizes that are no
  * multiples of 16. */
 static pith_config everything(const pith_family *family) {
@@ -22,7 +40,14 @@ static pith_config everything(const pith_family *family) {
     c.num_key_value_heads = family->role == PITH_ENCODER ? 4 : 2;
     c.head_dim = 10;
     c.max_position_embeddings = 50;
-    c.type_vocab_size = 3;
+    if (family->role == PITH_ENCODER) {
+        c.gated = has_gate(family);
+        c.type_vocab_size = needs(family, PITH_HAS_TYPES) ? 3 : 0;
+        c.no_positions = !needs(family, PITH_HAS_POSITIONS);
+        c.relative_buckets = needs(family, PITH_HAS_RELATIVE) ? 32 : 0;
+        c.dense[0].width = 24;
+        c.dense[1].width = 20;
+    }
     c.qkv_bias = c.o_bias = c.mlp_bias = true;
     c.qk_norm = PITH_QK_NORM_HEAD;
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
@@ -113,7 +138,8 @@ TEST(families, no_name_comes_twice) {
             const char *from[PITH_MAX_BLOCKS];
             size_t n_from = pith_rule_sources(rule, PITH_NAMES_HF, from);
             pith_slot slot;
-            for (size_t layer = 0; pith_family_slot(family, &c, part, layer, &slot); layer++) {
+            for (size_t layer = pith_family_first_layer(family, part);
+                 pith_family_slot(family, &c, part, layer, &slot); layer++) {
                 add_once(&files, family->name, "", slot.name);
             }
             for (size_t i = 0; i < n_from; i++) {
@@ -141,7 +167,8 @@ TEST(families, no_place_is_shared) {
         for (size_t part = 0; part < pith_family_n_parts(family); part++) {
             const pith_rule *rule = pith_family_rule(family, part);
             pith_slot slot;
-            for (size_t layer = 0; pith_family_slot(family, &c, part, layer, &slot); layer++) {
+            for (size_t layer = pith_family_first_layer(family, part);
+                 pith_family_slot(family, &c, part, layer, &slot); layer++) {
                 pith_slot_place place = pith_rule_place(rule, &network, layer);
                 CHECK((place.matrix != NULL) == slot.is_matrix &&
                           (place.vector != NULL) == !slot.is_matrix,
@@ -238,7 +265,8 @@ TEST(families, shapes_follow_the_configuration) {
         bool found = false;
         for (size_t part = 0; part < pith_family_n_parts(family); part++) {
             pith_slot slot;
-            for (size_t layer = 0; pith_family_slot(family, &c, part, layer, &slot); layer++) {
+            for (size_t layer = pith_family_first_layer(family, part);
+                 pith_family_slot(family, &c, part, layer, &slot); layer++) {
                 if (strcmp(slot.name, cases[i].name) == 0) {
                     found = true;
                     CHECK(slot.rows == cases[i].rows && slot.real_rows == cases[i].real_rows &&
@@ -308,6 +336,9 @@ TEST(families, tensors_without_a_rule_are_refused) {
         {"ministral3", "qk_norm is no part of ministral3", PITH_QK_NORM_HEAD, true, false},
         {"mixtral", "mlp_bias is no part of mixtral", PITH_QK_NORM_NONE, true, true},
         {"bert", NULL, PITH_QK_NORM_NONE, true, true},
+        {"bert", "qk_norm is no part of bert", PITH_QK_NORM_HEAD, true, true},
+        {"modernbert", "qkv_bias is no part of modernbert", PITH_QK_NORM_NONE, true, false},
+        {"qwen3-embedding", NULL, PITH_QK_NORM_HEAD, true, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const pith_family *family = pith_family_find(cases[i].family);
@@ -315,7 +346,7 @@ TEST(families, tensors_without_a_rule_are_refused) {
         pith_error error = {0};
         c.qk_norm = cases[i].qk_norm;
         c.qkv_bias = cases[i].qkv_bias;
-        c.o_bias = family->role == PITH_ENCODER;
+        c.o_bias = family->role == PITH_ENCODER && cases[i].qkv_bias;
         c.mlp_bias = cases[i].mlp_bias;
         pith_status status = pith_family_check(family, &c, "m.pith", &error);
         if (cases[i].words == NULL) {
@@ -342,6 +373,28 @@ TEST(families, experts_are_there_where_the_family_has_them) {
     c.n_experts = 0;
     CHECK(pith_family_check(&pith_family_mixtral, &c, "m", &error) == PITH_ERROR_FORMAT &&
               strstr(error.message, "n_experts is 0, which mixtral cannot do without") != NULL,
+          "%s", error.message);
+}
+
+TEST(families, tables_without_a_rule_are_refused) {
+    pith_config c = everything(&pith_family_bert);
+    pith_error error = {0};
+    c.qk_norm = PITH_QK_NORM_NONE;
+    CHECK(pith_family_check(&pith_family_bert, &c, "m.pith", &error) == PITH_OK, "%s",
+          error.message);
+    c.relative_buckets = 32;
+    CHECK(pith_family_check(&pith_family_bert, &c, "m.pith", &error) == PITH_ERROR_UNSUPPORTED &&
+              strstr(error.message, "relative_buckets is no part of bert") != NULL,
+          "%s", error.message);
+    c = everything(&pith_family_modernbert);
+    c.qk_norm = PITH_QK_NORM_NONE;
+    c.qkv_bias = c.o_bias = c.mlp_bias = false;
+    CHECK(pith_family_check(&pith_family_modernbert, &c, "m.pith", &error) == PITH_OK, "%s",
+          error.message);
+    c.no_positions = false;
+    CHECK(pith_family_check(&pith_family_modernbert, &c, "m.pith", &error) ==
+                  PITH_ERROR_UNSUPPORTED &&
+              strstr(error.message, "learned positions is no part of modernbert") != NULL,
           "%s", error.message);
 }
 

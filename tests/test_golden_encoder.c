@@ -234,6 +234,7 @@ TEST(encoder, pooling_modes) {
         for (int normalize = 0; normalize <= 1; normalize++) {
             double expected[HIDDEN];
             double norm = 0;
+            const float *last = scratch->x.data + (text->n_tokens - 1) * scratch->x.stride;
             config->pooling = (pith_pooling)pooling;
             config->normalize = normalize != 0;
             for (size_t d = 0; d < HIDDEN; d++) {
@@ -245,10 +246,11 @@ TEST(encoder, pooling_modes) {
                 }
                 expected[d] = pooling == PITH_POOLING_MEAN  ? sum / (double)text->n_tokens
                               : pooling == PITH_POOLING_CLS ? (double)scratch->x.data[d]
-                                                            : largest;
+                              : pooling == PITH_POOLING_MAX ? largest
+                                                            : (double)last[d];
                 norm += expected[d] * expected[d];
             }
-            CHECK(pith_encoder_embedding(&pass, 0, out), "not finite");
+            CHECK(pith_encoder_embedding(&pass, 0, HIDDEN, out), "not finite");
             for (size_t d = 0; d < HIDDEN; d++) {
                 double e = normalize != 0 ? expected[d] / sqrt(norm) : expected[d];
                 CHECK(fabs((double)out[d] - e) <= 2e-6,

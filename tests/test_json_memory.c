@@ -281,7 +281,7 @@ typedef pith_status (*reader)(char *text, size_t size, const pith_allocator *all
 static pith_status read_config(char *text, size_t size, const pith_allocator *allocator,
                                pith_error *error) {
     pith_hf_config out;
-    return pith_hf_config_parse(&out, text, size, NULL, 0, allocator, error);
+    return pith_hf_config_parse(&out, text, size, NULL, 0, false, allocator, error);
 }
 
 static pith_status read_modules(char *text, size_t size, const pith_allocator *allocator,

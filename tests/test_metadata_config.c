@@ -321,12 +321,11 @@ TEST(metadata_config, bad_values_are_refused_by_name) {
     CHECK_NO_LEAKS();
 }
 
-/* The encoder's pass has no optional steps: a file that asks for one must not reach it. */
-TEST(metadata_config, encoders_are_plain) {
+/* Steps that the encoder's pass does not have: a file that asks for one must not reach it. */
+TEST(metadata_config, encoders_lack_some_steps) {
     static const char *const members[] = {
-        "\"gated\": true",          "\"activation\": \"silu\"", "\"norm_sums\": false",
-        "\"norm_type\": \"rms\"",   "\"qk_norm\": \"head\"",    "\"residual_scale\": 0.5",
-        "\"attention_scale\": 0.1", "\"attention_cap\": 1",     "\"embedding_scale\": 2",
+        "\"norm_type\": \"rms\"", "\"qk_norm\": \"whole\"",   "\"residual_scale\": 0.5",
+        "\"attention_cap\": 1",   "\"relative_buckets\": 30",
     };
     pith_config c = plain_encoder();
     char *plain = write_config(&c);

@@ -37,8 +37,8 @@ static void check_weights(pith_network *llama) {
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
         const pith_rule *rule = pith_family_rule(family, part);
         pith_slot slot;
-        for (size_t layer = 0; pith_family_slot(family, &llama->config, part, layer, &slot);
-             layer++) {
+        for (size_t layer = pith_family_first_layer(family, part);
+             pith_family_slot(family, &llama->config, part, layer, &slot); layer++) {
             const pith_slot_place place = pith_rule_place(rule, llama, layer);
             if (slot.is_matrix) {
                 check_matrix(&llama->config, rule->rows, place.matrix, &slot);

@@ -75,10 +75,20 @@ static bool is_false(pith_json value) {
     return pith_json_bool(value, &flag) && !flag;
 }
 
+/* Older files do not name the replacement where it is SentencePiece's. */
+static pith_status read_replacement(pith_hf *hf, pith_json value) {
+    static const char mark[] = "\xE2\x96\x81"; /* U+2581 */
+    if (value.at != NULL) {
+        return read_text(hf, value, 1);
+    }
+    return pith_bytes_append(&hf->texts[PITH_HF_DECODER], mark, sizeof mark) ? PITH_OK
+                                                                             : no_memory(hf);
+}
+
 static pith_status read_mark(pith_hf *hf, pith_json step) {
     bool drop = !pith_json_is_text(pith_json_get(step, "prepend_scheme"), "never") &&
                 !is_false(pith_json_get(step, "add_prefix_space"));
-    pith_status status = read_text(hf, pith_json_get(step, "replacement"), 1);
+    pith_status status = read_replacement(hf, pith_json_get(step, "replacement"));
     return status == PITH_OK
                ? add_step(hf, (pith_decode_step){.kind = PITH_DECODE_MARK, .drop = drop})
                : status;

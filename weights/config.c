@@ -90,9 +90,23 @@ static const pith_field encoder_fields[] = {
     FLAG("normalize", normalize),
 };
 
-/* There where they differ from the recipe. */
-static const pith_field optional_fields[] = {
+/* There where they differ from the recipe, or for head sizes from what follows from others. */
+static const pith_field encoder_optional_fields[] = {
+    COUNT("num_key_value_heads", num_key_value_heads, PITH_MAX_HEADS),
+    COUNT("head_dim", head_dim, PITH_MAX_HEAD_DIM),
+    FLAG("qkv_bias", qkv_bias),
+    FLAG("o_bias", o_bias),
+    FLAG("mlp_bias", mlp_bias),
+    FLAG("no_positions", no_positions),
+    COUNT("position_offset", position_offset, PITH_MAX_POSITIONS),
+    COUNT("relative_buckets", relative_buckets, PITH_MAX_BUCKETS),
+    COUNT("relative_distance", relative_distance, PITH_MAX_POSITIONS),
+    FLAG("causal", causal),
+    FLAG("scores", scores),
     FLAG("skip_prompt", skip_prompt),
+};
+
+static const pith_field optional_fields[] = {
     FLAG("norm_sums", norm_sums),
     FLAG("gated", gated),
     FLOAT("embedding_scale", embedding_scale),
@@ -106,12 +120,17 @@ static const pith_field optional_fields[] = {
     FLAG("norm_experts", norm_experts),
 };
 
+/* Of dense layer 0; the others as kinds of layers are. */
+static const pith_field dense_fields[] = {COUNT("width", dense[0].width, PITH_MAX_WIDTH)};
+
 static const table sizes = TABLE(size_fields), decoder_sizes = TABLE(decoder_size_fields),
                    window = TABLE(window_fields), rms_norm = TABLE(rms_norm_fields),
                    rope = TABLE(rope_fields), yarn = TABLE(yarn_fields),
                    attention_factor = {yarn_fields, 1}, beta = TABLE(beta_fields),
                    dims = TABLE(dims_fields), decoder_flags = TABLE(decoder_flag_fields),
-                   encoder = TABLE(encoder_fields), optional = TABLE(optional_fields);
+                   encoder = TABLE(encoder_fields),
+                   encoder_optional = TABLE(encoder_optional_fields),
+                   optional = TABLE(optional_fields), dense = TABLE(dense_fields);
 
 /* An enumeration is a word in the file. */
 typedef struct word {
@@ -124,6 +143,7 @@ _Static_assert(sizeof(pith_rope_scaling) == sizeof(unsigned) &&
                    sizeof(pith_pooling) == sizeof(unsigned) &&
                    sizeof(pith_qk_norm) == sizeof(unsigned) &&
                    sizeof(pith_activation) == sizeof(unsigned) &&
+                   sizeof(pith_dense_activation) == sizeof(unsigned) &&
                    sizeof(pith_norm_type) == sizeof(unsigned),
                "words are stored as unsigned integers");
 
@@ -132,7 +152,10 @@ static const word scaling_word = {"rope_scaling",
                                   {"none", "linear", "llama3", "yarn", "dynamic", "longrope"}};
 static const word pooling_word = {"pooling",
                                   offsetof(pith_config, pooling),
-                                  {"mean", "cls", "max"}};
+                                  {"mean", "cls", "max", "lasttoken"}};
+static const word dense_word = {"activation",
+                                offsetof(pith_config, dense[0].activation),
+                                {"identity", "tanh", "sigmoid", "relu", "gelu"}};
 static const word optional_words[] = {
     {"norm_type", offsetof(pith_config, norm_type), {"rms", "layer"}},
     {"qk_norm", offsetof(pith_config, qk_norm), {"none", "head", "whole", "after"}},
@@ -181,15 +204,26 @@ static size_t field_size(pith_field_kind kind) {
     return sizeof(double);
 }
 
-static void write_optional(const pith_config *c, pith_json_writer *to) {
-    const pith_config recipe = recipe_of(c->role);
-    for (size_t i = 0; i < optional.n; i++) {
-        const pith_field *field = &optional.fields[i];
-        if (memcmp((const char *)c + field->offset, (const char *)&recipe + field->offset,
+static void write_differing(table t, const pith_config *c, const pith_config *recipe,
+                            pith_json_writer *to) {
+    for (size_t i = 0; i < t.n; i++) {
+        const pith_field *field = &t.fields[i];
+        if (memcmp((const char *)c + field->offset, (const char *)recipe + field->offset,
                    field_size(field->kind)) != 0) {
             pith_fields_write(field, 1, c, to);
         }
     }
+}
+
+static void write_optional(const pith_config *c, pith_json_writer *to) {
+    pith_config recipe = recipe_of(c->role);
+    if (c->role == PITH_ENCODER) {
+        recipe.hidden_size = c->hidden_size;
+        recipe.num_attention_heads = c->num_attention_heads;
+        pith_config_set_encoder_heads(&recipe);
+        write_differing(encoder_optional, c, &recipe, to);
+    }
+    write_differing(optional, c, &recipe, to);
     for (size_t i = 0; i < N_OPTIONAL_WORDS; i++) {
         if (word_value(&optional_words[i], c) != word_value(&optional_words[i], &recipe)) {
             write_word(&optional_words[i], c, to);
@@ -248,6 +282,25 @@ static void write_list(const char *key, const float *list, size_t n, pith_json_w
     pith_json_close(to, ']');
 }
 
+/* With the address moved by so much the members of dense layer 0 are those of layer i. */
+static const void *dense_base(const pith_config *c, size_t i) {
+    return (const char *)c + i * sizeof c->dense[0];
+}
+
+static void write_dense(const pith_config *c, pith_json_writer *to) {
+    if (c->dense[0].width == 0) {
+        return;
+    }
+    pith_json_open(to, "dense", '[');
+    for (size_t i = 0; i < PITH_MAX_DENSE && c->dense[i].width != 0; i++) {
+        pith_json_open(to, NULL, '{');
+        write_table(dense, dense_base(c, i), to);
+        write_word(&dense_word, dense_base(c, i), to);
+        pith_json_close(to, '}');
+    }
+    pith_json_close(to, ']');
+}
+
 /* As many factors as the kind with most needs. */
 static size_t n_factors(const pith_config *c) {
     size_t n = 0;
@@ -266,12 +319,36 @@ static void write_factors(const pith_config *c, pith_json_writer *to) {
     }
 }
 
+static bool has_kinds(const pith_config *c) {
+    return c->n_kinds > 1 || c->kinds[0].rope.dims != 0 || c->kinds[0].sliding_window != 0;
+}
+
+void pith_config_write_beyond_bert(const pith_config *c, pith_json_writer *to) {
+    write_optional(c, to);
+    write_dense(c, to);
+    if (has_kinds(c)) {
+        write_table(window, c, to);
+        write_table(rope, c, to);
+        write_rest_of_kind(c, 0, to);
+        write_kinds(c, to);
+    }
+}
+
+static void write_encoder(const pith_config *c, pith_json_writer *to) {
+    write_table(encoder, c, to);
+    write_word(&pooling_word, c, to);
+    pith_config_write_beyond_bert(c, to);
+}
+
+/* Readers of version 1 know one encoder, and would pass over the dense layers of another. */
+int pith_config_format_version(const pith_config *config) {
+    return config->dense[0].width != 0 ? 2 : 1;
+}
+
 void pith_config_write(const pith_config *config, pith_json_writer *to) {
     write_table(sizes, config, to);
     if (config->role == PITH_ENCODER) {
-        write_table(encoder, config, to);
-        write_word(&pooling_word, config, to);
-        write_optional(config, to);
+        write_encoder(config, to);
         return;
     }
     write_table(decoder_sizes, config, to);
@@ -330,13 +407,18 @@ static bool has(const reading *r, const char *key) {
     return pith_json_get(r->object, key).at != NULL;
 }
 
-static pith_status read_optional(const reading *r) {
+static pith_status read_present(const reading *r, table t) {
     pith_status status = PITH_OK;
-    for (size_t i = 0; i < optional.n && status == PITH_OK; i++) {
-        if (has(r, optional.fields[i].key)) {
-            status = read_table(r, (table){&optional.fields[i], 1}, r->config);
+    for (size_t i = 0; i < t.n && status == PITH_OK; i++) {
+        if (has(r, t.fields[i].key)) {
+            status = read_table(r, (table){&t.fields[i], 1}, r->config);
         }
     }
+    return status;
+}
+
+static pith_status read_optional(const reading *r) {
+    pith_status status = read_present(r, optional);
     for (size_t i = 0; i < N_OPTIONAL_WORDS && status == PITH_OK; i++) {
         if (has(r, optional_words[i].key)) {
             status = read_word(r, &optional_words[i], r->config);
@@ -451,6 +533,45 @@ static pith_status read_decoder(const reading *r) {
     return status == PITH_OK ? read_factors(r) : status;
 }
 
+static pith_status read_dense(const reading *r) {
+    pith_json list = pith_json_get(r->object, "dense");
+    pith_status status = PITH_OK;
+    if (list.at == NULL) {
+        return PITH_OK;
+    }
+    if (!pith_json_is(list, PITH_JSON_ARRAY) || pith_json_size(list) == 0 ||
+        pith_json_size(list) > PITH_MAX_DENSE) {
+        return bad_list(r, "dense", "an array of 1 or 2 objects");
+    }
+    pith_json_walk walk = pith_json_begin(list);
+    for (size_t i = 0; status == PITH_OK && pith_json_next(&walk); i++) {
+        void *base = (char *)r->config + i * sizeof r->config->dense[0];
+        reading of_layer = *r;
+        of_layer.object = walk.value;
+        of_layer.section = "config.dense";
+        status = read_table(&of_layer, dense, base);
+        if (status == PITH_OK) {
+            status = read_word(&of_layer, &dense_word, base);
+        }
+    }
+    return status;
+}
+
+/* RoPE and windows, of an encoder that has any. */
+static pith_status read_encoder_kinds(const reading *r) {
+    if (!has(r, rope_fields[0].key)) {
+        return PITH_OK;
+    }
+    pith_status status = read_table(r, window, r->config);
+    if (status == PITH_OK) {
+        status = read_table(r, rope, r->config);
+    }
+    if (status == PITH_OK) {
+        status = read_rest_of_kind(r, r->config, &r->config->kinds[0].rope);
+    }
+    return status == PITH_OK ? read_kinds(r) : status;
+}
+
 static pith_status read_encoder(const reading *r) {
     pith_status status = read_table(r, sizes, r->config);
     if (status == PITH_OK) {
@@ -460,7 +581,13 @@ static pith_status read_encoder(const reading *r) {
         status = read_word(r, &pooling_word, r->config);
     }
     pith_config_set_encoder_heads(r->config);
-    return status;
+    if (status == PITH_OK) {
+        status = read_present(r, encoder_optional);
+    }
+    if (status == PITH_OK) {
+        status = read_dense(r);
+    }
+    return status == PITH_OK ? read_encoder_kinds(r) : status;
 }
 
 pith_status pith_config_read(pith_config *out, pith_role role, pith_json object, const char *where,

@@ -9,6 +9,13 @@
 /* Writes the members that a model of config->role has. */
 void pith_config_write(const pith_config *config, pith_json_writer *to);
 
+/* Of these only the ones of an encoder that BERT does not have. */
+void pith_config_write_beyond_bert(const pith_config *config, pith_json_writer *to);
+
+/* The least version of the format that says all of a configuration to a reader which knows its
+ * architecture. */
+int pith_config_format_version(const pith_config *config);
+
 /* Reads and checks them. `where` names the file. Errors: FORMAT, UNSUPPORTED. */
 pith_status pith_config_read(pith_config *out, pith_role role, pith_json object, const char *where,
                              pith_error *error);

@@ -24,7 +24,9 @@ static void put_hash(pith_json_writer *to, const char *text) {
 }
 
 static void write_head(const pith_metadata *m, pith_json_writer *to) {
-    pith_json_put_integer(to, "format_version", pith_vocab_format_version(&m->vocab));
+    int of_config = pith_config_format_version(&m->config);
+    int of_vocab = pith_vocab_format_version(&m->vocab);
+    pith_json_put_integer(to, "format_version", of_config > of_vocab ? of_config : of_vocab);
     pith_json_put_text(to, "architecture", m->architecture);
     put_optional_text(to, "generator", m->generator);
     pith_json_put_text(to, "type", pith_type_name(m->type));

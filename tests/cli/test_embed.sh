@@ -70,3 +70,14 @@ fails 2 'exclude each other' "$PITH" embed "$P" --prompt-name query --prompt x a
 expect 0 "$PITH" inspect "$P"
 prints 'prompts +query \(default\): "query: "'
 prints 'passage: "passage: "'
+
+# The first dimensions, of length 1 again.
+expect 0 "$PITH" embed "$M" --dimensions 8 'a stone'
+is "eight elements, normalised" "$(python3 -c '
+import json, sys
+short, long = (json.load(open(p))["embedding"] for p in sys.argv[1:])
+norm = sum(x * x for x in long[:8]) ** 0.5
+print(len(short) == 8 and max(abs(a - b / norm) for a, b in zip(short, long)) < 1e-6)' \
+    "$T/out" "$T/operand")" = True
+fails 1 '49 dimensions are asked for, the model.s embeddings have 48' \
+    "$PITH" embed "$M" --dimensions 49 'a stone'

@@ -98,8 +98,8 @@ static void check_modules(source *s, size_t hidden_size) {
         PITH_OK) {
         fuzz_require((unsigned)pooling.mode < PITH_N_POOLINGS);
     }
-    if (pith_hf_sentence_parse(&sentence, copy_again(s), s->n, "sentence", allocator, &error) ==
-        PITH_OK) {
+    if (pith_hf_sentence_parse(&sentence, (s->n & 1) != 0, copy_again(s), s->n, "sentence",
+                               allocator, &error) == PITH_OK) {
         fuzz_require(sentence.max_seq_length == 0 ||
                      sentence.max_seq_length >= PITH_MIN_SEQ_LENGTH);
     }
@@ -120,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_allocator_init(&second.memory, data, size);
     char *copy = fuzz_copy(text, n);
     second.copy = end != NULL ? fuzz_copy(second.text, second.n) : NULL;
-    pith_status status = pith_hf_config_parse(&config, copy, n, second.copy, second.n,
+    pith_status status = pith_hf_config_parse(&config, copy, n, second.copy, second.n, n % 2 != 0,
                                               &second.memory.allocator, &error);
     free(copy);
     if (status != PITH_OK) {

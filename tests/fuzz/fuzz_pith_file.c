@@ -20,7 +20,8 @@ static void use_weights(pith_model_file *file) {
     pith_slot slot;
     pith_slot_place place;
     for (unsigned part = 0; part < pith_family_n_parts(file->family); part++) {
-        for (size_t layer = 0; pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
+        for (size_t layer = pith_family_first_layer(file->family, part);
+             pith_model_file_slot(file, part, layer, &slot, &place); layer++) {
             if (!slot.is_matrix) {
                 sink += (*place.vector)[0] + (*place.vector)[slot.rows - 1];
             } else if (slot.cols <= MAX_COLS) {
