@@ -15,6 +15,7 @@ extern const pith_command pith_command_detokenize;
 extern const pith_command pith_command_template;
 extern const pith_command pith_command_logits;
 extern const pith_command pith_command_embed;
+extern const pith_command pith_command_rerank;
 extern const pith_command pith_command_eval;
 extern const pith_command pith_command_bench;
 extern const pith_command pith_command_index;

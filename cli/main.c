@@ -18,9 +18,9 @@ static const pith_command *const commands[] = {
     &pith_command_convert,    &pith_command_importance, &pith_command_inspect,
     &pith_command_run,        &pith_command_chat,       &pith_command_tokenize,
     &pith_command_detokenize, &pith_command_template,   &pith_command_logits,
-    &pith_command_embed,      &pith_command_eval,       &pith_command_bench,
-    &pith_command_index,      &pith_command_search,     &pith_command_serve,
-    &pith_command_keys,       &pith_command_models,
+    &pith_command_embed,      &pith_command_rerank,     &pith_command_eval,
+    &pith_command_bench,      &pith_command_index,      &pith_command_search,
+    &pith_command_serve,      &pith_command_keys,       &pith_command_models,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
