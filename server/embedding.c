@@ -30,6 +30,11 @@ static bool prepare(embedding *e, pith_problem *problem) {
     }
     e->leased = true;
     size_t n_embd = e->lease.info.n_embd;
+    if (e->lease.info.is_cross_encoder) {
+        return pith_problem_set(problem, 400, NULL, "model",
+                                "model '%.100s' scores pairs of texts: it is for POST /rerank",
+                                e->lease.name);
+    }
     if (e->request.dimensions > n_embd) {
         return pith_problem_set(problem, 400, NULL, "dimensions",
                                 "dimensions is %zu; the model's vectors have %zu",
@@ -81,6 +86,28 @@ static bool wait_for(pith_call *call, pith_embed_job *job, pith_problem *problem
                             "the request took longer than its deadline allows");
 }
 
+/* Waits for a job, frees it, and counts its tokens, of one that failed too. */
+static bool end_job(pith_call *call, pith_embed_job *job, size_t n_inputs,
+                    const pith_embed_result *results, pith_problem *problem) {
+    bool embedded = wait_for(call, job, problem);
+    pith_embed_job_free(job);
+    for (size_t i = 0; i < n_inputs; i++) {
+        call->prompt_tokens += results[i].n_tokens;
+    }
+    return embedded;
+}
+
+bool pith_call_embed_more(pith_call *call, const pith_lease *lease, const pith_embed_input *inputs,
+                          size_t n_inputs, const char *prompt, float *vectors,
+                          pith_embed_result *results, pith_problem *problem) {
+    pith_embed_job *job = NULL;
+    if (!pith_embedder_submit(lease->embedder, inputs, n_inputs, prompt, vectors, results,
+                              call->key.id, &job, problem)) {
+        return false;
+    }
+    return end_job(call, job, n_inputs, results, problem);
+}
+
 bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_input *inputs,
                      size_t n_inputs, const char *prompt, float *vectors,
                      pith_embed_result *results, pith_problem *problem) {
@@ -93,13 +120,8 @@ bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_
         pith_call_unreserve(call);
         return false;
     }
-    bool embedded = wait_for(call, job, problem);
-    pith_embed_job_free(job);
     call->prompt_tokens = 0;
-    for (size_t i = 0; i < n_inputs; i++) {
-        call->prompt_tokens += results[i].n_tokens;
-    }
-    return embedded;
+    return end_job(call, job, n_inputs, results, problem);
 }
 
 /* A header says how many texts were cut; a client of ollama's protocol may want none to be. */

@@ -23,6 +23,7 @@
 #include "base/gguf_look.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "convert/convert.h"
 
 enum { MAX_HEADER = 16 << 20 }; /* bytes of a .pith file's header that are read for its kind */
 
@@ -46,9 +47,7 @@ static pith_model_kind kind_of_config(pith_json root) {
     const char *type = pith_json_text(pith_json_get(root, "model_type"));
     pith_json list = pith_json_get(root, "architectures");
     const char *first = pith_json_text(pith_json_at(list, 0));
-    bool bert =
-        type != NULL ? strcmp(type, "bert") == 0 : first != NULL && strncmp(first, "Bert", 4) == 0;
-    return bert ? PITH_MODEL_ENCODER : PITH_MODEL_DECODER;
+    return pith_convert_names_encoder(type, first) ? PITH_MODEL_ENCODER : PITH_MODEL_DECODER;
 }
 
 static pith_model_kind kind_of_metadata(pith_json root) {
@@ -59,10 +58,10 @@ static pith_model_kind kind_of_metadata(pith_json root) {
     pith_model_kind kind = PITH_MODEL_ANY;
     if (text != NULL && pith_json_read_copy(&own, &copy, text, strlen(text), PITH_JSON_STRICT,
                                             "pith", &pith_malloc_allocator, NULL) == PITH_OK) {
-        pith_json architecture = pith_json_get(own, "architecture");
-        if (pith_json_text(architecture) != NULL) {
-            kind =
-                pith_json_is_text(architecture, "bert") ? PITH_MODEL_ENCODER : PITH_MODEL_DECODER;
+        pith_json config = pith_json_get(own, "config");
+        if (pith_json_is(config, PITH_JSON_OBJECT)) { /* only encoders pool */
+            kind = pith_json_get(config, "pooling").at != NULL ? PITH_MODEL_ENCODER
+                                                               : PITH_MODEL_DECODER;
         }
     }
     free(copy);
@@ -104,19 +103,24 @@ static pith_model_kind kind_of_file(const char *path) {
     return kind;
 }
 
-/* A checkpoint without config.json is Spin's encoder. */
+/* A checkpoint without config.json is Spin's encoder, one with modules.json one of
+ * sentence-transformers, whatever network it is made of. */
 static pith_model_kind kind_of_checkpoint(const char *path) {
     pith_file file;
     pith_model_kind kind = PITH_MODEL_ANY;
     char *config = pith_found_join(path, "config.json");
+    char *modules = pith_found_join(path, "modules.json");
     struct stat status;
-    if (config != NULL && stat(config, &status) != 0 && errno == ENOENT) {
+    if (modules != NULL && stat(modules, &status) == 0) {
+        kind = PITH_MODEL_ENCODER;
+    } else if (config != NULL && stat(config, &status) != 0 && errno == ENOENT) {
         kind = PITH_MODEL_ENCODER;
     } else if (config != NULL && pith_file_open(&file, config, NULL) == PITH_OK) {
         kind = kind_in(&file, 0, file.size, kind_of_config);
         pith_file_close(&file);
     }
     free(config);
+    free(modules);
     return kind;
 }
 
@@ -132,7 +136,8 @@ static pith_model_kind kind_of_gguf(const char *path) {
     unsigned char *bytes = malloc(n + 1);
     if (bytes != NULL && pith_file_read(&file, 0, bytes, n, NULL) == PITH_OK &&
         pith_gguf_look_at(&look, bytes, n) && look.architecture[0] != '\0') {
-        kind = strcmp(look.architecture, "bert") == 0 ? PITH_MODEL_ENCODER : PITH_MODEL_DECODER;
+        kind = pith_convert_gguf_names_encoder(look.architecture) ? PITH_MODEL_ENCODER
+                                                                  : PITH_MODEL_DECODER;
     }
     free(bytes);
     pith_file_close(&file);

@@ -97,6 +97,10 @@ static const pith_rule rules[] = {
     {"template", PITH_AT_OLLAMA_GENERATE, pith_rule_text, offsetof(pith_draft, go_template), 0, 0},
     {"raw", PITH_AT_OLLAMA_GENERATE, pith_rule_bool, offsetof(pith_draft, raw), 0, 0},
     {"think", PITH_AT_OLLAMA_TEXT, pith_rule_think, 0, 0, 0},
+    {"query", PITH_AT_RERANK, pith_rule_text, REQUEST(query), 0, 0},
+    {"documents", PITH_AT_RERANK, pith_rule_documents, 0, 0, 0},
+    {"top_n", PITH_AT_RERANK, pith_rule_count, REQUEST(top_n), 1, INT32_MAX},
+    {"return_documents", PITH_AT_RERANK, pith_rule_bool, REQUEST(return_documents), 0, 0},
     {"input_prefix", PITH_AT_INFILL, pith_rule_text, REQUEST(prefix), 0, 0},
     {"input_suffix", PITH_AT_INFILL, pith_rule_text, REQUEST(suffix), 0, 0},
     {"suffix", PITH_AT_COMPLETION | PITH_AT_OLLAMA_GENERATE, pith_rule_text, REQUEST(suffix), 0, 0},
@@ -172,6 +176,9 @@ static bool check_required(pith_draft *draft) {
         return need(draft, r->prompts != NULL, "content");
     case PITH_ENDPOINT_DETOKENIZE:
         return need(draft, r->prompts != NULL, "tokens");
+    case PITH_ENDPOINT_RERANK:
+        return need(draft, r->query.data != NULL, "query") &&
+               need(draft, r->inputs != NULL, "documents");
     case PITH_ENDPOINT_OLLAMA_SHOW:
         return need(draft, r->model != NULL, "model");
     default: /* ollama's load the model where there is no more to do */

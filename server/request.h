@@ -17,11 +17,13 @@ typedef enum pith_endpoint {
     PITH_ENDPOINT_INFILL,          /* POST /infill     {"input_prefix", "input_suffix", ...} */
     PITH_ENDPOINT_TOKENIZE,        /* POST /tokenize   {"model", "content"} -> {"tokens": [...]} */
     PITH_ENDPOINT_DETOKENIZE,      /* POST /detokenize {"model", "tokens"}  -> {"content": "..."} */
+    PITH_ENDPOINT_RERANK,          /* POST /rerank     {"model", "query", "documents", ...} */
     PITH_ENDPOINT_OLLAMA_GENERATE, /* POST /api/generate   (ollama) */
     PITH_ENDPOINT_OLLAMA_CHAT,     /* POST /api/chat       (ollama) */
     PITH_ENDPOINT_OLLAMA_EMBED,    /* POST /api/embed      (ollama) */
     PITH_ENDPOINT_OLLAMA_EMBEDDINGS, /* POST /api/embeddings (ollama's older form of it) */
     PITH_ENDPOINT_OLLAMA_SHOW,       /* POST /api/show       (ollama) */
+    PITH_N_ENDPOINTS,
 } pith_endpoint;
 
 enum {
@@ -74,7 +76,7 @@ typedef struct pith_request {
     size_t n_prompts;
     bool infill; /* INFILL, and COMPLETION with a suffix: one prompt, made of the texts below */
     pith_text prefix, suffix;
-    const pith_embed_input *inputs; /* [n_inputs] EMBED, EMBEDDING */
+    const pith_embed_input *inputs; /* [n_inputs] EMBED, EMBEDDING; RERANK: the documents */
     size_t n_inputs;
 
     /* Generation. Options that the client left out are those of the endpoint: of INFER Spin's
@@ -99,6 +101,11 @@ typedef struct pith_request {
     /* OLLAMA. */
     bool no_work; /* there is nothing to generate or embed: the model is loaded */
     bool unload;  /* keep_alive 0: and unloaded afterwards, unless others use it */
+
+    /* RERANK. */
+    pith_text query;
+    size_t top_n;          /* of the documents; 0: all */
+    bool return_documents; /* their texts come back */
 
     bool add_special;   /* TOKENIZE: BOS and EOS by the tokenizer's rule */
     bool parse_special; /* TOKENIZE: special tokens written in the text are read as such */

@@ -70,6 +70,7 @@ enum {
     PITH_AT_INFILL = 1 << PITH_ENDPOINT_INFILL,
     PITH_AT_TOKENIZE = 1 << PITH_ENDPOINT_TOKENIZE,
     PITH_AT_DETOKENIZE = 1 << PITH_ENDPOINT_DETOKENIZE,
+    PITH_AT_RERANK = 1 << PITH_ENDPOINT_RERANK,
     PITH_AT_OPENAI = PITH_AT_CHAT | PITH_AT_COMPLETION,
     PITH_AT_GENERATE = PITH_AT_OPENAI | PITH_AT_INFILL,
     PITH_AT_OLLAMA_GENERATE = 1 << PITH_ENDPOINT_OLLAMA_GENERATE,
@@ -154,6 +155,8 @@ bool pith_rule_prompt(pith_draft *draft, const pith_rule *rule, const char *path
 bool pith_rule_text_prompt(pith_draft *draft, const pith_rule *rule, const char *path,
                            pith_json value);
 bool pith_rule_inputs(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
+bool pith_rule_documents(pith_draft *draft, const pith_rule *rule, const char *path,
+                         pith_json value);
 bool pith_rule_token_ids(pith_draft *draft, const pith_rule *rule, const char *path,
                          pith_json value);
 

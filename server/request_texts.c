@@ -142,3 +142,45 @@ bool pith_rule_inputs(pith_draft *draft, const pith_rule *rule, const char *path
     draft->request.n_inputs = n;
     return true;
 }
+
+/* ---- Documents of a reranking ---------------------------------------------------------------- */
+
+/* A string, or Cohere's and Jina's object with a text. */
+static bool read_document(pith_draft *draft, const char *path, pith_json value, pith_text *out) {
+    if (!pith_json_is(value, PITH_JSON_OBJECT)) {
+        return pith_json_is(value, PITH_JSON_STRING)
+                   ? pith_read_text(draft, path, value, out)
+                   : pith_draft_fail_type(draft, path, "a string or an object with a text", value);
+    }
+    char member[PITH_REQUEST_PATH];
+    pith_path_member(member, path, "text");
+    return pith_read_text(draft, member, pith_json_get(value, "text"), out);
+}
+
+bool pith_rule_documents(pith_draft *draft, const pith_rule *rule, const char *path,
+                         pith_json value) {
+    (void)rule;
+    size_t n = pith_json_is(value, PITH_JSON_ARRAY) ? pith_json_size(value) : 0;
+    if (!pith_json_is(value, PITH_JSON_ARRAY)) {
+        return pith_draft_fail_type(draft, path, "an array of strings", value);
+    }
+    if (n == 0 || n > PITH_REQUEST_MAX_INPUTS) {
+        return pith_draft_fail(draft, path, "%s has %zu texts, 1 to %d are allowed", path, n,
+                               PITH_REQUEST_MAX_INPUTS);
+    }
+    pith_embed_input *inputs = pith_draft_take(draft, n, sizeof *inputs);
+    if (inputs == NULL) {
+        return false;
+    }
+    pith_json_walk walk = pith_json_begin(value);
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        char element[PITH_REQUEST_PATH];
+        pith_path_element(element, path, i);
+        if (!read_document(draft, element, walk.value, &inputs[i].text)) {
+            return false;
+        }
+    }
+    draft->request.inputs = inputs;
+    draft->request.n_inputs = n;
+    return true;
+}

@@ -13,6 +13,8 @@ static const pith_route routes[] = {
     {"/v1/chat/completions", "POST", pith_handle_generation, PITH_ENDPOINT_CHAT, false},
     {"/v1/completions", "POST", pith_handle_generation, PITH_ENDPOINT_COMPLETION, false},
     {"/v1/embeddings", "POST", pith_handle_embedding, PITH_ENDPOINT_EMBEDDING, false},
+    {"/rerank", "POST", pith_handle_rerank, PITH_ENDPOINT_RERANK, false},
+    {"/v1/rerank", "POST", pith_handle_rerank, PITH_ENDPOINT_RERANK, false},
     {"/v1/models", "GET", pith_handle_models, 0, false},
     {"/v1/models/**", "GET", pith_handle_model, 0, false},
     {"/infill", "POST", pith_handle_generation, PITH_ENDPOINT_INFILL, false},

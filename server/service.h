@@ -89,6 +89,11 @@ bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_
                      size_t n_inputs, const char *prompt, float *vectors,
                      pith_embed_result *results, pith_problem *problem);
 
+/* Embeds further texts of a request that pith_call_embed has counted, whose tokens are added. */
+bool pith_call_embed_more(pith_call *call, const pith_lease *lease, const pith_embed_input *inputs,
+                          size_t n_inputs, const char *prompt, float *vectors,
+                          pith_embed_result *results, pith_problem *problem);
+
 /* Answers with the document, which is released, or with the problem that it could not be made. */
 void pith_call_answer(pith_call *call, pith_json_writer *json);
 void pith_call_fail(pith_call *call, const pith_error *error);
@@ -110,6 +115,7 @@ void pith_origin_answer(pith_call *call);
 
 void pith_handle_generation(pith_call *call); /* generation.c: infer, chat, completions, infill */
 void pith_handle_embedding(pith_call *call);  /* embedding.c: embed, embeddings */
+void pith_handle_rerank(pith_call *call);     /* rerank.c */
 void pith_handle_tokenize(pith_call *call);   /* tokens.c */
 void pith_handle_detokenize(pith_call *call);
 void pith_handle_models(pith_call *call); /* info.c */

@@ -164,6 +164,13 @@ char *test_request_describe(const pith_request *r) {
     }
     put_count(&w, "dimensions", r->dimensions, 0);
     put_flag(&w, "base64", r->base64);
+    if (r->query.data != NULL) {
+        put_text(&w, "query", r->query);
+    }
+    if (r->top_n != 0) {
+        pith_json_put_integer(&w, "top_n", (int64_t)r->top_n);
+    }
+    put_flag(&w, "return_documents", r->return_documents);
     put_flag(&w, "add_special", r->add_special);
     if (!r->parse_special) {
         pith_json_put_bool(&w, "parse_special", false);

@@ -41,6 +41,7 @@ void test_check_refused(const test_refused *rows, size_t n);
 #define INFILL PITH_ENDPOINT_INFILL
 #define TOKENIZE PITH_ENDPOINT_TOKENIZE
 #define DETOKENIZE PITH_ENDPOINT_DETOKENIZE
+#define RERANK PITH_ENDPOINT_RERANK
 
 /* Bodies and requests as text, for rows that are about something else. */
 #define HI "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]"

@@ -316,6 +316,39 @@ TEST(request, refuses_bad_prompts) {
     REFUSED(rows);
 }
 
+/* ---- Reranking ------------------------------------------------------------------------------- */
+
+TEST(request, reads_rerankings) {
+    static const test_accepted rows[] = {
+        {RERANK, "{\"query\":\"q\",\"documents\":[\"a\",\"\"]}",
+         "{\"inputs\":[\"a\",\"\"],\"query\":\"q\"}"},
+        {RERANK,
+         "{\"model\":\"m\",\"query\":\"\",\"documents\":[{\"text\":\"a\"},\"b\"],\"top_n\":1,"
+         "\"return_documents\":true,\"truncation\":true}",
+         "{\"model\":\"m\",\"inputs\":[\"a\",\"b\"],\"query\":\"\",\"top_n\":1,"
+         "\"return_documents\":true}"},
+    };
+    ACCEPTED(rows);
+}
+
+TEST(request, refuses_bad_rerankings) {
+    static const test_refused rows[] = {
+        {RERANK, "{\"documents\":[\"a\"]}", "query", "query is missing"},
+        {RERANK, "{\"query\":\"q\"}", "documents", "documents is missing"},
+        {RERANK, "{\"query\":\"q\",\"documents\":\"a\"}", "documents",
+         "documents must be an array of strings, not a string"},
+        {RERANK, "{\"query\":\"q\",\"documents\":[]}", "documents",
+         "documents has 0 texts, 1 to 2048 are allowed"},
+        {RERANK, "{\"query\":\"q\",\"documents\":[\"a\",7]}", "documents[1]",
+         "documents[1] must be a string or an object with a text, not 7"},
+        {RERANK, "{\"query\":\"q\",\"documents\":[{\"title\":\"a\"}]}", "documents[0].text",
+         "documents[0].text must be a string, not nothing"},
+        {RERANK, "{\"query\":\"q\",\"documents\":[\"a\"],\"top_n\":0}", "top_n",
+         "top_n must be an integer within 1 and 2147483647, not 0"},
+    };
+    REFUSED(rows);
+}
+
 /* ---- Embeddings ------------------------------------------------------------------------------ */
 
 #define NO_IDS                                                                                    \

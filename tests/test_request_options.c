@@ -428,6 +428,8 @@ TEST(request_options, bounds_every_list) {
          "messages has 4097 messages, at most 4096 are allowed", 4096},
         {EMBEDDING, "{\"input\":[", "\"\"", "]}", "input has 2049 texts, 1 to 2048 are allowed",
          2048},
+        {RERANK, "{\"query\":\"\",\"documents\":[", "\"\"", "]}",
+         "documents has 2049 texts, 1 to 2048 are allowed", 2048},
         {COMPLETION, "{\"prompt\":[", "0", "]}",
          "prompt has 1048577 token ids, at most 1048576 are allowed", 1048576},
         {DETOKENIZE, "{\"tokens\":[", "0", "]}",
@@ -547,6 +549,7 @@ TEST(request_options, every_allocation_may_fail) {
         {INFER, "{\"prompt\":\"p\"}"},
         {EMBEDDING, "{\"input\":[\"a\",\"b\"]}"},
         {DETOKENIZE, "{\"tokens\":[1]}"},
+        {RERANK, "{\"query\":\"q\",\"documents\":[\"a\",{\"text\":\"b\"}]}"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bool ok = false;

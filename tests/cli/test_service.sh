@@ -15,3 +15,4 @@ counts quota 16 400
 counts disconnect 60
 counts hostile 400
 counts vectors 200 2
+counts rerank

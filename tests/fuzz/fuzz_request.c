@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_ENDPOINTS = PITH_ENDPOINT_OLLAMA_SHOW + 1 };
+enum { N_ENDPOINTS = PITH_N_ENDPOINTS };
 
 static void check_text(pith_text text) {
     fuzz_require(text.data != NULL && pith_utf8_check(text.data, text.n_bytes) == text.n_bytes);
@@ -89,7 +89,8 @@ static void check_kind(const pith_request *r) {
     pith_endpoint e = r->endpoint;
     bool completes = e == PITH_ENDPOINT_COMPLETION || e == PITH_ENDPOINT_OLLAMA_GENERATE;
     bool embeds = e == PITH_ENDPOINT_EMBED || e == PITH_ENDPOINT_EMBEDDING ||
-                  e == PITH_ENDPOINT_OLLAMA_EMBED || e == PITH_ENDPOINT_OLLAMA_EMBEDDINGS;
+                  e == PITH_ENDPOINT_OLLAMA_EMBED || e == PITH_ENDPOINT_OLLAMA_EMBEDDINGS ||
+                  e == PITH_ENDPOINT_RERANK;
     if (!r->no_work && e != PITH_ENDPOINT_OLLAMA_SHOW) {
         bool both = e == PITH_ENDPOINT_OLLAMA_GENERATE;
         fuzz_require((r->n_messages > 0) == r->chat && (r->n_inputs > 0) == embeds);
@@ -98,6 +99,8 @@ static void check_kind(const pith_request *r) {
     fuzz_require(!r->no_work || pith_endpoint_is_ollama(e));
     fuzz_require(r->template.data == NULL || (r->chat && r->template.n_bytes > 0));
     fuzz_require(!r->infill || e == PITH_ENDPOINT_INFILL || completes);
+    fuzz_require((r->query.data != NULL) == (e == PITH_ENDPOINT_RERANK));
+    fuzz_require(r->top_n <= INT32_MAX);
     fuzz_require(r->n_choices >= 1 &&
                  r->n_choices * (r->n_prompts + (r->n_prompts == 0)) <= PITH_REQUEST_MAX_CHOICES);
     fuzz_require(r->dimensions <= 65536);
