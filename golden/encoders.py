@@ -93,7 +93,7 @@ class Model:
         self.kind = self.config["model_type"]
         for prefix in "bert.", "roberta.", "mpnet.", "distilbert.", "model.":
             self.w.update({n[len(prefix):]: a for n, a in self.w.items() if n.startswith(prefix)})
-        self.scores = "SequenceClassification" in self.config["architectures"][0]
+        self.scores = "SequenceClassification" in (self.config.get("architectures") or [""])[0]
         self.pooling, self.dense, self.normalize = "mean", [], False
         for module in [] if self.scores else read_json(directory, "modules.json") or []:
             kind, path = module["type"].rsplit(".", 1)[1], module["path"]

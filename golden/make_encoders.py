@@ -81,7 +81,7 @@ def shapes(c):
     kind, get = c["model_type"], c.get
     hidden, inner = get("hidden_size", HIDDEN), get("intermediate_size", INNER)
     layers = get("num_hidden_layers", get("n_layers", get("n_layer", 2)))
-    scores = "SequenceClassification" in c["architectures"][0]
+    scores = "SequenceClassification" in (c.get("architectures") or [""])[0]
     prefix = {"bert": "bert.", "xlm-roberta": "roberta."}.get(kind, "") if scores else ""
 
     def dense(name, rows, columns, bias=True):

@@ -4,7 +4,7 @@
 
 Every directory within DIRECTORY (or those named) is shrunk by shrink_config.py and converted. One of a
 supported family must convert and run, with the logits of golden/pith_reference.py; any other must be
-refused by the name of what is not supported. BERT encoders are left to real_encoders.py. Prints a
+refused by the name of what is not supported. Encoders are left to real_encoders.py. Prints a
 line for each, fails when one does not do what it should.
 """
 
@@ -71,11 +71,18 @@ def refuse(pith, small, model, word):
     raise RuntimeError(f"converts, but should be refused for {word}")
 
 
+def is_encoder(source):
+    kind = read_json(source, "config.json", {}).get("model_type")
+    made = kind in ("qwen3", "gemma3_text") and os.path.exists(os.path.join(source, "modules.json"))
+    return made or kind in ("bert", "roberta", "xlm-roberta", "mpnet", "distilbert", "modernbert",
+                            "nomic_bert")
+
+
 def check(pith, source, scratch):
     """What happened, in words; raises when that is not what should."""
     small = os.path.join(scratch, "small")
     model = os.path.join(scratch, "small.pith")
-    if read_json(source, "config.json", {}).get("model_type") == "bert":
+    if is_encoder(source):
         return "an encoder, left out"
     word = refusal(source, shrink_config.make(source, small))
     if word is not None:

@@ -1,25 +1,35 @@
 """Real configurations of sentence encoders: real_encoders.py PITH DIRECTORY
 
-Each directory in DIRECTORY whose config.json is of BERT is copied with small dimensions, every other
-key as it is, and with random weights and a small vocabulary; PITH converts it and embeds a text. What
-the file then says of pooling, normalisation and length is compared with a second reading of the
-module files, by the rules of sentence-transformers; a refusal must name what is missing. One line for
-each directory; fails when one is wrong. Needs nothing but Python."""
+Each directory in DIRECTORY whose config.json is of an encoder is copied with small dimensions, every
+other key as it is, and with random weights and a small vocabulary; PITH converts it and embeds a text.
+What the file then says of pooling, normalisation and length is compared with a second reading of the
+module files, by the rules of sentence-transformers, and the vector with NumPy's (golden/encoders.py); a
+refusal must name what is missing. One line for each directory; fails when one is wrong."""
 
 import json
 import os
-import random
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 
-SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-         "num_attention_heads": 4, "vocab_size": 128}
+import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
+import encoders  # noqa: E402
+import make_encoders  # noqa: E402
+from containers import write_safetensors  # noqa: E402
+
+SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
+         "num_attention_heads": 4, "vocab_size": 320}
+GATED = {"num_key_value_heads": 2, "head_dim": 16}  # of those that have the keys
+TYPES = ("bert", "roberta", "xlm-roberta", "mpnet", "distilbert", "modernbert", "nomic_bert")
+LAST = {"modules.json": [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")],
+        "pooling": {"pooling_mode_lasttoken": True}}  # Qwen3-Embedding's, where only its config is there
 SPECIAL = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}  # as BERT has them
 WORDS = ["the", "wolf", "knock", "##ed", ":", "query"]
+TEXT = "The wolf knocked"
 SENTENCE_NAMES = [f"sentence_{name}_config.json" for name in
                   ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")]
 FLAGS = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max",
@@ -40,72 +50,75 @@ def load(*path):
         return None
 
 
-def tensors(config):
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    shapes = {"embeddings.word_embeddings.weight": (config.get("vocab_size", 30522), hidden),
-              "embeddings.position_embeddings.weight":
-                  (config.get("max_position_embeddings", 512), hidden),
-              "embeddings.token_type_embeddings.weight": (config.get("type_vocab_size", 2), hidden)}
-
-    def norm(name):
-        shapes[name + ".weight"] = shapes[name + ".bias"] = (hidden,)
-
-    def dense(name, rows, columns):
-        shapes[name + ".weight"], shapes[name + ".bias"] = (rows, columns), (rows,)
-
-    norm("embeddings.LayerNorm")
-    for i in range(config["num_hidden_layers"]):
-        layer = f"encoder.layer.{i}."
-        for part in "query", "key", "value":
-            dense(layer + "attention.self." + part, hidden, hidden)
-        dense(layer + "attention.output.dense", hidden, hidden)
-        norm(layer + "attention.output.LayerNorm")
-        dense(layer + "intermediate.dense", inner, hidden)
-        dense(layer + "output.dense", hidden, inner)
-        norm(layer + "output.LayerNorm")
-    dense("pooler.dense", hidden, hidden)
-    return shapes
+def write_json(value, *path):
+    with open(os.path.join(*path), "w", encoding="utf-8") as file:
+        json.dump(value, file)
 
 
-def write_weights(path, config):
-    header, data, source = {}, bytearray(), random.Random(1)
-    for name, shape in tensors(config).items():
-        n = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        begin = len(data)
-        data += struct.pack(f"<{n}f", *(source.uniform(-0.2, 0.2) for _ in range(n)))
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, len(data)]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + data)
+def add_modules(directory):
+    """The modules of Qwen3-Embedding, as sentence-transformers' documents describe them."""
+    write_json([{"type": "sentence_transformers.models." + kind, "path": path}
+                for path, kind in LAST["modules.json"]], directory, "modules.json")
+    os.mkdir(os.path.join(directory, "1_Pooling"))
+    write_json(LAST["pooling"], directory, "1_Pooling", "config.json")
+
+
+def shrink_modules(directory):
+    width = SMALL["hidden_size"]
+    for module in load(directory, "modules.json") or []:
+        path = os.path.join(directory, module["path"], "config.json")
+        settings = load(path) if module["path"] else None
+        if settings is None:
+            continue
+        for key in "word_embedding_dimension", "embedding_dimension":
+            if key in settings:
+                settings[key] = SMALL["hidden_size"]
+        if module["type"].endswith("Dense"):
+            rows = 24 + settings["out_features"] % 7
+            settings.update(in_features=width, out_features=rows)
+            named = [("linear.weight", (rows, width))] + [("linear.bias", (rows,))] * settings["bias"]
+            write_safetensors(os.path.join(directory, module["path"], "model.safetensors"),
+                              make_encoders.random_tensors(rows, named))
+            width = rows
+        write_json(settings, path)
+
+
+def write_tokenizer(directory, kind):
+    """A small vocabulary in place of the model's own, whose settings stay."""
+    settings = load(directory, "tokenizer_config.json")
+    if kind in ("bert", "nomic_bert", "distilbert") and \
+            (settings or {}).get("tokenizer_class", "BertTokenizer").startswith("Bert"):
+        words = [SPECIAL.get(i, f"w{i}") for i in range(SMALL["vocab_size"])]
+        words[110:110 + len(WORDS)] = WORDS
+        with open(os.path.join(directory, "vocab.txt"), "w") as file:
+            file.write("\n".join(words) + "\n")
+        return
+    make_encoders.write_tokenizer(directory, {"mpnet": "mpnet", "xlm-roberta": "unigram",
+                                              "bert": "unigram"}.get(kind, "bytes"))
+    if settings is None:
+        os.remove(os.path.join(directory, "tokenizer_config.json"))
+    else:
+        settings.pop("added_tokens_decoder", None)
+        write_json(settings, directory, "tokenizer_config.json")
 
 
 def shrink(source, target):
     shutil.copytree(source, target)
     config = load(target, "config.json")
-    config.update(SMALL)
-    tokenizer = load(target, "tokenizer_config.json") or {}
-    with open(os.path.join(target, "config.json"), "w") as file:
-        json.dump(config, file)
-    pooling = load(target, "1_Pooling", "config.json")
-    for key in "word_embedding_dimension", "embedding_dimension":
-        if pooling is not None and key in pooling:
-            pooling[key] = SMALL["hidden_size"]
-    if pooling is not None:
-        with open(os.path.join(target, "1_Pooling", "config.json"), "w") as file:
-            json.dump(pooling, file)
-    write_weights(os.path.join(target, "model.safetensors"), config)
-    if tokenizer.get("tokenizer_class", "BertTokenizer").startswith("Bert"):
-        words = [SPECIAL.get(i, f"w{i}") for i in range(SMALL["vocab_size"])]
-        words[110:110 + len(WORDS)] = WORDS
-        with open(os.path.join(target, "vocab.txt"), "w") as file:
-            file.write("\n".join(words) + "\n")
-    else:  # of these, the tokenizer of XLM-R
-        with open(os.path.join(target, "tokenizer.json"), "w") as file:
-            json.dump({"added_tokens": [], "normalizer": None,
-                       "pre_tokenizer": {"type": "Metaspace", "replacement": "▁"},
-                       "model": {"type": "Unigram", "unk_id": 0,
-                                 "vocab": [["<unk>", 0.0], ["▁the", -1.0]]}}, file)
+    for key in SMALL:
+        config[key] = SMALL[key]
+    for key in GATED:
+        if key in config:
+            config[key] = GATED[key]
+    if "layer_types" in config:
+        config["layer_types"] = config["layer_types"][2:2 + SMALL["num_hidden_layers"]]
+    write_json(config, target, "config.json")
+    if config["model_type"] == "qwen3" and load(target, "modules.json") is None:
+        add_modules(target)
+    shrink_modules(target)
+    write_safetensors(os.path.join(target, "model.safetensors"),
+                      make_encoders.random_tensors(1, make_encoders.shapes(config)))
+    write_tokenizer(target, config["model_type"])
 
 
 def module_kind(module):
@@ -121,7 +134,7 @@ def pooling_mode(directory, path):
         raise Refused(f"{path}/config.json is missing")
     modes = config.get("pooling_mode") or [m for key, m in FLAGS.items() if config.get(key)] or "mean"
     modes = [modes] if isinstance(modes, str) else modes
-    if len(modes) > 1 or modes[0] not in ("mean", "cls", "max"):
+    if len(modes) > 1 or modes[0] not in ("mean", "cls", "max", "lasttoken"):
         raise Refused("pooling by " + modes[0])
     return modes[0]
 
@@ -129,31 +142,31 @@ def pooling_mode(directory, path):
 def expected(directory):
     """Pooling, normalisation and length by sentence-transformers' rules; or Refused."""
     config = load(directory, "config.json")
-    if (config.get("architectures") or ["BertModel"])[0] not in ("BertModel", "BertForMaskedLM",
-                                                                "BertForPreTraining"):
-        raise Refused(config["architectures"][0])
-    if os.path.exists(os.path.join(directory, "tokenizer.json")):
-        raise Refused("Unigram")
     result = {"pooling": "mean", "normalize": False}
     modules = load(directory, "modules.json")
     kinds = [module_kind(module) for module in modules or []]
-    if modules is not None:
+    scores = "SequenceClassification" in (config.get("architectures") or [""])[0]
+    if scores:
+        result["pooling"] = "cls"
+    elif modules is not None:
         for kind in kinds[2:]:
-            if kind != "Normalize":
+            if kind not in ("Dense", "Normalize"):
                 raise Refused(kind)
         result["pooling"] = pooling_mode(directory, modules[1]["path"])
         result["normalize"] = "Normalize" in kinds
     sentence = next((c for c in (load(directory, name) for name in SENTENCE_NAMES) if c), {})
     tokenizer = load(directory, "tokenizer_config.json") or {}
-    positions = config.get("max_position_embeddings", 512)
+    offsets = {"mpnet": 2, "roberta": config.get("pad_token_id", 1) + 1,
+               "xlm-roberta": config.get("pad_token_id", 1) + 1}
+    positions = config.get("max_position_embeddings", 512) - offsets.get(config["model_type"], 0)
     length = sentence.get("max_seq_length") or tokenizer.get("model_max_length") or positions
     result["max_seq_length"] = min(length, positions)
     return result
 
 
-def run(*arguments):
+def run(*arguments, given=None):
     return subprocess.run(arguments, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          encoding="utf-8", stdin=subprocess.DEVNULL)
+                          encoding="utf-8", input="" if given is None else json.dumps(given) + "\n")
 
 
 def check(pith, source, work):
@@ -170,21 +183,37 @@ def check(pith, source, work):
         return done.stderr, ""
     config = json.loads(run(pith, "inspect", "--json", model).stdout)["config"]
     found = {key: config[key] for key in wanted}
-    embedded = run(pith, "embed", model, "The wolf knocked")
-    if embedded.returncode != 0 or '"tokens": 6' not in embedded.stdout:
+    network = encoders.Model(small)
+    text = {"text": TEXT, **({"pair": TEXT} if network.scores else {})}
+    embedded = run(pith, "embed", model, "--json", "--blas", "off", "--prompt", "", given=text)
+    if embedded.returncode != 0:
         return embedded.stderr or embedded.stdout, ""
-    vector = json.loads(embedded.stdout)["embedding"]
-    if wanted["normalize"] and abs(sum(x * x for x in vector) - 1) > 1e-5:
-        return "the embedding is not normalised", ""
-    return "" if found == wanted else f"{found}, expected {wanted}", str(found)
+    ids = json.loads(run(pith, "tokenize", model, "--json", given={"text": TEXT}).stdout)["ids"]
+    if network.scores:
+        second = ids[1:-1] if config.get("type_vocab_size", 2) > 1 else ids[-1:] + ids[1:-1]
+        types = [0] * len(ids) + [1] * (len(second) + 1)
+        ids = ids + second + ids[-1:]
+    vector = np.array(json.loads(embedded.stdout)["embedding"])
+    off = np.abs(vector - network.embed(ids, types if network.scores else None)).max()
+    if not off <= 1e-5 * max(1, np.abs(vector).max()):
+        return f"the embedding differs by {off:.2g}", ""
+    said = f"{found}, within {off:.0e}"
+    return "" if found == wanted else f"{found}, expected {wanted}", said
+
+
+def is_encoder(directory):
+    config = load(directory, "config.json") or {}
+    kind = config.get("model_type")
+    made = kind in ("qwen3", "gemma3_text") and \
+        (load(directory, "modules.json") is not None or "Embedding" in directory)
+    return kind in TYPES or made
 
 
 def main():
     pith, root = os.path.abspath(sys.argv[1]), sys.argv[2]
     n_bad = n_seen = 0
     for name in sorted(os.listdir(root)):
-        config = load(root, name, "config.json")
-        if config is None or config.get("model_type") != "bert":
+        if not is_encoder(os.path.join(root, name)):
             continue
         with tempfile.TemporaryDirectory() as work:
             wrong, said = check(pith, os.path.join(root, name), work)

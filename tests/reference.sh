@@ -27,6 +27,7 @@ check golden/check_pith_file.py weights/models/tale-int4.pith
 check golden/check_emulation.py "$pith"
 check golden/check_encoder.py "$pith"
 check golden/check_bert.py "$pith"
+check golden/check_encoders.py "$pith"
 check tests/real_configs.py "$pith" tests/configs
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
