@@ -116,7 +116,8 @@ class ModelInfo(ctypes.Structure):
                 ("bos", _token), ("eos", _tokens), ("n_eos", _size), ("has_infill", _bool),
                 ("blas", _bool), ("add_bos", _bool), ("add_eos", _bool),
                 ("prompts", ctypes.POINTER(Prompt)), ("n_prompts", _size),
-                ("default_prompt", _text), ("is_encoder", _bool), ("has_tokenizer", _bool)]
+                ("default_prompt", _text), ("is_encoder", _bool), ("has_tokenizer", _bool),
+                ("is_cross_encoder", _bool)]
 
 
 class Message(ctypes.Structure):
@@ -165,7 +166,11 @@ class EmbedInput(ctypes.Structure):
 
 class EmbedOptions(ctypes.Structure):
     _fields_ = [("no_truncate", _bool), ("prompt", _text), ("prompt_name", _text),
-                ("progress", ProgressFn), ("user", _void)]
+                ("dimensions", _size), ("progress", ProgressFn), ("user", _void)]
+
+
+class RerankOptions(ctypes.Structure):
+    _fields_ = [("no_truncate", _bool), ("progress", ProgressFn), ("user", _void)]
 
 
 class EmbedResult(ctypes.Structure):
@@ -180,6 +185,7 @@ STRUCTS = {
     "pith_logit_bias": LogitBias, "pith_generate_params": GenerateParams, "pith_usage": Usage,
     "pith_embed_input": EmbedInput,
     "pith_embed_options": EmbedOptions, "pith_embed_result": EmbedResult,
+    "pith_rerank_options": RerankOptions,
 }
 
 _to = ctypes.POINTER
@@ -234,6 +240,8 @@ FUNCTIONS = {
     "pith_grammar_free": (None, _void),
     "pith_embed": (_int, _void, _to(EmbedInput), _size, _to(EmbedOptions), _floats,
                    _to(EmbedResult), _error),
+    "pith_rerank": (_int, _void, Text, _to(Text), _size, _to(RerankOptions), _floats,
+                    _to(EmbedResult), _error),
     "pith_embed_fingerprint": (_int, _void, _text, _error),
 }
 
@@ -655,9 +663,10 @@ class Model(_Owner):
         self._lib.logit_lens(self._c, _data(rows), n, _data(out))
         return out
 
-    def embed(self, texts, *, prompt=None, prompt_name=None, truncate=True, progress=None,
-              details=False):
-        """Embeddings [n, n_embd] of texts with an encoder; a text may be a pair (text, text).
+    def embed(self, texts, *, prompt=None, prompt_name=None, dimensions=None, truncate=True,
+              progress=None, details=False):
+        """Embeddings [n, n_embd] of texts with an encoder, or the first dimensions of them,
+        normalised; a text may be a pair (text, text), of a cross-encoder it must.
         In front of each comes prompt, or the model's prompt of that name (info.prompts has them),
         or without either the model's default, if it has one; prompt="" is none.
         progress is called with (done, n) and stops by returning False. With details also a list
@@ -675,10 +684,11 @@ class Model(_Owner):
         options.prompt = None if prompt is None else _string("a prompt", prompt)
         options.prompt_name = (None if prompt_name is None
                                else _string("a prompt's name", prompt_name))
+        options.dimensions = dimensions or 0
         callback = _go_on(progress)
         if progress is not None:
             options.progress = ProgressFn(callback)
-        out = np.empty((len(texts), self.info.n_embd), dtype=np.float32)
+        out = np.empty((len(texts), dimensions or self.info.n_embd), dtype=np.float32)
         results = (EmbedResult * len(texts))()
         try:
             self._lib.embed(self._c, inputs, len(texts), ctypes.byref(options), _data(out),
@@ -689,6 +699,16 @@ class Model(_Owner):
             return out
         return out, [types.SimpleNamespace(n_tokens=r.n_tokens, truncated=r.truncated)
                      for r in results]
+
+    def rerank(self, query, documents, *, truncate=True):
+        """How well each of the documents answers the query, [n]: the scores of a cross-encoder, or
+        cosines of an encoder's embeddings, with its prompts for queries and documents."""
+        documents = [_bytes(text) for text in documents]
+        texts = (Text * len(documents))(*map(Text.of, documents))
+        out = np.empty(len(documents), dtype=np.float32)
+        self._lib.rerank(self._c, Text.of(_bytes(query)), texts, len(documents),
+                         ctypes.byref(RerankOptions(no_truncate=not truncate)), _data(out), None)
+        return out
 
     def embed_fingerprint(self):
         """What decides an encoder's vectors, as 32 digits to be kept beside them."""

@@ -500,6 +500,23 @@ def test_objects_live_as_long_as_they_are_needed():
 # ---- Embeddings ----------------------------------------------------------------------------------
 
 
+def test_rerank_and_dimensions_are_the_librarys():
+    name = path("py-scores.pith")
+    run("convert", os.path.join(ROOT, "golden/encoders/bert-scores"), name, "--type", "int8")
+    model = open_model(name)
+    documents = ["a king", "", "the wolf at the door"]
+    scores = model.embed([("who knocked", text) for text in documents])
+    same(model.info.is_cross_encoder, True)
+    same_bits(model.rerank("who knocked", documents), scores[:, 0], "scores")
+    refused("argument", "text 0 is no pair", model.embed, ["a"])
+    run("convert", os.path.join(ROOT, "golden/encoders/gemma3"), name, "--type", "int8")
+    model = open_model(name)
+    run("embed", name, "--json", "--dimensions", "5", "--out", path("py.npy"),
+        text="".join('{"text": "%s"}\n' % text for text in documents))
+    same_bits(model.embed(documents, dimensions=5), np.load(path("py.npy")), "five dimensions")
+    refused("argument", "25 dimensions", model.embed, documents, dimensions=25)
+
+
 def test_embeddings_equal_the_commands():
     texts = ["a stone", "", "é 😀", "the wolf " * 300, "a stone"]
     lines = [json.dumps({"text": text}) for text in texts] + \
