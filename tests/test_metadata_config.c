@@ -321,6 +321,56 @@ TEST(metadata_config, bad_values_are_refused_by_name) {
     CHECK_NO_LEAKS();
 }
 
+TEST(metadata_config, every_step_of_an_encoder_comes_back) {
+    pith_config c = plain_encoder();
+    c.num_key_value_heads = 2;
+    c.head_dim = 16;
+    c.qkv_bias = c.o_bias = c.mlp_bias = c.norm_sums = false;
+    c.no_positions = c.causal = c.gated = true;
+    c.type_vocab_size = 0;
+    c.norm_type = PITH_RMS_NORM;
+    c.qk_norm = PITH_QK_NORM_HEAD;
+    c.activation = PITH_SILU;
+    c.embedding_scale = 3;
+    c.attention_scale = 0.25F;
+    c.pooling = PITH_POOLING_LAST;
+    c.dense[0] = (pith_dense){24, PITH_DENSE_GELU};
+    c.dense[1] = (pith_dense){1, PITH_DENSE_SIGMOID};
+    c.scores = c.skip_prompt = true;
+    c.kinds[0].rope = (pith_rope_config){.dims = 16, .theta = 1e6};
+    c.kinds[1] = (pith_layer_kind){.sliding_window = 9, .rope = {.dims = 8, .theta = 1e4}};
+    c.n_kinds = 2;
+    c.kind_of[1] = 1;
+    check_round_trip(&c, "all but positions");
+    CHECK(pith_config_format_version(&c) == 2, "dense layers");
+    c = plain_encoder();
+    CHECK(pith_config_format_version(&c) == 1, "a plain one");
+    c.position_offset = 2;
+    c.relative_buckets = 32;
+    c.relative_distance = 128;
+    check_round_trip(&c, "positions");
+    CHECK_NO_LEAKS();
+}
+
+TEST(metadata_config, bad_dense_layers_are_refused) {
+    static const char *const lists[] = {
+        "[]",     "{}", "[{}]", "[{\"width\":3}]", "[{\"width\":3,\"activation\":\"softmax\"}]",
+        "[1,2,3]"};
+    pith_config c = plain_encoder();
+    char *plain = write_config(&c);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        char text[2048];
+        pith_config read;
+        pith_error error = {0};
+        snprintf(text, sizeof text, "%.*s,\"dense\":%s}", (int)strlen(plain) - 1, plain, lists[i]);
+        pith_status status = read_config(text, PITH_ENCODER, &read, &error);
+        CHECK(status == PITH_ERROR_FORMAT && strstr(error.message, "dense") != NULL, "%s: %s",
+              lists[i], error.message);
+    }
+    free(plain);
+    CHECK_NO_LEAKS();
+}
+
 /* Steps that the encoder's pass does not have: a file that asks for one must not reach it. */
 TEST(metadata_config, encoders_lack_some_steps) {
     static const char *const members[] = {
