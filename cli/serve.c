@@ -263,11 +263,12 @@ done:
 
 const pith_command pith_command_serve = {
     .name = "serve",
-    .summary = "answer over HTTP: OpenAI's API, and Spin's serverless AI",
+    .summary = "answer over HTTP: OpenAI's API, ollama's, and Spin's serverless AI",
     .description =
         "Serves language models and sentence encoders by the protocols that today's clients speak: "
-        "OpenAI's (/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models) and that of "
-        "Spin's remote_http backend (/infer, /embed). Without options the models that ship are "
+        "OpenAI's (/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models), ollama's "
+        "(/api/...), and that of Spin's remote_http backend (/infer, /embed). Without options the "
+        "models that ship are "
         "served to this machine alone. Models are loaded when they are first asked for.\n\n"
         "With --db, usage is kept in a SQLite file; as soon as it has keys (pith keys add), each "
         "request needs one, and counts against its quota.\n\n"
