@@ -575,9 +575,14 @@ TEST(convert_bert, takes_any_kind_of_tokenizer) {
     pith_model_file *file = converted(source, PITH_TYPE_F32, NULL);
     CHECK(file->vocab.kind == PITH_TOKENIZER_BYTE_BPE, "kind %d", (int)file->vocab.kind);
     pith_model_file_close(file);
+    test_write_text(source, "tokenizer_config.json", "{\"truncation_side\": \"left\"}");
+    pith_status status = convert(source, test_path("bpe.pith"), PITH_TYPE_F32, NULL, &error);
+    CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "truncation_side") != NULL,
+          "%s: %s", pith_status_name(status), error.message);
+    test_write_text(source, "tokenizer_config.json", "{}");
     /* Lower-casing in front of it is known of WordPiece alone. */
     test_write_text(source, "sentence_bert_config.json", "{\"do_lower_case\": true}");
-    pith_status status = convert(source, test_path("bpe.pith"), PITH_TYPE_F32, NULL, &error);
+    status = convert(source, test_path("bpe.pith"), PITH_TYPE_F32, NULL, &error);
     CHECK(status == PITH_ERROR_UNSUPPORTED && strstr(error.message, "do_lower_case") != NULL,
           "%s: %s", pith_status_name(status), error.message);
     CHECK(access(test_path("bpe.pith"), F_OK) != 0, "published");
