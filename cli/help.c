@@ -106,7 +106,7 @@ static void write_entry(pith_cli *cli, const char *label, const char *text) {
 }
 
 void pith_help_overview(pith_cli *cli, const pith_command *const *commands, size_t n) {
-    pith_cli_print(cli, "pith runs Llama-family language models and BERT sentence encoders on a "
+    pith_cli_print(cli, "pith runs Llama-family language models and sentence encoders on a "
                         "CPU.\n\n"
                         "Usage: pith COMMAND [ARGUMENT]...\n\nCommands\n");
     for (size_t i = 0; i < n; i++) {

@@ -248,18 +248,29 @@ static void print_encoder(pith_cli *cli, const pith_config *config) {
         [PITH_POOLING_MEAN] = "mean of all tokens",
         [PITH_POOLING_CLS] = "the vector of [CLS]",
         [PITH_POOLING_MAX] = "largest values of all tokens",
+        [PITH_POOLING_LAST] = "the vector of the last token",
     };
+    bool grouped = config->num_key_value_heads != config->num_attention_heads;
     pith_cli_print(cli, "longest text    %zu tokens, of %zu positions\n", config->max_seq_length,
-                   config->max_position_embeddings);
+                   pith_config_positions(config));
     pith_cli_print(cli, "layers          %zu\n", config->num_hidden_layers);
     pith_cli_print(cli, "width           %zu, feed-forward %zu\n", config->hidden_size,
                    config->intermediate_size);
-    pith_cli_print(cli, "heads           %zu of %zu\n", config->num_attention_heads,
-                   config->hidden_size / config->num_attention_heads);
+    pith_cli_print(cli, "heads           %zu", config->num_attention_heads);
+    if (grouped) {
+        pith_cli_print(cli, ", key/value heads %zu,", config->num_key_value_heads);
+    }
+    pith_cli_print(cli, " of %zu\n", config->head_dim);
     pith_cli_print(cli, "layer norm eps  %g\n", (double)config->norm_eps);
-    pith_cli_print(cli, "embedding       %s%s%s\n", pooling_texts[config->pooling],
+    pith_cli_print(cli, "%-15s %s%s%s", config->scores ? "score of pairs" : "embedding",
+                   pooling_texts[config->pooling],
                    config->skip_prompt ? ", the prompt's left out" : "",
                    config->normalize ? ", normalised" : "");
+    for (size_t i = 0; i < PITH_MAX_DENSE && config->dense[i].width != 0; i++) {
+        pith_cli_print(cli, "%s %zu", i == 0 ? ", through dense layers of" : " and",
+                       config->dense[i].width);
+    }
+    pith_cli_print(cli, "\n");
 }
 
 static void print_prompts(pith_cli *cli, const pith_metadata *metadata) {

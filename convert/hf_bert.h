@@ -43,10 +43,11 @@ typedef struct pith_hf_pooling {
 pith_status pith_hf_pooling_parse(pith_hf_pooling *out, char *text, size_t size, const char *where,
                                   const pith_allocator *allocator, pith_error *error);
 
-/* The configuration of a dense module: reads its width and activation, and checks that it takes
- * vectors of `width` elements. Errors: FORMAT, UNSUPPORTED (the activation, by its name), MEMORY.
+/* The configuration of a dense module: reads its width, its activation and whether it has a bias,
+ * and checks that it takes vectors of `width` elements. Errors: FORMAT, UNSUPPORTED (the
+ * activation, by its name), MEMORY.
  */
-pith_status pith_hf_dense_parse(pith_dense *out, size_t width, char *text, size_t size,
+pith_status pith_hf_dense_parse(pith_dense *out, bool *bias, size_t width, char *text, size_t size,
                                 const char *where, const pith_allocator *allocator,
                                 pith_error *error);
 
@@ -75,6 +76,7 @@ pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error);
 /* What the module files say beside the configuration. */
 typedef struct pith_hf_beside {
     bool lowercase;                                      /* pith_hf_sentence */
+    bool dense_bias[PITH_MAX_DENSE];                     /* the dense layers have biases */
     char dense[PITH_MAX_DENSE][PITH_HF_MAX_MODULE_PATH]; /* pith_hf_modules; "": none */
     pith_hf_prompts prompts;                             /* the caller's to free */
 } pith_hf_beside;

@@ -57,8 +57,9 @@ static pith_status read_pooling(pith_config *config, const pith_hf_modules *modu
     return status;
 }
 
-static pith_status read_dense(pith_config *config, const pith_hf_modules *modules,
-                              pith_sources *sources, pith_error *error) {
+static pith_status read_dense(pith_config *config, pith_hf_beside *beside,
+                              const pith_hf_modules *modules, pith_sources *sources,
+                              pith_error *error) {
     pith_status status = PITH_OK;
     for (size_t i = 0; status == PITH_OK && i < modules->n_dense; i++) {
         char name[PITH_HF_MODULE_CONFIG];
@@ -67,8 +68,8 @@ static pith_status read_dense(pith_config *config, const pith_hf_modules *module
         status = read_module(sources, modules->dense[i], "Dense", name, &text, &size, error);
         if (status == PITH_OK) {
             size_t width = pith_config_embedding_size(config);
-            status = pith_hf_dense_parse(&config->dense[i], width, text, size, name,
-                                         sources->allocator, error);
+            status = pith_hf_dense_parse(&config->dense[i], &beside->dense_bias[i], width, text,
+                                         size, name, sources->allocator, error);
             pith_release(sources->allocator, text);
         }
     }
@@ -155,7 +156,7 @@ static pith_status read_modules(pith_config *config, pith_hf_beside *beside, pit
         status = read_pooling(config, &modules, sources, log, error);
     }
     if (status == PITH_OK) {
-        status = read_dense(config, &modules, sources, error);
+        status = read_dense(config, beside, &modules, sources, error);
     }
     return status == PITH_OK
                ? read_sentence_transformers(config, &beside->prompts, sources, log, error)

@@ -100,6 +100,14 @@ static pith_status open_dense(pith_checkpoint *c, const pith_hf_beside *beside, 
         c->sources.inner[0] = '\0';
         pith_sources_enter(&c->sources, beside->dense[i]);
         status = pith_hf_shards_open(&c->dense[i], &c->sources, PITH_HF_STEM, error);
+        pith_hf_tensor found;
+        if (status == PITH_OK && beside->dense_bias[i] &&
+            !pith_hf_shards_find(&c->dense[i], "linear.bias", &found)) {
+            status = pith_fail(error, PITH_ERROR_FORMAT,
+                               "%s: no tensor linear.bias in %s, which "
+                               "says that it has one",
+                               c->sources.directory, beside->dense[i]);
+        }
     }
     strcpy(c->sources.inner, inner);
     return status;

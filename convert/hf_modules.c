@@ -189,11 +189,12 @@ pith_status pith_hf_pooling_parse(pith_hf_pooling *out, char *text, size_t size,
 
 /* ---- Dense layers ---------------------------------------------------------------------------- */
 
-pith_status pith_hf_dense_parse(pith_dense *out, size_t width, char *text, size_t size,
+pith_status pith_hf_dense_parse(pith_dense *out, bool *bias, size_t width, char *text, size_t size,
                                 const char *where, const pith_allocator *allocator,
                                 pith_error *error) {
     pith_dense dense = {.activation = PITH_DENSE_TANH};
     size_t in_features = width;
+    bool has_bias = true;
     pith_json config;
     pith_status status = pith_hf_json_object(&config, text, size, where, allocator, error);
     if (status == PITH_OK) {
@@ -201,6 +202,9 @@ pith_status pith_hf_dense_parse(pith_dense *out, size_t width, char *text, size_
     }
     if (status == PITH_OK) {
         status = pith_hf_json_count(config, "out_features", where, &dense.width, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_hf_json_flag(config, "bias", where, &has_bias, error);
     }
     if (status == PITH_OK && (in_features != width || dense.width == 0)) {
         return pith_fail(error, PITH_ERROR_FORMAT,
@@ -214,6 +218,7 @@ pith_status pith_hf_dense_parse(pith_dense *out, size_t width, char *text, size_
     }
     if (status == PITH_OK) {
         *out = dense;
+        *bias = has_bias;
     }
     return status;
 }

@@ -167,7 +167,10 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
     source_name(name, from, t, names[i]);
     use_tied_name(name, from, t);
     if (is_missing_bias(from, t, name)) {
-        note_missing(plan, name, t->part, i);
+        bool dense = t->rule->rows == PITH_EXTENT_DENSE_0 || t->rule->rows == PITH_EXTENT_DENSE_1;
+        if (!dense) { /* a module says whether it has one */
+            note_missing(plan, name, t->part, i);
+        }
         return PITH_OK;
     }
     return find_source(from->checkpoint, name, t->slot->is_matrix, rows, t->slot->cols, out, error);

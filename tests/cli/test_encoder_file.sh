@@ -44,3 +44,22 @@ for flags in '' --bos --special '--bos --special'; do
 done
 expect 0 "$PITH" detokenize "$T/encoder.pith" <"$T/encoder-ids"
 prints '"text": ?"a stone"'
+
+# Dense modules: what they say must be there, and fit.
+cp -r "$ROOT/golden/encoders/gemma3" "$T/dense"
+expect 0 "$PITH" convert "$T/dense" "$T/dense.pith" --type int8
+silent
+expect 0 "$PITH" inspect "$T/dense.pith"
+prints 'mean of all tokens, normalised, through dense layers of 64 and 24'
+sed -i 's/"bias":false/"bias":true/' "$T/dense/3_Dense/config.json"
+fails 1 'no tensor linear.bias in 3_Dense' "$PITH" convert "$T/dense" "$T/dense.pith" --type int8
+sed -i 's/"in_features":64,/"in_features":65,/' "$T/dense/3_Dense/config.json"
+fails 1 '3_Dense/config.json: in_features 65 and out_features 24, of vectors of 64' \
+    "$PITH" convert "$T/dense" "$T/dense.pith" --type int8
+sed -i 's/linear.Identity/activation.Softplus/' "$T/dense/2_Dense/config.json"
+fails 1 '2_Dense/config.json: activation_function torch.nn.modules.activation.Softplus' \
+    "$PITH" convert "$T/dense" "$T/dense.pith" --type int8
+rm "$T/dense/2_Dense/model.safetensors"
+sed -i 's/activation.Softplus/linear.Identity/' "$T/dense/2_Dense/config.json"
+sed -i 's/"in_features":65,/"in_features":64,/' "$T/dense/3_Dense/config.json"
+fails 1 'no 2_Dense/model.safetensors' "$PITH" convert "$T/dense" "$T/dense.pith" --type int8
