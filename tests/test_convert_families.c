@@ -409,7 +409,7 @@ TEST(convert_families, the_text_part_of_a_larger_model) {
         pith_error error = {0};
         snprintf(edits, sizeof edits, "{%s}", cases[i].edits);
         char *text = test_config_text(edits);
-        CHECK(pith_hf_config_parse(&c, text, strlen(text), NULL, 0, &pith_malloc_allocator,
+        CHECK(pith_hf_config_parse(&c, text, strlen(text), NULL, 0, false, &pith_malloc_allocator,
                                    &error) == PITH_OK,
               "%s: %s", edits, error.message);
         CHECK(c.family == cases[i].family && c.wrapped && c.config.hidden_size == cases[i].hidden &&
