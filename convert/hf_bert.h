@@ -87,4 +87,9 @@ pith_status pith_hf_bert_read_modules(pith_config *config, pith_hf_beside *besid
                                       pith_sources *sources, const pith_log *log,
                                       pith_error *error);
 
+/* Refuses a tokenizer_config.json whose texts are cut elsewhere than at their ends. After the
+ * tokenizer is read, so that the list of sources has it where it always was. Errors: IO, FORMAT,
+ * UNSUPPORTED, MEMORY. */
+pith_status pith_hf_truncation_check(pith_sources *sources, pith_error *error);
+
 #endif

@@ -183,27 +183,6 @@ static pith_status read_sentence_file(pith_sources *sources, const char **name, 
     return status;
 }
 
-/* Texts are cut at their ends. */
-static pith_status check_side(pith_sources *sources, pith_error *error) {
-    char *text;
-    size_t size;
-    pith_json config = {NULL};
-    pith_status status =
-        pith_sources_read_optional(sources, tokenizer_name, MAX_TEXT, &text, &size, error);
-    if (status != PITH_OK || text == NULL) {
-        return status;
-    }
-    status = pith_hf_json_object(&config, text, size, tokenizer_name, sources->allocator, error);
-    const char *side = pith_hf_json_text(pith_json_get(config, "truncation_side"));
-    if (status == PITH_OK && side != NULL && strcmp(side, "right") != 0) {
-        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                           "%s: truncation_side \"%.60s\" is not supported, only \"right\"",
-                           tokenizer_name, side);
-    }
-    pith_release(sources->allocator, text);
-    return status;
-}
-
 static pith_status read_length(pith_config *config, bool *lowercase, pith_sources *sources,
                                const pith_log *log, pith_error *error) {
     pith_hf_sentence sentence = {0};
@@ -255,9 +234,6 @@ pith_status pith_hf_bert_read_modules(pith_config *config, pith_hf_beside *besid
         status = read_length(&read, &found.lowercase, sources, log, error);
     }
     if (status == PITH_OK) {
-        status = check_side(sources, error);
-    }
-    if (status == PITH_OK) {
         *config = read;
         *beside = found;
         return PITH_OK;
@@ -266,5 +242,25 @@ pith_status pith_hf_bert_read_modules(pith_config *config, pith_hf_beside *besid
     if (status == PITH_ERROR_FORMAT || status == PITH_ERROR_UNSUPPORTED) {
         pith_fail_in(error, status, "%s", sources->directory);
     }
+    return status;
+}
+
+pith_status pith_hf_truncation_check(pith_sources *sources, pith_error *error) {
+    char *text;
+    size_t size;
+    pith_json config = {NULL};
+    pith_status status =
+        pith_sources_read_optional(sources, tokenizer_name, MAX_TEXT, &text, &size, error);
+    if (status != PITH_OK || text == NULL) {
+        return status;
+    }
+    status = pith_hf_json_object(&config, text, size, tokenizer_name, sources->allocator, error);
+    const char *side = pith_hf_json_text(pith_json_get(config, "truncation_side"));
+    if (status == PITH_OK && side != NULL && strcmp(side, "right") != 0) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: truncation_side \"%.60s\" is not supported, only \"right\"",
+                           tokenizer_name, side);
+    }
+    pith_release(sources->allocator, text);
     return status;
 }

@@ -246,8 +246,11 @@ bool pith_hf_tensor_at(const pith_checkpoint *c, size_t i, pith_checkpoint_tenso
 /* ---- The form -------------------------------------------------------------------------------- */
 
 pith_status pith_hf_read_tokenizer(pith_checkpoint *c, const char *path, pith_error *error) {
-    return pith_hf_tokenizer_read(&c->tokenizer, &c->sources, path, c->config.config.vocab_size,
-                                  c->log, error);
+    pith_status status = pith_hf_tokenizer_read(&c->tokenizer, &c->sources, path,
+                                                c->config.config.vocab_size, c->log, error);
+    return status == PITH_OK && c->config.config.role == PITH_ENCODER
+               ? pith_hf_truncation_check(&c->sources, error)
+               : status;
 }
 
 void pith_hf_close_shards(pith_checkpoint *c) {
