@@ -224,7 +224,7 @@ static bool find(const pith_checkpoint *c, const char *name, pith_checkpoint_ten
     if (!translate(name, own, &rotated) || !pith_hf_find_tensor(c, own, out)) {
         return false;
     }
-    out->head_rows = rotated ? c->config.config.head_dim : 0;
+    out->head_rows = out->turned_rows = rotated ? c->config.config.head_dim : 0;
     return true;
 }
 
