@@ -1,4 +1,5 @@
-/* The NEON kernels (AArch64 baseline), one declaration for each entry of the table in simd/kernels.h.
+/* The NEON kernels (AArch64 baseline), one declaration for each entry of the table in
+ * simd/kernels.h.
  */
 #ifndef PITH_SIMD_NEON_H
 #define PITH_SIMD_NEON_H

@@ -1,5 +1,5 @@
-/* The scalar kernels, one declaration for each entry of the table in simd/kernels.h. The vector tables
- * have theirs in simd/x86/avx2.h, simd/x86/avx512.h and simd/x86/vnni.h. */
+/* The scalar kernels, one declaration for each entry of the table in simd/kernels.h. The vector
+ * tables have theirs in simd/x86/avx2.h, simd/x86/avx512.h and simd/x86/vnni.h. */
 #ifndef PITH_SIMD_SCALAR_H
 #define PITH_SIMD_SCALAR_H
 

@@ -1,4 +1,5 @@
-/* The AVX2 kernels (with FMA and F16C), one declaration for each entry of the table in simd/kernels.h.
+/* The AVX2 kernels (with FMA and F16C), one declaration for each entry of the table in
+ * simd/kernels.h.
  */
 #ifndef PITH_SIMD_AVX2_H
 #define PITH_SIMD_AVX2_H

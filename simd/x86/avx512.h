@@ -1,4 +1,5 @@
-/* The AVX-512 kernels (F, BW, VL, DQ), one declaration for each entry of the table in simd/kernels.h. */
+/* The AVX-512 kernels (F, BW, VL, DQ), one declaration for each entry of the table in
+ * simd/kernels.h. */
 #ifndef PITH_SIMD_AVX512_H
 #define PITH_SIMD_AVX512_H
 
