@@ -1,4 +1,5 @@
 /* The metadata document of a .pith file: writing, reading back, and refusing what is wrong. */
+#include "tests/metadata.h"
 #include "tests/support.h"
 #include "tests/test.h"
 #include "weights/metadata.h"
@@ -11,124 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const pith_chat_template templates[] = {{"tool_use", "{{ tools }}\n"}, {"rag ▁", ""}};
-
-static const char sha[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-
-/* Every field set, to a value no other field of its struct has. */
-static pith_metadata full_metadata(pith_source sources[2], pith_tensor_note notes[3]) {
-    sources[0] = (pith_source){.name = "model-00001-of-00002.safetensors",
-                               .size = 9976578928,
-                               .sha256 = sha};
-    sources[1] = (pith_source){.name = "tokenizer.model", .size = 499723, .sha256 = ""};
-    notes[0] = (pith_tensor_note){.name = "a.weight",
-                                  .is_matrix = true,
-                                  .type = PITH_TYPE_INT4,
-                                  .sha256 = ""};
-    notes[1] = (pith_tensor_note){.name = "b.weight",
-                                  .is_matrix = true,
-                                  .type = PITH_TYPE_BF16,
-                                  .sha256 = sha};
-    notes[2] = (pith_tensor_note){.name = "norm \"q\" \\ ▁", .sha256 = ""};
-    return (pith_metadata){
-        .architecture = "llama",
-        .generator = "pith 9.9",
-        .type = PITH_TYPE_INT4,
-        .head_type = PITH_TYPE_INT8,
-        .config =
-            {
-                PITH_DECODER_RECIPE,
-                .vocab_size = 32016,
-                .hidden_size = 4096,
-                .intermediate_size = 11008,
-                .num_hidden_layers = 32,
-                .num_attention_heads = 64,
-                .num_key_value_heads = 8,
-                .head_dim = 128,
-                .max_position_embeddings = 16384,
-                .norm_eps = 1e-5F,
-                .kinds[0] = {.sliding_window = 4095,
-                             .rope = {.dims = 128,
-                                      .theta = 1000000.1,
-                                      .scaling = PITH_ROPE_BLEND,
-                                      .factor = 8.3,
-                                      .low_freq_factor = 1.1,
-                                      .high_freq_factor = 4.7,
-                                      .original_context = 8192}},
-                .tie_word_embeddings = true,
-                .qkv_bias = false,
-                .o_bias = true,
-                .mlp_bias = false,
-            },
-        .bos = 1,
-        .eos = {2, 32015, 7},
-        .n_eos = 3,
-        .chat_format = "llama2",
-        .chat_template = "{% for m in messages %}\n\t[INST] \"▁\" \\ \x7f{% endfor %}",
-        .n_chat_templates = 2,
-        .chat_templates = templates,
-        .vocab =
-            {
-                .kind = PITH_TOKENIZER_BYTE_BPE,
-                .n_pieces = 32017,
-                .n_bytes = 999999,
-                .n_merges = 77777,
-                .bos = 1,
-                .eos = 2,
-                .unk = -1,
-                .add_bos = true,
-                .escape_whitespaces = true,
-                .byte_fallback = true,
-                .ignore_merges = true,
-                .nfc = true,
-                .strip_accents = true,
-                .split_cjk = true,
-                .max_word_chars = 101,
-                .pattern = "\\p{L}+|\\s",
-            },
-        .n_sources = 2,
-        .sources = sources,
-        .n_notes = 3,
-        .notes = notes,
-    };
-}
-
-static char *write_document(const pith_metadata *metadata) {
-    char *text = NULL;
-    pith_error error;
-    pith_status status = pith_metadata_write(metadata, &pith_malloc_allocator, &text, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    return text;
-}
-
-static char *full_document(void) {
-    pith_source sources[2];
-    pith_tensor_note notes[3];
-    pith_metadata metadata = full_metadata(sources, notes);
-    return write_document(&metadata);
-}
-
-static pith_status read_document(const char *text, pith_error *error) {
-    pith_metadata metadata;
-    pith_metadata_owner *owner = NULL;
-    char *copy = strdup(text);
-    pith_status status =
-        pith_metadata_read(&metadata, &owner, copy, "m.pith", &pith_malloc_allocator, error);
-    CHECK((status == PITH_OK) == (owner != NULL), "the owner was touched");
-    pith_metadata_free(owner);
-    free(copy);
-    return status;
-}
-
-static void refuse(const char *text, pith_status expected, const char *part) {
-    pith_error error = {0};
-    pith_status status = read_document(text, &error);
-    CHECK(status == expected, "%.300s: status %s, expected %s (%s)", text, pith_status_name(status),
-          pith_status_name(expected), error.message);
-    CHECK(strstr(error.message, "m.pith") != NULL && strstr(error.message, part) != NULL,
-          "message \"%s\" lacks \"%s\"", error.message, part);
-}
-
 static bool same_text(const char *a, const char *b) {
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
@@ -136,8 +19,8 @@ static bool same_text(const char *a, const char *b) {
 TEST(metadata, reads_back_what_was_written) {
     pith_source sources[2];
     pith_tensor_note notes[3];
-    pith_metadata m = full_metadata(sources, notes);
-    char *text = write_document(&m);
+    pith_metadata m = test_full_metadata(sources, notes);
+    char *text = test_write_document(&m);
     char *copy = strdup(text);
     pith_metadata r;
     pith_metadata_owner *owner;
@@ -169,7 +52,7 @@ TEST(metadata, reads_back_what_was_written) {
               "note %zu is %s", i, r.notes[i].name);
     }
     /* Written again, the rest (config and vocabulary) must give the same text. */
-    char *again = write_document(&r);
+    char *again = test_write_document(&r);
     CHECK(strcmp(text, again) == 0, "second text\n%s\nfirst\n%s", again, text);
     CHECK(r.config.norm_eps == m.config.norm_eps &&
               r.config.kinds[0].rope.theta == m.config.kinds[0].rope.theta &&
@@ -193,10 +76,10 @@ TEST(metadata, an_absent_prefix_unless_space_is_prefix_first_only) {
         for (int first = 0; first < 2; first++) {
             pith_source sources[2];
             pith_tensor_note notes[3];
-            pith_metadata m = full_metadata(sources, notes);
+            pith_metadata m = test_full_metadata(sources, notes);
             m.vocab.prefix_first_only = first != 0;
             m.vocab.prefix_unless_space = unless != 0;
-            char *text = write_document(&m);
+            char *text = test_write_document(&m);
             CHECK((strstr(text, "prefix_unless_space") != NULL) == (first != unless), "%s", text);
             pith_metadata r;
             pith_metadata_owner *owner;
@@ -236,10 +119,10 @@ TEST(metadata, each_field_has_a_key_of_its_own) {
     for (size_t i = 0; i < N; i++) {
         pith_source sources[2];
         pith_tensor_note notes[3];
-        pith_metadata m = full_metadata(sources, notes);
+        pith_metadata m = test_full_metadata(sources, notes);
         bool *flag = (bool *)(void *)((char *)&m.vocab + flags[i]);
         *flag = !*flag;
-        texts[i] = write_document(&m);
+        texts[i] = test_write_document(&m);
         for (size_t j = 0; j < i; j++) {
             CHECK(strcmp(texts[i], texts[j]) != 0, "flags %zu and %zu share a key", i, j);
         }
@@ -262,11 +145,11 @@ TEST(metadata, numbers_survive_exactly) {
     static const float epsilons[] = {1e-5F, 1e-6F, FLT_MIN, FLT_MAX, 0.1F, 1.17549421e-38F};
     pith_source sources[2];
     pith_tensor_note notes[3];
-    pith_metadata m = full_metadata(sources, notes);
+    pith_metadata m = test_full_metadata(sources, notes);
     for (size_t i = 0; i < 7; i++) {
         m.config.kinds[0].rope.theta = thetas[i];
         m.config.norm_eps = epsilons[i % 6];
-        char *text = write_document(&m);
+        char *text = test_write_document(&m);
         pith_metadata r;
         pith_metadata_owner *owner;
         pith_error error;
@@ -286,21 +169,21 @@ TEST(metadata, writing_refuses_what_json_cannot_hold) {
     pith_tensor_note notes[3];
     pith_error error;
     char *text = NULL;
-    pith_metadata m = full_metadata(sources, notes);
+    pith_metadata m = test_full_metadata(sources, notes);
     m.config.kinds[0].rope.theta = NAN;
     CHECK(pith_metadata_write(&m, &pith_malloc_allocator, &text, &error) == PITH_ERROR_ARGUMENT &&
               strstr(error.message, "rope_theta") != NULL && text == NULL,
           "NaN: %s", error.message);
-    m = full_metadata(sources, notes);
+    m = test_full_metadata(sources, notes);
     m.config.norm_eps = INFINITY;
     CHECK(pith_metadata_write(&m, &pith_malloc_allocator, &text, &error) == PITH_ERROR_ARGUMENT,
           "infinity: %s", error.message);
-    m = full_metadata(sources, notes);
+    m = test_full_metadata(sources, notes);
     sources[1].name = "model-\xff.safetensors";
     CHECK(pith_metadata_write(&m, &pith_malloc_allocator, &text, &error) == PITH_ERROR_ARGUMENT &&
               strstr(error.message, "UTF-8") != NULL && text == NULL,
           "UTF-8: %s", error.message);
-    m = full_metadata(sources, notes);
+    m = test_full_metadata(sources, notes);
     char *huge = malloc(PITH_MAX_METADATA + 1);
     memset(huge, 'x', PITH_MAX_METADATA);
     huge[PITH_MAX_METADATA] = '\0';
@@ -312,213 +195,15 @@ TEST(metadata, writing_refuses_what_json_cannot_hold) {
     CHECK_NO_LEAKS();
 }
 
-/* ---- Documents changed in one place ---------------------------------------------------------- */
-
-/* The document with `section`.`key` replaced (NULL section: the top; NULL value: removed). */
-static char *changed(const char *section, const char *key, const char *value) {
-    char *text = full_document();
-    json_t *root = json_loads(text, 0, NULL);
-    json_t *object = section != NULL ? json_object_get(root, section) : root;
-    if (value == NULL) {
-        json_object_del(object, key);
-    } else {
-        json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);
-        CHECK(parsed != NULL, "%s is no JSON", value);
-        json_object_set_new(object, key, parsed);
-    }
-    free(text);
-    text = json_dumps(root, JSON_COMPACT);
-    json_decref(root);
-    return text;
-}
-
-static void refuse_changed(const char *section, const char *key, const char *value,
-                           pith_status expected, const char *part) {
-    char *text = changed(section, key, value);
-    refuse(text, expected, part);
-    free(text);
-}
-
-TEST(metadata, steps_of_a_normalizer_and_a_decoder_survive) {
-    static const pith_normal_step normalizer[] = {
-        {.kind = PITH_NORMAL_REPLACE, .pattern = " {2,}", .text = ""},
-        {.kind = PITH_NORMAL_PREPEND, .text = "\xE2\x96\x81"},
-        {.kind = PITH_NORMAL_NFC},
-        {.kind = PITH_NORMAL_NFD},
-        {.kind = PITH_NORMAL_NFKC},
-        {.kind = PITH_NORMAL_NFKD},
-        {.kind = PITH_NORMAL_LOWERCASE},
-        {.kind = PITH_NORMAL_STRIP, .left = true},
-        {.kind = PITH_NORMAL_STRIP, .right = true},
-        {.kind = PITH_NORMAL_STRIP_ACCENTS},
-        {.kind = PITH_NORMAL_NMT},
-        {.kind = PITH_NORMAL_CHARSMAP},
-    };
-    static const pith_decode_step decoder[] = {
-        {.kind = PITH_DECODE_REPLACE, .pattern = "e", .text = "ee"},
-        {.kind = PITH_DECODE_STRIP, .text = " ", .start = 1, .stop = 2},
-        {.kind = PITH_DECODE_BYTES},
-        {.kind = PITH_DECODE_MARK, .pattern = "_", .drop = true},
-        {.kind = PITH_DECODE_JOIN},
-        {.kind = PITH_DECODE_FUSE},
-    };
-    enum { N = sizeof normalizer / sizeof normalizer[0], M = sizeof decoder / sizeof decoder[0] };
-    pith_source sources[2];
-    pith_tensor_note notes[3];
-    pith_metadata m = full_metadata(sources, notes);
-    m.vocab.normalizer = normalizer;
-    m.vocab.n_normalizer = N;
-    m.vocab.decoder = decoder;
-    m.vocab.n_decoder = M;
-    m.vocab.n_charsmap = 99;
-    m.vocab.pair_form = PITH_PAIR_JOINED;
-    m.vocab.after_bos[0] = 2;
-    m.vocab.after_bos[1] = 1;
-    m.vocab.n_after_bos = 2;
-    m.vocab.before_eos[0] = 0;
-    m.vocab.n_before_eos = 1;
-    m.vocab.single_precision = true;
-    pith_metadata r;
-    pith_metadata_owner *owner;
-    char *text = write_document(&m);
-    CHECK(strstr(text, "\"format_version\":2") != NULL, "%s", text);
-    pith_error error;
-    pith_status status = pith_metadata_read(&r, &owner, text, "m", &pith_malloc_allocator, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    CHECK(r.vocab.n_normalizer == N && r.vocab.n_decoder == M && r.vocab.n_charsmap == 99 &&
-              r.vocab.pair_form == PITH_PAIR_JOINED && r.vocab.single_precision,
-          "%zu and %zu steps", r.vocab.n_normalizer, r.vocab.n_decoder);
-    CHECK(r.vocab.n_after_bos == 2 && r.vocab.after_bos[0] == 2 && r.vocab.after_bos[1] == 1 &&
-              r.vocab.n_before_eos == 1 && r.vocab.before_eos[0] == 0,
-          "%zu and %zu tokens around", r.vocab.n_after_bos, r.vocab.n_before_eos);
-    for (size_t i = 0; i < N; i++) {
-        const pith_normal_step *a = &normalizer[i];
-        const pith_normal_step *b = &r.vocab.normalizer[i];
-        CHECK(a->kind == b->kind && a->left == b->left && a->right == b->right &&
-                  same_text(a->pattern, b->pattern) && same_text(a->text, b->text),
-              "step %zu", i);
-    }
-    for (size_t i = 0; i < M; i++) {
-        const pith_decode_step *a = &decoder[i];
-        const pith_decode_step *b = &r.vocab.decoder[i];
-        CHECK(a->kind == b->kind && a->start == b->start && a->stop == b->stop &&
-                  a->drop == b->drop && same_text(a->pattern, b->pattern) &&
-                  same_text(a->text, b->text),
-              "step %zu", i);
-    }
-    pith_metadata_free(owner);
-    free(text);
-    CHECK_NO_LEAKS();
-}
-
-/* A file says 2 only where a reader of version 1 would pass over something. */
-TEST(metadata, the_version_is_the_least_that_tells_all) {
-    static const pith_split_step plain = {.pattern = "a"};
-    static const pith_split_step mark = {.kind = PITH_STEP_MARK, .pattern = "_"};
-    pith_vocab v = {.kind = PITH_TOKENIZER_LLAMA_BPE, .steps = &plain, .n_steps = 1};
-    CHECK(pith_vocab_format_version(&v) == 1, "a step that version 1 knows");
-    v.steps = &mark;
-    CHECK(pith_vocab_format_version(&v) == 2, "a mark");
-    v = (pith_vocab){.kind = PITH_TOKENIZER_UNIGRAM};
-    CHECK(pith_vocab_format_version(&v) == 2, "Unigram");
-    v = (pith_vocab){.n_normalizer = 1};
-    CHECK(pith_vocab_format_version(&v) == 2, "a normalizer");
-    v = (pith_vocab){.n_decoder = 1};
-    CHECK(pith_vocab_format_version(&v) == 2, "a decoder");
-    v = (pith_vocab){.pair_form = PITH_PAIR_DOUBLED};
-    CHECK(pith_vocab_format_version(&v) == 2, "two ends between texts");
-    v = (pith_vocab){.n_charsmap = 1};
-    CHECK(pith_vocab_format_version(&v) == 2, "a map of characters");
-    v = (pith_vocab){.n_after_bos = 1};
-    CHECK(pith_vocab_format_version(&v) == 2, "a second token in front");
-    v = (pith_vocab){.n_before_eos = 1};
-    CHECK(pith_vocab_format_version(&v) == 2, "a second token behind");
-}
-
-TEST(metadata, bad_steps_of_a_normalizer_or_a_decoder_are_refused) {
-    static const char *const bad[][2] = {
-        {"normalizer", "[]"},
-        {"normalizer", "[{\"step\":\"sing\"}]"},
-        {"normalizer", "[{\"step\":\"replace\",\"pattern\":\"a\"}]"},
-        {"normalizer", "[{\"step\":\"replace\",\"text\":\"a\"}]"},
-        {"normalizer", "[{\"step\":\"prepend\"}]"},
-        {"normalizer", "[{\"step\":\"strip\",\"left\":true}]"},
-        {"normalizer", "{\"step\":\"nfc\"}"},
-        {"decoder", "[]"},
-        {"decoder", "[1]"},
-        {"decoder", "[{\"step\":\"replace\",\"from\":\"a\"}]"},
-        {"decoder", "[{\"step\":\"strip\",\"character\":\"a\",\"start\":1}]"},
-        {"decoder", "[{\"step\":\"mark\",\"mark\":\"a\"}]"},
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        refuse_changed("tokenizer", bad[i][0], bad[i][1], PITH_ERROR_FORMAT, bad[i][0]);
-    }
-    CHECK_NO_LEAKS();
-}
-
 static bool is_optional(const char *key) {
     return strcmp(key, "chat_format") == 0 || strcmp(key, "chat_template") == 0 ||
            strcmp(key, "chat_templates") == 0 || strcmp(key, "pattern") == 0 ||
            strcmp(key, "tokenizer") == 0 || strcmp(key, "add_eos") == 0;
 }
 
-TEST(metadata, steps_of_a_pre_tokenizer_survive) {
-    static const pith_split_step steps[] = {
-        {.pattern = "\\p{N}{1,3}", .behavior = PITH_SPLIT_ISOLATED},
-        {.pattern = "[\xE4\xB8\x80-\xE9\xBE\xA5]+", .behavior = PITH_SPLIT_REMOVED, .invert = true},
-        {.pattern = "x", .behavior = PITH_SPLIT_MERGED_WITH_PREVIOUS},
-        {.pattern = "x", .behavior = PITH_SPLIT_MERGED_WITH_NEXT},
-        {.pattern = "x", .behavior = PITH_SPLIT_CONTIGUOUS},
-        {.kind = PITH_STEP_MARK, .pattern = "\xE2\x96\x81", .scheme = PITH_MARK_ALWAYS},
-        {.kind = PITH_STEP_MARK, .pattern = "_", .scheme = PITH_MARK_FIRST},
-        {.kind = PITH_STEP_MARK, .pattern = "_", .scheme = PITH_MARK_NEVER},
-        {.kind = PITH_STEP_SPACE},
-        {.kind = PITH_STEP_BYTES},
-    };
-    enum { N = sizeof steps / sizeof steps[0] };
-    pith_source sources[2];
-    pith_tensor_note notes[3];
-    pith_metadata m = full_metadata(sources, notes);
-    m.vocab.pattern = NULL;
-    m.vocab.steps = steps;
-    m.vocab.n_steps = N;
-    char *text = write_document(&m);
-    pith_metadata r;
-    pith_metadata_owner *owner;
-    pith_error error;
-    pith_status status = pith_metadata_read(&r, &owner, text, "m", &pith_malloc_allocator, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    CHECK(r.vocab.n_steps == N, "%zu steps", r.vocab.n_steps);
-    for (size_t i = 0; i < N; i++) {
-        const pith_split_step *a = &steps[i];
-        const pith_split_step *b = &r.vocab.steps[i];
-        CHECK(a->kind == b->kind && a->behavior == b->behavior && a->invert == b->invert &&
-                  a->scheme == b->scheme && same_text(a->pattern, b->pattern),
-              "step %zu", i);
-    }
-    pith_metadata_free(owner);
-    free(text);
-    static const char *const bad[] = {
-        "[]",
-        "{}",
-        "[1]",
-        "[{\"step\":\"jump\"}]",
-        "[{\"step\":\"split\",\"pattern\":\"a\"}]",
-        "[{\"step\":\"split\",\"pattern\":1,\"behavior\":\"removed\",\"invert\":false}]",
-        "[{\"step\":\"split\",\"pattern\":\"a\",\"behavior\":\"gone\",\"invert\":false}]",
-        "[{\"step\":\"split\",\"pattern\":\"a\",\"behavior\":\"removed\",\"invert\":0}]",
-        "[{\"step\":\"mark\",\"mark\":\"_\"}]",
-        "[{\"step\":\"mark\",\"mark\":\"_\",\"prefix\":\"often\"}]",
-        "[{\"step\":\"mark\",\"prefix\":\"first\"}]"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        refuse_changed("tokenizer", "pre_tokenizer", bad[i], PITH_ERROR_FORMAT, "pre_tokenizer");
-    }
-    CHECK_NO_LEAKS();
-}
-
 TEST(metadata, every_key_is_needed_and_has_its_type) {
     static const char *const sections[] = {NULL, "config", "tokens", "tokenizer"};
-    char *text = full_document();
+    char *text = test_full_document();
     json_t *root = json_loads(text, 0, NULL);
     size_t n = 0;
     for (size_t s = 0; s < 4; s++) {
@@ -527,12 +212,12 @@ TEST(metadata, every_key_is_needed_and_has_its_type) {
         json_t *object = s == 0 ? root : json_object_get(root, sections[s]);
         json_object_foreach(object, key, value) {
             if (!is_optional(key)) {
-                refuse_changed(sections[s], key, NULL, PITH_ERROR_FORMAT,
-                               json_is_object(value) ? "metadata" : key);
+                test_refuse_changed(sections[s], key, NULL, PITH_ERROR_FORMAT,
+                                    json_is_object(value) ? "metadata" : key);
             }
-            refuse_changed(sections[s], key, json_is_string(value) ? "1" : "\"x\"",
-                           PITH_ERROR_FORMAT, "metadata");
-            refuse_changed(sections[s], key, "null", PITH_ERROR_FORMAT, "metadata");
+            test_refuse_changed(sections[s], key, json_is_string(value) ? "1" : "\"x\"",
+                                PITH_ERROR_FORMAT, "metadata");
+            test_refuse_changed(sections[s], key, "null", PITH_ERROR_FORMAT, "metadata");
             n++;
         }
     }
@@ -546,7 +231,7 @@ TEST(metadata, optional_keys_may_be_absent) {
     static const char *const keys[] = {"chat_format", "chat_template", "tokenizer",
                                        "chat_templates"};
     for (size_t i = 0; i < 4; i++) {
-        char *text = changed(NULL, keys[i], NULL);
+        char *text = test_changed_document(NULL, keys[i], NULL);
         pith_metadata m;
         pith_metadata_owner *owner;
         pith_error error;
@@ -567,8 +252,8 @@ TEST(metadata, yarn_has_keys_of_its_own) {
                                        "rope_truncate"};
     pith_source sources[2];
     pith_tensor_note notes[3];
-    pith_metadata m = full_metadata(sources, notes);
-    char *text = write_document(&m);
+    pith_metadata m = test_full_metadata(sources, notes);
+    char *text = test_write_document(&m);
     CHECK(strstr(text, "rope_beta_fast") == NULL, "%s", text);
     free(text);
     m.config.kinds[0].rope.scaling = PITH_ROPE_YARN;
@@ -576,7 +261,7 @@ TEST(metadata, yarn_has_keys_of_its_own) {
     m.config.kinds[0].rope.beta_fast = 24;
     m.config.kinds[0].rope.beta_slow = 1.5;
     m.config.kinds[0].rope.truncate = true;
-    text = write_document(&m);
+    text = test_write_document(&m);
     char *copy = strdup(text); /* which reading decodes in place */
     pith_metadata r;
     pith_metadata_owner *owner;
@@ -594,7 +279,7 @@ TEST(metadata, yarn_has_keys_of_its_own) {
         json_t *root = json_loads(text, 0, NULL);
         json_object_del(json_object_get(root, "config"), keys[i]);
         char *without = json_dumps(root, 0);
-        refuse(without, PITH_ERROR_FORMAT, keys[i]);
+        test_refuse_document(without, PITH_ERROR_FORMAT, keys[i]);
         free(without);
         json_decref(root);
     }
@@ -606,17 +291,17 @@ TEST(metadata, unknown_keys_are_ignored) {
     static const char *const sections[] = {NULL, "config", "tokens", "tokenizer"};
     for (size_t i = 0; i < 4; i++) {
         pith_error error;
-        char *text = changed(sections[i], "of_a_later_version", "[{}]");
-        CHECK(read_document(text, &error) == PITH_OK, "%s", error.message);
+        char *text = test_changed_document(sections[i], "of_a_later_version", "[{}]");
+        CHECK(test_read_document(text, &error) == PITH_OK, "%s", error.message);
         free(text);
     }
 }
 
 TEST(metadata, other_versions_and_architectures_are_unsupported) {
-    refuse_changed(NULL, "format_version", "3", PITH_ERROR_UNSUPPORTED, "version 3");
-    refuse_changed(NULL, "format_version", "0", PITH_ERROR_UNSUPPORTED, "version 0");
-    refuse_changed(NULL, "format_version", "1.0", PITH_ERROR_FORMAT, "format_version");
-    refuse_changed(NULL, "architecture", "\"gpt9\"", PITH_ERROR_UNSUPPORTED, "gpt9");
+    test_refuse_changed(NULL, "format_version", "3", PITH_ERROR_UNSUPPORTED, "version 3");
+    test_refuse_changed(NULL, "format_version", "0", PITH_ERROR_UNSUPPORTED, "version 0");
+    test_refuse_changed(NULL, "format_version", "1.0", PITH_ERROR_FORMAT, "format_version");
+    test_refuse_changed(NULL, "architecture", "\"gpt9\"", PITH_ERROR_UNSUPPORTED, "gpt9");
 }
 
 TEST(metadata, numbers_out_of_range_are_refused) {
@@ -658,8 +343,8 @@ TEST(metadata, numbers_out_of_range_are_refused) {
         {"tokenizer", "kind", "\"characters\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        refuse_changed(cases[i].section, cases[i].key, cases[i].value, PITH_ERROR_FORMAT,
-                       cases[i].key);
+        test_refuse_changed(cases[i].section, cases[i].key, cases[i].value, PITH_ERROR_FORMAT,
+                            cases[i].key);
     }
 }
 
@@ -675,7 +360,7 @@ TEST(metadata, sources_and_notes_are_checked) {
         "[{\"name\":\"a\",\"size\":1,\"sha256\":7}]",
     };
     for (size_t i = 0; i < sizeof bad_sources / sizeof *bad_sources; i++) {
-        refuse_changed(NULL, "sources", bad_sources[i], PITH_ERROR_FORMAT, "sources");
+        test_refuse_changed(NULL, "sources", bad_sources[i], PITH_ERROR_FORMAT, "sources");
     }
     static const char *const bad_notes[] = {
         "[]",
@@ -686,28 +371,28 @@ TEST(metadata, sources_and_notes_are_checked) {
         "{\"a\":{\"sha256\":\"\"}}",
     };
     for (size_t i = 0; i < sizeof bad_notes / sizeof *bad_notes; i++) {
-        refuse_changed(NULL, "tensors", bad_notes[i], PITH_ERROR_FORMAT, "tensors");
+        test_refuse_changed(NULL, "tensors", bad_notes[i], PITH_ERROR_FORMAT, "tensors");
     }
 }
 
 TEST(metadata, broken_documents_are_refused) {
-    refuse("", PITH_ERROR_FORMAT, "JSON");
-    refuse("[]", PITH_ERROR_FORMAT, "format_version");
-    refuse("{\"format_version\":1,\"format_version\":1}", PITH_ERROR_FORMAT, "twice");
-    refuse("{\"format_version\":1}x", PITH_ERROR_FORMAT, "JSON");
-    char *text = full_document();
+    test_refuse_document("", PITH_ERROR_FORMAT, "JSON");
+    test_refuse_document("[]", PITH_ERROR_FORMAT, "format_version");
+    test_refuse_document("{\"format_version\":1,\"format_version\":1}", PITH_ERROR_FORMAT, "twice");
+    test_refuse_document("{\"format_version\":1}x", PITH_ERROR_FORMAT, "JSON");
+    char *text = test_full_document();
     size_t n = strlen(text);
     for (size_t cut = 0; cut < n; cut++) {
         char kept = text[cut];
         text[cut] = '\0';
-        refuse(text, PITH_ERROR_FORMAT, "JSON");
+        test_refuse_document(text, PITH_ERROR_FORMAT, "JSON");
         text[cut] = kept;
     }
     free(text);
     text = malloc(PITH_MAX_METADATA + 2);
     memset(text, ' ', PITH_MAX_METADATA + 1);
     text[PITH_MAX_METADATA + 1] = '\0';
-    refuse(text, PITH_ERROR_FORMAT, "limit");
+    test_refuse_document(text, PITH_ERROR_FORMAT, "limit");
     free(text);
 }
 
@@ -716,7 +401,7 @@ TEST(metadata, broken_documents_are_refused) {
 static pith_status write_with(test_allocator *t, size_t fail_at) {
     pith_source sources[2];
     pith_tensor_note notes[3];
-    pith_metadata m = full_metadata(sources, notes);
+    pith_metadata m = test_full_metadata(sources, notes);
     char *text = NULL;
     t->n_calls = 0;
     t->fail_at = fail_at;
@@ -739,7 +424,7 @@ static pith_status read_with(test_allocator *t, const char *text, size_t fail_at
 }
 
 TEST(metadata, survives_every_failing_allocation) {
-    char *text = full_document();
+    char *text = test_full_document();
     test_allocator t;
     test_allocator_init(&t);
     for (int reading = 0; reading < 2; reading++) {
@@ -763,7 +448,7 @@ TEST(metadata, survives_every_failing_allocation) {
 
 /* The document with a list of `n` times `unit` in place of `key`, '#' in it a number. */
 static char *swollen(const char *key, char bracket, const char *unit, size_t n) {
-    char *text = changed(NULL, key, NULL);
+    char *text = test_changed_document(NULL, key, NULL);
     size_t size = strlen(text);
     char *out = malloc(size + n * (strlen(unit) + 8) + 100);
     size_t at = (size_t)sprintf(out, "{\"%s\":%c", key, bracket);
