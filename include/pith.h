@@ -306,9 +306,10 @@ typedef struct pith_chat_options {
     pith_text variables;
     const char *template_name; /* one of the model's chat_templates, "default" for its
                                   chat_template, or one that comes with pith: chatml, llama2,
-                                  llama3, mistral, mistral-v3, mistral-tekken, gemma, phi3, zephyr,
-                                  granite, glm4, ernie, seed-oss. NULL: "tool_use" when there are
-                                  tools and the model has it, else its chat_template */
+                                  llama3, mistral, mistral-v3, mistral-tekken, mistral-v7, gemma,
+                                  phi3, zephyr, granite, glm4, ernie, seed-oss, olmo2. NULL:
+                                  "tool_use" when there are tools and the model has it, else its
+                                  chat_template */
     pith_text template_text;   /* a template in the Jinja language in place of those; not both */
     bool no_generation_prompt; /* end behind the last message */
     int64_t local_time;        /* what the template's clock shows, in seconds since 1970 of local
