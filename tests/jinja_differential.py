@@ -192,7 +192,11 @@ class Maker:
         if kind == 3:
             return f"{text}|{self.pick(TEXT_FILTERS + LIST_FILTERS + DICT_FILTERS + NUMBER_FILTERS)}"
         if kind == 4:
-            return f"{text} {self.pick(['+', '-', '*', '/', '//', '%', '**', '<', 'in'])} {self.wrapped(self.any(depth - 1))}"
+            operator = self.pick(["+", "-", "*", "/", "//", "%", "**", "<", "in"])
+            # Python's integers have no end: 1000 ** 123456789 takes it hours.
+            right = self.pick(["0", "1", "3", "(-2)", "0.5", "yes", "none", "s", "l"]) if operator == "**" else (
+                self.wrapped(self.any(depth - 1)))
+            return f"{text} {operator} {right}"
         return f"'{self.pick(FORMATS)}' % ({self.any(depth)})" if self.random.random() < 0.5 else f"{text} is {self.pick(TESTS)}"
 
     def expression(self, depth):

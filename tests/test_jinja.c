@@ -333,6 +333,8 @@ TEST(jinja, python_and_jinja_semantics) {
          "STRASSE\xc3\xa9"
          "A B-C"},
         {"{{ (' x '|safe) + '<' }}{{ '<' ~ ('<'|safe) }}", " x &lt;<<"},
+        {"{{ 1 if missing|reverse else 0 }}{{ missing|reverse|list }}{{ 1 if []|reverse else 0 }}",
+         "1[]1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         rendering r = render(cases[i].source);

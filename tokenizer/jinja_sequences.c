@@ -227,7 +227,7 @@ static bool filter_reverse(pith_jinja *j, pith_jinja_value v, const pith_jinja_a
                                       pith_jinja_int(-1)};
         return pith_jinja_slice(j, v, bounds, out);
     }
-    bool list = v.kind == PITH_JINJA_GENERATOR || v.kind == PITH_JINJA_UNDEFINED;
+    bool list = v.kind == PITH_JINJA_GENERATOR; /* which Python cannot turn round as it is */
     if (!pith_jinja_iterate(j, v, &items, &n) ||
         !pith_jinja_list_new(j, list ? PITH_JINJA_LIST : PITH_JINJA_GENERATOR, n, out)) {
         return false;
