@@ -206,6 +206,11 @@ static pith_status read_list(pith_json rope, const char *section, const char *ke
  * 2024, as Phi-3's report applies it. */
 static pith_status read_longrope(const pith_hf_rope *from, pith_json rope, const char *section,
                                  pith_rope_config *out, pith_error *error) {
+    if (from->factors == NULL) { /* a model has one pair of lists, of other layers */
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: %s: longrope of %s layers is not supported", config_name, section,
+                         from->type);
+    }
     pith_status status = read_original(from, rope, out, error);
     out->factor = 1;
     if (status == PITH_OK && out->original_context != 0) {

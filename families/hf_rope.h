@@ -14,7 +14,7 @@ typedef struct pith_hf_rope {
     double share;    /* where no key names one; 0: all of it */
     size_t original; /* what Phi-3's class takes for longrope's original length where no key names
                         one; "su" and "yarn" mean longrope to that class. 0: another family */
-    pith_rope_factors *factors; /* where longrope's go */
+    pith_rope_factors *factors; /* where longrope's go; NULL: it is refused */
     const char *type; /* "full_attention" or "sliding_attention", which rope_parameters may tell
                          apart; where it does not, it is that of the first. NULL: it must not */
 } pith_hf_rope;

@@ -332,6 +332,13 @@ TEST(convert_families, longrope_that_is_no_longrope) {
     /* Nobody else means longrope by this name. */
     check_refused(QWEN3 ", \"rope_scaling\": {\"type\": \"su\", " LISTS "}", PITH_ERROR_UNSUPPORTED,
                   "\"su\"");
+    /* A model has one pair of lists: ModernBERT's other layers have it. */
+    check_refused(CLASS("ModernBertModel",
+                        "modernbert") ", \"rope_parameters\": {"
+                                      "\"sliding_attention\": {\"rope_type\": \"longrope\", " LISTS
+                                      "}}",
+                  PITH_ERROR_UNSUPPORTED,
+                  "rope_parameters: longrope of sliding_attention layers is not supported");
     CHECK_NO_LEAKS();
 }
 
