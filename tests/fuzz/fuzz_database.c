@@ -1,8 +1,9 @@
 /* Whole databases. Input: the bytes of a SQLite file, or an SQL script, a statement a line, that
  * changes what pith has made; after a '!' it begins with nothing instead. The script may build what
  * pith never would; after a '1' with the schema of version 1. The database is opened, listed,
- * searched, read, written to; a hash of the input chooses what goes wrong meanwhile. Whatever is in
- * it, calls return, and what they promise holds. */
+ * searched, among all documents and those of some metadata, read, written to; a hash of the input
+ * chooses what goes wrong meanwhile. Whatever is in it, calls return, and what they promise holds.
+ */
 #include "base/status.h"
 #include "store/indexer.h"
 #include "store/schema.h"
@@ -151,7 +152,42 @@ static void read_chunk(pith_store *store, int64_t chunk) {
     }
 }
 
+/* The chunks whose documents' metadata has what `text` says, and the best of them alone. */
+static void search_among(pith_store *store, const pith_store_collection *collection,
+                         const char *text, const float *query) {
+    pith_store_hit hits[MAX_HITS];
+    int64_t *ids = NULL;
+    size_t n_ids = 0;
+    size_t n_hits = 0;
+    char *copy = NULL;
+    pith_json wanted;
+    pith_error error = {0};
+    fuzz_require(pith_json_read_copy(&wanted, &copy, text, strlen(text), PITH_JSON_PYTHON, "filter",
+                                     &pith_malloc_allocator, &error) == PITH_OK);
+    pith_status status = pith_store_matching(store, collection, wanted, &ids, &n_ids, &error);
+    fuzz_require(status == PITH_OK || (error.status == status && error.message[0] != '\0'));
+    for (size_t i = 1; status == PITH_OK && i < n_ids; i++) {
+        fuzz_require(ids[i - 1] < ids[i]);
+    }
+    if (status == PITH_OK) {
+        status = pith_store_search_among(store, collection, ids, n_ids, query, MAX_HITS, hits,
+                                         &n_hits, &error);
+    }
+    for (size_t i = 0; status == PITH_OK && i < n_hits; i++) {
+        bool among = false;
+        for (size_t k = 0; k < n_ids; k++) {
+            among = among || ids[k] == hits[i].chunk;
+        }
+        fuzz_require(among && (i == 0 || hits[i - 1].score >= hits[i].score));
+    }
+    pith_release(store->allocator, ids);
+    pith_release(&pith_malloc_allocator, copy);
+}
+
 static void search(pith_store *store, const pith_store_collection *collection) {
+    static const char *const filters[] = {
+        "{}",          "{\"a\": 1}",    "{\"a\": \"x\"}",
+        "{\"a\": []}", "{\"a\": true}", "{\"a\": null, \"b\": 1.5}"};
     pith_store_hit hits[MAX_HITS];
     size_t n_hits;
     pith_error error;
@@ -164,6 +200,9 @@ static void search(pith_store *store, const pith_store_collection *collection) {
     }
     fuzz_require(pith_store_search(store, collection, query, 0, hits, &n_hits, &error) != PITH_OK ||
                  n_hits == 0);
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+        search_among(store, collection, filters[i], query);
+    }
     query[0] = (float)NAN;
     fuzz_require(pith_store_search(store, collection, query, 1, hits, &n_hits, &error) != PITH_OK);
     free(query);
@@ -263,7 +302,7 @@ static void add_documents(pith_store *store, pith_store_collection *collection,
                                     .allocator = allocator};
     const pith_store_document documents[] = {
         {.key = "/a/0", .n_key = 4, .text = text, .n_bytes = sizeof text, .is_file = true},
-        {.key = "b", .n_key = 1, .text = "one two three", .n_bytes = 13, .metadata = "{}"},
+        {.key = "b", .n_key = 1, .text = "one two three", .n_bytes = 13, .metadata = "{\"a\": 1}"},
         {.key = "c", .n_key = 1},
     };
     memset(text, 'x', sizeof text);

@@ -1,7 +1,7 @@
 /* Arbitrary text as a tokenizer.json, as the two files that add tokens to a vocabulary, and as
- * those beside a vocab.txt; what parses must encode and decode. After a NUL byte may follow a
- * tokenizer_config.json, which adds tokens that the first text has not and may overrule the
- * normaliser of a WordPiece tokenizer, and after another an added_tokens.json. */
+ * those beside a vocab.txt; what parses must encode, pairs of texts too, and decode. After a NUL
+ * byte may follow a tokenizer_config.json, which adds tokens that the first text has not and may
+ * overrule the normaliser of a WordPiece tokenizer, and after another an added_tokens.json. */
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "tests/fuzz/input.h"
@@ -11,6 +11,33 @@
 #include <string.h>
 
 static const char sample[] = "ab  Hello <s> \xE2\x96\x81\xC3\xA9\n e\xCC\x81\xF0\x9F\xA6\x99 12 b";
+
+/* What an encoder reads, of one text and of two, cut to few tokens. */
+static void use_pair(const pith_tokenizer *t, const test_allocator *memory) {
+    static const char longer[] = "ab ab ab ab ab Hello 12";
+    static const struct {
+        const char *first, *second;
+        size_t most;
+    } cases[] = {{longer, NULL, 0}, {longer, NULL, 5},   {longer, "ab", 0},    {longer, "ab", 8},
+                 {"ab", longer, 8}, {longer, longer, 9}, {longer, longer, 10}, {"ab", "b", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *second = cases[i].second;
+        pith_tokens ids;
+        pith_encoded info;
+        pith_error error = {0};
+        pith_tokens_init(&ids, &memory->allocator);
+        pith_status status = pith_encode_for_encoder(t, cases[i].first, strlen(cases[i].first),
+                                                     second, second != NULL ? strlen(second) : 0,
+                                                     cases[i].most, &ids, &info, &error);
+        if (status == PITH_OK) {
+            fuzz_require(cases[i].most == 0 || ids.n <= cases[i].most);
+            fuzz_require(info.n_first <= ids.n && (second != NULL || info.n_first == ids.n));
+        } else {
+            fuzz_require(error.status == status && error.message[0] != '\0');
+        }
+        pith_tokens_release(&ids);
+    }
+}
 
 static void use(const pith_vocab *vocab, const test_allocator *memory) {
     pith_tokenizer *t = NULL;
@@ -26,6 +53,7 @@ static void use(const pith_vocab *vocab, const test_allocator *memory) {
         fuzz_require(status == PITH_OK || status == PITH_ERROR_TEXT ||
                      fuzz_allocation_failed(memory));
     }
+    use_pair(t, memory);
     size_t n;
     char *text = test_decode(t, ids.ids, ids.n, true, &n);
     fuzz_require(pith_utf8_check(text, n) == n);
