@@ -64,14 +64,14 @@ static void add_vocab(digest *d, const pith_vocab *v) {
     add_line(d, "max_word_chars %zu", v->max_word_chars);
 }
 
-/* What a plain BERT and WordPiece do not have, as a file's metadata has it. */
-static pith_status add_beyond_bert(digest *d, const pith_model *model, pith_error *error) {
+/* What the first encoders and WordPiece do not have, as a file's metadata has it. */
+static pith_status add_further_settings(digest *d, const pith_model *model, pith_error *error) {
     pith_config config = model->network.config;
     pith_json_writer to;
     config.skip_prompt = false; /* has a line of its own */
     pith_json_write_begin(&to, &model->allocator);
     pith_json_open(&to, NULL, '{');
-    pith_config_write_beyond_bert(&config, &to);
+    pith_config_write_further(&config, &to);
     if (model->tokenizer != NULL &&
         pith_vocab_format_version(pith_tokenizer_vocab(model->tokenizer)) > 1) {
         pith_vocab_settings_write(pith_tokenizer_vocab(model->tokenizer), &to);
@@ -113,7 +113,7 @@ pith_status pith_embed_fingerprint(const pith_model *model, char *out, pith_erro
     if (model->tokenizer != NULL) {
         add_vocab(&d, pith_tokenizer_vocab(model->tokenizer));
     }
-    pith_status status = add_beyond_bert(&d, model, error);
+    pith_status status = add_further_settings(&d, model, error);
     if (status != PITH_OK) {
         return status;
     }

@@ -323,7 +323,7 @@ static bool has_kinds(const pith_config *c) {
     return c->n_kinds > 1 || c->kinds[0].rope.dims != 0 || c->kinds[0].sliding_window != 0;
 }
 
-void pith_config_write_beyond_bert(const pith_config *c, pith_json_writer *to) {
+void pith_config_write_further(const pith_config *c, pith_json_writer *to) {
     write_optional(c, to);
     write_dense(c, to);
     if (has_kinds(c)) {
@@ -337,7 +337,7 @@ void pith_config_write_beyond_bert(const pith_config *c, pith_json_writer *to) {
 static void write_encoder(const pith_config *c, pith_json_writer *to) {
     write_table(encoder, c, to);
     write_word(&pooling_word, c, to);
-    pith_config_write_beyond_bert(c, to);
+    pith_config_write_further(c, to);
 }
 
 /* Readers of version 1 know one encoder, and would pass over the dense layers of another. */

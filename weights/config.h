@@ -10,7 +10,7 @@
 void pith_config_write(const pith_config *config, pith_json_writer *to);
 
 /* Of these only the ones of an encoder that BERT does not have. */
-void pith_config_write_beyond_bert(const pith_config *config, pith_json_writer *to);
+void pith_config_write_further(const pith_config *config, pith_json_writer *to);
 
 /* The least version of the format that says all of a configuration to a reader which knows its
  * architecture. */
