@@ -102,6 +102,8 @@ interrupt() {
     local name=$1 ready=$2 child
     shift 2
     what=$name
+    : >"$T/out" # here, not only in the child: what the command before wrote must not look like its
+    : >"$T/err"
     "$@" >"$T/out" 2>"$T/err" &
     child=$!
     while kill -0 "$child" 2>/dev/null && ! eval "$ready" 2>/dev/null; do
