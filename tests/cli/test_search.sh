@@ -129,6 +129,7 @@ awk 'BEGIN { for (i = 0; i < 4000; i++) printf "{\"id\": %d, \"text\": \"text %d
 : >"$T/reported"
 killed=0
 for round in 1 2 3 4 5 6 7 8 9 10; do
+    : >"$T/round" # of the round before
     "$PITH" index "$ENCODER" "$T/killed.db" many --json -t 1 <"$T/many" >"$T/round" 2>"$T/err" &
     child=$!
     while kill -0 "$child" 2>/dev/null && [ ! -s "$T/round" ]; do :; done
