@@ -20,7 +20,7 @@ store/collections.c store/documents.c store/functions.c store/matching.c store/i
 store/search.c store/split.c
 server/request*.c server/collections_request.c server/reply*.c
 tokenizer/*.c
-families/*.c weights/config.c weights/gguf*.c weights/metadata*.c weights/pith_file.c weights/safetensors.c
+families/*.c weights/config*.c weights/gguf*.c weights/metadata*.c weights/pith_file.c weights/safetensors.c
 weights/slots.c
 "
 
