@@ -5,8 +5,6 @@
 #include "tests/test.h"
 #include "weights/metadata_vocab.h"
 
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
