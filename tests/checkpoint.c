@@ -3,6 +3,7 @@
 
 #include "base/half.h"
 #include "tests/support.h"
+#include "tests/test.h"
 
 #include <dirent.h>
 #include <jansson.h>
@@ -262,6 +263,14 @@ const char *test_make_checkpoint(const char *name, const char *edits) {
     test_tensors_free(&tensors);
     free(text);
     return directory;
+}
+
+pith_model_file *test_open_file(const char *path) {
+    pith_model_file *file = NULL;
+    pith_error error = {0};
+    CHECK(pith_model_file_open(&file, path, false, NULL, NULL, NULL, &error) == PITH_OK, "%s: %s",
+          path, error.message);
+    return file;
 }
 
 const char *test_list_directory(const char *directory) {

@@ -4,6 +4,7 @@
 
 #include "families/config.h"
 #include "pith.h"
+#include "weights/pith_file.h"
 #include "weights/safetensors.h"
 
 /* One tensor of a checkpoint file to write. */
@@ -55,6 +56,9 @@ void test_write_text(const char *directory, const char *name, const char *text);
 
 /* A whole checkpoint: config.json with edits and model.safetensors with random tensors. */
 const char *test_make_checkpoint(const char *name, const char *edits);
+
+/* Opens a .pith file, which must be a good one; closed with pith_model_file_close. */
+pith_model_file *test_open_file(const char *path);
 
 /* Names of the entries of a directory, sorted, each followed by a space; static. */
 const char *test_list_directory(const char *directory);

@@ -2,13 +2,16 @@
  * from the layout's description, not from the converter. */
 #include "tests/encoder.h"
 
+#include "convert/convert.h"
 #include "tests/support.h"
+#include "tests/test.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 pith_config test_encoder_config(void) {
     return (pith_config){
@@ -211,4 +214,55 @@ const char *test_compare_encoder(pith_model_file *file, const test_tensors *tens
         }
     }
     return NULL;
+}
+
+/* ---- Conversions ------------------------------------------------------------------------------
+ */
+
+void test_hear(void *user, pith_log_level level, const char *message) {
+    test_heard *h = user;
+    size_t n = strlen(h->text);
+    (void)level;
+    snprintf(h->text + n, sizeof h->text - n, "%s\n", message);
+}
+
+pith_status test_convert_encoder(const char *source, const char *out, pith_type type,
+                                 test_heard *said, pith_error *error) {
+    test_heard ignored = {""};
+    const pith_convert_options options = {
+        .type = type,
+        .head_type = PITH_N_TYPES,
+        .n_threads = 2,
+        .log = {test_hear, said != NULL ? said : &ignored},
+    };
+    return pith_convert(source, out, &options, error);
+}
+
+pith_model_file *test_converted_encoder(const char *source, pith_type type, test_heard *said) {
+    const char *out = test_path("encoder.pith");
+    pith_error error = {0};
+    CHECK(test_convert_encoder(source, out, type, said, &error) == PITH_OK, "%s: %s", source,
+          error.message);
+    pith_model_file *file = test_open_file(out);
+    CHECK(file->family == &pith_family_bert, "%s: not an encoder", source);
+    return file;
+}
+
+pith_config test_encoder_config_of(const char *name, const test_encoder *encoder) {
+    pith_model_file *file =
+        test_converted_encoder(test_make_encoder(name, encoder), PITH_TYPE_INT8, NULL);
+    pith_config config = file->network.config;
+    pith_model_file_close(file);
+    return config;
+}
+
+void test_refuse_encoder(const char *name, const test_encoder *encoder, pith_status expected,
+                         const char *words) {
+    pith_error error = {0};
+    const char *source = test_make_encoder(name, encoder);
+    pith_status status =
+        test_convert_encoder(source, test_path("refused.pith"), PITH_TYPE_F32, NULL, &error);
+    CHECK(status == expected && strstr(error.message, words) != NULL,
+          "%s: %s: \"%s\", expected \"%s\"", name, pith_status_name(status), error.message, words);
+    CHECK(access(test_path("refused.pith"), F_OK) != 0, "%s: published", name);
 }

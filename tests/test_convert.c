@@ -1,8 +1,6 @@
 /* Whole conversions: every reference checkpoint in every type against the checkpoint's own values,
  * and what the file says about where it came from. */
 #include "convert/convert.h"
-#include "convert/importance.h"
-#include "simd/blocks.h"
 #include "tests/checkpoint.h"
 #include "tests/support.h"
 #include "tests/test.h"
@@ -14,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const checkpoints[] = {
     "llama-mha", "llama-gqa", "codellama", "llama-tied", "llama-linear", "llama3", "llama-bias",
@@ -35,19 +32,6 @@ static void convert(const char *source, const char *out, const pith_convert_opti
     pith_error error = {0};
     pith_status status = pith_convert(source, out, options, &error);
     CHECK(status == PITH_OK, "%s: %s", source, error.message);
-}
-
-static pith_model_file *open_model(const char *path) {
-    pith_pool *pool;
-    pith_model_file *file;
-    pith_error error = {0};
-    const pith_log log = {0};
-    CHECK(pith_pool_new(&pool, 1, &pith_malloc_allocator, &error) == PITH_OK, "%s", error.message);
-    pith_status status =
-        pith_model_file_open(&file, path, false, pool, &log, &pith_malloc_allocator, &error);
-    CHECK(status == PITH_OK, "%s: %s", path, error.message);
-    pith_pool_free(pool);
-    return file;
 }
 
 /* ---- The checkpoint's own values ------------------------------------------------------------- */
@@ -169,7 +153,7 @@ static void check_conversion(const char *name, pith_type type) {
     const char *out = test_path(out_name);
     convert(checkpoint_path(name), out, &options);
     test_tensors tensors = test_tensors_load(checkpoint_path(name));
-    pith_model_file *file = open_model(out);
+    pith_model_file *file = test_open_file(out);
     const pith_metadata *metadata = &file->metadata;
     bool packed = type == PITH_TYPE_INT4 || type == PITH_TYPE_INT8;
     CHECK(metadata->type == type, "%s: type", label);
@@ -270,7 +254,7 @@ TEST(convert, keeps_the_checkpoints_of_every_family) {
             options_of(i % 2 == 0 ? PITH_TYPE_F32 : PITH_TYPE_INT4);
         convert(checkpoint_path(name), out, &options);
         test_tensors tensors = test_tensors_load(checkpoint_path(name));
-        pith_model_file *file = open_model(out);
+        pith_model_file *file = test_open_file(out);
         CHECK(strcmp(file->metadata.architecture, cases[i / 2].architecture) == 0, "%s: %s", name,
               file->metadata.architecture);
         CHECK(file->network.config.n_kinds == cases[i / 2].n_kinds, "%s: %zu kinds", name,
@@ -319,7 +303,7 @@ TEST(convert, carries_the_hyper_parameters) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *out = test_path("hyper.pith");
         convert(checkpoint_path(cases[i].name), out, &options);
-        pith_model_file *file = open_model(out);
+        pith_model_file *file = test_open_file(out);
         const pith_metadata *m = &file->metadata;
         const pith_config *c = &m->config;
         CHECK(c->num_attention_heads == cases[i].heads &&
@@ -350,7 +334,7 @@ static void hash_text(const void *data, size_t size, char text[PITH_SHA256_TEXT]
 
 /* Every hash in the metadata against the bytes in question. */
 static void check_hashes(const char *source, const char *path) {
-    pith_model_file *file = open_model(path);
+    pith_model_file *file = test_open_file(path);
     const pith_metadata *metadata = &file->metadata;
     char expected[PITH_SHA256_TEXT];
     size_t size;
@@ -392,7 +376,7 @@ TEST(convert, records_hashes_of_sources_and_tensors) {
     const char *out = test_path("hashes.pith");
     convert(checkpoint_path("llama-gqa"), out, &options);
     check_hashes(checkpoint_path("llama-gqa"), out);
-    pith_model_file *file = open_model(out);
+    pith_model_file *file = test_open_file(out);
     CHECK(file->metadata.n_sources == N_NAMES, "%zu sources", file->metadata.n_sources);
     for (size_t i = 0; i < N_NAMES; i++) {
         size_t j = 0;
@@ -419,7 +403,7 @@ TEST(convert, takes_large_tensors_in_bands) {
         const char *out = test_path(n == 1 ? "bands-1.pith" : "bands-2.pith");
         convert(source, out, &options);
         check_hashes(source, out);
-        pith_model_file *file = open_model(out);
+        pith_model_file *file = test_open_file(out);
         check_parts(file, &tensors, "bands");
         pith_model_file_close(file);
     }
@@ -498,108 +482,9 @@ TEST(convert, falls_back_to_int8_where_int4_does_not_fit) {
     convert(checkpoint_path("llama-mha"), out, &options);
     CHECK(seen.n_fell_back == 3 && seen.n_int8 == 3 && seen.n_int4 == 2 + 3 * 3,
           "%zu fell back, %zu int8, %zu int4", seen.n_fell_back, seen.n_int8, seen.n_int4);
-    pith_model_file *file = open_model(out);
+    pith_model_file *file = test_open_file(out);
     CHECK(file->network.layers[1].down.matrix.type == PITH_TYPE_INT8, "down");
     CHECK(file->network.layers[1].gate_up.matrix.type == PITH_TYPE_INT4, "gate_up");
     CHECK(file->network.embed.type == PITH_TYPE_INT4, "embed");
     pith_model_file_close(file);
-}
-
-/* Saves an importance file of llama-gqa's matrices, or of a model of other sizes: one for every
- * column, but for every fourth one of `marked`, if there is one. */
-static void save_importance(const char *path, size_t n_layers, size_t hidden, const char *marked) {
-    static const char *const matrices[] = {"self_attn.qkv_proj", "self_attn.o_proj",
-                                           "mlp.gate_up_proj", "mlp.down_proj"};
-    pith_importance *importance;
-    pith_error error;
-    float squares[384];
-    CHECK(pith_importance_new(&importance, NULL, &error) == PITH_OK, "%s", error.message);
-    for (size_t i = 0; i <= 4 * n_layers; i++) {
-        char name[80] = "lm_head.weight";
-        size_t n_cols = i < 4 * n_layers && i % 4 == 3 ? 384 : hidden;
-        if (i < 4 * n_layers) {
-            snprintf(name, sizeof name, "model.layers.%zu.%s.weight", i / 4, matrices[i % 4]);
-        }
-        for (size_t k = 0; k < n_cols; k++) {
-            bool heavy = marked != NULL && strcmp(name, marked) == 0 && k % 4 == 0;
-            squares[k] = heavy ? 30.0F : 1.0F;
-        }
-        CHECK(pith_importance_add(importance, name, squares, 1, n_cols, &error) == PITH_OK, "%s",
-              error.message);
-    }
-    CHECK(pith_importance_save(importance, path, &error) == PITH_OK, "%s", error.message);
-    pith_importance_free(importance);
-}
-
-/* Importance of one matrix changes that matrix and no other, and the importance file is a source.
- */
-TEST(convert, uses_importance) {
-    static const char name[] = "model.layers.1.self_attn.qkv_proj.weight";
-    save_importance(test_path("imp"), 3, 128, name);
-    pith_convert_options options = options_of(PITH_TYPE_INT4);
-    const char *plain_path = test_path("plain.pith");
-    const char *guided_path = test_path("guided.pith");
-    const char *importance_path = test_path("imp");
-    convert(checkpoint_path("llama-gqa"), plain_path, &options);
-    options.importance_path = importance_path;
-    convert(checkpoint_path("llama-gqa"), guided_path, &options);
-    pith_model_file *plain = open_model(plain_path);
-    pith_model_file *guided = open_model(guided_path);
-    for (size_t i = 0; i < plain->metadata.n_notes; i++) {
-        const pith_tensor_note *a = &plain->metadata.notes[i];
-        const pith_tensor_note *b = &guided->metadata.notes[i];
-        bool same = strcmp(a->sha256, b->sha256) == 0;
-        CHECK(same == (strcmp(a->name, name) != 0), "%s: %s", a->name, same ? "same" : "changed");
-    }
-    CHECK(guided->metadata.n_sources == plain->metadata.n_sources + 1, "%zu sources",
-          guided->metadata.n_sources);
-    pith_model_file_close(plain);
-    pith_model_file_close(guided);
-    CHECK_NO_LEAKS();
-}
-
-TEST(convert, experts_have_no_importance) {
-    pith_error error = {0};
-    pith_convert_options options = options_of(PITH_TYPE_INT4);
-    options.importance_path = "/dev/null";
-    pith_status status =
-        pith_convert(checkpoint_path("extra/qwen3-moe"), test_path("moe.pith"), &options, &error);
-    CHECK(status == PITH_ERROR_UNSUPPORTED &&
-              strstr(error.message, "experts is converted without an importance file") != NULL,
-          "%s", error.message);
-}
-
-/* It would change nothing, and say nothing. */
-TEST(convert, refuses_the_importance_of_another_model) {
-    static const struct {
-        size_t n_layers, hidden;
-        pith_type type, head_type;
-        pith_status expected;
-        const char *message;
-    } cases[] = {
-        {2, 128, PITH_TYPE_INT4, PITH_N_TYPES, PITH_ERROR_FORMAT,
-         "of another model: it has no model.layers.2.self_attn.qkv_proj.weight"},
-        {4, 128, PITH_TYPE_INT8, PITH_N_TYPES, PITH_ERROR_FORMAT,
-         "of another model: this one has no model.layers.3."},
-        {3, 256, PITH_TYPE_INT4, PITH_N_TYPES, PITH_ERROR_FORMAT, " has 256 columns, here 128"},
-        {3, 128, PITH_TYPE_F16, PITH_N_TYPES, PITH_ERROR_ARGUMENT,
-         "is used for int4 and int8 only, not for f16"},
-        {3, 128, PITH_TYPE_F16, PITH_TYPE_INT8, PITH_OK, ""},
-        {3, 128, PITH_TYPE_INT8, PITH_TYPE_F32, PITH_OK, ""},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const char *path = test_path("other.importance");
-        const char *out = test_path("other.pith");
-        pith_convert_options options = options_of(cases[i].type);
-        pith_error error = {0};
-        save_importance(path, cases[i].n_layers, cases[i].hidden, NULL);
-        options.head_type = cases[i].head_type;
-        options.importance_path = path;
-        pith_status status = pith_convert(checkpoint_path("llama-gqa"), out, &options, &error);
-        CHECK(status == cases[i].expected, "case %zu: %d, %s", i, (int)status, error.message);
-        CHECK(strstr(error.message, cases[i].message) != NULL, "case %zu: %s", i, error.message);
-        CHECK((access(out, F_OK) == 0) == (status == PITH_OK), "case %zu: the output", i);
-        (void)remove(out);
-    }
-    CHECK_NO_LEAKS();
 }

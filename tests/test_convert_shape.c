@@ -34,14 +34,6 @@ static void convert(const pith_convert_options *options, const char *out) {
           error.message);
 }
 
-static pith_model_file *open_file(const char *path) {
-    pith_model_file *file = NULL;
-    pith_error error = {0};
-    CHECK(pith_model_file_open(&file, path, false, NULL, NULL, NULL, &error) == PITH_OK, "%s: %s",
-          path, error.message);
-    return file;
-}
-
 static pith_model *open_model(const char *path) {
     pith_model *model = NULL;
     pith_error error = {0};
@@ -207,7 +199,7 @@ TEST(convert_shape, a_decoder_computes_what_the_model_in_memory_does) {
         const pith_convert_options options =
             options_of("stories-15m", (pith_type)type, tale_tokenizer());
         convert(&options, out);
-        pith_model_file *file = open_file(out);
+        pith_model_file *file = test_open_file(out);
         check_config(file, (pith_type)type);
         pith_model_file_close(file);
         pith_model *model = open_model(out);
@@ -357,7 +349,7 @@ TEST(convert_shape, the_vocabulary_is_the_tokenizers_up_to_the_shapes) {
             continue;
         }
         CHECK(status == PITH_OK, "%zu words: %s", sizes[i], error.message);
-        pith_model_file *file = open_file(out);
+        pith_model_file *file = test_open_file(out);
         CHECK(file->network.config.vocab_size == sizes[i] && file->vocab.n_pieces == sizes[i],
               "%zu rows for %zu words", file->network.config.vocab_size, sizes[i]);
         pith_model_file_close(file);

@@ -36,17 +36,10 @@ static pith_status try_convert(const char *source, const char *out, pith_type ty
 
 /* Converts to float32 and opens. */
 static pith_model_file *convert_and_open(const char *source, const char *out, char *warnings) {
-    pith_pool *pool;
-    pith_model_file *file;
     pith_error error;
-    const pith_log log = {0};
     pith_status status = try_convert(source, out, PITH_TYPE_F32, warnings, &error);
     CHECK(status == PITH_OK, "%s: %s", source, error.message);
-    CHECK(pith_pool_new(&pool, 1, &pith_malloc_allocator, &error) == PITH_OK, "%s", error.message);
-    status = pith_model_file_open(&file, out, false, pool, &log, &pith_malloc_allocator, &error);
-    CHECK(status == PITH_OK, "%s: %s", out, error.message);
-    pith_pool_free(pool);
-    return file;
+    return test_open_file(out);
 }
 
 /* Writes model.safetensors; the tensors are freed. */
