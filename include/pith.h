@@ -753,6 +753,15 @@ PITH_API bool pith_grammar_matcher_is_over(const pith_grammar_matcher *matcher);
 
 /* ---- Sentence embeddings --------------------------------------------------------------------- */
 
+typedef enum pith_prompt_use {
+    PITH_PROMPT_QUERY,    /* the prompt "query" */
+    PITH_PROMPT_DOCUMENT, /* the first that the model has of "document", "passage" and "corpus" */
+} pith_prompt_use;
+
+/* The text that an encoder reads in front of queries, or of the documents that answer them: the
+ * model's prompt for that use, else its default, else "". Lives as long as the model. */
+PITH_API const char *pith_model_prompt(const pith_model *model, pith_prompt_use use);
+
 /* One text, or a pair of texts that the encoder reads together. */
 typedef struct pith_embed_input {
     pith_text text;
@@ -807,10 +816,9 @@ typedef struct pith_rerank_options {
 /* How well each of some documents [n_documents] answers a query: scores [n_documents], the higher
  * the better; results [n_documents] or NULL. A cross-encoder (pith_model_info) reads query and
  * document together, and its scores are what its checkpoint's activation makes of them: mostly 0 to
- * 1, or logits. Any other encoder embeds them, with its prompts for queries ("query") and for
- * documents (the first that it has of "document", "passage" and "corpus"), and the scores are
- * cosines. A score does not depend on the other documents. Errors: as pith_embed; the index is that
- * of the document. */
+ * 1, or logits. Any other encoder embeds them behind its prompts for queries and for documents
+ * (pith_model_prompt), and the scores are cosines. A score does not depend on the other documents.
+ * Errors: as pith_embed; the index is that of the document. */
 PITH_API pith_status pith_rerank(const pith_model *model, pith_text query,
                                  const pith_text *documents, size_t n_documents,
                                  const pith_rerank_options *options, float *scores,
