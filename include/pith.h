@@ -215,6 +215,8 @@ typedef struct pith_model_info {
                          tokens of a text, [CLS] and [SEP] included */
     size_t n_embd;    /* hidden size; of an encoder: length of an embedding */
     size_t n_layers;
+    size_t n_experts;      /* MLPs of a layer that is a mixture of experts; 0: none is */
+    size_t n_experts_used; /* of them a token goes through */
     size_t n_params;
     size_t weight_bytes; /* bytes of all weight tensors */
     size_t token_bytes;  /* weight bytes read to generate one token (embedding excluded) */
@@ -464,10 +466,10 @@ PITH_API pith_status pith_session_load(pith_session **out, const pith_model *mod
  *     "model.norm"                               [n_rows, n_embd] after the final RMSNorm
  *     "model.layers.L.self_attn.qkv_proj.input"  inputs of the linear layers: [n_tokens, columns];
  *     ...self_attn.o_proj.input, ...mlp.gate_up_proj.input, ...mlp.down_proj.input, lm_head.input
- * Inputs are the float values before activation quantisation. In a batch each session's observer is
- * called with the rows of its own session alone, between the calls of the others'. An observer may
- * read the length and tokens of a session that is being evaluated, nothing else. NULL stops. Slows
- * evaluation. */
+ * Inputs are the float values before activation quantisation; those of experts are not shown. In a
+ * batch each session's observer is called with the rows of its own session alone, between the calls
+ * of the others'. An observer may read the length and tokens of a session that is being evaluated,
+ * nothing else. NULL stops. Slows evaluation. */
 typedef void (*pith_observe_fn)(void *user, const char *name, const float *data, size_t n_rows,
                                 size_t n_cols);
 PITH_API void pith_session_observe(pith_session *session, pith_observe_fn fn, void *user);
