@@ -11,6 +11,7 @@
 enum {
     MAX_SPACES = 2, /* tokens of white space in front of what a call consists of */
     MAX_TAIL = 16,  /* bytes: more than the longest mark has */
+    N_ENDS = 2,     /* spellings of the mark that ends a call */
 };
 
 /* Where a choice stands. */
@@ -40,8 +41,9 @@ struct pith_guards {
     pith_call_form form;
     bool named;
     size_t n_tools;
-    char **tools;    /* [n_tools] names */
-    char **openings; /* [n_tools] of a form with names: name[ARGS] */
+    char **tools;     /* [n_tools] names */
+    char **openings;  /* [n_tools] of a form with names: name[ARGS] */
+    pith_text *rests; /* [n_tools + N_ENDS] of a mask; generations take turns */
     pith_reply_settings settings;
     pith_grammar **grammars; /* [n_grammars]: of each tool in a form with names, else one */
     size_t n_grammars;
@@ -139,32 +141,56 @@ static void mask_json(guard *g, float *logits) {
 
 /* What may be written in the phases of literals. */
 static size_t n_literals(const guard *g) {
-    return g->phase == GUARD_NAME ? g->owner->n_tools : 2;
+    return g->phase == GUARD_NAME ? g->owner->n_tools : N_ENDS;
 }
 
 static const char *literal(const guard *g, size_t i) {
-    static const char *const ends[] = {"\n</tool_call>", "</tool_call>"};
+    static const char *const ends[N_ENDS] = {"\n</tool_call>", "</tool_call>"};
     return g->phase == GUARD_NAME ? g->owner->openings[i] : ends[i];
 }
 
-/* True when literal i begins with what is written and the text. */
-static bool goes_on(const guard *g, size_t i, pith_text text) {
-    const char *whole = literal(g, i);
-    size_t n = strlen(whole);
+/* True when the text [n] begins with what is written. */
+static bool is_begun(const guard *g, const char *whole, size_t n) {
     size_t at = g->literal.size;
-    return at + text.n_bytes <= n && (at == 0 || memcmp(whole, g->literal.data, at) == 0) &&
-           memcmp(whole + at, text.data, text.n_bytes) == 0;
+    return at <= n && (at == 0 || memcmp(whole, g->literal.data, at) == 0);
 }
 
+/* Sets owner->rests to what may follow: the rest of every literal that begins with what is written.
+ * Returns their number; `first` [256] says of a byte whether one of them begins with it. */
+static size_t find_rests(const guard *g, bool *first) {
+    pith_text *rests = g->owner->rests;
+    size_t n_rests = 0;
+    for (size_t i = 0; i < n_literals(g); i++) {
+        const char *whole = literal(g, i);
+        size_t n = strlen(whole);
+        if (is_begun(g, whole, n)) {
+            const char *rest = whole + g->literal.size;
+            rests[n_rests++] = (pith_text){rest, n - g->literal.size};
+            first[(unsigned char)*rest] = true;
+        }
+    }
+    return n_rests;
+}
+
+static bool begins_one(const pith_text *rests, size_t n_rests, pith_text text) {
+    for (size_t i = 0; i < n_rests; i++) {
+        if (text.n_bytes <= rests[i].n_bytes &&
+            memcmp(rests[i].data, text.data, text.n_bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The vocabulary times the names of tools are many: a token's first byte rules most of them out. */
 static void mask_literal(const guard *g, float *logits) {
     const pith_token_texts *texts = g->owner->texts;
+    bool first[256] = {false};
+    size_t n_rests = find_rests(g, first);
     for (size_t token = 0; token < texts->n_tokens; token++) {
         pith_text text = pith_token_text_of(texts, (int32_t)token);
-        bool good = false;
-        for (size_t i = 0; text.n_bytes > 0 && !good && i < n_literals(g); i++) {
-            good = goes_on(g, i, text);
-        }
-        if (!good) {
+        if (text.n_bytes == 0 || !first[(unsigned char)*text.data] ||
+            !begins_one(g->owner->rests, n_rests, text)) {
             logits[token] = -INFINITY;
         }
     }
@@ -249,7 +275,9 @@ static void accept_literal(guard *g, pith_text text) {
         return;
     }
     for (size_t i = 0; i < n_literals(g); i++) {
-        if (strlen(literal(g, i)) == g->literal.size && goes_on(g, i, (pith_text){"", 0})) {
+        const char *whole = literal(g, i);
+        size_t n = strlen(whole);
+        if (n == g->literal.size && is_begun(g, whole, n)) {
             if (g->phase == GUARD_NAME) {
                 enter_json(g, i);
             } else {
@@ -325,7 +353,8 @@ static bool copy_names(pith_guards *guards, const pith_request *request, pith_pr
     guards->n_tools = request->n_tools;
     guards->tools = calloc(request->n_tools, sizeof *guards->tools);
     guards->openings = calloc(request->n_tools, sizeof *guards->openings);
-    if (guards->tools == NULL || guards->openings == NULL) {
+    guards->rests = calloc(request->n_tools + N_ENDS, sizeof *guards->rests);
+    if (guards->tools == NULL || guards->openings == NULL || guards->rests == NULL) {
         return no_memory(problem);
     }
     for (size_t i = 0; i < request->n_tools; i++) {
@@ -449,6 +478,7 @@ void pith_guards_free(void *user) {
     free(guards->grammars);
     free(guards->tools);
     free(guards->openings);
+    free(guards->rests);
     free(guards->logits);
     free(guards);
 }
