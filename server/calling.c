@@ -265,7 +265,7 @@ static bool ends_with_think(const pith_model *model, const int32_t *tokens, size
 
 /* Writes how a call begins that the client asks for. What a grammar keeps is left to the model. */
 static bool write_opening(const pith_calling *c, const pith_request *r, pith_opening *o) {
-    bool strict = r->tool_schemas.data != NULL;
+    bool strict = r->tool_schemas != NULL;
     const char *name = strict && c->named ? r->tools[0] : NULL; /* there is one alone */
     name = r->forced_tool != NULL ? r->forced_tool : name;
     pith_bytes *text = &o->text;

@@ -112,7 +112,7 @@ static bool make_grammar(pith_generation_call *g, pith_problem *problem) {
     pith_error error;
     bool demanded = g->request.tool_choice == PITH_TOOL_REQUIRED;
     if (g->request.schema.data == NULL) {
-        return !demanded || g->request.tool_schemas.data == NULL ||
+        return !demanded || g->request.tool_schemas == NULL ||
                pith_strict_answer(&g->request.params.grammar, g->lease.model, g->lease.calling,
                                   &g->request, problem);
     }

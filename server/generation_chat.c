@@ -42,7 +42,7 @@ bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
                                      .reasons = g->opening.reasons,
                                      .pieces = g->request.stream &&
                                                g->request.endpoint == PITH_ENDPOINT_CHAT,
-                                     .certain = g->request.tool_schemas.data != NULL};
+                                     .certain = g->request.tool_schemas != NULL};
     const pith_text opening = {g->opening.text.data, g->opening.text.size};
     for (size_t i = 0; i < g->n_choices; i++) {
         pith_choice *choice = &g->choices[i];
@@ -52,7 +52,7 @@ bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
             return no_memory(problem);
         }
     }
-    bool guarded = g->request.tool_schemas.data != NULL && g->request.schema.data == NULL &&
+    bool guarded = g->request.tool_schemas != NULL && g->request.schema.data == NULL &&
                    g->request.tool_choice == PITH_TOOL_AUTO;
     return add_end(g, problem) &&
            (!guarded || pith_guards_new(&g->guards, g->lease.model, g->lease.calling, &g->request,

@@ -40,7 +40,7 @@ typedef struct pith_request_prompt {
     size_t n_tokens;
 } pith_request_prompt;
 
-/* The name of a tool's schema, by its index. */
+/* The name of a tool's schema among the definitions of a document, by its index. */
 #define PITH_TOOL_SCHEMA "tools[%zu].function.parameters"
 
 typedef enum pith_tool_choice {
@@ -62,13 +62,13 @@ typedef struct pith_request {
                             them; "messages" are among them with full_messages: some of them have
                             more than a role and a content */
     bool full_messages;
-    pith_text template;       /* OLLAMA_GENERATE: a template in the Jinja language in place of the
-                                 model's;       data NULL: none */
-    const char *const *tools; /* [n_tools] names of those that may be called */
-    const bool *strict_tools; /* [n_tools] the arguments are kept to the tool's schema */
-    pith_text tool_schemas;   /* a JSON object, "tools[0].function.parameters": {...}, ... of all
-                                 tools,   whose references start at #/$defs/; data NULL: none that may
-                                 be   called is strict */
+    pith_text template; /* OLLAMA_GENERATE: a template in the Jinja language that stands in place of
+                           the model's; data NULL: none */
+    const char *const *tools;      /* [n_tools] names of those that may be called */
+    const bool *strict_tools;      /* [n_tools] the arguments are kept to the tool's schema */
+    const pith_text *tool_schemas; /* [n_tools] of the arguments, as JSON whose references start at
+                                      #/$defs/ and PITH_TOOL_SCHEMA; NULL: none that may be called
+                                      is strict */
     size_t n_tools;
     pith_tool_choice tool_choice;
     const char *forced_tool;
