@@ -129,7 +129,7 @@ static void answer(reranking *r) {
     n = request->top_n != 0 && request->top_n < n ? request->top_n : n;
     pith_json_open(&r->json, NULL, '{');
     pith_json_put_text(&r->json, "object", "list");
-    pith_json_put_text(&r->json, "model", request->model != NULL ? request->model : r->lease.name);
+    pith_json_put_text(&r->json, "model", pith_request_model(request, r->lease.name));
     pith_json_open(&r->json, "results", '[');
     for (size_t i = 0; i < n; i++) {
         put_result(r, &r->order[i]);
