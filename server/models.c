@@ -346,6 +346,7 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
             offer->used = ++models->clock;
             *out = (pith_lease){
                 .name = offer->found.name,
+                .created = offer->found.changed,
                 .model = offer->model,
                 .info = offer->info,
                 .scheduler = offer->scheduler,

@@ -41,6 +41,7 @@ bool pith_models_reload(pith_models *models, const pith_models_options *options,
 /* A model in use: not unloaded before it is returned. */
 typedef struct pith_lease {
     const char *name; /* the model's own, for metrics and usage */
+    int64_t created;  /* the file's time, seconds since 1970 */
     const pith_model *model;
     pith_model_info info;
     pith_scheduler *scheduler; /* of a decoder */

@@ -35,6 +35,10 @@ def forms(service):
     status, _, answer = service.json("GET", "/api/tags")
     check("tags", status == 200 and {m["model"] for m in answer["models"]} >=
           {"chat:latest", "minilm:latest"}, answer)
+    for model in answer["models"]:
+        times = (model["modified_at"],
+                 service.json("POST", "/api/show", {"model": model["model"]})[2]["modified_at"])
+        check("one time of a model", times[0] == times[1] > "2000", (model["model"], times))
     for method, path, wanted in (("GET", "/api/nothing", 404), ("GET", "/api/chat", 405),
                                  ("POST", "/api/pull", 400), ("DELETE", "/api/delete", 400),
                                  ("POST", "/api/blobs/sha256:00", 400),
