@@ -392,6 +392,7 @@ static void answer_loaded(pith_generation_call *g, pith_problem *problem) {
     pith_bytes out;
     pith_bytes_init(&out, NULL);
     if (pith_answer_ollama_loaded(&g->head, &out, &error) != PITH_OK) {
+        pith_bytes_release(&out);
         pith_problem_from(problem, &error);
         return;
     }
