@@ -140,7 +140,7 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
     if (g->request.no_work && g->request.unload && g->request.model != NULL) {
         g->head = (pith_answer_head){.request = &g->request,
                                      .model = pith_request_model(&g->request, NULL)};
-        return pith_call_unload(call, g->request.model, problem);
+        return pith_models_unload(call->service->models, g->request.model, problem);
     }
     pith_model_kind kind = g->request.no_work ? PITH_MODEL_ANY : PITH_MODEL_DECODER;
     if (!pith_call_lease(call, g->request.model, kind, &g->lease, problem)) {

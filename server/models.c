@@ -378,10 +378,9 @@ void pith_models_return(pith_models *models, pith_lease *lease) {
     pthread_mutex_unlock(&models->lock);
 }
 
-bool pith_models_unload(pith_models *models, const char *name) {
-    pith_problem problem;
+bool pith_models_unload(pith_models *models, const char *name, pith_problem *problem) {
     pthread_mutex_lock(&models->lock);
-    pith_offer *offer = choose(models, name, PITH_MODEL_ANY, &problem);
+    pith_offer *offer = choose(models, name, PITH_MODEL_ANY, problem);
     if (offer != NULL && offer->state == PITH_OFFER_READY && offer->n_leases == 0 &&
         offer->n_waiting == 0) {
         pith_offer_unload(offer);

@@ -68,9 +68,9 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
                        pith_problem *problem);
 void pith_models_return(pith_models *models, pith_lease *lease);
 
-/* Unloads the model of that name or alias unless somebody uses it, waits for it or loads it. False:
- * there is no such model. */
-bool pith_models_unload(pith_models *models, const char *name);
+/* Unloads the model of that name or alias unless somebody uses it, waits for it or loads it.
+ * Problems: 404 model_not_found. */
+bool pith_models_unload(pith_models *models, const char *name, pith_problem *problem);
 
 /* Calls fn, which must not call back, for every name and alias, sorted. `created`: the file's time,
  * seconds since 1970. */

@@ -67,9 +67,6 @@ bool pith_call_authenticate(pith_call *call, pith_problem *problem);
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem);
 
-/* Unloads a model as pith_models_unload. Problems: 404. */
-bool pith_call_unload(pith_call *call, const char *name, pith_problem *problem);
-
 /* Gives the lease back; with `unload` the model is unloaded, unless others use it or wait for it.
  */
 void pith_call_return(pith_call *call, pith_lease *lease, bool unload);
