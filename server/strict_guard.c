@@ -66,23 +66,12 @@ static void ban(const pith_token_list *list, float *logits) {
     }
 }
 
-/* Bytes of the mark at the end of the text. */
-static size_t part_of_mark(const guard *g, const char *mark) {
-    size_t m = strlen(mark) - 1;
-    for (m = m < g->n_tail ? m : g->n_tail; m > 0; m--) {
-        if (memcmp(g->tail + g->n_tail - m, mark, m) == 0) {
-            break;
-        }
-    }
-    return m;
-}
-
 /* Tokens that would end the mark and go on behind it are not written. */
 static void mask_mark(const guard *g, float *logits) {
     const pith_token_texts *texts = g->owner->texts;
     const char *mark = pith_call_mark(g->owner->form);
     ban(&texts->crossing, logits);
-    size_t part = part_of_mark(g, mark);
+    size_t part = pith_reply_part_of_mark(g->tail, g->n_tail, mark);
     size_t left = strlen(mark) - part;
     for (size_t i = 0; part > 0 && i < texts->n_tokens; i++) {
         pith_text text = pith_token_text_of(texts, (int32_t)i);
@@ -145,7 +134,7 @@ static size_t n_literals(const guard *g) {
 }
 
 static const char *literal(const guard *g, size_t i) {
-    static const char *const ends[N_ENDS] = {"\n</tool_call>", "</tool_call>"};
+    static const char *const ends[N_ENDS] = {"\n" PITH_HERMES_END, PITH_HERMES_END};
     return g->phase == GUARD_NAME ? g->owner->openings[i] : ends[i];
 }
 
@@ -349,7 +338,7 @@ static bool no_memory(pith_problem *problem) {
 }
 
 static bool copy_names(pith_guards *guards, const pith_request *request, pith_problem *problem) {
-    static const char arguments[] = "[ARGS]";
+    static const char arguments[] = PITH_MISTRAL_ARGUMENTS;
     guards->n_tools = request->n_tools;
     guards->tools = calloc(request->n_tools, sizeof *guards->tools);
     guards->openings = calloc(request->n_tools, sizeof *guards->openings);
