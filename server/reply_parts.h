@@ -83,6 +83,15 @@ static inline size_t pith_reply_skip_space(const char *text, size_t n, size_t at
     return at;
 }
 
+/* Behind the white space and ';' at the beginning of a text, which stand between LLAMA3's calls. */
+static inline size_t pith_reply_skip_separators(pith_text text) {
+    size_t at = 0;
+    while (at < text.n_bytes && (pith_reply_is_space(text.data[at]) || text.data[at] == ';')) {
+        at++;
+    }
+    return at;
+}
+
 /* Length of text [n] but for the white space at its end. */
 static inline size_t pith_reply_without_space(const char *text, size_t n) {
     while (n > 0 && pith_reply_is_space(text[n - 1])) {
