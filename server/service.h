@@ -91,6 +91,9 @@ bool pith_call_embed_more(pith_call *call, const pith_lease *lease, const pith_e
                           size_t n_inputs, const char *prompt, float *vectors,
                           pith_embed_result *results, pith_problem *problem);
 
+/* Puts the header that says how many of the texts [n] were cut, if any was. */
+void pith_call_put_truncated(pith_call *call, const pith_embed_result *results, size_t n);
+
 /* Answers with the document, which is released, or with the problem that it could not be made. */
 void pith_call_answer(pith_call *call, pith_json_writer *json);
 void pith_call_fail(pith_call *call, const pith_error *error);

@@ -39,6 +39,12 @@ def forms(service):
         times = (model["modified_at"],
                  service.json("POST", "/api/show", {"model": model["model"]})[2]["modified_at"])
         check("one time of a model", times[0] == times[1] > "2000", (model["model"], times))
+    body = {"model": "minilm", "input": ["a stone", "x " * 1000]}
+    cut = service.json("POST", "/api/embed", body)
+    check("a text that was cut is told", cut[0] == 200 and cut[1].get("x-pith-truncated") == "1", cut)
+    whole = service.json("POST", "/api/embed", dict(body, truncate=False))
+    check("or is refused", whole[0] == 400 and "x-pith-truncated" not in whole[1] and
+          whole[2]["error"].startswith("1 of the texts"), whole)
     for method, path, wanted in (("GET", "/api/nothing", 404), ("GET", "/api/chat", 405),
                                  ("POST", "/api/pull", 400), ("DELETE", "/api/delete", 400),
                                  ("POST", "/api/blobs/sha256:00", 400),
