@@ -455,8 +455,7 @@ void pith_handle_generation(pith_call *call) {
     if (ready && g->request.no_work) {
         answer_loaded(g, &problem);
     } else if (ready && submit(g, &problem)) {
-        if (g->request.stream && g->request.endpoint != PITH_ENDPOINT_INFER &&
-            g->request.endpoint != PITH_ENDPOINT_INFILL) {
+        if (g->request.stream) {
             pith_generation_stream(g);
             return;
         }

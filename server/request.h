@@ -85,9 +85,9 @@ typedef struct pith_request {
      * 1, top_p 1; and no limit but the context (COMPLETION: 16 tokens). `params` borrows from the
      * request. */
     pith_generate_params params;
-    bool has_seed;    /* else the server draws one */
-    size_t n_choices; /* n >= 1 of every prompt */
-    bool stream;
+    bool has_seed;      /* else the server draws one */
+    size_t n_choices;   /* n >= 1 of every prompt */
+    bool stream;        /* of INFER and INFILL never */
     bool include_usage; /* stream_options.include_usage */
     bool echo;          /* COMPLETION: the prompt stands in front of the text */
     bool logprobs;      /* the answer has them; params.n_top_logprobs says how many */
