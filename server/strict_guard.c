@@ -41,10 +41,9 @@ struct pith_guards {
     pith_call_form form;
     bool named;
     size_t n_tools;
-    char **tools;     /* [n_tools] names */
-    char **openings;  /* [n_tools] of a form with names: name[ARGS] */
-    pith_text *rests; /* [n_tools + N_ENDS] of a mask; generations take turns */
-    pith_reply_settings settings;
+    char **tools;            /* [n_tools] names */
+    char **openings;         /* [n_tools] of a form with names: name[ARGS] */
+    pith_text *rests;        /* [n_tools + N_ENDS] of a mask; generations take turns */
     pith_grammar **grammars; /* [n_grammars]: of each tool in a form with names, else one */
     size_t n_grammars;
     float *logits; /* [n_vocab], of LLAMA3: a copy to mask; generations take turns */
@@ -387,17 +386,17 @@ static bool make_grammars(pith_guards *guards, const pith_model *model, const pi
     return true;
 }
 
-static bool make_choices(pith_guards *guards, pith_problem *problem) {
-    guards->settings = (pith_reply_settings){.form = guards->form,
-                                             .tools = (const char *const *)guards->tools,
-                                             .n_tools = guards->n_tools,
-                                             .reasons = guards->settings.reasons};
+static bool make_choices(pith_guards *guards, bool reasons, pith_problem *problem) {
+    const pith_reply_settings settings = {.form = guards->form,
+                                          .tools = (const char *const *)guards->tools,
+                                          .n_tools = guards->n_tools,
+                                          .reasons = reasons};
     for (size_t i = 0; i < guards->n_choices; i++) {
         guard *g = &guards->choices[i];
         g->owner = guards;
         pith_bytes_init(&g->literal, NULL);
         g->matchers = calloc(guards->n_grammars, sizeof(pith_grammar_matcher *));
-        if (g->matchers == NULL || !pith_reply_new(&g->reply, &guards->settings, NULL)) {
+        if (g->matchers == NULL || !pith_reply_new(&g->reply, &settings, NULL)) {
             return no_memory(problem);
         }
         if (!guards->named) {
@@ -420,7 +419,6 @@ bool pith_guards_new(pith_guards **out, const pith_model *model, pith_calling *c
     guards->form = calling->form;
     guards->named = calling->named;
     guards->n_choices = n_choices;
-    guards->settings.reasons = reasons;
     if (!pith_calling_texts(calling, model, &guards->texts, problem)) {
         pith_guards_free(guards);
         return false;
@@ -431,7 +429,8 @@ bool pith_guards_new(pith_guards **out, const pith_model *model, pith_calling *c
     bool good =
         (guards->logits != NULL || calling->form != PITH_CALLS_LLAMA3 || no_memory(problem)) &&
         copy_names(guards, request, problem) &&
-        make_grammars(guards, model, calling, request, problem) && make_choices(guards, problem);
+        make_grammars(guards, model, calling, request, problem) &&
+        make_choices(guards, reasons, problem);
     if (!good) {
         pith_guards_free(guards);
         return false;
