@@ -25,6 +25,9 @@ static bool prepare(embedding *e, pith_problem *problem) {
         return false;
     }
     e->parsed = true;
+    if (pith_request_only_unloads(&e->request)) {
+        return pith_models_unload(call->service->models, e->request.model, problem);
+    }
     if (!pith_call_lease(call, e->request.model, PITH_MODEL_ENCODER, &e->lease, problem)) {
         return false;
     }

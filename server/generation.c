@@ -137,7 +137,7 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
         return false;
     }
     g->parsed = true;
-    if (g->request.no_work && g->request.unload && g->request.model != NULL) {
+    if (pith_request_only_unloads(&g->request)) {
         g->head = (pith_answer_head){.request = &g->request,
                                      .model = pith_request_model(&g->request, NULL)};
         return pith_models_unload(call->service->models, g->request.model, problem);

@@ -130,6 +130,11 @@ static inline bool pith_endpoint_is_ollama(pith_endpoint endpoint) {
     return endpoint >= PITH_ENDPOINT_OLLAMA_GENERATE;
 }
 
+/* Returns true when a model that is named has only to be unloaded (OLLAMA). */
+static inline bool pith_request_only_unloads(const pith_request *request) {
+    return request->no_work && request->unload && request->model != NULL;
+}
+
 /* The model as an answer names it: as the client did, else `own`, its own name. */
 static inline const char *pith_request_model(const pith_request *request, const char *own) {
     const char *named = request->model_shown != NULL ? request->model_shown : request->model;

@@ -85,6 +85,30 @@ def shared(service, key):
         for entry in log), log[-3:])
 
 
+def unloading(service):
+    """keep_alive 0 with nothing to do: no model is loaded only to be unloaded."""
+    def loads():
+        return service.total("pith_model_loads_total")
+
+    for path, body in (("embed", {"model": "minilm", "input": []}),
+                       ("embeddings", {"model": "minilm"}), ("generate", {"model": "chat"}),
+                       ("chat", {"model": "chat", "messages": []})):
+        service.json("POST", f"/api/{path}", body)  # loads it
+        before = loads()
+        for state in "loaded", "not loaded":
+            status, _, answer = service.json("POST", f"/api/{path}", dict(body, keep_alive=0,
+                                                                          stream=False))
+            running = [m["name"] for m in service.json("GET", "/api/ps")[2]["models"]]
+            check(f"/api/{path} unloads a model that is {state}", status == 200 and
+                  body["model"] + ":latest" not in running and loads() == before,
+                  (status, answer, running, before))
+        status, _, answer = service.json("POST", f"/api/{path}", dict(body, model="none",
+                                                                      keep_alive=0))
+        check(f"/api/{path} unloads no other", status == 404 and "'none'" in answer["error"],
+              (status, answer))
+    check("models were loaded", loads() > 2, loads())
+
+
 def leaving(service):
     """Who goes away in the middle ends its generation."""
     body = json.dumps({"model": "chat", "prompt": "Once", "options": {"num_predict": 400}}).encode()
@@ -117,6 +141,7 @@ def main():
         with Service(pith, "--models", models) as service:
             forms(service)
             leaving(service)
+            unloading(service)
         database = scratch + "/usage.db"
         key = subprocess.run([pith, "keys", "add", database, "a", "--infer-per-hour", "2"],
                              capture_output=True, text=True, check=True).stdout.strip()
