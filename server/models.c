@@ -80,8 +80,7 @@ static bool make_aliases(pith_alias_list *out, const pith_models_options *option
     return true;
 }
 
-/* ---- Offers, under the lock -------------------------------------------------------------------
- */
+/* ---- Offers, under the lock ------------------------------------------------------------------ */
 
 static pith_offer *find_offer(const pith_models *models, const char *name) {
     for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
