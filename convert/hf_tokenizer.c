@@ -55,8 +55,7 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
     return status;
 }
 
-/* ---- Chat templates ---------------------------------------------------------------------------
- */
+/* ---- Chat templates -------------------------------------------------------------------------- */
 
 /* Meta's first Llama 2 chat models have no template: this key of their time asks the tokenizer's
  * class for its own one, Llama 2's markup. */

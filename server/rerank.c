@@ -129,7 +129,7 @@ static void answer(reranking *r) {
     n = request->top_n != 0 && request->top_n < n ? request->top_n : n;
     pith_json_open(&r->json, NULL, '{');
     pith_json_put_text(&r->json, "object", "list");
-    pith_json_put_text(&r->json, "model", request->model != NULL ? request->model : r->lease.name);
+    pith_json_put_text(&r->json, "model", pith_request_model(request, r->lease.name));
     pith_json_open(&r->json, "results", '[');
     for (size_t i = 0; i < n; i++) {
         put_result(r, &r->order[i]);
@@ -139,23 +139,12 @@ static void answer(reranking *r) {
     pith_json_close(&r->json, '}');
 }
 
-/* A header says how many texts were cut. */
-static void put_truncated(const reranking *r) {
-    size_t n_cut = 0;
-    for (size_t i = 0; i <= r->request.n_inputs; i++) {
-        n_cut += r->results[i].truncated;
-    }
-    if (n_cut > 0) {
-        pith_exchange_put_header(r->call->x, "x-pith-truncated", "%zu", n_cut);
-    }
-}
-
 void pith_handle_rerank(pith_call *call) {
     pith_problem problem = {.http = 0};
     reranking r = {.call = call};
     pith_json_write_begin(&r.json, NULL);
     if (prepare(&r, &problem) && score(&r, &problem)) {
-        put_truncated(&r);
+        pith_call_put_truncated(call, r.results, r.request.n_inputs + 1);
         answer(&r);
         pith_call_settle(call, false);
         pith_call_answer(call, &r.json);
