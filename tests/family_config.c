@@ -11,8 +11,9 @@
 #include <string.h>
 
 pith_status test_family_parse(pith_config *out, const char *edits, pith_error *error) {
-    char all[1024];
-    snprintf(all, sizeof all, "{\"num_hidden_layers\": 4, \"head_dim\": 16, %s}", edits);
+    char all[8192];
+    int n = snprintf(all, sizeof all, "{\"num_hidden_layers\": 4, \"head_dim\": 16, %s}", edits);
+    CHECK(n > 0 && (size_t)n < sizeof all, "%d bytes of edits are too long", n);
     char *text = test_config_text(all);
     pith_hf_config parsed;
     pith_status status = pith_hf_config_parse(&parsed, text, strlen(text), NULL, 0, false,

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define CLASS(class, type) "\"architectures\": [\"" class "\"], \"model_type\": \"" type "\""
 #define QWEN3 CLASS("Qwen3ForCausalLM", "qwen3")
@@ -184,6 +185,23 @@ TEST(convert_rope, longrope_that_is_no_longrope) {
         PITH_ERROR_UNSUPPORTED,
         "rope_parameters: longrope of sliding_attention layers is not supported");
     CHECK_NO_LEAKS();
+}
+
+/* The lists have room for the largest head: read before its size was checked, these 540 numbers
+ * went beyond the configuration. */
+TEST(convert_rope, longrope_of_too_large_a_head) {
+    enum { PAIRS = 540 };
+    char list[2 * PAIRS + 1], edits[3000];
+    for (size_t i = 0; i < PAIRS; i++) {
+        memcpy(list + 2 * i, "1,", 2);
+    }
+    list[2 * PAIRS - 1] = '\0';
+    snprintf(edits, sizeof edits,
+             PHI3 ", \"head_dim\": 1080, \"rope_scaling\": {\"type\": \"longrope\", "
+                  "\"short_factor\": [%s], \"long_factor\": [%s]}",
+             list, list);
+    test_family_refused(edits, PITH_ERROR_FORMAT,
+                        "rope_scaling: longrope of 1080 elements of a head, the limit is 1024");
 }
 
 #define ALPHA(number) "{\"type\": \"dynamic\", \"factor\": 1.0, \"alpha\": " number "}"
