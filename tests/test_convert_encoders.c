@@ -20,6 +20,7 @@
     "false, \"mlp_fc1_bias\": false, \"mlp_fc2_bias\": false"
 #define QWEN3 CLASS("Qwen3ForCausalLM", "qwen3")
 #define GEMMA3 CLASS("Gemma3TextModel", "gemma3_text") ", \"use_bidirectional_attention\": true"
+#define LONGROPE "\"rope_type\": \"longrope\", \"short_factor\": [1, 2], \"long_factor\": [2, 4]"
 #define SCORES CLASS("XLMRobertaForSequenceClassification", "xlm-roberta")
 
 static pith_status parse(pith_hf_config *out, const char *members, bool embeds, pith_error *error) {
@@ -181,6 +182,12 @@ TEST(convert_encoders, what_a_page_does_not_follow_is_refused_by_name) {
         {SCORES ", \"num_labels\": 1, \"sbert_ce_default_activation_function\": \"torch.nn.modules."
                 "activation.Softmax\"",
          "torch.nn.modules.activation.Softmax", PITH_ERROR_UNSUPPORTED},
+        /* The lists are a decoder's alone in a .pith file. */
+        {MODERNBERT ", \"hidden_size\": 48, \"rope_parameters\": {\"full_attention\": {" LONGROPE
+                    "}}",
+         "rope_scaling (longrope) is not supported of an encoder", PITH_ERROR_UNSUPPORTED},
+        {QWEN3 ", \"head_dim\": 4, \"rope_scaling\": {" LONGROPE "}",
+         "rope_scaling (longrope) is not supported of an encoder", PITH_ERROR_UNSUPPORTED},
         {MODERNBERT ", \"num_hidden_layers\": 2000", "num_hidden_layers is 2000",
          PITH_ERROR_FORMAT},
     };
