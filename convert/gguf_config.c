@@ -387,7 +387,7 @@ static pith_status check_granite(const pith_gguf_reading *r) {
 
 /* Ministral 3's architecture is also that of models by Mistral without a scaling of RoPE, whose
  * queries do not grow. */
-static pith_status settle_mistral3(const pith_gguf_reading *r, const char **model_type) {
+static pith_status settle_mistral3(pith_gguf_reading *r, const char **model_type) {
     arch_key key = key_of(r, "attention.temperature_scale");
     pith_text scaling = {"none", 4};
     double beta = 0;
@@ -400,6 +400,7 @@ static pith_status settle_mistral3(const pith_gguf_reading *r, const char **mode
         return status;
     }
     *model_type = "mistral";
+    pith_json_put_null(&r->json, "sliding_window"); /* its class has one where nothing is said */
     return beta == 0 ? PITH_OK
                      : pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
                                  "%s: key %s of %g is not supported without a scaling of RoPE",

@@ -290,6 +290,7 @@ TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
         model.changes[10].key = NULL;
         converted out = convert(&model, &options);
         CHECK(strstr(out.metadata, "\"architecture\":\"llama\"") != NULL &&
+                  strstr(out.metadata, "\"sliding_window\":0") != NULL &&
                   strstr(out.metadata, "\"rope_scaling\":\"none\"") != NULL &&
                   strstr(out.metadata, "\"rope_theta\":500000.0") != NULL,
               "%zu: %s", i, out.metadata);
