@@ -108,20 +108,23 @@ def check_family(pith, directory, type_, scratch):
 
 
 def check_families(pith, root, names, types):
-    failed = 0
+    failed = n = 0
     with tempfile.TemporaryDirectory() as scratch:
         for name in names or sorted(os.listdir(root)):
             directory = os.path.join(root, name)
             if (not os.path.exists(os.path.join(directory, "expected.npz"))
                     or families.kind_of(containers.read_config(directory)) is None):
+                if names:
+                    sys.exit(f"{name}: no expected.npz, or of another family")
                 continue
             for type_ in types:
+                n += 1
                 kl, differing, ways = check_family(pith, directory, type_, scratch)
                 bad = not kl <= LIMIT_FAMILIES or differing > 0
                 failed += bad
                 print(f"{name:22} {type_:5} {kl:9.2e}  {differing} of {ways} differ in bits"
                       + ("  FAILED" if bad else ""), flush=True)
-    return 1 if failed else 0
+    return 1 if failed or n == 0 else 0
 
 
 # ---- All of it ------------------------------------------------------------------------------------

@@ -265,12 +265,36 @@ const char *test_make_checkpoint(const char *name, const char *edits) {
     return directory;
 }
 
+void test_collect_warnings(void *user, pith_log_level level, const char *message) {
+    char *text = user;
+    size_t n = strlen(text);
+    if (level == PITH_LOG_WARNING) {
+        snprintf(text + n, 4096 - n, "%s\n", message);
+    }
+}
+
 pith_model_file *test_open_file(const char *path) {
     pith_model_file *file = NULL;
     pith_error error = {0};
     CHECK(pith_model_file_open(&file, path, false, NULL, NULL, NULL, &error) == PITH_OK, "%s: %s",
           path, error.message);
     return file;
+}
+
+test_converted test_open_converted(const char *path) {
+    test_converted out;
+    pith_error error = {0};
+    CHECK(pith_file_open(&out.file, path, &error) == PITH_OK, "%s", error.message);
+    pith_status status =
+        pith_safetensors_read(&out.header, &out.file, &pith_malloc_allocator, &error);
+    CHECK(status == PITH_OK, "%s", error.message);
+    out.metadata = pith_safetensors_metadata(out.header, "pith");
+    return out;
+}
+
+void test_close_converted(test_converted *converted) {
+    pith_safetensors_free(converted->header);
+    pith_file_close(&converted->file);
 }
 
 const char *test_list_directory(const char *directory) {

@@ -57,8 +57,21 @@ void test_write_text(const char *directory, const char *name, const char *text);
 /* A whole checkpoint: config.json with edits and model.safetensors with random tensors. */
 const char *test_make_checkpoint(const char *name, const char *edits);
 
+/* A pith_log's function, whose user is a char [4096]: warnings as they come, each ended by a
+ * newline. */
+void test_collect_warnings(void *user, pith_log_level level, const char *message);
+
 /* Opens a .pith file, which must be a good one; closed with pith_model_file_close. */
 pith_model_file *test_open_file(const char *path);
+
+/* A converted file as a container: its header, and its metadata as text. */
+typedef struct test_converted {
+    pith_file file;
+    pith_safetensors *header;
+    const char *metadata;
+} test_converted;
+test_converted test_open_converted(const char *path);
+void test_close_converted(test_converted *converted);
 
 /* Names of the entries of a directory, sorted, each followed by a space; static. */
 const char *test_list_directory(const char *directory);

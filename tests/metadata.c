@@ -150,3 +150,7 @@ void test_refuse_changed(const char *section, const char *key, const char *value
     test_refuse_document(text, expected, part);
     free(text);
 }
+
+bool test_same_text(const char *a, const char *b) {
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}

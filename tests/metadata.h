@@ -23,4 +23,7 @@ void test_refuse_document(const char *text, pith_status expected, const char *pa
 void test_refuse_changed(const char *section, const char *key, const char *value,
                          pith_status expected, const char *part);
 
+/* Equal, or both NULL. */
+bool test_same_text(const char *a, const char *b);
+
 #endif

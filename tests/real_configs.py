@@ -15,6 +15,7 @@ import tempfile
 
 import numpy as np
 
+from real_encoders import is_encoder
 import shrink_config
 from shrink_config import read_json
 
@@ -32,8 +33,6 @@ def refusal(source, decoder):
     config = read_json(source, "config.json", {})
     if not decoder:
         return (config.get("architectures") or [config.get("model_type")])[0]
-    if config.get("quantization_config"):
-        return "quantised"
     return "embedding model" if os.path.exists(os.path.join(source, "modules.json")) else None
 
 
@@ -69,13 +68,6 @@ def refuse(pith, small, model, word):
             raise
         return
     raise RuntimeError(f"converts, but should be refused for {word}")
-
-
-def is_encoder(source):
-    kind = read_json(source, "config.json", {}).get("model_type")
-    made = kind in ("qwen3", "gemma3_text") and os.path.exists(os.path.join(source, "modules.json"))
-    return made or kind in ("bert", "roberta", "xlm-roberta", "mpnet", "distilbert", "modernbert",
-                            "nomic_bert")
 
 
 def check(pith, source, scratch):

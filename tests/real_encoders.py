@@ -189,11 +189,16 @@ def check(pith, source, work):
     if embedded.returncode != 0:
         return embedded.stderr or embedded.stdout, ""
     ids = json.loads(run(pith, "tokenize", model, "--json", given={"text": TEXT}).stdout)["ids"]
+    if os.path.exists(os.path.join(small, "vocab.txt")) and len(ids) != 6:
+        return f"{len(ids)} tokens of the small vocabulary, not 6", ""
     if network.scores:
         second = ids[1:-1] if config.get("type_vocab_size", 2) > 1 else ids[-1:] + ids[1:-1]
         types = [0] * len(ids) + [1] * (len(second) + 1)
         ids = ids + second + ids[-1:]
-    vector = np.array(json.loads(embedded.stdout)["embedding"])
+    answer = json.loads(embedded.stdout)
+    if answer["tokens"] != len(ids):
+        return f"{answer['tokens']} tokens, not {len(ids)}", ""
+    vector = np.array(answer["embedding"])
     off = np.abs(vector - network.embed(ids, types if network.scores else None)).max()
     if not off <= 1e-5 * max(1, np.abs(vector).max()):
         return f"the embedding differs by {off:.2g}", ""
@@ -225,4 +230,5 @@ def main():
     sys.exit(n_bad != 0 or n_seen == 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

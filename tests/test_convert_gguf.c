@@ -32,36 +32,13 @@ static pith_convert_options options_of(pith_type type) {
                                   .log = {.fn = keep_warning}};
 }
 
-/* A converted file: its header, and its metadata as text. */
-typedef struct converted {
-    pith_file file;
-    pith_safetensors *header;
-    const char *metadata;
-} converted;
-
-static converted open_converted(const char *path) {
-    converted out;
-    pith_error error;
-    pith_status status = pith_file_open(&out.file, path, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    status = pith_safetensors_read(&out.header, &out.file, &pith_malloc_allocator, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    out.metadata = pith_safetensors_metadata(out.header, "pith");
-    return out;
-}
-
-static void close_converted(converted *c) {
-    pith_safetensors_free(c->header);
-    pith_file_close(&c->file);
-}
-
-static converted convert(const test_gguf_model *model, const pith_convert_options *options) {
+static test_converted convert(const test_gguf_model *model, const pith_convert_options *options) {
     pith_error error = {0};
     const char *out = test_path("out.pith");
     test_gguf_write_model(test_path("m.gguf"), model);
     pith_status status = pith_convert(test_path("m.gguf"), out, options, &error);
     CHECK(status == PITH_OK, "%s", error.message);
-    return open_converted(out);
+    return test_open_converted(out);
 }
 
 static void check_refused(const test_gguf_model *model, pith_status expected, const char *words) {
@@ -80,9 +57,9 @@ static void check_refused(const test_gguf_model *model, pith_status expected, co
 static void check_config(test_gguf_change change, const char *words) {
     const test_gguf_model model = {.changes = {change}};
     const pith_convert_options options = options_of(PITH_TYPE_F32);
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     CHECK(strstr(out.metadata, words) != NULL, "%s: no %s in %s", change.key, words, out.metadata);
-    close_converted(&out);
+    test_close_converted(&out);
 }
 
 /* ---- Configuration --------------------------------------------------------------------------- */
@@ -97,12 +74,12 @@ TEST(convert_gguf, keys_become_hyper_parameters) {
     };
     const test_gguf_model model = {.quantised = false};
     const pith_convert_options options = options_of(PITH_TYPE_F32);
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         CHECK(strstr(out.metadata, members[i]) != NULL, "no %s in %s", members[i], out.metadata);
     }
     CHECK(strstr(warning, "no tokenizer") != NULL, "%s", warning);
-    close_converted(&out);
+    test_close_converted(&out);
     CHECK_NO_LEAKS();
 }
 
@@ -148,12 +125,12 @@ TEST(convert_gguf, scaling_is_read) {
     };
     const pith_convert_options options = options_of(PITH_TYPE_F32);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        converted out = convert(cases[i].model, &options);
+        test_converted out = convert(cases[i].model, &options);
         for (size_t w = 0; w < 3; w++) {
             CHECK(strstr(out.metadata, cases[i].words[w]) != NULL, "no %s in %s", cases[i].words[w],
                   out.metadata);
         }
-        close_converted(&out);
+        test_close_converted(&out);
     }
 }
 
@@ -175,14 +152,14 @@ TEST(convert_gguf, finds_llama3_scaling_from_its_divisors) {
     const pith_convert_options options = options_of(PITH_TYPE_F32);
     llama3_divisors(8, 128, divisors);
     CHECK(divisors[1] > 1 && divisors[1] < 8, "no blend: %g", (double)divisors[1]);
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     CHECK(strstr(out.metadata, "\"rope_scaling\":\"llama3\"") != NULL &&
               strstr(out.metadata, "\"rope_factor\":8.0") != NULL &&
               strstr(out.metadata, "\"rope_original_context\":128") != NULL &&
               strstr(out.metadata, "\"rope_low_freq_factor\":1.0") != NULL &&
               strstr(out.metadata, "\"rope_high_freq_factor\":4.0") != NULL,
           "%s", out.metadata);
-    close_converted(&out);
+    test_close_converted(&out);
     CHECK(strstr(warning, "rope_freqs") == NULL, "%s", warning);
     divisors[1] *= 1.01F;
     check_refused(&model, PITH_ERROR_UNSUPPORTED, "rope_freqs.weight is not of Llama 3's form");
@@ -288,29 +265,29 @@ TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
     for (size_t i = 0; i < 2; i++) {
         model.changes[9] = types[i];
         model.changes[10].key = NULL;
-        converted out = convert(&model, &options);
+        test_converted out = convert(&model, &options);
         CHECK(strstr(out.metadata, "\"architecture\":\"llama\"") != NULL &&
                   strstr(out.metadata, "\"sliding_window\":0") != NULL &&
                   strstr(out.metadata, "\"rope_scaling\":\"none\"") != NULL &&
                   strstr(out.metadata, "\"rope_theta\":500000.0") != NULL,
               "%zu: %s", i, out.metadata);
-        close_converted(&out);
+        test_close_converted(&out);
         model.changes[10] = beta;
         check_refused(&model, PITH_ERROR_UNSUPPORTED,
                       "key mistral3.attention.temperature_scale of 0.25 is not supported");
     }
     model.changes[9] = (test_gguf_change){key, TEST_GGUF_TEXT, 0, "yarn"};
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     CHECK(strstr(out.metadata, "\"rope_scaling\":\"yarn\"") != NULL &&
               strstr(out.metadata, "\"rope_query_beta\":0.25") != NULL,
           "%s", out.metadata);
-    close_converted(&out);
+    test_close_converted(&out);
 }
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
 /* Row `row` of an f32 matrix of the file holds `expected` everywhere. */
-static void check_row(const converted *c, const char *name, size_t row, float expected) {
+static void check_row(const test_converted *c, const char *name, size_t row, float expected) {
     float values[TEST_GGUF_WIDTH];
     pith_error error;
     const pith_tensor *tensor = pith_safetensors_find(c->header, name);
@@ -332,7 +309,7 @@ TEST(convert_gguf, puts_rows_of_q_and_k_back) {
     static const char qkv[] = "model.layers.0.self_attn.qkv_proj.weight";
     const test_gguf_model model = {.quantised = true};
     const pith_convert_options options = options_of(PITH_TYPE_F32);
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     for (size_t row = 0; row < 32; row++) {
         check_row(&out, qkv, row, (float)(row / 8 * 8 + places[row % 8]) / 64);
     }
@@ -345,7 +322,7 @@ TEST(convert_gguf, puts_rows_of_q_and_k_back) {
         check_row(&out, "model.layers.0.mlp.gate_up_proj.weight", row,
                   (float)(row / 32 * 16 + row % 16) / 64);
     }
-    close_converted(&out);
+    test_close_converted(&out);
     CHECK_NO_LEAKS();
 }
 
@@ -355,7 +332,7 @@ TEST(convert_gguf, puts_biases_of_q_and_k_back) {
     pith_error error;
     const test_gguf_model model = {.biases = true};
     const pith_convert_options options = options_of(PITH_TYPE_F32);
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     const pith_tensor *bias =
         pith_safetensors_find(out.header, "model.layers.0.self_attn.qkv_proj.bias");
     CHECK(bias != NULL && bias->size == sizeof values, "no bias of 64 elements");
@@ -366,16 +343,16 @@ TEST(convert_gguf, puts_biases_of_q_and_k_back) {
         size_t from = i < 48 ? row / 8 * 8 + places[row % 8] : row;
         CHECK(values[i] == (float)from / 64, "element %zu is %g", i, (double)values[i]);
     }
-    close_converted(&out);
+    test_close_converted(&out);
 }
 
 TEST(convert_gguf, a_missing_head_is_the_embedding) {
     const test_gguf_model model = {.without = "output.weight"};
     const pith_convert_options options = options_of(PITH_TYPE_F32);
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     CHECK(strstr(out.metadata, "\"tie_word_embeddings\":true") != NULL, "%s", out.metadata);
     CHECK(pith_safetensors_find(out.header, "lm_head.weight") == NULL, "there is a head");
-    close_converted(&out);
+    test_close_converted(&out);
     const test_gguf_model worse = {.without = "blk.0.ffn_up.weight"};
     check_refused(&worse, PITH_ERROR_FORMAT, "no tensor blk.0.ffn_up.weight");
 }
@@ -385,18 +362,18 @@ TEST(convert_gguf, a_missing_head_is_the_embedding) {
 TEST(convert_gguf, quantised_weights_become_int8) {
     const test_gguf_model model = {.quantised = true, .tokenizer = true};
     pith_convert_options options = options_of(PITH_N_TYPES);
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     CHECK(strstr(out.metadata, "\"type\":\"int8\"") != NULL &&
               strstr(out.metadata, "\"head_type\":\"int8\"") != NULL,
           "%s", out.metadata);
     CHECK(warning[0] == '\0', "%s", warning);
-    close_converted(&out);
+    test_close_converted(&out);
     options.memory = 10000;
     out = convert(&model, &options);
     CHECK(strstr(warning, "as int8 the weights take 0 MB, and this machine has 0 MB of memory; "
                           "--type int4 takes 0 MB") != NULL,
           "%s", warning);
-    close_converted(&out);
+    test_close_converted(&out);
 }
 
 TEST(convert_gguf, other_weights_ask_for_a_type) {
@@ -420,13 +397,13 @@ TEST(convert_gguf, all_end_tokens_end_a_text) {
                     {"tokenizer.chat_template", TEST_GGUF_TEXT, 0, "{{ messages }}"}},
         .tokenizer = true};
     const pith_convert_options options = options_of(PITH_TYPE_F32);
-    converted out = convert(&model, &options);
+    test_converted out = convert(&model, &options);
     CHECK(strstr(out.metadata, "\"eos\":[2,7]") != NULL, "%s", out.metadata);
     CHECK(strstr(out.metadata, "\"bos\":1") != NULL, "%s", out.metadata);
     CHECK(strstr(out.metadata, "\"add_bos\":true") != NULL, "%s", out.metadata);
     CHECK(strstr(out.metadata, "{{ messages }}") != NULL, "%s", out.metadata);
     CHECK(pith_safetensors_find(out.header, "tokenizer.scores") != NULL, "no scores");
-    close_converted(&out);
+    test_close_converted(&out);
     CHECK_NO_LEAKS();
 }
 

@@ -15,15 +15,7 @@ static const char params[] = "{\"dim\": 32, \"n_layers\": 2, \"head_dim\": 8, \"
                              " \"n_heads\": 4, \"n_kv_heads\": 2, \"norm_eps\": 1e-05,"
                              " \"vocab_size\": 40, \"max_seq_len\": 64, \"rope_theta\": 10000.0}";
 
-static char warnings[1024];
-
-static void collect(void *user, pith_log_level level, const char *message) {
-    (void)user;
-    size_t n = strlen(warnings);
-    if (level == PITH_LOG_WARNING) {
-        snprintf(warnings + n, sizeof warnings - n, "%s\n", message);
-    }
-}
+static char warnings[4096];
 
 /* ---- Making one ------------------------------------------------------------------------------ */
 
@@ -101,35 +93,20 @@ static pith_status convert(const char *directory, const char *out, pith_error *e
     const pith_convert_options options = {.type = PITH_TYPE_F32,
                                           .head_type = PITH_N_TYPES,
                                           .n_threads = 1,
-                                          .log = {collect, NULL}};
+                                          .log = {test_collect_warnings, warnings}};
     warnings[0] = '\0';
     return pith_convert(directory, out, &options, error);
 }
 
 /* ---- The same model -------------------------------------------------------------------------- */
 
-typedef struct converted {
-    pith_file file;
-    pith_safetensors *header;
-} converted;
-
-static converted open_converted(const char *directory, const char *name) {
-    converted out;
+static test_converted convert_and_open(const char *directory, const char *name) {
     pith_error error = {0};
-    pith_status status = convert(directory, test_path(name), &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    CHECK(pith_file_open(&out.file, test_path(name), &error) == PITH_OK, "%s", error.message);
-    status = pith_safetensors_read(&out.header, &out.file, &pith_malloc_allocator, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    return out;
+    CHECK(convert(directory, test_path(name), &error) == PITH_OK, "%s", error.message);
+    return test_open_converted(test_path(name));
 }
 
-static void close_converted(converted *c) {
-    pith_safetensors_free(c->header);
-    pith_file_close(&c->file);
-}
-
-static void check_same(const converted *a, const converted *b) {
+static void check_same(const test_converted *a, const test_converted *b) {
     size_t n = pith_safetensors_count(a->header);
     CHECK(n == pith_safetensors_count(b->header) && n > 0, "%zu tensors", n);
     for (size_t i = 0; i < n; i++) {
@@ -148,14 +125,14 @@ static void check_same(const converted *a, const converted *b) {
 }
 
 TEST(convert_mistral, the_same_model_gives_the_same_tensors) {
-    converted hf = open_converted(test_make_checkpoint("hf", NULL), "hf.pith");
+    test_converted hf = convert_and_open(test_make_checkpoint("hf", NULL), "hf.pith");
     for (size_t n_shards = 1; n_shards <= 2; n_shards++) {
-        converted own = open_converted(make(NULL, n_shards), "own.pith");
+        test_converted own = convert_and_open(make(NULL, n_shards), "own.pith");
         check_same(&hf, &own);
         CHECK(strstr(warnings, "left out") == NULL, "%s", warnings);
-        close_converted(&own);
+        test_close_converted(&own);
     }
-    close_converted(&hf);
+    test_close_converted(&hf);
     CHECK_NO_LEAKS();
 }
 
@@ -177,12 +154,11 @@ TEST(convert_mistral, hugging_face_goes_first) {
 /* ---- Settings -------------------------------------------------------------------------------- */
 
 static void check_config(const char *edits, const char *words, const char *warning) {
-    converted out = open_converted(make(edits, 1), "config.pith");
-    const char *metadata = pith_safetensors_metadata(out.header, "pith");
-    CHECK(strstr(metadata, words) != NULL, "%s: no %s in %s", edits, words, metadata);
+    test_converted out = convert_and_open(make(edits, 1), "config.pith");
+    CHECK(strstr(out.metadata, words) != NULL, "%s: no %s in %s", edits, words, out.metadata);
     CHECK((strstr(warnings, "a context of") != NULL) == (warning != NULL), "%s", warnings);
     CHECK(warning == NULL || strstr(warnings, warning) != NULL, "%s", warnings);
-    close_converted(&out);
+    test_close_converted(&out);
 }
 
 TEST(convert_mistral, settings_become_hyper_parameters) {

@@ -26,14 +26,6 @@ static void check_refused(const char *source, pith_status expected, const char *
           error.message);
 }
 
-static void collect(void *user, pith_log_level level, const char *message) {
-    char *text = user;
-    size_t n = strlen(text);
-    if (level == PITH_LOG_WARNING) {
-        snprintf(text + n, 1024 - n, "%s\n", message);
-    }
-}
-
 /* A new directory with config.json, when it is to have one, and one more file. */
 static const char *make(bool config, const char *file, const char *text) {
     static int n;
@@ -105,11 +97,11 @@ TEST(convert_sources, adapters_name_their_model) {
                       "is a LoRA adapter, not");
     }
     /* Beside a whole model it is left out, with a warning. */
-    char warnings[1024] = "";
+    char warnings[4096] = "";
     const pith_convert_options options = {.type = PITH_TYPE_F32,
                                           .head_type = PITH_N_TYPES,
                                           .n_threads = 1,
-                                          .log = {collect, warnings}};
+                                          .log = {test_collect_warnings, warnings}};
     pith_error error = {0};
     const char *whole = test_make_checkpoint("whole", NULL);
     test_write_text(whole, "adapter_config.json", lora);

@@ -10,14 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void collect(void *user, pith_log_level level, const char *message) {
-    char *text = user;
-    size_t n = strlen(text);
-    if (level == PITH_LOG_WARNING) {
-        snprintf(text + n, 4096 - n, "%s\n", message);
-    }
-}
-
 /* Reads the directory's tokenizer; `warnings` [4096] may be NULL. */
 static pith_status try_read(const char *directory, size_t vocab_size, pith_hf_tokenizer *out,
                             char *warnings, pith_error *error) {
@@ -25,7 +17,7 @@ static pith_status try_read(const char *directory, size_t vocab_size, pith_hf_to
     pith_log log = {0};
     if (warnings != NULL) {
         warnings[0] = '\0';
-        log = (pith_log){collect, warnings};
+        log = (pith_log){test_collect_warnings, warnings};
     }
     *error = (pith_error){0};
     CHECK(pith_sources_open(&sources, directory, &pith_malloc_allocator, error) == PITH_OK, "%s",

@@ -14,21 +14,12 @@
 #define MISTRAL "\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"mistral\""
 #define QWEN2 "\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\""
 
-/* Warnings as they come, each ended by a newline. */
-static void collect(void *user, pith_log_level level, const char *message) {
-    char *text = user;
-    size_t n = strlen(text);
-    if (level == PITH_LOG_WARNING) {
-        snprintf(text + n, 4096 - n, "%s\n", message);
-    }
-}
-
 static pith_status try_convert(const char *source, const char *out, pith_type type, char *warnings,
                                pith_error *error) {
     pith_convert_options options = {.type = type, .head_type = PITH_N_TYPES, .n_threads = 1};
     if (warnings != NULL) {
         warnings[0] = '\0';
-        options.log = (pith_log){collect, warnings};
+        options.log = (pith_log){test_collect_warnings, warnings};
     }
     error->message[0] = '\0';
     return pith_convert(source, out, &options, error);
@@ -89,7 +80,9 @@ static pith_model *open_with_rope(const char *name, const char *edits, char *war
     const char *directory = test_make_checkpoint(name, edits);
     pith_error error;
     pith_model *model = NULL;
-    pith_model_options options = {.n_threads = 1, .log = collect, .log_user = warnings};
+    pith_model_options options = {.n_threads = 1,
+                                  .log = test_collect_warnings,
+                                  .log_user = warnings};
     const char *out = test_path("rope.pith");
     pith_status status = try_convert(directory, out, PITH_TYPE_F32, NULL, &error);
     CHECK(status == PITH_OK, "%s: %s", edits, error.message);

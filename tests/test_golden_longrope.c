@@ -12,10 +12,8 @@ enum { ORIGINAL = 64, LONGER = 512, VOCAB = 256, MOST = 130 };
 
 static const char NAME[] = "extra/phi3-longrope";
 
-static pith_session *session_of(const pith_model *model, size_t n_context, size_t n_batch) {
-    const pith_session_options options = {.n_context = n_context,
-                                          .n_batch = n_batch,
-                                          .all_logits = true};
+static pith_session *session_of(const pith_model *model, size_t n_context) {
+    const pith_session_options options = {.n_context = n_context, .all_logits = true};
     pith_session *session = NULL;
     pith_error error;
     CHECK(pith_session_new(&session, model, &options, &error) == PITH_OK, "%s", error.message);
@@ -23,9 +21,9 @@ static pith_session *session_of(const pith_model *model, size_t n_context, size_
 }
 
 /* Logits [n, VOCAB] of the first n tokens in a session of this context. */
-static void logits_of(const pith_model *model, size_t n_context, size_t n_batch, const int32_t *ids,
-                      size_t n, float *out) {
-    pith_session *session = session_of(model, n_context, n_batch);
+static void logits_of(const pith_model *model, size_t n_context, const int32_t *ids, size_t n,
+                      float *out) {
+    pith_session *session = session_of(model, n_context);
     test_golden_eval(session, ids, n);
     for (size_t t = 0; t < n; t++) {
         memcpy(out + t * VOCAB, pith_session_logits_at(session, t), VOCAB * sizeof *out);
@@ -42,7 +40,7 @@ static void check_prompt(const pith_model *model, const char *isa, const test_np
     const test_array *greedy = test_npz_ints(expected, "greedy", p);
     const size_t n_context = ids->count <= ORIGINAL ? ORIGINAL : LONGER;
     float largest = 0;
-    logits_of(model, n_context, 0, ids->data.ints, ids->count, actual);
+    logits_of(model, n_context, ids->data.ints, ids->count, actual);
     for (size_t i = 0; i < positions->count; i++) {
         const float *row = actual + (size_t)positions->data.ints[i] * VOCAB;
         const float *wanted = logits->data.floats + i * VOCAB;
@@ -75,10 +73,10 @@ TEST(golden_longrope, the_context_alone_chooses_the_list) {
     test_npz *expected = test_golden_expected(NAME);
     const int32_t *ids = test_npz_ints(expected, "ids", 2)->data.ints;
     pith_model *model = test_golden_open(NAME, PITH_TYPE_F32, NULL, 1, PITH_BLAS_OFF);
-    logits_of(model, ORIGINAL, 0, ids, 33, of_64);
-    logits_of(model, 40, 0, ids, 33, of_40);
-    logits_of(model, ORIGINAL + 1, 0, ids, 33, of_65);
-    logits_of(model, LONGER, 0, ids, 33, of_512);
+    logits_of(model, ORIGINAL, ids, 33, of_64);
+    logits_of(model, 40, ids, 33, of_40);
+    logits_of(model, ORIGINAL + 1, ids, 33, of_65);
+    logits_of(model, LONGER, ids, 33, of_512);
     CHECK(memcmp(of_64, of_40, sizeof of_64) == 0, "40 and 64 positions differ");
     CHECK(memcmp(of_65, of_512, sizeof of_65) == 0, "65 and 512 positions differ");
     float largest = 0;
@@ -94,7 +92,7 @@ TEST(golden_longrope, the_context_alone_chooses_the_list) {
  * compares with each alone. */
 static void check_batch(const pith_model *model, const int32_t *ids, size_t chunk,
                         const float *const wanted[2], const char *what) {
-    pith_session *sessions[2] = {session_of(model, ORIGINAL, 0), session_of(model, LONGER, 0)};
+    pith_session *sessions[2] = {session_of(model, ORIGINAL), session_of(model, LONGER)};
     pith_error error;
     for (size_t first = 0; first < 33; first += chunk) {
         const size_t n = 33 - first < chunk ? 33 - first : chunk;
@@ -122,8 +120,8 @@ TEST(golden_longrope, sessions_of_both_contexts_share_a_batch) {
     const int32_t *ids = test_npz_ints(expected, "ids", 2)->data.ints;
     for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
         pith_model *model = test_golden_open(NAME, types[t], "scalar", 1, PITH_BLAS_OFF);
-        logits_of(model, ORIGINAL, 0, ids, 33, of_short);
-        logits_of(model, LONGER, 0, ids, 33, of_long);
+        logits_of(model, ORIGINAL, ids, 33, of_short);
+        logits_of(model, LONGER, ids, 33, of_long);
         pith_model_free(model);
         for (size_t i = 0; test_golden_isa(i) != NULL; i++) {
             model = test_golden_open(NAME, types[t], test_golden_isa(i), 3, PITH_BLAS_OFF);
@@ -166,8 +164,8 @@ static void check_state(const pith_model *model, const int32_t *ids, size_t n_co
     const char *path = test_path("longrope.session");
     const pith_session_options options = {.n_context = other_context, .all_logits = true};
     pith_error error;
-    logits_of(model, n_context, 0, ids, 33, wanted);
-    pith_session *session = session_of(model, n_context, 0);
+    logits_of(model, n_context, ids, 33, wanted);
+    pith_session *session = session_of(model, n_context);
     test_golden_eval(session, ids, 20);
     pith_session *fork = NULL;
     pith_session *loaded = NULL;

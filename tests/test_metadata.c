@@ -11,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_text(const char *a, const char *b) {
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 TEST(metadata, reads_back_what_was_written) {
     pith_source sources[2];
     pith_tensor_note notes[3];
@@ -27,27 +23,28 @@ TEST(metadata, reads_back_what_was_written) {
     pith_status status =
         pith_metadata_read(&r, &owner, copy, "m.pith", &pith_malloc_allocator, &error);
     CHECK(status == PITH_OK, "%s", error.message);
-    CHECK(same_text(r.architecture, m.architecture) && same_text(r.generator, m.generator),
+    CHECK(test_same_text(r.architecture, m.architecture) &&
+              test_same_text(r.generator, m.generator),
           "names");
     CHECK(r.type == m.type && r.head_type == m.head_type, "types %u %u", r.type, r.head_type);
-    CHECK(same_text(r.chat_format, m.chat_format), "chat format %s", r.chat_format);
-    CHECK(same_text(r.chat_template, m.chat_template), "chat template %s", r.chat_template);
-    CHECK(r.n_chat_templates == 2 && same_text(r.chat_templates[1].name, "rag ▁") &&
-              same_text(r.chat_templates[0].text, "{{ tools }}\n"),
+    CHECK(test_same_text(r.chat_format, m.chat_format), "chat format %s", r.chat_format);
+    CHECK(test_same_text(r.chat_template, m.chat_template), "chat template %s", r.chat_template);
+    CHECK(r.n_chat_templates == 2 && test_same_text(r.chat_templates[1].name, "rag ▁") &&
+              test_same_text(r.chat_templates[0].text, "{{ tools }}\n"),
           "%zu templates", r.n_chat_templates);
     CHECK(r.bos == 1 && r.n_eos == 3 && memcmp(r.eos, m.eos, 3 * sizeof *m.eos) == 0, "tokens");
     CHECK(r.n_sources == 2 && r.n_notes == 3, "%zu sources, %zu notes", r.n_sources, r.n_notes);
     for (size_t i = 0; i < 2; i++) {
-        CHECK(same_text(r.sources[i].name, m.sources[i].name) &&
+        CHECK(test_same_text(r.sources[i].name, m.sources[i].name) &&
                   r.sources[i].size == m.sources[i].size &&
-                  same_text(r.sources[i].sha256, m.sources[i].sha256),
+                  test_same_text(r.sources[i].sha256, m.sources[i].sha256),
               "source %zu is %s", i, r.sources[i].name);
     }
     for (size_t i = 0; i < 3; i++) {
-        CHECK(same_text(r.notes[i].name, m.notes[i].name) &&
+        CHECK(test_same_text(r.notes[i].name, m.notes[i].name) &&
                   r.notes[i].is_matrix == m.notes[i].is_matrix &&
                   (!m.notes[i].is_matrix || r.notes[i].type == m.notes[i].type) &&
-                  same_text(r.notes[i].sha256, m.notes[i].sha256),
+                  test_same_text(r.notes[i].sha256, m.notes[i].sha256),
               "note %zu is %s", i, r.notes[i].name);
     }
     /* Written again, the rest (config and vocabulary) must give the same text. */
@@ -59,7 +56,7 @@ TEST(metadata, reads_back_what_was_written) {
           "numbers changed: %.9g %.17g %.17g", (double)r.config.norm_eps,
           r.config.kinds[0].rope.theta, r.config.kinds[0].rope.factor);
     CHECK(r.vocab.unk == -1 && r.vocab.n_merges == 77777 && r.vocab.max_word_chars == 101 &&
-              r.vocab.nfc && !r.vocab.lowercase && same_text(r.vocab.pattern, m.vocab.pattern),
+              r.vocab.nfc && !r.vocab.lowercase && test_same_text(r.vocab.pattern, m.vocab.pattern),
           "vocabulary");
     free(again);
     free(text);

@@ -8,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_text(const char *a, const char *b) {
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 TEST(metadata, steps_of_a_normalizer_and_a_decoder_survive) {
     static const pith_normal_step normalizer[] = {
         {.kind = PITH_NORMAL_REPLACE, .pattern = " {2,}", .text = ""},
@@ -68,15 +64,15 @@ TEST(metadata, steps_of_a_normalizer_and_a_decoder_survive) {
         const pith_normal_step *a = &normalizer[i];
         const pith_normal_step *b = &r.vocab.normalizer[i];
         CHECK(a->kind == b->kind && a->left == b->left && a->right == b->right &&
-                  same_text(a->pattern, b->pattern) && same_text(a->text, b->text),
+                  test_same_text(a->pattern, b->pattern) && test_same_text(a->text, b->text),
               "step %zu", i);
     }
     for (size_t i = 0; i < M; i++) {
         const pith_decode_step *a = &decoder[i];
         const pith_decode_step *b = &r.vocab.decoder[i];
         CHECK(a->kind == b->kind && a->start == b->start && a->stop == b->stop &&
-                  a->drop == b->drop && same_text(a->pattern, b->pattern) &&
-                  same_text(a->text, b->text),
+                  a->drop == b->drop && test_same_text(a->pattern, b->pattern) &&
+                  test_same_text(a->text, b->text),
               "step %zu", i);
     }
     pith_metadata_free(owner);
@@ -160,7 +156,7 @@ TEST(metadata, steps_of_a_pre_tokenizer_survive) {
         const pith_split_step *a = &steps[i];
         const pith_split_step *b = &r.vocab.steps[i];
         CHECK(a->kind == b->kind && a->behavior == b->behavior && a->invert == b->invert &&
-                  a->scheme == b->scheme && same_text(a->pattern, b->pattern),
+                  a->scheme == b->scheme && test_same_text(a->pattern, b->pattern),
               "step %zu", i);
     }
     pith_metadata_free(owner);

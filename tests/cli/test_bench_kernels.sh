@@ -99,7 +99,9 @@ is "bench --kernels ends when its rows go nowhere" $? = 1
 # Rows of kernels beside those of tests are passed over.
 expect 0 "$PITH" bench "$TALE" -p 8 -n 2 -r 1 -t 1 -o jsonl
 cp "$T/out" "$T/tests.jsonl"
-"$PITH" bench --kernels exp -r 1 -t 1 -o jsonl 2>"$T/err" | cat "$T/tests.jsonl" - >"$T/mixed.jsonl"
+expect 0 "$PITH" bench --kernels exp -r 1 -t 1 -o jsonl
+is "there are rows of kernels" -s "$T/out"
+cat "$T/tests.jsonl" "$T/out" >"$T/mixed.jsonl"
 expect 0 python3 perf/compare "$T/mixed.jsonl"
 is "perf/compare passes kernels over" \
     "$(python3 perf/compare "$T/mixed.jsonl" 2>&1 | sed 's/mixed/tests/')" = \

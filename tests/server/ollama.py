@@ -85,12 +85,17 @@ def leaving(service):
                                str(len(body)).encode() + b"\r\n\r\n" + body)
             connection.recv(10)
 
+    before = service.total("pith_generated_tokens_total")
     threads = [threading.Thread(target=leave) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    check("nothing runs on", wait_until(lambda: service.total("pith_requests_running") == 0), "")
+    check("nothing runs on", wait_until(lambda: service.metrics().get(
+        'pith_requests_total{path="/api/generate",code="499"}') == 12 and
+        service.total("pith_requests_running") + service.total("pith_requests_waiting") == 0, 10), "")
+    tokens = service.total("pith_generated_tokens_total") - before
+    check("far fewer tokens than were asked for", tokens < 12 * 400 / 4, tokens)
     check("and the next one is answered",
           service.request("POST", "/api/generate", PROMPT)[0] == 200)
 
