@@ -137,6 +137,29 @@ static void use_tied_name(char name[MAX_NAME], const request *from, const target
     }
 }
 
+static bool is_dense(const pith_rule *rule) {
+    return rule->rows == PITH_EXTENT_DENSE_0 || rule->rows == PITH_EXTENT_DENSE_1;
+}
+
+/* The dense layers of a cross-encoder have the names of the family's page, without a prefix or with
+ * it. */
+static void use_score_name(char name[MAX_NAME], const request *from, const target *t,
+                           const char *last) {
+    const pith_family *family = from->config->family;
+    pith_checkpoint_tensor found;
+    if (from->config->config.scores && is_dense(t->rule)) {
+        const char *layer = family->score_layers[t->rule->rows == PITH_EXTENT_DENSE_1];
+        const char *part = strrchr(last, '.'); /* ".weight" */
+        char longer[MAX_NAME];
+        snprintf(name, MAX_NAME, "%s%s", layer, part);
+        snprintf(longer, sizeof longer, "%s%s%s", family->prefix, layer, part);
+        if (!pith_checkpoint_find(from->checkpoint, name, &found) &&
+            pith_checkpoint_find(from->checkpoint, longer, &found)) {
+            strcpy(name, longer);
+        }
+    }
+}
+
 static bool is_missing_bias(const request *from, const target *t, const char *name) {
     pith_checkpoint_tensor found;
     return (t->rule->kind == PITH_KIND_BIAS || t->rule->kind == PITH_KIND_NORM_BIAS) &&
@@ -166,9 +189,10 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
     pith_rule_sources(t->rule, naming_of(from), names);
     source_name(name, from, t, names[i]);
     use_tied_name(name, from, t);
+    use_score_name(name, from, t, names[i]);
     if (is_missing_bias(from, t, name)) {
-        bool dense = t->rule->rows == PITH_EXTENT_DENSE_0 || t->rule->rows == PITH_EXTENT_DENSE_1;
-        if (!dense) { /* a module says whether it has one */
+        bool module = is_dense(t->rule) && !from->config->config.scores;
+        if (!module) { /* that says itself whether it has one */
             note_missing(plan, name, t->part, i);
         }
         return PITH_OK;

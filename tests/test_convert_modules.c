@@ -306,3 +306,38 @@ TEST(convert_modules, refuses_other_modules_by_name) {
     }
     CHECK_NO_LEAKS();
 }
+
+/* Without a bias of its two layers a cross-encoder is read as transformers reads it, and says so; a
+ * module instead says itself whether it has one. */
+TEST(convert_modules, scores_without_a_bias_are_told) {
+    static const char *const without[] = {NULL, "classifier.bias", "pooler.dense.bias",
+                                          "classifier.weight"};
+    const pith_config shape = test_encoder_config();
+    const char *directory = test_make_encoder(
+        "scores",
+        &(test_encoder){.config = "{\"architectures\": [\"BertForSequenceClassification\"],"
+                                  " \"num_labels\": 1}",
+                        .bare = true});
+    for (size_t i = 0; i < sizeof without / sizeof without[0]; i++) {
+        test_tensors tensors = test_encoder_tensors(&shape, 1);
+        test_heard said = {""};
+        pith_error error = {0};
+        char words[96];
+        test_tensors_add(&tensors, "classifier.weight", PITH_DTYPE_F32, 2, 1, shape.hidden_size);
+        test_tensors_add(&tensors, "classifier.bias", PITH_DTYPE_F32, 1, 1, 0);
+        if (without[i] != NULL) {
+            test_tensors_remove(&tensors, without[i]);
+        }
+        test_write_tensors(test_join(directory, "model.safetensors"), &tensors, 0, tensors.n);
+        test_tensors_free(&tensors);
+        pith_status status =
+            test_convert_encoder(directory, test_path("scores.pith"), PITH_TYPE_F32, &said, &error);
+        snprintf(words, sizeof words, "no tensor %s in the checkpoint", i > 0 ? without[i] : "");
+        CHECK(status == (i < 3 ? PITH_OK : PITH_ERROR_FORMAT), "%zu: %s: %s", i,
+              pith_status_name(status), error.message);
+        CHECK(i == 0 ? strstr(said.text, "no tensor") == NULL
+                     : strstr(i < 3 ? said.text : error.message, words) != NULL,
+              "%s: %s%s", words, said.text, error.message);
+    }
+    CHECK_NO_LEAKS();
+}
