@@ -13,6 +13,7 @@
 #define MINISTRAL3 CLASS("Ministral3ForCausalLM", "ministral3")
 #define PHI3 CLASS("Phi3ForCausalLM", "phi3")
 #define GEMMA3 CLASS("Gemma3ForCausalLM", "gemma3_text")
+#define MODERNBERT CLASS("ModernBertModel", "modernbert")
 #define HUNYUAN CLASS("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense")
 #define GLM4 CLASS("Glm4ForCausalLM", "glm4")
 #define STABLELM CLASS("StableLmForCausalLM", "stablelm")
@@ -177,13 +178,38 @@ TEST(convert_rope, longrope_that_is_no_longrope) {
     /* Nobody else means longrope by this name. */
     test_family_refused(QWEN3 ", \"rope_scaling\": {\"type\": \"su\", " LISTS "}",
                         PITH_ERROR_UNSUPPORTED, "\"su\"");
-    /* A model has one pair of lists: ModernBERT's other layers have it. */
-    test_family_refused(
-        CLASS("ModernBertModel",
-              "modernbert") ", \"rope_parameters\": {"
-                            "\"sliding_attention\": {\"rope_type\": \"longrope\", " LISTS "}}",
-        PITH_ERROR_UNSUPPORTED,
-        "rope_parameters: longrope of sliding_attention layers is not supported");
+    CHECK_NO_LEAKS();
+}
+
+/* A model has one pair of lists, that of the layers which see all keys: another one, read into the
+ * same place, would turn both. */
+TEST(convert_rope, longrope_of_layers_with_a_window) {
+#define LIST(number) "[" number ", 1, 1, 1, 1, 1, 1, " number "]"
+#define OF(type, number)                                            \
+    type ": {\"rope_type\": \"longrope\", \"short_factor\": " LIST( \
+        number) ", \"long_factor\": " LIST(number) ", \"original_max_position_embeddings\": 16}"
+#define PARAMETERS(lists) ", \"rope_parameters\": {" lists "}"
+#define LAYERS ", \"layer_types\": [" S "," S "," S "," F "]"
+    static const char *const refused[] = {
+        GEMMA3 LAYERS PARAMETERS(OF(S, "2")),
+        GEMMA3 LAYERS PARAMETERS(OF(F, "3") ", " OF(S, "2")),
+        OLMO3 LAYERS PARAMETERS(OF(F, "3") ", " OF(S, "2")),
+        MODERNBERT PARAMETERS(OF(S, "2")),
+    };
+    static const char *const good[] = {GEMMA3 LAYERS PARAMETERS(OF(F, "3")),
+                                       OLMO3 LAYERS PARAMETERS(OF(F, "3"))};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        test_family_refused(
+            refused[i], PITH_ERROR_UNSUPPORTED,
+            "rope_parameters: longrope of sliding_attention layers is not supported");
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        const pith_config c = test_family_config(good[i]);
+        CHECK(c.rope_factors.short_list[7] == 3 && c.rope_factors.long_list[0] == 3 &&
+                  c.kinds[c.kind_of[0]].rope.scaling == PITH_ROPE_NONE &&
+                  c.kinds[c.kind_of[3]].rope.scaling == PITH_ROPE_LONG,
+              "%s: %g", good[i], (double)c.rope_factors.short_list[7]);
+    }
     CHECK_NO_LEAKS();
 }
 
