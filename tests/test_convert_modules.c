@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TRANSFORMER_IN(path) \
     "{\"type\": \"sentence_transformers.models.Transformer\", \"path\": \"" path "\"}"
@@ -303,6 +304,36 @@ TEST(convert_modules, refuses_other_modules_by_name) {
         char name[16];
         snprintf(name, sizeof name, "refused-%zu", i);
         test_refuse_encoder(name, &cases[i].encoder, cases[i].status, cases[i].words);
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* What modules make of a configuration is checked as config.json is: no file is written that could
+ * not be read. */
+TEST(convert_modules, a_dense_layer_has_the_limits_of_a_width) {
+    static const char modules[] =
+        "[" TRANSFORMER "," POOLING
+        ",{\"type\": \"sentence_transformers.models.Dense\", \"path\": \"2_Dense\"}]";
+    const char *source = test_make_encoder("dense", &(test_encoder){.modules = modules});
+    const char *directory = test_join(source, "2_Dense");
+    CHECK(mkdir(directory, 0700) == 0, "%s", directory);
+    static const struct {
+        size_t width;
+        const char *words;
+    } cases[] = {
+        {PITH_MAX_WIDTH, "2_Dense"}, /* its weights are missing */
+        {PITH_MAX_WIDTH + 1, "config.json and its modules: width of a dense layer is 1048577, not "
+                             "in 0..1048576"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[96];
+        pith_error error = {0};
+        snprintf(text, sizeof text, "{\"in_features\": 32, \"out_features\": %zu}", cases[i].width);
+        test_write_text(directory, "config.json", text);
+        pith_status status =
+            test_convert_encoder(source, test_path("dense.pith"), PITH_TYPE_F32, NULL, &error);
+        CHECK(status == PITH_ERROR_FORMAT && strstr(error.message, cases[i].words) != NULL,
+              "%zu: %s: %s", cases[i].width, pith_status_name(status), error.message);
     }
     CHECK_NO_LEAKS();
 }
