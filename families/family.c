@@ -193,6 +193,20 @@ static pith_status require_fixed(const pith_family *family, pith_json json, pith
     return status;
 }
 
+/* How many labels a class that classifies has: as many as id2label names, else num_labels. */
+static pith_status read_n_labels(pith_json json, size_t *out, pith_error *error) {
+    pith_json labels = pith_hf_json_get(json, "id2label");
+    *out = 2; /* where neither key says it */
+    if (labels.at == NULL) {
+        return pith_hf_json_count(json, "num_labels", config_name, out, error);
+    }
+    if (!pith_json_is(labels, PITH_JSON_OBJECT)) {
+        return pith_hf_json_fail(config_name, "id2label", "an object or null", labels, error);
+    }
+    *out = pith_json_size(labels);
+    return PITH_OK;
+}
+
 /* A class that scores pairs of texts: the layers behind the first token's vector. Where no file
  * says otherwise, one label gets a sigmoid, as in sentence-transformers. */
 static pith_status read_scores(const pith_family *family, pith_config *config, pith_json json,
@@ -202,12 +216,8 @@ static pith_status read_scores(const pith_family *family, pith_config *config, p
         return PITH_OK;
     }
     static const char old_key[] = "sbert_ce_default_activation_function";
-    size_t n_labels = pith_json_size(pith_json_get(json, "id2label"));
-    pith_status status = PITH_OK;
-    if (pith_json_get(json, "id2label").at == NULL) {
-        n_labels = 2;
-        status = pith_hf_json_count(json, "num_labels", config_name, &n_labels, error);
-    }
+    size_t n_labels;
+    pith_status status = read_n_labels(json, &n_labels, error);
     if (status == PITH_OK && n_labels != 1) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
                            "%s: %s with %zu labels is not supported, only with one", config_name,
