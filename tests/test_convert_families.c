@@ -177,6 +177,10 @@ TEST(convert_families, experts_and_how_many_a_token_uses) {
     test_family_refused(QWEN3_MOE ", \"num_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
     test_family_refused(QWEN3_MOE ", \"mlp_only_layers\": [1]", PITH_ERROR_UNSUPPORTED,
                         "mlp_only_layers");
+    test_family_refused(QWEN3_MOE ", \"mlp_only_layers\": 1", PITH_ERROR_FORMAT,
+                        "mlp_only_layers: expected an array or null, found a");
+    test_family_refused(QWEN3_MOE ", \"mlp_only_layers\": \"all\"", PITH_ERROR_FORMAT,
+                        "mlp_only_layers: expected an array or null, found a string");
     test_family_refused(QWEN3_MOE ", \"decoder_sparse_step\": 2", PITH_ERROR_UNSUPPORTED,
                         "decoder_sparse_step 2");
     test_family_refused(QWEN3_MOE ", \"use_sliding_window\": true", PITH_ERROR_UNSUPPORTED,
