@@ -3,10 +3,10 @@
 #include "cli/text_source.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/status.h"
+#include "base/text.h"
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
@@ -17,10 +17,8 @@ static bool is_directory(const char *path) {
 
 static bool is_tokenizer_file(const char *path) {
     static const char *const endings[] = {".json", ".model", ".txt"};
-    size_t n = strlen(path);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t n_ending = strlen(endings[i]);
-        if (n > n_ending && strcmp(path + n - n_ending, endings[i]) == 0) {
+        if (pith_ends_with(path, endings[i])) {
             return true;
         }
     }

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "convert/hf_quantised.h"
 #include "simd/blocks.h"
 #include "weights/random_weights.h"
@@ -56,12 +57,11 @@ static bool find_old_name(const pith_checkpoint *checkpoint, const char *name,
         {".LayerNorm.weight", ".LayerNorm.gamma"},
         {".LayerNorm.bias", ".LayerNorm.beta"},
     };
-    size_t n = strlen(name);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t m = strlen(names[i][0]);
-        if (n > m && strcmp(name + n - m, names[i][0]) == 0) {
+        if (pith_ends_with(name, names[i][0])) {
             char old[MAX_NAME];
-            snprintf(old, sizeof old, "%.*s%s", (int)(n - m), name, names[i][1]);
+            int kept = (int)(strlen(name) - strlen(names[i][0]));
+            snprintf(old, sizeof old, "%.*s%s", kept, name, names[i][1]);
             return pith_checkpoint_find(checkpoint, old, out);
         }
     }
@@ -408,12 +408,6 @@ static bool is_used(const pith_plan *plan, const pith_checkpoint_tensor *tensor)
     return false;
 }
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n >= m && strcmp(text + n - m, ending) == 0;
-}
-
 /* Tensors of a GGUF file that are settings of RoPE. */
 static bool is_setting(const char *name) {
     static const char *const names[] = {"rope_freqs.weight", "rope_factors_long.weight",
@@ -435,7 +429,7 @@ static bool is_harmless(const pith_hf_config *config, pith_naming naming, const 
     const pith_family *family = config->family;
     const char *head = head_name(family, naming);
     for (size_t i = 0; i < sizeof family->ignored / sizeof family->ignored[0]; i++) {
-        if (family->ignored[i] != NULL && ends_with(name, family->ignored[i])) {
+        if (family->ignored[i] != NULL && pith_ends_with(name, family->ignored[i])) {
             return true;
         }
     }
