@@ -94,15 +94,15 @@ static pith_status fail_type(const pith_checkpoint *checkpoint, const pith_check
                      original ? "" : pith_hf_quantised_advice);
 }
 
-static pith_status find_source(const pith_checkpoint *checkpoint, const char *name, bool is_matrix,
-                               size_t rows, size_t cols, pith_checkpoint_tensor *out,
+/* The last n_dims of `shape` are the tensor's: [experts, rows, cols]. */
+static pith_status find_source(const pith_checkpoint *checkpoint, const char *name, size_t n_dims,
+                               const size_t shape[3], pith_checkpoint_tensor *out,
                                pith_error *error) {
-    const size_t expected[2] = {rows, cols};
-    size_t n_dims = is_matrix ? 2 : 1;
+    const size_t *expected = n_dims == 1 ? shape + 1 : shape + 3 - n_dims; /* a vector has rows */
     if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
         return fail_missing(checkpoint, name, error);
     }
-    if (out->widen == NULL || (!is_matrix && out->block != 1)) {
+    if (out->widen == NULL || (n_dims == 1 && out->block != 1)) {
         return fail_type(checkpoint, out, error);
     }
     if (out->n_dims != n_dims || memcmp(out->shape, expected, n_dims * sizeof *expected) != 0) {
@@ -181,6 +181,11 @@ static void note_missing(pith_plan *plan, const char *name, unsigned part, size_
     }
 }
 
+/* True when one tensor of the checkpoint has the rows of all experts, one after another. */
+static bool is_stacked(const pith_rule *rule, const char *name) {
+    return rule->of_expert && strchr(name, '*') == NULL;
+}
+
 /* Finds source `i` of a tensor, of `rows` rows. */
 static pith_status find_named(pith_plan *plan, const request *from, const target *t, size_t i,
                               size_t rows, pith_checkpoint_tensor *out, pith_error *error) {
@@ -197,7 +202,9 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
         }
         return PITH_OK;
     }
-    return find_source(from->checkpoint, name, t->slot->is_matrix, rows, t->slot->cols, out, error);
+    const size_t shape[3] = {from->config->config.n_experts, rows, t->slot->cols};
+    size_t n_dims = is_stacked(t->rule, names[i]) ? 3 : t->slot->is_matrix ? 2 : 1;
+    return find_source(from->checkpoint, name, n_dims, shape, out, error);
 }
 
 /* Notes of queries and keys (the first blocks of three) how the rows of each head lie in the file.
@@ -217,13 +224,14 @@ static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const requ
                                 const target *t, pith_error *error) {
     const char *names[PITH_MAX_BLOCKS];
     bool joined = pith_rule_sources(t->rule, naming_of(from), names) < out->n_blocks;
-    size_t first_row = 0;
+    size_t expert = is_stacked(t->rule, names[0]) ? t->number % from->config->config.n_experts : 0;
+    size_t first_row = expert * t->slot->real_rows; /* of the block, where they are joined */
     pith_status status = PITH_OK;
     for (size_t b = 0; b < out->n_blocks && status == PITH_OK; b++) {
         struct pith_plan_block *block = &out->blocks[b];
+        block->first_row = joined ? first_row : expert * block->rows;
         if (joined && b > 0) {
             block->source = out->blocks[0].source;
-            block->first_row = first_row;
         } else {
             size_t rows = joined ? t->slot->real_rows : block->rows;
             status = find_named(plan, from, t, b, rows, &block->source, error);

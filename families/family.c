@@ -24,6 +24,8 @@ const pith_family *const pith_families[] = {
     &pith_family_ministral3,
     &pith_family_mixtral,
     &pith_family_qwen3_moe,
+    &pith_family_olmoe,
+    &pith_family_granitemoe,
     &pith_family_arcee,
     &pith_family_seed_oss,
     &pith_family_ernie4_5,

@@ -52,7 +52,8 @@ typedef struct pith_family {
 extern const pith_family pith_family_llama, pith_family_mistral, pith_family_qwen2,
     pith_family_qwen3, pith_family_smollm3, pith_family_granite, pith_family_gemma2,
     pith_family_gemma3, pith_family_olmo2, pith_family_olmo3, pith_family_phi3,
-    pith_family_ministral3, pith_family_mixtral, pith_family_qwen3_moe;
+    pith_family_ministral3, pith_family_mixtral, pith_family_qwen3_moe, pith_family_olmoe,
+    pith_family_granitemoe;
 extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_ernie4_5,
     pith_family_hunyuan, pith_family_exaone4, pith_family_glm4, pith_family_stablelm,
     pith_family_starcoder2;

@@ -72,7 +72,8 @@ typedef struct pith_rule {
 
     /* In a checkpoint of Hugging Face, and in a GGUF file (within a layer what follows "blk.N."):
      * one name for each block, joined in this order, or one tensor with all blocks. No name in
-     * `from`: that of the .pith file. */
+     * `from`: that of the .pith file. A name without a * of an expert's tensor is one of all
+     * experts, [n_experts, rows, cols]. */
     const char *from[PITH_MAX_BLOCKS];
     const char *gguf[PITH_MAX_BLOCKS];
 
@@ -110,6 +111,7 @@ extern const pith_rule_table pith_rules_mlp_norm;   /* post_attention_layernorm,
 extern const pith_rule_table pith_rules_mlp;        /* gate_up, down */
 extern const pith_rule_table pith_rules_joined_mlp; /* the two of a checkpoint that joins them */
 extern const pith_rule_table pith_rules_qk_norm;    /* q_norm, k_norm */
+extern const pith_rule_table pith_rules_experts;    /* router, gate_up and down of each */
 
 /* Norms of what attention and MLP return, by their names in OLMo 2 and what follows it. */
 extern const pith_rule_table pith_rules_norms_after;

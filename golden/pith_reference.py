@@ -119,9 +119,10 @@ def round_to_f16(x):
     return np.clip(x, -65504, 65504).astype(np.float16).astype(x.dtype)
 
 
-# Those of its experts, as the forward pass names them.
+# Names of experts in checkpoints, and what the forward pass calls them.
 MIXTRAL_NAMES = (("block_sparse_moe.", "mlp."), (".w1.", ".gate_proj."), (".w2.", ".down_proj."),
                  (".w3.", ".up_proj."))
+EXPERT_NAMES = (*MIXTRAL_NAMES, ("router.layer.", "gate."))
 
 
 class Model:
@@ -144,9 +145,10 @@ class Model:
         tensors = containers.read_checkpoint(directory)
         for name in list(tensors):  # of a model of texts and images: its text part's
             short = name.replace("model.language_model.", "model.").removeprefix("language_model.")
-            for old, new in MIXTRAL_NAMES:
+            for old, new in EXPERT_NAMES:
                 short = short.replace(old, new)
             tensors[short] = tensors.pop(name)
+        Model.take_experts_apart(tensors)
         for name in list(tensors):
             if config.norm_add and name.endswith("norm.weight"):
                 tensors[name] = tensors[name] + np.float32(config.norm_add)
@@ -159,6 +161,16 @@ class Model:
                     parts = {"gate_proj": joined[: config.ffn], "up_proj": joined[config.ffn :]}
                 tensors.update({f"{prefix}{part}.weight": w for part, w in parts.items()})
         return tensors
+
+    @staticmethod
+    def take_experts_apart(tensors):
+        """Granite's are one tensor [experts, rows, columns] each, gate and up joined."""
+        for name in [n for n in tensors if n.endswith(("input_linear.weight", "output_linear.weight"))]:
+            prefix, all_of_them = name.rsplit(".", 2)[0] + ".experts.", tensors.pop(name)
+            for e, w in enumerate(all_of_them):
+                parts = ({"down_proj": w} if "output" in name else
+                         dict(zip(("gate_proj", "up_proj"), np.split(w, 2))))
+                tensors.update({f"{prefix}{e}.{part}.weight": w for part, w in parts.items()})
 
     @staticmethod
     def load(directory, dtype=np.float32, kv_f16=False):

@@ -151,11 +151,18 @@ TEST(convert_families, too_many_layers_are_refused) {
 TEST(convert_families, experts_and_how_many_a_token_uses) {
 #define MIXTRAL CLASS("MixtralForCausalLM", "mixtral")
 #define QWEN3_MOE CLASS("Qwen3MoeForCausalLM", "qwen3_moe")
+#define OLMOE CLASS("OlmoeForCausalLM", "olmoe")
+#define GRANITE_MOE CLASS("GraniteMoeForCausalLM", "granitemoe")
     static const struct {
         const char *edits;
         size_t n, used, width;
         bool norm;
     } cases[] = {
+        {OLMOE ", \"clip_qkv\": null", 64, 8, 48, false},
+        {OLMOE ", \"num_experts\": 6, \"num_experts_per_tok\": 3, \"norm_topk_prob\": true", 6, 3,
+         48, true},
+        {GRANITE_MOE ", \"num_local_experts\": 6, \"num_experts_per_tok\": 3", 6, 3, 48, true},
+        {GRANITE_MOE, 8, 2, 48, true},
         {MIXTRAL, 8, 2, 48, true},
         {MIXTRAL ", \"num_local_experts\": 6, \"num_experts_per_tok\": 3", 6, 3, 48, true},
         {QWEN3_MOE, 128, 8, 768, false},
@@ -174,6 +181,9 @@ TEST(convert_families, experts_and_how_many_a_token_uses) {
     test_family_refused(MIXTRAL ", \"num_local_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
     test_family_refused(MIXTRAL ", \"num_experts_per_tok\": 9", PITH_ERROR_FORMAT,
                         "n_experts_used is 9, there are 8");
+    test_family_refused(OLMOE ", \"clip_qkv\": 8.0", PITH_ERROR_UNSUPPORTED, "clip_qkv");
+    test_family_refused(GRANITE_MOE ", \"attention_multiplier\": 0", PITH_ERROR_FORMAT,
+                        "attention_multiplier is 0");
     test_family_refused(QWEN3_MOE ", \"num_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
     test_family_refused(QWEN3_MOE ", \"mlp_only_layers\": [1]", PITH_ERROR_UNSUPPORTED,
                         "mlp_only_layers");

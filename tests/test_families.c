@@ -264,6 +264,7 @@ TEST(families, shapes_follow_the_configuration) {
         {"mixtral", "model.layers.1.mlp.gate.weight", 16, 3, 40},
         {"mixtral", "model.layers.1.mlp.experts.2.gate_up_proj.weight", 224, 200, 40},
         {"qwen3_moe", "model.layers.0.mlp.experts.0.down_proj.weight", 48, 40, 100},
+        {"granitemoe", "model.layers.1.mlp.experts.2.gate_up_proj.weight", 224, 200, 40},
         {"bert", "embeddings.word_embeddings.weight", 304, 300, 40},
         {"bert", "embeddings.position_embeddings.weight", 64, 50, 40},
         {"bert", "embeddings.token_type_embeddings.weight", 16, 3, 40},
