@@ -35,10 +35,7 @@ static void put_model(test_spm *w, const model *m) {
     test_spm_piece(w, "<s>", 0, PITH_PIECE_CONTROL);
     if (!m->cut) {
         test_spm_piece(w, "</s>", 0, PITH_PIECE_CONTROL);
-        test_spm_piece(w,
-                       "\xE2\x96\x81"
-                       "a",
-                       -1, PITH_PIECE_NORMAL);
+        test_spm_piece(w, "\xE2\x96\x81\x61", -1, PITH_PIECE_NORMAL);
         test_spm_piece(w, "b", -2, PITH_PIECE_NORMAL);
         test_spm_piece(w, "ab", -2.5F, PITH_PIECE_NORMAL);
         test_spm_piece(w, "c", -4, m->type != 0 ? m->type : PITH_PIECE_NORMAL);
@@ -80,17 +77,8 @@ static void check_ids(const pith_tokenizer *t, const char *text, const char *pai
 }
 
 TEST(fairseq, pieces_are_one_further_and_mask_is_last) {
-    static const char *const spelled[] = {"<s>",
-                                          "<pad>",
-                                          "</s>",
-                                          "<unk>",
-                                          "\xE2\x96\x81"
-                                          "a",
-                                          "b",
-                                          "ab",
-                                          "c",
-                                          "[user]",
-                                          "<mask>"};
+    static const char *const spelled[] = {"<s>", "<pad>", "</s>", "<unk>",  "\xE2\x96\x81\x61",
+                                          "b",   "ab",    "c",    "[user]", "<mask>"};
     pith_vocab_file file = read_model(&(model){.type = 0});
     pith_error error = {0};
     pith_tokenizer *t;
@@ -108,11 +96,12 @@ TEST(fairseq, pieces_are_one_further_and_mask_is_last) {
               "piece %d is %.*s, not %s", (int)id, (int)n, text, spelled[id]);
     }
     CHECK(v->log_probabilities[4] == -1 && v->log_probabilities[7] == -4, "scores");
+    CHECK(v->added[9] == (PITH_ADDED_SPECIAL | PITH_ADDED_LSTRIP) && v->added[8] == 0, "flags");
     check_ids(t, "", NULL, "0 2");
     check_ids(t, "ab", NULL, "0 4 5 2");
     check_ids(t, "\t a\n ab  ", NULL, "0 4 4 5 2");
     check_ids(t, "a[user]b", "a", "0 4 8 3 5 2 2 4 2");
-    check_ids(t, "a <mask>a", NULL, "0 4 9 4 2"); /* the space in front goes with it */
+    check_ids(t, "a <mask>a", NULL, "0 4 9 4 2");
     pith_tokenizer_free(t);
     pith_vocab_file_free(&file);
     CHECK_NO_LEAKS();

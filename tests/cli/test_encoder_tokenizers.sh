@@ -1,38 +1,46 @@
 # shellcheck shell=bash disable=SC2154
-# Encoders whose Unigram vocabulary is not in a tokenizer.json: the vectors are those of the
-# directory that has one.
+# XLM-R's Unigram vocabulary in a tokenizer.json, a sentencepiece.bpe.model or a GGUF file, and the
+# other encoders of GGUF files: ids and vectors are those of the directory that transformers reads.
 
 encoder=$T/encoder-tokenizers
 mkdir "$encoder"
 
+# One line for each text of the tokenizers' tests that is not empty.
+"$PYTHON" -c '
+import json
+for line in open("golden/tokenizers/xlm_roberta.jsonl"):
+    text = json.loads(line)["text"]
+    if text:
+        print(json.dumps({"text": text}))' >"$encoder/texts"
+
+# same_as_directory MODEL.pith DIRECTORY: all texts are the same ids, and the same vectors.
+same_as_directory() {
+    expect 0 "$PITH" convert "$2" "$encoder/directory.pith" --type f32
+    for command in "tokenize --bos=auto --special" "embed --blas off"; do
+        # shellcheck disable=SC2086
+        expect 0 "$PITH" $command "$1" --json <"$encoder/texts"
+        cp "$T/out" "$encoder/a"
+        # shellcheck disable=SC2086
+        expect 0 "$PITH" $command "$encoder/directory.pith" --json <"$encoder/texts"
+        cp "$T/out" "$encoder/b"
+        is "$command: lines" "$(wc -l <"$encoder/a")" = "$(wc -l <"$encoder/texts")"
+        expect 0 cmp "$encoder/a" "$encoder/b"
+    done
+}
+
 # A sentencepiece.bpe.model in place of the tokenizer.json, whose model it is.
-cp -r golden/encoders/xlm-roberta "$encoder/spm"
+files() { expect 0 "$PYTHON" tests/cli/unigram_files.py "$@"; }
+files directory "$encoder/json"
+cp -r "$encoder/json" "$encoder/spm"
 chmod -R u+w "$encoder/spm"
-expect 0 "$PYTHON" tests/cli/write_spm.py "$encoder/spm/tokenizer.json" \
-    "$encoder/spm/sentencepiece.bpe.model"
+files model "$encoder/json/tokenizer.json" "$encoder/spm/sentencepiece.bpe.model"
 rm "$encoder/spm/tokenizer.json"
 expect 0 "$PITH" convert "$encoder/spm" "$encoder/spm.pith" --type f32
 silent
-expect 0 "$PITH" convert golden/encoders/xlm-roberta "$encoder/json.pith" --type f32
+same_as_directory "$encoder/spm.pith" "$encoder/json"
 expect 0 "$PITH" inspect "$encoder/spm.pith" --verify
-prints '^tokenizer +Unigram, 96 pieces'
+prints '^tokenizer +Unigram, 320 pieces'
 prints ' sentencepiece.bpe.model$'
-
-# vectors_are_those_of A.pith B.pith: of all texts of golden/encoders.
-vectors_are_those_of() {
-    "$PYTHON" -c '
-import json
-for name in "xlm-roberta", "nomic", "modernbert":
-    for text in json.load(open(f"golden/encoders/{name}/expected.json"))["texts"]:
-        print(json.dumps({"text": text}))' >"$encoder/texts"
-    expect 0 "$PITH" embed "$1" --json <"$encoder/texts"
-    cp "$T/out" "$encoder/a"
-    expect 0 "$PITH" embed "$2" --json <"$encoder/texts"
-    cp "$T/out" "$encoder/b"
-    is "vectors of $(basename "$1")" "$(wc -l <"$encoder/a")" = "$(wc -l <"$encoder/texts")"
-    expect 0 cmp "$encoder/a" "$encoder/b"
-}
-vectors_are_those_of "$encoder/spm.pith" "$encoder/json.pith"
 
 # Classes that number the pieces in another way.
 echo '{"tokenizer_class": "CamembertTokenizer"}' >"$encoder/spm/tokenizer_config.json"
@@ -41,4 +49,42 @@ fails 1 'tokenizer_class CamembertTokenizer with sentencepiece.bpe.model is not 
 # A path names the file as well.
 expect 0 "$PITH" tokenize "$encoder/spm/sentencepiece.bpe.model" --bos=auto 'the wolf'
 is "a file's own ids" "$(cat "$T/out")" = \
-    "$("$PITH" tokenize golden/encoders/xlm-roberta --bos=auto 'the wolf')"
+    "$("$PITH" tokenize "$encoder/json" --bos=auto 'the wolf')"
+
+# ---- GGUF files ------------------------------------------------------------------------------------
+
+# gguf DIRECTORY CHANGE...: writes "$encoder/a.gguf" and converts it.
+write() { expect 0 "$PYTHON" tests/cli/write_encoder_gguf.py "$1" "$encoder/a.gguf" "${@:2}"; }
+gguf() {
+    write "$@"
+    expect 0 "$PITH" convert "$encoder/a.gguf" "$encoder/a.pith" --type f32
+}
+refuses() { # WORDS DIRECTORY CHANGE...: the file with these keys is refused
+    write "${@:2}"
+    fails 1 "$1" "$PITH" convert "$encoder/a.gguf" "$encoder/a.pith" --type f32
+}
+
+# XLM-R in the architecture of BERT, whose positions its converter has cut.
+gguf "$encoder/json"
+silent
+same_as_directory "$encoder/a.pith" "$encoder/json"
+gguf "$encoder/json" tokenizer.ggml.bos_token_id=null tokenizer.ggml.eos_token_id=null
+same_as_directory "$encoder/a.pith" "$encoder/json"
+gguf golden/encoders/xlm-roberta tokenizer.ggml.remove_extra_whitespaces=false
+expect 0 "$PITH" tokenize "$encoder/a.pith" 'the  wolf '
+is "spaces that stay" "$(cat "$T/out")" = \
+    "$("$PITH" tokenize golden/encoders/xlm-roberta --bos=auto 'the  wolf ')"
+gguf "$encoder/json" 'tokenizer.ggml.precompiled_charsmap:i8=[4,0,0,0,0,0,0,0,0]'
+
+refuses 'precompiled_charsmap: expected an array of u8, found' "$encoder/json" \
+    'tokenizer.ggml.precompiled_charsmap:f32=[1]'
+refuses 'the map of characters is damaged' "$encoder/json" \
+    'tokenizer.ggml.precompiled_charsmap:u8=[1,2,3]'
+refuses 'add_space_prefix false with a tokenizer of kind t5' "$encoder/json" \
+    tokenizer.ggml.add_space_prefix=false
+refuses 'key tokenizer.ggml.scores' "$encoder/json" tokenizer.ggml.scores=null
+refuses 'tokenizer.ggml.scores has 1 elements for 320 tokens' "$encoder/json" \
+    'tokenizer.ggml.scores:f32=[1]'
+refuses 'tokenizer.ggml.bos_token_id nor the encoder' "$encoder/json" \
+    tokenizer.ggml.bos_token_id=null tokenizer.ggml.cls_token_id=null
+refuses 'type_vocab_size' "$encoder/json" token_types.weight=null
