@@ -301,13 +301,13 @@ static pith_status read_end(const pith_gguf_vocab *vocab, const char *const keys
 }
 
 static pith_status read_ends(pith_vocab *out, const pith_gguf_vocab *vocab, const pith_log *log) {
-    bool unigram = out->kind == PITH_TOKENIZER_UNIGRAM;
+    bool encoder = out->add_eos; /* until a key says otherwise */
     const char *const begins[3] = {"tokenizer.ggml.bos_token_id",
-                                   unigram ? "tokenizer.ggml.cls_token_id" : NULL};
+                                   encoder ? "tokenizer.ggml.cls_token_id" : NULL};
     const char *const ends[3] = {"tokenizer.ggml.eos_token_id",
-                                 unigram ? "tokenizer.ggml.seperator_token_id"
+                                 encoder ? "tokenizer.ggml.seperator_token_id"
                                          : NULL, /* as converters have written it */
-                                 unigram ? "tokenizer.ggml.separator_token_id" : NULL};
+                                 encoder ? "tokenizer.ggml.separator_token_id" : NULL};
     pith_status status = read_end(vocab, begins, out->n_pieces, log, &out->bos);
     if (status == PITH_OK) {
         status = read_end(vocab, ends, out->n_pieces, log, &out->eos);
@@ -321,7 +321,7 @@ static pith_status read_ends(pith_vocab *out, const pith_gguf_vocab *vocab, cons
                                 vocab->error);
     }
     bool lacks = (out->add_bos && out->bos < 0) || (out->add_eos && out->eos < 0);
-    if (status == PITH_OK && unigram && lacks) {
+    if (status == PITH_OK && encoder && lacks) {
         status = pith_fail(vocab->error, PITH_ERROR_FORMAT,
                            "%s: neither %s nor the encoder's keys name the token that %s a text",
                            pith_gguf_name(vocab->gguf), out->bos < 0 ? begins[0] : ends[0],

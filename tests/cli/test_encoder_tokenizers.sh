@@ -5,6 +5,9 @@
 encoder=$T/encoder-tokenizers
 mkdir "$encoder"
 
+# Two texts that are read together.
+pairs='{"text": "who knocked", "pair": "the wolf at the door"}'
+
 # One line for each text of the tokenizers' tests that is not empty.
 "$PYTHON" -c '
 import json
@@ -26,6 +29,8 @@ same_as_directory() {
         is "$command: lines" "$(wc -l <"$encoder/a")" = "$(wc -l <"$encoder/texts")"
         expect 0 cmp "$encoder/a" "$encoder/b"
     done
+    is "pairs" "$("$PITH" embed "$1" --json <<<"$pairs")" = \
+        "$("$PITH" embed "$encoder/directory.pith" --json <<<"$pairs")"
 }
 
 # A sentencepiece.bpe.model in place of the tokenizer.json, whose model it is.
@@ -88,3 +93,54 @@ refuses 'tokenizer.ggml.scores has 1 elements for 320 tokens' "$encoder/json" \
 refuses 'tokenizer.ggml.bos_token_id nor the encoder' "$encoder/json" \
     tokenizer.ggml.bos_token_id=null tokenizer.ggml.cls_token_id=null
 refuses 'type_vocab_size' "$encoder/json" token_types.weight=null
+
+# RoBERTa, Nomic's BERT and ModernBERT: the weights, the hyper-parameters and the vectors.
+like_modernbert() { # FILE: form C, and one token between two texts, as the published models have it
+    "$PYTHON" - "$1" <<'END'
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as file:
+    tokenizer = json.load(file)
+tokenizer["normalizer"] = {"type": "NFC"}
+pair = tokenizer["post_processor"]["pair"]
+assert pair[2] == pair[3]
+del pair[3]
+with open(sys.argv[1], "w", encoding="utf-8") as file:
+    json.dump(tokenizer, file)
+END
+}
+for name in roberta nomic modernbert; do
+    cp -r golden/encoders/$name "$encoder/$name"
+    chmod -R u+w "$encoder/$name"
+    rm "$encoder/$name/tokenizer_config.json" # its length, which a GGUF file does not know
+    if [ $name = modernbert ]; then like_modernbert "$encoder/$name/tokenizer.json"; fi
+    gguf "$encoder/$name"
+    silent
+    same_as_directory "$encoder/a.pith" "$encoder/$name"
+done
+for name in nomic modernbert; do # a table of positions is cut, and its family's name is BERT's
+    gguf golden/encoders/$name
+    expect 0 "$PITH" convert golden/encoders/$name "$encoder/b.pith" --type f32
+    expect 0 "$PYTHON" tests/cli/check_gguf.py same "$encoder/a.pith" "$encoder/b.pith"
+done
+gguf golden/encoders/roberta tokenizer.ggml.add_bos_token=null tokenizer.ggml.add_eos_token=null
+same_as_directory "$encoder/a.pith" "$encoder/roberta"
+gguf golden/encoders/modernbert modern-bert.attention.sliding_window=null
+is "one kind of layers" "$("$PITH" inspect "$encoder/a.pith" --json | grep -c layer_kinds)" = 0
+gguf golden/encoders/modernbert
+is "two kinds of layers" "$("$PITH" inspect "$encoder/a.pith" --json | grep -c layer_kinds)" = 1
+refuses 'there is no key nomic-bert.rope.freq_base' golden/encoders/nomic \
+    nomic-bert.rope.freq_base=null
+refuses 'key nomic-bert.expert_count of 8 is not supported' golden/encoders/nomic \
+    nomic-bert.expert_count=8
+refuses 'architecture nomic-bert-moe is not supported' golden/encoders/nomic \
+    'general.architecture="nomic-bert-moe"'
+refuses 'there is no key modern-bert.rope.freq_base_swa' golden/encoders/modernbert \
+    modern-bert.rope.freq_base_swa=null
+refuses 'modern-bert.rope.scaling.type: only none is supported' golden/encoders/modernbert \
+    'modern-bert.rope.scaling.type="yarn"'
+refuses 'hidden_activation "relu"' golden/encoders/modernbert \
+    'modern-bert.hidden_activation="relu"'
+refuses 'modern-bert.hidden_activation is no word' golden/encoders/modernbert \
+    'modern-bert.hidden_activation="a word that is too long for one of those"'
+refuses 'attention.sliding_window and _pattern are 12 and 0' golden/encoders/modernbert \
+    modern-bert.attention.sliding_window_pattern=0

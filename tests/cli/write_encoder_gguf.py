@@ -123,7 +123,7 @@ def unigram(tokenizer, rows):
     return keys
 
 
-def byte_level(tokenizer, rows):
+def byte_level(tokenizer, rows, pre):
     ids = dict(tokenizer["model"]["vocab"])
     added = {token["id"]: token for token in tokenizer["added_tokens"]}
     tokens = {i: token for token, i in ids.items()} | {i: t["content"] for i, t in added.items()}
@@ -138,7 +138,7 @@ def byte_level(tokenizer, rows):
     last = next(t["SpecialToken"]["id"] for t in reversed(tokenizer["post_processor"]["single"])
                 if "SpecialToken" in t)
     return {
-        "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "modern-bert",
+        "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre,
         "tokenizer.ggml.tokens": array("string", [tokens.get(i, f"[PAD{i}]") for i in range(rows)]),
         "tokenizer.ggml.token_type": array("i32", types),
         "tokenizer.ggml.merges": array("string", merges),
@@ -149,13 +149,16 @@ def byte_level(tokenizer, rows):
     }
 
 
-def tokenizer_keys(directory, rows):
+def tokenizer_keys(directory, config):
+    rows = config["vocab_size"]
     path = directory / "tokenizer.json"
     if not path.exists():
         return wordpiece(directory)
     tokenizer = json.loads(path.read_text(encoding="utf-8"))
-    kind = unigram if tokenizer["model"]["type"] == "Unigram" else byte_level
-    return kind(tokenizer, rows)
+    if tokenizer["model"]["type"] == "Unigram":
+        return unigram(tokenizer, rows)
+    pre = "modern-bert" if config["model_type"] == "modernbert" else "roberta-bpe"
+    return byte_level(tokenizer, rows, pre)
 
 
 def name_of(config, name):
@@ -185,7 +188,7 @@ def main(source, out, *changes):
     directory = Path(source)
     config = json.loads((directory / "config.json").read_text())
     architecture = FAMILIES[config["model_type"]][0]
-    keys = architecture_keys(config) | tokenizer_keys(directory, config["vocab_size"])
+    keys = architecture_keys(config) | tokenizer_keys(directory, config)
     keys[f"{architecture}.pooling_type"] = pooling(directory)
     tensors = {}
     for name, dtype, values in read_safetensors(directory / "model.safetensors"):
