@@ -2,6 +2,7 @@
 #include "convert/hf_tokenizer.h"
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "families/hf_json.h"
 #include "tokenizer/tokenizer.h"
 
@@ -55,8 +56,7 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
     return status;
 }
 
-/* ---- Chat templates ---------------------------------------------------------------------------
- */
+/* ---- Chat templates -------------------------------------------------------------------------- */
 
 /* Meta's first Llama 2 chat models have no template: this key of their time asks the tokenizer's
  * class for its own one, Llama 2's markup. */
@@ -238,12 +238,6 @@ static pith_status apply_bert_config(pith_vocab *vocab, const settings *s, bool 
 
 /* ---- The vocabulary -------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n >= m && strcmp(text + n - m, ending) == 0;
-}
-
 static const char fairseq_name[] = "sentencepiece.bpe.model"; /* XLM-R's */
 
 /* In the order of AutoTokenizer, then Mistral's own. */
@@ -350,7 +344,7 @@ static pith_status parse_sentencepiece(pith_hf_tokenizer *out, const settings *s
                                        size_t size, const char *name, pith_error *error) {
     pith_status status =
         pith_vocab_from_sentencepiece(&out->file, data, size, name, out->allocator, error);
-    if (status != PITH_OK || !ends_with(name, fairseq_name)) {
+    if (status != PITH_OK || !pith_ends_with(name, fairseq_name)) {
         return status;
     }
     status = check_fairseq(s, name, error);
@@ -366,11 +360,11 @@ static pith_status parse_sentencepiece(pith_hf_tokenizer *out, const settings *s
 static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *text, size_t size,
                                const char *name, const pith_log *log, pith_error *error) {
     pith_vocab *vocab = &out->file.vocab;
-    bool json = ends_with(name, ".json");
+    bool json = pith_ends_with(name, ".json");
     pith_status status;
     if (json) {
         status = pith_vocab_from_json(&out->file, text, size, name, out->allocator, error);
-    } else if (ends_with(name, ".txt")) {
+    } else if (pith_ends_with(name, ".txt")) {
         status = pith_vocab_from_wordpiece(&out->file, text, size, name, s->config, s->map,
                                            out->allocator, error);
     } else {
@@ -444,7 +438,7 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, siz
     }
     status = parse_vocab(out, s, text, size, name, log, error);
     pith_release(out->allocator, text);
-    if (status == PITH_ERROR_UNSUPPORTED && error != NULL && ends_with(name, ".json") &&
+    if (status == PITH_ERROR_UNSUPPORTED && error != NULL && pith_ends_with(name, ".json") &&
         pith_sources_has(sources, "tokenizer.model")) {
         char reason[sizeof error->message];
         memcpy(reason, error->message, sizeof reason);

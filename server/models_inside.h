@@ -66,22 +66,20 @@ struct pith_models {
 
 /* ---- models.c -------------------------------------------------------------------------------- */
 
-/* Frees a offer that was replaced or removed, unloading it first, unless somebody uses it still;
+/* Frees an offer that was replaced or removed, unloading it first, unless somebody uses it still;
  * the lock is held, and left meanwhile. */
 void pith_offer_drop_if_gone(pith_offer *offer);
 
-/* ---- models_load.c ----------------------------------------------------------------------------
- */
+/* ---- models_load.c --------------------------------------------------------------------------- */
 
 /* Starts a thread that loads an empty offer, under the lock; false with the offer's problem set
  * when there is no thread to be had. */
 bool pith_offer_begin_load(pith_offer *offer);
 
-/* Unloads a offer that is READY and not leased; leaves the lock meanwhile. */
+/* Unloads an offer that is READY and not leased; leaves the lock meanwhile. */
 void pith_offer_unload(pith_offer *offer);
 
-/* ---- models_convert.c -------------------------------------------------------------------------
- */
+/* ---- models_convert.c ------------------------------------------------------------------------ */
 
 /* The .pith file of a checkpoint in the cache directory, converted now unless it is there already;
  * malloc'ed. Errors: those of pith_convert; STOPPED when `go_on` returns false; UNSUPPORTED (no

@@ -99,7 +99,7 @@ static size_t megabytes(size_t bytes) {
     return bytes / 1000000 + (bytes % 1000000 != 0 ? 1 : 0);
 }
 
-/* Counts `bytes` more for a offer, under the lock, which it leaves while others are unloaded.
+/* Counts `bytes` more for an offer, under the lock, which it leaves while others are unloaded.
  * False: no room, or nobody waits for it any more (`abandoned`). */
 static bool make_room(pith_offer *offer, size_t bytes, pith_problem *problem) {
     pith_models *models = offer->owner;

@@ -297,8 +297,7 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
     return PITH_OK;
 }
 
-/* ---- Beside a tokenizer.json ------------------------------------------------------------------
- */
+/* ---- Beside a tokenizer.json ----------------------------------------------------------------- */
 
 /* By id, and of equal ids by spelling, so that a token that both files declare lies beside
  * itself. */

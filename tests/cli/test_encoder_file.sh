@@ -81,3 +81,8 @@ json.dump(config, open(sys.argv[1], "w"))
 END
 fails 1 'there is no rope_theta, which versions of transformers assume differently' \
     "$PITH" convert "$T/nomic-tensors" "$T/x.pith" --type f32
+
+# A mixture of experts is converted without an importance file, so none is measured of it.
+expect 0 "$PITH" convert "$ROOT/golden/extra/mixtral" "$T/experts.pith" --type f32
+fails 1 'a mixture of experts: .*without an importance file' \
+    "$PITH" importance "$T/experts.pith" "$T/encoder-text" --out "$T/x"
