@@ -1,6 +1,6 @@
-/* The tokenizer of a Hugging Face checkpoint: tokenizer.model, tokenizer.json or BERT's vocab.txt,
- * the special tokens that tokenizer_config.json and special_tokens_map.json name, and the chat
- * template. */
+/* The tokenizer of a Hugging Face checkpoint: tokenizer.model, tokenizer.json, BERT's vocab.txt or
+ * XLM-R's sentencepiece.bpe.model, the special tokens that tokenizer_config.json and
+ * special_tokens_map.json name, and the chat template. */
 #ifndef PITH_CONVERT_HF_TOKENIZER_H
 #define PITH_CONVERT_HF_TOKENIZER_H
 

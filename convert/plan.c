@@ -19,6 +19,7 @@ typedef struct request {
     pith_type type, head_type;
     const pith_checkpoint *checkpoint; /* NULL: the values are random */
     const char *prefix;                /* of all names */
+    bool newer;                        /* they are the family's newer ones */
 } request;
 
 /* One rule in one layer. */
@@ -33,9 +34,30 @@ static pith_naming naming_of(const request *from) {
     return from->checkpoint->form->naming;
 }
 
+/* The names of a rule's sources in this checkpoint; returns how many they are. */
+static size_t sources_of(const request *from, const pith_rule *rule,
+                         const char *names[PITH_MAX_BLOCKS]) {
+    const pith_family *family = from->config->family;
+    size_t n = pith_rule_sources(rule, naming_of(from), names);
+    for (size_t i = 0; from->newer && i < family->n_newer; i++) {
+        const pith_newer_name *newer = &family->newer[i];
+        if (strcmp(newer->name, names[0]) != 0) {
+            continue;
+        }
+        for (n = 0; n < PITH_MAX_BLOCKS && newer->newer[n] != NULL; n++) {
+            names[n] = newer->newer[n];
+        }
+        break;
+    }
+    return n;
+}
+
 static void source_name(char name[MAX_NAME], const request *from, const target *t,
                         const char *last) {
-    const char *layers = naming_of(from) == PITH_NAMES_GGUF ? "blk." : from->config->family->layers;
+    const pith_family *family = from->config->family;
+    const char *layers = naming_of(from) == PITH_NAMES_GGUF ? "blk."
+                         : from->newer                      ? family->newer_layers
+                                                            : family->layers;
     int n = snprintf(name, MAX_NAME, "%s%s", from->prefix, t->rule->in_layer ? layers : "");
     pith_rule_name(name + n, MAX_NAME - (size_t)n, t->rule, &from->config->config, last, t->number);
 }
@@ -191,7 +213,7 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
                               size_t rows, pith_checkpoint_tensor *out, pith_error *error) {
     const char *names[PITH_MAX_BLOCKS];
     char name[MAX_NAME];
-    pith_rule_sources(t->rule, naming_of(from), names);
+    sources_of(from, t->rule, names);
     source_name(name, from, t, names[i]);
     use_tied_name(name, from, t);
     use_score_name(name, from, t, names[i]);
@@ -223,7 +245,7 @@ static void interleave(pith_checkpoint_tensor *source, const request *from, cons
 static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const request *from,
                                 const target *t, pith_error *error) {
     const char *names[PITH_MAX_BLOCKS];
-    bool joined = pith_rule_sources(t->rule, naming_of(from), names) < out->n_blocks;
+    bool joined = sources_of(from, t->rule, names) < out->n_blocks;
     size_t expert = is_stacked(t->rule, names[0]) ? t->number % from->config->config.n_experts : 0;
     size_t first_row = expert * t->slot->real_rows; /* of the block, where they are joined */
     pith_status status = PITH_OK;
@@ -333,6 +355,18 @@ static const char *find_prefix(const pith_family *family, const pith_checkpoint 
     return pith_checkpoint_find(checkpoint, name, &found) ? family->prefix : "";
 }
 
+/* True when the checkpoint has the first of the family's newer names. */
+static bool has_newer_names(const pith_family *family, const pith_checkpoint *checkpoint,
+                            const char *prefix) {
+    char name[MAX_NAME];
+    pith_checkpoint_tensor found;
+    if (family->n_newer == 0 || checkpoint->form->naming != PITH_NAMES_HF) {
+        return false;
+    }
+    snprintf(name, sizeof name, "%s%s", prefix, family->newer[0].newer[0]);
+    return pith_checkpoint_find(checkpoint, name, &found);
+}
+
 static pith_status make_plan(pith_plan *out, const request *from, const pith_allocator *allocator,
                              pith_error *error) {
     const pith_hf_config *config = from->config;
@@ -362,12 +396,14 @@ static pith_status make_plan(pith_plan *out, const request *from, const pith_all
 pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
                            pith_type head_type, const pith_checkpoint *checkpoint,
                            pith_error *error) {
+    const char *prefix = find_prefix(config->family, checkpoint);
     const request from = {
         .config = config,
         .type = type,
         .head_type = head_type,
         .checkpoint = checkpoint,
-        .prefix = find_prefix(config->family, checkpoint),
+        .prefix = prefix,
+        .newer = has_newer_names(config->family, checkpoint, prefix),
     };
     pith_status status = make_plan(out, &from, checkpoint->allocator, error);
     return status == PITH_ERROR_MEMORY ? pith_fail_in(error, status, "%s", checkpoint->name)

@@ -149,7 +149,8 @@ pith_status pith_family_recognise(const pith_family **out, pith_json json, bool 
         const pith_family *f = embeds && named->encoder != NULL ? named->encoder : named;
         if ((class_name == NULL || has_class(f, class_name)) &&
             (type_name == NULL || strcmp(type_name, named->name) == 0)) {
-            *out = f;
+            bool newer = f->newer_page != NULL && pith_json_get(json, f->newer_key).at != NULL;
+            *out = newer ? f->newer_page : f;
             return PITH_OK;
         }
     }

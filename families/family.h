@@ -25,11 +25,18 @@ typedef struct pith_family {
 
     /* Tensors: their rules in the order of the file, those outside the layers first. */
     const pith_rule_table *rules[PITH_MAX_RULE_TABLES];
-    const char *layers;     /* in front of a layer's number: "model.layers." */
-    const char *prefix;     /* that all names of a checkpoint may have: "bert."; NULL: none */
-    const char *ignored[4]; /* endings of the names of tensors that are of no use */
+    const char *layers;           /* in front of a layer's number: "model.layers." */
+    const char *prefix;           /* that all names of a checkpoint may have: "bert."; NULL: none */
+    const pith_newer_name *newer; /* [n_newer] names of later checkpoints, which have all of them or
+                                     none; NULL: there are no such */
+    size_t n_newer;
+    const char *newer_layers; /* ... and `layers` there */
+    const char *ignored[4];   /* endings of the names of tensors that are of no use */
 
-    /* config.json. */
+    /* config.json. A file that has the key `newer_key` is read by the page `newer_page`, which no
+     * list has: the same model in other words. */
+    const struct pith_family *newer_page;
+    const char *newer_key;
     const pith_key *keys; /* [n_keys] */
     size_t n_keys;
     struct {
@@ -62,6 +69,7 @@ extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_er
 extern const pith_family pith_family_bert, pith_family_roberta, pith_family_xlm_roberta,
     pith_family_mpnet, pith_family_distilbert, pith_family_modernbert, pith_family_nomic_bert,
     pith_family_qwen3_embedding, pith_family_gemma3_embedding;
+extern const pith_family pith_family_nomic_bert_newer; /* a newer_page */
 
 extern const pith_family *const pith_families[]; /* all of them, NULL-terminated */
 

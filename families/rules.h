@@ -96,6 +96,13 @@ typedef struct pith_rule {
 #define PITH_LABEL(text) .label = (text)
 #define PITH_PLUS(number) .add = (number)
 
+/* The names that later checkpoints have for a tensor in place of those in `from`, of which `name`
+ * is the first: as many as it has blocks, or one. */
+typedef struct pith_newer_name {
+    const char *name;
+    const char *newer[PITH_MAX_BLOCKS];
+} pith_newer_name;
+
 /* Rules that families share. */
 typedef struct pith_rule_table {
     const pith_rule *rules; /* [n] */
@@ -130,6 +137,9 @@ extern const pith_rule_table pith_rules_headless_embed, pith_rules_headless_norm
 /* The dense layers behind the pooling of any encoder. Their names in a checkpoint are those of the
  * .pith file: the reader of the checkpoint knows which tensors they are. */
 extern const pith_rule_table pith_rules_dense;
+
+/* The encoder of Nomic's BERT (families/nomic_bert.c). */
+extern const pith_rule_table pith_rules_nomic_bert;
 
 /* One tensor of a model. */
 typedef struct pith_slot {

@@ -5,7 +5,7 @@
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
-#include "tokenizer/tables.h"
+#include "tokenizer/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -256,17 +256,6 @@ static void fill_arrays(const laying *l, arrays *a) {
     a->offsets[l->n] = (uint32_t)a->n_bytes;
 }
 
-/* Replaces one block of the file. */
-static void put_block(pith_vocab_file *file, const void *old, void *new) {
-    for (size_t i = 0; i < sizeof file->blocks / sizeof file->blocks[0]; i++) {
-        if (file->blocks[i] != NULL && file->blocks[i] == old) {
-            pith_release(file->allocator, file->blocks[i]);
-            file->blocks[i] = new;
-            return;
-        }
-    }
-}
-
 static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
     pith_status status = PITH_OK;
     for (size_t id = 0; status == PITH_OK && id < l->n; id++) {
@@ -298,12 +287,12 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
         }
         return status;
     }
-    put_block(file, file->vocab.bytes, a.bytes);
-    put_block(file, file->vocab.offsets, a.offsets);
-    put_block(file, file->vocab.scores, a.scores);
-    put_block(file, file->vocab.log_probabilities, a.log_probabilities);
-    put_block(file, file->vocab.types, a.types);
-    put_block(file, file->vocab.added, a.added);
+    pith_vocab_put_block(file, file->vocab.bytes, a.bytes);
+    pith_vocab_put_block(file, file->vocab.offsets, a.offsets);
+    pith_vocab_put_block(file, file->vocab.scores, a.scores);
+    pith_vocab_put_block(file, file->vocab.log_probabilities, a.log_probabilities);
+    pith_vocab_put_block(file, file->vocab.types, a.types);
+    pith_vocab_put_block(file, file->vocab.added, a.added);
     file->vocab = vocab;
     return PITH_OK;
 }

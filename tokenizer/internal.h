@@ -365,6 +365,12 @@ size_t pith_decode_flush(pith_decode_state *state, char *out);
 /* The part of pith_vocab_check that is about lists of steps and the map of characters. */
 pith_status pith_vocab_check_steps(const pith_vocab *vocab, const char *where, pith_error *error);
 
+/* ---- vocab.c --------------------------------------------------------------------------------- */
+
+/* Releases the block `old` of the file, which has `new` in its place; without such a block nothing
+ * happens. */
+void pith_vocab_put_block(pith_vocab_file *file, const void *old, void *new);
+
 /* ---- encode.c -------------------------------------------------------------------------------- */
 
 /* As pith_encode, but all ids after the first `enough` may be left out (SIZE_MAX: none). */
