@@ -153,6 +153,11 @@ pith_status pith_cli_read_json_line(pith_lines *lines, char **line, size_t *n_by
                                     pith_error *error);
 void pith_lines_release(pith_lines *lines);
 
+/* The library counts the texts of a call; whoever reads the message counts lines: in a message that
+ * names one of n texts puts the number of its line, numbers [n] from 1. NULL: the text was no line,
+ * and the only one. */
+void pith_cli_name_line(const size_t *numbers, size_t n, pith_error *error);
+
 /* Refuses an output path that exists and is not a regular file, or that is the same file as
  * `input` (or one of the files in it, when it is a directory). Errors: IO. */
 pith_status pith_cli_check_output(const char *path, const char *input, pith_error *error);

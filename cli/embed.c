@@ -215,27 +215,6 @@ static pith_status give_chunk(embedding *e, pith_error *error) {
     return status;
 }
 
-/* The library counts the texts of a call; whoever reads the message counts lines. */
-static void name_line(const embedding *e, pith_error *error) {
-    static const char *const forms[] = {"text %zu%n", "the embedding of text %zu%n"};
-    pith_error told = *error;
-    size_t i = 0;
-    int n = 0;
-    if (sscanf(told.message, forms[0], &i, &n) != 1 &&
-        sscanf(told.message, forms[1], &i, &n) != 1) {
-        return;
-    }
-    const char *rest = told.message + n;
-    bool colon = strncmp(rest, ": ", 2) == 0;
-    if (e->settings->text != NULL) {
-        pith_fail(error, told.status, "%s%s", colon ? "" : "the text", colon ? rest + 2 : rest);
-    } else {
-        pith_fail(error, told.status, "standard input, line %zu: %s%s",
-                  e->line_numbers[i < e->n ? i : 0], colon ? "" : "the text",
-                  colon ? rest + 2 : rest);
-    }
-}
-
 static pith_status embed_chunks(embedding *e, pith_error *error) {
     pith_embed_options embed_options = {.no_truncate = e->settings->no_truncate,
                                         .prompt = e->settings->prompt.text,
@@ -250,7 +229,7 @@ static pith_status embed_chunks(embedding *e, pith_error *error) {
             status = pith_embed(e->model, e->inputs, e->n, &embed_options, e->vectors, e->results,
                                 error);
             if (status != PITH_OK && status != PITH_ERROR_STOPPED) {
-                name_line(e, error);
+                pith_cli_name_line(e->settings->text == NULL ? e->line_numbers : NULL, e->n, error);
             }
         }
         if (status == PITH_OK) {

@@ -33,7 +33,7 @@ bool pith_prompt_misused(pith_cli *cli, const pith_prompt_settings *settings) {
 }
 
 static const char *find_prompt(const pith_model_info *info, const char *name) {
-    for (size_t i = 0; name != NULL && i < info->n_prompts; i++) {
+    for (size_t i = 0; i < info->n_prompts; i++) {
         if (strcmp(info->prompts[i].name, name) == 0) {
             return info->prompts[i].text;
         }
@@ -56,19 +56,13 @@ static pith_status try_embedding(const pith_encoder *encoder, const pith_prompt_
 }
 
 static pith_status choose_prompt(pith_encoder *encoder, const pith_prompt_settings *settings,
-                                 const char *const *names, pith_error *error) {
+                                 pith_prompt_use use, pith_error *error) {
     const pith_model_info *info = &encoder->info;
     const char *text = settings->text;
     if (text == NULL && settings->name != NULL) {
         text = find_prompt(info, settings->name);
     }
-    for (size_t i = 0; text == NULL && names[i] != NULL; i++) {
-        text = find_prompt(info, names[i]);
-    }
-    if (text == NULL) {
-        text = find_prompt(info, info->default_prompt);
-    }
-    encoder->prompt = text != NULL ? text : "";
+    encoder->prompt = text != NULL ? text : pith_model_prompt(encoder->model, use);
     size_t n = 0;
     pith_status status =
         pith_encoder_count(encoder, encoder->prompt, strlen(encoder->prompt), &n, error);
@@ -78,7 +72,7 @@ static pith_status choose_prompt(pith_encoder *encoder, const pith_prompt_settin
 
 pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
                               const pith_common_settings *settings,
-                              const pith_prompt_settings *prompt, const char *const *names,
+                              const pith_prompt_settings *prompt, pith_prompt_use use,
                               const char *path, pith_error *error) {
     pith_encoder encoder = {.cli = cli};
     pith_status status = pith_cli_open_model(cli, settings, path, false, &encoder.model, error);
@@ -88,7 +82,7 @@ pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
     pith_model_get_info(encoder.model, &encoder.info);
     status = try_embedding(&encoder, prompt, error);
     if (status == PITH_OK) {
-        status = choose_prompt(&encoder, prompt, names, error);
+        status = choose_prompt(&encoder, prompt, use, error);
     }
     if (status != PITH_OK) {
         pith_model_free(encoder.model);

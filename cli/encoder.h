@@ -23,12 +23,11 @@ typedef struct pith_encoder {
     size_t max_tokens;  /* of a text, special tokens and prompt excluded; 0: no room */
 } pith_encoder;
 
-/* Opens a model and makes sure that it embeds. Without options the prompt is the first of `names`
- * (NULL-terminated) that the model has, else its default. Errors also: UNSUPPORTED (not an
- * encoder), ARGUMENT (both options, no such prompt). */
+/* Opens a model and makes sure that it embeds. Without options the prompt is the model's for
+ * this use. Errors also: UNSUPPORTED (not an encoder), ARGUMENT (both options, no such prompt). */
 pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
                               const pith_common_settings *settings,
-                              const pith_prompt_settings *prompt, const char *const *names,
+                              const pith_prompt_settings *prompt, pith_prompt_use use,
                               const char *path, pith_error *error);
 void pith_encoder_close(pith_encoder *encoder);
 

@@ -139,6 +139,13 @@ static int run(pith_cli *cli, const void *arguments) {
         goto done;
     }
     pith_model_get_info(model, &info);
+    if (info.n_experts != 0) {
+        status = pith_fail(&error, PITH_ERROR_UNSUPPORTED,
+                           "%s: a mixture of experts: a text may use some of them only, so it is "
+                           "converted without an importance file",
+                           settings->model);
+        goto done;
+    }
     size_t length = settings->context < info.n_context ? settings->context : info.n_context;
     status = pith_windows_load(cli, &windows, model, settings->text, settings->bos, length,
                                settings->windows, &error);

@@ -104,7 +104,6 @@ static pith_status index_everything(pith_index *run, pith_error *error) {
 }
 
 static int run_index(pith_cli *cli, const void *arguments) {
-    static const char *const names[] = {"document", "passage", "corpus", NULL};
     pith_error error;
     pith_index run = {.cli = cli, .settings = arguments};
     pith_indexer_options how = {.count = pith_index_count,
@@ -115,8 +114,8 @@ static int run_index(pith_cli *cli, const void *arguments) {
         return PITH_EXIT_USAGE;
     }
     pith_status status =
-        pith_encoder_open(&run.encoder, cli, &run.settings->common, &run.settings->prompt, names,
-                          run.settings->model, &error);
+        pith_encoder_open(&run.encoder, cli, &run.settings->common, &run.settings->prompt,
+                          PITH_PROMPT_DOCUMENT, run.settings->model, &error);
     if (status == PITH_OK) {
         const pith_store_options opening = {.map = run.settings->common.map};
         status = pith_store_open(&run.store, run.settings->database, &opening, &error);

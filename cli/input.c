@@ -229,3 +229,24 @@ pith_status pith_cli_check_output(const char *path, const char *input, pith_erro
     }
     return PITH_OK;
 }
+
+void pith_cli_name_line(const size_t *numbers, size_t n, pith_error *error) {
+    static const char *const forms[] = {"text %zu%n", "the embedding of text %zu%n"};
+    const pith_error told = *error;
+    size_t i = 0;
+    int n_read = 0;
+    if ((sscanf(told.message, forms[0], &i, &n_read) != 1 &&
+         sscanf(told.message, forms[1], &i, &n_read) != 1) ||
+        i >= n) {
+        return;
+    }
+    const char *rest = told.message + n_read;
+    bool colon = strncmp(rest, ": ", 2) == 0;
+    const char *subject = colon ? "" : "the text";
+    rest = colon ? rest + 2 : rest;
+    if (numbers == NULL) {
+        pith_fail(error, told.status, "%s%s", subject, rest);
+    } else {
+        pith_fail(error, told.status, "standard input, line %zu: %s%s", numbers[i], subject, rest);
+    }
+}

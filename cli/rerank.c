@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rank.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/json_lines.h"
@@ -52,12 +53,6 @@ static const pith_option_group groups[] = {
     {NULL, NULL, 0},
 };
 
-/* A text and its place in the input, from 0. */
-typedef struct ranked {
-    size_t index;
-    float score;
-} ranked;
-
 /* A run of the command. */
 typedef struct reranking {
     pith_cli *cli;
@@ -65,10 +60,11 @@ typedef struct reranking {
     pith_lines lines;
     char **kept;      /* [room] malloc'ed, what `texts` points into; [n] of them are set */
     pith_text *texts; /* [room] */
+    size_t *numbers;  /* [room] of their lines */
     size_t n, room;
     float *scores;              /* [n] */
     pith_embed_result *results; /* [n] */
-    ranked *order;              /* [n] best first */
+    pith_ranked *order;         /* [n] best first */
 } reranking;
 
 static void release(reranking *r) {
@@ -78,6 +74,7 @@ static void release(reranking *r) {
     pith_lines_release(&r->lines);
     free(r->kept);
     free(r->texts);
+    free(r->numbers);
     free(r->scores);
     free(r->results);
     free(r->order);
@@ -93,7 +90,9 @@ static bool grow(reranking *r) {
     r->kept = kept != NULL ? kept : r->kept;
     pith_text *texts = realloc(r->texts, room * sizeof *texts);
     r->texts = texts != NULL ? texts : r->texts;
-    r->room = kept != NULL && texts != NULL ? room : r->room;
+    size_t *numbers = realloc(r->numbers, room * sizeof *numbers);
+    r->numbers = numbers != NULL ? numbers : r->numbers;
+    r->room = kept != NULL && texts != NULL && numbers != NULL ? room : r->room;
     return r->n < r->room;
 }
 
@@ -118,6 +117,7 @@ static pith_status add_line(reranking *r, const char *line, size_t n_bytes, pith
         return pith_fail_in(error, status, "standard input, line %zu", r->lines.number);
     }
     r->kept[r->n] = copy;
+    r->numbers[r->n] = r->lines.number;
     r->texts[r->n++] = text;
     return PITH_OK;
 }
@@ -138,16 +138,6 @@ static pith_status read_lines(reranking *r, pith_error *error) {
     return status;
 }
 
-/* The higher score first, of equal ones the earlier text. */
-static int compare(const void *a, const void *b) {
-    const ranked *x = a;
-    const ranked *y = b;
-    if (x->score != y->score) {
-        return x->score < y->score ? 1 : -1;
-    }
-    return (x->index > y->index) - (x->index < y->index);
-}
-
 static bool not_interrupted(void *user, size_t n_done, size_t n_inputs) {
     (void)user;
     (void)n_done;
@@ -166,18 +156,22 @@ static pith_status rank(reranking *r, const pith_model *model, pith_error *error
     }
     pith_status status = pith_rerank(model, pith_text_of(r->settings->query), r->texts, r->n, &how,
                                      r->scores, r->results, error);
-    for (size_t i = 0; status == PITH_OK && i < r->n; i++) {
-        r->order[i] = (ranked){i, r->scores[i]};
+    if (status != PITH_OK && status != PITH_ERROR_STOPPED) {
+        pith_cli_name_line(r->numbers, r->n, error);
     }
-    qsort(r->order, r->n, sizeof *r->order, compare);
+    if (status == PITH_OK) {
+        pith_rank(r->scores, r->n, r->order);
+    }
     return status;
 }
 
 /* Nine digits are enough for a float to be read back as it was. */
-static pith_status print_one(const reranking *r, const ranked *one, pith_error *error) {
+static pith_status print_one(const reranking *r, const pith_ranked *one, pith_error *error) {
     const pith_text *text = &r->texts[one->index];
     if (!r->settings->json) {
-        pith_cli_print(r->cli, "%.9g\t%.*s\n", (double)one->score, (int)text->n_bytes, text->data);
+        pith_cli_print(r->cli, "%.9g\t", (double)one->score);
+        pith_cli_write(r->cli, text->data, text->n_bytes);
+        pith_cli_write(r->cli, "\n", 1);
         return PITH_OK;
     }
     pith_json_writer json;

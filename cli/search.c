@@ -166,7 +166,6 @@ static pith_status print_hits(pith_cli *cli, const search_settings *settings, pi
 }
 
 static int run_search(pith_cli *cli, const void *arguments) {
-    static const char *const names[] = {"query", NULL};
     const search_settings *settings = arguments;
     pith_error error;
     pith_encoder encoder = {.model = NULL};
@@ -181,7 +180,7 @@ static int run_search(pith_cli *cli, const void *arguments) {
         return PITH_EXIT_USAGE;
     }
     pith_status status = pith_encoder_open(&encoder, cli, &settings->common, &settings->prompt,
-                                           names, settings->model, &error);
+                                           PITH_PROMPT_QUERY, settings->model, &error);
     if (status == PITH_OK) {
         status =
             pith_encoder_identify(&encoder, settings->model, settings->collection, &wanted, &error);

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "base/utf8.h"
+#include "engine/prompts.h"
 
 /* A window of texts being tokenised. */
 typedef struct encoding {
@@ -147,46 +148,14 @@ static pith_status check_call(const pith_model *model, const pith_embed_input *i
     return PITH_OK;
 }
 
-/* ---- Prompts --------------------------------------------------------------------------------- */
-
-static pith_status fail_unknown(const pith_model_info *info, const char *name, pith_error *error) {
-    char all[300] = "";
-    for (size_t i = 0; i < info->n_prompts; i++) {
-        size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", info->prompts[i].name);
-    }
-    return pith_fail(error, PITH_ERROR_ARGUMENT, "the model has no prompt \"%.60s\"; it has %s",
-                     name, info->n_prompts > 0 ? all : "none");
-}
-
-static pith_status choose_prompt(const pith_model *model, const pith_embed_options *options,
-                                 const char **out, pith_error *error) {
-    pith_model_info info;
-    pith_model_get_info(model, &info);
-    const char *name = options->prompt_name != NULL ? options->prompt_name : info.default_prompt;
-    *out = options->prompt != NULL ? options->prompt : "";
-    if (options->prompt != NULL && options->prompt_name != NULL) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT,
-                         "pith_embed: a prompt and the name of one, of which only one can be used");
-    }
-    if (options->prompt != NULL || name == NULL) {
-        return PITH_OK;
-    }
-    for (size_t i = 0; i < info.n_prompts; i++) {
-        if (strcmp(info.prompts[i].name, name) == 0) {
-            *out = info.prompts[i].text;
-            return PITH_OK;
-        }
-    }
-    return fail_unknown(&info, name, error);
-}
+/* ---- Embedding ------------------------------------------------------------------------------- */
 
 /* Fills prompt, n_prompt and n_skipped. Pooling leaves out as many tokens as the prompt has when it
  * is tokenized alone, [CLS] counted and [SEP] not. This is how sentence-transformers counts, even
  * where the prompt's last word is split in another way when the text follows. */
 static pith_status take_prompt(encoding *w, const pith_embed_options *options, pith_error *error) {
     const pith_model *model = w->model;
-    pith_status status = choose_prompt(model, options, &w->prompt, error);
+    pith_status status = pith_prompt_choose(model, options, &w->prompt, error);
     w->n_prompt = status == PITH_OK ? strlen(w->prompt) : 0;
     if (w->n_prompt == 0) {
         return status;

@@ -218,10 +218,11 @@ static void embed_texts(void *argument, size_t begin, size_t end, size_t thread)
 
 /* Returns the embeddings, ready for the first layer unless that begins with a norm. */
 static pith_rows embed(const pith_encoder_pass *pass, const pith_layer *first) {
-    embed_loop loop = {
-        .pass = pass,
-        .x = pith_rows_for(pass->scratches[0]->x, pass->n_rows, &first->qkv.matrix),
-    };
+    embed_loop loop = {.pass = pass, .x = pass->scratches[0]->x};
+    loop.x.n = pass->n_rows;
+    if (first->before_attention.weight == NULL) {
+        loop.x = pith_rows_for(loop.x, loop.x.n, &first->qkv.matrix);
+    }
     pith_pool_run(pass->compute.pool, pass->n_texts, 1, embed_texts, &loop);
     return loop.x;
 }

@@ -8,22 +8,24 @@
 
 #include "engine/linear.h"
 
+enum { ROW_GRAIN = 4 }; /* rows that a thread claims at a time */
+
 /* ---- Choosing -------------------------------------------------------------------------------- */
 
-/* The largest `n_used` of logits [n], the first of equal ones, into chosen [n_used]. */
+/* The largest `n_used` of logits [n], the first of equal ones, into chosen [n_used]: each expert is
+ * put behind those that are as good or better. */
 static void choose(const float *logits, size_t n, size_t n_used, size_t *chosen) {
-    for (size_t k = 0; k < n_used; k++) {
-        size_t best = n;
-        for (size_t e = 0; e < n; e++) {
-            bool taken = false;
-            for (size_t i = 0; i < k; i++) {
-                taken = taken || chosen[i] == e;
+    for (size_t e = 0; e < n; e++) {
+        size_t at = e < n_used ? e : n_used;
+        while (at > 0 && logits[e] > logits[chosen[at - 1]]) {
+            if (at < n_used) {
+                chosen[at] = chosen[at - 1];
             }
-            if (!taken && (best == n || logits[e] > logits[best])) {
-                best = e;
-            }
+            at--;
         }
-        chosen[k] = best;
+        if (at < n_used) {
+            chosen[at] = e;
+        }
     }
 }
 
@@ -69,75 +71,111 @@ static void route(const pith_forward *f, const pith_layer *layer, pith_rows a) {
     plain.sgemm = NULL;
     const pith_into into = {.epilogue = PITH_STORE, .rows = f->scratch->router};
     choice_loop loop = {.f = f, .logits = pith_linear(&plain, &layer->router, a, into)};
-    pith_pool_run(f->compute.pool, a.n, 4, choose_rows, &loop);
+    pith_pool_run(f->compute.pool, a.n, ROW_GRAIN, choose_rows, &loop);
 }
 
-/* Lists the choices by expert: those of expert e are [first[e], first[e + 1]), rows ascending. */
+/* Lists the choices by expert: those of expert e are [first[e], first[e + 1]), rows ascending.
+ * Counted two places ahead, so that first[e + 1] is where the next choice of e goes, and ends as
+ * the end of e. */
 static void sort_choices(const pith_expert_choice *s, size_t n_experts, size_t n_choices) {
-    memset(s->first, 0, (n_experts + 1) * sizeof *s->first);
+    memset(s->first, 0, (n_experts + 2) * sizeof *s->first);
     for (size_t i = 0; i < n_choices; i++) {
-        s->first[s->experts[i] + 1]++;
+        s->first[s->experts[i] + 2]++;
     }
     for (size_t e = 0; e < n_experts; e++) {
-        s->first[e + 1] += s->first[e];
+        s->first[e + 2] += s->first[e + 1];
     }
-    for (size_t i = n_choices; i-- > 0;) { /* from the end, so that first[e] ends as the first */
-        s->sorted[--s->first[s->experts[i] + 1]] = i;
+    for (size_t i = 0; i < n_choices; i++) {
+        s->sorted[s->first[s->experts[i] + 1]++] = i;
     }
-    for (size_t e = 0; e < n_experts; e++) {
-        s->first[e] = s->first[e + 1];
-    }
-    s->first[n_experts] = n_choices;
 }
 
 /* ---- Computing ------------------------------------------------------------------------------- */
 
-/* y += share x D (act(G a) * U a) of the rows that chose this expert. */
-static void run_expert(const pith_forward *f, const pith_expert *expert, size_t begin, size_t end,
-                       pith_rows a, pith_rows y) {
-    const pith_compute *c = &f->compute;
-    const pith_scratch *s = f->scratch;
+/* The rows of one expert, or of all (NULL). */
+typedef struct expert_loop {
+    const pith_forward *f;
+    const size_t *choices; /* [n] what chose the expert */
+    pith_rows a, y;        /* [n, hidden] in front of and behind the experts */
+    pith_rows gathered, z; /* [choices, hidden] in front of and behind the expert */
+    pith_rows x;           /* [n, hidden] what y is added to */
+} expert_loop;
+
+static void gather_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const expert_loop *loop = argument;
+    const pith_compute *c = &loop->f->compute;
     const size_t hidden = c->config->hidden_size;
-    const size_t n_used = c->config->n_experts_used;
-    pith_rows g = s->gathered;
-    g.n = end - begin;
-    for (size_t i = 0; i < g.n; i++) {
-        size_t row = s->choice.sorted[begin + i] / n_used;
-        memcpy(g.data + i * g.stride, a.data + row * a.stride, hidden * sizeof *g.data);
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        size_t row = loop->choices[i] / c->config->n_experts_used;
+        memcpy(loop->gathered.data + i * loop->gathered.stride, loop->a.data + row * loop->a.stride,
+               hidden * sizeof *loop->a.data);
+        pith_rows_ready_one(c, &loop->gathered, i, hidden);
     }
-    g = pith_rows_ready(c, g, &expert->gate_up.matrix);
-    pith_rows h =
-        pith_linear(c, &expert->gate_up, g, (pith_into){.epilogue = PITH_ACTIVATE, .rows = s->h});
+}
+
+/* y += share x z. An expert is chosen once by a row, so no two threads write the same one. */
+static void scatter_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const expert_loop *loop = argument;
+    const pith_compute *c = &loop->f->compute;
+    const float *shares = loop->f->scratch->choice.shares;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        size_t row = loop->choices[i] / c->config->n_experts_used;
+        c->kernels->blend(loop->y.data + row * loop->y.stride, 1.0F,
+                          loop->z.data + i * loop->z.stride, shares[loop->choices[i]],
+                          c->config->hidden_size);
+    }
+}
+
+/* y += share x D (act(G a) * U a) of the rows that chose this expert. */
+static void run_expert(expert_loop *loop, const pith_expert *expert, size_t begin, size_t end) {
+    const pith_compute *c = &loop->f->compute;
+    const pith_scratch *s = loop->f->scratch;
+    loop->choices = s->choice.sorted + begin;
+    loop->gathered = pith_rows_for(s->gathered, end - begin, &expert->gate_up.matrix);
+    pith_pool_run(c->pool, end - begin, ROW_GRAIN, gather_rows, loop);
+    pith_rows h = pith_linear(c, &expert->gate_up, loop->gathered,
+                              (pith_into){.epilogue = PITH_ACTIVATE, .rows = s->h});
     h = pith_rows_ready(c, h, &expert->down.matrix);
-    pith_rows z =
+    loop->z =
         pith_linear(c, &expert->down, h, (pith_into){.epilogue = PITH_STORE, .rows = s->expert});
-    for (size_t i = 0; i < z.n; i++) {
-        size_t at = s->choice.sorted[begin + i];
-        c->kernels->blend(y.data + at / n_used * y.stride, 1.0F, z.data + i * z.stride,
-                          s->choice.shares[at], hidden);
+    pith_pool_run(c->pool, end - begin, ROW_GRAIN, scatter_rows, loop);
+}
+
+static void clear_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const expert_loop *loop = argument;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        memset(loop->y.data + r * loop->y.stride, 0,
+               loop->f->compute.config->hidden_size * sizeof *loop->y.data);
+    }
+}
+
+static void add_rows(void *argument, size_t begin, size_t end, size_t thread) {
+    const expert_loop *loop = argument;
+    const pith_compute *c = &loop->f->compute;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        c->kernels->blend(loop->x.data + r * loop->x.stride, 1.0F,
+                          loop->y.data + r * loop->y.stride, c->config->residual_scale,
+                          c->config->hidden_size);
     }
 }
 
 void pith_experts(const pith_forward *f, size_t layer, pith_rows x, pith_rows a) {
-    const pith_compute *c = &f->compute;
-    const pith_config *config = c->config;
+    const pith_config *config = f->compute.config;
     const pith_layer *l = &f->model->network.layers[layer];
     const pith_expert *experts = f->model->network.experts + layer * config->n_experts;
     const pith_expert_choice *choice = &f->scratch->choice;
-    pith_rows y = f->scratch->y;
-    y.n = a.n;
+    expert_loop loop = {.f = f, .a = a, .y = f->scratch->y, .x = x};
     route(f, l, a);
     sort_choices(choice, config->n_experts, a.n * config->n_experts_used);
-    for (size_t r = 0; r < a.n; r++) {
-        memset(y.data + r * y.stride, 0, config->hidden_size * sizeof *y.data);
-    }
+    pith_pool_run(f->compute.pool, a.n, ROW_GRAIN, clear_rows, &loop);
     for (size_t e = 0; e < config->n_experts; e++) {
         if (choice->first[e] != choice->first[e + 1]) {
-            run_expert(f, &experts[e], choice->first[e], choice->first[e + 1], a, y);
+            run_expert(&loop, &experts[e], choice->first[e], choice->first[e + 1]);
         }
     }
-    for (size_t r = 0; r < a.n; r++) {
-        c->kernels->blend(x.data + r * x.stride, 1.0F, y.data + r * y.stride,
-                          config->residual_scale, config->hidden_size);
-    }
+    pith_pool_run(f->compute.pool, a.n, ROW_GRAIN, add_rows, &loop);
 }

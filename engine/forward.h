@@ -34,7 +34,7 @@ typedef struct pith_row_block {
 typedef struct pith_expert_choice {
     size_t *experts; /* [rows, n_experts_used] of experts, those of larger logits first */
     float *shares;   /* [rows, n_experts_used] */
-    size_t *first;   /* [n_experts + 1] where an expert's choices begin in ... */
+    size_t *first;   /* [n_experts + 2] where an expert's choices begin in ... */
     size_t *sorted;  /* [rows x n_experts_used] ... the choices by expert */
 } pith_expert_choice;
 

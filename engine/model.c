@@ -287,6 +287,8 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .blas = model->sgemm != NULL,
         .add_bos = model->add_bos,
         .add_eos = model->add_eos,
+        .n_experts = config->n_experts,
+        .n_experts_used = config->n_experts_used,
         .is_encoder = config->role == PITH_ENCODER,
         .is_cross_encoder = config->scores,
         .has_tokenizer = model->tokenizer != NULL,

@@ -1,22 +1,8 @@
 /* pith_rerank: a query and documents, read together by a cross-encoder (Nogueira & Cho 2019), or
  * compared by their embeddings. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/checked.h"
-#include "engine/embed.h"
-
-/* Name of the first of these prompts [n] that the model has; NULL: none, its default is used. */
-static const char *find_prompt(const pith_model_info *info, const char *const *names, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < info->n_prompts; k++) {
-            if (strcmp(info->prompts[k].name, names[i]) == 0) {
-                return names[i];
-            }
-        }
-    }
-    return NULL;
-}
+#include "base/utf8.h"
+#include "engine/model.h"
 
 static pith_status score_pairs(const pith_model *model, const pith_embed_input *pairs, size_t n,
                                const pith_rerank_options *options, float *scores,
@@ -33,19 +19,17 @@ static pith_status score_vectors(const pith_model *model, const pith_embed_input
                                  size_t n, pith_text query, float *vectors,
                                  const pith_rerank_options *options, float *scores,
                                  pith_embed_result *results, pith_error *error) {
-    static const char *const of_query[] = {"query"};
-    static const char *const of_documents[] = {"document", "passage", "corpus"};
     const pith_embed_input asked = {.text = query};
     pith_model_info info;
     pith_model_get_info(model, &info);
     pith_embed_options how = {.no_truncate = options->no_truncate,
-                              .prompt_name = find_prompt(&info, of_query, 1)};
+                              .prompt = pith_model_prompt(model, PITH_PROMPT_QUERY)};
     float *of_asked = vectors + n * info.n_embd;
     pith_status status = pith_embed(model, &asked, 1, &how, of_asked, NULL, error);
     if (status != PITH_OK) {
         return pith_fail_in(error, status, "the query");
     }
-    how.prompt_name = find_prompt(&info, of_documents, 3);
+    how.prompt = pith_model_prompt(model, PITH_PROMPT_DOCUMENT);
     how.progress = options->progress;
     how.user = options->user;
     status = pith_embed(model, documents, n, &how, vectors, results, error);
@@ -64,6 +48,15 @@ pith_status pith_rerank(const pith_model *model, pith_text query, const pith_tex
         ((documents == NULL || scores == NULL) && n_documents != 0)) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "pith_rerank: null argument");
     }
+    /* An empty call tells what keeps the model from embedding. */
+    pith_status status = pith_embed(model, NULL, 0, NULL, NULL, NULL, error);
+    size_t good = pith_utf8_check(query.data, query.n_bytes);
+    if (status == PITH_OK && good != query.n_bytes) {
+        status = pith_fail(error, PITH_ERROR_TEXT, "the query: invalid UTF-8 at byte %zu", good);
+    }
+    if (status != PITH_OK) {
+        return status;
+    }
     const pith_allocator *allocator = &model->allocator;
     const pith_config *config = &model->network.config;
     bool pairs = config->scores;
@@ -73,7 +66,6 @@ pith_status pith_rerank(const pith_model *model, pith_text query, const pith_tex
     }
     pith_embed_input *inputs = pith_allocate_zeroed(allocator, n_documents + 1, sizeof *inputs);
     float *vectors = pith_allocate(allocator, n_floats + 1, sizeof *vectors);
-    pith_status status = PITH_OK;
     if (inputs == NULL || vectors == NULL) {
         status = pith_fail(error, PITH_ERROR_MEMORY, "no memory for %zu texts", n_documents);
     }

@@ -40,7 +40,7 @@ static void take_experts(pith_arena *arena, pith_scratch *s, const pith_config *
     s->expert = take_rows(arena, n, config->hidden_size);
     s->choice.experts = pith_arena_take(arena, n_choices, sizeof *s->choice.experts);
     s->choice.shares = pith_arena_take(arena, n_choices, sizeof *s->choice.shares);
-    s->choice.first = pith_arena_take(arena, config->n_experts + 1, sizeof *s->choice.first);
+    s->choice.first = pith_arena_take(arena, config->n_experts + 2, sizeof *s->choice.first);
     s->choice.sorted = pith_arena_take(arena, n_choices, sizeof *s->choice.sorted);
 }
 

@@ -215,6 +215,8 @@ typedef struct pith_model_info {
                          tokens of a text, [CLS] and [SEP] included */
     size_t n_embd;    /* hidden size; of an encoder: length of an embedding */
     size_t n_layers;
+    size_t n_experts;      /* MLPs of a layer that is a mixture of experts; 0: none is */
+    size_t n_experts_used; /* of them a token goes through */
     size_t n_params;
     size_t weight_bytes; /* bytes of all weight tensors */
     size_t token_bytes;  /* weight bytes read to generate one token (embedding excluded) */
@@ -464,10 +466,10 @@ PITH_API pith_status pith_session_load(pith_session **out, const pith_model *mod
  *     "model.norm"                               [n_rows, n_embd] after the final RMSNorm
  *     "model.layers.L.self_attn.qkv_proj.input"  inputs of the linear layers: [n_tokens, columns];
  *     ...self_attn.o_proj.input, ...mlp.gate_up_proj.input, ...mlp.down_proj.input, lm_head.input
- * Inputs are the float values before activation quantisation. In a batch each session's observer is
- * called with the rows of its own session alone, between the calls of the others'. An observer may
- * read the length and tokens of a session that is being evaluated, nothing else. NULL stops. Slows
- * evaluation. */
+ * Inputs are the float values before activation quantisation; those of experts are not shown. In a
+ * batch each session's observer is called with the rows of its own session alone, between the calls
+ * of the others'. An observer may read the length and tokens of a session that is being evaluated,
+ * nothing else. NULL stops. Slows evaluation. */
 typedef void (*pith_observe_fn)(void *user, const char *name, const float *data, size_t n_rows,
                                 size_t n_cols);
 PITH_API void pith_session_observe(pith_session *session, pith_observe_fn fn, void *user);
@@ -754,6 +756,15 @@ PITH_API bool pith_grammar_matcher_is_over(const pith_grammar_matcher *matcher);
 
 /* ---- Sentence embeddings --------------------------------------------------------------------- */
 
+typedef enum pith_prompt_use {
+    PITH_PROMPT_QUERY,    /* the prompt "query" */
+    PITH_PROMPT_DOCUMENT, /* the first that the model has of "document", "passage" and "corpus" */
+} pith_prompt_use;
+
+/* The text that an encoder reads in front of queries, or of the documents that answer them: the
+ * model's prompt for that use, else its default, else "". Lives as long as the model. */
+PITH_API const char *pith_model_prompt(const pith_model *model, pith_prompt_use use);
+
 /* One text, or a pair of texts that the encoder reads together. */
 typedef struct pith_embed_input {
     pith_text text;
@@ -808,10 +819,9 @@ typedef struct pith_rerank_options {
 /* How well each of some documents [n_documents] answers a query: scores [n_documents], the higher
  * the better; results [n_documents] or NULL. A cross-encoder (pith_model_info) reads query and
  * document together, and its scores are what its checkpoint's activation makes of them: mostly 0 to
- * 1, or logits. Any other encoder embeds them, with its prompts for queries ("query") and for
- * documents (the first that it has of "document", "passage" and "corpus"), and the scores are
- * cosines. A score does not depend on the other documents. Errors: as pith_embed; the index is that
- * of the document. */
+ * 1, or logits. Any other encoder embeds them behind its prompts for queries and for documents
+ * (pith_model_prompt), and the scores are cosines. A score does not depend on the other documents.
+ * Errors: as pith_embed; the index is that of the document. */
 PITH_API pith_status pith_rerank(const pith_model *model, pith_text query,
                                  const pith_text *documents, size_t n_documents,
                                  const pith_rerank_options *options, float *scores,

@@ -228,24 +228,6 @@ void pith_handle_document_delete(pith_call *call) {
 
 /* ---- Models ---------------------------------------------------------------------------------- */
 
-static const char *find_prompt(const pith_model_info *info, const char *name) {
-    for (size_t i = 0; name != NULL && i < info->n_prompts; i++) {
-        if (strcmp(info->prompts[i].name, name) == 0) {
-            return info->prompts[i].text;
-        }
-    }
-    return NULL;
-}
-
-static const char *choose_prompt(const pith_model_info *info, const char *const *names) {
-    const char *prompt = NULL;
-    for (size_t i = 0; prompt == NULL && names[i] != NULL; i++) {
-        prompt = find_prompt(info, names[i]);
-    }
-    prompt = prompt != NULL ? prompt : find_prompt(info, info->default_prompt);
-    return prompt != NULL ? prompt : "";
-}
-
 /* The service's name of a model by that of its file, with which pith index knows it. */
 static void strip_ending(char *name) {
     static const char ending[] = ".pith";
@@ -270,7 +252,7 @@ static bool check_model(pith_call *call, const pith_lease *lease,
 }
 
 bool pith_collection_encoder_open(pith_collection_encoder *out, pith_call *call, const char *model,
-                                  const pith_store_collection *collection, const char *const *names,
+                                  const pith_store_collection *collection, pith_prompt_use use,
                                   pith_problem *problem) {
     char own[sizeof collection->model];
     *out = (pith_collection_encoder){.leased = false};
@@ -284,7 +266,7 @@ bool pith_collection_encoder_open(pith_collection_encoder *out, pith_call *call,
         (collection != NULL && !check_model(call, &out->lease, collection, problem))) {
         return false;
     }
-    out->prompt = choose_prompt(&out->lease.info, names);
+    out->prompt = pith_model_prompt(out->lease.model, use);
     return true;
 }
 

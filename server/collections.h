@@ -66,11 +66,10 @@ typedef struct pith_collection_encoder {
     const char *prompt; /* in front of documents or queries; "": none */
 } pith_collection_encoder;
 
-/* `collection` NULL: it is not there yet. `names` are those of prompts, the first that the model
- * has counts, else its default. Problems: 404 (no such model), 400 (of another model than the
- * collection's vectors). */
+/* `collection` NULL: it is not there yet. Problems: 404 (no such model), 400 (of another model than
+ * the collection's vectors). */
 bool pith_collection_encoder_open(pith_collection_encoder *out, pith_call *call, const char *model,
-                                  const pith_store_collection *collection, const char *const *names,
+                                  const pith_store_collection *collection, pith_prompt_use use,
                                   pith_problem *problem);
 void pith_collection_encoder_close(pith_collection_encoder *encoder, pith_call *call);
 

@@ -80,11 +80,10 @@ static bool describe(adding *a, pith_problem *problem) {
 }
 
 static bool open_collection(adding *a, pith_problem *problem) {
-    static const char *const names[] = {"document", "passage", "corpus", NULL};
     pith_store_collection *c = &a->wanted;
     if (!pith_collection_look(a->call, a->name, c, &a->exists, problem) ||
         !pith_collection_encoder_open(&a->encoder, a->call, a->request.model, a->exists ? c : NULL,
-                                      names, problem)) {
+                                      PITH_PROMPT_DOCUMENT, problem)) {
         return false;
     }
     if (a->exists) {

@@ -21,7 +21,6 @@ typedef struct searching {
 } searching;
 
 static bool embed_query(searching *s, pith_problem *problem) {
-    static const char *const names[] = {"query", NULL};
     pith_store_collection collection;
     bool found = false;
     if (!pith_collection_look(s->call, s->name, &collection, &found, problem)) {
@@ -31,8 +30,8 @@ static bool embed_query(searching *s, pith_problem *problem) {
         return pith_collection_not_found(s->name, problem);
     }
     memcpy(s->model_hash, collection.model_hash, sizeof s->model_hash);
-    if (!pith_collection_encoder_open(&s->encoder, s->call, s->request.model, &collection, names,
-                                      problem)) {
+    if (!pith_collection_encoder_open(&s->encoder, s->call, s->request.model, &collection,
+                                      PITH_PROMPT_QUERY, problem)) {
         return false;
     }
     pith_embed_input input = {.text = s->request.query};

@@ -63,3 +63,8 @@ rm "$T/dense/2_Dense/model.safetensors"
 sed -i 's/activation.Softplus/linear.Identity/' "$T/dense/2_Dense/config.json"
 sed -i 's/"in_features":65,/"in_features":64,/' "$T/dense/3_Dense/config.json"
 fails 1 'no 2_Dense/model.safetensors' "$PITH" convert "$T/dense" "$T/dense.pith" --type int8
+
+# A mixture of experts is converted without an importance file, so none is measured of it.
+expect 0 "$PITH" convert "$ROOT/golden/extra/mixtral" "$T/experts.pith" --type f32
+fails 1 'a mixture of experts: .*without an importance file' \
+    "$PITH" importance "$T/experts.pith" "$T/encoder-text" --out "$T/x"

@@ -51,3 +51,16 @@ rows = [json.loads(line)["embedding"] for line in open(sys.argv[2])]
 cosines = sorted((sum(a * b for a, b in zip(query, row)) for row in rows), reverse=True)
 scores = [float(line.split("\t")[0]) for line in open(sys.argv[3])]
 print(max(abs(a - b) for a, b in zip(cosines, scores)) < 1e-6)' "$T/query" "$T/out" "$T/ranked")" = True
+
+# A message names the line, and a zero byte is text.
+python3 -c 'print("a king\n" + "a wolf " * 40)' >"$T/second"
+fails 1 'standard input, line 2: .*has more than 40 tokens' \
+    "$PITH" rerank "$M" 'who knocked' --no-truncate <"$T/second"
+python3 -c 'import json
+print("{\"text\": \"a king\"}\n\n" + json.dumps({"text": "a wolf " * 40}))' >"$T/second"
+fails 1 'standard input, line 3: .*has more than 40 tokens' \
+    "$PITH" rerank "$M" 'who knocked' --json --no-truncate <"$T/second"
+printf 'a\0king\n' >"$T/zero"
+expect 0 "$PITH" rerank "$M" 'who knocked' <"$T/zero"
+is "a text is printed whole" "$(cut -f 2 "$T/out" | cmp - "$T/zero" && echo yes)" = yes
+fails 1 'the query: invalid UTF-8 at byte 1' "$PITH" rerank "$M" $'a\377' <"$T/texts"
