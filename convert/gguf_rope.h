@@ -5,7 +5,7 @@
 #include "base/json_write.h"
 #include "convert/gguf_config.h"
 
-/* A configuration while it is being put into the words of config.json. */
+/* A configuration while it is being turned into a config.json. */
 typedef struct pith_gguf_reading {
     const pith_gguf *gguf; /* with the keys */
     const pith_gguf_parts *parts;
