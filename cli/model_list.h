@@ -2,7 +2,7 @@
  *
  *     $PITH_MODELS                        NAME.pith, NAME.gguf, NAME/ with config.json
  *     $HF_HUB_CACHE, $HF_HOME/hub or      models--OWNER--NAME/snapshots/COMMIT/...: OWNER/NAME,
- *     ~/.cache/huggingface/hub            OWNER/NAME/FILE.gguf, as Hugging Face's tools load them
+ *     ~/.cache/huggingface/hub            OWNER/NAME/FILE.gguf, as Hugging Face's tools store it
  *     $XDG_CACHE_HOME/pith or             converted GGUF files: NAME
  *     ~/.cache/pith
  */
