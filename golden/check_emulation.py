@@ -71,7 +71,7 @@ def check(pith, directory, type_, scratch):
 # ---- Checkpoints elsewhere -----------------------------------------------------------------------
 
 def available_sets(comparison):
-    """Those of this machine."""
+    """The instruction sets of this machine."""
     found = []
     for name in INSTRUCTION_SETS:
         try:
@@ -84,7 +84,7 @@ def available_sets(comparison):
 
 
 def count_differing(comparison, ids):
-    """How many ways of computing the logits of ids give other bits than the first."""
+    """In how many ways of computing them the logits of ids differ from the first way in a bit."""
     ways = [("--isa", name, "--threads", threads, "--chunk", chunk) for name in available_sets(comparison)
             for threads in ("1", "3") for chunk in ("1", "7", "64", "512")]
     found = [comparison.logits(ids, *way).tobytes() for way in ways]
