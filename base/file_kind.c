@@ -3,6 +3,7 @@
 
 #include "base/gguf_look.h"
 #include "base/status.h"
+#include "base/text.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -344,8 +345,7 @@ bool pith_hub_name(const char *path, char out[PITH_HUB_NAME]) {
             return false;
         }
         for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-            size_t m = strlen(files[i]);
-            if (n_name > m && strcmp(name + n_name - m, files[i]) == 0) {
+            if (pith_ends_with(name, files[i])) {
                 return false;
             }
         }

@@ -27,8 +27,7 @@ pith_status pith_bench_report_row(pith_bench_report *report, pith_bench_rows *ro
                                   pith_error *error);
 void pith_bench_report_end(const pith_bench_report *report, pith_bench_rows *rows);
 
-/* ---- Shared with the report on encoders -------------------------------------------------------
- */
+/* ---- Shared with the report on encoders ------------------------------------------------------ */
 
 /* The lines above and below a table. */
 void pith_bench_print_model(pith_cli *cli, const pith_bench_report *report);

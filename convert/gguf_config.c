@@ -386,6 +386,28 @@ static pith_status check_granite(const pith_gguf_reading *r) {
     return status;
 }
 
+/* Ministral 3's architecture is also that of models by Mistral without a scaling of RoPE, whose
+ * queries do not grow. */
+static pith_status settle_mistral3(pith_gguf_reading *r, const char **model_type) {
+    arch_key key = key_of(r, "attention.temperature_scale");
+    pith_text scaling = {"none", 4};
+    double beta = 0;
+    pith_status status =
+        pith_gguf_text(r->gguf, key_of(r, "rope.scaling.type").text, &scaling, r->error);
+    if (status == PITH_OK) {
+        status = pith_gguf_number(r->gguf, key.text, &beta, r->error);
+    }
+    if (status != PITH_OK || scaling.n_bytes != 4 || memcmp(scaling.data, "none", 4) != 0) {
+        return status;
+    }
+    *model_type = "mistral";
+    pith_json_put_null(&r->json, "sliding_window"); /* its class has one where nothing is said */
+    return beta == 0 ? PITH_OK
+                     : pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                                 "%s: key %s of %g is not supported without a scaling of RoPE",
+                                 pith_gguf_name(r->gguf), key.text, beta);
+}
+
 static void put_flags(pith_gguf_reading *r) {
     pith_json_put_bool(&r->json, "tie_word_embeddings", !has_tensor(r, "output.weight"));
     pith_json_put_bool(&r->json, "attention_bias", has_tensor(r, "blk.0.attn_q.bias"));
@@ -427,8 +449,8 @@ static pith_status put_decoder(pith_gguf_reading *r) {
     if (status == PITH_OK) {
         status = pith_gguf_put_rope(r);
     }
-    if (strcmp(r->architecture->name, "mistral3") == 0 && !has(r, "rope.scaling.type")) {
-        model_type = "mistral";
+    if (status == PITH_OK && strcmp(r->architecture->name, "mistral3") == 0) {
+        status = settle_mistral3(r, &model_type);
     }
     put_flags(r);
     pith_json_put_text(&r->json, "model_type", model_type);

@@ -233,6 +233,9 @@ pith_status pith_hf_bert_read_modules(pith_config *config, pith_hf_beside *besid
     if (status == PITH_OK) {
         status = read_length(&read, &found.lowercase, sources, log, error);
     }
+    if (status == PITH_OK) { /* with what the modules made of it */
+        status = pith_config_check(&read, "config.json and its modules", error);
+    }
     if (status == PITH_OK) {
         *config = read;
         *beside = found;

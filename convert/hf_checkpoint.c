@@ -169,8 +169,8 @@ static pith_checkpoint_tensor tensor_of(const pith_file *file, const pith_tensor
     return out;
 }
 
-/* The rules of dense layers name them "dense.0.weight": of a cross-encoder they are two layers that
- * the family's page names, else "linear.weight" in the directory of a module. */
+/* The rules of dense layers name them "dense.0.weight": in the directory of a module that is
+ * "linear.weight". */
 static bool find_dense(const pith_checkpoint *c, const char *name, pith_hf_tensor *found) {
     static const char dense[] = "dense.";
     const pith_family *family = c->config.family;
@@ -181,20 +181,11 @@ static bool find_dense(const pith_checkpoint *c, const char *name, pith_hf_tenso
         return false;
     }
     size_t i = (size_t)(name[sizeof dense - 1] - '0');
-    const char *part = name + sizeof dense; /* ".weight" */
     if (i >= PITH_MAX_DENSE) {
         return false;
     }
-    if (!c->config.config.scores) {
-        snprintf(full, sizeof full, "linear%s", part);
-        return pith_hf_shards_find(&c->dense[i], full, found);
-    }
-    snprintf(full, sizeof full, "%s%s", family->score_layers[i], part);
-    if (pith_hf_shards_find(&c->shards, full, found)) {
-        return true;
-    }
-    snprintf(full, sizeof full, "%s%s%s", family->prefix, family->score_layers[i], part);
-    return pith_hf_shards_find(&c->shards, full, found);
+    snprintf(full, sizeof full, "linear%s", name + sizeof dense);
+    return pith_hf_shards_find(&c->dense[i], full, found);
 }
 
 bool pith_hf_find_tensor(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {

@@ -2,6 +2,7 @@
 #include "convert/hf_tokenizer.h"
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "families/hf_json.h"
 #include "tokenizer/tokenizer.h"
 
@@ -55,8 +56,7 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
     return status;
 }
 
-/* ---- Chat templates ---------------------------------------------------------------------------
- */
+/* ---- Chat templates -------------------------------------------------------------------------- */
 
 /* Meta's first Llama 2 chat models have no template: this key, used at that time, asks for the
  * template of the tokenizer's class, which writes Llama 2's markup. */
@@ -238,12 +238,6 @@ static pith_status apply_bert_config(pith_vocab *vocab, const settings *s, bool 
 
 /* ---- The vocabulary -------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n >= m && strcmp(text + n - m, ending) == 0;
-}
-
 /* In the order of AutoTokenizer, then Mistral's own. */
 static const char *const file_names[] = {"tokenizer.json",     "tokenizer.model",
                                          "vocab.txt",          "tokenizer.model.v7",
@@ -319,11 +313,11 @@ static pith_status apply_legacy(pith_vocab *vocab, const settings *s, pith_error
 static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *text, size_t size,
                                const char *name, const pith_log *log, pith_error *error) {
     pith_vocab *vocab = &out->file.vocab;
-    bool json = ends_with(name, ".json");
+    bool json = pith_ends_with(name, ".json");
     pith_status status;
     if (json) {
         status = pith_vocab_from_json(&out->file, text, size, name, out->allocator, error);
-    } else if (ends_with(name, ".txt")) {
+    } else if (pith_ends_with(name, ".txt")) {
         status = pith_vocab_from_wordpiece(&out->file, text, size, name, s->config, s->map,
                                            out->allocator, error);
     } else {
@@ -397,7 +391,7 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, siz
     }
     status = parse_vocab(out, s, text, size, name, log, error);
     pith_release(out->allocator, text);
-    if (status == PITH_ERROR_UNSUPPORTED && error != NULL && ends_with(name, ".json") &&
+    if (status == PITH_ERROR_UNSUPPORTED && error != NULL && pith_ends_with(name, ".json") &&
         pith_sources_has(sources, "tokenizer.model")) {
         char reason[sizeof error->message];
         memcpy(reason, error->message, sizeof reason);

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "convert/hf_quantised.h"
 #include "simd/blocks.h"
 #include "weights/random_weights.h"
@@ -56,12 +57,11 @@ static bool find_old_name(const pith_checkpoint *checkpoint, const char *name,
         {".LayerNorm.weight", ".LayerNorm.gamma"},
         {".LayerNorm.bias", ".LayerNorm.beta"},
     };
-    size_t n = strlen(name);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t m = strlen(names[i][0]);
-        if (n > m && strcmp(name + n - m, names[i][0]) == 0) {
+        if (pith_ends_with(name, names[i][0])) {
             char old[MAX_NAME];
-            snprintf(old, sizeof old, "%.*s%s", (int)(n - m), name, names[i][1]);
+            int kept = (int)(strlen(name) - strlen(names[i][0]));
+            snprintf(old, sizeof old, "%.*s%s", kept, name, names[i][1]);
             return pith_checkpoint_find(checkpoint, old, out);
         }
     }
@@ -137,6 +137,29 @@ static void use_tied_name(char name[MAX_NAME], const request *from, const target
     }
 }
 
+static bool is_dense(const pith_rule *rule) {
+    return rule->rows == PITH_EXTENT_DENSE_0 || rule->rows == PITH_EXTENT_DENSE_1;
+}
+
+/* The dense layers of a cross-encoder have the names of the family's page, without a prefix or with
+ * it. */
+static void use_score_name(char name[MAX_NAME], const request *from, const target *t,
+                           const char *last) {
+    const pith_family *family = from->config->family;
+    pith_checkpoint_tensor found;
+    if (from->config->config.scores && is_dense(t->rule)) {
+        const char *layer = family->score_layers[t->rule->rows == PITH_EXTENT_DENSE_1];
+        const char *part = strrchr(last, '.'); /* ".weight" */
+        char longer[MAX_NAME];
+        snprintf(name, MAX_NAME, "%s%s", layer, part);
+        snprintf(longer, sizeof longer, "%s%s%s", family->prefix, layer, part);
+        if (!pith_checkpoint_find(from->checkpoint, name, &found) &&
+            pith_checkpoint_find(from->checkpoint, longer, &found)) {
+            strcpy(name, longer);
+        }
+    }
+}
+
 static bool is_missing_bias(const request *from, const target *t, const char *name) {
     pith_checkpoint_tensor found;
     return (t->rule->kind == PITH_KIND_BIAS || t->rule->kind == PITH_KIND_NORM_BIAS) &&
@@ -166,9 +189,10 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
     pith_rule_sources(t->rule, naming_of(from), names);
     source_name(name, from, t, names[i]);
     use_tied_name(name, from, t);
+    use_score_name(name, from, t, names[i]);
     if (is_missing_bias(from, t, name)) {
-        bool dense = t->rule->rows == PITH_EXTENT_DENSE_0 || t->rule->rows == PITH_EXTENT_DENSE_1;
-        if (!dense) { /* a module says whether it has one */
+        bool module = is_dense(t->rule) && !from->config->config.scores;
+        if (!module) { /* that says itself whether it has one */
             note_missing(plan, name, t->part, i);
         }
         return PITH_OK;
@@ -384,12 +408,6 @@ static bool is_used(const pith_plan *plan, const pith_checkpoint_tensor *tensor)
     return false;
 }
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n >= m && strcmp(text + n - m, ending) == 0;
-}
-
 /* Tensors of a GGUF file that are settings of RoPE. */
 static bool is_setting(const char *name) {
     static const char *const names[] = {"rope_freqs.weight", "rope_factors_long.weight",
@@ -411,7 +429,7 @@ static bool is_harmless(const pith_hf_config *config, pith_naming naming, const 
     const pith_family *family = config->family;
     const char *head = head_name(family, naming);
     for (size_t i = 0; i < sizeof family->ignored / sizeof family->ignored[0]; i++) {
-        if (family->ignored[i] != NULL && ends_with(name, family->ignored[i])) {
+        if (family->ignored[i] != NULL && pith_ends_with(name, family->ignored[i])) {
             return true;
         }
     }

@@ -37,7 +37,6 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
     model->allocator = *allocator;
     model->log = (pith_log){.fn = options->log, .user = options->log_user};
     model->bos = -1;
-    model->tokenizer_eos = -1;
     model->infill = (pith_infill_ids){-1, -1, -1, -1};
     model->kernels = pith_kernels_find(options->isa);
     if (model->kernels == NULL) {
@@ -182,9 +181,8 @@ static pith_status adopt_file(pith_model *model, pith_error *error) {
     model->type = file->metadata.type;
     const pith_vocab *vocab = &file->vocab;
     model->bos = vocab->n_pieces > 0 && vocab->bos >= 0 ? vocab->bos : file->metadata.bos;
-    model->tokenizer_eos = vocab->n_pieces > 0 ? vocab->eos : -1;
     model->add_bos = vocab->add_bos && model->bos >= 0;
-    model->add_eos = vocab->add_eos && model->tokenizer_eos >= 0;
+    model->add_eos = vocab->n_pieces > 0 && vocab->add_eos && vocab->eos >= 0;
     model->n_eos = file->metadata.n_eos;
     memcpy(model->eos, file->metadata.eos, model->n_eos * sizeof *model->eos);
     model->chat_format = file->metadata.chat_format;

@@ -33,7 +33,6 @@ struct pith_model {
 
     pith_type type;                /* of the linear layers */
     int32_t bos;                   /* the tokenizer's; config.json's where that has none; -1 */
-    int32_t tokenizer_eos;         /* what add_eos puts behind a text; -1: none */
     bool add_bos, add_eos;         /* the tokenizer puts them around a text */
     int32_t eos[PITH_MAX_EOS + 1]; /* with room for <EOT> of infilling */
     size_t n_eos;

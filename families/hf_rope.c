@@ -211,6 +211,11 @@ static pith_status read_longrope(const pith_hf_rope *from, pith_json rope, const
                          "%s: %s: longrope of %s layers is not supported", config_name, section,
                          from->type);
     }
+    if (out->dims > PITH_MAX_HEAD_DIM) { /* the lists have room for no more */
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: %s: longrope of %zu elements of a head, the limit is %d", config_name,
+                         section, out->dims, PITH_MAX_HEAD_DIM);
+    }
     pith_status status = read_original(from, rope, out, error);
     out->factor = 1;
     if (status == PITH_OK && out->original_context != 0) {

@@ -40,6 +40,10 @@ static const pith_key keys[] = {
 static pith_status refuse_dense(pith_json json, pith_error *error) {
     size_t step = 1;
     pith_json dense = pith_hf_json_get(json, "mlp_only_layers");
+    if (dense.at != NULL && !pith_json_is(dense, PITH_JSON_ARRAY)) {
+        return pith_hf_json_fail("config.json", "mlp_only_layers", "an array or null", dense,
+                                 error);
+    }
     if (pith_json_size(dense) != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "config.json: mlp_only_layers is not supported, only an empty list");

@@ -106,12 +106,12 @@ extern const pith_rule_table pith_rules_ends;           /* embedding, head */
 extern const pith_rule_table pith_rules_last_norm;      /* norm, before the head */
 extern const pith_rule_table pith_rules_attention_norm; /* input_layernorm, before attention */
 extern const pith_rule_table pith_rules_attention;      /* qkv, o */
-extern const pith_rule_table pith_rules_mlp_norm;    /* post_attention_layernorm, before the MLP */
-extern const pith_rule_table pith_rules_mlp;         /* gate_up, down */
-extern const pith_rule_table pith_rules_qk_norm;     /* q_norm, k_norm */
-extern const pith_rule_table pith_rules_norms_after; /* of OLMo: of what each sub-layer returns */
+extern const pith_rule_table pith_rules_mlp_norm;   /* post_attention_layernorm, before the MLP */
+extern const pith_rule_table pith_rules_mlp;        /* gate_up, down */
+extern const pith_rule_table pith_rules_joined_mlp; /* the two of a checkpoint that joins them */
+extern const pith_rule_table pith_rules_qk_norm;    /* q_norm, k_norm */
 
-/* Norms after attention and MLP, of OLMo 2 and what follows it (families/olmo2.c). */
+/* Norms of what attention and MLP return, by their names in OLMo 2 and what follows it. */
 extern const pith_rule_table pith_rules_norms_after;
 
 /* LayerNorms with biases in the places and by the names of its three norms. */

@@ -75,7 +75,8 @@ class Config:
     interleaved: bool = False  # element 2 i turns with 2 i + 1, not i with i + dims / 2
     embedding_scale: float = 1.0
     residual_scale: float = 1.0
-    attention_scale: float = None  # None: 1 / sqrt(head_dim)
+    attention_scale: float = None  # of scores; None: 1 / sqrt(attention_dim)
+    attention_dim: float = None  # None: head_dim
     logit_scale: float = 1.0
     attention_cap: float = 0.0
     logit_cap: float = 0.0
@@ -192,7 +193,7 @@ def read_gemma2(config, c):
     config.norm_add = 1.0
     config.activation = "gelu"
     config.embedding_scale = config.hidden**0.5
-    config.attention_scale = c.get("query_pre_attn_scalar", 256) ** -0.5
+    config.attention_dim = c.get("query_pre_attn_scalar", 256)
     gemma2 = config.kind == "gemma2"
     config.attention_cap = c.get("attn_logit_softcapping", 50.0 if gemma2 else None) or 0.0
     config.logit_cap = c.get("final_logit_softcapping", 30.0 if gemma2 else None) or 0.0

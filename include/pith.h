@@ -683,8 +683,7 @@ PITH_API pith_status pith_generation_step(pith_generation *generation, pith_step
  * meaningful once the generation is done. */
 PITH_API void pith_generation_usage(const pith_generation *generation, pith_usage *out);
 
-/* ---- Grammars ---------------------------------------------------------------------------------
- */
+/* ---- Grammars -------------------------------------------------------------------------------- */
 
 /* A grammar keeps the text of a generation to the JSON values that a schema allows: before each
  * choice the tokens that lead out of it are ruled out, so that nothing is left to the model but

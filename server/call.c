@@ -71,16 +71,11 @@ bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pi
     return true;
 }
 
-bool pith_call_unload(pith_call *call, const char *name, pith_problem *problem) {
-    return pith_models_unload(call->service->models, name) ||
-           pith_problem_set(problem, 404, "model_not_found", "model",
-                            "the model '%.100s' does not exist", name);
-}
-
 void pith_call_return(pith_call *call, pith_lease *lease, bool unload) {
     pith_models_return(call->service->models, lease);
     if (unload) {
-        pith_models_unload(call->service->models, call->model);
+        pith_problem gone; /* a reload took the model away meanwhile */
+        pith_models_unload(call->service->models, call->model, &gone);
     }
 }
 

@@ -113,7 +113,7 @@ static bool make_grammar(pith_generation_call *g, pith_problem *problem) {
     pith_error error;
     bool demanded = g->request.tool_choice == PITH_TOOL_REQUIRED;
     if (g->request.schema.data == NULL) {
-        return !demanded || g->request.tool_schemas.data == NULL ||
+        return !demanded || g->request.tool_schemas == NULL ||
                pith_strict_answer(&g->request.params.grammar, g->lease.model, g->lease.calling,
                                   &g->request, problem);
     }
@@ -138,10 +138,10 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
         return false;
     }
     g->parsed = true;
-    if (g->request.no_work && g->request.unload && g->request.model != NULL) {
+    if (pith_request_only_unloads(&g->request)) {
         g->head = (pith_answer_head){.request = &g->request,
                                      .model = pith_request_model(&g->request, NULL)};
-        return pith_call_unload(call, g->request.model, problem);
+        return pith_models_unload(call->service->models, g->request.model, problem);
     }
     pith_model_kind kind = g->request.no_work ? PITH_MODEL_ANY : PITH_MODEL_DECODER;
     if (!pith_call_lease(call, g->request.model, kind, &g->lease, problem)) {
@@ -394,6 +394,7 @@ static void answer_loaded(pith_generation_call *g, pith_problem *problem) {
     pith_bytes out;
     pith_bytes_init(&out, NULL);
     if (pith_answer_ollama_loaded(&g->head, &out, &error) != PITH_OK) {
+        pith_bytes_release(&out);
         pith_problem_from(problem, &error);
         return;
     }
@@ -456,8 +457,7 @@ void pith_handle_generation(pith_call *call) {
     if (ready && g->request.no_work) {
         answer_loaded(g, &problem);
     } else if (ready && submit(g, &problem)) {
-        if (g->request.stream && g->request.endpoint != PITH_ENDPOINT_INFER &&
-            g->request.endpoint != PITH_ENDPOINT_INFILL) {
+        if (g->request.stream) {
             pith_generation_stream(g);
             return;
         }

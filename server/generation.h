@@ -29,7 +29,6 @@ typedef struct pith_generation_call {
     bool leased;
     pith_opening opening; /* of a chat */
     pith_guards *guards;  /* of tools that are strict, until the job has them; or NULL */
-    pith_reply_settings reply;
     int32_t ends[PITH_REQUEST_MAX_ENDS]; /* of a chat: stop_token_ids and the end of an answer */
     int32_t **prompts;                   /* [request.n_prompts, at least 1][n_tokens[i]] */
     size_t *n_tokens;

@@ -33,9 +33,9 @@ typedef struct pith_job_spec {
     size_t n_prompts;
     size_t n_choices; /* of each prompt; the j-th choice of prompt i has the index
                          i x n_choices + j and the seed params.sampling.seed + its index */
-    pith_generate_params
-        params; /* the grammar is retained; hooks are called by the scheduler's thread, of all
-                   choices in      turn, until the job is finished or the scheduler freed */
+    /* The grammar is retained. Hooks are called by the scheduler's thread, of all choices in turn,
+     * until the job is finished or the scheduler freed. */
+    pith_generate_params params;
     pith_job_guards guards;
     int64_t key;     /* requests of different keys take turns and share no cache; 0: no key */
     double deadline; /* CLOCK_MONOTONIC seconds; the job fails with 504 then; 0: none */

@@ -80,8 +80,7 @@ static bool make_aliases(pith_alias_list *out, const pith_models_options *option
     return true;
 }
 
-/* ---- Offers, under the lock -------------------------------------------------------------------
- */
+/* ---- Offers, under the lock ------------------------------------------------------------------ */
 
 static pith_offer *find_offer(const pith_models *models, const char *name) {
     for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
@@ -346,6 +345,7 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
             offer->used = ++models->clock;
             *out = (pith_lease){
                 .name = offer->found.name,
+                .created = offer->found.changed,
                 .model = offer->model,
                 .info = offer->info,
                 .scheduler = offer->scheduler,
@@ -377,10 +377,9 @@ void pith_models_return(pith_models *models, pith_lease *lease) {
     pthread_mutex_unlock(&models->lock);
 }
 
-bool pith_models_unload(pith_models *models, const char *name) {
-    pith_problem problem;
+bool pith_models_unload(pith_models *models, const char *name, pith_problem *problem) {
     pthread_mutex_lock(&models->lock);
-    pith_offer *offer = choose(models, name, PITH_MODEL_ANY, &problem);
+    pith_offer *offer = choose(models, name, PITH_MODEL_ANY, problem);
     if (offer != NULL && offer->state == PITH_OFFER_READY && offer->n_leases == 0 &&
         offer->n_waiting == 0) {
         pith_offer_unload(offer);

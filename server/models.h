@@ -41,6 +41,7 @@ bool pith_models_reload(pith_models *models, const pith_models_options *options,
 /* A model in use: not unloaded before it is returned. */
 typedef struct pith_lease {
     const char *name; /* the model's own, for metrics and usage */
+    int64_t created;  /* the file's time, seconds since 1970 */
     const pith_model *model;
     pith_model_info info;
     pith_scheduler *scheduler; /* of a decoder */
@@ -67,9 +68,9 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
                        pith_problem *problem);
 void pith_models_return(pith_models *models, pith_lease *lease);
 
-/* Unloads the model of that name or alias unless somebody uses it, waits for it or loads it. False:
- * there is no such model. */
-bool pith_models_unload(pith_models *models, const char *name);
+/* Unloads the model of that name or alias unless somebody uses it, waits for it or loads it.
+ * Problems: 404 model_not_found. */
+bool pith_models_unload(pith_models *models, const char *name, pith_problem *problem);
 
 /* Calls fn, which must not call back, for every name and alias, sorted. `created`: the file's time,
  * seconds since 1970. */

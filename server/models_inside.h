@@ -70,8 +70,7 @@ struct pith_models {
  * lock is held, and released meanwhile. */
 void pith_offer_drop_if_gone(pith_offer *offer);
 
-/* ---- models_load.c ----------------------------------------------------------------------------
- */
+/* ---- models_load.c --------------------------------------------------------------------------- */
 
 /* Starts a thread that loads an empty offer, under the lock; false with the offer's problem set
  * when there is no thread to be had. */
@@ -80,8 +79,7 @@ bool pith_offer_begin_load(pith_offer *offer);
 /* Unloads an offer that is READY and not leased; releases the lock meanwhile. */
 void pith_offer_unload(pith_offer *offer);
 
-/* ---- models_convert.c -------------------------------------------------------------------------
- */
+/* ---- models_convert.c ------------------------------------------------------------------------ */
 
 /* The .pith file of a checkpoint in the cache directory, converted now unless it is there already;
  * malloc'ed. Errors: those of pith_convert; STOPPED when `go_on` returns false; UNSUPPORTED (no

@@ -70,17 +70,6 @@ static size_t find_mark(const char *text, size_t n, const char *mark) {
     return found != NULL ? (size_t)(found - text) : n;
 }
 
-/* Bytes at the end of text [n] that may be the beginning of the mark. */
-static size_t partial_mark(const char *text, size_t n, const char *mark) {
-    size_t m = strlen(mark) - 1;
-    for (m = m < n ? m : n; m > 0; m--) {
-        if (memcmp(text + n - m, mark, m) == 0) {
-            break;
-        }
-    }
-    return m;
-}
-
 static void drop_space(pith_reply *r) {
     pith_text rest = pith_reply_rest(r);
     size_t n = r->skip_space ? pith_reply_skip_space(rest.data, rest.n_bytes, 0) : 0;
@@ -98,7 +87,7 @@ static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, s
     bool here = found < rest.n_bytes;
     size_t n = found;
     if (!here && !r->finished) {
-        n -= partial_mark(rest.data, n, mark);
+        n -= pith_reply_part_of_mark(rest.data, n, mark);
     }
     if (here || !r->finished) {
         n = pith_reply_without_space(rest.data, n);
@@ -115,15 +104,14 @@ static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, s
 static bool begin(pith_reply *r) {
     pith_text rest = pith_reply_rest(r);
     size_t n = pith_reply_skip_space(rest.data, rest.n_bytes, 0);
-    size_t left = rest.n_bytes - n;
-    size_t m = left < sizeof think - 1 ? left : sizeof think - 1;
-    bool fits = memcmp(rest.data + n, think, m) == 0;
-    if (fits && m < sizeof think - 1 && !r->finished) {
+    bool whole;
+    bool fits = pith_reply_at_mark(rest, n, think, &whole);
+    if (fits && !whole && !r->finished) {
         return false;
     }
     r->state = PITH_REPLY_AT_TEXT;
-    if (fits && m == sizeof think - 1) {
-        r->at += n + m;
+    if (fits && whole) {
+        r->at += n + sizeof think - 1;
         r->state = PITH_REPLY_IN_THOUGHT;
         r->skip_space = true;
     }

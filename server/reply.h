@@ -59,7 +59,7 @@ enum {
         1 << 20, /* bytes of a call, or of a list of calls; longer ones are text */
 };
 
-/* The settings are borrowed until the end. Returns false when out of memory. */
+/* The names of the tools are borrowed until the end. Returns false when out of memory. */
 bool pith_reply_new(pith_reply **out, const pith_reply_settings *settings,
                     const pith_allocator *allocator);
 void pith_reply_free(pith_reply *reply);

@@ -6,6 +6,16 @@
 #include "base/json.h"
 #include "server/reply.h"
 
+#include <string.h>
+
+/* Marks of calls, by the form that has them. */
+#define PITH_HERMES_MARK "<tool_call>"
+#define PITH_HERMES_END "</tool_call>"
+#define PITH_MISTRAL_MARK "[TOOL_CALLS]"
+#define PITH_MISTRAL_ID "[CALL_ID]" /* between the name and the arguments, if at all */
+#define PITH_MISTRAL_ARGUMENTS "[ARGS]"
+#define PITH_LLAMA3_MARK "<|python_tag|>"
+
 /* Where the answer stands. */
 typedef enum pith_reply_state {
     PITH_REPLY_AT_START,   /* white space at most so far */
@@ -73,12 +83,40 @@ static inline size_t pith_reply_skip_space(const char *text, size_t n, size_t at
     return at;
 }
 
+/* Behind the white space and ';' at the beginning of a text, which stand between LLAMA3's calls. */
+static inline size_t pith_reply_skip_separators(pith_text text) {
+    size_t at = 0;
+    while (at < text.n_bytes && (pith_reply_is_space(text.data[at]) || text.data[at] == ';')) {
+        at++;
+    }
+    return at;
+}
+
 /* Length of text [n] but for the white space at its end. */
 static inline size_t pith_reply_without_space(const char *text, size_t n) {
     while (n > 0 && pith_reply_is_space(text[n - 1])) {
         n--;
     }
     return n;
+}
+
+/* True when the text at `at` is the mark, or may become it; *whole says which. */
+static inline bool pith_reply_at_mark(pith_text text, size_t at, const char *mark, bool *whole) {
+    size_t n = strlen(mark);
+    size_t left = text.n_bytes - at < n ? text.n_bytes - at : n;
+    *whole = left == n;
+    return memcmp(text.data + at, mark, left) == 0;
+}
+
+/* Bytes at the end of text [n] that may be the beginning of the mark. */
+static inline size_t pith_reply_part_of_mark(const char *text, size_t n, const char *mark) {
+    size_t m = strlen(mark) - 1;
+    for (m = m < n ? m : n; m > 0; m--) {
+        if (memcmp(text + n - m, mark, m) == 0) {
+            break;
+        }
+    }
+    return m;
 }
 
 typedef enum pith_call_verdict {

@@ -99,15 +99,13 @@ void pith_scheduler_close(pith_scheduler *s, pith_choice *choice, bool keep);
 
 void pith_scheduler_drop_idle(pith_scheduler *s);
 
-/* ---- scheduler_pass.c: one pass over all choices ----------------------------------------------
- */
+/* ---- scheduler_pass.c: one pass over all choices --------------------------------------------- */
 
 /* Evaluates what can be evaluated and takes one step of every choice in it. Returns false when
  * there was nothing to do. */
 bool pith_scheduler_pass(pith_scheduler *s);
 
-/* ---- scheduler.c ------------------------------------------------------------------------------
- */
+/* ---- scheduler.c ----------------------------------------------------------------------------- */
 
 /* A choice is over: frees its slot, and lets go of the job with its last one. */
 void pith_scheduler_end_choice(pith_scheduler *s, pith_choice *choice, bool keep);

@@ -67,9 +67,6 @@ bool pith_call_authenticate(pith_call *call, pith_problem *problem);
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem);
 
-/* Unloads a model as pith_models_unload. Problems: 404. */
-bool pith_call_unload(pith_call *call, const char *name, pith_problem *problem);
-
 /* Gives the lease back; with `unload` the model is unloaded, unless others use it or wait for it.
  */
 void pith_call_return(pith_call *call, pith_lease *lease, bool unload);
@@ -93,6 +90,9 @@ bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_
 bool pith_call_embed_more(pith_call *call, const pith_lease *lease, const pith_embed_input *inputs,
                           size_t n_inputs, const char *prompt, float *vectors,
                           pith_embed_result *results, pith_problem *problem);
+
+/* Puts the header that says how many of the texts [n] were cut, if any was. */
+void pith_call_put_truncated(pith_call *call, const pith_embed_result *results, size_t n);
 
 /* Answers with the document, which is released, or with the problem that it could not be made. */
 void pith_call_answer(pith_call *call, pith_json_writer *json);

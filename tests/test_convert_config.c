@@ -437,9 +437,8 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
         {"{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"gpt2\"}",
          "supported types are llama, mistral, qwen2, qwen3, smollm3, granite, gemma2, gemma3_text, "
          "olmo2, olmo3, phi3, ministral3, mixtral, qwen3_moe, arcee, seed_oss, ernie4_5, "
-         "hunyuan_v1_dense, exaone4, "
-         "glm4, stablelm, "
-         "starcoder2, bert, roberta, xlm-roberta, mpnet, distilbert, modernbert and nomic_bert"},
+         "hunyuan_v1_dense, exaone4, glm4, stablelm, starcoder2, bert, roberta, xlm-roberta, "
+         "mpnet, distilbert, modernbert and nomic_bert"},
         {"{\"architectures\": [\"Qwen3ForTokenClassification\"], \"model_type\": \"qwen3\"}",
          "supported for qwen3: Qwen3ForCausalLM"},
         {"{" SMOLLM3 ", \"hidden_act\": \"relu\"}", "hidden_act \"relu\""},

@@ -20,6 +20,7 @@
     "false, \"mlp_fc1_bias\": false, \"mlp_fc2_bias\": false"
 #define QWEN3 CLASS("Qwen3ForCausalLM", "qwen3")
 #define GEMMA3 CLASS("Gemma3TextModel", "gemma3_text") ", \"use_bidirectional_attention\": true"
+#define LONGROPE "\"rope_type\": \"longrope\", \"short_factor\": [1, 2], \"long_factor\": [2, 4]"
 #define SCORES CLASS("XLMRobertaForSequenceClassification", "xlm-roberta")
 
 static pith_status parse(pith_hf_config *out, const char *members, bool embeds, pith_error *error) {
@@ -120,20 +121,24 @@ TEST(convert_encoders, decoders_become_encoders_by_their_modules_alone) {
 }
 
 TEST(convert_encoders, scores_of_one_label) {
+#define LABEL ", \"id2label\": {\"0\": \"LABEL_0\"}"
     static const struct {
         const char *more;
         pith_dense_activation activation;
     } rows[] = {
-        {"", PITH_DENSE_SIGMOID},
-        {", \"sbert_ce_default_activation_function\": \"torch.nn.modules.linear.Identity\"",
+        {LABEL, PITH_DENSE_SIGMOID},
+        {LABEL ", \"num_labels\": 3", PITH_DENSE_SIGMOID},
+        {", \"num_labels\": 1", PITH_DENSE_SIGMOID},
+        {", \"id2label\": null, \"num_labels\": 1", PITH_DENSE_SIGMOID},
+        {LABEL ", \"sbert_ce_default_activation_function\": \"torch.nn.modules.linear.Identity\"",
          PITH_DENSE_IDENTITY},
-        {", \"sentence_transformers\": {\"activation_fn\": \"torch.nn.modules.linear.Identity\"}",
+        {LABEL
+         ", \"sentence_transformers\": {\"activation_fn\": \"torch.nn.modules.linear.Identity\"}",
          PITH_DENSE_IDENTITY},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char members[400];
-        snprintf(members, sizeof members, "%s, \"id2label\": {\"0\": \"LABEL_0\"}%s", SCORES,
-                 rows[i].more);
+        snprintf(members, sizeof members, "%s%s", SCORES, rows[i].more);
         const pith_config c = parse_good(members).config;
         CHECK(c.scores && c.pooling == PITH_POOLING_CLS && c.dense[0].width == 768 &&
                   c.dense[0].activation == PITH_DENSE_TANH && c.dense[1].width == 1 &&
@@ -178,9 +183,18 @@ TEST(convert_encoders, what_a_page_does_not_follow_is_refused_by_name) {
         {SCORES, "2 labels", PITH_ERROR_UNSUPPORTED},
         {SCORES ", \"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}", "3 labels",
          PITH_ERROR_UNSUPPORTED},
+        {SCORES ", \"id2label\": null", "2 labels", PITH_ERROR_UNSUPPORTED},
+        {SCORES ", \"id2label\": [\"a\"]", "id2label: expected an object or null",
+         PITH_ERROR_FORMAT},
         {SCORES ", \"num_labels\": 1, \"sbert_ce_default_activation_function\": \"torch.nn.modules."
                 "activation.Softmax\"",
          "torch.nn.modules.activation.Softmax", PITH_ERROR_UNSUPPORTED},
+        /* The lists are a decoder's alone in a .pith file. */
+        {MODERNBERT ", \"hidden_size\": 48, \"rope_parameters\": {\"full_attention\": {" LONGROPE
+                    "}}",
+         "rope_scaling (longrope) is not supported of an encoder", PITH_ERROR_UNSUPPORTED},
+        {QWEN3 ", \"head_dim\": 4, \"rope_scaling\": {" LONGROPE "}",
+         "rope_scaling (longrope) is not supported of an encoder", PITH_ERROR_UNSUPPORTED},
         {MODERNBERT ", \"num_hidden_layers\": 2000", "num_hidden_layers is 2000",
          PITH_ERROR_FORMAT},
     };

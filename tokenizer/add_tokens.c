@@ -308,8 +308,7 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
     return PITH_OK;
 }
 
-/* ---- Beside a tokenizer.json ------------------------------------------------------------------
- */
+/* ---- Beside a tokenizer.json ----------------------------------------------------------------- */
 
 /* By id, and of equal ids by spelling, so that the two declarations of a token in both files are
  * neighbours. */

@@ -51,6 +51,13 @@ pith_status pith_encode_spans(const pith_tokenizer *tokenizer, const char *text,
                               const pith_template_span *spans, size_t n_spans, pith_tokens *out,
                               pith_error *error);
 
+/* Appends what a decoder reads of a text: its ids with the tokens around it that `flags`, those of
+ * pith_tokenize, ask for. `bos` is the model's beginning-of-sequence token, which may be one that
+ * the vocabulary does not name; -1: it has none. On failure `out` may have grown. Errors: as
+ * pith_encode. */
+pith_status pith_encode_for_decoder(const pith_tokenizer *tokenizer, pith_text text, unsigned flags,
+                                    int32_t bos, pith_tokens *out, pith_error *error);
+
 /* What an encoder reads: with WordPiece [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]; with
  * other tokenizers the tokens that their post-processor puts around texts. */
 typedef struct pith_encoded {
