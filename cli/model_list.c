@@ -59,7 +59,7 @@ static void each_entry(scan *s, const char *directory, const char *prefix,
 
 /* ---- The list -------------------------------------------------------------------------------- */
 
-/* Takes over both texts; NULL stands for memory that was not there. */
+/* Takes ownership of both texts; NULL means that its allocation failed. */
 static void add(scan *s, char *name, char *path, size_t bytes) {
     pith_model_list *list = &s->list;
     if (name != NULL && path != NULL && list->n == list->capacity) {
@@ -104,7 +104,8 @@ static size_t weight_bytes(const char *directory, const char *beginning, const c
     return sum;
 }
 
-/* Of a checkpoint's weights, which Mistral's repositories have in two layouts; 0: it is none. */
+/* Bytes of a checkpoint's weights, which Mistral's repositories have in two layouts; 0: it is no
+ * checkpoint. */
 static size_t checkpoint_bytes(const char *directory) {
     size_t all = weight_bytes(directory, "", ".safetensors");
     size_t own = weight_bytes(directory, "consolidated", ".safetensors");
@@ -279,8 +280,9 @@ static bool is_called(const char *full, const char *name) {
     return strcmp(full, name) == 0 || strcmp(last, name) == 0 || bare;
 }
 
-/* The first place that has the whole name decides; so a file that is converted already goes before
- * the GGUF file that it was made from. Of names of which it is a part there may be only one. */
+/* The first place with the whole name decides, so a file that is converted already takes precedence
+ * over the GGUF file that it was made from. If the name is only a part of others, there must be
+ * exactly one of them. */
 static pith_status choose(const pith_model_list *list, const char *name, char **path,
                           pith_error *error) {
     const pith_listed_model *found = NULL;

@@ -1,7 +1,7 @@
 /* Byte-level BPE of a GGUF file. It has the vocabulary, the merges and the types of a
- * tokenizer.json, but of the rest only the name of a pre-tokenizer, which stands for what the
- * models of that name have there. It is put back together and read as a tokenizer.json, whose
- * reader knows the byte alphabet, the merges and the patterns. */
+ * tokenizer.json, but of the rest only the name of a pre-tokenizer, which stands for the
+ * pre-tokenizer of the models with that name. It is put back together and read as a tokenizer.json,
+ * whose reader knows the byte alphabet, the merges and the patterns. */
 #include "convert/gguf_tokenizer.h"
 
 #include "base/json_write.h"
@@ -91,7 +91,7 @@ static pith_status fail_name(const pith_gguf_vocab *vocab, pith_text name) {
 
 /* ---- The sections of tokenizer.json ---------------------------------------------------------- */
 
-/* Tokens that fill up the embedding's rows stand for nothing. */
+/* False for tokens that only fill up the embedding's rows. */
 static bool is_used(const pith_gguf_vocab *vocab, size_t i, pith_text token,
                     pith_piece_type *type) {
     pith_gguf_token_type(vocab, i, type);

@@ -139,8 +139,8 @@ pith_status pith_gguf_positive(const pith_gguf_reading *r, const char *name, dou
     return status;
 }
 
-/* Most keys hold a float of a number that stood in a text: the shortest decimal that is that float
- * is what stood there, and is what a directory's config.json says. */
+/* Most keys hold as a float a number that was written as text in config.json: the shortest decimal
+ * that reads back as that float is the original text. */
 void pith_gguf_put_number(pith_json_writer *json, const char *member, double value) {
     char text[32];
     for (int digits = 1; digits <= 17; digits++) {
@@ -315,7 +315,8 @@ static pith_status put_olmo3(pith_gguf_reading *r) {
     return status;
 }
 
-/* Of Llama's architecture only Mistral has a window, which a converter may have kept. */
+/* Among the models of Llama's architecture only Mistral has a window, which a converter may have
+ * kept. */
 static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
     static const char *const with_window[2] = {"llama", "phi3"};
     bool olmo = strcmp(r->architecture->name, "olmo2") == 0;
@@ -455,7 +456,7 @@ static pith_status put_decoder(pith_gguf_reading *r) {
 
 /* ---- Special tokens -------------------------------------------------------------------------- */
 
-/* Ids that no token has are left out, as of a directory's files. */
+/* Ids that no token has are left out, as with a directory's files. */
 static pith_status put_special_ids(pith_gguf_reading *r) {
     static const char *const ends[] = {
         "tokenizer.ggml.eos_token_id",

@@ -214,7 +214,7 @@ static pith_status read_sentencepiece(pith_vocab_file *out, const pith_gguf_voca
 
 /* ---- WordPiece ------------------------------------------------------------------------------- */
 
-/* The converter has marked the beginnings of words, where BERT marks their inner pieces. */
+/* The converter marks the beginnings of words, while BERT marks their inner pieces. */
 static bool put_word_piece(pith_bytes *text, pith_text token) {
     static const char mark[] = "\xE2\x96\x81"; /* U+2581 */
     bool special =

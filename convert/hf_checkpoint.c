@@ -45,8 +45,8 @@ static pith_status read_config(pith_checkpoint *c, bool *assumed, pith_error *er
     return status;
 }
 
-/* Without config.json: copies of all-MiniLM-L6-v2 go about like that. What the tensors do not say
- * is the number of heads. */
+/* Without config.json: such copies of all-MiniLM-L6-v2 exist. Only the number of heads does not
+ * follow from the tensors. */
 static pith_status assume_config(pith_checkpoint *c, pith_error *error) {
     const char *const prefixes[] = {"", pith_family_bert.prefix};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
@@ -78,7 +78,7 @@ static pith_status assume_config(pith_checkpoint *c, pith_error *error) {
     return pith_hf_explain_directory(&c->sources, "config.json", error);
 }
 
-/* A decoder that sentence-transformers turns into an encoder would become a writer of nonsense. */
+/* A decoder that sentence-transformers turns into an encoder would generate nonsense. */
 static pith_status refuse_embedding_decoder(const pith_checkpoint *c, pith_error *error) {
     if (!pith_sources_has(&c->sources, "modules.json")) {
         return PITH_OK;

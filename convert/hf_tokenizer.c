@@ -58,8 +58,8 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
 
 /* ---- Chat templates -------------------------------------------------------------------------- */
 
-/* Meta's first Llama 2 chat models have no template: this key of their time asks the tokenizer's
- * class for its own one, Llama 2's markup. */
+/* Meta's first Llama 2 chat models have no template: this key, used at that time, asks for the
+ * template of the tokenizer's class, which writes Llama 2's markup. */
 static bool has_llama2_class_template(const settings *s) {
     bool asked = false;
     pith_json_bool(pith_json_get(s->config, "use_default_system_prompt"), &asked);
@@ -135,8 +135,8 @@ static pith_json find_spelling(const settings *s, const char *key, bool *given) 
     return (pith_json){NULL};
 }
 
-/* Looks up "bos_token" or "eos_token"; `assumed` is the class's. *id stays where nothing is said.
- */
+/* Looks up "bos_token" or "eos_token"; `assumed` is the class's. *id is unchanged where no file
+ * names the token. */
 static void apply_special_token(const pith_vocab *vocab, const settings *s, const char *key,
                                 const char *assumed, const pith_log *log, int32_t *id, bool *none) {
     bool given;
@@ -209,7 +209,7 @@ static pith_status apply_special_tokens(pith_hf_tokenizer *out, const settings *
 
 /* ---- WordPiece ------------------------------------------------------------------------------- */
 
-/* What transformers would do otherwise than a tokenizer.json says. */
+/* Applies the settings with which transformers overrides a tokenizer.json. */
 static pith_status apply_bert_config(pith_vocab *vocab, const settings *s, bool json,
                                      const pith_log *log, pith_error *error) {
     pith_json side = pith_json_get(s->config, "truncation_side");

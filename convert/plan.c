@@ -424,7 +424,7 @@ void pith_plan_free(pith_plan *plan) {
     *plan = (pith_plan){0};
 }
 
-/* ---- Tensors that are not there, and those nobody asked for ---------------------------------- */
+/* ---- Tensors that are missing, and those that are not used ----------------------------------- */
 
 void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkpoint,
                             const pith_log *log) {

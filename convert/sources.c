@@ -141,11 +141,11 @@ bool pith_sources_has(const pith_sources *sources, const char *name) {
     }
     strcpy(full, sources->inner);
     strcat(full, name);
-    /* Whatever else is wrong with it, opening will say. */
+    /* Opening reports whatever else is wrong with it. */
     return faccessat(sources->directory_fd, full, F_OK, 0) == 0 || errno != ENOENT;
 }
 
-/* Takes over `path`, also on failure; NULL stands for memory that was not there. */
+/* Takes ownership of `path`, also on failure; NULL means that its allocation failed. */
 static pith_status add_file(pith_sources *sources, char *path, const char *name, size_t *index,
                             pith_error *error) {
     pith_source_file added = {.path = path};
@@ -210,8 +210,8 @@ pith_status pith_sources_add_path(pith_sources *sources, const char *path, size_
                     slash != NULL ? slash + 1 : path, index, error);
 }
 
-/* The files read as a whole are texts and tokenizers: anything else that can be told from its first
- * bytes is a mistake. Templates and lists of words may be empty. */
+/* The files read as a whole are texts and tokenizers: any other kind that is recognised by its
+ * first bytes is a mistake. Templates and lists of words may be empty. */
 static pith_status check_kind(const pith_sources *sources, size_t index, const char *data,
                               pith_error *error) {
     const pith_file *file = &sources->files[index].file;

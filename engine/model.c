@@ -87,7 +87,7 @@ static size_t bytes_per_token(const pith_network *network) {
     return bytes;
 }
 
-/* Rotary frequencies of every kind of layer; NULL without memory. */
+/* Rotary frequencies of every kind of layer; NULL when out of memory. */
 static float *make_frequencies(const pith_model *model, const float *factors) {
     const pith_config *config = &model->network.config;
     /* One more: a model may have no positions at all. */
@@ -99,7 +99,7 @@ static float *make_frequencies(const pith_model *model, const float *factors) {
     return out;
 }
 
-/* Rotary frequencies, and zeros; false without memory. */
+/* Rotary frequencies, and zeros; false when out of memory. */
 static bool make_tables(pith_model *model) {
     const pith_config *config = &model->network.config;
     for (size_t i = 0; i < config->n_kinds; i++) {
@@ -151,7 +151,8 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
         pith_error reason;
         if (pith_blas_load(&model->sgemm, &reason) != PITH_OK) {
-            /* Short of memory is no choice of kernels: the same call gives the same numbers. */
+            /* A lack of memory must not decide which kernels run: the same call gives the same
+             * numbers. */
             if (blas == PITH_BLAS_ON || reason.status == PITH_ERROR_MEMORY) {
                 return pith_fail(error, reason.status, "%s", reason.message);
             }

@@ -26,13 +26,13 @@ pith_status pith_give_tokens(const pith_tokens *from, int32_t *tokens, size_t ca
     return PITH_OK;
 }
 
-/* What reads WordPiece is read to as an encoder is, whatever the network makes of it. */
+/* A model with a WordPiece tokenizer gets its text as an encoder does, whatever its network. */
 static bool is_encoder(const pith_model *model) {
     return model->network.config.role == PITH_ENCODER ||
            pith_tokenizer_vocab(model->tokenizer)->kind == PITH_TOKENIZER_WORDPIECE;
 }
 
-/* True when a text says that it has bytes and does not say where. */
+/* True when a text has a length but no data. */
 static bool lacks_data(pith_text text) {
     return text.data == NULL && text.n_bytes != 0;
 }

@@ -336,7 +336,7 @@ static pith_status check_decoder(const pith_config *c, const char *where, pith_e
     }
     if (status == PITH_OK && c->norm_sums) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                           "%s: norm_sums is not supported of a decoder", where);
+                           "%s: norm_sums is not supported for a decoder", where);
     }
     if (status == PITH_OK) {
         status = check_kinds(c, where, error);
@@ -374,7 +374,7 @@ static pith_status check_encoder_recipe(const pith_config *c, const char *where,
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].other) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                             "%s: this %s is not supported of an encoder", where, parts[i].name);
+                             "%s: this %s is not supported for an encoder", where, parts[i].name);
         }
     }
     return PITH_OK;

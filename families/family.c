@@ -1,4 +1,4 @@
-/* The list of families, and what is done by a page's tables. */
+/* The list of families, and the functions that read a page's tables. */
 #include "families/family.h"
 
 #include "base/status.h"
@@ -58,7 +58,8 @@ const pith_family *pith_family_find(const char *architecture) {
 }
 
 const char *pith_family_architecture(const pith_family *family, const pith_config *config) {
-    /* Versions that know one kind of layer only would run a model of several without a word. */
+    /* Versions that know only one kind of layer would run a model with several without a
+     * warning. */
     return family->architecture != NULL && config->n_kinds == 1 ? family->architecture
                                                                 : family->name;
 }
@@ -100,7 +101,7 @@ static pith_status fail_class(const pith_family *family, const char *class, cons
     }
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                      "%s: architecture %.100s with model_type %.100s is not supported; supported "
-                     "of %s: %s",
+                     "for %s: %s",
                      config_name, class, type, family->name, names);
 }
 
@@ -260,7 +261,7 @@ pith_status pith_family_read(const pith_family *family, pith_config *out, pith_j
                                    .type = family->rope_type};
         status = pith_hf_rope_read(&from, &config.kinds[0].rope, error);
     }
-    /* A page counts on so few layers; with more the check below says so. */
+    /* A page relies on this limit; the check below refuses more layers. */
     if (status == PITH_OK && family->read != NULL && config.num_hidden_layers <= PITH_MAX_LAYERS) {
         status = family->read(&config, json, error);
     }

@@ -52,7 +52,8 @@ typedef struct pith_family {
     int32_t bos, eos;      /* ids where no file names any; -1: none */
     int32_t more_eos[2];   /* with eos; 0: no more */
 
-    /* What no table says; NULL: nothing. The keys are read then, and kind 0 has its RoPE. */
+    /* Reads what no table describes; NULL: there is nothing. Called when the keys are read and kind
+     * 0 has its RoPE. */
     pith_status (*read)(pith_config *config, pith_json json, pith_error *error);
 } pith_family;
 
@@ -110,8 +111,8 @@ bool pith_family_slot(const pith_family *family, const pith_config *config, size
 /* The first layer that has the rule at `part`; mostly 0. */
 size_t pith_family_first_layer(const pith_family *family, size_t part);
 
-/* Checks that a configuration, which may come from any file, asks for no optional tensors that the
- * family has no rule for: its forward pass would count on them. Errors: UNSUPPORTED. */
+/* Checks that a configuration, which may come from any file, needs no optional tensors that the
+ * family has no rule for: the forward pass would rely on them. Errors: UNSUPPORTED. */
 pith_status pith_family_check(const pith_family *family, const pith_config *config,
                               const char *where, pith_error *error);
 

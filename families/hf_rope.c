@@ -45,7 +45,7 @@ static pith_status read_dims(pith_json object, bool partial, size_t head_dim, si
     return PITH_OK;
 }
 
-/* Names that Phi-3's files once had for longrope, which nobody else means by them. */
+/* Names that Phi-3's files once had for longrope; in other files they mean something else. */
 static bool is_old_longrope(const pith_hf_rope *from, const char *name) {
     return from->original != 0 && (strcmp(name, "su") == 0 || strcmp(name, "yarn") == 0);
 }

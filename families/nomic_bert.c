@@ -46,7 +46,7 @@ static const pith_key keys[] = {
 };
 
 static pith_status read(pith_config *config, pith_json json, pith_error *error) {
-    /* What the class assumes, and what this page does. Experts are what its second version adds. */
+    /* What the class assumes, and this page too. Its second version adds experts. */
     static const pith_number_key numbers[] = {
         {"num_experts", 0, 0},
         {"moe_every_n_layers", 0, 0},

@@ -31,7 +31,7 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
     pith_rope_scaling scaling = config->kinds[0].rope.scaling;
     if (scaling != PITH_ROPE_NONE && scaling != PITH_ROPE_LONG) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "config.json: a scaling of RoPE other than longrope is not supported of "
+                         "config.json: a scaling of RoPE other than longrope is not supported for "
                          "phi3, whose class knows no other");
     }
     return pith_window_read(json, 0, &config->kinds[0].sliding_window, error);

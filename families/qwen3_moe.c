@@ -22,7 +22,7 @@ static const pith_key keys[] = {
     PITH_KEY(PITH_FIELD_FLAG, "norm_topk_prob", norm_experts, false),
 };
 
-/* A layer may be said to have one MLP, by its number or by a step. */
+/* Refuses layers with a single MLP, which a file may choose by number or by a step. */
 static pith_status refuse_dense(pith_json json, pith_error *error) {
     size_t step = 1;
     pith_json dense = pith_hf_json_get(json, "mlp_only_layers");

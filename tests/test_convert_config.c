@@ -445,7 +445,7 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
          "hunyuan_v1_dense, exaone4, glm4, stablelm, starcoder2, bert, roberta, xlm-roberta, "
          "mpnet, distilbert, modernbert and nomic_bert"},
         {"{\"architectures\": [\"Qwen3ForTokenClassification\"], \"model_type\": \"qwen3\"}",
-         "supported of qwen3: Qwen3ForCausalLM"},
+         "supported for qwen3: Qwen3ForCausalLM"},
         {"{" SMOLLM3 ", \"hidden_act\": \"relu\"}", "hidden_act \"relu\""},
         {"{\"hidden_size\": 33, \"head_dim\": 8}", "hidden_size 33"},
     };

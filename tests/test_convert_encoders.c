@@ -210,9 +210,9 @@ TEST(convert_encoders, what_a_page_does_not_follow_is_refused_by_name) {
         /* The lists are a decoder's alone in a .pith file. */
         {MODERNBERT ", \"hidden_size\": 48, \"rope_parameters\": {\"full_attention\": {" LONGROPE
                     "}}",
-         "rope_scaling (longrope) is not supported of an encoder", PITH_ERROR_UNSUPPORTED},
+         "rope_scaling (longrope) is not supported for an encoder", PITH_ERROR_UNSUPPORTED},
         {QWEN3 ", \"head_dim\": 4, \"rope_scaling\": {" LONGROPE "}",
-         "rope_scaling (longrope) is not supported of an encoder", PITH_ERROR_UNSUPPORTED},
+         "rope_scaling (longrope) is not supported for an encoder", PITH_ERROR_UNSUPPORTED},
         {MODERNBERT ", \"num_hidden_layers\": 2000", "num_hidden_layers is 2000",
          PITH_ERROR_FORMAT},
     };

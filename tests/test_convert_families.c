@@ -376,7 +376,7 @@ TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
                                                                " \"quantization_config\": {}",
          PITH_ERROR_UNSUPPORTED, "already quantised"},
         {CLASS("Gemma2ForSequenceClassification", "gemma2"), PITH_ERROR_UNSUPPORTED,
-         "supported of gemma2: Gemma2ForCausalLM"},
+         "supported for gemma2: Gemma2ForCausalLM"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         test_family_refused(cases[i].edits, cases[i].status, cases[i].words);

@@ -1,5 +1,5 @@
-/* Which tokenizer file decides, and what the others still tell: ids of a directory's tokenizer as
- * transformers gives them. */
+/* Which tokenizer file decides, and what is still read from the others: ids of a directory's
+ * tokenizer as transformers gives them. */
 #include "convert/hf_tokenizer.h"
 #include "tests/checkpoint.h"
 #include "tests/support.h"
