@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "convert/convert.h"
 #include "convert/gguf_encoder.h"
+#include "convert/gguf_experts.h"
 #include "convert/gguf_rope.h"
 
 #include <math.h>
@@ -23,6 +24,9 @@ static const pith_gguf_architecture architectures[] = {
     {"olmo2", "olmo2", .encoder = false}, /* OLMo 3's too */
     {"phi3", "phi3", .encoder = false},
     {"mistral3", "ministral3", .interleaved = true}, /* and Mistral's without YaRN */
+    {"qwen3moe", "qwen3_moe", .encoder = false},
+    {"olmoe", "olmoe", .encoder = false},
+    {"granitemoe", "granitemoe", .interleaved = true},
     {"bert", "bert", .encoder = true},
     {"nomic-bert", "nomic_bert", .encoder = true},
     {"modern-bert", "modernbert", .encoder = true},
@@ -166,25 +170,31 @@ pith_status pith_gguf_put_epsilon(pith_gguf_reading *r, const char *name, const 
     return status;
 }
 
-static bool is_any_of(const pith_gguf_reading *r, const char *const names[2]) {
-    return (names[0] != NULL && strcmp(r->architecture->name, names[0]) == 0) ||
-           (names[1] != NULL && strcmp(r->architecture->name, names[1]) == 0);
+enum { MOST_NAMES = 4 }; /* of architectures in a list */
+
+static bool is_any_of(const pith_gguf_reading *r, const char *const names[MOST_NAMES]) {
+    for (size_t i = 0; i < MOST_NAMES && names[i] != NULL; i++) {
+        if (strcmp(r->architecture->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 pith_status pith_gguf_put_steps(pith_gguf_reading *r) {
     static const struct {
         const char *name;
         double neutral;
-        const char *member;           /* of config.json, in ... */
-        const char *architectures[2]; /* ... these */
+        const char *member;                    /* of config.json, in ...; NULL: not written here */
+        const char *architectures[MOST_NAMES]; /* ... these */
     } steps[] = {
-        {"expert_count", 0, NULL, {NULL}},
+        {"expert_count", 0, NULL, {"llama", "qwen3moe", "olmoe", "granitemoe"}},
         {"attn_logit_softcapping", 0, "attn_logit_softcapping", {"gemma2", "gemma3"}},
         {"final_logit_softcapping", 0, "final_logit_softcapping", {"gemma2", "gemma3"}},
-        {"attention.scale", 0, "attention_multiplier", {"granite"}},
-        {"logit_scale", 1, "logits_scaling", {"granite"}},
-        {"residual_scale", 1, "residual_multiplier", {"granite"}},
-        {"embedding_scale", 1, "embedding_multiplier", {"granite"}},
+        {"attention.scale", 0, "attention_multiplier", {"granite", "granitemoe"}},
+        {"logit_scale", 1, "logits_scaling", {"granite", "granitemoe"}},
+        {"residual_scale", 1, "residual_multiplier", {"granite", "granitemoe"}},
+        {"embedding_scale", 1, "embedding_multiplier", {"granite", "granitemoe"}},
         {"attention.max_alibi_bias", 0, NULL, {NULL}},
         {"attention.clamp_kqv", 0, NULL, {NULL}},
         {"attention.temperature_scale", 0, "llama_4_scaling_beta", {"mistral3"}},
@@ -205,7 +215,7 @@ pith_status pith_gguf_put_steps(pith_gguf_reading *r) {
         if (status != PITH_OK) {
             return status;
         }
-        if (has_step && has(r, steps[i].name)) {
+        if (has_step && steps[i].member != NULL && has(r, steps[i].name)) {
             pith_gguf_put_number(&r->json, steps[i].member, value);
         }
     }
@@ -318,7 +328,7 @@ static pith_status put_olmo3(pith_gguf_reading *r) {
 /* Among the models of Llama's architecture only Mistral has a window, which a converter may have
  * kept. */
 static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
-    static const char *const with_window[2] = {"llama", "phi3"};
+    static const char *const with_window[MOST_NAMES] = {"llama", "phi3"};
     bool olmo = strcmp(r->architecture->name, "olmo2") == 0;
     pith_gguf_arch_key key = pith_gguf_key_of(r, "attention.sliding_window");
     size_t window = 0;
@@ -412,6 +422,7 @@ static void put_flags(pith_gguf_reading *r) {
 }
 
 static pith_status put_decoder(pith_gguf_reading *r) {
+    static const char *const with_scalars[MOST_NAMES] = {"granite", "granitemoe"};
     const char *model_type = r->architecture->model_type;
     size_t hidden, heads, n_layers, other;
     pith_status status = pith_gguf_put_steps(r);
@@ -440,7 +451,7 @@ static pith_status put_decoder(pith_gguf_reading *r) {
         status = r->architecture->pattern != 0 ? put_gemma(r, hidden, heads, n_layers)
                                                : put_window(r, &model_type);
     }
-    if (status == PITH_OK && strcmp(r->architecture->name, "granite") == 0) {
+    if (status == PITH_OK && is_any_of(r, with_scalars)) {
         status = check_granite(r);
     }
     if (status == PITH_OK) {
@@ -448,6 +459,9 @@ static pith_status put_decoder(pith_gguf_reading *r) {
     }
     if (status == PITH_OK && strcmp(r->architecture->name, "mistral3") == 0) {
         status = settle_mistral3(r, &model_type);
+    }
+    if (status == PITH_OK) {
+        status = pith_gguf_put_experts(r, &model_type);
     }
     put_flags(r);
     pith_json_put_text(&r->json, "model_type", model_type);

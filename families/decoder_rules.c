@@ -107,9 +107,10 @@ static const pith_rule experts[] = {
     {"mlp.experts.*.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
      PITH_IN_EXPERT(gate_up.matrix),
      PITH_FROM("mlp.experts.*.gate_proj.weight", "mlp.experts.*.up_proj.weight"),
-     PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("expert gate_up")},
+     PITH_GGUF("ffn_gate_exps.weight", "ffn_up_exps.weight"), PITH_WHERE(PITH_HAS_EXPERTS),
+     PITH_LABEL("expert gate_up")},
     {"mlp.experts.*.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN,
-     PITH_EXTENT_INTERMEDIATE, PITH_IN_EXPERT(down.matrix), PITH_WHERE(PITH_HAS_EXPERTS),
-     PITH_LABEL("expert down")},
+     PITH_EXTENT_INTERMEDIATE, PITH_IN_EXPERT(down.matrix), PITH_GGUF("ffn_down_exps.weight"),
+     PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("expert down")},
 };
 const pith_rule_table pith_rules_experts = TABLE(experts);

@@ -31,8 +31,12 @@ prints '^  weights +[0-9]+ bytes .* int8$'
 # Families whose checkpoints here have no file of llama.cpp: files by the rules of its converter.
 family() { expect 0 "$PYTHON" tests/cli/write_gguf.py "$@"; }
 mkdir "$gguf/families"
-for name in gemma2 gemma3 granite olmo2 phi3 phi3-longrope ministral3 olmo3; do
-    family $name "$gguf/families"
+for name in gemma2 gemma3 granite olmo2 phi3 phi3-longrope ministral3 olmo3 mixtral qwen3-moe olmoe \
+    granitemoe; do
+    case $name in # of the published models the shares are a softmax among the chosen experts
+    qwen3-moe) family $name "$gguf/families" expert_weights_norm=false ;;
+    *) family $name "$gguf/families" ;;
+    esac
     for type in f32 int4; do
         expect 0 "$PITH" convert "$gguf/families/$name.gguf" "$gguf/a.pith" --type $type
         expect 0 "$PITH" convert "$gguf/families/$name" "$gguf/b.pith" --type $type
@@ -76,6 +80,15 @@ refuses 'tensor rope_factors_long.weight is not .6. of F32' phi3-longrope rope_f
 refuses 'rope_long_factors.0. is 0, not in 0.001' phi3-longrope rope_factors_long.weight=6
 refuses 'scaling.type: yarn together with tensors rope_factors_long.weight' phi3-longrope \
     'rope.scaling.type="yarn"'
+refuses 'there is no key llama.expert_used_count' mixtral expert_used_count=null
+refuses 'key qwen3moe.expert_feed_forward_length is 0, not 1' qwen3-moe expert_feed_forward_length=0
+refuses 'key olmoe.expert_count is 0, not 1' olmoe expert_count=0
+refuses 'key olmoe.expert_gating_func of 2 is not supported' olmoe expert_gating_func=2
+refuses 'key granitemoe.expert_shared_count of 1 is not supported' granitemoe expert_shared_count=1
+refuses 'key gemma2.expert_count of 8 is not supported' gemma2 expert_count=8
+family mixtral "$gguf/families" feed_forward_length=54
+expect 1 "$PITH" convert "$gguf/families/mixtral.gguf" "$gguf/a.pith" --type f32
+says 'tensor blk.0.ffn_gate_exps.weight has shape .4, 56, 48., the keys ask for .4, 54, 48.'
 refuses 'rope_original_context is 0' phi3-longrope rope.scaling.original_context_length=0
 
 # Embeddings, too.

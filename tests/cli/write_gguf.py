@@ -27,7 +27,12 @@ LAYER = {
     "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
     "mlp.gate_up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
 }
-ARCHITECTURES = {"ministral3": "mistral3", "olmo3": "olmo2"}  # where not the family's name
+# Those of experts, a tensor for all of a layer, and of their routers.
+EXPERTS = {"gate_proj": "gate", "w1": "gate", "up_proj": "up", "w3": "up", "down_proj": "down",
+           "w2": "down", "output_linear": "down"}
+ROUTERS = ("mlp.gate", "block_sparse_moe.gate", "block_sparse_moe.router.layer")
+ARCHITECTURES = {"ministral3": "mistral3", "olmo3": "olmo2", "mixtral": "llama",
+                 "qwen3_moe": "qwen3moe"}  # where not the family's name
 NORMS_AFTER = {
     "post_attention_layernorm": "post_attention_norm", "post_feedforward_layernorm": "post_ffw_norm",
     "pre_feedforward_layernorm": "ffn_norm",
@@ -38,6 +43,8 @@ COUNTS = {
     "num_hidden_layers": "block_count", "intermediate_size": "feed_forward_length",
     "num_attention_heads": "attention.head_count", "num_key_value_heads": "attention.head_count_kv",
     "head_dim": "attention.key_length", "sliding_window": "attention.sliding_window",
+    "num_experts": "expert_count", "num_local_experts": "expert_count",
+    "num_experts_per_tok": "expert_used_count", "moe_intermediate_size": "expert_feed_forward_length",
 }
 NUMBERS = {
     "rms_norm_eps": "attention.layer_norm_rms_epsilon", "rope_theta": "rope.freq_base",
@@ -61,6 +68,8 @@ def name_of(family, name):
     if not stem.startswith("model.layers."):
         return f"{OUTER[stem]}.{ending}"
     layer, rest = stem.removeprefix("model.layers.").split(".", 1)
+    if rest in ROUTERS:
+        return f"blk.{layer}.ffn_gate_inp.{ending}"
     names = LAYER | NORMS_AFTER if family in ("gemma2", "gemma3", "olmo2", "olmo3") else LAYER
     return f"blk.{layer}.{names[rest]}.{ending}"
 
@@ -89,9 +98,28 @@ def stored(family, config, name, dtype, values):
         return "F32", wide + np.float32(1) if family in ("gemma2", "gemma3") else wide
     heads = {"attn_q": "num_attention_heads", "attn_k": "num_key_value_heads"}
     key = heads.get(name.split(".")[-2])
-    if family in ("granite", "ministral3") and key is not None:
+    if family in ("granite", "ministral3", "granitemoe", "mixtral") and key is not None:
         values = interleave(values, config[key])
     return dtype, values
+
+
+def put_expert(tensors, name, dtype, values):
+    """True when the tensor is one of experts, which then are, or become, one for all."""
+    stem = name.removesuffix(".weight")
+    layer, last = stem.split(".")[2], stem.rsplit(".", 1)[1]
+    if last == "input_linear":  # gate and up of each, one after another
+        for kind, part in zip(("gate", "up"), np.split(values, 2, axis=1)):
+            tensors[f"blk.{layer}.ffn_{kind}_exps.weight"] = (dtype, np.ascontiguousarray(part))
+        return True
+    if ".experts." not in stem and last != "output_linear":
+        return False
+    place = f"blk.{layer}.ffn_{EXPERTS[last]}_exps.weight"
+    if ".experts." in stem:
+        expert = int(stem.split(".experts.")[1].split(".")[0])
+        _, old = tensors.get(place, (dtype, {}))
+        values = {**old, expert: values}
+    tensors[place] = (dtype, values)
+    return True
 
 
 def keys_of(family, config):
@@ -159,14 +187,19 @@ def write(path, keys, tensors):
 
 def main(case, out, *changes):
     checkpoint = GOLDEN / "extra" / case
-    family = case.split("-")[0]
+    family = {"qwen3-moe": "qwen3_moe"}.get(case, case.split("-")[0])
     architecture = ARCHITECTURES.get(family, family)
     config = json.loads((checkpoint / "config.json").read_text())
     keys = keys_of(family, config)
     tensors = {}
     for name, dtype, values in read_safetensors(checkpoint / "model.safetensors"):
+        if name.startswith("model.layers.") and put_expert(tensors, name, dtype, values):
+            continue
         name = name_of(family, name)
         tensors[name] = stored(family, config, name, dtype, values)
+    for name, (dtype, values) in tensors.items():
+        if isinstance(values, dict):  # by expert, in any order
+            tensors[name] = (dtype, np.stack([values[e] for e in sorted(values)]))
     for kind in ("long", "short"):
         factors = (config.get("rope_scaling") or {}).get(f"{kind}_factor")
         if factors:

@@ -1,0 +1,83 @@
+/* The keys of a mixture of experts in a GGUF file; see gguf_experts.h. */
+#include "convert/gguf_experts.h"
+
+#include <string.h>
+
+/* What a class of models calls the number of experts, and what no key says. */
+typedef struct mixture {
+    const char *architecture;
+    const char *model_type; /* in config.json */
+    const char *count;      /* of experts, there */
+    bool own_width;         /* of an expert: not that of an MLP */
+    bool norm;              /* shares are a softmax among the chosen experts */
+} mixture;
+
+static const mixture mixtures[] = {
+    {"llama", "mixtral", "num_local_experts", .norm = true},
+    {"qwen3moe", "qwen3_moe", "num_experts", .own_width = true, .norm = true},
+    {"olmoe", "olmoe", "num_experts", .norm = false},
+    {"granitemoe", "granitemoe", "num_local_experts", .norm = true},
+};
+
+static const mixture *find_mixture(const pith_gguf_reading *r) {
+    for (size_t i = 0; i < sizeof mixtures / sizeof mixtures[0]; i++) {
+        if (strcmp(r->architecture->name, mixtures[i].architecture) == 0) {
+            return &mixtures[i];
+        }
+    }
+    return NULL;
+}
+
+/* Refuses steps that only other mixtures have, and routers that are no softmax (function 1). */
+static pith_status refuse_others(const pith_gguf_reading *r) {
+    static const struct {
+        const char *name;
+        double neutral, other;
+    } keys[] = {
+        {"expert_shared_count", 0, 0},       {"expert_shared_feed_forward_length", 0, 0},
+        {"leading_dense_block_count", 0, 0}, {"expert_group_count", 0, 1},
+        {"expert_weights_scale", 0, 1},      {"expert_gating_func", 0, 1},
+        {"interleave_moe_layer_step", 0, 1},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        pith_gguf_arch_key key = pith_gguf_key_of(r, keys[i].name);
+        double value = keys[i].neutral;
+        pith_status status = pith_gguf_number(r->gguf, key.text, &value, r->error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        if (value != keys[i].neutral && value != keys[i].other) {
+            return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %g is not supported",
+                             pith_gguf_name(r->gguf), key.text, value);
+        }
+    }
+    return PITH_OK;
+}
+
+pith_status pith_gguf_put_experts(pith_gguf_reading *r, const char **model_type) {
+    const mixture *m = find_mixture(r);
+    size_t n = 0, ignored;
+    pith_status status = pith_gguf_read_count(r, "expert_count", &n);
+    if (status != PITH_OK || m == NULL || (n == 0 && strcmp(m->architecture, "llama") == 0)) {
+        return status;
+    }
+    bool norm = m->norm;
+    status = refuse_others(r);
+    if (status == PITH_OK) {
+        status = pith_gguf_put_count(r, "expert_count", m->count, &ignored);
+    }
+    if (status == PITH_OK) {
+        status = pith_gguf_put_count(r, "expert_used_count", "num_experts_per_tok", &ignored);
+    }
+    if (status == PITH_OK && m->own_width) {
+        status =
+            pith_gguf_put_count(r, "expert_feed_forward_length", "moe_intermediate_size", &ignored);
+    }
+    if (status == PITH_OK) {
+        status = pith_gguf_flag(r->gguf, pith_gguf_key_of(r, "expert_weights_norm").text, &norm,
+                                r->error);
+    }
+    pith_json_put_bool(&r->json, "norm_topk_prob", norm);
+    *model_type = m->model_type;
+    return status;
+}
