@@ -189,9 +189,14 @@ static pith_status open_model(pith_cli *cli, const bench_settings *settings, pit
     if (settings->model != NULL) {
         return pith_cli_open_model(cli, &settings->common, settings->model, false, out, error);
     }
-    pith_model_options model_options = pith_cli_model_options(cli, &settings->common);
-    return pith_model_random(out, settings->shape, (pith_type)(settings->type - 1), &model_options,
-                             error);
+    pith_model_options model_options;
+    pith_tuning tuning;
+    pith_status status =
+        pith_cli_model_options(cli, &settings->common, &tuning, &model_options, error);
+    return status != PITH_OK
+               ? status
+               : pith_model_random(out, settings->shape, (pith_type)(settings->type - 1),
+                                   &model_options, error);
 }
 
 /* The memory that only serves to measure its speed was there from the first test on. */
@@ -339,6 +344,7 @@ static pith_status bench_machine(pith_cli *cli, const bench_settings *settings, 
     }
     return pith_bench_kernels(cli,
                               &(pith_bench_kernels_settings){.isa = common->isa,
+                                                             .tuning = common->tuning,
                                                              .begin = settings->model,
                                                              .n_threads = common->threads,
                                                              .n_repeats = repeats_of(settings),
