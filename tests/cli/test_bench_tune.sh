@@ -48,6 +48,22 @@ fails 2 'tune times no model' "$PITH" bench --tune -p 8
 fails 1 'the scalar kernels have one way to fetch weights' "$PITH" bench --tune --isa scalar
 fails 1 'no-such' "$PITH" bench --tune --isa no-such
 
+# The service's models take it: one that was measured elsewhere is in the log.
+cat >"$T/serve.py" <<'END_PY'
+import http.client, json, re, subprocess, sys
+service = subprocess.Popen([sys.argv[1], "serve", "--port", "0", "--tuning", sys.argv[2]],
+                           stderr=subprocess.PIPE, text=True)
+address = re.fullmatch(r"listening on http://(.*)\n", service.stderr.readline())[1]
+connection = http.client.HTTPConnection(address)
+connection.request("POST", "/v1/completions", json.dumps(
+    {"model": "tale-int4", "prompt": "Once", "max_tokens": 2}))
+print(connection.getresponse().status)
+service.terminate()
+print("measured on another machine: Z80" in service.communicate()[1], service.returncode)
+END_PY
+expect 0 python3 "$T/serve.py" "$PITH" "$T/other.json"
+is "pith serve --tuning reaches its models" "$(tr '\n' ' ' <"$T/out")" = '200 True 0 '
+
 # Kernels that fetch ahead are those of x86 alone.
 if "$PITH" bench --kernels softmax -r 1 --isa avx2 >"$T/out" 2>&1; then
     expect 0 "$PITH" bench --tune -r 2 -t 1 --save "$T/saved.json"
