@@ -10,7 +10,7 @@
 #include "perf/tune.h"
 #include "simd/tuning.h"
 
-#define TUNE_SECONDS 40.0 /* of timing; filling the window and what is begun come on top */
+#define TUNE_SECONDS 40.0 /* of timing; setting up takes a few more */
 
 typedef struct tune_bench {
     const pith_bench_tune_settings *settings;
@@ -24,7 +24,7 @@ typedef struct tune_bench {
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* The rate of a candidate with so many tokens, by the name of its kernel; null in other groups. */
+/* A candidate's GB/s with this kernel and number of tokens; null when there is no such shape. */
 static json_t *rate_of(const pith_tune_group *group, size_t candidate, const char *kernel,
                        size_t tokens) {
     for (size_t s = 0; s < group->n_shapes; s++) {
@@ -36,7 +36,7 @@ static json_t *rate_of(const pith_tune_group *group, size_t candidate, const cha
     return json_null();
 }
 
-/* Fewest rounds of a shape. */
+/* The number of rounds of the shape that has fewest. */
 static size_t rounds_of(const pith_tune_group *group) {
     size_t n = group->shapes[0].n_rounds;
     for (size_t s = 1; s < group->n_shapes; s++) {
@@ -132,7 +132,7 @@ static pith_status save(const tune_bench *bench, pith_error *error) {
     return pith_tuning_save(&tuning, bench->settings->save, error);
 }
 
-/* A file that cannot be written is better known before the minute than after it. */
+/* Finds out before the measurement, not after it, that the file cannot be written. */
 static pith_status check_save(const char *path, pith_error *error) {
     pith_output *output = NULL;
     pith_status status =

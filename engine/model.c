@@ -27,7 +27,7 @@ static pith_status fail_isa(const char *name, pith_error *error) {
         name, all);
 }
 
-/* Chooses how weights are fetched, by the options or by the table; the kernels are known. */
+/* Sets the memory path from the options or from the table; the kernels must be set. */
 static pith_status choose_path(pith_model *model, const pith_tuning *tuning, pith_error *error) {
     const pith_cpu_id cpu = pith_cpu_identify();
     const pith_cpu_text here = pith_cpu_describe(&cpu);

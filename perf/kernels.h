@@ -128,7 +128,7 @@ pith_status pith_kernel_time(pith_kernel_timer *timer, const pith_kernel_bench *
 
 /* ---- Runs one by one ------------------------------------------------------------------------- */
 
-/* A shape with the operands of all threads, whose runs somebody else times and puts in turn. */
+/* A shape with the operands of all threads, for callers that alternate runs themselves. */
 typedef struct pith_kernel_setup {
     pith_region region;            /* holds the operands */
     const pith_kernel_call *calls; /* [n_threads] in it */
@@ -136,7 +136,7 @@ typedef struct pith_kernel_setup {
     size_t n_calls; /* of each thread in a run */
 } pith_kernel_setup;
 
-/* Takes the operands and finds out how many calls make a run of half a millisecond. The shape must
+/* Allocates the operands and finds how many calls make a run of half a millisecond. The shape must
  * outlive the setup. Errors: MEMORY. */
 pith_status pith_kernel_setup_new(pith_kernel_setup *out, pith_kernel_timer *timer,
                                   const pith_kernel_bench *bench, const pith_kernel_shape *shape,

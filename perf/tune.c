@@ -11,7 +11,7 @@
 #include "perf/shares.h"
 #include "perf/team.h"
 
-/* Pieces as a linear layer cuts them, like the rows of perf/kernels_product.c. */
+/* Pieces of the size that a linear layer gives to a thread, as in perf/kernels_product.c. */
 static const pith_kernel_shape one = {1, 96, 4096, true, PITH_BOUND_STREAM};
 static const pith_kernel_shape two = {2, 96, 4096, true, PITH_BOUND_STREAM};
 static const pith_kernel_shape four = {4, 96, 4096, true, PITH_BOUND_STREAM};
@@ -47,7 +47,7 @@ static void add_candidate(pith_tune_group *group, pith_fetch fetch) {
     group->candidates[group->n_candidates++].fetch = fetch;
 }
 
-/* All distances of the hints from `first` on, and what the table says. */
+/* Adds all distances of the hints from `first` on, and the table's path if it is none of them. */
 static void add_candidates(pith_tune_group *group, int first, pith_fetch table) {
     for (int hint = first; hint < PITH_N_HINTS; hint++) {
         for (size_t i = 0; i < N_DISTANCES; i++) {
@@ -77,7 +77,7 @@ void pith_tune_groups(const pith_memory_path *table, pith_tune_result *out) {
 
 /* ---- Judging --------------------------------------------------------------------------------- */
 
-/* One shape's factors of the scores, and the rates. */
+/* Multiplies the scores by one shape's factors and sets its rates. */
 static void judge_shape(pith_tune_group *group, size_t s, const double *seconds, size_t stride) {
     const struct pith_tune_shape *shape = &group->shapes[s];
     const double bytes = shape->bench->cost(shape->bench, shape->shape).bytes;
@@ -141,8 +141,8 @@ static pith_tune_group *group_of(const tuner *t, size_t g) {
     return g == 0 ? &t->result->few : &t->result->more;
 }
 
-/* Every candidate of a shape once; an odd round goes backwards, so that none always follows the
- * same one. */
+/* Times every candidate of a shape once. Odd rounds go backwards, so that no candidate always
+ * follows the same other one. */
 static void run_shape(tuner *t, size_t g, size_t s) {
     pith_tune_group *group = group_of(t, g);
     struct pith_tune_shape *shape = &group->shapes[s];
@@ -164,7 +164,7 @@ static void read_plainly(tuner *t) {
                                                 timer->pattern, &timer->next_stretch);
 }
 
-/* Rounds of one type's shapes until `end`, at most `most`. False: stopped. */
+/* Runs at most `most` rounds of one type's shapes, until `end`. Returns false when stopped. */
 static bool sweep(tuner *t, pith_type type, size_t most, double end, double done) {
     pith_kernel_timer *timer = t->timer;
     for (size_t round = 0; round < most && (round < LEAST_ROUNDS || pith_seconds() < end);
@@ -184,7 +184,7 @@ static bool sweep(tuner *t, pith_type type, size_t most, double end, double done
     return true;
 }
 
-/* The sweeps share the time that there is, and the rounds. */
+/* Divides the time and the rounds among the sweeps. Returns false when stopped. */
 static bool run_sweeps(tuner *t, double seconds) {
     const double begin = pith_seconds();
     const size_t n = N_TYPES * PITH_TUNE_SWEEPS;

@@ -1,5 +1,5 @@
-/* Which memory path is fastest on this machine: products of few tokens, with weights from memory,
- * by every hint and several distances in turn. */
+/* Measures which memory path is fastest on this machine: products of few tokens, with weights from
+ * memory, are timed with every hint and several distances in turn. */
 #ifndef PITH_PERF_TUNE_H
 #define PITH_PERF_TUNE_H
 
@@ -12,10 +12,10 @@ enum {
     PITH_TUNE_ROUNDS = 1000,   /* at most */
 };
 
-/* A candidate that comes within this of the fastest is as good: medians move by as much. */
+/* A candidate with at least this score counts as equal to the fastest: medians vary by as much. */
 #define PITH_TUNE_TIE 0.985
 
-/* What is chosen together: the shapes of one or two tokens, or those of more. */
+/* Shapes that share one choice: those of one or two tokens, or those of more. */
 typedef struct pith_tune_group {
     size_t n_shapes, n_candidates;
     struct pith_tune_shape {
@@ -33,23 +33,24 @@ typedef struct pith_tune_group {
 
 typedef struct pith_tune_result {
     pith_tune_group few, more;
-    double moved; /* largest over smallest of the plain reads beside the sweeps */
+    double moved; /* the fastest plain read between the sweeps over the slowest */
 } pith_tune_result;
 
-/* Shapes and candidates for a table's path, which comes first among equals; nothing timed yet. */
+/* Sets shapes and candidates, without any times. The table's path is among the candidates. */
 void pith_tune_groups(const pith_memory_path *table, pith_tune_result *out);
 
 /* Fills rates, scores, `fastest` and `chosen` from the seconds of every call,
  * seconds[(shape x n_candidates + candidate) x stride + round]; each shape has timed its n_rounds,
- * at least one. A candidate's score: for each shape the median over the rounds of its rate over the
- * median rate of all candidates in that round, which neighbours on the memory slow down together;
- * over the shapes their geometric mean. Chosen is the table's own candidate when its score is at
- * least PITH_TUNE_TIE, else the first of the list whose is, so that runs agree. */
+ * at least one. A candidate's rate in a round is divided by the median rate of all candidates in
+ * that round, because other users of the memory slow all of them down; the score is the geometric
+ * mean over the shapes of the medians over the rounds, divided by that of the fastest. The table's
+ * candidate is chosen when its score is at least PITH_TUNE_TIE, else the first candidate whose
+ * score is, so that repeated runs agree. */
 void pith_tune_judge(pith_tune_group *group, const double *seconds, size_t stride);
 
-/* Times everything: at most timer->n_rounds rounds in about `seconds`, and two rounds of each sweep
- * at least. The timer has its memory (pith_kernel_timer_memory) and the table's path. Errors:
- * MEMORY, STOPPED (the timer's go_on said no). */
+/* Times all candidates in at most timer->n_rounds rounds and about `seconds`, but in no fewer than
+ * two rounds of each sweep. The timer has its memory (pith_kernel_timer_memory) and the table's
+ * path. Errors: MEMORY, STOPPED (the timer's go_on said no). */
 pith_status pith_tune_measure(pith_kernel_timer *timer, double seconds, pith_tune_result *out,
                               pith_error *error);
 

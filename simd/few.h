@@ -16,19 +16,18 @@ enum {
     PITH_FEW_KEPT = 256,  /* sums that wait for their scales: 16 KB, a third of the L1 cache */
 };
 
-/* How a call fetches weights ahead of their use. */
+/* How a call prefetches weights. */
 typedef struct few_fetch {
-    pith_hint hint; /* a constant: each has functions of its own */
-    size_t ahead;   /* bytes; any value costs the same */
+    pith_hint hint; /* a constant: every hint has functions of its own */
+    size_t ahead;   /* distance in bytes, known at run time only */
 } few_fetch;
 
-/* Of the product's memory path, what counts for `n` tokens (a constant). */
+/* The part of the product's memory path that is for `n` tokens (a constant). */
 PITH_INLINE few_fetch fetch_of(const pith_product *p, size_t n, pith_hint hint) {
     return (few_fetch){hint, n <= PITH_FEW_ORDERED ? p->path.few.distance : p->path.more.distance};
 }
 
-/* Starts fetching a line of weights that comes after the one at p; p plus the distance may lie
- * outside any object. */
+/* Prefetches the line of weights at the distance after p, which may lie outside any object. */
 PITH_INLINE void fetch_weights(const void *p, few_fetch fetch) {
     const char *line = (const char *)((uintptr_t)p + fetch.ahead);
     if (fetch.hint == PITH_HINT_NTA) {
@@ -68,17 +67,18 @@ PITH_INLINE few_outputs outputs_from(const pith_product *p, const uint16_t *scal
                          p->y_stride,     fetch};
 }
 
-/* The tile of a product, row `row` on, for the tokens from `first` on. */
+/* Computes the tile at row `row` of a product, for the tokens from `first` on. */
 typedef void few_tile_fn(const pith_product *p, size_t row, size_t first);
 
-/* Defines such a function from `body` (p, row, first, n, hint), whose last two are constants. */
+/* Defines such a function by body(p, row, first, n, hint), where n and hint are constants. */
 #define PITH_FEW_TILE(name, body, n, hint)                              \
     static void name(const pith_product *p, size_t row, size_t first) { \
         body(p, row, first, n, hint);                                   \
     }
 
-/* The functions for n tokens, by hint. More than PITH_FEW_ORDERED read a tile several times when
- * they are many, so they want it in a cache of the core: theirs are of T1 and T0 alone. */
+/* The functions for n tokens, by hint. Products of many tokens read a tile several times, so it
+ * should stay in a cache of the core: for more than PITH_FEW_ORDERED there is T1, and T0 in place
+ * of all other hints. */
 typedef struct few_size {
     size_t n;
     few_tile_fn *tile[PITH_N_HINTS];

@@ -65,7 +65,7 @@ typedef struct pith_product {
     size_t n_tokens;
     float *y; /* [n_tokens, y_stride]: y[t * y_stride + r], r < n_rows; 64-byte aligned */
     size_t y_stride;
-    pith_memory_path path; /* how weights are fetched; nothing of it changes y. Zero: not ahead */
+    pith_memory_path path; /* how weights are prefetched; it never changes y. Zero: not at all */
 } pith_product;
 
 /* ---- Kernels --------------------------------------------------------------------------------- */
@@ -179,7 +179,7 @@ typedef void pith_affine_fn(const float *x, float scale, const float *shift, siz
 typedef struct pith_kernels {
     const char *name; /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni"; "neon",
                          "neon-dot", "neon-i8mm" */
-    bool takes_path;  /* int8 and int4 products of few tokens obey pith_product.path */
+    bool takes_path;  /* int8 and int4 products of few tokens use pith_product.path */
     pith_product_fn *product[PITH_N_TYPES];
     pith_rmsnorm_fn *rmsnorm;
     pith_quantize_fn *quantize;

@@ -1,15 +1,15 @@
 /* The table of memory paths by microarchitecture, and CPUID (Intel SDM volume 2, CPUID leaves 0 and
  * 1; AMD APM volume 3, appendix E).
  *
- * What decides is where fetches wait. Past the L2 cache (NTA) what is used again may stay in L2; on
- * AMD's CPUs with AVX-512 that is fastest. On Intel's such fetches wait in the 16 line-fill buffers
- * of the L1 cache, which bounds a core to 16 x 64 bytes per memory latency: 7 GB/s at 140 ns.
- * Fetches into L2 have 48 places. With AVX2 the loops take longer than the memory, and what is
- * fetched must have gone somewhere meanwhile: into L2, far ahead. More than two tokens may read a
- * tile again in a second call: into L1.
+ * The values depend on where outstanding prefetches are kept. NTA bypasses the L2 cache, which then
+ * keeps what is used again; that is fastest on AMD CPUs with AVX-512. On Intel CPUs such prefetches
+ * occupy the 16 line-fill buffers of the L1 cache, which limits a core to 16 x 64 bytes per memory
+ * latency (7 GB/s at 140 ns); prefetches into L2 have 48 buffers. With AVX2 the loops take longer
+ * than the memory does, so data arrives early and must wait in L2. More than two tokens may read a
+ * tile again in a second call, so it goes into L1.
  *
- * The size of no cache matters to any row: 16 KB ahead for every thread fit the smallest L2 cache
- * of a CPU with AVX2, 256 KB. */
+ * No row depends on cache sizes: 16 KB for every thread fit the smallest L2 cache of a CPU with
+ * AVX2, 256 KB. */
 #include "simd/memory_path.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@
 #define MORE \
     { PITH_HINT_T0, KB(6) }
 
-/* The first row that fits counts. */
+/* The first row that applies is used. */
 static const pith_path_row rows[] = {
     {.isa = "avx2",
      .path = {{PITH_HINT_T1, KB(16)}, MORE},
@@ -38,7 +38,7 @@ static const pith_path_row rows[] = {
          "past L2"},
     {.vendor = "GenuineIntel",
      .path = {{PITH_HINT_T1, KB(16)}, MORE},
-     .measured = "not measured; Intel's CPUs have more places for fetches into L2"},
+     .measured = "not measured; Intel CPUs have more buffers for prefetches into L2"},
     {.path = {{PITH_HINT_NTA, KB(6)}, MORE}, .measured = "not measured; as on AMD's Zen 5"},
 };
 
@@ -46,7 +46,7 @@ const pith_path_row *pith_memory_path_at(size_t i) {
     return i < sizeof rows / sizeof rows[0] ? &rows[i] : NULL;
 }
 
-static bool fits(const pith_path_row *row, const pith_cpu_id *cpu, const char *isa) {
+static bool applies(const pith_path_row *row, const pith_cpu_id *cpu, const char *isa) {
     return (row->isa == NULL || strcmp(row->isa, isa) == 0) &&
            (row->vendor == NULL || strcmp(row->vendor, cpu->vendor) == 0) &&
            (row->family == 0 || row->family == cpu->family) &&
@@ -55,8 +55,8 @@ static bool fits(const pith_path_row *row, const pith_cpu_id *cpu, const char *i
 
 const pith_path_row *pith_memory_path_row(const pith_cpu_id *cpu, const char *isa) {
     size_t i = 0;
-    while (!fits(&rows[i], cpu, isa)) {
-        i++; /* the last row fits all */
+    while (!applies(&rows[i], cpu, isa)) {
+        i++; /* the last row applies to every CPU */
     }
     return &rows[i];
 }
@@ -74,7 +74,7 @@ pith_cpu_text pith_cpu_describe(const pith_cpu_id *cpu) {
 
 #include <cpuid.h>
 
-/* Leaf 1 has both numbers in two parts; the upper ones count in the families that have them. */
+/* Leaf 1 holds both numbers in two parts; the upper parts count only in some families. */
 pith_cpu_id pith_cpu_identify(void) {
     pith_cpu_id cpu = {.vendor = ""};
     unsigned a;

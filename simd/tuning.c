@@ -3,8 +3,8 @@
  *     {"pith_tuning": 1, "cpu": "AuthenticAMD family 26 model 2", "isa": "avx512-vnni",
  *      "few": {"hint": "nta", "distance": 6144}, "more": {"hint": "t0", "distance": 6144}}
  *
- * Every member must be there and no other may; a file that was damaged or mistyped is refused
- * rather than read as something slower. */
+ * Every member is required and no other is allowed, so that a damaged or mistyped file is refused
+ * instead of making the model slower. */
 #include "simd/tuning.h"
 
 #include <stdio.h>
@@ -39,7 +39,7 @@ pith_memory_path pith_memory_path_here(const char *isa) {
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 
-/* `where` and `name`: "tuning.json: ", "few"; `status` of what is wrong. */
+/* `where` and `name` are "tuning.json: " and "few"; `status` is the error to return. */
 static pith_status check_fetch(const pith_fetch *fetch, bool cached, const char *where,
                                const char *name, pith_status status, pith_error *error) {
     const int hint = (int)fetch->hint;
@@ -61,7 +61,7 @@ static pith_status check_fetch(const pith_fetch *fetch, bool cached, const char 
     return PITH_OK;
 }
 
-/* Printable ASCII that ends within [size]: it goes into messages. */
+/* Requires printable ASCII that ends within [size], because it is put into messages. */
 static pith_status check_text(const char *text, size_t size, const char *where, const char *name,
                               pith_status status, pith_error *error) {
     const size_t n = strnlen(text, size);
@@ -95,8 +95,8 @@ pith_status pith_tuning_check(const pith_tuning *tuning, pith_error *error) {
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Refuses members beside `names` [n]; those of the list that are missing are found by who reads
- * them. `path`: "", or "few." inside of it. */
+/* Refuses members that are not in `names` [n]; missing ones are reported where they are read.
+ * `path` is "" at the root, "few." inside of "few". */
 static pith_status check_members(pith_json object, const char *const *names, size_t n,
                                  const char *where, const char *path, pith_error *error) {
     pith_json_walk walk = pith_json_begin(object);
@@ -162,7 +162,7 @@ static pith_status read_text(pith_json root, const char *name, const char *where
     return PITH_OK;
 }
 
-/* Before anything else: a later version may have other members. */
+/* Called before anything else is read: a later version may have other members. */
 static pith_status check_version(pith_json root, const char *where, pith_error *error) {
     const pith_json value = pith_json_get(root, "pith_tuning");
     size_t version;

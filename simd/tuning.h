@@ -1,5 +1,5 @@
-/* Files with a memory path that was measured on a machine: pith_tuning_load in pith.h, and writing
- * them. docs/format.md has the form. */
+/* Tuning files, which hold a memory path that was measured on a machine: checking and writing.
+ * Reading is pith_tuning_load in pith.h; docs/format.md describes the format. */
 #ifndef PITH_SIMD_TUNING_H
 #define PITH_SIMD_TUNING_H
 
@@ -21,18 +21,18 @@ typedef struct pith_fetch_text {
 } pith_fetch_text;
 pith_fetch_text pith_fetch_describe(pith_fetch fetch);
 
-/* Errors: ARGUMENT, naming the field and what it may be. */
+/* Errors: ARGUMENT, naming the field and its limits. */
 pith_status pith_tuning_check(const pith_tuning *tuning, pith_error *error);
 
-/* As pith_tuning_load, from a text [n] that a file holds; `where` names it in messages. */
+/* As pith_tuning_load, from the file's text [n]; `where` names the file in messages. */
 pith_status pith_tuning_parse(pith_tuning *out, const char *text, size_t n, const char *where,
                               pith_error *error);
 
-/* Writes a file that pith_tuning_load reads back as it is. Errors: ARGUMENT (pith_tuning_check),
+/* Writes a file that pith_tuning_load reads. Errors: ARGUMENT (pith_tuning_check),
  * MEMORY, IO, FORMAT (there is something else than a regular file under this name). */
 pith_status pith_tuning_save(const pith_tuning *tuning, const char *path, pith_error *error);
 
-/* The path for kernels on this CPU, by the table. */
+/* The table's path for these kernels on this CPU. */
 pith_memory_path pith_memory_path_here(const char *isa);
 
 #endif

@@ -1,5 +1,5 @@
-/* The choice of a memory path from times: candidates, scores and ties, by times made up here. Speeds
- * themselves are not tested. */
+/* The choice of a memory path from times: candidates, scores and ties, by times made up here.
+ * Speeds themselves are not tested. */
 #include <math.h>
 #include <string.h>
 
