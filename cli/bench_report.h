@@ -20,15 +20,14 @@ typedef struct pith_bench_report {
     bool busy;       /* the machine was, in a test that has ended */
 } pith_bench_report;
 
-/* What stands above the rows, one row, and what stands below: the last result, and why it lacks
- * figures. Errors: as pith_bench_rows_print. */
+/* The lines above the rows; one row, of the last result; and the lines below, which say why figures
+ * are missing. Errors: as pith_bench_rows_print. */
 void pith_bench_report_begin(const pith_bench_report *report, pith_bench_rows *rows);
 pith_status pith_bench_report_row(pith_bench_report *report, pith_bench_rows *rows,
                                   pith_error *error);
 void pith_bench_report_end(const pith_bench_report *report, pith_bench_rows *rows);
 
-/* ---- Shared with the report on encoders -------------------------------------------------------
- */
+/* ---- Shared with the report on encoders ------------------------------------------------------ */
 
 /* The lines above and below a table. */
 void pith_bench_print_model(pith_cli *cli, const pith_bench_report *report);

@@ -42,7 +42,7 @@ typedef struct pith_sampling_settings {
 extern const char *const pith_kv_types[]; /* choices of --kv */
 extern const char *const pith_bos_choices[];
 
-/* The same options for all that open a model; those that would change nothing are taken and not
+/* The same options for all that open a model; those that would change nothing are accepted but not
  * shown: of encoders --kv, of tokenizers all but --verbose. */
 extern const pith_option pith_common_options[];
 extern const pith_option pith_encoder_options[];
@@ -53,8 +53,8 @@ extern const pith_option pith_sampling_options[];
 extern const pith_option pith_threads_options[]; /* a lone size_t */
 extern const pith_option pith_bos_options[];     /* a lone size_t: PITH_BOS_* */
 
-/* The options in the library's words; the log goes to standard error. They point at `tuning`, which
- * is filled when there is a --tuning. Errors: those of pith_tuning_load. */
+/* The options as the library's struct, which refers to `tuning` when there is a --tuning; the log
+ * goes to standard error. Errors: those of pith_tuning_load. */
 pith_status pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings,
                                    pith_tuning *tuning, pith_model_options *out, pith_error *error);
 
@@ -65,7 +65,8 @@ pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *setti
                                 const char *path, bool tokens_only, pith_model **out,
                                 pith_error *error);
 
-/* The same of a model that writes text; an encoder is refused in words that name pith embed. */
+/* As pith_cli_open_model for a model that generates text; an encoder is refused with a message that
+ * names pith embed. */
 pith_status pith_cli_open_decoder(pith_cli *cli, const pith_common_settings *settings,
                                   const char *path, pith_model **out, pith_error *error);
 

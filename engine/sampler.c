@@ -254,6 +254,21 @@ static int32_t most_likely(const pith_sampler *s) {
     return token_of(best);
 }
 
+/* In four chains, so that no addition waits for the one before it. */
+static double sum_up(const float *x, size_t n) {
+    double sums[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        for (size_t j = 0; j < 4; j++) {
+            sums[j] += (double)x[i + j];
+        }
+    }
+    for (; i < n; i++) {
+        sums[0] += (double)x[i];
+    }
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 /* Sum of exp((logit - top) / temperature) over the candidates, from the last one down (the order in
  * which the heap leaves the best ones). */
 static double weigh(pith_sampler *s, float top) {
@@ -266,11 +281,11 @@ static double weigh(pith_sampler *s, float top) {
     }
     s->kernels->exp(s->weights, s->weights, s->n);
     double sum = 0.0;
-    for (size_t done = 0; done < s->n; done++) {
-        if (done % SUM_STEP == 0) {
-            s->sums[done / SUM_STEP] = sum;
-        }
-        sum += (double)s->weights[s->n - 1 - done];
+    for (size_t step = 0, left = s->n; left > 0; step++) {
+        size_t n = left < SUM_STEP ? left : SUM_STEP;
+        left -= n;
+        s->sums[step] = sum;
+        sum += sum_up(s->weights + left, n);
     }
     return sum;
 }
@@ -287,8 +302,8 @@ static int32_t pick(const pith_sampler *s, size_t first, size_t end, double sum,
     return token_of(s->candidates[first]); /* rounding of the last sum */
 }
 
-/* pick over all candidates, from the last kept sum that does not pass the target on: the sums are
- * those that pick would come to. */
+/* Picks from all candidates, starting at the last kept sum that does not exceed `target`; the
+ * result is that of `pick`. */
 static int32_t pick_weighed(const pith_sampler *s, double target) {
     size_t step = (s->n - 1) / SUM_STEP;
     while (step > 0 && s->sums[step] > target) {

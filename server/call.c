@@ -1,13 +1,13 @@
-/* A call's dealings with the ledger and the models. */
+/* The functions of a call that use the ledger and the models. */
 #include <string.h>
 #include <strings.h>
 
 #include "server/service.h"
 
-enum { LONG_WAIT = 60 }; /* seconds that no client sits out before it tries again */
+enum { LONG_WAIT = 60 }; /* seconds; no client waits longer before it tries again */
 
-/* A message of the ledger names its file: the log gets it, the client hears of trouble. A database
- * that is locked, a full disk and a short memory pass: 503. */
+/* A message of the ledger names its file, so it goes to the log and the client gets a general one.
+ * A locked database, a full disk and a lack of memory are temporary: 503. */
 static bool ledger_problem(pith_call *call, const pith_error *error, pith_problem *problem) {
     pith_server_log_write(call->service->log, PITH_LOG_WANTED_ERROR, "ledger: %s", error->message);
     bool passes = error->status == PITH_ERROR_MEMORY || error->status == PITH_ERROR_IO;
@@ -71,16 +71,11 @@ bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pi
     return true;
 }
 
-bool pith_call_unload(pith_call *call, const char *name, pith_problem *problem) {
-    return pith_models_unload(call->service->models, name) ||
-           pith_problem_set(problem, 404, "model_not_found", "model",
-                            "the model '%.100s' does not exist", name);
-}
-
 void pith_call_return(pith_call *call, pith_lease *lease, bool unload) {
     pith_models_return(call->service->models, lease);
     if (unload) {
-        pith_models_unload(call->service->models, call->model);
+        pith_problem gone; /* a reload took the model away meanwhile */
+        pith_models_unload(call->service->models, call->model, &gone);
     }
 }
 
@@ -180,7 +175,7 @@ void pith_call_answer(pith_call *call, pith_json_writer *json) {
     pith_error error;
     if (pith_json_write_end(json, "answer", &error) != PITH_OK) {
         pith_bytes_release(&json->bytes);
-        if (error.status == PITH_ERROR_ARGUMENT) { /* it is not the client's */
+        if (error.status == PITH_ERROR_ARGUMENT) { /* it is not the client's fault */
             error.status = PITH_ERROR_FORMAT;
         }
         pith_call_fail(call, &error);

@@ -29,7 +29,7 @@ static bool ends_with(const char *text, size_t *n, const char *ending) {
     return true;
 }
 
-/* True when text [n] ends with {"name": " but for white space, which is taken off. */
+/* True when text [n] ends with {"name": " and perhaps white space, which is removed. */
 static bool ends_with_object(const char *text, size_t *n) {
     if (!ends_with(text, n, "\"")) {
         return false;
@@ -78,16 +78,17 @@ pith_call_form pith_calling_recognise(const char *text, size_t n, bool *named, p
     size_t from = before < AROUND ? 0 : before - AROUND;
     size_t to = n_behind < AROUND ? n : n - n_behind + AROUND;
     *call = (pith_text){text + from, to - from};
-    if (ends_with(text, &before, "[TOOL_CALLS]")) {
+    if (ends_with(text, &before, PITH_MISTRAL_MARK)) {
         *named = true;
-        return begins_with(behind, n_behind, "[ARGS]") || begins_with(behind, n_behind, "[CALL_ID]")
+        return begins_with(behind, n_behind, PITH_MISTRAL_ARGUMENTS) ||
+                       begins_with(behind, n_behind, PITH_MISTRAL_ID)
                    ? PITH_CALLS_MISTRAL
                    : PITH_CALLS_NONE;
     }
     if (!ends_with_object(text, &before)) {
         return PITH_CALLS_NONE;
     }
-    if (ends_with(text, &before, "<tool_call>")) {
+    if (ends_with(text, &before, PITH_HERMES_MARK)) {
         return PITH_CALLS_HERMES;
     }
     if (begins_with(behind, n_behind, "\", \"parameters\": ")) {
@@ -95,7 +96,7 @@ pith_call_form pith_calling_recognise(const char *text, size_t n, bool *named, p
     }
     if (ends_with(text, &before, "[")) {
         before = pith_reply_without_space(text, before);
-        return ends_with(text, &before, "[TOOL_CALLS]") ? PITH_CALLS_MISTRAL : PITH_CALLS_NONE;
+        return ends_with(text, &before, PITH_MISTRAL_MARK) ? PITH_CALLS_MISTRAL : PITH_CALLS_NONE;
     }
     return PITH_CALLS_NONE;
 }
@@ -144,7 +145,7 @@ static bool find_form(pith_calling *out, const pith_model *model, pith_problem *
            pith_problem_set(problem, 503, NULL, NULL, "out of memory for the chat template");
 }
 
-/* The token of that spelling, when it is one. */
+/* Finds the token with that spelling, if there is one. */
 static bool find_token(const pith_model *model, const char *spelling, int32_t *out) {
     size_t n;
     pith_error error;
@@ -159,10 +160,14 @@ static void find_marks(pith_calling *out, const pith_model *model) {
         pith_call_form form; /* NONE: of all */
         const char *spelling;
     } marks[] = {
-        {PITH_CALLS_NONE, "<think>"},         {PITH_CALLS_NONE, "</think>"},
-        {PITH_CALLS_HERMES, "<tool_call>"},   {PITH_CALLS_HERMES, "</tool_call>"},
-        {PITH_CALLS_MISTRAL, "[TOOL_CALLS]"}, {PITH_CALLS_MISTRAL, "[ARGS]"},
-        {PITH_CALLS_MISTRAL, "[CALL_ID]"},    {PITH_CALLS_LLAMA3, "<|python_tag|>"},
+        {PITH_CALLS_NONE, "<think>"},
+        {PITH_CALLS_NONE, "</think>"},
+        {PITH_CALLS_HERMES, PITH_HERMES_MARK},
+        {PITH_CALLS_HERMES, PITH_HERMES_END},
+        {PITH_CALLS_MISTRAL, PITH_MISTRAL_MARK},
+        {PITH_CALLS_MISTRAL, PITH_MISTRAL_ARGUMENTS},
+        {PITH_CALLS_MISTRAL, PITH_MISTRAL_ID},
+        {PITH_CALLS_LLAMA3, PITH_LLAMA3_MARK},
     };
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         bool wanted = marks[i].form == PITH_CALLS_NONE || marks[i].form == out->form;
@@ -238,7 +243,7 @@ bool pith_calling_check(const pith_calling *calling, const char *model_name,
 
 /* ---- The beginning of a reply ---------------------------------------------------------------- */
 
-/* True when the tokens end with <think>, white space aside, however they spell it. */
+/* True when the tokens end with <think>, apart from white space, in one token or several. */
 static bool ends_with_think(const pith_model *model, const int32_t *tokens, size_t n_tokens) {
     enum { LOOK = 8, ROOM = 512 };
     char text[ROOM];
@@ -263,19 +268,20 @@ static bool ends_with_think(const pith_model *model, const int32_t *tokens, size
     return ends_with(text, &n, "<think>");
 }
 
-/* Writes how a call begins that the client asks for. What a grammar keeps is left to the model. */
+/* Writes the beginning of a call that the client demands. The part that a grammar controls is left
+ * to the model. */
 static bool write_opening(const pith_calling *c, const pith_request *r, pith_opening *o) {
-    bool strict = r->tool_schemas.data != NULL;
+    bool strict = r->tool_schemas != NULL;
     const char *name = strict && c->named ? r->tools[0] : NULL; /* there is one alone */
     name = r->forced_tool != NULL ? r->forced_tool : name;
     pith_bytes *text = &o->text;
     bool good = !o->reasons || pith_bytes_append_text(text, "</think>\n\n");
     switch (c->form) {
     case PITH_CALLS_HERMES:
-        good = good && pith_bytes_append_text(text, "<tool_call>\n");
+        good = good && pith_bytes_append_text(text, PITH_HERMES_MARK "\n");
         break;
     case PITH_CALLS_MISTRAL:
-        good = good && pith_bytes_append_text(text, "[TOOL_CALLS]") &&
+        good = good && pith_bytes_append_text(text, PITH_MISTRAL_MARK) &&
                (c->named || pith_bytes_append_text(text, "["));
         break;
     default:
@@ -283,7 +289,7 @@ static bool write_opening(const pith_calling *c, const pith_request *r, pith_ope
     }
     if (c->named) {
         return good && (name == NULL || (pith_bytes_append_text(text, name) &&
-                                         pith_bytes_append_text(text, "[ARGS]")));
+                                         pith_bytes_append_text(text, PITH_MISTRAL_ARGUMENTS)));
     }
     if (strict) {
         return good;
@@ -298,7 +304,7 @@ static bool write_opening(const pith_calling *c, const pith_request *r, pith_ope
 }
 
 const char *pith_calling_closing(const pith_calling *calling) {
-    return calling->form == PITH_CALLS_HERMES                       ? "\n</tool_call>"
+    return calling->form == PITH_CALLS_HERMES                       ? "\n" PITH_HERMES_END
            : calling->form == PITH_CALLS_MISTRAL && !calling->named ? "]"
                                                                     : "";
 }

@@ -25,6 +25,9 @@ static bool prepare(embedding *e, pith_problem *problem) {
         return false;
     }
     e->parsed = true;
+    if (pith_request_only_unloads(&e->request)) {
+        return pith_models_unload(call->service->models, e->request.model, problem);
+    }
     if (!pith_call_lease(call, e->request.model, PITH_MODEL_ENCODER, &e->lease, problem)) {
         return false;
     }
@@ -50,7 +53,7 @@ static bool prepare(embedding *e, pith_problem *problem) {
 }
 
 /* Cuts the vectors to the dimension asked for, and normalises what is left, as models that were
- * trained for shorter vectors want it (Kusupati et al. 2022). */
+ * trained for shorter vectors require (Kusupati et al. 2022). */
 static size_t cut(embedding *e) {
     size_t n_embd = e->lease.info.n_embd;
     size_t dimension = e->request.dimensions;
@@ -124,22 +127,29 @@ bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_
     return end_job(call, job, n_inputs, results, problem);
 }
 
-/* A header says how many texts were cut; a client of ollama's protocol may want none to be. */
-static bool put_truncated(const embedding *e, pith_problem *problem) {
+static size_t count_truncated(const pith_embed_result *results, size_t n) {
     size_t n_cut = 0;
-    for (size_t i = 0; i < e->request.n_inputs; i++) {
-        n_cut += e->results[i].truncated;
+    for (size_t i = 0; i < n; i++) {
+        n_cut += results[i].truncated;
     }
-    if (n_cut > 0 && e->request.no_truncation) {
-        return pith_problem_set(problem, 400, "context_length_exceeded", "input",
-                                "%zu of the texts are longer than the %zu tokens that the model "
-                                "reads",
-                                n_cut, e->lease.info.n_context);
-    }
+    return n_cut;
+}
+
+void pith_call_put_truncated(pith_call *call, const pith_embed_result *results, size_t n) {
+    size_t n_cut = count_truncated(results, n);
     if (n_cut > 0) {
-        pith_exchange_put_header(e->call->x, "x-pith-truncated", "%zu", n_cut);
+        pith_exchange_put_header(call->x, "x-pith-truncated", "%zu", n_cut);
     }
-    return true;
+}
+
+/* A client of ollama's protocol may want no text to be cut. */
+static bool keeps_whole(const embedding *e, pith_problem *problem) {
+    bool wanted = e->request.no_truncation;
+    size_t n_cut = wanted ? count_truncated(e->results, e->request.n_inputs) : 0;
+    return n_cut == 0 ||
+           pith_problem_set(problem, 400, "context_length_exceeded", "input",
+                            "%zu of the texts are longer than the %zu tokens that the model reads",
+                            n_cut, e->lease.info.n_context);
 }
 
 static void answer(embedding *e, pith_problem *problem) {
@@ -153,9 +163,10 @@ static void answer(embedding *e, pith_problem *problem) {
         .created = (int64_t)time(NULL),
         .vocabulary = e->lease.model,
     };
-    if (!put_truncated(e, problem)) {
+    if (!keeps_whole(e, problem)) {
         return;
     }
+    pith_call_put_truncated(call, e->results, e->request.n_inputs);
     size_t dimension = cut(e);
     pith_answer_usage usage = {.prompt_tokens = call->prompt_tokens,
                                .load_seconds = call->load_seconds,

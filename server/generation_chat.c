@@ -36,23 +36,24 @@ bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
     bool tools = g->request.n_tools > 0 && g->request.schema.data == NULL;
     params->shown = calling->shown;
     params->n_shown = tools ? calling->n_shown : calling->n_thought;
-    g->reply = (pith_reply_settings){.form = tools ? calling->form : PITH_CALLS_NONE,
-                                     .tools = g->request.tools,
-                                     .n_tools = g->request.n_tools,
-                                     .reasons = g->opening.reasons,
-                                     .pieces = g->request.stream &&
-                                               g->request.endpoint == PITH_ENDPOINT_CHAT,
-                                     .certain = g->request.tool_schemas.data != NULL};
+    const pith_reply_settings settings = {
+        .form = tools ? calling->form : PITH_CALLS_NONE,
+        .tools = g->request.tools,
+        .n_tools = g->request.n_tools,
+        .reasons = g->opening.reasons,
+        .pieces = g->request.stream && g->request.endpoint == PITH_ENDPOINT_CHAT,
+        .certain = g->request.tool_schemas != NULL,
+    };
     const pith_text opening = {g->opening.text.data, g->opening.text.size};
     for (size_t i = 0; i < g->n_choices; i++) {
         pith_choice *choice = &g->choices[i];
         pith_bytes_init(&choice->reasoning, NULL);
-        if (!pith_reply_new(&choice->reply, &g->reply, NULL) ||
+        if (!pith_reply_new(&choice->reply, &settings, NULL) ||
             !pith_reply_push(choice->reply, opening)) {
             return no_memory(problem);
         }
     }
-    bool guarded = g->request.tool_schemas.data != NULL && g->request.schema.data == NULL &&
+    bool guarded = g->request.tool_schemas != NULL && g->request.schema.data == NULL &&
                    g->request.tool_choice == PITH_TOOL_AUTO;
     return add_end(g, problem) &&
            (!guarded || pith_guards_new(&g->guards, g->lease.model, g->lease.calling, &g->request,

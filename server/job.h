@@ -16,8 +16,8 @@
 
 typedef struct pith_job pith_job;
 
-/* Masks of the job's own for each choice, in place of params.mask. The job owns `owner` from
- * pith_job_new on, which has not failed. */
+/* A mask for each choice, in place of params.mask. The job owns `owner` from pith_job_new on, which
+ * has not failed. */
 typedef struct pith_job_guards {
     void *owner;                               /* NULL: there are none */
     void *(*of)(void *owner, size_t choice);   /* mask_user of a choice */
@@ -33,9 +33,9 @@ typedef struct pith_job_spec {
     size_t n_prompts;
     size_t n_choices; /* of each prompt; the j-th choice of prompt i has the index
                          i x n_choices + j and the seed params.sampling.seed + its index */
-    pith_generate_params
-        params; /* the grammar is retained; hooks are called by the scheduler's thread, of all
-                   choices in      turn, until the job is finished or the scheduler freed */
+    /* The grammar is retained. Hooks are called by the scheduler's thread, of all choices in turn,
+     * until the job is finished or the scheduler freed. */
+    pith_generate_params params;
     pith_job_guards guards;
     int64_t key;     /* requests of different keys take turns and share no cache; 0: no key */
     double deadline; /* CLOCK_MONOTONIC seconds; the job fails with 504 then; 0: none */

@@ -26,10 +26,10 @@ typedef struct pith_models_options {
     pith_metrics *metrics; /* may be NULL */
 } pith_models_options;
 
-/* Lists what is there and loads nothing. Names are file names without ".pith", or names of Hugging
- * Face directories, which are converted when first asked for; a model that ships is hidden by one
- * of the same name. Problems are for the operator and name files: 500 (`directory` cannot be read),
- * 400 (an alias: no such model, a name there is already), 503 (memory). */
+/* Lists the models that are there and loads none. Names are file names without ".pith", or names of
+ * Hugging Face directories, which are converted when first asked for; a model that ships is hidden
+ * by one of the same name. Problems are for the operator and name files: 500 (`directory` cannot be
+ * read), 400 (an alias: no such model, a name there is already), 503 (memory). */
 bool pith_models_new(pith_models **out, const pith_models_options *options, pith_problem *problem);
 /* All leases have been returned. Ends loads and conversions that are under way. */
 void pith_models_free(pith_models *models);
@@ -42,6 +42,7 @@ bool pith_models_reload(pith_models *models, const pith_models_options *options,
 /* A model in use: not unloaded before it is returned. */
 typedef struct pith_lease {
     const char *name; /* the model's own, for metrics and usage */
+    int64_t created;  /* the file's time, seconds since 1970 */
     const pith_model *model;
     pith_model_info info;
     pith_scheduler *scheduler; /* of a decoder */
@@ -68,9 +69,9 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
                        pith_problem *problem);
 void pith_models_return(pith_models *models, pith_lease *lease);
 
-/* Unloads the model of that name or alias unless somebody uses it, waits for it or loads it. False:
- * there is no such model. */
-bool pith_models_unload(pith_models *models, const char *name);
+/* Unloads the model of that name or alias unless somebody uses it, waits for it or loads it.
+ * Problems: 404 model_not_found. */
+bool pith_models_unload(pith_models *models, const char *name, pith_problem *problem);
 
 /* Calls fn, which must not call back, for every name and alias, sorted. `created`: the file's time,
  * seconds since 1970. */

@@ -1,5 +1,5 @@
-/* What ollama's protocol says of models: lists, details, and what this service does not do. Its
- * generations and embeddings are those of generation.c and embedding.c. */
+/* The parts of ollama's protocol about models: lists, details, and what this service does not
+ * support. Its generations and embeddings are those of generation.c and embedding.c. */
 #include <stdio.h>
 #include <string.h>
 
@@ -141,23 +141,9 @@ static void put_capabilities(pith_json_writer *json, const pith_lease *lease) {
     pith_json_close(json, ']');
 }
 
-typedef struct wanted_time {
-    const char *name;
-    int64_t created;
-} wanted_time;
-
-static void note_time(void *user, const pith_model_entry *entry) {
-    wanted_time *wanted = user;
-    if (strcmp(entry->name, wanted->name) == 0) {
-        wanted->created = entry->created;
-    }
-}
-
 static void answer_show(pith_call *call, const pith_lease *lease) {
-    wanted_time wanted = {.name = lease->name};
     const char *template = lease->info.chat_template;
     pith_json_writer json;
-    pith_models_each(call->service->models, note_time, &wanted);
     pith_json_write_begin(&json, NULL);
     pith_json_open(&json, NULL, '{');
     pith_json_put_text(&json, "license", "");
@@ -167,7 +153,7 @@ static void answer_show(pith_call *call, const pith_lease *lease) {
     put_details(&json, &lease->info);
     put_facts(&json, &lease->info);
     put_capabilities(&json, lease);
-    pith_put_time(&json, "modified_at", wanted.created, 0);
+    pith_put_time(&json, "modified_at", lease->created, 0);
     pith_json_close(&json, '}');
     pith_call_answer(call, &json);
 }

@@ -1,5 +1,4 @@
-/* The service's face at "/": the web page for a browser, a list of the endpoints for anybody else.
- */
+/* The answer at "/": the web page for a browser, a list of the endpoints for other clients. */
 #include <string.h>
 
 #include "server/service.h"
@@ -20,11 +19,14 @@ static const char endpoints[] =
     "POST /v1/chat/completions, /v1/completions, /v1/embeddings   as OpenAI's API\n"
     "GET  /v1/models, /v1/models/ID\n"
     "POST /infer, /embed                                          as Spin's remote_http backend\n"
-    "POST /api/generate, /api/chat, /api/embed, /api/show         as ollama\n"
+    "POST /rerank, /v1/rerank                                     as Jina's and Cohere's API\n"
+    "POST /api/generate, /api/chat, /api/show                     as ollama\n"
+    "POST /api/embed, /api/embeddings\n"
     "GET  /api/tags, /api/ps, /api/version\n"
     "POST /infill, /tokenize, /detokenize\n"
     "GET  /collections, /collections/NAME                         documents with their vectors\n"
     "POST /collections/NAME/documents, /collections/NAME/search\n"
+    "DELETE /collections/NAME, /collections/NAME/documents/ID\n"
     "GET  /health, /usage, /metrics\n";
 
 /* Browsers ask for text/html by name; curl and the libraries of programs do not. */

@@ -5,7 +5,7 @@
 #include "base/status.h"
 #include "server/service.h"
 
-/* A template of ollama's leaves the BOS to the tokenizer, where the tokenizer puts one. */
+/* Templates of ollama leave the BOS to the tokenizer, if the tokenizer puts one. */
 static pith_status put_bos(const pith_model *model, int32_t *tokens, size_t capacity, size_t *n,
                            pith_error *error) {
     pith_model_info info;
@@ -30,9 +30,13 @@ static pith_status write_chat(const pith_model *model, const pith_request *reque
     pith_status status = pith_chat_format(model, request->full_messages ? NULL : request->messages,
                                           request->full_messages ? 0 : request->n_messages,
                                           &options, tokens, capacity, n, error);
-    return status == PITH_OK && request->template.data != NULL
-               ? put_bos(model, tokens, capacity, n, error)
-               : status;
+    if (request->template.data == NULL) {
+        return status;
+    }
+    if (status == PITH_ERROR_CAPACITY) {
+        ++*n; /* of the BOS, which may stand in front */
+    }
+    return status == PITH_OK ? put_bos(model, tokens, capacity, n, error) : status;
 }
 
 /* One of the library's three ways from text to tokens; capacity as in pith_tokenize. */
@@ -56,7 +60,8 @@ static pith_status write_tokens(const pith_model *model, const pith_request *req
 
 /* An estimate of the tokens that is seldom too small. */
 static size_t guess(const pith_request *request, size_t prompt) {
-    size_t bytes = request->prefix.n_bytes + request->suffix.n_bytes + request->variables.n_bytes;
+    size_t bytes = request->prefix.n_bytes + request->suffix.n_bytes + request->variables.n_bytes +
+                   request->template.n_bytes;
     for (size_t i = 0; i < request->n_messages; i++) {
         bytes += request->messages[i].content.n_bytes + 64;
     }

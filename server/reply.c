@@ -1,6 +1,5 @@
-/* Taking replies apart: the walk from reasoning to text to calls. Marks are looked for in the text
- * that is not taken yet; what may be the beginning of one, and white space in front of it, waits.
- */
+/* Parsing replies: the walk from reasoning to text to calls. Marks are looked for in the text that
+ * is not taken yet; what may be the beginning of one, and white space in front of it, waits. */
 #include "server/reply_parts.h"
 
 #include "base/memory.h"
@@ -71,17 +70,6 @@ static size_t find_mark(const char *text, size_t n, const char *mark) {
     return found != NULL ? (size_t)(found - text) : n;
 }
 
-/* Bytes at the end of text [n] that may be the beginning of the mark. */
-static size_t partial_mark(const char *text, size_t n, const char *mark) {
-    size_t m = strlen(mark) - 1;
-    for (m = m < n ? m : n; m > 0; m--) {
-        if (memcmp(text + n - m, mark, m) == 0) {
-            break;
-        }
-    }
-    return m;
-}
-
 static void drop_space(pith_reply *r) {
     pith_text rest = pith_reply_rest(r);
     size_t n = r->skip_space ? pith_reply_skip_space(rest.data, rest.n_bytes, 0) : 0;
@@ -89,8 +77,8 @@ static void drop_space(pith_reply *r) {
     r->skip_space = r->skip_space && n == rest.n_bytes;
 }
 
-/* Gives what stands in front of the mark, as far as it is known to; *mark_at is the mark's place in
- * what is left then, behind white space at most, or SIZE_MAX. */
+/* Gives the text that is known to stand in front of the mark; *mark_at is the place of the mark in
+ * what is left then, behind nothing but white space, or SIZE_MAX. */
 static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, size_t *mark_at,
                         pith_reply_part *out) {
     drop_space(r);
@@ -99,7 +87,7 @@ static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, s
     bool here = found < rest.n_bytes;
     size_t n = found;
     if (!here && !r->finished) {
-        n -= partial_mark(rest.data, n, mark);
+        n -= pith_reply_part_of_mark(rest.data, n, mark);
     }
     if (here || !r->finished) {
         n = pith_reply_without_space(rest.data, n);
@@ -116,15 +104,14 @@ static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, s
 static bool begin(pith_reply *r) {
     pith_text rest = pith_reply_rest(r);
     size_t n = pith_reply_skip_space(rest.data, rest.n_bytes, 0);
-    size_t left = rest.n_bytes - n;
-    size_t m = left < sizeof think - 1 ? left : sizeof think - 1;
-    bool fits = memcmp(rest.data + n, think, m) == 0;
-    if (fits && m < sizeof think - 1 && !r->finished) {
+    bool whole;
+    bool fits = pith_reply_at_mark(rest, n, think, &whole);
+    if (fits && !whole && !r->finished) {
         return false;
     }
     r->state = PITH_REPLY_AT_TEXT;
-    if (fits && m == sizeof think - 1) {
-        r->at += n + m;
+    if (fits && whole) {
+        r->at += n + sizeof think - 1;
         r->state = PITH_REPLY_IN_THOUGHT;
         r->skip_space = true;
     }
@@ -185,8 +172,8 @@ static bool give_thought(pith_reply *r, bool *more, pith_reply_part *out) {
     return given;
 }
 
-/* What was no call is text: its mark as well, so that the search for the next one goes on behind
- * it. */
+/* What turned out not to be a call is text, with its mark, so that the search for the next mark
+ * goes on behind it. */
 static bool give_call(pith_reply *r, bool *more, pith_reply_part *out) {
     pith_call_verdict opened = r->settings.pieces ? pith_pieces_open(r, out) : PITH_CALL_NONE;
     if (opened != PITH_CALL_NONE) {

@@ -6,21 +6,14 @@
 
 #include <string.h>
 
-static const char hermes_mark[] = "<tool_call>";
-static const char hermes_end[] = "</tool_call>";
-static const char mistral_mark[] = "[TOOL_CALLS]";
-static const char mistral_id[] = "[CALL_ID]"; /* between the name and the arguments, if at all */
-static const char mistral_arguments[] = "[ARGS]";
-static const char llama3_mark[] = "<|python_tag|>";
-
 const char *pith_call_mark(pith_call_form form) {
     switch (form) {
     case PITH_CALLS_HERMES:
-        return hermes_mark;
+        return PITH_HERMES_MARK;
     case PITH_CALLS_MISTRAL:
-        return mistral_mark;
+        return PITH_MISTRAL_MARK;
     case PITH_CALLS_LLAMA3:
-        return llama3_mark;
+        return PITH_LLAMA3_MARK;
     case PITH_CALLS_NONE:
         break;
     }
@@ -126,14 +119,6 @@ static pith_call_verdict read_document(pith_reply *r, const char *text, size_t n
 
 /* ---- Forms ----------------------------------------------------------------------------------- */
 
-/* True when the text at `at` is the mark, or may become it; *whole says which. */
-static bool at_mark(pith_text text, size_t at, const char *mark, bool *whole) {
-    size_t n = strlen(mark);
-    size_t left = text.n_bytes - at < n ? text.n_bytes - at : n;
-    *whole = left == n;
-    return memcmp(text.data + at, mark, left) == 0;
-}
-
 /* <tool_call> {...} </tool_call>; the answer may end without the last mark. */
 static pith_call_verdict read_hermes(pith_reply *r, pith_text text) {
     size_t from = pith_reply_skip_space(text.data, text.n_bytes, r->n_mark);
@@ -144,7 +129,7 @@ static pith_call_verdict read_hermes(pith_reply *r, pith_text text) {
     }
     size_t end = pith_reply_skip_space(text.data, text.n_bytes, from + size);
     bool whole;
-    if (!at_mark(text, end, hermes_end, &whole)) {
+    if (!pith_reply_at_mark(text, end, PITH_HERMES_END, &whole)) {
         return PITH_CALL_NONE;
     }
     if (!whole && !r->finished) {
@@ -152,7 +137,7 @@ static pith_call_verdict read_hermes(pith_reply *r, pith_text text) {
     }
     verdict = read_document(r, text.data + from, size, false);
     if (verdict == PITH_CALL_READ) {
-        r->at += whole ? end + sizeof hermes_end - 1 : text.n_bytes;
+        r->at += whole ? end + sizeof PITH_HERMES_END - 1 : text.n_bytes;
     }
     return verdict;
 }
@@ -185,19 +170,20 @@ pith_call_verdict pith_calls_find_arguments(const pith_reply *r, pith_text text,
         return name == text.n_bytes && !r->finished ? PITH_CALL_UNSURE : PITH_CALL_NONE;
     }
     *n_name = end - name;
-    if (at_mark(text, end, mistral_id, &whole) && whole) {
-        size_t id = end + sizeof mistral_id - 1;
+    if (pith_reply_at_mark(text, end, PITH_MISTRAL_ID, &whole) && whole) {
+        size_t id = end + sizeof PITH_MISTRAL_ID - 1;
         end = name_end(text, id);
         if (end == SIZE_MAX) {
             return id == text.n_bytes && !r->finished ? PITH_CALL_UNSURE : PITH_CALL_NONE;
         }
-    } else if (end < text.n_bytes && at_mark(text, end, mistral_id, &whole) && !r->finished) {
+    } else if (end < text.n_bytes && pith_reply_at_mark(text, end, PITH_MISTRAL_ID, &whole) &&
+               !r->finished) {
         return PITH_CALL_UNSURE;
     }
-    if (!at_mark(text, end, mistral_arguments, &whole)) {
+    if (!pith_reply_at_mark(text, end, PITH_MISTRAL_ARGUMENTS, &whole)) {
         return PITH_CALL_NONE;
     }
-    *from = end + sizeof mistral_arguments - 1;
+    *from = end + sizeof PITH_MISTRAL_ARGUMENTS - 1;
     return whole ? PITH_CALL_READ : r->finished ? PITH_CALL_NONE : PITH_CALL_UNSURE;
 }
 
@@ -292,7 +278,7 @@ pith_call_verdict pith_calls_read(pith_reply *r) {
 
 /* ---- Giving ---------------------------------------------------------------------------------- */
 
-/* Puts name and arguments to the scratch and points the part at them. */
+/* Copies name and arguments to the scratch buffer and points the part at them. */
 static bool give(pith_reply *r, pith_text name, pith_json arguments, pith_reply_part *out) {
     pith_json_writer json;
     pith_json_write_begin(&json, r->allocator);

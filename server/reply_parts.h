@@ -1,10 +1,20 @@
-/* What the files that take replies apart share. */
+/* What the files that parse replies share. */
 #ifndef PITH_SERVER_REPLY_PARTS_H
 #define PITH_SERVER_REPLY_PARTS_H
 
 #include "base/bytes.h"
 #include "base/json.h"
 #include "server/reply.h"
+
+#include <string.h>
+
+/* Marks of calls, by the form that has them. */
+#define PITH_HERMES_MARK "<tool_call>"
+#define PITH_HERMES_END "</tool_call>"
+#define PITH_MISTRAL_MARK "[TOOL_CALLS]"
+#define PITH_MISTRAL_ID "[CALL_ID]" /* between the name and the arguments, if at all */
+#define PITH_MISTRAL_ARGUMENTS "[ARGS]"
+#define PITH_LLAMA3_MARK "<|python_tag|>"
 
 /* Where the answer stands. */
 typedef enum pith_reply_state {
@@ -33,7 +43,7 @@ struct pith_reply {
     pith_reply_settings settings;
     pith_reply_state state;
     bool finished, failed;
-    bool skip_space;    /* white space comes to nothing until something else comes */
+    bool skip_space;    /* white space is dropped until something else comes */
     pith_bytes pending; /* of the model, [at, size) not taken yet */
     size_t at;
     size_t n_calls;
@@ -73,12 +83,40 @@ static inline size_t pith_reply_skip_space(const char *text, size_t n, size_t at
     return at;
 }
 
+/* Behind the white space and ';' at the beginning of a text, which stand between LLAMA3's calls. */
+static inline size_t pith_reply_skip_separators(pith_text text) {
+    size_t at = 0;
+    while (at < text.n_bytes && (pith_reply_is_space(text.data[at]) || text.data[at] == ';')) {
+        at++;
+    }
+    return at;
+}
+
 /* Length of text [n] but for the white space at its end. */
 static inline size_t pith_reply_without_space(const char *text, size_t n) {
     while (n > 0 && pith_reply_is_space(text[n - 1])) {
         n--;
     }
     return n;
+}
+
+/* True when the text at `at` is the mark, or may become it; *whole says which. */
+static inline bool pith_reply_at_mark(pith_text text, size_t at, const char *mark, bool *whole) {
+    size_t n = strlen(mark);
+    size_t left = text.n_bytes - at < n ? text.n_bytes - at : n;
+    *whole = left == n;
+    return memcmp(text.data + at, mark, left) == 0;
+}
+
+/* Bytes at the end of text [n] that may be the beginning of the mark. */
+static inline size_t pith_reply_part_of_mark(const char *text, size_t n, const char *mark) {
+    size_t m = strlen(mark) - 1;
+    for (m = m < n ? m : n; m > 0; m--) {
+        if (memcmp(text + n - m, mark, m) == 0) {
+            break;
+        }
+    }
+    return m;
 }
 
 typedef enum pith_call_verdict {
@@ -110,8 +148,8 @@ bool pith_reply_is_tool(const pith_reply *r, pith_text name);
 
 /* ---- reply_pieces.c -------------------------------------------------------------------------- */
 
-/* READ: the call begins, *out is its name, and its arguments are next. NONE: it is to be given
- * whole, if it is one. */
+/* READ: the call begins, *out is its name, and its arguments are next. NONE: if it is a call, it
+ * must be given as a whole. */
 pith_call_verdict pith_pieces_open(pith_reply *r, pith_reply_part *out);
 /* The states of pieces: true with a part, else false, with *more when the state changed. Those
  * without a part return what *more would be. */

@@ -13,13 +13,12 @@
 /* Goes on behind white space and the word. */
 static pith_call_verdict expect(pith_text text, size_t *at, const char *word) {
     size_t from = pith_reply_skip_space(text.data, text.n_bytes, *at);
-    size_t n = strlen(word);
-    size_t left = text.n_bytes - from < n ? text.n_bytes - from : n;
-    if (memcmp(text.data + from, word, left) != 0) {
+    bool whole;
+    if (!pith_reply_at_mark(text, from, word, &whole)) {
         return PITH_CALL_NONE;
     }
-    *at = from + n;
-    return left == n ? PITH_CALL_READ : PITH_CALL_UNSURE;
+    *at = from + strlen(word);
+    return whole ? PITH_CALL_READ : PITH_CALL_UNSURE;
 }
 
 /* Goes on behind a name without escapes and its quote. */
@@ -190,12 +189,11 @@ bool pith_pieces_end_object(pith_reply *r) {
 
 /* Takes what stands between calls, or ends them. */
 bool pith_pieces_end_call(pith_reply *r) {
-    static const char mark[] = "</tool_call>";
     pith_text rest = pith_reply_rest(r);
     size_t at = 0;
     pith_call_verdict verdict = PITH_CALL_READ;
     if (r->settings.form == PITH_CALLS_HERMES) {
-        verdict = expect(rest, &at, mark);
+        verdict = expect(rest, &at, PITH_HERMES_END);
     } else if (r->list) {
         verdict = expect(rest, &at, "]");
         if (verdict == PITH_CALL_NONE) {

@@ -40,7 +40,7 @@ typedef struct pith_request_prompt {
     size_t n_tokens;
 } pith_request_prompt;
 
-/* The name of a tool's schema, by its index. */
+/* The name of a tool's schema among the definitions of a document, by its index. */
 #define PITH_TOOL_SCHEMA "tools[%zu].function.parameters"
 
 typedef enum pith_tool_choice {
@@ -62,13 +62,13 @@ typedef struct pith_request {
                             them; "messages" are among them with full_messages: some of them have
                             more than a role and a content */
     bool full_messages;
-    pith_text template;       /* OLLAMA_GENERATE: a template in the Jinja language in place of the
-                                 model's;       data NULL: none */
-    const char *const *tools; /* [n_tools] names of those that may be called */
-    const bool *strict_tools; /* [n_tools] the arguments are kept to the tool's schema */
-    pith_text tool_schemas;   /* a JSON object, "tools[0].function.parameters": {...}, ... of all
-                                 tools,   whose references start at #/$defs/; data NULL: none that may
-                                 be   called is strict */
+    pith_text template; /* OLLAMA_GENERATE: a template in the Jinja language that stands in place of
+                           the model's; data NULL: none */
+    const char *const *tools;      /* [n_tools] names of those that may be called */
+    const bool *strict_tools;      /* [n_tools] the arguments are kept to the tool's schema */
+    const pith_text *tool_schemas; /* [n_tools] of the arguments, as JSON whose references start at
+                                      #/$defs/ and PITH_TOOL_SCHEMA; NULL: none that may be called
+                                      is strict */
     size_t n_tools;
     pith_tool_choice tool_choice;
     const char *forced_tool;
@@ -85,9 +85,9 @@ typedef struct pith_request {
      * 1, top_p 1; and no limit but the context (COMPLETION: 16 tokens). `params` borrows from the
      * request. */
     pith_generate_params params;
-    bool has_seed;    /* else the server draws one */
-    size_t n_choices; /* n >= 1 of every prompt */
-    bool stream;
+    bool has_seed;      /* else the server draws one */
+    size_t n_choices;   /* n >= 1 of every prompt */
+    bool stream;        /* of INFER and INFILL never */
     bool include_usage; /* stream_options.include_usage */
     bool echo;          /* COMPLETION: the prompt stands in front of the text */
     bool logprobs;      /* the answer has them; params.n_top_logprobs says how many */
@@ -128,6 +128,11 @@ void pith_request_release(pith_request *request);
 /* Returns true for the endpoints of ollama's protocol. */
 static inline bool pith_endpoint_is_ollama(pith_endpoint endpoint) {
     return endpoint >= PITH_ENDPOINT_OLLAMA_GENERATE;
+}
+
+/* Returns true when a model that is named has only to be unloaded (OLLAMA). */
+static inline bool pith_request_only_unloads(const pith_request *request) {
+    return request->no_work && request->unload && request->model != NULL;
 }
 
 /* The model as an answer names it: as the client did, else `own`, its own name. */

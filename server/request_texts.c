@@ -94,6 +94,38 @@ bool pith_rule_token_ids(pith_draft *draft, const pith_rule *rule, const char *p
     return true;
 }
 
+/* ---- Lists of texts -------------------------------------------------------------------------- */
+
+typedef bool (*text_reader)(pith_draft *draft, const char *path, pith_json value, pith_text *out);
+
+/* Keeps the texts of an array, or of a value that is a text itself, as `read` reads them. */
+static bool keep_inputs(pith_draft *draft, const char *path, pith_json value, text_reader read) {
+    bool is_list = pith_json_is(value, PITH_JSON_ARRAY);
+    size_t n = is_list ? pith_json_size(value) : 1;
+    if (n == 0 || n > PITH_REQUEST_MAX_INPUTS) {
+        return pith_draft_fail(draft, path, "%s has %zu texts, 1 to %d are allowed", path, n,
+                               PITH_REQUEST_MAX_INPUTS);
+    }
+    pith_embed_input *inputs = pith_draft_take(draft, n, sizeof *inputs);
+    if (inputs == NULL) {
+        return false;
+    }
+    pith_json_walk walk = pith_json_begin(value);
+    for (size_t i = 0; pith_json_next(&walk); i++) {
+        char element[PITH_REQUEST_PATH];
+        pith_path_element(element, path, i);
+        if (!read(draft, element, walk.value, &inputs[i].text)) {
+            return false;
+        }
+    }
+    if (!is_list && !read(draft, path, value, &inputs[0].text)) {
+        return false;
+    }
+    draft->request.inputs = inputs;
+    draft->request.n_inputs = n;
+    return true;
+}
+
 /* ---- Texts to embed -------------------------------------------------------------------------- */
 
 /* LangChain's OpenAIEmbeddings sends ids of OpenAI's own tokenizer, which mean other words here. */
@@ -107,40 +139,17 @@ static bool refuse_ids(pith_draft *draft, const char *path) {
 
 bool pith_rule_inputs(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value) {
     (void)rule;
-    bool is_list = pith_json_is(value, PITH_JSON_ARRAY);
-    size_t n = is_list ? pith_json_size(value) : 1;
-    if (!is_list && !pith_json_is(value, PITH_JSON_STRING)) {
+    if (!pith_json_is(value, PITH_JSON_ARRAY) && !pith_json_is(value, PITH_JSON_STRING)) {
         return pith_draft_fail_type(draft, path, "a string or an array of strings", value);
     }
-    if (is_list && pith_json_is(pith_json_at(value, 0), PITH_JSON_NUMBER)) {
-        return refuse_ids(draft, path); /* before they are counted as texts */
-    }
-    if (n == 0 || n > PITH_REQUEST_MAX_INPUTS) {
-        return pith_draft_fail(draft, path, "%s has %zu texts, 1 to %d are allowed", path, n,
-                               PITH_REQUEST_MAX_INPUTS);
-    }
-    pith_embed_input *inputs = pith_draft_take(draft, n, sizeof *inputs);
-    if (inputs == NULL) {
-        return false;
-    }
     pith_json_walk walk = pith_json_begin(value);
-    for (size_t i = 0; is_list && pith_json_next(&walk); i++) {
-        char element[PITH_REQUEST_PATH];
-        pith_path_element(element, path, i);
+    while (pith_json_next(&walk)) { /* before they are counted as texts */
         if (pith_json_is(walk.value, PITH_JSON_NUMBER) ||
             pith_json_is(walk.value, PITH_JSON_ARRAY)) {
             return refuse_ids(draft, path);
         }
-        if (!pith_read_text(draft, element, walk.value, &inputs[i].text)) {
-            return false;
-        }
     }
-    if (!is_list && !pith_read_text(draft, path, value, &inputs[0].text)) {
-        return false;
-    }
-    draft->request.inputs = inputs;
-    draft->request.n_inputs = n;
-    return true;
+    return keep_inputs(draft, path, value, pith_read_text);
 }
 
 /* ---- Documents of a reranking ---------------------------------------------------------------- */
@@ -160,27 +169,8 @@ static bool read_document(pith_draft *draft, const char *path, pith_json value, 
 bool pith_rule_documents(pith_draft *draft, const pith_rule *rule, const char *path,
                          pith_json value) {
     (void)rule;
-    size_t n = pith_json_is(value, PITH_JSON_ARRAY) ? pith_json_size(value) : 0;
     if (!pith_json_is(value, PITH_JSON_ARRAY)) {
         return pith_draft_fail_type(draft, path, "an array of strings", value);
     }
-    if (n == 0 || n > PITH_REQUEST_MAX_INPUTS) {
-        return pith_draft_fail(draft, path, "%s has %zu texts, 1 to %d are allowed", path, n,
-                               PITH_REQUEST_MAX_INPUTS);
-    }
-    pith_embed_input *inputs = pith_draft_take(draft, n, sizeof *inputs);
-    if (inputs == NULL) {
-        return false;
-    }
-    pith_json_walk walk = pith_json_begin(value);
-    for (size_t i = 0; pith_json_next(&walk); i++) {
-        char element[PITH_REQUEST_PATH];
-        pith_path_element(element, path, i);
-        if (!read_document(draft, element, walk.value, &inputs[i].text)) {
-            return false;
-        }
-    }
-    draft->request.inputs = inputs;
-    draft->request.n_inputs = n;
-    return true;
+    return keep_inputs(draft, path, value, read_document);
 }

@@ -30,8 +30,8 @@ typedef enum schema_part {
     PART_DATA,    /* anything else */
 } schema_part;
 
-/* What the value of a schema's keyword is. Keywords that are not here are refused when the grammar
- * is made, or hold no references. */
+/* What kind of value a schema's keyword has. Keywords that are not listed are refused when the
+ * grammar is made, or hold no references. */
 static schema_part part_of(const char *keyword) {
     static const char *const one[] = {"items", "additionalProperties"};
     static const char *const many[] = {"properties", "$defs", "definitions", "anyOf"};
@@ -80,8 +80,7 @@ static bool put_schema(pith_draft *draft, pith_json_writer *json, const char *ke
     return true;
 }
 
-/* The schema of a tool's arguments as a member of request.tool_schemas: what the client gave for a
- * strict one, any object else. */
+/* The schema of a tool's arguments: what the client gave for a strict one, any object else. */
 static bool put_tool(pith_draft *draft, pith_json_writer *json, size_t i, pith_json function,
                      bool strict) {
     char name[PITH_REQUEST_PATH];
@@ -93,9 +92,9 @@ static bool put_tool(pith_draft *draft, pith_json_writer *json, size_t i, pith_j
         if (!pith_json_is_text(pith_json_get(parameters, "type"), "object")) {
             return pith_draft_fail(draft, name, "%s.type must be \"object\" with strict", name);
         }
-        return put_schema(draft, json, name, root, parameters, PART_SCHEMA);
+        return put_schema(draft, json, NULL, root, parameters, PART_SCHEMA);
     }
-    pith_json_open(json, name, '{');
+    pith_json_open(json, NULL, '{');
     pith_json_put_text(json, "type", "object");
     if (strict) { /* it has no parameters */
         pith_json_put_bool(json, "additionalProperties", false);
@@ -104,17 +103,15 @@ static bool put_tool(pith_draft *draft, pith_json_writer *json, size_t i, pith_j
     return true;
 }
 
-static bool put_all(pith_draft *draft, pith_json_writer *json) {
-    size_t i = 0;
-    pith_json_open(json, NULL, '{');
-    for (pith_json_walk walk = pith_json_begin(draft->tools); pith_json_next(&walk); i++) {
-        if (!put_tool(draft, json, i, pith_json_get(walk.value, "function"),
-                      draft->request.strict_tools[i])) {
-            return false;
-        }
+static bool keep_schema(pith_draft *draft, size_t i, pith_json tool, pith_text *out) {
+    pith_json_writer json;
+    pith_draft_begin_json(draft, &json);
+    if (!put_tool(draft, &json, i, pith_json_get(tool, "function"),
+                  draft->request.strict_tools[i])) {
+        pith_bytes_release(&json.bytes);
+        return false;
     }
-    pith_json_close(json, '}');
-    return true;
+    return pith_draft_keep_json(draft, &json, "the tools", out);
 }
 
 /* Keeps the schemas where one of the tools that may be called is strict. */
@@ -128,13 +125,18 @@ static bool settle_schemas(pith_draft *draft) {
     if (!any) {
         return true;
     }
-    pith_json_writer json;
-    pith_draft_begin_json(draft, &json);
-    if (!put_all(draft, &json)) {
-        pith_bytes_release(&json.bytes);
+    pith_text *schemas = pith_draft_take(draft, r->n_tools, sizeof *schemas);
+    if (schemas == NULL) {
         return false;
     }
-    return pith_draft_keep_json(draft, &json, "the tools", &r->tool_schemas);
+    size_t i = 0;
+    for (pith_json_walk walk = pith_json_begin(draft->tools); pith_json_next(&walk); i++) {
+        if (!keep_schema(draft, i, walk.value, &schemas[i])) {
+            return false;
+        }
+    }
+    r->tool_schemas = schemas;
+    return true;
 }
 
 /* ---- Tools ----------------------------------------------------------------------------------- */

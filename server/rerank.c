@@ -1,19 +1,13 @@
-/* POST /rerank: how well documents answer a query, in the words of Jina, Cohere and llama.cpp's
+/* POST /rerank: how well documents answer a query, in the protocol of Jina, Cohere and llama.cpp's
  * server. A cross-encoder reads query and document together; of another encoder the scores are the
  * cosines of embeddings. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/json_write.h"
+#include "base/rank.h"
 #include "server/answer_parts.h"
 #include "server/service.h"
-
-/* A document by its place in the request. */
-typedef struct ranked {
-    size_t index;
-    float score;
-} ranked;
 
 typedef struct reranking {
     pith_call *call;
@@ -24,7 +18,8 @@ typedef struct reranking {
     pith_embed_input *inputs;   /* [n_inputs + 1] of the embedder; the query's is the last */
     pith_embed_result *results; /* [n_inputs + 1] */
     float *vectors;             /* [n_inputs + 1, n_embd] */
-    ranked *order;              /* [n_inputs] best first */
+    float *scores;              /* [n_inputs] */
+    pith_ranked *order;         /* [n_inputs] best first */
     pith_json_writer json;
 } reranking;
 
@@ -43,8 +38,10 @@ static bool prepare(reranking *r, pith_problem *problem) {
     r->inputs = calloc(n + 1, sizeof *r->inputs);
     r->results = calloc(n + 1, sizeof *r->results);
     r->vectors = calloc((n + 1) * r->lease.info.n_embd, sizeof *r->vectors);
+    r->scores = calloc(n, sizeof *r->scores);
     r->order = calloc(n, sizeof *r->order);
-    if (r->inputs == NULL || r->results == NULL || r->vectors == NULL || r->order == NULL) {
+    if (r->inputs == NULL || r->results == NULL || r->vectors == NULL || r->scores == NULL ||
+        r->order == NULL) {
         return pith_problem_set(problem, 503, NULL, NULL, "out of memory for %zu documents", n);
     }
     bool pairs = r->lease.info.is_cross_encoder;
@@ -57,40 +54,27 @@ static bool prepare(reranking *r, pith_problem *problem) {
     return true;
 }
 
-/* The first prompt of these names, which NULL ends; NULL: the model's default. */
-static const char *find_prompt(const pith_model_info *info, const char *const *names) {
-    for (; *names != NULL; names++) {
-        for (size_t i = 0; i < info->n_prompts; i++) {
-            if (strcmp(info->prompts[i].name, *names) == 0) {
-                return info->prompts[i].text;
-            }
-        }
-    }
-    return NULL;
-}
-
 static bool score(reranking *r, pith_problem *problem) {
-    static const char *const of_query[] = {"query", NULL};
-    static const char *const of_documents[] = {"document", "passage", "corpus", NULL};
+    const pith_model *model = r->lease.model;
     const pith_model_info *info = &r->lease.info;
     const size_t n = r->request.n_inputs;
     const size_t size = info->n_embd;
     bool pairs = info->is_cross_encoder;
-    const char *prompt = pairs ? "" : find_prompt(info, of_documents);
+    const char *prompt = pairs ? "" : pith_model_prompt(model, PITH_PROMPT_DOCUMENT);
     if (!pith_call_embed(r->call, &r->lease, r->inputs, n, prompt, r->vectors, r->results,
                          problem)) {
         return false;
     }
     const float *query = r->vectors + n * size;
-    if (!pairs &&
-        !pith_call_embed_more(r->call, &r->lease, r->inputs + n, 1, find_prompt(info, of_query),
-                              r->vectors + n * size, r->results + n, problem)) {
+    if (!pairs && !pith_call_embed_more(r->call, &r->lease, r->inputs + n, 1,
+                                        pith_model_prompt(model, PITH_PROMPT_QUERY),
+                                        r->vectors + n * size, r->results + n, problem)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
         const float *vector = r->vectors + i * size;
-        r->order[i] = (ranked){i, pairs ? *vector : (float)pith_cosine_f32(query, vector, size)};
-        if (!isfinite(r->order[i].score)) {
+        r->scores[i] = pairs ? *vector : (float)pith_cosine_f32(query, vector, size);
+        if (!isfinite(r->scores[i])) {
             return pith_problem_set(problem, 500, NULL, NULL,
                                     "the score of document %zu is not finite", i);
         }
@@ -98,17 +82,7 @@ static bool score(reranking *r, pith_problem *problem) {
     return true;
 }
 
-/* The higher score first, of equal ones the earlier document. */
-static int compare(const void *a, const void *b) {
-    const ranked *x = a;
-    const ranked *y = b;
-    if (x->score != y->score) {
-        return x->score < y->score ? 1 : -1;
-    }
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-static void put_result(reranking *r, const ranked *one) {
+static void put_result(reranking *r, const pith_ranked *one) {
     pith_json_writer *json = &r->json;
     pith_json_open(json, NULL, '{');
     pith_json_put_integer(json, "index", (int64_t)one->index);
@@ -125,11 +99,11 @@ static void put_result(reranking *r, const ranked *one) {
 static void answer(reranking *r) {
     const pith_request *request = &r->request;
     size_t n = request->n_inputs;
-    qsort(r->order, n, sizeof *r->order, compare);
+    pith_rank(r->scores, n, r->order);
     n = request->top_n != 0 && request->top_n < n ? request->top_n : n;
     pith_json_open(&r->json, NULL, '{');
     pith_json_put_text(&r->json, "object", "list");
-    pith_json_put_text(&r->json, "model", request->model != NULL ? request->model : r->lease.name);
+    pith_json_put_text(&r->json, "model", pith_request_model(request, r->lease.name));
     pith_json_open(&r->json, "results", '[');
     for (size_t i = 0; i < n; i++) {
         put_result(r, &r->order[i]);
@@ -139,23 +113,12 @@ static void answer(reranking *r) {
     pith_json_close(&r->json, '}');
 }
 
-/* A header says how many texts were cut. */
-static void put_truncated(const reranking *r) {
-    size_t n_cut = 0;
-    for (size_t i = 0; i <= r->request.n_inputs; i++) {
-        n_cut += r->results[i].truncated;
-    }
-    if (n_cut > 0) {
-        pith_exchange_put_header(r->call->x, "x-pith-truncated", "%zu", n_cut);
-    }
-}
-
 void pith_handle_rerank(pith_call *call) {
     pith_problem problem = {.http = 0};
     reranking r = {.call = call};
     pith_json_write_begin(&r.json, NULL);
     if (prepare(&r, &problem) && score(&r, &problem)) {
-        put_truncated(&r);
+        pith_call_put_truncated(call, r.results, r.request.n_inputs + 1);
         answer(&r);
         pith_call_settle(call, false);
         pith_call_answer(call, &r.json);
@@ -166,6 +129,7 @@ void pith_handle_rerank(pith_call *call) {
     free(r.inputs);
     free(r.results);
     free(r.vectors);
+    free(r.scores);
     free(r.order);
     if (r.leased) {
         pith_models_return(call->service->models, &r.lease);

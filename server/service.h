@@ -1,5 +1,5 @@
-/* The service behind the routes: what all handlers share, and a call, which is one request on its
- * way through them. */
+/* The service behind the routes: what all handlers share, and a call, which is one request from its
+ * headers to its end. */
 #ifndef PITH_SERVER_SERVICE_H
 #define PITH_SERVER_SERVICE_H
 
@@ -49,7 +49,7 @@ struct pith_route {
 /* ---- Routes (routes.c) ----------------------------------------------------------------------- */
 
 /* The methods that the route's path answers, "GET, HEAD, DELETE, OPTIONS". */
-enum { PITH_ROUTE_METHODS = 64 }; /* bytes that are enough */
+enum { PITH_ROUTE_METHODS = 64 }; /* bytes of the longest list */
 void pith_route_methods(const pith_route *route, char *out, size_t size);
 
 /* The handler for pith_http_options; `user` is the pith_service. */
@@ -63,12 +63,9 @@ void pith_route_done(void *user, pith_exchange *exchange);
 bool pith_call_authenticate(pith_call *call, pith_problem *problem);
 
 /* The model of that name, loaded; false also when the client went away meanwhile, and for a model
- * without a tokenizer, which could take nothing from a request. */
+ * without a tokenizer, which cannot read a request's text. */
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem);
-
-/* Unloads a model as pith_models_unload. Problems: 404. */
-bool pith_call_unload(pith_call *call, const char *name, pith_problem *problem);
 
 /* Gives the lease back; with `unload` the model is unloaded, unless others use it or wait for it.
  */
@@ -93,6 +90,9 @@ bool pith_call_embed(pith_call *call, const pith_lease *lease, const pith_embed_
 bool pith_call_embed_more(pith_call *call, const pith_lease *lease, const pith_embed_input *inputs,
                           size_t n_inputs, const char *prompt, float *vectors,
                           pith_embed_result *results, pith_problem *problem);
+
+/* Puts the header that says how many of the texts [n] were cut, if any was. */
+void pith_call_put_truncated(pith_call *call, const pith_embed_result *results, size_t n);
 
 /* Answers with the document, which is released, or with the problem that it could not be made. */
 void pith_call_answer(pith_call *call, pith_json_writer *json);

@@ -1,4 +1,4 @@
-/* Grammars of calls: one document that holds the schemas of all tools as its definitions. */
+/* Grammars of calls: a document whose definitions are the schemas of the tools that it calls. */
 #include "server/strict.h"
 
 #include "base/json_write.h"
@@ -54,6 +54,18 @@ static void put_alternatives(pith_json_writer *json, const pith_calling *calling
     pith_json_close(json, ']');
 }
 
+static void put_definitions(pith_json_writer *json, const pith_request *r, size_t only) {
+    char name[64];
+    pith_json_open(json, "$defs", '{');
+    for (size_t i = 0; i < r->n_tools; i++) {
+        if (is_callable(r, i, only)) {
+            snprintf(name, sizeof name, PITH_TOOL_SCHEMA, i);
+            pith_json_put_raw(json, name, r->tool_schemas[i].data, r->tool_schemas[i].n_bytes);
+        }
+    }
+    pith_json_close(json, '}');
+}
+
 static void put_document(pith_json_writer *json, const pith_calling *calling, const pith_request *r,
                          pith_strict_part part, size_t only) {
     pith_json_open(json, NULL, '{');
@@ -66,7 +78,7 @@ static void put_document(pith_json_writer *json, const pith_calling *calling, co
     if (part == PITH_STRICT_LIST) {
         pith_json_close(json, '}');
     }
-    pith_json_put_raw(json, "$defs", r->tool_schemas.data, r->tool_schemas.n_bytes);
+    put_definitions(json, r, only);
     pith_json_close(json, '}');
 }
 

@@ -11,6 +11,7 @@
 enum {
     MAX_SPACES = 2, /* tokens of white space in front of what a call consists of */
     MAX_TAIL = 16,  /* bytes: more than the longest mark has */
+    N_ENDS = 2,     /* spellings of the mark that ends a call */
 };
 
 /* Where a choice stands. */
@@ -40,9 +41,9 @@ struct pith_guards {
     pith_call_form form;
     bool named;
     size_t n_tools;
-    char **tools;    /* [n_tools] names */
-    char **openings; /* [n_tools] of a form with names: name[ARGS] */
-    pith_reply_settings settings;
+    char **tools;            /* [n_tools] names */
+    char **openings;         /* [n_tools] of a form with names: name[ARGS] */
+    pith_text *rests;        /* [n_tools + N_ENDS] of a mask; generations take turns */
     pith_grammar **grammars; /* [n_grammars]: of each tool in a form with names, else one */
     size_t n_grammars;
     float *logits; /* [n_vocab], of LLAMA3: a copy to mask; generations take turns */
@@ -64,23 +65,12 @@ static void ban(const pith_token_list *list, float *logits) {
     }
 }
 
-/* Bytes of the mark at the end of the text. */
-static size_t part_of_mark(const guard *g, const char *mark) {
-    size_t m = strlen(mark) - 1;
-    for (m = m < g->n_tail ? m : g->n_tail; m > 0; m--) {
-        if (memcmp(g->tail + g->n_tail - m, mark, m) == 0) {
-            break;
-        }
-    }
-    return m;
-}
-
 /* Tokens that would end the mark and go on behind it are not written. */
 static void mask_mark(const guard *g, float *logits) {
     const pith_token_texts *texts = g->owner->texts;
     const char *mark = pith_call_mark(g->owner->form);
     ban(&texts->crossing, logits);
-    size_t part = part_of_mark(g, mark);
+    size_t part = pith_reply_part_of_mark(g->tail, g->n_tail, mark);
     size_t left = strlen(mark) - part;
     for (size_t i = 0; part > 0 && i < texts->n_tokens; i++) {
         pith_text text = pith_token_text_of(texts, (int32_t)i);
@@ -98,23 +88,25 @@ static bool may_begin(const guard *g) {
             r->state == PITH_REPLY_IN_CALL);
 }
 
-/* A '{' is written only as the grammar goes on with it. Behind an object without a mark nothing but
- * white space, ';', another one or the end may follow, or it would be no call any more. */
+/* Behind an object without a mark nothing but white space, ';', another one or the end may follow,
+ * or it would be no call any more. */
+static void mask_behind(const pith_token_texts *texts, float *logits) {
+    for (size_t i = 0; i < texts->n_tokens; i++) {
+        pith_text text = pith_token_text_of(texts, (int32_t)i);
+        if (pith_reply_skip_separators(text) < text.n_bytes) {
+            logits[i] = -INFINITY;
+        }
+    }
+}
+
+/* A '{' is written only as the grammar goes on with it. */
 static void mask_objects(guard *g, float *logits) {
     const pith_token_texts *texts = g->owner->texts;
     float *copy = g->owner->logits;
-    bool behind = g->reply->state == PITH_REPLY_IN_CALL && g->reply->n_mark == 0;
     memcpy(copy, logits, texts->n_tokens * sizeof *copy);
     pith_grammar_matcher_mask(g->matcher, copy);
-    for (size_t i = 0; behind && i < texts->n_tokens; i++) {
-        pith_text text = pith_token_text_of(texts, (int32_t)i);
-        size_t at = 0;
-        while (at < text.n_bytes && (pith_reply_is_space(text.data[at]) || text.data[at] == ';')) {
-            at++;
-        }
-        if (at < text.n_bytes) {
-            logits[i] = -INFINITY;
-        }
+    if (g->reply->state == PITH_REPLY_IN_CALL && g->reply->n_mark == 0) {
+        mask_behind(texts, logits);
     }
     ban(&texts->late, logits);
     for (size_t i = 0; i < texts->braces.n; i++) {
@@ -139,32 +131,56 @@ static void mask_json(guard *g, float *logits) {
 
 /* What may be written in the phases of literals. */
 static size_t n_literals(const guard *g) {
-    return g->phase == GUARD_NAME ? g->owner->n_tools : 2;
+    return g->phase == GUARD_NAME ? g->owner->n_tools : N_ENDS;
 }
 
 static const char *literal(const guard *g, size_t i) {
-    static const char *const ends[] = {"\n</tool_call>", "</tool_call>"};
+    static const char *const ends[N_ENDS] = {"\n" PITH_HERMES_END, PITH_HERMES_END};
     return g->phase == GUARD_NAME ? g->owner->openings[i] : ends[i];
 }
 
-/* True when literal i begins with what is written and the text. */
-static bool goes_on(const guard *g, size_t i, pith_text text) {
-    const char *whole = literal(g, i);
-    size_t n = strlen(whole);
+/* True when the text [n] begins with what is written. */
+static bool is_begun(const guard *g, const char *whole, size_t n) {
     size_t at = g->literal.size;
-    return at + text.n_bytes <= n && (at == 0 || memcmp(whole, g->literal.data, at) == 0) &&
-           memcmp(whole + at, text.data, text.n_bytes) == 0;
+    return at <= n && (at == 0 || memcmp(whole, g->literal.data, at) == 0);
 }
 
+/* Sets owner->rests to what may follow: the rest of every literal that begins with what is written.
+ * Returns their number; `first` [256] says of a byte whether one of them begins with it. */
+static size_t find_rests(const guard *g, bool *first) {
+    pith_text *rests = g->owner->rests;
+    size_t n_rests = 0;
+    for (size_t i = 0; i < n_literals(g); i++) {
+        const char *whole = literal(g, i);
+        size_t n = strlen(whole);
+        if (is_begun(g, whole, n)) {
+            const char *rest = whole + g->literal.size;
+            rests[n_rests++] = (pith_text){rest, n - g->literal.size};
+            first[(unsigned char)*rest] = true;
+        }
+    }
+    return n_rests;
+}
+
+static bool begins_one(const pith_text *rests, size_t n_rests, pith_text text) {
+    for (size_t i = 0; i < n_rests; i++) {
+        if (text.n_bytes <= rests[i].n_bytes &&
+            memcmp(rests[i].data, text.data, text.n_bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The vocabulary times the names of tools are many: a token's first byte rules most of them out. */
 static void mask_literal(const guard *g, float *logits) {
     const pith_token_texts *texts = g->owner->texts;
+    bool first[256] = {false};
+    size_t n_rests = find_rests(g, first);
     for (size_t token = 0; token < texts->n_tokens; token++) {
         pith_text text = pith_token_text_of(texts, (int32_t)token);
-        bool good = false;
-        for (size_t i = 0; text.n_bytes > 0 && !good && i < n_literals(g); i++) {
-            good = goes_on(g, i, text);
-        }
-        if (!good) {
+        if (text.n_bytes == 0 || !first[(unsigned char)*text.data] ||
+            !begins_one(g->owner->rests, n_rests, text)) {
             logits[token] = -INFINITY;
         }
     }
@@ -249,7 +265,9 @@ static void accept_literal(guard *g, pith_text text) {
         return;
     }
     for (size_t i = 0; i < n_literals(g); i++) {
-        if (strlen(literal(g, i)) == g->literal.size && goes_on(g, i, (pith_text){"", 0})) {
+        const char *whole = literal(g, i);
+        size_t n = strlen(whole);
+        if (n == g->literal.size && is_begun(g, whole, n)) {
             if (g->phase == GUARD_NAME) {
                 enter_json(g, i);
             } else {
@@ -321,11 +339,12 @@ static bool no_memory(pith_problem *problem) {
 }
 
 static bool copy_names(pith_guards *guards, const pith_request *request, pith_problem *problem) {
-    static const char arguments[] = "[ARGS]";
+    static const char arguments[] = PITH_MISTRAL_ARGUMENTS;
     guards->n_tools = request->n_tools;
     guards->tools = calloc(request->n_tools, sizeof *guards->tools);
     guards->openings = calloc(request->n_tools, sizeof *guards->openings);
-    if (guards->tools == NULL || guards->openings == NULL) {
+    guards->rests = calloc(request->n_tools + N_ENDS, sizeof *guards->rests);
+    if (guards->tools == NULL || guards->openings == NULL || guards->rests == NULL) {
         return no_memory(problem);
     }
     for (size_t i = 0; i < request->n_tools; i++) {
@@ -367,17 +386,17 @@ static bool make_grammars(pith_guards *guards, const pith_model *model, const pi
     return true;
 }
 
-static bool make_choices(pith_guards *guards, pith_problem *problem) {
-    guards->settings = (pith_reply_settings){.form = guards->form,
-                                             .tools = (const char *const *)guards->tools,
-                                             .n_tools = guards->n_tools,
-                                             .reasons = guards->settings.reasons};
+static bool make_choices(pith_guards *guards, bool reasons, pith_problem *problem) {
+    const pith_reply_settings settings = {.form = guards->form,
+                                          .tools = (const char *const *)guards->tools,
+                                          .n_tools = guards->n_tools,
+                                          .reasons = reasons};
     for (size_t i = 0; i < guards->n_choices; i++) {
         guard *g = &guards->choices[i];
         g->owner = guards;
         pith_bytes_init(&g->literal, NULL);
         g->matchers = calloc(guards->n_grammars, sizeof(pith_grammar_matcher *));
-        if (g->matchers == NULL || !pith_reply_new(&g->reply, &guards->settings, NULL)) {
+        if (g->matchers == NULL || !pith_reply_new(&g->reply, &settings, NULL)) {
             return no_memory(problem);
         }
         if (!guards->named) {
@@ -400,7 +419,6 @@ bool pith_guards_new(pith_guards **out, const pith_model *model, pith_calling *c
     guards->form = calling->form;
     guards->named = calling->named;
     guards->n_choices = n_choices;
-    guards->settings.reasons = reasons;
     if (!pith_calling_texts(calling, model, &guards->texts, problem)) {
         pith_guards_free(guards);
         return false;
@@ -411,7 +429,8 @@ bool pith_guards_new(pith_guards **out, const pith_model *model, pith_calling *c
     bool good =
         (guards->logits != NULL || calling->form != PITH_CALLS_LLAMA3 || no_memory(problem)) &&
         copy_names(guards, request, problem) &&
-        make_grammars(guards, model, calling, request, problem) && make_choices(guards, problem);
+        make_grammars(guards, model, calling, request, problem) &&
+        make_choices(guards, reasons, problem);
     if (!good) {
         pith_guards_free(guards);
         return false;
@@ -449,6 +468,7 @@ void pith_guards_free(void *user) {
     free(guards->grammars);
     free(guards->tools);
     free(guards->openings);
+    free(guards->rests);
     free(guards->logits);
     free(guards);
 }

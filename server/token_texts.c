@@ -22,19 +22,10 @@ static bool add(pith_token_list *list, size_t token) {
     return true;
 }
 
-/* Behind the white space and ';' at the beginning of a text. */
-static size_t skip_separators(pith_text text) {
-    size_t at = 0;
-    while (at < text.n_bytes && (pith_reply_is_space(text.data[at]) || text.data[at] == ';')) {
-        at++;
-    }
-    return at;
-}
-
 /* Puts the token into the lists that its text belongs to. */
 static bool sort_token(pith_token_texts *texts, size_t token, pith_text text, const char *mark) {
     size_t space = pith_reply_skip_space(text.data, text.n_bytes, 0);
-    size_t skip = skip_separators(text);
+    size_t skip = pith_reply_skip_separators(text);
     size_t n_mark = mark != NULL ? strlen(mark) : 0;
     const char *found = n_mark > 0 && text.n_bytes > n_mark
                             ? memmem(text.data, text.n_bytes - 1, mark, n_mark)

@@ -1,8 +1,9 @@
 /* What the few-token products of int4 and int8 share on x86. They read the packed tiles once, from
- * memory, and live by two things. Every byte is touched in the order in which it lies there:
- * integer sums are kept until the multipliers or scales that belong to them are reached, because
- * reading those where they are first needed costs 5 to 10%, prefetched or not. And few instructions
- * a line, so that loads of many lines to come are under way at the same time. */
+ * memory, and two things decide their speed. First, every byte is touched in the order in which it
+ * lies in memory: integer sums are kept until the multipliers or scales that belong to them are
+ * reached, because reading those where they are first needed is slower, prefetched or not. Second,
+ * a line takes few instructions, so that loads of many further lines are under way at the same
+ * time. */
 #ifndef PITH_SIMD_FEW_H
 #define PITH_SIMD_FEW_H
 
@@ -11,8 +12,8 @@
 #include "simd/kernels.h"
 
 enum {
-    PITH_FEW_ORDERED = 2, /* most tokens whose int4 blocks wait, for more the stores cost too
-                             much, and whose activations are fetched; no more follow them */
+    PITH_FEW_ORDERED = 2, /* up to this many tokens int4 block sums wait (for more tokens the stores
+                             cost too much) and the next activations are fetched */
     PITH_FEW_KEPT = 256,  /* sums that wait for their scales: 16 KB, a third of the L1 cache */
 };
 

@@ -216,8 +216,7 @@ const char *test_compare_encoder(pith_model_file *file, const test_tensors *tens
     return NULL;
 }
 
-/* ---- Conversions ------------------------------------------------------------------------------
- */
+/* ---- Conversions ----------------------------------------------------------------------------- */
 
 void test_hear(void *user, pith_log_level level, const char *message) {
     test_heard *h = user;

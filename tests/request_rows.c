@@ -43,8 +43,14 @@ static void put_texts(pith_json_writer *w, const pith_request *r) {
         }
         pith_json_close(w, ']');
     }
-    if (r->tool_schemas.data != NULL) {
-        pith_json_put_raw(w, "schemas", r->tool_schemas.data, r->tool_schemas.n_bytes);
+    if (r->tool_schemas != NULL) {
+        char name[64];
+        pith_json_open(w, "schemas", '{');
+        for (size_t i = 0; i < r->n_tools; i++) {
+            snprintf(name, sizeof name, PITH_TOOL_SCHEMA, i);
+            pith_json_put_raw(w, name, r->tool_schemas[i].data, r->tool_schemas[i].n_bytes);
+        }
+        pith_json_close(w, '}');
     }
     if (r->tool_choice == PITH_TOOL_REQUIRED) {
         put_text(w, "call", pith_text_of(r->forced_tool));

@@ -425,8 +425,7 @@ TEST(engine_lookup, generation_goes_on_alike_after_a_reused_beginning) {
     pith_model_free(model);
 }
 
-/* ---- A draft model -----------------------------------------------------------------------------
- */
+/* ---- A draft model --------------------------------------------------------------------------- */
 
 static pith_session *open_session(const pith_model *model, size_t n_context) {
     pith_session *session = NULL;

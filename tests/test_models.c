@@ -366,13 +366,14 @@ TEST(models, are_unloaded_on_demand_unless_they_are_in_use) {
     write_tiny(s.directory, "a.pith", 1);
     start(&s);
     pith_lease held;
-    CHECK(!pith_models_unload(s.models, "b"), "there is no such model");
-    CHECK(pith_models_unload(s.models, "a"), "one that is not loaded");
+    pith_problem problem = {0};
+    CHECK(!pith_models_unload(s.models, "b", &problem) && problem.http == 404, "there is no b");
+    CHECK(pith_models_unload(s.models, "a", &problem), "one that is not loaded");
     lease(&s, "a", PITH_MODEL_ANY, &held);
-    CHECK(pith_models_unload(s.models, "a"), "one that is in use");
+    CHECK(pith_models_unload(s.models, "a", &problem), "one that is in use");
     check_names(&s, "a:d+ ");
     pith_models_return(s.models, &held);
-    CHECK(pith_models_unload(s.models, "a"), "a");
+    CHECK(pith_models_unload(s.models, "a", &problem), "a");
     check_names(&s, "a:d ");
     lease(&s, "a", PITH_MODEL_ANY, &held);
     pith_models_return(s.models, &held);

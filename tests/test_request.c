@@ -389,16 +389,18 @@ TEST(request, refuses_bad_embeddings) {
 }
 
 TEST(request, ids_to_embed_are_named_however_many) {
-    size_t n = 0;
+    static const char *const elements[] = {"1", "[1,2]"};
     char *body = malloc(100000);
-    n += (size_t)sprintf(body + n, "{\"input\":[1");
-    for (size_t i = 0; i < 5000; i++) {
-        n += (size_t)sprintf(body + n, ",%zu", i);
+    for (size_t e = 0; e < 2; e++) {
+        size_t n = (size_t)sprintf(body, "{\"input\":[%s", elements[e]);
+        for (size_t i = 0; i < 5000; i++) {
+            n += (size_t)sprintf(body + n, ",%s", elements[e]);
+        }
+        n += (size_t)sprintf(body + n, "]}");
+        test_outcome result = test_parse_bytes(PITH_ENDPOINT_EMBEDDING, body, n);
+        CHECK(!result.ok && strcmp(result.text, NO_IDS) == 0, "%s: %s", elements[e], result.text);
+        free(result.text);
     }
-    n += (size_t)sprintf(body + n, "]}");
-    test_outcome result = test_parse_bytes(PITH_ENDPOINT_EMBEDDING, body, n);
-    CHECK(!result.ok && strcmp(result.text, NO_IDS) == 0, "%s", result.text);
-    free(result.text);
     free(body);
 }
 

@@ -302,8 +302,7 @@ TEST(store_faults, newer_and_foreign_files_are_refused) {
           error.message);
 }
 
-/* ---- Permissions, read-only media, files that shrink ------------------------------------------
- */
+/* ---- Permissions, read-only media, files that shrink ----------------------------------------- */
 
 static unsigned mode_of(const char *path) {
     struct stat facts;

@@ -35,6 +35,16 @@ def forms(service):
     status, _, answer = service.json("GET", "/api/tags")
     check("tags", status == 200 and {m["model"] for m in answer["models"]} >=
           {"chat:latest", "minilm:latest"}, answer)
+    for model in answer["models"]:
+        times = (model["modified_at"],
+                 service.json("POST", "/api/show", {"model": model["model"]})[2]["modified_at"])
+        check("one time of a model", times[0] == times[1] > "2000", (model["model"], times))
+    body = {"model": "minilm", "input": ["a stone", "x " * 1000]}
+    cut = service.json("POST", "/api/embed", body)
+    check("a text that was cut is told", cut[0] == 200 and cut[1].get("x-pith-truncated") == "1", cut)
+    whole = service.json("POST", "/api/embed", dict(body, truncate=False))
+    check("or is refused", whole[0] == 400 and "x-pith-truncated" not in whole[1] and
+          whole[2]["error"].startswith("1 of the texts"), whole)
     for method, path, wanted in (("GET", "/api/nothing", 404), ("GET", "/api/chat", 405),
                                  ("POST", "/api/pull", 400), ("DELETE", "/api/delete", 400),
                                  ("POST", "/api/blobs/sha256:00", 400),
@@ -75,8 +85,32 @@ def shared(service, key):
         for entry in log), log[-3:])
 
 
+def unloading(service):
+    """keep_alive 0 with nothing to do: no model is loaded only to be unloaded."""
+    def loads():
+        return service.total("pith_model_loads_total")
+
+    for path, body in (("embed", {"model": "minilm", "input": []}),
+                       ("embeddings", {"model": "minilm"}), ("generate", {"model": "chat"}),
+                       ("chat", {"model": "chat", "messages": []})):
+        service.json("POST", f"/api/{path}", body)  # loads it
+        before = loads()
+        for state in "loaded", "not loaded":
+            status, _, answer = service.json("POST", f"/api/{path}", dict(body, keep_alive=0,
+                                                                          stream=False))
+            running = [m["name"] for m in service.json("GET", "/api/ps")[2]["models"]]
+            check(f"/api/{path} unloads a model that is {state}", status == 200 and
+                  body["model"] + ":latest" not in running and loads() == before,
+                  (status, answer, running, before))
+        status, _, answer = service.json("POST", f"/api/{path}", dict(body, model="none",
+                                                                      keep_alive=0))
+        check(f"/api/{path} unloads no other", status == 404 and "'none'" in answer["error"],
+              (status, answer))
+    check("models were loaded", loads() > 2, loads())
+
+
 def leaving(service):
-    """Who goes away in the middle ends its generation."""
+    """A client that goes away in the middle ends its generation."""
     body = json.dumps({"model": "chat", "prompt": "Once", "options": {"num_predict": 400}}).encode()
 
     def leave():
@@ -107,6 +141,7 @@ def main():
         with Service(pith, "--models", models) as service:
             forms(service)
             leaving(service)
+            unloading(service)
         database = scratch + "/usage.db"
         key = subprocess.run([pith, "keys", "add", database, "a", "--infer-per-hour", "2"],
                              capture_output=True, text=True, check=True).stdout.strip()

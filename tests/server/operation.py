@@ -8,6 +8,7 @@ import base64
 import json
 import math
 import os
+import re
 import resource
 import shutil
 import signal
@@ -133,9 +134,21 @@ def embeddings(service):
     check("a text that was cut is told", cut[1]["x-pith-truncated"] == "1", cut[1])
 
 
+def routes():
+    """What the service answers, (method, path), but for what it refuses whatever comes."""
+    with open(os.path.join(ROOT, "server/routes.c"), encoding="utf-8") as file:
+        rows = re.findall(r'\{"(/.*?)", "([A-Z]+)", (\w+),', file.read())
+    return {(method, path.replace("**", "ID").replace("*", "NAME"))
+            for path, method, handler in rows if not handler.endswith("_refusal")}
+
+
 def facts(service):
     status, headers, body = service.request("GET", "/")
     check("the page", status == 200 and body.startswith(b"pith "), body)
+    listed = {(method, path) for method, paths in re.findall(
+        r"^(GET|POST|DELETE) +(/[^\s,]*(?:, /[^\s,]+)*)", body.decode(), re.MULTILINE)
+              for path in paths.split(", ")}
+    check("it lists what there is", listed == routes() and len(listed) > 25, listed ^ routes())
     for target in ("http://127.0.0.1/health", "HTTPS://x:1/health?a=b"):
         absolute = service.request("GET", target)
         check(f"{target} is /health", absolute[0] == 200 and b"ok" in absolute[2], absolute)

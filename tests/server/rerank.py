@@ -68,6 +68,11 @@ def run(pith, service, models):
                                                  "documents": [{"text": "a king"}]})
     check("documents as objects", answer[0] == 200 and
           abs(answer[2]["results"][0]["relevance_score"] - scores[0]) < 1e-5, answer)
+    for model, n_cut in ("bert-scores", 2), ("gemma3", 1):
+        cut = rerank(service, model=model, documents=["a king " * 2000, "the wolf"] * n_cut)
+        check("texts that were cut are told", cut[1].get("x-pith-truncated") == str(n_cut), cut)
+    whole = rerank(service, model="bert-scores")
+    check("and only these", "x-pith-truncated" not in whole[1], whole)
     answer = service.json("POST", "/v1/embeddings", {"model": "bert-scores", "input": "a"})
     check("no embeddings of a cross-encoder", answer[0] == 400 and
           "/rerank" in answer[2]["error"]["message"], answer)
