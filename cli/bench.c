@@ -5,6 +5,7 @@
 #include "cli/bench_limits.h"
 #include "cli/bench_report.h"
 #include "cli/bench_search.h"
+#include "cli/bench_tune.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 typedef struct bench_settings {
     const char *model, *shape;
     size_t type; /* 1 + pith_type */
-    bool limits, kernels;
+    bool limits, kernels, tune;
+    const char *save;
     size_t search;
     const char *prompts, *generations, *depths, *sessions;
     size_t repeats, output, batch, context;
@@ -32,7 +34,7 @@ typedef struct bench_settings {
 #define USUAL_DEPTHS "0"
 #define USUAL_SESSIONS "1"
 
-enum { USUAL_REPEATS = 5, USUAL_KERNEL_REPEATS = 25 };
+enum { USUAL_REPEATS = 5, USUAL_KERNEL_REPEATS = 25, USUAL_TUNE_REPEATS = 200 };
 
 static const char *const outputs[] = {"md", "csv", "json", "jsonl", NULL};
 static const char *const types[] = {"f32", "f16", "bf16", "int8", "int4", NULL};
@@ -101,6 +103,18 @@ static const pith_option options[] = {
      .help = "time every kernel alone instead, or those whose names begin with the operand: "
              "product_int4, scores, rmsnorm, ... (an unknown name lists all)",
      .offset = offsetof(bench_settings, kernels)},
+    {.name = "tune",
+     .kind = PITH_OPTION_FLAG,
+     .help = "measure instead how weights are fetched from memory fastest on this machine, in at "
+             "most a minute",
+     .offset = offsetof(bench_settings, tune)},
+    {.name = "save",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .low = 1,
+     .high = 4096,
+     .help = "write what --tune chose to a file, for --tuning",
+     .offset = offsetof(bench_settings, save)},
     {.name = "search",
      .kind = PITH_OPTION_COUNT,
      .argument = "N",
@@ -114,7 +128,7 @@ static const pith_option options[] = {
      .argument = "N",
      .low = 1,
      .high = 1000,
-     .help = "timed runs of each test; by default 5, of kernels 25",
+     .help = "timed runs of each test; by default 5, of kernels 25, of --tune at most 200",
      .offset = offsetof(bench_settings, repeats)},
     {.name = "output",
      .letter = 'o',
@@ -161,7 +175,9 @@ static const char *or_usual(const char *given, const char *usual) {
 }
 
 static size_t repeats_of(const bench_settings *settings) {
-    size_t usual = settings->kernels ? USUAL_KERNEL_REPEATS : USUAL_REPEATS;
+    size_t usual = settings->kernels ? USUAL_KERNEL_REPEATS
+                   : settings->tune  ? USUAL_TUNE_REPEATS
+                                     : USUAL_REPEATS;
     return settings->repeats != 0 ? settings->repeats : usual;
 }
 
@@ -189,9 +205,14 @@ static pith_status open_model(pith_cli *cli, const bench_settings *settings, pit
     if (settings->model != NULL) {
         return pith_cli_open_model(cli, &settings->common, settings->model, false, out, error);
     }
-    pith_model_options model_options = pith_cli_model_options(cli, &settings->common);
-    return pith_model_random(out, settings->shape, (pith_type)(settings->type - 1), &model_options,
-                             error);
+    pith_model_options model_options;
+    pith_tuning tuning;
+    pith_status status =
+        pith_cli_model_options(cli, &settings->common, &tuning, &model_options, error);
+    return status != PITH_OK
+               ? status
+               : pith_model_random(out, settings->shape, (pith_type)(settings->type - 1),
+                                   &model_options, error);
 }
 
 /* The memory that only serves to measure its speed is not counted; it exists from the first test
@@ -314,7 +335,7 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
 }
 
 /* The options that ask for a benchmark without a model. Returns how many. */
-static size_t machine_benchmarks(const bench_settings *settings, const char *names[3]) {
+static size_t machine_benchmarks(const bench_settings *settings, const char *names[4]) {
     size_t n = 0;
     if (settings->search != 0) {
         names[n++] = "--search";
@@ -324,6 +345,9 @@ static size_t machine_benchmarks(const bench_settings *settings, const char *nam
     }
     if (settings->kernels) {
         names[n++] = "--kernels";
+    }
+    if (settings->tune) {
+        names[n++] = "--tune";
     }
     return n;
 }
@@ -338,8 +362,18 @@ static pith_status bench_machine(pith_cli *cli, const bench_settings *settings, 
         return pith_bench_machine_limits(cli, common->isa, common->threads, settings->output,
                                          error);
     }
+    if (settings->tune) {
+        return pith_bench_tune(cli,
+                               &(pith_bench_tune_settings){.isa = common->isa,
+                                                           .save = settings->save,
+                                                           .n_threads = common->threads,
+                                                           .n_repeats = repeats_of(settings),
+                                                           .output = settings->output},
+                               error);
+    }
     return pith_bench_kernels(cli,
                               &(pith_bench_kernels_settings){.isa = common->isa,
+                                                             .tuning = common->tuning,
                                                              .begin = settings->model,
                                                              .n_threads = common->threads,
                                                              .n_repeats = repeats_of(settings),
@@ -356,6 +390,9 @@ static int run_machine(pith_cli *cli, const bench_settings *settings, const char
     if (decoder_wanted(settings) || pith_bench_embed_wanted(&settings->embed)) {
         return pith_cli_usage(cli, "%s times no model: options of its tests do not apply", name);
     }
+    if (settings->tune && settings->common.tuning != NULL) {
+        return pith_cli_usage(cli, "--tune finds out what a file for --tuning says");
+    }
     pith_status status = bench_machine(cli, settings, &error);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }
@@ -364,8 +401,11 @@ static int run(pith_cli *cli, const void *arguments) {
     const bench_settings *settings = arguments;
     pith_error error;
     pith_bench_report report = {.n_tests = 0};
-    const char *machine[3];
+    const char *machine[4];
     size_t n_machine = machine_benchmarks(settings, machine);
+    if (settings->save != NULL && !settings->tune) {
+        return pith_cli_usage(cli, "--save needs --tune");
+    }
     if (n_machine > 1) {
         return pith_cli_usage(cli, "%s and %s are two benchmarks", machine[0], machine[1]);
     }
@@ -431,12 +471,20 @@ const pith_command pith_command_bench = {
         "own: cached, or with weights, keys, values or vectors from memory. A row has the median "
         "time of a call, the bytes and operations of a second, the scalar kernel's time over it, "
         "and the share of the limit that bounds it, measured in turn with it. A share above 1.02 "
-        "marks its row as failed.",
+        "marks its row as failed."
+        "\n\n"
+        "--tune times products of int4 and int8 weights with 1, 2 and 4 tokens from memory, by "
+        "every "
+        "way to fetch weights ahead and several distances in turn, and says which is fastest here. "
+        "What the library's table chooses for this CPU stays the choice where it is within 1.5% of "
+        "the fastest. --save writes the choice to a file; --tuning gives that to any command. It "
+        "changes no result.",
     .example = "pith bench tale.pith -p 128,512 -n 64\n"
                "pith bench --shape llama2-7b --type int4 -n 32 -d 0,1000,4000 -r 3 -o json\n"
                "pith bench --shape minilm-l6 --type int8 --tokens 16,128 --text tales.txt\n"
                "pith bench --limits -t 2\n"
                "pith bench --kernels product_int4 -t 1\n"
+               "pith bench --tune --save tuning.json\n"
                "pith bench --search 100000 -r 20",
     .operands = operands,
     .groups = groups,

@@ -242,6 +242,11 @@ pith_status pith_bench_kernels(pith_cli *cli, const pith_bench_kernels_settings 
         bench.n_threads = pith_pool_threads(pool);
         status = pith_kernel_timer_new(&bench.timer, kernels, pool, settings->n_repeats, error);
     }
+    if (status == PITH_OK && settings->tuning != NULL) {
+        pith_tuning tuning = {.cpu = ""};
+        status = pith_tuning_load(&tuning, settings->tuning, error);
+        bench.timer.path = (pith_memory_path){tuning.few, tuning.more};
+    }
     bench.timer.go_on = pith_bench_go_on;
     bench.timer.go_on_user = &bench.running;
     if (status == PITH_OK && memory) {

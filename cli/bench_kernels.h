@@ -5,9 +5,10 @@
 #include "cli/cli.h"
 
 typedef struct pith_bench_kernels_settings {
-    const char *isa;   /* NULL: the best */
-    const char *begin; /* of the names of the kernels to time; NULL: all */
-    size_t n_threads;  /* 0: one per CPU */
+    const char *isa;    /* NULL: the best */
+    const char *tuning; /* a file with the memory path of products; NULL: the table's */
+    const char *begin;  /* of the names of the kernels to time; NULL: all */
+    size_t n_threads;   /* 0: one per CPU */
     size_t n_repeats;
     size_t output; /* a PITH_BENCH_ */
 } pith_bench_kernels_settings;

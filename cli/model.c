@@ -75,6 +75,13 @@ const pith_option pith_bos_options[] = {
                 "neon-i8mm; by default the best this CPU has",                                   \
         .offset = offsetof(pith_common_settings, isa), .hidden = (unused)                        \
     }
+#define TUNING(unused)                                                                        \
+    {                                                                                         \
+        .name = "tuning", .kind = PITH_OPTION_TEXT, .argument = "FILE",                       \
+        .help = "fetch weights from memory as this file of 'pith bench --tune --save' says, " \
+                "by default as a table says for this CPU",                                    \
+        .offset = offsetof(pith_common_settings, tuning), .hidden = (unused)                  \
+    }
 #define NO_CACHE                                                                   \
     {                                                                              \
         .name = "no-cache", .kind = PITH_OPTION_FLAG,                              \
@@ -90,17 +97,18 @@ const pith_option pith_bos_options[] = {
     }
 
 const pith_option pith_common_options[] = {
-    THREADS(false), KV(false), BLAS(false), MMAP(false),
-    ISA(false),     NO_CACHE,  VERBOSE,     {.name = NULL},
+    THREADS(false), KV(false), BLAS(false), MMAP(false),    ISA(false),
+    TUNING(false),  NO_CACHE,  VERBOSE,     {.name = NULL},
 };
 
 const pith_option pith_encoder_options[] = {
-    THREADS(false), KV(true), BLAS(false), MMAP(false),
-    ISA(false),     NO_CACHE, VERBOSE,     {.name = NULL},
+    THREADS(false), KV(true), BLAS(false), MMAP(false),    ISA(false),
+    TUNING(false),  NO_CACHE, VERBOSE,     {.name = NULL},
 };
 
 const pith_option pith_tokens_options[] = {
-    THREADS(true), KV(true), BLAS(true), MMAP(true), ISA(true), NO_CACHE, VERBOSE, {.name = NULL},
+    THREADS(true), KV(true), BLAS(true), MMAP(true),     ISA(true),
+    TUNING(true),  NO_CACHE, VERBOSE,    {.name = NULL},
 };
 
 const pith_option pith_length_options[] = {
@@ -243,16 +251,26 @@ const pith_option pith_sampling_options[] = {
     {.name = NULL},
 };
 
-pith_model_options pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings) {
+pith_status pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings,
+                                   pith_tuning *tuning, pith_model_options *out,
+                                   pith_error *error) {
     cli->verbose = settings->verbose;
-    return (pith_model_options){
+    if (settings->tuning != NULL) {
+        pith_status status = pith_tuning_load(tuning, settings->tuning, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+    }
+    *out = (pith_model_options){
         .n_threads = settings->threads,
         .isa = settings->isa,
         .blas = (pith_blas)settings->blas,
         .map = settings->map,
         .log = pith_cli_log,
         .log_user = cli,
+        .tuning = settings->tuning != NULL ? tuning : NULL,
     };
+    return PITH_OK;
 }
 
 static bool on_load(void *user, size_t done, size_t total) {
@@ -263,7 +281,12 @@ static bool on_load(void *user, size_t done, size_t total) {
 pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *settings,
                                 const char *path, bool tokens_only, pith_model **out,
                                 pith_error *error) {
-    pith_model_options options = pith_cli_model_options(cli, settings);
+    pith_model_options options;
+    pith_tuning tuning;
+    pith_status status = pith_cli_model_options(cli, settings, &tuning, &options, error);
+    if (status != PITH_OK) {
+        return status;
+    }
     if (tokens_only) {
         options.n_threads = 1;
         options.blas = PITH_BLAS_OFF;
@@ -271,8 +294,7 @@ pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *setti
     }
     pith_progress progress;
     char *found = NULL;
-    pith_status status =
-        pith_cli_find_model(cli, path, settings->threads, settings->no_cache, &found, error);
+    status = pith_cli_find_model(cli, path, settings->threads, settings->no_cache, &found, error);
     if (status != PITH_OK) {
         return status;
     }

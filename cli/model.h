@@ -6,7 +6,8 @@
 
 #include "cli/cli.h"
 
-/* --threads, --kv, --blas, --mmap, --isa, --no-cache, --verbose: every command that opens a model.
+/* --threads, --kv, --blas, --mmap, --isa, --tuning, --no-cache, --verbose: every command that opens
+ * a model.
  */
 typedef struct pith_common_settings {
     size_t threads;
@@ -16,6 +17,7 @@ typedef struct pith_common_settings {
     bool no_cache;
     bool verbose;
     const char *isa;
+    const char *tuning;
 } pith_common_settings;
 
 /* --context, --batch */
@@ -51,8 +53,10 @@ extern const pith_option pith_sampling_options[];
 extern const pith_option pith_threads_options[]; /* a lone size_t */
 extern const pith_option pith_bos_options[];     /* a lone size_t: PITH_BOS_* */
 
-/* The options as the library's struct; the log goes to standard error. */
-pith_model_options pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings);
+/* The options as the library's struct, which refers to `tuning` when there is a --tuning; the log
+ * goes to standard error. Errors: those of pith_tuning_load. */
+pith_status pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings,
+                                   pith_tuning *tuning, pith_model_options *out, pith_error *error);
 
 /* Opens a model (a GGUF file by way of the cache: cli/find_model.h); its log goes to standard
  * error. With `tokens_only` the file is mapped and no threads are made: enough for the tokenizer.

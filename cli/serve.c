@@ -15,7 +15,7 @@
 enum { FIRST_SOCKET = 3 }; /* of those that systemd passes on */
 
 typedef struct serve_settings {
-    const char *models, *database, *host, *cache, *memory, *tls_cert, *tls_key;
+    const char *models, *database, *host, *cache, *memory, *tls_cert, *tls_key, *tuning;
     pith_texts aliases, origins;
     size_t port, context, parallel, queue, threads, kv, log_level, drain, timeout;
     bool open;
@@ -93,6 +93,14 @@ static const pith_option model_options[] = {
      .help = "type of the KV cache, by default f32 for f32 weights and f16 for others; int8 is "
              "half of f16",
      .offset = offsetof(serve_settings, kv)},
+    {.name = "tuning",
+     .kind = PITH_OPTION_TEXT,
+     .argument = "FILE",
+     .low = 1,
+     .help =
+         "fetch weights from memory as this file of 'pith bench --tune --save' says, by default "
+         "as a table says for this CPU",
+     .offset = offsetof(serve_settings, tuning)},
     {.name = NULL},
 };
 
@@ -209,6 +217,7 @@ static int run_serve(pith_cli *cli, const void *arguments) {
     pith_error error;
     pith_bytes shipped;
     pith_bytes cache;
+    pith_tuning tuning;
     size_t memory = 0;
     pith_bytes_init(&shipped, NULL);
     pith_bytes_init(&cache, NULL);
@@ -223,6 +232,12 @@ static int run_serve(pith_cli *cli, const void *arguments) {
     if (!pith_places_models(&shipped) || !pith_places_cache(&cache)) {
         status = pith_fail(&error, PITH_ERROR_MEMORY, "out of memory for a path");
         goto done;
+    }
+    if (settings->tuning != NULL) {
+        status = pith_tuning_load(&tuning, settings->tuning, &error);
+        if (status != PITH_OK) {
+            goto done;
+        }
     }
     pith_serve_options options = {
         .models = settings->models,
@@ -245,6 +260,7 @@ static int run_serve(pith_cli *cli, const void *arguments) {
         .n_parallel = settings->parallel,
         .n_queue = settings->queue,
         .n_threads = settings->threads,
+        .tuning = settings->tuning != NULL ? &tuning : NULL,
         .kv_type = (pith_kv_type)settings->kv,
         .memory_limit = memory,
         .request_seconds = (double)settings->timeout,

@@ -99,6 +99,7 @@ pith_forward pith_forward_begin(const pith_model *model, const pith_scratch *scr
         .model = model,
         .scratch = scratch,
         .compute = {.kernels = model->kernels,
+                    .path = model->path,
                     .config = &model->network.config,
                     .pool = model->pool,
                     .sgemm = model->sgemm,

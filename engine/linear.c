@@ -68,7 +68,8 @@ void pith_linear_part(const pith_compute *c, const pith_matrix *w, const pith_ro
                             .x = &x,
                             .n_tokens = in->n,
                             .y = y,
-                            .y_stride = stride};
+                            .y_stride = stride,
+                            .path = c->path};
     c->kernels->product[w->type](&product);
 }
 

@@ -9,6 +9,7 @@
 #include "engine/forward.h"
 #include "engine/grammar.h"
 #include "engine/rope.h"
+#include "simd/tuning.h"
 
 static pith_status fail_isa(const char *name, pith_error *error) {
     char all[120] = "";
@@ -26,6 +27,34 @@ static pith_status fail_isa(const char *name, pith_error *error) {
         name, all);
 }
 
+/* Sets the memory path from the options or from the table; the kernels must be set. */
+static pith_status choose_path(pith_model *model, const pith_tuning *tuning, pith_error *error) {
+    const pith_cpu_id cpu = pith_cpu_identify();
+    const pith_cpu_text here = pith_cpu_describe(&cpu);
+    const char *isa = model->kernels->name;
+    model->path = pith_memory_path_row(&cpu, isa)->path;
+    if (tuning == NULL) {
+        return PITH_OK;
+    }
+    pith_status status = pith_tuning_check(tuning, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    model->path = (pith_memory_path){tuning->few, tuning->more};
+    if ((tuning->cpu[0] != 0 && strcmp(tuning->cpu, here.text) != 0) ||
+        (tuning->isa[0] != 0 && strcmp(tuning->isa, isa) != 0)) {
+        pith_log_write(&model->log, PITH_LOG_WARNING,
+                       "the tuning was measured on another machine: %s, %s; here it is %s, %s",
+                       tuning->cpu, tuning->isa, here.text, isa);
+    }
+    pith_log_write(&model->log, PITH_LOG_INFO,
+                   "tuning: weights are fetched ahead by %s for one and two tokens, %s for more%s",
+                   pith_fetch_describe(model->path.few).text,
+                   pith_fetch_describe(model->path.more).text,
+                   model->kernels->takes_path ? "" : ", by other kernels than these");
+    return PITH_OK;
+}
+
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
                                pith_error *error) {
     const pith_allocator *allocator = pith_allocator_or_default(options->allocator);
@@ -41,6 +70,10 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
     model->kernels = pith_kernels_find(options->isa);
     if (model->kernels == NULL) {
         return fail_isa(options->isa, error);
+    }
+    pith_status status = choose_path(model, options->tuning, error);
+    if (status != PITH_OK) {
+        return status;
     }
     return pith_pool_new(&model->pool, options->n_threads, &model->allocator, error);
 }

@@ -15,6 +15,7 @@ struct pith_model {
     pith_allocator allocator;
     pith_log log;
     const pith_kernels *kernels;
+    pith_memory_path path; /* of products of few tokens */
     pith_pool *pool;
     pith_sgemm_fn sgemm; /* NULL: f32 products on our own kernels too */
 

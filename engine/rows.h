@@ -13,6 +13,7 @@
 /* What computes a pass. */
 typedef struct pith_compute {
     const pith_kernels *kernels;
+    pith_memory_path path;
     const pith_config *config;
     pith_pool *pool;     /* NULL: the calling thread alone */
     pith_sgemm_fn sgemm; /* or NULL */

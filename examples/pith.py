@@ -93,10 +93,19 @@ class Error(ctypes.Structure):
     _fields_ = [("status", _int), ("message", ctypes.c_char * 500)]
 
 
+class Fetch(ctypes.Structure):
+    _fields_ = [("hint", _int), ("distance", _size)]
+
+
+class Tuning(ctypes.Structure):
+    _fields_ = [("few", Fetch), ("more", Fetch), ("cpu", ctypes.c_char * 64),
+                ("isa", ctypes.c_char * 16)]
+
+
 class ModelOptions(ctypes.Structure):
     _fields_ = [("n_threads", _size), ("isa", _text), ("blas", _int), ("map", _bool),
                 ("allocator", _void), ("log", LogFn), ("log_user", _void), ("load", LoadFn),
-                ("load_user", _void)]
+                ("load_user", _void), ("tuning", ctypes.POINTER(Tuning))]
 
 
 class Prompt(ctypes.Structure):
@@ -180,6 +189,7 @@ class EmbedResult(ctypes.Structure):
 
 STRUCTS = {
     "pith_error": Error, "pith_text": Text, "pith_model_options": ModelOptions,
+    "pith_fetch": Fetch, "pith_tuning": Tuning,
     "pith_model_info": ModelInfo, "pith_prompt": Prompt,
     "pith_chat_template": ChatTemplate, "pith_chat_options": ChatOptions,
     "pith_message": Message, "pith_session_options": SessionOptions, "pith_sampling": Sampling,
@@ -198,6 +208,7 @@ _handle = _to(_void)  # an out parameter for an opaque object
 FUNCTIONS = {
     "pith_version": (_text,),
     "pith_model_open": (_int, _handle, _text, _to(ModelOptions), _error),
+    "pith_tuning_load": (_int, _to(Tuning), _text, _error),
     "pith_model_free": (None, _void),
     "pith_model_get_info": (None, _void, _to(ModelInfo)),
     "pith_tokenize": (_int, _void, Text, ctypes.c_uint, _tokens, _size, _sizes, _error),
@@ -528,17 +539,21 @@ class _Owner:
 
 class Model(_Owner):
     """An open .pith file. Options are the fields of pith_model_options: n_threads, isa, blas
-    ("auto", "on", "off"), map; log is called with ("info" or "warning", message), load with (bytes
-    read, bytes in all) and stops the reading by returning False."""
+    ("auto", "on", "off"), map; tuning is the path of a file of `pith bench --tune --save`. log is
+    called with ("info" or "warning", message), load with (bytes read, bytes in all) and stops the
+    reading by returning False."""
 
     _name = "model"
 
     def __init__(self, path, *, library=None, blas="auto", isa=None, log=None, load=None,
-                 **options):
+                 tuning=None, **options):
         lib = _library(library)
         c = _fill(ModelOptions, options)
         c.blas = _choice("blas", blas, BLAS)
         c.isa = None if isa is None else _string("isa", isa)
+        if tuning is not None:
+            c.tuning = ctypes.pointer(Tuning())
+            lib.tuning_load(c.tuning, _path(tuning))
         keep = []
         reading = _go_on(load)
         if log is not None:

@@ -156,6 +156,37 @@ typedef bool (*pith_load_fn)(void *user, size_t done, size_t total);
 
 typedef struct pith_model pith_model;
 
+/* How a cache line of weights is fetched ahead of its use, by the prefetch instructions of x86: not
+ * at all; past the L2 cache (prefetchnta); into L2 (prefetcht1); into L1 too (prefetcht0). */
+typedef enum pith_hint {
+    PITH_HINT_NONE,
+    PITH_HINT_NTA,
+    PITH_HINT_T1,
+    PITH_HINT_T0,
+    PITH_N_HINTS
+} pith_hint;
+
+typedef struct pith_fetch {
+    pith_hint hint;
+    size_t distance; /* bytes ahead: a multiple of 64, at most 1 MiB */
+} pith_fetch;
+
+/* How products of int8 and int4 weights with few tokens prefetch the weights. The fastest way
+ * depends on the machine; `pith bench --tune` measures it. It changes the speed of generation and
+ * nothing else: results are the same bit for bit. */
+typedef struct pith_tuning {
+    pith_fetch few;  /* for one and two tokens */
+    pith_fetch more; /* for more tokens: T1 or T0, because weights may be read again soon */
+    char cpu[64];    /* the CPU it was measured on, "AuthenticAMD family 26 model 2"; "": unknown */
+    char isa[16];    /* the instruction set it was measured with, "avx512-vnni"; "": unknown */
+} pith_tuning;
+
+/* Reads a file that `pith bench --tune --save` wrote (docs/format.md). It is optional: without
+ * pith_model_options.tuning the library chooses by the CPU. Errors: ARGUMENT (null pointer),
+ * MEMORY, IO, FORMAT (the message names the field and its limits), UNSUPPORTED (a later version of
+ * the file). */
+PITH_API pith_status pith_tuning_load(pith_tuning *out, const char *path, pith_error *error);
+
 typedef enum pith_blas { PITH_BLAS_AUTO, PITH_BLAS_ON, PITH_BLAS_OFF } pith_blas;
 
 /* Zero-initialised means: all defaults. */
@@ -178,6 +209,10 @@ typedef struct pith_model_options {
     void *log_user;
     pith_load_fn load; /* called with how far reading is; may be NULL. Not called with `map` */
     void *load_user;
+    const pith_tuning
+        *tuning; /* how weights are prefetched; read during the call only. NULL: as
+                    the library's table says for this CPU. A tuning measured on another
+                    CPU or instruction set is used, with a warning in the log */
 } pith_model_options;
 
 /* Opens a `.pith` file (docs/format.md). Everything in the file is checked before use.
@@ -756,8 +791,8 @@ PITH_API bool pith_grammar_matcher_is_over(const pith_grammar_matcher *matcher);
 /* ---- Sentence embeddings --------------------------------------------------------------------- */
 
 typedef enum pith_prompt_use {
-    PITH_PROMPT_QUERY,    /* the prompt "query" */
-    PITH_PROMPT_DOCUMENT, /* the first that the model has of "document", "passage" and "corpus" */
+    PITH_PROMPT_QUERY,   /* the prompt "query" */
+    PITH_PROMPT_DOCUMENT /* the first that the model has of "document", "passage" and "corpus" */
 } pith_prompt_use;
 
 /* The text that an encoder reads in front of queries, or of the documents that answer them: the

@@ -10,6 +10,7 @@
 #include "perf/kernels_inside.h"
 #include "perf/shares.h"
 #include "perf/team.h"
+#include "simd/tuning.h"
 
 /* Seconds of one timed run: long compared with starting threads and reading a clock, and so short
  * compared with a time slice that on a busy machine most runs are not interrupted. */
@@ -109,6 +110,7 @@ pith_status pith_kernel_timer_new(pith_kernel_timer *out, const pith_kernels *ke
                                   pith_pool *pool, size_t n_rounds, pith_error *error) {
     pith_kernel_timer timer = {
         .kernels = kernels,
+        .path = pith_memory_path_here(kernels->name),
         .pool = pool,
         .n_rounds = n_rounds,
         .probes = pith_probes_find(kernels->name),
@@ -175,6 +177,7 @@ static void fill_window(pith_kernel_timer *timer, const pith_kernel_call *call, 
 /* Calls of all threads; from memory each piece goes to the thread that asks for it first. */
 typedef struct call_loop {
     const pith_kernels *kernels;
+    pith_memory_path path;
     const pith_kernel_call *calls; /* [n_threads] */
     size_t n_calls;                /* of each thread */
     const unsigned char *window;
@@ -185,9 +188,10 @@ typedef struct call_loop {
 
 static uint64_t call_again(void *argument, size_t thread) {
     const call_loop *loop = argument;
-    const pith_kernel_call *call = &loop->calls[thread];
+    pith_kernel_call call = loop->calls[thread];
+    call.path = loop->path;
     for (size_t i = 0; i < loop->n_calls; i++) {
-        call->bench->run(call, loop->kernels);
+        call.bench->run(&call, loop->kernels);
     }
     return 0;
 }
@@ -195,6 +199,7 @@ static uint64_t call_again(void *argument, size_t thread) {
 static uint64_t call_window(void *argument, size_t thread) {
     call_loop *loop = argument;
     pith_kernel_call call = loop->calls[thread];
+    call.path = loop->path;
     for (size_t i; (i = atomic_fetch_add(&loop->next, 1)) < loop->end;) {
         call.piece = loop->window + i % loop->n_pieces * loop->piece;
         call.bench->run(&call, loop->kernels);
@@ -236,16 +241,22 @@ static double measure_limit(pith_kernel_timer *timer, pith_kernel_bound bound) {
     }
 }
 
-/* Fills the samples. Returns the calls of a thread in each run, 0 when it was stopped. */
-static size_t run_rounds(pith_kernel_timer *timer, const pith_kernel_call *calls, size_t piece,
-                         pith_kernel_samples *s) {
-    pith_kernel_bound bound = calls->shape->bound;
-    call_loop loop = {.kernels = timer->kernels, .calls = calls};
+static call_loop loop_of(const pith_kernel_timer *timer, const pith_kernel_call *calls,
+                         size_t piece) {
+    call_loop loop = {.kernels = timer->kernels, .path = timer->path, .calls = calls};
     if (calls->shape->memory) {
         loop.window = timer->window.data;
         loop.piece = piece;
         loop.n_pieces = timer->window.size / piece;
     }
+    return loop;
+}
+
+/* Fills the samples. Returns the calls of a thread in each run, 0 when it was stopped. */
+static size_t run_rounds(pith_kernel_timer *timer, const pith_kernel_call *calls, size_t piece,
+                         pith_kernel_samples *s) {
+    pith_kernel_bound bound = calls->shape->bound;
+    call_loop loop = loop_of(timer, calls, piece);
     call_loop plain = loop;
     double spent = 0;
     plain.kernels = pith_kernels_find("scalar");
@@ -284,39 +295,83 @@ static pith_kernel_call *prepare_calls(const pith_kernel_bench *bench,
     return calls;
 }
 
+/* All of a setup but its number of calls. */
+static pith_status set_up(pith_kernel_setup *out, const pith_kernel_timer *timer,
+                          const pith_kernel_bench *bench, const pith_kernel_shape *shape,
+                          pith_error *error) {
+    const size_t n_threads = pith_pool_threads(timer->pool);
+    pith_kernel_setup setup = {.cost = bench->cost(bench, shape)};
+    pith_arena measure = {0};
+    prepare_calls(bench, shape, n_threads, &measure);
+    pith_status status = pith_region_allocate(&setup.region, measure.used, NULL, error);
+    if (status == PITH_OK) {
+        pith_arena arena = {.base = setup.region.data};
+        setup.calls = prepare_calls(bench, shape, n_threads, &arena);
+        *out = setup;
+    }
+    return status;
+}
+
+void pith_kernel_setup_free(pith_kernel_setup *setup) {
+    pith_region_release(&setup->region);
+    *setup = (pith_kernel_setup){.n_calls = 0};
+}
+
+pith_status pith_kernel_setup_new(pith_kernel_setup *out, pith_kernel_timer *timer,
+                                  const pith_kernel_bench *bench, const pith_kernel_shape *shape,
+                                  pith_error *error) {
+    pith_status status = set_up(out, timer, bench, shape, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    if (shape->memory) {
+        fill_window(timer, out->calls, out->cost.piece);
+    }
+    call_loop loop = loop_of(timer, out->calls, out->cost.piece);
+    warm_up(timer, &loop);
+    out->n_calls = loop.n_calls;
+    return PITH_OK;
+}
+
+double pith_kernel_setup_run(pith_kernel_timer *timer, const pith_kernel_setup *setup,
+                             pith_memory_path path) {
+    if (setup->calls->shape->memory) {
+        fill_window(timer, setup->calls, setup->cost.piece);
+    }
+    call_loop loop = loop_of(timer, setup->calls, setup->cost.piece);
+    loop.n_calls = setup->n_calls;
+    loop.path = path;
+    return run_once(timer, &loop);
+}
+
 pith_status pith_kernel_time(pith_kernel_timer *timer, const pith_kernel_bench *bench,
                              const pith_kernel_shape *shape, pith_kernel_result *out,
                              pith_error *error) {
-    size_t n_threads = pith_pool_threads(timer->pool);
     size_t room = timer->n_rounds + 1;
-    pith_kernel_cost cost = bench->cost(bench, shape);
+    pith_kernel_setup setup;
     pith_kernel_samples samples = {.seconds = timer->samples,
                                    .limits = timer->samples + room,
                                    .shares = timer->samples + 2 * room,
                                    .scalar = timer->samples + 3 * room};
-    pith_arena measure = {0};
-    pith_region region = {0};
-    prepare_calls(bench, shape, n_threads, &measure);
-    pith_status status = pith_region_allocate(&region, measure.used, NULL, error);
+    pith_status status = set_up(&setup, timer, bench, shape, error);
     if (status != PITH_OK) {
         return status;
     }
-    pith_arena arena = {.base = region.data};
-    const pith_kernel_call *calls = prepare_calls(bench, shape, n_threads, &arena);
     if (shape->memory) {
-        fill_window(timer, calls, cost.piece);
+        fill_window(timer, setup.calls, setup.cost.piece);
     }
     pith_kernel_result result = {.failed = true};
     for (size_t i = 0; status == PITH_OK && result.failed && i < ATTEMPTS; i++) {
-        size_t n_calls = run_rounds(timer, calls, cost.piece, &samples);
+        size_t n_calls = run_rounds(timer, setup.calls, setup.cost.piece, &samples);
         if (n_calls == 0) {
             status = pith_fail(error, PITH_ERROR_STOPPED, "interrupted");
         } else {
-            pith_kernel_judge(&samples, shape, &cost, n_threads, &result);
+            pith_kernel_judge(&samples, shape, &setup.cost, pith_pool_threads(timer->pool),
+                              &result);
             result.n_calls = n_calls;
         }
     }
-    pith_region_release(&region);
+    pith_kernel_setup_free(&setup);
     if (status == PITH_OK) {
         *out = result;
     }

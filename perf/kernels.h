@@ -42,7 +42,8 @@ typedef struct pith_kernel_call {
     const pith_kernel_bench *bench;
     const pith_kernel_shape *shape;
     void *operands;
-    const void *piece; /* 64-byte aligned, or NULL */
+    const void *piece;     /* 64-byte aligned, or NULL */
+    pith_memory_path path; /* of products */
 } pith_kernel_call;
 
 struct pith_kernel_bench {
@@ -92,6 +93,7 @@ void pith_kernel_judge(pith_kernel_samples *samples, const pith_kernel_shape *sh
 
 typedef struct pith_kernel_timer {
     const pith_kernels *kernels;
+    pith_memory_path path; /* of products; by pith_kernel_timer_new that of this CPU's table */
     pith_pool *pool;
     size_t n_rounds;
     /* Asked before every round, with the part of the rounds that is done; may be NULL. */
@@ -123,5 +125,25 @@ void pith_kernel_timer_free(pith_kernel_timer *timer);
 pith_status pith_kernel_time(pith_kernel_timer *timer, const pith_kernel_bench *bench,
                              const pith_kernel_shape *shape, pith_kernel_result *out,
                              pith_error *error);
+
+/* ---- Runs one by one ------------------------------------------------------------------------- */
+
+/* A shape with the operands of all threads, for callers that alternate runs themselves. */
+typedef struct pith_kernel_setup {
+    pith_region region;            /* holds the operands */
+    const pith_kernel_call *calls; /* [n_threads] in it */
+    pith_kernel_cost cost;
+    size_t n_calls; /* of each thread in a run */
+} pith_kernel_setup;
+
+/* Allocates the operands and finds how many calls make a run of half a millisecond. The shape must
+ * outlive the setup. Errors: MEMORY. */
+pith_status pith_kernel_setup_new(pith_kernel_setup *out, pith_kernel_timer *timer,
+                                  const pith_kernel_bench *bench, const pith_kernel_shape *shape,
+                                  pith_error *error);
+/* Returns the seconds of a call in one run with this memory path. */
+double pith_kernel_setup_run(pith_kernel_timer *timer, const pith_kernel_setup *setup,
+                             pith_memory_path path);
+void pith_kernel_setup_free(pith_kernel_setup *setup); /* leaves it zeroed */
 
 #endif

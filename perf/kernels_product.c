@@ -136,6 +136,7 @@ static void run_product(const pith_kernel_call *call, const pith_kernels *kernel
         .n_tokens = shape->tokens,
         .y = o->y,
         .y_stride = shape->rows,
+        .path = call->path,
     };
     kernels->product[call->bench->type](&product);
 }

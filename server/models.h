@@ -20,6 +20,7 @@ typedef struct pith_models_options {
     size_t memory_limit; /* bytes of the files and KV budgets of all loaded models; 0: none. With
                             a limit, kv_bytes 0 means: at most a quarter of what a model leaves */
     size_t n_threads;    /* of a pass; 0: all */
+    const pith_tuning *tuning;        /* or NULL */
     pith_scheduler_options scheduler; /* what all decoders share; turn and model are set here */
     pith_server_log *log;
     pith_metrics *metrics; /* may be NULL */

@@ -204,6 +204,7 @@ static bool load_problem(const pith_offer *offer, const pith_error *error, pith_
 static pith_status open_file(pith_offer *offer, const char *path, pith_error *error) {
     pith_model_options options = {
         .n_threads = offer->owner->options.n_threads,
+        .tuning = offer->owner->options.tuning,
         .blas = PITH_BLAS_OFF,
         .log = log_message,
         .log_user = offer,

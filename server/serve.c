@@ -147,6 +147,7 @@ static pith_status open_models(parts *p, pith_error *error) {
         .n_aliases = options->n_aliases,
         .memory_limit = options->memory_limit,
         .n_threads = options->n_threads,
+        .tuning = options->tuning,
         .scheduler = {.n_context = options->n_context,
                       .n_parallel = options->n_parallel,
                       .n_queue = options->n_queue,

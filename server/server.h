@@ -26,14 +26,15 @@ typedef struct pith_serve_options {
     bool open;                      /* listen beyond this machine without keys all the same */
     size_t n_context, n_parallel, n_queue, n_threads;
     pith_kv_type kv_type;
-    size_t memory_limit;    /* bytes; 0: none */
-    size_t max_body;        /* bytes; 0: 2 MB */
-    double request_seconds; /* deadline of a whole request; 0: 600 */
-    double header_seconds;  /* until the first headers are complete; 0: 10 */
-    double idle_seconds;    /* from an answer to the next headers; 0: 60 */
-    double body_seconds;    /* until the body is; 0: 30 */
-    double write_seconds;   /* without the client reading anything; 0: 30 */
-    double drain_seconds;   /* of running requests after SIGTERM; 0: 30 */
+    const pith_tuning *tuning; /* for all models; NULL: none */
+    size_t memory_limit;       /* bytes; 0: none */
+    size_t max_body;           /* bytes; 0: 2 MB */
+    double request_seconds;    /* deadline of a whole request; 0: 600 */
+    double header_seconds;     /* until the first headers are complete; 0: 10 */
+    double idle_seconds;       /* from an answer to the next headers; 0: 60 */
+    double body_seconds;       /* until the body is; 0: 30 */
+    double write_seconds;      /* without the client reading anything; 0: 30 */
+    double drain_seconds;      /* of running requests after SIGTERM; 0: 30 */
     pith_log_wanted log_level;
 } pith_serve_options;
 

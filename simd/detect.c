@@ -1,4 +1,4 @@
-/* Which kernel tables this CPU can run, and which of two equal ones suits it. On x86 an instruction
+/* Which kernel tables this CPU can run. On x86 an instruction
  * set counts when CPUID reports it and the operating system saves its registers (XCR0): Intel SDM
  * volume 1, sections 13.3 and 14.3. On AArch64 the kernel's auxiliary vector says so (Linux,
  * Documentation/arm64/elf_hwcaps). */
@@ -36,23 +36,13 @@ static uint64_t read_xcr0(void) {
     return (uint64_t)high << 32 | low;
 }
 
-static unsigned detect_vendor(void) {
-    unsigned a;
-    unsigned b;
-    unsigned c;
-    unsigned d;
-    bool intel = __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
-                 c == signature_INTEL_ecx && d == signature_INTEL_edx;
-    return intel ? PITH_CPU_INTEL : 0;
-}
-
 /* CPUID leaf 1 and leaf 7, with what XCR0 allows. */
 unsigned pith_cpu_features(void) {
     unsigned a;
     unsigned b;
     unsigned c;
     unsigned d;
-    unsigned features = detect_vendor();
+    unsigned features = 0;
     const unsigned leaf1 = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & leaf1) != leaf1) {
         return features;
@@ -81,10 +71,8 @@ enum {
 };
 
 static const table_entry tables[] = {
-    {&pith_kernels_avx512_vnni_l2, AVX512_VNNI | PITH_CPU_INTEL},
     {&pith_kernels_avx512_vnni, AVX512_VNNI},
     {&pith_kernels_avx512, AVX512},
-    {&pith_kernels_avx_vnni_l2, AVX_VNNI | PITH_CPU_INTEL},
     {&pith_kernels_avx_vnni, AVX_VNNI},
     {&pith_kernels_avx2, PITH_CPU_AVX2},
     {&pith_kernels_scalar, 0},

@@ -7,37 +7,36 @@
 #ifndef PITH_SIMD_FEW_H
 #define PITH_SIMD_FEW_H
 
-#include <stdbool.h>
-
 #include "simd/blocks.h"
 #include "simd/inline.h"
 #include "simd/kernels.h"
 
 enum {
-    PITH_FEW_AHEAD = 6 << 10,          /* prefetch distance in bytes */
-    PITH_FEW_AHEAD_INTO_L2 = 16 << 10, /* for prefetches into the L2 cache */
     PITH_FEW_ORDERED = 2, /* up to this many tokens int4 block sums wait (for more tokens the stores
                              cost too much) and the next activations are fetched */
     PITH_FEW_KEPT = 256,  /* sums that wait for their scales: 16 KB, a third of the L1 cache */
 };
 
-/* Starts fetching a line of weights that comes after the one at p for `n` tokens; p plus the
- * distance may lie outside any object. Both `n` and `into_l2` are constants.
- *
- * Weights that are read once go past the L2 cache, where what is used again may stay: on AMD's CPUs
- * with AVX-512 that is fastest. On Intel fetches past L2 wait in the 16 line-fill buffers of the L1
- * cache, which bounds a core to 16 x 64 bytes per memory latency (7 GB/s at 140 ns); fetches into
- * L2 have 48 places. There, with `into_l2`, they go into L2 and further ahead (Emerald Rapids, 16
- * cores, int4: 206 instead of 110 tokens/s). The same holds for AVX2 on every CPU: its loops take
- * longer than the memory, and on an AMD EPYC whose AVX-512 is masked int4 products of one token
- * gain a sixth. For more tokens a second call may read the tile again: into L1 everywhere. */
-PITH_INLINE void fetch_weights(const void *p, size_t n, bool into_l2) {
-    if (n > PITH_FEW_ORDERED) {
-        __builtin_prefetch((const char *)((uintptr_t)p + PITH_FEW_AHEAD), 0, 3);
-    } else if (into_l2) {
-        __builtin_prefetch((const char *)((uintptr_t)p + PITH_FEW_AHEAD_INTO_L2), 0, 2);
-    } else {
-        __builtin_prefetch((const char *)((uintptr_t)p + PITH_FEW_AHEAD), 0, 0);
+/* How a call prefetches weights. */
+typedef struct few_fetch {
+    pith_hint hint; /* a constant: every hint has functions of its own */
+    size_t ahead;   /* distance in bytes, known at run time only */
+} few_fetch;
+
+/* The part of the product's memory path that is for `n` tokens (a constant). */
+PITH_INLINE few_fetch fetch_of(const pith_product *p, size_t n, pith_hint hint) {
+    return (few_fetch){hint, n <= PITH_FEW_ORDERED ? p->path.few.distance : p->path.more.distance};
+}
+
+/* Prefetches the line of weights at the distance after p, which may lie outside any object. */
+PITH_INLINE void fetch_weights(const void *p, few_fetch fetch) {
+    const char *line = (const char *)((uintptr_t)p + fetch.ahead);
+    if (fetch.hint == PITH_HINT_NTA) {
+        __builtin_prefetch(line, 0, 0);
+    } else if (fetch.hint == PITH_HINT_T1) {
+        __builtin_prefetch(line, 0, 2);
+    } else if (fetch.hint == PITH_HINT_T0) {
+        __builtin_prefetch(line, 0, 3);
     }
 }
 
@@ -57,23 +56,41 @@ typedef struct few_outputs {
     size_t scale_stride;
     float *y; /* [n, y_stride] */
     size_t y_stride;
-    bool into_l2; /* a constant: how scales are fetched */
+    few_fetch fetch; /* of scales */
 } few_outputs;
 
 /* From row `row` and token `first` of the product on. */
 PITH_INLINE few_outputs outputs_from(const pith_product *p, const uint16_t *scales, size_t row,
-                                     size_t first, bool into_l2) {
+                                     size_t first, few_fetch fetch) {
     const pith_activations *x = p->x;
     return (few_outputs){scales,          x->scales + (p->first_token + first) * x->scale_stride,
                          x->scale_stride, p->y + first * p->y_stride + row,
-                         p->y_stride,     into_l2};
+                         p->y_stride,     fetch};
 }
 
-/* A few_tile of constant size. */
+/* Computes the tile at row `row` of a product, for the tokens from `first` on. */
+typedef void few_tile_fn(const pith_product *p, size_t row, size_t first);
+
+/* Defines such a function by body(p, row, first, n, hint), where n and hint are constants. */
+#define PITH_FEW_TILE(name, body, n, hint)                              \
+    static void name(const pith_product *p, size_t row, size_t first) { \
+        body(p, row, first, n, hint);                                   \
+    }
+
+/* The functions for n tokens, by hint. Products of many tokens read a tile several times, so it
+ * should stay in a cache of the core: for more than PITH_FEW_ORDERED there is T1, and T0 in place
+ * of all other hints. */
 typedef struct few_size {
     size_t n;
-    void (*tile)(const pith_product *p, size_t row, size_t first);
+    few_tile_fn *tile[PITH_N_HINTS];
 } few_size;
+
+#define PITH_FEW_HINTS(none, nta, t1, t0)                                          \
+    {                                                                              \
+        [PITH_HINT_NONE] = (none), [PITH_HINT_NTA] = (nta), [PITH_HINT_T1] = (t1), \
+        [PITH_HINT_T0] = (t0)                                                      \
+    }
+#define PITH_FEW_CACHED(t1, t0) PITH_FEW_HINTS(t0, t0, t1, t0)
 
 /* All tiles; `sizes` in descending order, down to 1. */
 PITH_INLINE void few_tokens(const pith_product *p, const few_size *sizes) {
@@ -83,7 +100,8 @@ PITH_INLINE void few_tokens(const pith_product *p, const few_size *sizes) {
             while (sizes[i].n > p->n_tokens - t) {
                 i++;
             }
-            sizes[i].tile(p, row, t);
+            pith_hint hint = sizes[i].n <= PITH_FEW_ORDERED ? p->path.few.hint : p->path.more.hint;
+            sizes[i].tile[hint](p, row, t);
         }
     }
 }

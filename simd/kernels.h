@@ -19,8 +19,11 @@
 #ifndef PITH_SIMD_KERNELS_H
 #define PITH_SIMD_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "simd/memory_path.h"
 
 typedef enum pith_type {
     PITH_TYPE_F32,
@@ -62,6 +65,7 @@ typedef struct pith_product {
     size_t n_tokens;
     float *y; /* [n_tokens, y_stride]: y[t * y_stride + r], r < n_rows; 64-byte aligned */
     size_t y_stride;
+    pith_memory_path path; /* how weights are prefetched; it never changes y. Zero: not at all */
 } pith_product;
 
 /* ---- Kernels --------------------------------------------------------------------------------- */
@@ -175,6 +179,7 @@ typedef void pith_affine_fn(const float *x, float scale, const float *shift, siz
 typedef struct pith_kernels {
     const char *name; /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni"; "neon",
                          "neon-dot", "neon-i8mm" */
+    bool takes_path;  /* int8 and int4 products of few tokens use pith_product.path */
     pith_product_fn *product[PITH_N_TYPES];
     pith_rmsnorm_fn *rmsnorm;
     pith_quantize_fn *quantize;
@@ -201,9 +206,7 @@ typedef struct pith_kernels {
 } pith_kernels;
 
 /* The kernels of a named instruction set, or the best this CPU and operating system can run
- * (simd/detect.c) when name is NULL; NULL when the name is unknown or cannot run here. Of two
- * tables with one name, whose results are equal in every bit, it returns the one that fetches
- * weights as suits the CPU's vendor. */
+ * (simd/detect.c) when name is NULL; NULL when the name is unknown or cannot run here. */
 const pith_kernels *pith_kernels_find(const char *name);
 
 /* Returns in a few nanoseconds a table whose dot products of whole vectors are those of

@@ -103,18 +103,40 @@ check() {
     }' || failed=1
 }
 
-# FILE FUNCTION=HINT... : how a product of one or two tokens fetches its weights.
+# FILE N... : the products of N tokens have a function for every hint, which fetches weights by it and
+# nothing else but activations, which are fetched into L1 for one and two tokens.
 check_fetches() {
     file=$1
     shift
+    for n in "$@"; do
+        hints="t1 t0"
+        [ "$n" -gt 2 ] || hints="none nta t1 t0"
+        for hint in $hints; do
+            function=few_tile_${n}_$hint
+            found=$(objdump -d --no-show-raw-insn "$build/simd/x86/$file.o" |
+                sed -n "/^[0-9a-f]* <$function>:\$/,/^\$/s/.*\tprefetch\([a-z0-9]*\) .*/\1/p" |
+                sort -u | tr '\n' ' ')
+            case $n-$hint in
+            [12]-none | *-t0) wanted="t0 " ;;
+            [12]-nta) wanted="nta t0 " ;;
+            [12]-t1) wanted="t0 t1 " ;;
+            *-t1) wanted="t1 " ;;
+            esac
+            if [ "$found" != "$wanted" ]; then
+                echo "$file.o: $function fetches with '$found', not '$wanted'"
+                failed=1
+            fi
+        done
+    done
+}
+
+# N[:STORES]... : the names of the functions of N tokens, for check.
+few_tiles() {
     for form in "$@"; do
-        function=${form%=*}
-        hints=$(objdump -d --no-show-raw-insn "$build/simd/x86/$file.o" |
-            sed -n "/^[0-9a-f]* <$function>:\$/,/^\$/s/.*\tprefetch\(nta\|t1\).*/\1/p" | sort -u)
-        if [ "$hints" != "${form#*=}" ]; then
-            echo "$file.o: $function fetches weights with '$hints', not ${form#*=}"
-            failed=1
-        fi
+        n=${form%:*}
+        stores=${form#"$n"}
+        [ "$n" -gt 2 ] || echo "few_tile_${n}_none$stores few_tile_${n}_nta$stores"
+        echo "few_tile_${n}_t1$stores few_tile_${n}_t0$stores"
     done
 }
 
@@ -123,26 +145,26 @@ failed=0
 check vnni_tile vpdpbusd add_group_1x4 add_group_1x8:16 add_group_2x4 add_group_2x8 \
     add_group_3x4 add_group_3x8
 # A slice's block sums wait on the stack for their multipliers, of one or two tokens.
-check vnni_int4 vpdpbusd few_tile_1:2 few_tile_2:4 few_tile_1_l2:2 few_tile_2_l2:4 few_tile_3 \
-    few_tile_4 few_tile_6 few_tile_8
-check vnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_1_l2 few_tile_2_l2 few_tile_3 few_tile_4 \
-    few_tile_8
+# shellcheck disable=SC2046
+check vnni_int4 vpdpbusd $(few_tiles 1:2 2:4 3 4 6 8)
+# shellcheck disable=SC2046
+check vnni_int8 vpdpbusd $(few_tiles 1 2 3 4 8)
 # With one or two tokens a slice's block sums wait likewise. Sums of int4 groups stay in memory where
 # 16 registers do not hold them beside those of a block, and so do some of a slice's multipliers;
 # for two tokens clang keeps one more there than gcc.
-check avx2_int4 vpmaddubsw few_tile_1:4 few_tile_2:8 few_tile_3:14 few_tile_4:20 \
-    multiply_2:5 multiply_4:8 multiply_6:12
-check avx2_int8 vpmaddwd few_tile_1 few_tile_2 few_tile_3 few_tile_4 multiply_2 multiply_4 multiply_6
+# shellcheck disable=SC2046
+check avx2_int4 vpmaddubsw $(few_tiles 1:4 2:8 3:14 4:20) multiply_2:5 multiply_4:8 multiply_6:12
+# shellcheck disable=SC2046
+check avx2_int8 vpmaddwd $(few_tiles 1 2 3 4) multiply_2 multiply_4 multiply_6
 check avxvnni_tile vpdpbusd pith_multiply_2_avxvnni pith_multiply_4_avxvnni pith_multiply_6_avxvnni
-check avxvnni_int4 vpdpbusd few_tile_1:4 few_tile_2:8 few_tile_1_l2:4 few_tile_2_l2:8 \
-    few_tile_3:14 few_tile_4:20
-check avxvnni_int8 vpdpbusd few_tile_1 few_tile_2 few_tile_1_l2 few_tile_2_l2 few_tile_3 few_tile_4
-# Past the L2 cache, their _l2 forms into it; with AVX2 always into it.
-for file in vnni_int4 vnni_int8 avxvnni_int4 avxvnni_int8; do
-    check_fetches $file few_tile_1=nta few_tile_2=nta few_tile_1_l2=t1 few_tile_2_l2=t1
-done
-for file in avx2_int4 avx2_int8; do
-    check_fetches $file few_tile_1=t1 few_tile_2=t1
+# shellcheck disable=SC2046
+check avxvnni_int4 vpdpbusd $(few_tiles 1:4 2:8 3:14 4:20)
+# shellcheck disable=SC2046
+check avxvnni_int8 vpdpbusd $(few_tiles 1 2 3 4)
+check_fetches vnni_int4 1 2 3 4 6 8
+check_fetches vnni_int8 1 2 3 4 8
+for file in avxvnni_int4 avxvnni_int8 avx2_int4 avx2_int8; do
+    check_fetches $file 1 2 3 4
 done
 if [ "$failed" != 0 ]; then
     echo "check-spills: FAILED"

@@ -4,22 +4,15 @@
 #include "base/checked.h"
 #include "base/half.h"
 #include "simd/blocks.h"
-#include "simd/detect.h"
 
 #include <math.h>
 #include <string.h>
 
 const pith_kernels *test_table(size_t i) {
-    const unsigned here = pith_cpu_features();
     for (size_t name = 0; pith_kernel_names[name] != NULL; name++) {
         const pith_kernels *kernels = pith_kernels_find(pith_kernel_names[name]);
-        const pith_kernels *other =
-            pith_kernels_choose(pith_kernel_names[name], here ^ PITH_CPU_INTEL);
         if (kernels != NULL && i-- == 0) {
             return kernels;
-        }
-        if (other != kernels && i-- == 0) {
-            return other;
         }
     }
     return NULL;

@@ -7,8 +7,7 @@
 #include "simd/kernels.h"
 #include "tests/support.h"
 
-/* The tables of this build that run on this CPU, best first, scalar last; those for CPUs of another
- * maker follow the ones found here. */
+/* The tables of this build that run on this CPU, best first, scalar last. */
 const pith_kernels *test_table(size_t i); /* NULL after the last */
 
 /* Equal bit for bit, or both NaN. */

@@ -36,6 +36,7 @@ typedef struct problem {
     test_activations x;
     size_t y_stride;
     size_t y_size; /* floats, up to the last one written */
+    pith_memory_path path;
 } problem;
 
 static problem problem_new(pith_type type, size_t k, size_t n_rows, size_t n_tokens,
@@ -63,7 +64,8 @@ static void run_part(const problem *p, const pith_kernels *kernels, size_t begin
                             .first_token = begin,
                             .n_tokens = end - begin,
                             .y = y + begin * p->y_stride,
-                            .y_stride = p->y_stride};
+                            .y_stride = p->y_stride,
+                            .path = p->path};
     kernels->product[p->type](&product);
 }
 
@@ -216,6 +218,36 @@ TEST(simd_product, more_groups_than_are_kept_match_scalar) {
             problem_new(cases[i].type, cases[i].k, 16, cases[i].n_tokens, TEST_RANDOM, &seed);
         check_all_tables(&p, 900 + i);
         problem_free(&p);
+    }
+}
+
+/* How weights are fetched changes no bit: every hint, and distances up to the largest, with which
+ * most addresses lie in no object. */
+static void check_paths(const problem *p, uint64_t seed) {
+    static const size_t distances[] = {0,        64,       2 << 10,  6 << 10,
+                                       12 << 10, 16 << 10, 24 << 10, 1 << 20};
+    problem with = *p;
+    for (int hint = 0; hint < PITH_N_HINTS; hint++) {
+        for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
+            const pith_fetch fetch = {(pith_hint)hint, distances[i]};
+            with.path = (pith_memory_path){fetch, fetch};
+            check_all_tables(&with, seed);
+        }
+    }
+}
+
+TEST(simd_product, no_memory_path_changes_a_bit) {
+    static const size_t tokens[] = {1, 2, 3, 4, 7, 11, 12};
+    static const size_t k[] = {32, 288, 1120};
+    for (int type = PITH_TYPE_INT8; type <= PITH_TYPE_INT4; type++) {
+        for (size_t i = 0; i < sizeof k / sizeof *k; i++) {
+            for (size_t j = 0; j < sizeof tokens / sizeof *tokens; j++) {
+                uint64_t seed = 1300 + 10 * i + j;
+                problem p = problem_new((pith_type)type, k[i], 32, tokens[j], TEST_RANDOM, &seed);
+                check_paths(&p, 1300 + 10 * i + j);
+                problem_free(&p);
+            }
+        }
     }
 }
 

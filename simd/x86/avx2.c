@@ -3,6 +3,7 @@
 
 const pith_kernels pith_kernels_avx2 = {
     .name = "avx2",
+    .takes_path = true,
     .product = {[PITH_TYPE_F32] = pith_product_f32_avx2,
                 [PITH_TYPE_F16] = pith_product_f16_avx2,
                 [PITH_TYPE_BF16] = pith_product_bf16_avx2,

@@ -19,7 +19,7 @@ typedef struct few_group {
     size_t code_stride;
     const int32_t *offset; /* int4: of each block */
     size_t block_stride;
-    bool into_l2; /* a constant: how weights are fetched */
+    few_fetch fetch; /* of weights */
 } few_group;
 
 /* ---- int4 ------------------------------------------------------------------------------------ */
@@ -42,7 +42,7 @@ PITH_INLINE void few_slice(const few_group *in, size_t s, size_t first, size_t n
         size_t block = i % n_blocks;
         const uint8_t *line = in->lines + (s * LINES + j) * PITH_LINE_BYTES;
         if (block == 0 && first == 0) {
-            fetch_weights(line, n, in->into_l2);
+            fetch_weights(line, in->fetch);
         }
         __m256i w[HALVES];
         PITH_UNROLL
@@ -93,8 +93,8 @@ PITH_INLINE void few_int4(const few_group *group, __m256i *total, size_t n, bool
                 blocks[s][i] = sum[i];
             }
         }
-        fetch_weights(packed, n, in.into_l2);
-        fetch_weights(packed + PITH_LINE_BYTES, n, in.into_l2);
+        fetch_weights(packed, in.fetch);
+        fetch_weights(packed + PITH_LINE_BYTES, in.fetch);
         for (size_t s = 0; s < slices; s++) {
             decode_multipliers(packed + s * PITH_TILE_ROWS, m, vnni);
             add_blocks(blocks[s], m, 2, total, n, vnni);
@@ -109,8 +109,8 @@ PITH_INLINE void few_int4(const few_group *group, __m256i *total, size_t n, bool
                 add_blocks(sum, m + block * HALVES, 1, total, n, vnni);
             }
         }
-        fetch_weights(packed, n, in.into_l2);
-        fetch_weights(packed + PITH_LINE_BYTES, n, in.into_l2);
+        fetch_weights(packed, in.fetch);
+        fetch_weights(packed + PITH_LINE_BYTES, in.fetch);
     }
     PITH_UNROLL
     for (size_t i = 0; i < HALVES * n; i++) {
@@ -131,7 +131,7 @@ PITH_INLINE __m256i add_weights(__m256i sum, __m256i w, __m256i x, bool vnni) {
 /* Adds line j of an int8 group to sum[HALVES * token + half]. */
 PITH_INLINE void few_int8_line(const few_group *in, size_t j, __m256i *sum, size_t n, bool vnni) {
     const uint8_t *line = in->lines + j * PITH_LINE_BYTES;
-    fetch_weights(line, n, in->into_l2);
+    fetch_weights(line, in->fetch);
     PITH_UNROLL
     for (size_t i = 0; i < HALVES * n; i++) {
         __m256i x = broadcast_codes(in->codes + i / HALVES * in->code_stride + 4 * j);
@@ -178,7 +178,7 @@ PITH_INLINE void add_kept(const few_outputs *o, const __m256i *sums, size_t begi
     }
     for (size_t g = begin; g < end; g++) {
         const uint16_t *scales = o->scales + g * PITH_TILE_ROWS;
-        fetch_weights(scales, n, o->into_l2);
+        fetch_weights(scales, o->fetch);
         const __m256 d[HALVES] = {load_scales(scales), load_scales(scales + HALF_ROWS)};
         PITH_UNROLL
         for (size_t i = 0; i < HALVES * n; i++) {
@@ -193,9 +193,9 @@ PITH_INLINE void add_kept(const few_outputs *o, const __m256i *sums, size_t begi
 }
 
 /* One tile for `n` tokens (a constant) from token `token` of the product on; type is INT4 or INT8
- * and constant, `into_l2` as in fetch_weights. */
+ * and constant, and so are `vnni` and `hint`. */
 PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t token, size_t n, pith_type type,
-                          bool vnni, bool into_l2) {
+                          bool vnni, pith_hint hint) {
     const bool int4 = type == PITH_TYPE_INT4;
     const pith_activations *x = p->x;
     const size_t at = p->first_token + token;
@@ -210,8 +210,9 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t token, size_
     const uint8_t *scales = tile + tile_bytes - pith_scales_bytes(n_groups);
     const int32_t *offset =
         int4 ? x->block_offset + at * x->block_stride : x->group_offset + at * x->scale_stride;
+    const few_fetch fetch = fetch_of(p, n, hint);
     const few_outputs out =
-        outputs_from(p, (const uint16_t *)(const void *)scales, row, token, into_l2);
+        outputs_from(p, (const uint16_t *)(const void *)scales, row, token, fetch);
     const size_t batch = PITH_FEW_KEPT / n;
     __m256i kept[PITH_FEW_KEPT * HALVES];
     for (size_t begin = 0; begin < n_groups; begin += batch) {
@@ -225,7 +226,7 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t token, size_
                                      .code_stride = x->code_stride,
                                      .offset = int4 ? offset + g * 2 * FULL : NULL,
                                      .block_stride = x->block_stride,
-                                     .into_l2 = into_l2};
+                                     .fetch = fetch};
             PITH_UNROLL
             for (size_t t = 0; n <= PITH_FEW_ORDERED && t < n; t++) {
                 fetch_next(group.codes + t * x->code_stride, k_group);

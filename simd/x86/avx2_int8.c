@@ -18,21 +18,33 @@ enum {
 
 /* ---- Few tokens ------------------------------------------------------------------------------ */
 
-static void few_tile_1(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 1, PITH_TYPE_INT8, false, true);
+PITH_INLINE void tile_of(const pith_product *p, size_t row, size_t first, size_t n,
+                         pith_hint hint) {
+    few_tile(p, row, first, n, PITH_TYPE_INT8, false, hint);
 }
 
-static void few_tile_2(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 2, PITH_TYPE_INT8, false, true);
-}
+PITH_FEW_TILE(few_tile_1_none, tile_of, 1, PITH_HINT_NONE)
+PITH_FEW_TILE(few_tile_1_nta, tile_of, 1, PITH_HINT_NTA)
+PITH_FEW_TILE(few_tile_1_t1, tile_of, 1, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_1_t0, tile_of, 1, PITH_HINT_T0)
 
-static void few_tile_3(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 3, PITH_TYPE_INT8, false, false);
-}
+PITH_FEW_TILE(few_tile_2_none, tile_of, 2, PITH_HINT_NONE)
+PITH_FEW_TILE(few_tile_2_nta, tile_of, 2, PITH_HINT_NTA)
+PITH_FEW_TILE(few_tile_2_t1, tile_of, 2, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_2_t0, tile_of, 2, PITH_HINT_T0)
 
-static void few_tile_4(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 4, PITH_TYPE_INT8, false, false);
-}
+PITH_FEW_TILE(few_tile_3_t1, tile_of, 3, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_3_t0, tile_of, 3, PITH_HINT_T0)
+
+PITH_FEW_TILE(few_tile_4_t1, tile_of, 4, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_4_t0, tile_of, 4, PITH_HINT_T0)
+
+static const few_size sizes[] = {
+    {4, PITH_FEW_CACHED(few_tile_4_t1, few_tile_4_t0)},
+    {3, PITH_FEW_CACHED(few_tile_3_t1, few_tile_3_t0)},
+    {2, PITH_FEW_HINTS(few_tile_2_none, few_tile_2_nta, few_tile_2_t1, few_tile_2_t0)},
+    {1, PITH_FEW_HINTS(few_tile_1_none, few_tile_1_nta, few_tile_1_t1, few_tile_1_t0)},
+};
 
 /* ---- Many tokens ----------------------------------------------------------------------------- */
 
@@ -126,10 +138,6 @@ static void multiply_1(const pith_tile_step *step) {
 }
 
 void pith_product_int8_avx2(const pith_product *p) {
-    static const few_size sizes[] = {{4, few_tile_4},
-                                     {3, few_tile_3},
-                                     {2, few_tile_2},
-                                     {1, few_tile_1}};
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
         return;

@@ -6,12 +6,9 @@
 #include "simd/kernels.h"
 
 extern const pith_kernels pith_kernels_avx_vnni;
-extern const pith_kernels pith_kernels_avx_vnni_l2; /* with products ending in _l2 */
 
 /* avxvnni_int4.c, avxvnni_int8.c */
 pith_product_fn pith_product_int4_avxvnni;
 pith_product_fn pith_product_int8_avxvnni;
-pith_product_fn pith_product_int4_avxvnni_l2; /* weights through the L2 cache */
-pith_product_fn pith_product_int8_avxvnni_l2;
 
 #endif

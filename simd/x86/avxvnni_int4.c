@@ -8,29 +8,33 @@
 
 enum { FEW = 8 }; /* most tokens that use codes as they are decoded */
 
-static void few_tile_1(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 1, PITH_TYPE_INT4, true, false);
+PITH_INLINE void tile_of(const pith_product *p, size_t row, size_t first, size_t n,
+                         pith_hint hint) {
+    few_tile(p, row, first, n, PITH_TYPE_INT4, true, hint);
 }
 
-static void few_tile_2(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 2, PITH_TYPE_INT4, true, false);
-}
+PITH_FEW_TILE(few_tile_1_none, tile_of, 1, PITH_HINT_NONE)
+PITH_FEW_TILE(few_tile_1_nta, tile_of, 1, PITH_HINT_NTA)
+PITH_FEW_TILE(few_tile_1_t1, tile_of, 1, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_1_t0, tile_of, 1, PITH_HINT_T0)
 
-static void few_tile_1_l2(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 1, PITH_TYPE_INT4, true, true);
-}
+PITH_FEW_TILE(few_tile_2_none, tile_of, 2, PITH_HINT_NONE)
+PITH_FEW_TILE(few_tile_2_nta, tile_of, 2, PITH_HINT_NTA)
+PITH_FEW_TILE(few_tile_2_t1, tile_of, 2, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_2_t0, tile_of, 2, PITH_HINT_T0)
 
-static void few_tile_2_l2(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 2, PITH_TYPE_INT4, true, true);
-}
+PITH_FEW_TILE(few_tile_3_t1, tile_of, 3, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_3_t0, tile_of, 3, PITH_HINT_T0)
 
-static void few_tile_3(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 3, PITH_TYPE_INT4, true, false);
-}
+PITH_FEW_TILE(few_tile_4_t1, tile_of, 4, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_4_t0, tile_of, 4, PITH_HINT_T0)
 
-static void few_tile_4(const pith_product *p, size_t row, size_t token) {
-    few_tile(p, row, token, 4, PITH_TYPE_INT4, true, false);
-}
+static const few_size sizes[] = {
+    {4, PITH_FEW_CACHED(few_tile_4_t1, few_tile_4_t0)},
+    {3, PITH_FEW_CACHED(few_tile_3_t1, few_tile_3_t0)},
+    {2, PITH_FEW_HINTS(few_tile_2_none, few_tile_2_nta, few_tile_2_t1, few_tile_2_t0)},
+    {1, PITH_FEW_HINTS(few_tile_1_none, few_tile_1_nta, few_tile_1_t1, few_tile_1_t0)},
+};
 
 /* multiplier x code + 128 of the bytes of a decoded half, from (code + 10) x |multiplier|, at most
  * 190: 16-bit words multiply two bytes and nothing carries. A negative multiplier complements the
@@ -82,7 +86,7 @@ static void expand_group(const pith_packed_group *group, uint8_t *out) {
     }
 }
 
-static void product(const pith_product *p, const few_size *sizes) {
+void pith_product_int4_avxvnni(const pith_product *p) {
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
         return;
@@ -101,20 +105,4 @@ static void product(const pith_product *p, const few_size *sizes) {
         .multiply_2 = pith_multiply_2_avxvnni,
         .multiply_1 = pith_multiply_1_avxvnni};
     pith_many_tokens_avx2(p, &format);
-}
-
-void pith_product_int4_avxvnni(const pith_product *p) {
-    static const few_size sizes[] = {{4, few_tile_4},
-                                     {3, few_tile_3},
-                                     {2, few_tile_2},
-                                     {1, few_tile_1}};
-    product(p, sizes);
-}
-
-void pith_product_int4_avxvnni_l2(const pith_product *p) {
-    static const few_size sizes[] = {{4, few_tile_4},
-                                     {3, few_tile_3},
-                                     {2, few_tile_2_l2},
-                                     {1, few_tile_1_l2}};
-    product(p, sizes);
 }

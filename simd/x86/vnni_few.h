@@ -23,7 +23,7 @@ PITH_INLINE void add_kept(const few_outputs *o, const __m512i *sums, size_t begi
     }
     for (size_t g = begin; g < end; g++) {
         const uint16_t *scales = o->scales + g * PITH_TILE_ROWS;
-        fetch_weights(scales, n, o->into_l2);
+        fetch_weights(scales, o->fetch);
         __m512 d = _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)scales));
         PITH_UNROLL
         for (size_t t = 0; t < n; t++) {

@@ -51,7 +51,7 @@ typedef struct few_input {
     const int32_t *offset;
     size_t code_stride;
     size_t block_stride;
-    bool into_l2; /* a constant: how weights are fetched */
+    few_fetch fetch; /* of weights */
 } few_input;
 
 /* total += the multipliers of a slice's two blocks times their sums. */
@@ -94,7 +94,7 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         PITH_UNROLL
         for (size_t j = 0; j < LINES; j++) {
             const uint8_t *line = group + j * PITH_LINE_BYTES;
-            fetch_weights(line, n, x.into_l2);
+            fetch_weights(line, x.fetch);
             __m512i both = _mm512_load_si512(line);
             __m512i low = _mm512_shuffle_epi8(codes, _mm512_and_si512(both, nibble));
             __m512i high =
@@ -119,22 +119,24 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
         x.codes += PITH_INT4_SLICE;
         x.offset += 2;
     }
-    fetch_weights(packed, n, x.into_l2);
-    fetch_weights(packed + PITH_LINE_BYTES, n, x.into_l2);
+    fetch_weights(packed, x.fetch);
+    fetch_weights(packed + PITH_LINE_BYTES, x.fetch);
     for (size_t s = 0; n <= PITH_FEW_ORDERED && s < slices; s++) {
         add_blocks(packed + s * PITH_TILE_ROWS, blocks[s][0], blocks[s][1], total, n);
     }
 }
 
-/* One tile for `n` tokens (a constant) from token `first` of the product on. */
-PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n, bool into_l2) {
+/* One tile for `n` tokens from token `first` of the product on; `n` and `hint` are constants. */
+PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n,
+                          pith_hint hint) {
     const pith_activations *x = p->x;
+    const few_fetch fetch = fetch_of(p, n, hint);
     const size_t batch = PITH_FEW_KEPT / n;
     size_t token = p->first_token + first;
     few_input input = {x->codes + token * x->code_stride, x->block_offset + token * x->block_stride,
-                       x->code_stride, x->block_stride, into_l2};
+                       x->code_stride, x->block_stride, fetch};
     tile_view v = view_tile(p, row);
-    few_outputs out = outputs_from(p, v.scales, row, first, into_l2);
+    few_outputs out = outputs_from(p, v.scales, row, first, fetch);
     __m512i kept[PITH_FEW_KEPT];
     for (size_t begin = 0; begin < v.n_groups; begin += batch) {
         size_t end = v.n_groups - begin < batch ? v.n_groups : begin + batch;
@@ -157,37 +159,36 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
     }
 }
 
-static void few_tile_1(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 1, false);
-}
+PITH_FEW_TILE(few_tile_1_none, few_tile, 1, PITH_HINT_NONE)
+PITH_FEW_TILE(few_tile_1_nta, few_tile, 1, PITH_HINT_NTA)
+PITH_FEW_TILE(few_tile_1_t1, few_tile, 1, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_1_t0, few_tile, 1, PITH_HINT_T0)
 
-static void few_tile_2(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 2, false);
-}
+PITH_FEW_TILE(few_tile_2_none, few_tile, 2, PITH_HINT_NONE)
+PITH_FEW_TILE(few_tile_2_nta, few_tile, 2, PITH_HINT_NTA)
+PITH_FEW_TILE(few_tile_2_t1, few_tile, 2, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_2_t0, few_tile, 2, PITH_HINT_T0)
 
-static void few_tile_1_l2(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 1, true);
-}
+PITH_FEW_TILE(few_tile_3_t1, few_tile, 3, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_3_t0, few_tile, 3, PITH_HINT_T0)
 
-static void few_tile_2_l2(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 2, true);
-}
+PITH_FEW_TILE(few_tile_4_t1, few_tile, 4, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_4_t0, few_tile, 4, PITH_HINT_T0)
 
-static void few_tile_3(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 3, false);
-}
+PITH_FEW_TILE(few_tile_6_t1, few_tile, 6, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_6_t0, few_tile, 6, PITH_HINT_T0)
 
-static void few_tile_4(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 4, false);
-}
+PITH_FEW_TILE(few_tile_8_t1, few_tile, 8, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_8_t0, few_tile, 8, PITH_HINT_T0)
 
-static void few_tile_6(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 6, false);
-}
-
-static void few_tile_8(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 8, false);
-}
+static const few_size sizes[] = {
+    {8, PITH_FEW_CACHED(few_tile_8_t1, few_tile_8_t0)},
+    {6, PITH_FEW_CACHED(few_tile_6_t1, few_tile_6_t0)},
+    {4, PITH_FEW_CACHED(few_tile_4_t1, few_tile_4_t0)},
+    {3, PITH_FEW_CACHED(few_tile_3_t1, few_tile_3_t0)},
+    {2, PITH_FEW_HINTS(few_tile_2_none, few_tile_2_nta, few_tile_2_t1, few_tile_2_t0)},
+    {1, PITH_FEW_HINTS(few_tile_1_none, few_tile_1_nta, few_tile_1_t1, few_tile_1_t0)},
+};
 
 /* ---- Many tokens ----------------------------------------------------------------------------- */
 
@@ -252,22 +253,10 @@ static void many_tokens(const pith_product *p) {
     pith_many_tokens_vnni(p, &packed);
 }
 
-static void product(const pith_product *p, const few_size *sizes) {
+void pith_product_int4_vnni(const pith_product *p) {
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
     } else {
         many_tokens(p);
     }
-}
-
-void pith_product_int4_vnni(const pith_product *p) {
-    static const few_size sizes[] = {{8, few_tile_8}, {6, few_tile_6}, {4, few_tile_4},
-                                     {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
-    product(p, sizes);
-}
-
-void pith_product_int4_vnni_l2(const pith_product *p) {
-    static const few_size sizes[] = {{8, few_tile_8}, {6, few_tile_6},    {4, few_tile_4},
-                                     {3, few_tile_3}, {2, few_tile_2_l2}, {1, few_tile_1_l2}};
-    product(p, sizes);
 }

@@ -37,7 +37,7 @@ PITH_INLINE __m512i load_unsigned(const uint8_t *line) {
  * the hardware prefetchers can follow. */
 PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *codes,
                            size_t code_stride, __m512i *even, __m512i *odd, size_t n,
-                           bool into_l2) {
+                           few_fetch fetch) {
     size_t j = 0;
     PITH_UNROLL
     for (size_t t = 0; n <= PITH_FEW_ORDERED && t < n; t++) {
@@ -47,7 +47,7 @@ PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *c
         PITH_UNROLL
         for (size_t i = 0; i < STEP; i++) {
             const uint8_t *line = lines + (j + i) * PITH_LINE_BYTES;
-            fetch_weights(line, n, into_l2);
+            fetch_weights(line, fetch);
             __m512i w = load_unsigned(line);
             PITH_UNROLL
             for (size_t t = 0; t < n; t++) {
@@ -65,15 +65,17 @@ PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *c
     }
 }
 
-/* One tile for `n` tokens (a constant) from token `first` of the product on. */
-PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n, bool into_l2) {
+/* One tile for `n` tokens from token `first` of the product on; `n` and `hint` are constants. */
+PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n,
+                          pith_hint hint) {
     const pith_activations *x = p->x;
+    const few_fetch fetch = fetch_of(p, n, hint);
     const size_t batch = PITH_FEW_KEPT / n;
     size_t token = p->first_token + first;
     const int8_t *codes = x->codes + token * x->code_stride;
     const int32_t *offset = x->group_offset + token * x->scale_stride;
     tile_view v = view_tile(p, row);
-    few_outputs out = outputs_from(p, v.scales, row, first, into_l2);
+    few_outputs out = outputs_from(p, v.scales, row, first, fetch);
     __m512i kept[PITH_FEW_KEPT];
     for (size_t begin = 0; begin < v.n_groups; begin += batch) {
         size_t end = v.n_groups - begin < batch ? v.n_groups : begin + batch;
@@ -88,7 +90,7 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
                 odd[t] = _mm512_setzero_si512();
             }
             few_group(v.lines + line * PITH_LINE_BYTES, n_lines, codes + line * 4, x->code_stride,
-                      even, odd, n, into_l2);
+                      even, odd, n, fetch);
             PITH_UNROLL
             for (size_t t = 0; t < n; t++) {
                 kept[(g - begin) * n + t] =
@@ -100,33 +102,32 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
     }
 }
 
-static void few_tile_1(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 1, false);
-}
+PITH_FEW_TILE(few_tile_1_none, few_tile, 1, PITH_HINT_NONE)
+PITH_FEW_TILE(few_tile_1_nta, few_tile, 1, PITH_HINT_NTA)
+PITH_FEW_TILE(few_tile_1_t1, few_tile, 1, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_1_t0, few_tile, 1, PITH_HINT_T0)
 
-static void few_tile_2(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 2, false);
-}
+PITH_FEW_TILE(few_tile_2_none, few_tile, 2, PITH_HINT_NONE)
+PITH_FEW_TILE(few_tile_2_nta, few_tile, 2, PITH_HINT_NTA)
+PITH_FEW_TILE(few_tile_2_t1, few_tile, 2, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_2_t0, few_tile, 2, PITH_HINT_T0)
 
-static void few_tile_1_l2(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 1, true);
-}
+PITH_FEW_TILE(few_tile_3_t1, few_tile, 3, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_3_t0, few_tile, 3, PITH_HINT_T0)
 
-static void few_tile_2_l2(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 2, true);
-}
+PITH_FEW_TILE(few_tile_4_t1, few_tile, 4, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_4_t0, few_tile, 4, PITH_HINT_T0)
 
-static void few_tile_3(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 3, false);
-}
+PITH_FEW_TILE(few_tile_8_t1, few_tile, 8, PITH_HINT_T1)
+PITH_FEW_TILE(few_tile_8_t0, few_tile, 8, PITH_HINT_T0)
 
-static void few_tile_4(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 4, false);
-}
-
-static void few_tile_8(const pith_product *p, size_t row, size_t first) {
-    few_tile(p, row, first, 8, false);
-}
+static const few_size sizes[] = {
+    {8, PITH_FEW_CACHED(few_tile_8_t1, few_tile_8_t0)},
+    {4, PITH_FEW_CACHED(few_tile_4_t1, few_tile_4_t0)},
+    {3, PITH_FEW_CACHED(few_tile_3_t1, few_tile_3_t0)},
+    {2, PITH_FEW_HINTS(few_tile_2_none, few_tile_2_nta, few_tile_2_t1, few_tile_2_t0)},
+    {1, PITH_FEW_HINTS(few_tile_1_none, few_tile_1_nta, few_tile_1_t1, few_tile_1_t0)},
+};
 
 /* A group of a tile, for pith_packed_tiles. */
 static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
@@ -148,22 +149,10 @@ static void many_tokens(const pith_product *p) {
     pith_many_tokens_vnni(p, &packed);
 }
 
-static void product(const pith_product *p, const few_size *sizes) {
+void pith_product_int8_vnni(const pith_product *p) {
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
     } else {
         many_tokens(p);
     }
-}
-
-void pith_product_int8_vnni(const pith_product *p) {
-    static const few_size sizes[] = {
-        {8, few_tile_8}, {4, few_tile_4}, {3, few_tile_3}, {2, few_tile_2}, {1, few_tile_1}};
-    product(p, sizes);
-}
-
-void pith_product_int8_vnni_l2(const pith_product *p) {
-    static const few_size sizes[] = {
-        {8, few_tile_8}, {4, few_tile_4}, {3, few_tile_3}, {2, few_tile_2_l2}, {1, few_tile_1_l2}};
-    product(p, sizes);
 }

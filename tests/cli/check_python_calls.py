@@ -602,6 +602,15 @@ def test_models_that_cannot_be_had():
     open_model(load=lambda done, total: calls.append((done, total)))
     same(calls[-1][0], calls[-1][1])
     refused("stopped", "", open_model, load=lambda done, total: False)
+    with open(path("tuning.json"), "w") as file:
+        json.dump({"pith_tuning": 1, "cpu": "", "isa": "", "few": {"hint": "t0", "distance": 2048},
+                   "more": {"hint": "t1", "distance": 64}}, file)
+    log = []
+    open_model(tuning=path("tuning.json"), log=lambda level, message: log.append((level, message)))
+    same(len(log), 1)
+    assert log[0][0] == "info" and "t0 2 KB for one and two tokens, t1 64 B" in log[0][1], log
+    refused("io", "no-such.json", open_model, tuning=path("no-such.json"))
+    refused("format", "", open_model, tuning=TALE)
     raises(ZeroDivisionError, "", open_model, load=lambda done, total: 1 // 0)
     log = []
     model = open_model(log=lambda level, message: log.append((level, message)))

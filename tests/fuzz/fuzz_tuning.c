@@ -1,0 +1,37 @@
+/* Tuning files. What is read is sound, and comes back the same when it is written and read again.
+ */
+#include "simd/tuning.h"
+#include "tests/fuzz/input.h"
+
+#include <string.h>
+
+static bool same_fetch(pith_fetch a, pith_fetch b) {
+    return a.hint == b.hint && a.distance == b.distance;
+}
+
+static void write_and_read(const pith_tuning *tuning) {
+    pith_error error;
+    pith_tuning back;
+    const char *path = test_path("tuning.json");
+    fuzz_require(pith_tuning_save(tuning, path, &error) == PITH_OK);
+    fuzz_require(pith_tuning_load(&back, path, &error) == PITH_OK);
+    fuzz_require(same_fetch(tuning->few, back.few) && same_fetch(tuning->more, back.more) &&
+                 strcmp(tuning->cpu, back.cpu) == 0 && strcmp(tuning->isa, back.isa) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    pith_tuning tuning;
+    pith_error error = {.status = PITH_OK};
+    pith_status status =
+        pith_tuning_parse(&tuning, (const char *)data, size, "tuning.json", &error);
+    fuzz_require(error.status == status);
+    if (status == PITH_OK) {
+        fuzz_require(pith_tuning_check(&tuning, &error) == PITH_OK);
+        write_and_read(&tuning);
+    } else {
+        fuzz_require(status == PITH_ERROR_FORMAT || status == PITH_ERROR_UNSUPPORTED ||
+                     status == PITH_ERROR_MEMORY);
+        fuzz_require(memchr(error.message, 0, sizeof error.message) != NULL);
+    }
+    return 0;
+}
