@@ -305,7 +305,7 @@ plain: plain-bin ## all tests through the plain runner
 .PHONY: arm64-test arm64-bin
 ARM64_BUILD := $(BUILD)/arm64
 MASKED := simd_table simd_product simd_attention simd_encoder
-ARM64_SRCS := $(wildcard tests/test_base_*.c tests/test_simd_*.c) tests/simd_data.c \
+ARM64_SRCS := $(wildcard tests/test_base_*.c tests/test_simd_*.c) tests/simd_data.c tests/simd_problem.c \
               tests/support.c tests/plain.c
 $(BUILD)/tests/arm64: $(patsubst %.c,$(BUILD)/plain/%.o,$(ARM64_SRCS)) \
                       $(call objects,$(call sources,base $(SIMD_DIRS)))
