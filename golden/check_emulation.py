@@ -34,8 +34,8 @@ LIMIT_SHORT = 1e-3
 LIMIT_LONG = 5e-3
 LIMIT_FAMILIES = 1.5e-3
 PIECE = 16
-INSTRUCTION_SETS = ("scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "neon", "neon-dot",
-                    "neon-i8mm")
+INSTRUCTION_SETS = ("scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "amx-int8",
+                    "neon", "neon-dot", "neon-i8mm")
 
 
 class Comparison:

@@ -173,8 +173,8 @@ typedef void pith_affine_fn(const float *x, float scale, const float *shift, siz
 /* ---- The table ------------------------------------------------------------------------------- */
 
 typedef struct pith_kernels {
-    const char *name; /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni"; "neon",
-                         "neon-dot", "neon-i8mm" */
+    const char *name; /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni", "amx-int8";
+                         "neon", "neon-dot", "neon-i8mm" */
     pith_product_fn *product[PITH_N_TYPES];
     pith_rmsnorm_fn *rmsnorm;
     pith_quantize_fn *quantize;
@@ -209,7 +209,7 @@ const pith_kernels *pith_kernels_find(const char *name);
 /* In a few nanoseconds a table whose dot products of whole vectors are those of
  * pith_kernels_find(NULL), for callers that have nowhere to keep one: it asks no CPUID, which a
  * virtual machine answers in microseconds. (Of a CPU with AVX-VNNI alone it is the AVX2 table:
- * compilers do not all know that feature by name.) */
+ * compilers do not all know that feature by name. Of one with AMX it is the AVX-512 VNNI table.) */
 const pith_kernels *pith_kernels_best(void);
 
 /* Names known to this build, best first, NULL-terminated: for tests and messages. */
