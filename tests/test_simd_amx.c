@@ -1,6 +1,7 @@
 /* The AMX products on a tile unit in software, bit for bit against scalar: the kernels' own source
  * (tests/amx_software.c), so that it is tested on processors without tiles. And that unit itself.
  */
+#include "perf/probe.h"
 #include "simd/x86/amx_unit.h"
 #include "tests/amx_software.h"
 #include "tests/simd_problem.h"
@@ -142,7 +143,8 @@ static size_t least_products(const test_problem *p) {
     return p->n_tokens < 16 ? 0 : (p->n_tokens + 15) / 16 * (p->n_rows / 16) * ((p->k + 63) / 64);
 }
 
-/* The AMX product against scalar; that it went through the tiles, or for few tokens did not. */
+/* The AMX product against scalar, in software and where this CPU has tiles on those; that it went
+ * through the tiles, or for few tokens did not. */
 static void check_problem(const test_problem *p, uint64_t seed) {
     const size_t products = tile_unit_products();
     const size_t few = amx_software_few();
@@ -152,6 +154,11 @@ static void check_problem(const test_problem *p, uint64_t seed) {
     CHECK(!tile_unit_configured(), "k %zu tokens %zu: the tiles were not released", p->k,
           p->n_tokens);
     test_problem_same(p, &amx_software_kernels, expected.data, actual.data, seed);
+    if (pith_kernels_find("amx-int8") != NULL) {
+        test_buffer tiles = test_problem_run(p, pith_kernels_find("amx-int8"));
+        test_problem_same(p, pith_kernels_find("amx-int8"), expected.data, tiles.data, seed);
+        test_buffer_free(&tiles);
+    }
     CHECK(tile_unit_products() - products == least_products(p),
           "%s k %zu rows %zu tokens %zu took %zu tile products, expected %zu",
           test_type_names[p->type], p->k, p->n_rows, p->n_tokens, tile_unit_products() - products,
@@ -303,4 +310,6 @@ TEST(simd_amx, probe_keeps_the_tiles_busy) {
           tile_unit_products() - before);
     CHECK(actual == expected, "checksum %llx, expected %llx", (unsigned long long)actual,
           (unsigned long long)expected);
+    CHECK(pith_kernels_find("amx-int8") == NULL || pith_probe_int8_amx(operands, 3) == expected,
+          "the probe gives another checksum on this CPU's tiles");
 }
