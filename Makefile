@@ -46,7 +46,8 @@ CLI_DIRS := convert store perf server cli
 # The vector kernels of other processors stay out; simd/detect.c knows which are there.
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 NOT_HERE := $(if $(filter x86_64 amd64 i%86,$(MACHINE)),,simd/x86/% \
-            perf/probe_avx% perf/probe_vnni% perf/probe_bf16%) \
+            perf/probe_a% perf/probe_vnni% perf/probe_bf16% tests/test_simd_amx% tests/amx_% \
+            tests/tile_unit%) \
             $(if $(filter aarch64 arm64,$(MACHINE)),,simd/arm/%)
 
 # `make V=1` shows whole commands.
@@ -65,8 +66,8 @@ LOAD_OBJS := $(call objects,$(filter-out perf/load/main.c,$(wildcard perf/load/*
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 
 GOLDEN_SRCS := $(wildcard tests/test_golden*.c)
-UNIT_SRCS := $(filter-out $(GOLDEN_SRCS),$(wildcard tests/test_*.c))
-HELP_SRCS := $(filter-out tests/plain.c tests/test_%,$(wildcard tests/*.c))
+UNIT_SRCS := $(filter-out $(GOLDEN_SRCS) $(NOT_HERE),$(wildcard tests/test_*.c))
+HELP_SRCS := $(filter-out tests/plain.c tests/test_% $(NOT_HERE),$(wildcard tests/*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 # One file per instruction set, each with its own flags; nothing else is built for one.
@@ -75,6 +76,8 @@ $(BUILD)/simd/x86/avxvnni%.o: ISA := -mavxvnni -mavx2 -mfma -mf16c
 $(BUILD)/simd/x86/avx512%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
 $(BUILD)/simd/x86/vnni%.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma \
                               -mf16c
+$(BUILD)/simd/x86/amx%.o: ISA := -mamx-tile -mamx-int8 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 \
+                             -mfma -mf16c
 $(BUILD)/simd/arm/dot%.o: ISA := -march=armv8.2-a+dotprod
 $(BUILD)/simd/arm/i8mm%.o: ISA := -march=armv8.2-a+dotprod+i8mm
 # The probes of the machine's limits: plain C at its best, and one file per instruction set.
@@ -83,6 +86,7 @@ $(BUILD)/perf/probe_avx2.o: ISA := -mavx2 -mfma
 $(BUILD)/perf/probe_avxvnni.o: ISA := -mavxvnni -mavx2
 $(BUILD)/perf/probe_avx512.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
 $(BUILD)/perf/probe_vnni.o: ISA := -mavx512f -mavx512bw -mavx512vnni
+$(BUILD)/perf/probe_amx.o: ISA := -mamx-tile -mamx-int8
 $(BUILD)/perf/probe_bf16.o: ISA := -mavx512f -mavx512bw -mavx512bf16
 
 $(BUILD)/simd/%.o: KERNEL := $(KERNEL_CFLAGS)
@@ -305,8 +309,8 @@ plain: plain-bin ## all tests through the plain runner
 .PHONY: arm64-test arm64-bin
 ARM64_BUILD := $(BUILD)/arm64
 MASKED := simd_table simd_product simd_attention simd_encoder
-ARM64_SRCS := $(wildcard tests/test_base_*.c tests/test_simd_*.c) tests/simd_data.c \
-              tests/support.c tests/plain.c
+ARM64_SRCS := $(filter-out $(NOT_HERE),$(wildcard tests/test_base_*.c tests/test_simd_*.c)) \
+              tests/simd_data.c tests/simd_problem.c tests/support.c tests/plain.c
 $(BUILD)/tests/arm64: $(patsubst %.c,$(BUILD)/plain/%.o,$(ARM64_SRCS)) \
                       $(call objects,$(call sources,base $(SIMD_DIRS)))
 	@mkdir -p $(@D)
@@ -406,7 +410,7 @@ check-format: ## fail when a C file is not formatted
 	@clang-format --dry-run -Werror $(C_FILES)
 check-includes: ## fail when a layer includes one it must not see
 	tests/check_includes.sh
-check-spills: $(call objects,$(wildcard $(addprefix simd/x86/,vnni_*.c avx2_int*.c avxvnni_*.c))) ## fail when a hot loop stores vectors to the stack (x86-64)
+check-spills: $(call objects,$(wildcard $(addprefix simd/x86/,vnni_*.c avx2_int*.c avxvnni_*.c amx_tile.c))) ## fail when a hot loop stores vectors to the stack (x86-64)
 	tests/check_spills.sh $(BUILD) $(CC)
 
 .PHONY: bench install uninstall clean help

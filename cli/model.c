@@ -71,8 +71,8 @@ const pith_option pith_bos_options[] = {
 #define ISA(unused)                                                                              \
     {                                                                                            \
         .name = "isa", .kind = PITH_OPTION_TEXT, .argument = "NAME",                             \
-        .help = "instruction set: scalar; avx2, avx-vnni, avx512, avx512-vnni; neon, neon-dot, " \
-                "neon-i8mm; by default the best this CPU has",                                   \
+        .help = "instruction set: scalar; avx2, avx-vnni, avx512, avx512-vnni, amx-int8; neon, " \
+                "neon-dot, neon-i8mm; by default the best this CPU has",                         \
         .offset = offsetof(pith_common_settings, isa), .hidden = (unused)                        \
     }
 #define TUNING(unused)                                                                        \

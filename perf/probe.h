@@ -40,7 +40,7 @@ typedef struct pith_peak {
 typedef struct pith_probes {
     const char *isa; /* as in the kernel tables */
     pith_read_probe read;
-    pith_peak int8; /* unsigned x signed bytes, summed */
+    pith_peak int8; /* bytes by signed bytes, summed */
     pith_peak f32;
     pith_peak bf16;
 } pith_probes;
@@ -71,6 +71,8 @@ uint64_t pith_probe_int8_avx512(const unsigned char *operands, size_t n_rounds);
 uint64_t pith_probe_f32_avx512(const unsigned char *operands, size_t n_rounds);
 
 uint64_t pith_probe_int8_vnni(const unsigned char *operands, size_t n_rounds);
+uint64_t pith_probe_int8_amx(const unsigned char *operands, size_t n_rounds);
+
 uint64_t pith_probe_bf16_avx512(const unsigned char *operands, size_t n_rounds);
 
 /* The largest share of the int8 operations that products of a weight type ("int8", "int4") can

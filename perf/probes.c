@@ -10,9 +10,14 @@
 
 #include <cpuid.h>
 
-enum { VECTOR_ROUND = 8 * PITH_PROBE_CHAINS, AVX2_ROUND = 8 * 12 };
+enum { VECTOR_ROUND = 8 * PITH_PROBE_CHAINS, AVX2_ROUND = 8 * 12, TILE_ROUND = 8 * 6 };
 
 static const pith_probes sets[] = {
+    {.isa = "amx-int8",
+     .read = pith_probe_read_avx512,
+     .int8 = {pith_probe_int8_amx, TILE_ROUND * 16.0 * 16 * 64 * 2},
+     .f32 = {pith_probe_f32_avx512, VECTOR_ROUND * 16 * 2},
+     .bf16 = {pith_probe_bf16_avx512, VECTOR_ROUND * 32 * 2}},
     {.isa = "avx512-vnni",
      .read = pith_probe_read_avx512,
      .int8 = {pith_probe_int8_vnni, VECTOR_ROUND * 64 * 2},

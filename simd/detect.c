@@ -16,17 +16,25 @@ typedef struct table_entry {
 
 #if defined(__x86_64__)
 
+#include "simd/x86/amx.h"
 #include "simd/x86/avx2.h"
 #include "simd/x86/avx512.h"
 #include "simd/x86/avxvnni.h"
 #include "simd/x86/vnni.h"
 
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum {
     XCR0_AVX = 0x06,           /* XMM and YMM state */
     LEAF7_1_AVX_VNNI = 1 << 4, /* in EAX of subleaf 1; not in every <cpuid.h> */
     XCR0_AVX512 = 0xe6,        /* and opmask, the upper halves and ZMM16-31 */
+    XCR0_AMX = 0x60000,        /* tile configuration and data */
+    LEAF7_AMX_TILE = 1 << 24,  /* in EDX; not in every <cpuid.h> */
+    LEAF7_AMX_INT8 = 1 << 25,
+    ARCH_REQ_XCOMP_PERM = 0x1023, /* <asm/prctl.h> of Linux 5.16 */
+    XFEATURE_XTILE_DATA = 18,
 };
 
 static uint64_t read_xcr0(void) {
@@ -36,7 +44,15 @@ static uint64_t read_xcr0(void) {
     return (uint64_t)high << 32 | low;
 }
 
-/* CPUID leaf 1 and leaf 7, with what XCR0 allows. */
+/* Asks Linux for the 8 KB of tile registers (Documentation/arch/x86/xstate.rst): until a process
+ * has, a tile instruction ends it. The answer holds for all its threads, present and future, and is
+ * no when the system forbids it or a thread has too small a stack for signals. To ask again is a
+ * system call that changes nothing. */
+static bool permit_tiles(void) {
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA) == 0;
+}
+
+/* CPUID leaf 1 and leaf 7, with what XCR0 and the system allow. */
 unsigned pith_cpu_features(void) {
     unsigned a;
     unsigned b;
@@ -58,6 +74,11 @@ unsigned pith_cpu_features(void) {
         features |= PITH_CPU_AVX512;
         features |= (c & bit_AVX512VNNI) != 0 ? PITH_CPU_AVX512_VNNI : 0U;
     }
+    const unsigned amx = LEAF7_AMX_TILE | LEAF7_AMX_INT8;
+    if ((features & PITH_CPU_AVX512_VNNI) != 0 && (d & amx) == amx &&
+        (xcr0 & XCR0_AMX) == XCR0_AMX && permit_tiles()) {
+        features |= PITH_CPU_AMX_INT8;
+    }
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_AVX_VNNI) != 0) {
         features |= PITH_CPU_AVX_VNNI;
     }
@@ -67,19 +88,18 @@ unsigned pith_cpu_features(void) {
 enum {
     AVX512 = PITH_CPU_AVX2 | PITH_CPU_AVX512,
     AVX512_VNNI = AVX512 | PITH_CPU_AVX512_VNNI,
+    AMX_INT8 = AVX512_VNNI | PITH_CPU_AMX_INT8, /* its table also holds VNNI kernels */
     AVX_VNNI = PITH_CPU_AVX2 | PITH_CPU_AVX_VNNI,
 };
 
 static const table_entry tables[] = {
-    {&pith_kernels_avx512_vnni, AVX512_VNNI},
-    {&pith_kernels_avx512, AVX512},
-    {&pith_kernels_avx_vnni, AVX_VNNI},
-    {&pith_kernels_avx2, PITH_CPU_AVX2},
-    {&pith_kernels_scalar, 0},
+    {&pith_kernels_amx_int8, AMX_INT8},  {&pith_kernels_avx512_vnni, AVX512_VNNI},
+    {&pith_kernels_avx512, AVX512},      {&pith_kernels_avx_vnni, AVX_VNNI},
+    {&pith_kernels_avx2, PITH_CPU_AVX2}, {&pith_kernels_scalar, 0},
 };
 
-const char *const pith_kernel_names[] = {"avx512-vnni", "avx512", "avx-vnni",
-                                         "avx2",        "scalar", NULL};
+const char *const pith_kernel_names[] = {"amx-int8", "avx512-vnni", "avx512", "avx-vnni",
+                                         "avx2",     "scalar",      NULL};
 
 /* The compiler's run-time library has asked CPUID and XCR0 when the program was loaded. */
 const pith_kernels *pith_kernels_best(void) {

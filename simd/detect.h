@@ -10,13 +10,14 @@ enum {
     PITH_CPU_AVX_VNNI = 1 << 1,
     PITH_CPU_AVX512 = 1 << 2, /* F, BW, VL and DQ */
     PITH_CPU_AVX512_VNNI = 1 << 3,
-    PITH_CPU_NEON = 1 << 4,
-    PITH_CPU_NEON_DOT = 1 << 5,
-    PITH_CPU_NEON_I8MM = 1 << 6,
-    PITH_CPU_ALL = (1 << 7) - 1,
+    PITH_CPU_AMX_INT8 = 1 << 4, /* tiles, and the system's permission to use them */
+    PITH_CPU_NEON = 1 << 5,
+    PITH_CPU_NEON_DOT = 1 << 6,
+    PITH_CPU_NEON_I8MM = 1 << 7,
+    PITH_CPU_ALL = (1 << 8) - 1,
 };
 
-/* The bits of this CPU. */
+/* The bits of this CPU. Where it has AMX, asks the system for the process's use of tiles. */
 unsigned pith_cpu_features(void);
 
 /* The table that a CPU with these bits gets by name, or the best one when name is NULL; NULL when

@@ -177,8 +177,8 @@ typedef void pith_affine_fn(const float *x, float scale, const float *shift, siz
 /* ---- The table ------------------------------------------------------------------------------- */
 
 typedef struct pith_kernels {
-    const char *name; /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni"; "neon",
-                         "neon-dot", "neon-i8mm" */
+    const char *name; /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni", "amx-int8";
+                         "neon", "neon-dot", "neon-i8mm" */
     bool takes_path;  /* int8 and int4 products of few tokens use pith_product.path */
     pith_product_fn *product[PITH_N_TYPES];
     pith_rmsnorm_fn *rmsnorm;
@@ -212,7 +212,8 @@ const pith_kernels *pith_kernels_find(const char *name);
 /* Returns in a few nanoseconds a table whose dot products of whole vectors are those of
  * pith_kernels_find(NULL), for callers that have nowhere to keep one: it does not execute CPUID,
  * which takes microseconds in a virtual machine. (On a CPU with AVX-VNNI but no AVX-512 it is the
- * AVX2 table: not all compilers know that feature by name.) */
+ * AVX2 table: not all compilers know that feature by name. On one with AMX it is the AVX-512 VNNI
+ * table.) */
 const pith_kernels *pith_kernels_best(void);
 
 /* Names known to this build, best first, NULL-terminated: for tests and messages. */

@@ -10,7 +10,7 @@ cc=${2:-cc}
 echo "$("$cc" --version | head -n 1), $(objdump --version | head -n 1)"
 
 # FILE PRODUCT FUNCTION[:STORES]... : in every function, the innermost loops with the instruction
-# PRODUCT; STORES of its vectors are meant to lie on the stack.
+# PRODUCT, which may hold loops without it; STORES of its vectors are meant to lie on the stack.
 check() {
     file=$build/simd/x86/$1.o
     product=$2
@@ -24,12 +24,17 @@ check() {
         }
         return n
     }
-    # What a loop from instruction `first` to `last` holds; true when no other loop is inside it.
-    function innermost(first, last,    i) {
+    # What a loop from instruction `first` to `last` holds; true when it has the product, and no
+    # other loop inside it has.
+    function innermost(first, last,    i, latest) {
         products = stores = loads = 0
+        latest = -1
         for (i = first; i <= last; i++) {
-            if (i < last && target[i] >= address[first] && target[i] <= address[i]) {
+            if (i < last && target[i] >= address[first] && target[i] <= latest) {
                 return 0
+            }
+            if (opcode[i] == product) {
+                latest = address[i]
             }
             if (opcode[i] == product) {
                 products++
@@ -157,6 +162,8 @@ check avx2_int4 vpmaddubsw $(few_tiles 1:4 2:8 3:14 4:20) multiply_2:5 multiply_
 # shellcheck disable=SC2046
 check avx2_int8 vpmaddwd $(few_tiles 1 2 3 4) multiply_2 multiply_4 multiply_6
 check avxvnni_tile vpdpbusd pith_multiply_2_avxvnni pith_multiply_4_avxvnni pith_multiply_6_avxvnni
+# Sums are in tiles; vectors finish the group before.
+check amx_tile tdpbssd add_group_1x1 add_group_1x2 add_group_2x1 add_group_2x2
 # shellcheck disable=SC2046
 check avxvnni_int4 vpdpbusd $(few_tiles 1:4 2:8 3:14 4:20)
 # shellcheck disable=SC2046

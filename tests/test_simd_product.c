@@ -2,14 +2,12 @@
  * the formats, every other table against scalar bit for bit. */
 #include "base/checked.h"
 #include "simd/blocks.h"
-#include "tests/simd_data.h"
+#include "tests/simd_problem.h"
 #include "tests/test.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const type_names[PITH_N_TYPES] = {"f32", "f16", "bf16", "int8", "int4"};
 
 static const size_t float_sizes[] = {1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 33, 48, 130};
 static const size_t int8_sizes[] = {1, 3, 4, 5, 60, 127, 128, 129, 132, 256, 257, 384, 644, 1030};
@@ -28,68 +26,12 @@ static const size_t *sizes_of(pith_type type, size_t *n) {
     return float_sizes;
 }
 
-/* One product problem and its output buffer, rows 16 floats apart beyond what is written. */
-typedef struct problem {
-    pith_type type;
-    size_t k, n_rows, n_tokens;
-    test_buffer weights;
-    test_activations x;
-    size_t y_stride;
-    size_t y_size; /* floats, up to the last one written */
-    pith_memory_path path;
-} problem;
-
-static problem problem_new(pith_type type, size_t k, size_t n_rows, size_t n_tokens,
-                           test_extreme extreme, uint64_t *seed) {
-    problem p = {.type = type, .k = k, .n_rows = n_rows, .n_tokens = n_tokens};
-    p.weights = test_weights(type, n_rows, k, extreme, seed);
-    p.x = test_activations_new(type, n_tokens, k, extreme, seed);
-    p.y_stride = n_rows + 16;
-    p.y_size = (n_tokens - 1) * p.y_stride + n_rows;
-    return p;
-}
-
-static void problem_free(problem *p) {
-    test_buffer_free(&p->weights);
-    test_activations_free(&p->x);
-}
-
-/* Runs tokens [begin, end) into y. */
-static void run_part(const problem *p, const pith_kernels *kernels, size_t begin, size_t end,
-                     float *y) {
-    pith_product product = {.weights = p->weights.data,
-                            .k = p->k,
-                            .n_rows = p->n_rows,
-                            .x = &p->x.view,
-                            .first_token = begin,
-                            .n_tokens = end - begin,
-                            .y = y + begin * p->y_stride,
-                            .y_stride = p->y_stride,
-                            .path = p->path};
-    kernels->product[p->type](&product);
-}
-
-static test_buffer run(const problem *p, const pith_kernels *kernels) {
-    test_buffer y = test_buffer_new(p->y_size * sizeof(float));
-    run_part(p, kernels, 0, p->n_tokens, y.data);
-    return y;
-}
-
-static void check_same(const problem *p, const pith_kernels *kernels, const float *expected,
-                       const float *actual, uint64_t seed) {
-    size_t i = test_first_difference(expected, actual, p->y_size);
-    CHECK(i == p->y_size,
-          "%s %s seed %llu k %zu rows %zu tokens %zu: token %zu row %zu is %a, expected %a",
-          kernels->name, type_names[p->type], (unsigned long long)seed, p->k, p->n_rows,
-          p->n_tokens, i / p->y_stride, i % p->y_stride, (double)actual[i], (double)expected[i]);
-}
-
-static void check_all_tables(const problem *p, uint64_t seed) {
-    test_buffer expected = run(p, pith_kernels_find("scalar"));
+static void check_all_tables(const test_problem *p, uint64_t seed) {
+    test_buffer expected = test_problem_run(p, pith_kernels_find("scalar"));
     const pith_kernels *kernels;
     for (size_t i = 0; (kernels = test_table(i)) != NULL; i++) {
-        test_buffer actual = run(p, kernels);
-        check_same(p, kernels, expected.data, actual.data, seed);
+        test_buffer actual = test_problem_run(p, kernels);
+        test_problem_same(p, kernels, expected.data, actual.data, seed);
         test_buffer_free(&actual);
     }
     test_buffer_free(&expected);
@@ -98,7 +40,7 @@ static void check_all_tables(const problem *p, uint64_t seed) {
 /* ---- Scalar against the definition ----------------------------------------------------------- */
 
 /* Sum over k of weight x activation in double; *bound gets the sum of magnitudes. */
-static double naive_at(const problem *p, size_t row, size_t token, double *bound) {
+static double naive_at(const test_problem *p, size_t row, size_t token, double *bound) {
     const pith_activations *x = &p->x.view;
     size_t group = p->type == PITH_TYPE_INT4 ? 256 : 128;
     bool is_float = p->type != PITH_TYPE_INT4 && p->type != PITH_TYPE_INT8;
@@ -115,8 +57,8 @@ static double naive_at(const problem *p, size_t row, size_t token, double *bound
     return sum;
 }
 
-static void check_naive(const problem *p, uint64_t seed) {
-    test_buffer y = run(p, pith_kernels_find("scalar"));
+static void check_naive(const test_problem *p, uint64_t seed) {
+    test_buffer y = test_problem_run(p, pith_kernels_find("scalar"));
     for (size_t t = 0; t < p->n_tokens; t++) {
         for (size_t r = 0; r < p->n_rows; r++) {
             double bound;
@@ -124,7 +66,7 @@ static void check_naive(const problem *p, uint64_t seed) {
             double actual = (double)((const float *)y.data)[t * p->y_stride + r];
             CHECK(fabs(actual - expected) <= bound * 1e-6 + 1e-30,
                   "%s seed %llu k %zu token %zu row %zu is %.9g, expected %.9g",
-                  type_names[p->type], (unsigned long long)seed, p->k, t, r, actual, expected);
+                  test_type_names[p->type], (unsigned long long)seed, p->k, t, r, actual, expected);
         }
     }
     test_buffer_free(&y);
@@ -137,9 +79,9 @@ TEST(simd_product, scalar_matches_sums_in_double) {
         const size_t *sizes = sizes_of((pith_type)type, &n);
         for (size_t i = 0; i < n; i++) {
             uint64_t seed = start++;
-            problem p = problem_new((pith_type)type, sizes[i], 32, 3, TEST_RANDOM, &seed);
+            test_problem p = test_problem_new((pith_type)type, sizes[i], 32, 3, TEST_RANDOM, &seed);
             check_naive(&p, start - 1);
-            problem_free(&p);
+            test_problem_free(&p);
         }
     }
 }
@@ -153,9 +95,10 @@ static void check_type(pith_type type, size_t n_rows, const size_t *tokens, size
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n_token_counts; j++) {
             uint64_t seed = ++start;
-            problem p = problem_new(type, sizes[i], n_rows, tokens[j], TEST_RANDOM, &seed);
+            test_problem p =
+                test_problem_new(type, sizes[i], n_rows, tokens[j], TEST_RANDOM, &seed);
             check_all_tables(&p, start);
-            problem_free(&p);
+            test_problem_free(&p);
         }
     }
 }
@@ -187,19 +130,19 @@ TEST(simd_product, any_number_of_tiles_matches_scalar) {
             size_t n_tiles = 1 + i / 2;
             size_t n_tokens = i % 2 == 0 ? 19 : 21;
             uint64_t seed = 700 + i;
-            problem p =
-                problem_new((pith_type)type, 800, n_tiles * 16, n_tokens, TEST_RANDOM, &seed);
+            test_problem p =
+                test_problem_new((pith_type)type, 800, n_tiles * 16, n_tokens, TEST_RANDOM, &seed);
             check_all_tables(&p, 700 + i);
-            problem_free(&p);
+            test_problem_free(&p);
         }
     }
 }
 
 TEST(simd_product, float_chunks_of_tokens_match_scalar) {
     uint64_t seed = 77;
-    problem p = problem_new(PITH_TYPE_F16, 8200, 16, 29, TEST_RANDOM, &seed);
+    test_problem p = test_problem_new(PITH_TYPE_F16, 8200, 16, 29, TEST_RANDOM, &seed);
     check_all_tables(&p, 77);
-    problem_free(&p);
+    test_problem_free(&p);
 }
 
 /* Few tokens: the sums of many groups are kept until their scales come, but not of any number. */
@@ -214,19 +157,19 @@ TEST(simd_product, more_groups_than_are_kept_match_scalar) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t seed = 900 + i;
-        problem p =
-            problem_new(cases[i].type, cases[i].k, 16, cases[i].n_tokens, TEST_RANDOM, &seed);
+        test_problem p =
+            test_problem_new(cases[i].type, cases[i].k, 16, cases[i].n_tokens, TEST_RANDOM, &seed);
         check_all_tables(&p, 900 + i);
-        problem_free(&p);
+        test_problem_free(&p);
     }
 }
 
 /* How weights are fetched changes no bit: every hint, and distances up to the largest, with which
  * most addresses lie in no object. */
-static void check_paths(const problem *p, uint64_t seed) {
+static void check_paths(const test_problem *p, uint64_t seed) {
     static const size_t distances[] = {0,        64,       2 << 10,  6 << 10,
                                        12 << 10, 16 << 10, 24 << 10, 1 << 20};
-    problem with = *p;
+    test_problem with = *p;
     for (int hint = 0; hint < PITH_N_HINTS; hint++) {
         for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
             const pith_fetch fetch = {(pith_hint)hint, distances[i]};
@@ -243,9 +186,10 @@ TEST(simd_product, no_memory_path_changes_a_bit) {
         for (size_t i = 0; i < sizeof k / sizeof *k; i++) {
             for (size_t j = 0; j < sizeof tokens / sizeof *tokens; j++) {
                 uint64_t seed = 1300 + 10 * i + j;
-                problem p = problem_new((pith_type)type, k[i], 32, tokens[j], TEST_RANDOM, &seed);
+                test_problem p =
+                    test_problem_new((pith_type)type, k[i], 32, tokens[j], TEST_RANDOM, &seed);
                 check_paths(&p, 1300 + 10 * i + j);
-                problem_free(&p);
+                test_problem_free(&p);
             }
         }
     }
@@ -257,9 +201,10 @@ TEST(simd_product, blocks_of_a_long_prompt_match_scalar) {
     for (int type = PITH_TYPE_INT8; type <= PITH_TYPE_INT4; type++) {
         for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
             uint64_t seed = 900 + i;
-            problem p = problem_new((pith_type)type, 544, 48, tokens[i], TEST_RANDOM, &seed);
+            test_problem p =
+                test_problem_new((pith_type)type, 544, 48, tokens[i], TEST_RANDOM, &seed);
             check_all_tables(&p, 900 + i);
-            problem_free(&p);
+            test_problem_free(&p);
         }
     }
 }
@@ -270,11 +215,11 @@ TEST(simd_product, extreme_codes_do_not_saturate) {
         for (int extreme = TEST_LARGEST; extreme <= TEST_MIXED; extreme++) {
             for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
                 uint64_t seed = (uint64_t)(type * 100 + extreme);
-                problem p =
-                    problem_new((pith_type)type, 512, 32, tokens[i], (test_extreme)extreme, &seed);
+                test_problem p = test_problem_new((pith_type)type, 512, 32, tokens[i],
+                                                  (test_extreme)extreme, &seed);
                 check_naive(&p, (uint64_t)(type * 100 + extreme));
                 check_all_tables(&p, (uint64_t)(type * 100 + extreme));
-                problem_free(&p);
+                test_problem_free(&p);
             }
         }
     }
@@ -312,12 +257,12 @@ TEST(simd_product, int4_blocks_at_the_edge_of_16_bits) {
         for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
             for (size_t block = 0; block < 4; block++) {
                 uint64_t seed = 40 + i;
-                problem p = problem_new(PITH_TYPE_INT4, 288, 48, 31, TEST_RANDOM, &seed);
+                test_problem p = test_problem_new(PITH_TYPE_INT4, 288, 48, 31, TEST_RANDOM, &seed);
                 test_activations_free(&p.x);
                 p.x = test_activations_new(PITH_TYPE_INT4, 31, 288, (test_extreme)extreme, &seed);
                 set_block(p.weights.data, block, sums[i]);
                 check_all_tables(&p, 40 + i);
-                problem_free(&p);
+                test_problem_free(&p);
             }
         }
     }
@@ -326,11 +271,11 @@ TEST(simd_product, int4_blocks_at_the_edge_of_16_bits) {
 /* int8 weights of -128, which no quantiser writes but a file may hold. */
 TEST(simd_product, int8_weight_of_minus_128) {
     uint64_t seed = 5;
-    problem p = problem_new(PITH_TYPE_INT8, 256, 16, 30, TEST_SMALLEST, &seed);
+    test_problem p = test_problem_new(PITH_TYPE_INT8, 256, 16, 30, TEST_SMALLEST, &seed);
     memset(p.weights.data, 0x80, 64 * 64);
     check_naive(&p, 5);
     check_all_tables(&p, 5);
-    problem_free(&p);
+    test_problem_free(&p);
 }
 
 /* ---- Splits ---------------------------------------------------------------------------------- */
@@ -341,22 +286,23 @@ TEST(simd_product, any_split_of_tokens_gives_the_same_bits) {
     for (size_t i = 0; (kernels = test_table(i)) != NULL; i++) {
         for (int type = 0; type < PITH_N_TYPES; type++) {
             uint64_t seed = 300 + (uint64_t)type;
-            problem p = problem_new((pith_type)type, 1120, 32, n_tokens, TEST_RANDOM, &seed);
-            test_buffer whole = run(&p, kernels);
+            test_problem p =
+                test_problem_new((pith_type)type, 1120, 32, n_tokens, TEST_RANDOM, &seed);
+            test_buffer whole = test_problem_run(&p, kernels);
             for (size_t trial = 0; trial < 8; trial++) {
                 test_buffer parts = test_buffer_new(p.y_size * sizeof(float));
                 size_t begin = 0;
                 while (begin < n_tokens) {
                     size_t step = trial == 0 ? 1 : 1 + (size_t)(test_random(&seed) % 36);
                     size_t end = pith_min_size(begin + step, n_tokens);
-                    run_part(&p, kernels, begin, end, parts.data);
+                    test_problem_run_part(&p, kernels, begin, end, parts.data);
                     begin = end;
                 }
-                check_same(&p, kernels, whole.data, parts.data, 300 + (uint64_t)type);
+                test_problem_same(&p, kernels, whole.data, parts.data, 300 + (uint64_t)type);
                 test_buffer_free(&parts);
             }
             test_buffer_free(&whole);
-            problem_free(&p);
+            test_problem_free(&p);
         }
     }
 }
@@ -370,24 +316,25 @@ TEST(simd_product, nan_and_infinity_reach_the_output) {
         for (int type = 0; type < PITH_N_TYPES; type++) {
             for (size_t j = 0; j < 2; j++) {
                 uint64_t seed = 9;
-                problem p = problem_new((pith_type)type, 288, 16, tokens[j], TEST_RANDOM, &seed);
+                test_problem p =
+                    test_problem_new((pith_type)type, 288, 16, tokens[j], TEST_RANDOM, &seed);
                 ((float *)p.x.x.data)[p.x.view.x_stride + 287] = NAN;
                 ((float *)p.x.x.data)[2 * p.x.view.x_stride + 5] = INFINITY;
                 ((float *)p.x.scales.data)[p.x.view.scale_stride + 1] = NAN;
                 ((float *)p.x.scales.data)[2 * p.x.view.scale_stride] = INFINITY;
-                test_buffer y = run(&p, kernels);
+                test_buffer y = test_problem_run(&p, kernels);
                 for (size_t r = 0; r < p.n_rows; r++) {
                     const float *row = (const float *)y.data + r;
-                    CHECK(isfinite(row[0]), "%s %s row %zu is %g", kernels->name, type_names[type],
-                          r, (double)row[0]);
+                    CHECK(isfinite(row[0]), "%s %s row %zu is %g", kernels->name,
+                          test_type_names[type], r, (double)row[0]);
                     CHECK(isnan(row[p.y_stride]), "%s %s row %zu is %g, expected NaN",
-                          kernels->name, type_names[type], r, (double)row[p.y_stride]);
+                          kernels->name, test_type_names[type], r, (double)row[p.y_stride]);
                     CHECK(!isfinite(row[2 * p.y_stride]),
                           "%s %s row %zu is %g, expected NaN or infinity", kernels->name,
-                          type_names[type], r, (double)row[2 * p.y_stride]);
+                          test_type_names[type], r, (double)row[2 * p.y_stride]);
                 }
                 test_buffer_free(&y);
-                problem_free(&p);
+                test_problem_free(&p);
             }
         }
     }
@@ -403,7 +350,8 @@ TEST(simd_product, partial_sums_of_minus_zero_survive_the_tail) {
         for (int type = PITH_TYPE_F32; type <= PITH_TYPE_BF16; type++) {
             for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
                 uint64_t seed = 1;
-                problem p = problem_new((pith_type)type, sizes[j], 16, 3, TEST_RANDOM, &seed);
+                test_problem p =
+                    test_problem_new((pith_type)type, sizes[j], 16, 3, TEST_RANDOM, &seed);
                 for (size_t w = 0; w < 16 * sizes[j]; w++) {
                     if (type == PITH_TYPE_F32) {
                         ((float *)p.weights.data)[w] = -0x1p-149f;
@@ -416,14 +364,14 @@ TEST(simd_product, partial_sums_of_minus_zero_survive_the_tail) {
                         ((float *)p.x.x.data)[t * p.x.view.x_stride + k] = 0x1p-149f;
                     }
                 }
-                test_buffer y = run(&p, kernels);
+                test_buffer y = test_problem_run(&p, kernels);
                 for (size_t t = 0; t < 3; t++) {
                     uint32_t bits = test_float_bits(((float *)y.data)[t * p.y_stride + 3]);
                     CHECK(bits == 0x80000000, "%s %s k %zu: bits %#x, expected -0", kernels->name,
-                          type_names[type], sizes[j], bits);
+                          test_type_names[type], sizes[j], bits);
                 }
                 test_buffer_free(&y);
-                problem_free(&p);
+                test_problem_free(&p);
             }
         }
     }

@@ -35,7 +35,8 @@ TEST(simd_table, best_has_the_dot_products_that_find_gives_without_a_name) {
     const pith_kernels *found = pith_kernels_find(NULL);
     CHECK(best->dot_int8 == found->dot_int8 && best->dot_f32 == found->dot_f32,
           "best is %s, find gave %s", best->name, found->name);
-    CHECK(strcmp(best->name, found->name) == 0 || strcmp(found->name, "avx-vnni") == 0,
+    CHECK(strcmp(best->name, found->name) == 0 || strcmp(found->name, "avx-vnni") == 0 ||
+              strcmp(found->name, "amx-int8") == 0,
           "best is %s, find gave %s", best->name, found->name);
 }
 
@@ -50,7 +51,9 @@ TEST(simd_table, without_a_feature_the_next_table_is_chosen) {
     static const struct {
         const char *name;
         unsigned needs;
-    } needs[] = {{"avx512-vnni", PITH_CPU_AVX2 | PITH_CPU_AVX512 | PITH_CPU_AVX512_VNNI},
+    } needs[] = {{"amx-int8",
+                  PITH_CPU_AVX2 | PITH_CPU_AVX512 | PITH_CPU_AVX512_VNNI | PITH_CPU_AMX_INT8},
+                 {"avx512-vnni", PITH_CPU_AVX2 | PITH_CPU_AVX512 | PITH_CPU_AVX512_VNNI},
                  {"avx512", PITH_CPU_AVX2 | PITH_CPU_AVX512},
                  {"avx-vnni", PITH_CPU_AVX2 | PITH_CPU_AVX_VNNI},
                  {"avx2", PITH_CPU_AVX2},
@@ -79,7 +82,7 @@ TEST(simd_table, without_a_feature_the_next_table_is_chosen) {
 
 /* Fetching by a memory path is for products that wait for memory and for nothing else. */
 TEST(simd_table, some_tables_take_a_memory_path) {
-    static const char *const those[] = {"avx2", "avx-vnni", "avx512-vnni"};
+    static const char *const those[] = {"avx2", "avx-vnni", "avx512-vnni", "amx-int8"};
     for (size_t i = 0; pith_kernel_names[i] != NULL; i++) {
         const char *name = pith_kernel_names[i];
         const pith_kernels *kernels = pith_kernels_choose(name, PITH_CPU_ALL);
@@ -110,8 +113,9 @@ TEST(simd_table, an_expected_instruction_set_is_the_best) {
 }
 
 TEST(simd_table, unknown_names_are_refused) {
-    static const char *const names[] = {"",           "avx",          "avx-vnn", "avx2-vnni",
-                                        "avx512-vnn", "avx512-vnnix", "Scalar"};
+    static const char *const names[] = {"",          "avx",        "avx-vnn",
+                                        "avx2-vnni", "avx512-vnn", "avx512-vnnix",
+                                        "Scalar",    "amx",        "amx-bf16"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         CHECK(pith_kernels_find(names[i]) == NULL, "\"%s\" was found", names[i]);
     }

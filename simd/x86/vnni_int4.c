@@ -6,6 +6,7 @@
  * multiplier, then vpdpwssd multiplies and adds. Many tokens (prefill): three tiles x up to 256 k
  * are expanded once to multiplier x code + 128 on the stack and multiplied as plain int8
  * (vnni_tile.h). Both compute the same integers, so the same floats. */
+#include "simd/x86/int4_expand.h"
 #include "simd/x86/vnni.h"
 #include "simd/x86/vnni_few.h"
 #include "simd/x86/vnni_tile.h"
@@ -15,11 +16,6 @@ enum {
     LINES = 4,                                /* lines of a slice */
     FEW = 11, /* most tokens for which decoding every 8 beats expanding */
 };
-
-PITH_INLINE __m512i table_of_codes(void) {
-    __m128i codes = _mm_loadu_si128((const __m128i *)pith_int4_codes);
-    return _mm512_broadcast_i32x4(_mm_add_epi8(codes, _mm_set1_epi8(PITH_INT4_OFFSET)));
-}
 
 /* Where the parts of a tile lie. */
 typedef struct tile_view {
@@ -192,52 +188,10 @@ static const few_size sizes[] = {
 
 /* ---- Many tokens ----------------------------------------------------------------------------- */
 
-/* multiplier x code + 128 for 64 nibbles. The bytes are multiplied in pairs as 16-bit words:
- * (code + 10) x |multiplier| is at most 190, so nothing carries. A negative multiplier complements
- * the product, -p = ~p + 1, and `base` holds the rest: 128 -+ 10 |multiplier|. */
-PITH_INLINE __m512i expand_line(__m512i code, __m512i magnitude, __m512i sign, __m512i base) {
-    __m512i product = _mm512_mullo_epi16(code, magnitude);
-    return _mm512_add_epi8(_mm512_xor_si512(product, sign), base);
-}
-
 /* A group of a tile, for pith_packed_tiles. */
 static void expand_group(const uint8_t *tile, size_t group, size_t n_lines, uint8_t *out) {
-    const __m512i codes = table_of_codes();
-    const __m512i nibble = _mm512_set1_epi8(15);
-    const __m512i multipliers =
-        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)pith_int4_multipliers));
-    /* the low byte of each lane in all four */
-    const __m512i every_fourth =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
-    const size_t slices = n_lines / (2 * LINES);
-    const uint8_t *lines = tile + group * pith_int4_group_bytes(FULL);
-    const uint8_t *packed = lines + slices * LINES * PITH_LINE_BYTES;
-    for (size_t s = 0; s < slices; s++) {
-        __m512i m =
-            _mm512_cvtepu8_epi32(_mm_load_si128((const __m128i *)(packed + s * PITH_TILE_ROWS)));
-        PITH_UNROLL
-        for (unsigned half = 0; half < 2; half++) {
-            __m512i value =
-                _mm512_permutexvar_epi32(half == 0 ? m : _mm512_srli_epi32(m, 4), multipliers);
-            __m512i sign = _mm512_srai_epi32(value, 31);
-            __m512i magnitude = _mm512_abs_epi32(value);
-            magnitude = _mm512_or_si512(magnitude, _mm512_slli_epi32(magnitude, 16));
-            __m512i base = _mm512_mullo_epi16(value, _mm512_set1_epi32(-PITH_INT4_OFFSET));
-            base = _mm512_sub_epi32(base, sign);
-            base = _mm512_add_epi32(base, _mm512_set1_epi32(PITH_INT8_OFFSET));
-            base = _mm512_shuffle_epi8(base, every_fourth);
-            PITH_UNROLL
-            for (size_t j = 0; j < LINES; j++) {
-                __m512i both = _mm512_load_si512(lines + (s * LINES + j) * PITH_LINE_BYTES);
-                both = half == 0 ? both : _mm512_srli_epi16(both, 4);
-                __m512i index = _mm512_and_si512(both, nibble);
-                __m512i line =
-                    expand_line(_mm512_shuffle_epi8(codes, index), magnitude, sign, base);
-                _mm512_store_si512(out + (half * LINES + j) * PITH_EXPANDED_STEP, line);
-            }
-        }
-        out += 2 * LINES * PITH_EXPANDED_STEP;
-    }
+    expand_int4_group(tile + group * pith_int4_group_bytes(FULL), n_lines, PITH_INT8_OFFSET, out,
+                      PITH_EXPANDED_STEP);
 }
 
 static void many_tokens(const pith_product *p) {
