@@ -27,7 +27,7 @@ MODULE_CFLAGS = $(eval MODULE_CFLAGS := $(foreach m,$(LIB_MODULES) $(CLI_MODULES
 LIB_LIBS = $(shell pkg-config --libs $(LIB_MODULES)) -lm -ldl -pthread
 CLI_LIBS = $(shell pkg-config --libs $(CLI_MODULES))
 
-# What the machine must have for each: rows of packaging/needs.sh; without those with a ? it goes on.
+# What the machine must have for each target: rows of packaging/needs.sh; those with a ? are optional.
 NEEDS_lib := cc libc-headers pkg-config $(LIB_MODULES)
 NEEDS_build := $(NEEDS_lib) $(CLI_MODULES) openblas?
 NEEDS_unit := $(NEEDS_build) criterion
@@ -38,7 +38,7 @@ NEEDS_coverage := $(NEEDS_build) clang fuzzer llvm-cov
 NEEDS_arm64 := $(NEEDS_build) arm64-cc arm64-libc qemu-aarch64
 needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
-# Layers, lowest first; tests/check_includes.sh holds which may include which.
+# Layers, lowest first; tests/check_includes.sh lists which may include which.
 SIMD_DIRS := simd $(addprefix simd/,scalar x86 arm)
 LIB_DIRS := base grammar $(SIMD_DIRS) families weights tokenizer engine
 CLI_DIRS := convert store perf server cli
@@ -336,7 +336,7 @@ ubsan: ## the tests under UBSan alone
 # Two processes of about the same length.
 TSAN_golden := golden/int4_is_identical embed/concurrent pith_file/read pith_file/loading \
                pith_file/opens_every
-# Of the ledger without its faults, which fail allocations of one thread for minutes.
+# Of the ledger only tests without injected faults, which fail allocations of one thread for minutes.
 TSAN_others := pool engine bench $(filter-out ledger,$(SERVER_PARTS)) ledger/
 tsan: ## the tests that use threads under ThreadSanitizer
 	$(MAKE) BUILD=$(BUILD)/tsan OPT='$(SANITIZE_OPT)' SANITIZE=-fsanitize=thread threads-bin
@@ -375,7 +375,7 @@ fuzz-tests: ## the tests in the build of the harnesses: clang, AddressSanitizer,
 	$(FUZZ_BUILD)/tests/unit -j$(CRITERION_JOBS)
 	$(FUZZ_BUILD)/tests/golden -j$(CRITERION_JOBS)
 .PHONY: $(addprefix fuzz-,$(FUZZERS))
-# Harnesses that make files make them in memory where the system has a place for that.
+# Harnesses that write files write them to /dev/shm where the system has it: that is memory.
 FUZZ_TMPDIR = $(firstword $(TMPDIR) $(wildcard /dev/shm) /tmp)
 $(addprefix fuzz-,$(FUZZERS)): fuzz-%:
 	@mkdir -p $(BUILD)/found/$*

@@ -53,7 +53,7 @@ static double smaller(double a, double b) {
 }
 
 /* The smallest quota of root/place/group and the groups it lies in. In a container the path may be
- * that of the host, which is not there: then the first group that is counts. */
+ * that of the host, which does not exist there: then the first group that exists counts. */
 static double quota_up(const char *root, const char *place, const char *group, size_t n_group) {
     char path[MAX_PATH];
     int n = snprintf(path, sizeof path, "%s%s%.*s", root, place, (int)n_group, group);
@@ -75,7 +75,7 @@ static double quota_up(const char *root, const char *place, const char *group, s
     }
 }
 
-/* Whether "cpu" is one of a line's controllers, "cpu,cpuacct". */
+/* True when "cpu" is one of a line's controllers, "cpu,cpuacct". */
 static bool controls_cpu(const char *names, size_t n) {
     for (size_t at = 0; at < n;) {
         size_t end = at;

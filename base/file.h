@@ -18,7 +18,7 @@ typedef struct pith_file {
 /* Errors: IO (with path and strerror), FORMAT (not a regular file). */
 pith_status pith_file_open(pith_file *out, const char *path, pith_error *error);
 /* As pith_file_open, without following a symbolic link in any part of the path: for files found by
- * walking a directory, where somebody may exchange what was found. A link is IO. */
+ * walking a directory, where somebody may replace what was found. A link is IO. */
 pith_status pith_file_open_no_links(pith_file *out, const char *path, pith_error *error);
 void pith_file_close(pith_file *file);
 
@@ -45,11 +45,11 @@ void pith_file_unmap(const void *data, size_t size);
  * is gone: one of this form, ours, and without the lock that its writer holds. */
 typedef struct pith_output pith_output;
 
-/* A new file may be read by whom the umask allows, or, made by pith_output_create_private, by its
- * owner only. One that replaces a file keeps that one's permissions, POSIX ACL, and, where the
- * system allows, owner and group; other extended attributes are lost. A symbolic link stays, and
- * the file it leads to is created or replaced. Errors: IO, MEMORY, ARGUMENT (the path names no
- * file), FORMAT (there is something else than a regular file under this name). */
+/* A new file has the permissions that the umask allows; one made by pith_output_create_private may
+ * be read by its owner only. One that replaces a file keeps that one's permissions, POSIX ACL, and,
+ * where the system allows, owner and group; other extended attributes are lost. A symbolic link
+ * stays, and the file it leads to is created or replaced. Errors: IO, MEMORY, ARGUMENT (the path
+ * names no file), FORMAT (there is something else than a regular file under this name). */
 pith_status pith_output_create(pith_output **out, const char *path, const pith_allocator *allocator,
                                pith_error *error);
 pith_status pith_output_create_private(pith_output **out, const char *path,

@@ -3,6 +3,7 @@
 
 #include "base/gguf_look.h"
 #include "base/status.h"
+#include "base/text.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -11,7 +12,8 @@
 
 enum { MAX_TEXT = 1024 /* bytes of a text that a server sends instead of a file */ };
 
-/* What each kind is called; those in `failed` are no file that anybody meant to give. */
+/* What each kind is called. Kinds with `failed` are the result of a failed download or copy, and it
+ * says what to do. */
 static const struct {
     const char *what;
     const char *failed;
@@ -109,7 +111,7 @@ static bool is_html(const unsigned char *bytes, size_t n) {
     return false;
 }
 
-/* A length that fits, and JSON there. */
+/* True for a header length that fits, with JSON behind it. */
 static bool is_safetensors(const unsigned char *bytes, size_t n, size_t file_size) {
     uint64_t length = 0;
     if (n < 9 || bytes[8] != '{') {
@@ -164,7 +166,7 @@ static bool is_tiktoken(const unsigned char *bytes, size_t n) {
     return i > begin && i < n && (bytes[i] == '\n' || bytes[i] == '\r');
 }
 
-/* Short, and nothing in it that a text has not. */
+/* True for a short file with nothing in it but text. */
 static bool is_text(const unsigned char *bytes, size_t n, size_t file_size) {
     if (file_size > MAX_TEXT || n < file_size) {
         return false;
@@ -177,7 +179,7 @@ static bool is_text(const unsigned char *bytes, size_t n, size_t file_size) {
     return true;
 }
 
-/* A relative path to somewhere else, and nothing more. */
+/* True for a relative path and nothing more. */
 static bool is_link(const unsigned char *bytes, size_t n, size_t file_size) {
     if (n < 3 || n < file_size || (memcmp(bytes, "../", 3) != 0 && memcmp(bytes, "./", 2) != 0)) {
         return false;
@@ -214,7 +216,7 @@ static pith_file_kind find_kind(const unsigned char *bytes, size_t n, size_t fil
                                                                        : PITH_FILE_OTHER;
 }
 
-/* What a GGUF file says of itself. */
+/* Adds what a GGUF file says about itself. */
 static void describe_gguf(pith_file_look *look, const unsigned char *bytes, size_t n) {
     pith_gguf_look gguf;
     if (!pith_gguf_look_at(&gguf, bytes, n)) {
@@ -266,7 +268,7 @@ pith_file_look pith_file_look_in(const pith_file *file, const pith_allocator *al
 }
 
 pith_file_kind pith_file_kind_at(const char *path) {
-    unsigned char bytes[4096]; /* enough for all but what an archive or an adapter says late */
+    unsigned char bytes[4096]; /* enough for all kinds but archives and adapters */
     pith_file file;
     pith_file_kind kind = PITH_FILE_OTHER;
     if (pith_file_open(&file, path, NULL) != PITH_OK) {
@@ -307,7 +309,7 @@ static bool is_hub_word(const char *text, size_t n) {
     return true;
 }
 
-/* A path that would be this name's file is there. */
+/* True when a path with the owner's name exists: the name may then be meant as a file. */
 static bool owner_exists(const char *name, size_t n) {
     char owner[PITH_HUB_NAME];
     struct stat facts;
@@ -343,8 +345,7 @@ bool pith_hub_name(const char *path, char out[PITH_HUB_NAME]) {
             return false;
         }
         for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-            size_t m = strlen(files[i]);
-            if (n_name > m && strcmp(name + n_name - m, files[i]) == 0) {
+            if (pith_ends_with(name, files[i])) {
                 return false;
             }
         }

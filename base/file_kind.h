@@ -1,24 +1,24 @@
-/* What a file is, by its first bytes: for messages that say what somebody gave pith by mistake, and
- * what to do. A file that pith reads is never judged by this, only one that it cannot read. */
+/* What a file is, by its first bytes: for messages that say what was given by mistake and what to
+ * do. It is used only for files that pith cannot read. */
 #ifndef PITH_BASE_FILE_KIND_H
 #define PITH_BASE_FILE_KIND_H
 
 #include "base/file.h"
 
 typedef enum pith_file_kind {
-    PITH_FILE_OTHER, /* nothing that is known here */
+    PITH_FILE_OTHER, /* none of the kinds below */
     PITH_FILE_EMPTY,
     PITH_FILE_LFS_POINTER, /* what git leaves without git-lfs */
     PITH_FILE_HTML,        /* a web page, or the XML of a storage server */
     PITH_FILE_LINK, /* a path alone: a symbolic link where links are no files, as git and some
                        copies leave them */
-    PITH_FILE_TEXT, /* a line or two of text, as servers say that something is wrong */
+    PITH_FILE_TEXT, /* a line or two of text, such as a server's error message */
     PITH_FILE_JSON,
     PITH_FILE_SAFETENSORS,
     PITH_FILE_PITH, /* a safetensors file with pith's metadata */
     PITH_FILE_GGUF,
     PITH_FILE_GGUF_ADAPTER,
-    PITH_FILE_GGML,   /* what was before GGUF */
+    PITH_FILE_GGML,   /* the format before GGUF */
     PITH_FILE_PICKLE, /* PyTorch's, or any of Python's */
     PITH_FILE_ZIP,    /* PyTorch's too, from 1.6 on; .npz */
     PITH_FILE_COMPRESSED,
@@ -31,7 +31,7 @@ typedef enum pith_file_kind {
 } pith_file_kind;
 
 enum {
-    PITH_FILE_LOOK = 64 << 10, /* first bytes of a file that are enough to know its kind */
+    PITH_FILE_LOOK = 64 << 10, /* bytes from the start of a file that are enough to know its kind */
     PITH_FILE_MAX_DETAIL = 160,
 };
 
@@ -59,8 +59,8 @@ const char *pith_file_kind_what(pith_file_kind kind);
 pith_status pith_fail_kind(pith_error *error, const char *path, const pith_file_look *look,
                            const char *otherwise);
 
-/* Copies OWNER/NAME when `path` is the name of a model on huggingface.co, or its address there, and
- * nothing on this machine; false otherwise. */
+/* Copies OWNER/NAME when `path` does not exist here and is the name of a model on huggingface.co,
+ * or its address there. False otherwise. */
 enum { PITH_HUB_NAME = 200 };
 bool pith_hub_name(const char *path, char out[PITH_HUB_NAME]);
 

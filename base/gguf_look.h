@@ -1,4 +1,4 @@
-/* The few words of a GGUF file's metadata that say what it is. */
+/* The strings of a GGUF file's metadata that say what it is. */
 #ifndef PITH_BASE_GGUF_LOOK_H
 #define PITH_BASE_GGUF_LOOK_H
 
@@ -14,8 +14,8 @@ typedef struct pith_gguf_look {
     char base[PITH_GGUF_WORD];         /* general.base_model.0.name */
 } pith_gguf_look;
 
-/* Reads what bytes [n] from the start of a file hold of them; "" where they do not. False: the
- * bytes are no GGUF header. Words are cut, control characters in them become '?'. */
+/* Reads them from bytes [n] of the start of a file; "" for those that are not there. False when the
+ * bytes are no GGUF header. Long strings are cut, control characters become '?'. */
 bool pith_gguf_look_at(pith_gguf_look *out, const unsigned char *bytes, size_t n);
 
 /* ---- Names of parts -------------------------------------------------------------------------- */
@@ -23,14 +23,14 @@ bool pith_gguf_look_at(pith_gguf_look *out, const unsigned char *bytes, size_t n
 /* A model may be in parts, PREFIX-00001-of-00003.gguf and those after it. */
 enum { PITH_GGUF_MAX_PARTS = 512 };
 
-/* How many parts the file is the first of, by its name; 1 when it is not named as one. */
+/* Number of parts of the model when the file name is that of a first part, else 1. */
 size_t pith_gguf_n_parts(const char *path);
 
-/* Writes the path of part `number` (from 0) of `count` over that of another; false: it is not named
- * as a part of so many. */
+/* Changes the path of one part to that of part `number` (from 0) of `count`; false when the path is
+ * not that of a part of `count`. */
 bool pith_gguf_set_part(char *path, size_t number, size_t count);
 
-/* A part behind the first, by its name. */
+/* True when the name is that of a part after the first. */
 bool pith_gguf_is_later_part(const char *name);
 
 #endif

@@ -9,7 +9,7 @@
  *
  * Reading costs no memory but four bytes a key of the objects that are open at once, given back
  * before pith_json_read returns. Strings are decoded in place, so that they come out as C strings
- * that live as long as the document. Numbers stay text until somebody asks for one.
+ * that live as long as the document. Numbers stay text until they are read.
  *
  * The form of a checked document. A string is a quote, its bytes, and NUL; the bytes that escapes
  * have set free, and the closing quote's, are 0xFF, which UTF-8 never uses. A string that holds
@@ -32,8 +32,8 @@ typedef enum pith_json_mode {
                          Infinity and -Infinity are numbers */
 } pith_json_mode;
 
-/* A value in a checked document; {NULL} is the absence of one. Every function below takes any value
- * and answers as its comment says for those of another kind. */
+/* A value in a checked document; {NULL} is the absence of one. Every function below accepts any
+ * value; its comment says what it returns for a value of another kind. */
 typedef struct pith_json {
     const char *at;
 } pith_json;
@@ -44,8 +44,8 @@ typedef struct pith_json {
 pith_status pith_json_read(pith_json *root, char *text, size_t n, pith_json_mode mode,
                            const char *where, const pith_allocator *allocator, pith_error *error);
 
-/* The same for a text that must not change: *copy [n] is the document and the caller's to release,
- * also on failure (NULL when there was no memory for it). */
+/* As pith_json_read, for a text that must not change: *copy [n] is the document and the caller's to
+ * release, also on failure (NULL when there was no memory for it). */
 pith_status pith_json_read_copy(pith_json *root, char **copy, const char *text, size_t n,
                                 pith_json_mode mode, const char *where,
                                 const pith_allocator *allocator, pith_error *error);

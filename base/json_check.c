@@ -39,7 +39,7 @@ static pith_status fail(const checker *c, const char *what) {
                      c->where, c->line, c->at - c->line_start + 1, what);
 }
 
-/* NUL, which is in no valid place, stands for the end. */
+/* NUL, which is valid nowhere, stands for the end. */
 static char peek(const checker *c) {
     return c->at < c->n ? c->text[c->at] : '\0';
 }
@@ -267,8 +267,8 @@ static pith_status push_key(checker *c, size_t offset) {
     return PITH_OK;
 }
 
-/* Any total order will do that puts equal strings together. Only as much of a string is read as
- * decides: one long key among many short ones costs no more than its neighbours. */
+/* Any total order that puts equal strings together will do. The comparison reads no further than
+ * the first difference, so one long key among many short ones costs no more than its neighbours. */
 static int compare_strings(const char *left, const char *right) {
     if (*left == '"' && *right == '"') {
         return strcmp(left, right);
@@ -316,7 +316,7 @@ static void blank_member(char *key) {
     memset(key, ' ', (size_t)(end + 1 - key));
 }
 
-/* The object that closes: of equal keys the last one counts, or none may be. */
+/* Closes an object: of equal keys the last one counts, or in strict mode they are an error. */
 static pith_status settle_keys(checker *c, size_t first) {
     size_t n = c->n_keys - first;
     c->n_keys = first;

@@ -11,8 +11,8 @@
  *     status = pith_json_write_end(&w, "metadata", error);      -- then w.bytes.data, w.bytes.size
  *     pith_bytes_release(&w.bytes);
  *
- * The first failure is kept and makes the later calls do nothing, so that only the end asks. `key`
- * is that of a member, and NULL in an array. */
+ * The first failure is kept and makes later calls do nothing, so that only pith_json_write_end
+ * needs a check. `key` is that of a member, and NULL in an array. */
 #ifndef PITH_BASE_JSON_WRITE_H
 #define PITH_BASE_JSON_WRITE_H
 
@@ -58,8 +58,8 @@ void pith_json_put_raw(pith_json_writer *w, const char *key, const char *json, s
  * equal texts), integers as they were, other numbers as pith_json_put_real. */
 void pith_json_put_value(pith_json_writer *w, const char *key, pith_json value);
 
-/* The same with members in their order and all numbers as they were written; one that is not finite
- * (PITH_JSON_PYTHON) stays so. */
+/* As pith_json_put_value, with members in their order and all numbers as they were written, even
+ * those that are not finite (PITH_JSON_PYTHON). */
 void pith_json_put_copy(pith_json_writer *w, const char *key, pith_json value);
 
 /* `what` is written, for messages. Errors: MEMORY, ARGUMENT (a text is not UTF-8 or a number is not

@@ -62,8 +62,8 @@ const pith_allocator *pith_allocator_or_default(const pith_allocator *allocator)
     return allocator != NULL ? allocator : &pith_malloc_allocator;
 }
 
-/* count x size, at least 1 so that no allocator is asked for nothing, and no more than an object
- * may have. */
+/* count x size, at least 1 so that no allocator is asked for zero bytes, and at most the size of
+ * the largest object. */
 static bool block_size(size_t count, size_t size, size_t *out) {
     size_t total;
     if (!pith_mul_size(count, size, &total) || total > PTRDIFF_MAX) {
@@ -149,8 +149,8 @@ void pith_region_release(pith_region *region) {
     *region = (pith_region){0};
 }
 
-/* Offset after a block that ends at `end`, and the gap. Whole lines: AddressSanitizer tells the 8
- * bytes of a unit apart only by how many of the first are good. */
+/* Offset after a block that ends at `end`, and the gap. Whole lines: AddressSanitizer records for
+ * each unit of 8 bytes only how many of its first bytes are valid. */
 static bool skip_gap(size_t end, size_t *next) {
     if (PITH_ARENA_GAP == 0) {
         *next = end;

@@ -33,10 +33,10 @@ pith_status pith_region_allocate(pith_region *out, size_t size, const pith_alloc
                                  pith_error *error);
 void pith_region_release(pith_region *region); /* leaves it zeroed */
 
-/* Least number of bytes after each block of an arena that belong to nobody: none, but with
- * AddressSanitizer a page, so that it sees a read or write past the end of a block. It does not see
- * masked vector stores, such as those of attention's values: the gap is as long as what they may
- * step over between two scalar ones. */
+/* Minimum number of unused bytes after each block of an arena: 0, or with AddressSanitizer a page,
+ * so that it reports a read or write past the end of a block. It does not see masked vector stores,
+ * such as those of attention's values: the gap is as long as what they may step over between two
+ * scalar ones. */
 #if defined(__SANITIZE_ADDRESS__)
 #define PITH_ARENA_GAP 4096
 #elif defined(__has_feature)

@@ -31,7 +31,7 @@ enum {
     MAX_ACL = 4096,     /* bytes; an ACL of 500 entries */
 };
 
-/* Stands between the final name and the random digits; no other program names files so. */
+/* Between the final name and the random digits; no other program uses such names. */
 static const char temporary_mark[] = ".tmp-pith-";
 
 struct pith_output {
@@ -115,7 +115,7 @@ static pith_status enter(pith_output *output, const char *place, pith_error *err
 }
 
 /* In a directory where everybody may put links, such as /tmp, only our own and those of the
- * directory's owner are followed: the rule of Linux' protected_symlinks. */
+ * directory's owner are followed: the rule of Linux's protected_symlinks. */
 static bool link_is_trusted(int directory, const struct stat *link) {
     struct stat facts;
     return fstat(directory, &facts) == 0 &&
@@ -144,8 +144,8 @@ static pith_status not_regular(const pith_output *output, pith_error *error) {
     return pith_fail(error, PITH_ERROR_FORMAT, "%s: is not a regular file", output->path);
 }
 
-/* Finds the directory and the name to publish under. What rename would refuse after hours, or,
- * worse, replace (/dev/null), is refused at once. */
+/* Finds the directory and the name to publish under. What rename would refuse after hours of work,
+ * or, worse, replace (/dev/null), is refused at once. */
 static pith_status find_place(pith_output *output, pith_error *error) {
     pith_status status = enter(output, output->path, error);
     if (status != PITH_OK) {
@@ -192,9 +192,9 @@ static bool is_temporary(const pith_output *output, const char *name) {
 }
 
 /* Removes a temporary that nobody writes. Writers hold a lock on theirs from its creation to its
- * end, so a file that can be locked is one that a process left when it was killed; on a file system
- * without locks nothing is known and nothing is removed. Unlinking happens under the lock, so that
- * a writer who has created its file but not locked it yet will notice. */
+ * end, so a file that can be locked was left by a process that was killed. On a file system without
+ * locks nothing is removed. Unlinking happens under the lock, so that a writer who has created its
+ * file but not locked it yet will notice. */
 static void remove_abandoned(const pith_output *output, const char *name) {
     struct stat facts;
     int fd =
@@ -227,7 +227,8 @@ static void remove_leftovers(const pith_output *output) {
     closedir(listing);
 }
 
-/* Chance only keeps writers apart, so the clock will do where the system has no random numbers. */
+/* Random digits only keep writers apart, so the clock will do where the system has no random
+ * numbers. */
 static uint64_t random_number(const pith_output *output) {
     uint64_t number;
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number) {
@@ -357,7 +358,8 @@ static int sync_retrying(int fd) {
 
 /* ---- Publishing ------------------------------------------------------------------------------ */
 
-/* Bits of the group that everybody has, for a file whose group is not the old one's. */
+/* Leaves the group only the permissions that everybody has, for a file whose group is not the old
+ * one's. */
 static mode_t without_group(mode_t mode) {
     return (mode & ~(mode_t)S_IRWXG) | (mode & (mode & S_IRWXO) << 3);
 }
@@ -382,7 +384,7 @@ static bool copy_acl(const pith_output *output) {
 }
 
 /* Gives the temporary the owner, group, permissions and ACL of the file that it replaces, as far as
- * we may; what is not given is taken from the group. */
+ * the system allows. Where the group cannot be kept, its permissions are reduced. */
 static pith_status keep_access(const pith_output *output, pith_error *error) {
     struct stat old;
     struct stat new;

@@ -86,7 +86,7 @@ static void work(pith_pool *pool, size_t thread) {
     }
 }
 
-/* Whether the gate asks something of a worker that has seen the loop `seen`. */
+/* True when the gate calls a worker that has seen the loop `seen`. */
 static bool is_called(uint64_t gate, uint64_t seen) {
     return (gate & GATE_STOP) != 0 || ((gate & GATE_OPEN) != 0 && gate / GATE_SERIAL != seen);
 }
@@ -110,7 +110,7 @@ static void wake_sleepers(pith_pool *pool) {
     }
 }
 
-/* Returns the gate when it calls. */
+/* Waits until the gate calls; returns its value. */
 static uint64_t wait_at_gate(pith_pool *pool, uint64_t seen) {
     const int n_spins = pool->n_spins; /* its cache line is written to by callers */
     for (;;) {
@@ -159,7 +159,7 @@ static void open_gate(pith_pool *pool) {
     wake_sleepers(pool);
 }
 
-/* Lets nobody in any more and waits until all are out. */
+/* Closes the gate to further workers and waits for those inside to leave. */
 static void close_gate(pith_pool *pool) {
     uint64_t gate = atomic_fetch_and(&pool->gate, ~GATE_OPEN);
     for (int i = 0; i < pool->n_spins && (gate & GATE_INSIDE) != 0; i++) {
@@ -178,8 +178,8 @@ static void close_gate(pith_pool *pool) {
     pthread_mutex_unlock(&pool->sleep);
 }
 
-/* Gives each thread a contiguous run of the items, the first ones one more: dealt out in pieces, an
- * odd piece would keep one thread busy while the others wait. */
+/* Gives each thread a contiguous run of items, the first threads one more. If whole pieces were
+ * dealt out, an odd one would keep one thread busy while the others wait. */
 static void deal(pith_pool *pool, size_t n_items) {
     size_t each = n_items / pool->n_threads;
     size_t extra = n_items % pool->n_threads;
@@ -214,7 +214,8 @@ void pith_pool_run(pith_pool *pool, size_t n_items, size_t grain, pith_loop_fn f
 }
 
 /* Starts the workers with every signal blocked: signals belong to the program's own threads.
- * Returns the number of threads there are, the caller's included; *code is set when some miss. */
+ * Returns the number of threads there are, the caller's included; *code is set when some could not
+ * be started. */
 static size_t start_workers(pith_pool *pool, int *code) {
     sigset_t all;
     sigset_t before;

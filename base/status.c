@@ -54,7 +54,8 @@ static size_t whole_characters(const char *text, size_t n) {
 }
 
 /* Replaces control characters: messages quote names and values out of files, and a terminal would
- * obey what is in them. U+0080 to U+009F, two bytes each, are control characters too. */
+ * execute the escape sequences in them. U+0080 to U+009F, two bytes each, are control characters
+ * too. */
 static void replace_controls(char *text) {
     for (char *at = text; *at != '\0'; at++) {
         unsigned char byte = (unsigned char)at[0];

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* What the second byte must be after a given first byte; the others are 80..BF. */
+/* The range of the second byte after a given first byte; further bytes are 80..BF. */
 typedef struct lead_rule {
     unsigned char first, last; /* lead bytes */
     unsigned char length;

@@ -194,7 +194,8 @@ static pith_status open_model(pith_cli *cli, const bench_settings *settings, pit
                              error);
 }
 
-/* The memory that only serves to measure its speed was there from the first test on. */
+/* The memory that only serves to measure its speed is not counted; it exists from the first test
+ * on. */
 static void note_memory(pith_bench_report *report, const pith_bench_probe *probe) {
     size_t now;
     size_t peak;
@@ -256,7 +257,7 @@ static pith_status run_tests(pith_cli *cli, const bench_settings *settings, cons
     return status;
 }
 
-/* A measurement that cannot be true is no success. */
+/* A share that cannot be true makes the command fail. */
 static pith_status check_shares(const pith_bench_report *report, pith_error *error) {
     for (size_t i = 0; i < report->n_tests; i++) {
         const pith_bench_result *r = &report->results[i];
@@ -406,28 +407,25 @@ const pith_command pith_command_bench = {
         "Random weights of a known shape show the speed of a model without downloading it."
         "\n\n"
         "Every row is printed when its test ends and says on what machine: processor, CPUs, "
-        "memory, system, version, date. Ctrl-C keeps the rows that are there. A row is marked "
-        "busy, "
-        "and a warning given, when the limits below moved by more than 1.3x during its test, when "
-        "other processes took more than 10% of the machine's CPU time or other machines on its "
-        "host more than 2%: repeat it on a quiet machine."
+        "memory, system, version, date. Ctrl-C keeps the rows printed so far. A row is marked "
+        "busy, and a warning given, when the limits below moved by more than 1.3x during its test, "
+        "when other processes took more than 10% of the machine's CPU time or other machines on "
+        "its host more than 2%: repeat it on a quiet machine."
         "\n\n"
         "Right before and right after each repeat the limits of the machine are measured with the "
         "same threads and instruction set: how fast memory can be read, and how many int8 "
-        "operations there are in a second. Memory is read between the tokens of a generation too, "
-        "outside their times, and each token is compared with the median of the four reads nearest "
-        "to it: the share of the read stream is the time that plain reads of the same bytes would "
-        "have taken at those moments, over the time of the tokens. It is what generation is to be "
-        "judged by, the share of the int8 limit what prompts and embeddings are; of embeddings in "
-        "a float type it is the share of the f32 limit. CSV and JSON also give the share of the "
-        "fastest of all stretches read, and as share_of_kind that of what products of the weights' "
+        "operations the multipliers do in a second. Memory is read between the tokens of a "
+        "generation too, outside their times, and each token is compared with the median of the "
+        "four reads nearest to it: the share of the read stream is the time that plain reads of "
+        "the same bytes would "
+        "have taken at those moments, over the time of the tokens. Judge generation by this share, "
+        "and prompts and embeddings by the share of the int8 limit; embeddings in a float type by "
+        "that of the f32 limit. CSV and JSON also give the share of the fastest of all stretches "
+        "read, and as share_of_kind that of what products of the weights' "
         "type can reach of the int8 limit with the instruction set. A share above 1.02 is a failed "
-        "measurement and an error. "
-        "In place of a share of the stream stands \"cached\" for models so small that they may "
-        "stay "
-        "in the cache: a pass that reads less than four times the last-level cache. \"none\" "
-        "stands "
-        "where there is no probe of the operations for the instruction set."
+        "measurement and an error. \"cached\" in place of a share of the stream marks models so "
+        "small that they may stay in the cache: a pass reads less than four times the last-level "
+        "cache. \"none\" means that there is no probe of the operations for the instruction set."
         "\n\n"
         "--kernels times every inner loop alone, on all threads at once, each with operands of its "
         "own: cached, or with weights, keys, values or vectors from memory. A row has the median "

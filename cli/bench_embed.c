@@ -194,7 +194,7 @@ static pith_status run_tests(pith_cli *cli, const pith_model *model, size_t repe
     return status;
 }
 
-/* A measurement that cannot be true is no success. */
+/* A share that cannot be true makes the command fail. */
 static pith_status check_shares(const pith_bench_embed_report *report, pith_error *error) {
     for (size_t i = 0; i < report->n_tests; i++) {
         const pith_bench_embed_result *r = &report->results[i];

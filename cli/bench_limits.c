@@ -52,7 +52,7 @@ static pith_status print_row(pith_bench_rows *rows, const char *isa, const pith_
     return pith_bench_rows_flush(rows, error);
 }
 
-/* What is not there for this instruction set, and what the words after a row mean. */
+/* Says what this instruction set has no probe of, and what the words after a row mean. */
 static void print_notes(pith_cli *cli, const char *isa, const pith_limits *last, bool busy) {
     bool none = last->int8 <= 0 || last->f32 <= 0 || last->bf16 <= 0;
     if (none || busy) {

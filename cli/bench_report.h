@@ -20,8 +20,8 @@ typedef struct pith_bench_report {
     bool busy;       /* the machine was, in a test that has ended */
 } pith_bench_report;
 
-/* What stands above the rows, one row, and what stands below: the last result, and why it lacks
- * figures. Errors: as pith_bench_rows_print. */
+/* The lines above the rows; one row, of the last result; and the lines below, which say why figures
+ * are missing. Errors: as pith_bench_rows_print. */
 void pith_bench_report_begin(const pith_bench_report *report, pith_bench_rows *rows);
 pith_status pith_bench_report_row(pith_bench_report *report, pith_bench_rows *rows,
                                   pith_error *error);

@@ -58,7 +58,7 @@ bool pith_bench_go_on(void *user, double done);
 /* Moves the members of `part`, which may be NULL after a failure, into `row`. */
 bool pith_bench_join(json_t *row, json_t *part);
 
-/* A JSON number, or null for one that there is not. */
+/* A JSON number, or null when it is not known. */
 json_t *pith_bench_real_or_null(double value, bool known);
 
 typedef struct pith_bench_cell {

@@ -106,8 +106,8 @@ static void remove_database(const search_bench *bench) {
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 
-/* Hit `rank` must be the best of the vectors not among the hits before it: their scores are gone
- * already. The sums are whole numbers below 2^53, so double is exact up to the last division. */
+/* Hit `rank` must be the best of the vectors not among the hits before it: their scores have been
+ * removed. The sums are whole numbers below 2^53, so double is exact up to the last division. */
 static pith_status check_hits(search_bench *bench, const float *query, const pith_store_hit *hits,
                               size_t n_hits, pith_error *error) {
     int8_t codes[DIMENSION];

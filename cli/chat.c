@@ -142,7 +142,7 @@ static pith_status answer(chat *c, pith_usage *usage, pith_error *error) {
         status = pith_generate(c->session, tokens + kept, n_tokens - kept, &c->params, on_text, c,
                                usage, error);
     }
-    if (status == PITH_OK && c->no_memory) { /* to pith_generate it is a wish to stop */
+    if (status == PITH_OK && c->no_memory) { /* pith_generate reports it as stopped */
         status = pith_fail(error, PITH_ERROR_MEMORY, "out of memory for the answer");
     }
     free(tokens);

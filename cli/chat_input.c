@@ -67,8 +67,8 @@ static int read_character(EditLine *editor, wchar_t *out) {
     }
 }
 
-/* libedit 3.1 checks few of its allocations and goes on without a block. Asks for more than it
- * takes at its start, so that memory that is short shows here. */
+/* libedit 3.1 checks few of its allocations and goes on without a block. Allocates more than
+ * libedit does at its start, so that a lack of memory is noticed here. */
 static bool has_memory(void) {
     enum { EDITOR_MEMORY = 1 << 20 };
     void *block = malloc(EDITOR_MEMORY);

@@ -51,8 +51,8 @@ void pith_cli_guard_json(void);
  * since pith_cli_guard_json. */
 bool pith_cli_print_json(pith_cli *cli, const void *json, size_t flags);
 
-/* Flushes standard output and gives the exit code: `code`, or failure when output has failed. A
- * reader that went away is no news worth a message. */
+/* Flushes standard output and returns the exit code: `code`, or failure when output has failed. A
+ * closed pipe gets no message. */
 int pith_cli_finish(pith_cli *cli, int code);
 
 /* ---- Messages -------------------------------------------------------------------------------- */
@@ -60,14 +60,15 @@ int pith_cli_finish(pith_cli *cli, int code);
 /* One line on standard error, without control characters. */
 void pith_cli_message(pith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same for good news: only where standard error is a terminal, or with --verbose. */
+/* As pith_cli_message, for success: only where standard error is a terminal, or with --verbose. */
 void pith_cli_tell(pith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* On a terminal says what the command waits for: "reading texts, one a line, from the terminal;
  * Ctrl-D ends". `what`: "texts, one a line". */
 void pith_cli_await(pith_cli *cli, const char *what);
 
-/* Reports an error and gives the exit code: 130 without a message when the user stopped it. */
+/* Reports an error and returns the exit code: 130 without a message when the user stopped the
+ * command. */
 int pith_cli_fail(pith_cli *cli, const pith_error *error);
 
 /* Reports wrong usage; returns PITH_EXIT_USAGE. */
@@ -142,13 +143,13 @@ typedef struct pith_lines {
     size_t number; /* lines given out, blank ones included */
 } pith_lines;
 
-/* Gives the next line without its newline, borrowed until the next call, for the caller to change;
- * *end is set instead at the end of the input. Errors: IO, FORMAT (a line longer than 256 MiB),
+/* Returns the next line without its newline, borrowed until the next call; the caller may change
+ * it; *end is set instead at the end of the input. Errors: IO, FORMAT (a line longer than 256 MiB),
  * MEMORY, STOPPED. */
 pith_status pith_cli_read_line(pith_lines *lines, char **line, size_t *n_bytes, bool *end,
                                pith_error *error);
 
-/* The same for JSON Lines: skips lines of white space alone. */
+/* As pith_cli_read_line for JSON Lines: skips lines of white space alone. */
 pith_status pith_cli_read_json_line(pith_lines *lines, char **line, size_t *n_bytes, bool *end,
                                     pith_error *error);
 void pith_lines_release(pith_lines *lines);

@@ -1,6 +1,6 @@
-/* One script a shell. All three complete the same: the command's name, then its options, the
- * choices of an option or of the first operand that has some, and file names for everything else.
- * Help sentences are cut at their first semicolon and quoted for the shell. */
+/* One script for each shell. All three complete the same things: the command's name, then its
+ * options, the choices of an option or of the first operand that has some, and file names for
+ * everything else. Help sentences are cut at their first semicolon and quoted for the shell. */
 #include "cli/completion.h"
 
 #include <string.h>

@@ -111,7 +111,7 @@ static bool is_name(const pith_model_info *info, const char *text) {
     return found;
 }
 
-/* True for what has no '/' and is no file either. */
+/* True for a text that has no '/' and is not the name of a file. */
 static bool is_no_file(const char *chosen) {
     return strchr(chosen, '/') == NULL && access(chosen, F_OK) != 0;
 }
@@ -123,7 +123,8 @@ bool pith_conversation_knows(const pith_model *model, const pith_template_settin
     return chosen == NULL || is_name(&info, chosen) || !is_no_file(chosen);
 }
 
-/* What is neither a name nor a file is for the library to refuse, which lists the names. */
+/* A text that is neither a name nor a file is passed on: the library refuses it and lists the
+ * names. */
 static pith_status choose_template(pith_conversation *c, const char *chosen, pith_error *error) {
     pith_model_info info;
     pith_model_get_info(c->model, &info);
@@ -137,7 +138,7 @@ static pith_status choose_template(pith_conversation *c, const char *chosen, pit
     return status;
 }
 
-/* Seconds since 1970 on the clock on the wall. */
+/* Local time in seconds since 1970. */
 static int64_t local_time(void) {
     time_t now = time(NULL);
     struct tm local;

@@ -328,7 +328,7 @@ const pith_command pith_command_embed = {
     .description =
         "Embeds TEXT, or reads one text per line from standard input, and writes {\"embedding\": "
         "[...], \"tokens\": N, \"truncated\": false} for each. A text longer than the model reads "
-        "is cut, as sentence-transformers does; how many were is told on standard error.\n\nA "
+        "is cut, as sentence-transformers does; how many were is reported on standard error.\n\nA "
         "model's default prompt, if it has one, is put in front of every text unless --prompt or "
         "--prompt-name say otherwise; it counts as part of the text.",
     .example = "pith embed minilm.pith 'The wolf knocked at the door.'\n"

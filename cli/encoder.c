@@ -41,7 +41,7 @@ static const char *find_prompt(const pith_model_info *info, const char *name) {
     return NULL;
 }
 
-/* Embeds nothing: whatever keeps the model from embedding with this prompt is found here. */
+/* Embeds no texts, so that an error of the model or the prompt is found before any work. */
 static pith_status try_embedding(const pith_encoder *encoder, const pith_prompt_settings *prompt,
                                  pith_error *error) {
     const pith_embed_input nothing = {.text = pith_text_of("")};

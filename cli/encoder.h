@@ -32,7 +32,7 @@ pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
 void pith_encoder_close(pith_encoder *encoder);
 
 /* Fills what binds a collection to the model: its name, its fingerprint, the prompt, the dimension;
- * and what version 0.1.0 took for a fingerprint, the SHA-256 of the file's header. Errors: ARGUMENT
+ * and what version 0.1.0 used as a fingerprint, the SHA-256 of the file's header. Errors: ARGUMENT
  * (a name or a prompt too long), MEMORY, IO, FORMAT. */
 pith_status pith_encoder_identify(const pith_encoder *encoder, const char *path, const char *name,
                                   pith_store_collection *out, pith_error *error);

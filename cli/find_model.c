@@ -9,8 +9,8 @@
 #include "cli/places.h"
 #include "convert/convert.h"
 
-/* What the conversion tells of itself: nothing before its first weights, as most of what can be
- * wrong with a file is found until then. */
+/* Reports the conversion, but nothing before its first weights: most errors in a file are found by
+ * then. */
 typedef struct watch {
     pith_cli *cli;
     const char *source;

@@ -1,4 +1,4 @@
-/* From what a user gave in place of a model to the .pith file that is opened. */
+/* Finds the .pith file for what a user gave as a model. */
 #ifndef PITH_CLI_FIND_MODEL_H
 #define PITH_CLI_FIND_MODEL_H
 
@@ -12,7 +12,8 @@
 pith_status pith_cli_find_model(pith_cli *cli, const char *operand, size_t n_threads, bool no_cache,
                                 char **path, pith_error *error);
 
-/* The first part of that: the path of the file or directory that is meant. *path is malloc'ed.
+/* Does the first part of that: finds the path of the file or directory that is meant. *path is
+ * malloc'ed.
  * Errors: ARGUMENT (several models have that name), MEMORY. */
 pith_status pith_cli_find_path(const char *operand, char **path, pith_error *error);
 

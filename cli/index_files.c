@@ -25,7 +25,7 @@ static size_t invalid_at(const char *text, size_t n) {
     return n;
 }
 
-/* Reports a file and forgets what the collection held of it. */
+/* Reports a file and removes its document from the collection. */
 static pith_status refuse(pith_index *run, const char *path, const char *message,
                           pith_error *error) {
     bool removed;
@@ -60,7 +60,7 @@ static pith_status read_document(const char *path, pith_store_document *document
     return status;
 }
 
-/* `facts` are those of the walk, and only tell what need not be opened. */
+/* `facts` are those of the walk, and only show which files need not be opened. */
 static pith_status index_file(pith_index *run, const char *path, const struct stat *facts,
                               pith_error *error) {
     pith_store_state state;
@@ -220,7 +220,7 @@ static bool is_walked(const char *path, const char *root) {
     return strncmp(path, root, n) == 0 && path[n] == '/' && strstr(path + n, "/.") == NULL;
 }
 
-/* True when another of roots [n], NULL for those that do not exist, brings roots[i] with it. */
+/* True when roots[i] is covered by another of roots [n], which are NULL where they do not exist. */
 static bool is_covered(char *const *roots, size_t n, size_t i) {
     for (size_t j = 0; roots[i] != NULL && j < n; j++) {
         if (roots[j] != NULL && j != i &&

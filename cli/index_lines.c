@@ -52,7 +52,7 @@ pith_status pith_index_document(pith_index *run, pith_store_document *document, 
     if (status != PITH_OK) {
         return status;
     }
-    /* A document of the same key on its way would be committed over the one that is found. */
+    /* A queued document with the same key would be committed over the one that was found. */
     if (!state.found || state.is_file != document->is_file ||
         memcmp(state.hash, document->hash, sizeof state.hash) != 0 ||
         pith_indexer_holds(run->indexer, document->key, document->n_key)) {
@@ -66,7 +66,7 @@ pith_status pith_index_document(pith_index *run, pith_store_document *document, 
     return PITH_OK;
 }
 
-/* *bad tells that the line is to blame for a failure, and not the database. */
+/* *bad is set when the line is the cause of a failure, and not the database. */
 static pith_status index_line(pith_index *run, char *line, size_t n_bytes, bool *bad,
                               pith_error *error) {
     pith_line_document read;

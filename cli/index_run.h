@@ -33,7 +33,7 @@ pith_status pith_index_count(void *user, const char *text, size_t n_bytes, size_
                              pith_error *error);
 void pith_index_committed(void *user, const pith_store_document *document, size_t n_chunks);
 
-/* Gives a document to the indexer unless the collection holds the same. */
+/* Adds a document to the indexer unless the collection has it unchanged. */
 pith_status pith_index_document(pith_index *run, pith_store_document *document, pith_error *error);
 
 /* JSON Lines from standard input, up to the first bad line; those before it are committed. */

@@ -198,7 +198,7 @@ static void print_kinds(pith_cli *cli, const pith_config *config) {
     }
 }
 
-/* What of them is not as in a plain model. */
+/* Prints the scalars that differ from a plain model's. */
 static void print_scalars(pith_cli *cli, const pith_config *config) {
     const struct {
         const char *name;
@@ -284,7 +284,7 @@ static void print_prompts(pith_cli *cli, const pith_metadata *metadata) {
     }
 }
 
-/* What is said and asked of decoders. */
+/* Prints special tokens and chat templates, which only decoders have. */
 static void print_generation(pith_cli *cli, const pith_metadata *metadata) {
     pith_cli_print(cli, "special tokens  beginning %d%s, end", metadata->bos,
                    metadata->vocab.add_bos ? " (in front of a text)" : "");

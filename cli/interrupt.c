@@ -10,7 +10,7 @@
 #include "cli/cli.h"
 
 /* A signal handler can reach nothing but static storage. The pipe is made once and kept; without it
- * (no descriptors left) waiting only loses its certainty. */
+ * (no descriptors left) waiting may miss a signal. */
 static volatile sig_atomic_t interrupted;
 static int pipe_ends[2] = {-1, -1};
 

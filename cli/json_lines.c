@@ -13,7 +13,7 @@ pith_status pith_line_parse(pith_json *root, char *line, size_t n_bytes,
     pith_status status =
         pith_json_read(root, line, n_bytes, PITH_JSON_PYTHON, "the line", allocator, &problem);
     if (status == PITH_ERROR_FORMAT) {
-        /* The reader counts lines too, of which there is one here. */
+        /* The reader's message has a line number, which is always 1 here. */
         const char *column = strstr(problem.message, "column ");
         return pith_fail(error, status, "not valid JSON: %s",
                          column != NULL ? column : problem.message);
@@ -113,7 +113,7 @@ pith_status pith_line_ids(char *line, size_t n_bytes, const pith_allocator *allo
 
 /* ---- Documents ------------------------------------------------------------------------------- */
 
-/* Compact JSON with sorted keys, so that a document's hash knows no white space. */
+/* Compact JSON with sorted keys, so that a document's hash does not depend on white space. */
 static pith_status read_metadata(pith_line_document *out, pith_json metadata, pith_error *error) {
     if (pith_json_is_none(metadata)) {
         return PITH_OK;

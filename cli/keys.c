@@ -98,7 +98,7 @@ static void print_key(pith_cli *cli, const pith_key *key) {
     pith_cli_print(cli, "\n");
 }
 
-/* A hostile database may have names that are not UTF-8, which JSON cannot say. */
+/* A hostile database may have names that are not UTF-8, which JSON cannot express. */
 static pith_status print_json(pith_cli *cli, const pith_key *key, pith_error *error) {
     pith_json_writer json;
     size_t n = strlen(key->name);
@@ -169,7 +169,7 @@ static pith_status add(pith_cli *cli, const keys_settings *settings, pith_ledger
     if (status == PITH_OK) {
         pith_cli_print(cli, "%s\n", text);
         sodium_memzero(text, sizeof text);
-        /* A key that nobody has read is of no use, and its name would be taken. */
+        /* A key that could not be printed is of no use, and its name would stay taken. */
         if (!pith_cli_flush(cli)) {
             status = pith_ledger_revoke_key(ledger, key.name, error);
         }

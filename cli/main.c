@@ -34,7 +34,7 @@ static const pith_command *find_command(const char *name) {
     return NULL;
 }
 
-/* The commands that are no table of options. */
+/* The commands without a table of options. */
 static const char *const plain_commands[] = {"help", "version", "completion"};
 
 enum { N_PLAIN = sizeof plain_commands / sizeof plain_commands[0] };
@@ -52,8 +52,8 @@ static int unknown_command(pith_cli *cli, const char *name) {
     return pith_cli_usage(cli, "unknown command '%s'", name);
 }
 
-/* A closed descriptor 0, 1 or 2 would be given to the next file that is opened, and messages would
- * end in a model. Each gets a file that fails when used as it should be. */
+/* A closed descriptor 0, 1 or 2 would be reused for the next file that is opened, and messages
+ * would be written into a model. Each gets a file that fails when used as it should be. */
 static void open_standard_files(void) {
     for (int fd = 0; fd < 3; fd++) {
         if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == 1 ? O_RDONLY : O_WRONLY) != fd) {

@@ -40,7 +40,7 @@ typedef struct pith_sampling_settings {
 extern const char *const pith_kv_types[]; /* choices of --kv */
 extern const char *const pith_bos_choices[];
 
-/* The same options for all that open a model; those that would change nothing are taken and not
+/* The same options for all that open a model; those that would change nothing are accepted but not
  * shown: of encoders --kv, of tokenizers all but --verbose. */
 extern const pith_option pith_common_options[];
 extern const pith_option pith_encoder_options[];
@@ -51,7 +51,7 @@ extern const pith_option pith_sampling_options[];
 extern const pith_option pith_threads_options[]; /* a lone size_t */
 extern const pith_option pith_bos_options[];     /* a lone size_t: PITH_BOS_* */
 
-/* The options in the library's words; the log goes to standard error. */
+/* The options as the library's struct; the log goes to standard error. */
 pith_model_options pith_cli_model_options(pith_cli *cli, const pith_common_settings *settings);
 
 /* Opens a model (a GGUF file by way of the cache: cli/find_model.h); its log goes to standard
@@ -61,7 +61,8 @@ pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *setti
                                 const char *path, bool tokens_only, pith_model **out,
                                 pith_error *error);
 
-/* The same of a model that writes text; an encoder is refused in words that name pith embed. */
+/* As pith_cli_open_model for a model that generates text; an encoder is refused with a message that
+ * names pith embed. */
 pith_status pith_cli_open_decoder(pith_cli *cli, const pith_common_settings *settings,
                                   const char *path, pith_model **out, pith_error *error);
 

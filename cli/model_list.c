@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/gguf_look.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/places.h"
 
 enum { HASHES = 34, MAX_COMMIT = 128 }; /* "-" and 16 digits, twice */
@@ -24,12 +25,6 @@ typedef struct scan {
 static char *join(const char *directory, const char *name) {
     char *out = NULL;
     return asprintf(&out, "%s/%s", directory, name) < 0 ? NULL : out;
-}
-
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n > m && strcmp(text + n - m, ending) == 0;
 }
 
 static bool is_directory(const char *path) {
@@ -64,7 +59,7 @@ static void each_entry(scan *s, const char *directory, const char *prefix,
 
 /* ---- The list -------------------------------------------------------------------------------- */
 
-/* Takes over both texts; NULL stands for memory that was not there. */
+/* Takes ownership of both texts; NULL means that its allocation failed. */
 static void add(scan *s, char *name, char *path, size_t bytes) {
     pith_model_list *list = &s->list;
     if (name != NULL && path != NULL && list->n == list->capacity) {
@@ -93,13 +88,14 @@ static size_t file_bytes(const char *directory, const char *name) {
     return bytes;
 }
 
-/* Bytes of the files in a directory whose names begin and end so. */
+/* Bytes of the files in a directory whose names begin and end so, those that are not hidden. */
 static size_t weight_bytes(const char *directory, const char *beginning, const char *ending) {
     size_t sum = 0;
     DIR *listing = opendir(directory);
     for (const struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;) {
         const char *name = entry->d_name;
-        bool counts = strncmp(name, beginning, strlen(beginning)) == 0 && ends_with(name, ending);
+        bool counts = name[0] != '.' && strncmp(name, beginning, strlen(beginning)) == 0 &&
+                      pith_ends_with(name, ending);
         sum += counts ? file_bytes(directory, name) : 0;
     }
     if (listing != NULL) {
@@ -108,7 +104,8 @@ static size_t weight_bytes(const char *directory, const char *beginning, const c
     return sum;
 }
 
-/* Of a checkpoint's weights, which Mistral's repositories have in two layouts; 0: it is none. */
+/* Bytes of a checkpoint's weights, which Mistral's repositories have in two layouts; 0: it is no
+ * checkpoint. */
 static size_t checkpoint_bytes(const char *directory) {
     size_t all = weight_bytes(directory, "", ".safetensors");
     size_t own = weight_bytes(directory, "consolidated", ".safetensors");
@@ -126,7 +123,8 @@ static size_t gguf_bytes(const char *directory, const char *name) {
 
 /* A GGUF file, under its name with a prefix. */
 static void visit_gguf(scan *s, const char *directory, const char *prefix, const char *name) {
-    if (ends_with(name, ".gguf") && !pith_gguf_is_later_part(name) && has_file(directory, name)) {
+    if (pith_ends_with(name, ".gguf") && !pith_gguf_is_later_part(name) &&
+        has_file(directory, name)) {
         add(s, join(prefix, name), join(directory, name), gguf_bytes(directory, name));
     }
 }
@@ -138,9 +136,9 @@ static void visit_own(scan *s, const char *directory, const char *prefix, const 
         s->no_memory = true;
     } else if (is_directory(path) && checkpoint_bytes(path) > 0) {
         add(s, strdup(name), strdup(path), checkpoint_bytes(path));
-    } else if (ends_with(name, ".pith") && has_file(directory, name)) {
+    } else if (pith_ends_with(name, ".pith") && has_file(directory, name)) {
         add(s, strndup(name, strlen(name) - 5), strdup(path), file_bytes(directory, name));
-    } else if (ends_with(name, ".gguf") && !pith_gguf_is_later_part(name) &&
+    } else if (pith_ends_with(name, ".gguf") && !pith_gguf_is_later_part(name) &&
                has_file(directory, name)) {
         add(s, strdup(name), strdup(path), gguf_bytes(directory, name));
     }
@@ -151,7 +149,7 @@ static void visit_own(scan *s, const char *directory, const char *prefix, const 
 static void visit_cached(scan *s, const char *directory, const char *prefix, const char *name) {
     size_t n = strlen(name);
     (void)prefix;
-    if (ends_with(name, ".pith") && has_file(directory, name)) {
+    if (pith_ends_with(name, ".pith") && has_file(directory, name)) {
         size_t kept = n > HASHES + 5 && name[n - 5 - HASHES] == '-' ? n - 5 - HASHES : n - 5;
         add(s, strndup(name, kept), join(directory, name), file_bytes(directory, name));
     }
@@ -278,12 +276,13 @@ static bool is_called(const char *full, const char *name) {
     const char *last = slash != NULL ? slash + 1 : full;
     size_t n = strlen(last);
     bool bare =
-        ends_with(last, ".gguf") && strlen(name) == n - 5 && strncmp(last, name, n - 5) == 0;
+        pith_ends_with(last, ".gguf") && strlen(name) == n - 5 && strncmp(last, name, n - 5) == 0;
     return strcmp(full, name) == 0 || strcmp(last, name) == 0 || bare;
 }
 
-/* The first place that has the whole name decides; so a file that is converted already goes before
- * the GGUF file that it was made from. Of names of which it is a part there may be only one. */
+/* The first place with the whole name decides, so a file that is converted already takes precedence
+ * over the GGUF file that it was made from. If the name is only a part of others, there must be
+ * exactly one of them. */
 static pith_status choose(const pith_model_list *list, const char *name, char **path,
                           pith_error *error) {
     const pith_listed_model *found = NULL;

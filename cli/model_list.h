@@ -1,10 +1,11 @@
-/* What the usual places of this machine hold of models, and finding one by its name:
+/* The models in the usual places of this machine, and finding one by its name:
  *
- *     $PITH_MODELS                          NAME.pith, NAME.gguf, NAME/ with config.json
- *     $HF_HUB_CACHE, $HF_HOME/hub or
- *     ~/.cache/huggingface/hub              models--OWNER--NAME/snapshots/COMMIT/..., as downloaded
- * by Hugging Face's tools: OWNER/NAME, OWNER/NAME/FILE.gguf $XDG_CACHE_HOME/pith, ~/.cache/pith
- * converted GGUF files: NAME */
+ *     $PITH_MODELS                        NAME.pith, NAME.gguf, NAME/ with config.json
+ *     $HF_HUB_CACHE, $HF_HOME/hub or      models--OWNER--NAME/snapshots/COMMIT/...: OWNER/NAME,
+ *     ~/.cache/huggingface/hub            OWNER/NAME/FILE.gguf, as Hugging Face's tools store it
+ *     $XDG_CACHE_HOME/pith or             converted GGUF files: NAME
+ *     ~/.cache/pith
+ */
 #ifndef PITH_CLI_MODEL_LIST_H
 #define PITH_CLI_MODEL_LIST_H
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/model_list.h"
@@ -34,12 +35,6 @@ typedef struct verdict {
     bool runs;        /* as it is, or by way of the cache */
     char reason[500]; /* why not, or what is to be done first */
 } verdict;
-
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n > m && strcmp(text + n - m, ending) == 0;
-}
 
 /* A .pith file: its header says all. */
 static pith_status look_at_file(const char *path, verdict *out, pith_error *error) {
@@ -83,7 +78,7 @@ static void keep_reason(verdict *out, const char *path, const char *message) {
 static verdict look_at(const pith_listed_model *model) {
     verdict out = {.runs = false};
     pith_error error;
-    pith_status status = ends_with(model->path, ".pith")
+    pith_status status = pith_ends_with(model->path, ".pith")
                              ? look_at_file(model->path, &out, &error)
                              : look_at_checkpoint(model->path, &out, &error);
     if (status != PITH_OK) {

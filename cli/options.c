@@ -250,7 +250,8 @@ typedef struct parse_state {
     size_t n_given;
 } parse_state;
 
-/* A value that is no number but a choice of another option ("-t int4") was meant for that one. */
+/* A value that is no number but a choice of another option ("-t int4") was probably meant for that
+ * option. */
 static pith_status suggest_choice(const pith_command *command, const char *value,
                                   pith_error *error) {
     for (const pith_option_group *group = command->groups; group->title != NULL; group++) {

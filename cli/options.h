@@ -51,7 +51,7 @@ typedef struct pith_option {
                          out of range; NULL: nothing */
     size_t offset;    /* of the field, from the group's struct */
     bool required;
-    bool hidden; /* taken, but in no help, manual or completion: it changes nothing here */
+    bool hidden; /* accepted, but not in help, manual or completion: it changes nothing here */
 } pith_option;
 
 /* A table and where its struct lies in the settings of a command. */

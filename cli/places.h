@@ -1,4 +1,4 @@
-/* Where things are on this machine: the models that ship with pith, and the user's cache. */
+/* Directories on this machine: the models that ship with pith, and the user's cache. */
 #ifndef PITH_CLI_PLACES_H
 #define PITH_CLI_PLACES_H
 

@@ -1,6 +1,5 @@
-/* Plans: the model is opened mapped, so that no weight is read, and gets a session, with an
- * allocator that counts. What is printed is therefore what the library takes, not a formula for
- * it. */
+/* Plans: the model is opened mapped, so that no weight is read, and gets a session; the allocator
+ * counts. What is printed is therefore what the library takes, not a formula for it. */
 #include "cli/plan.h"
 
 #include <errno.h>

@@ -363,8 +363,8 @@ static pith_status generate(pith_cli *cli, const run_settings *settings, const w
     return status;
 }
 
-/* Learns now, not after the text, that the session cannot be saved: begins to write it and takes
- * that back. */
+/* Finds out before generating whether the session can be saved: begins to write the file and
+ * discards it. */
 static pith_status check_session_path(const char *path, pith_error *error) {
     pith_output *output = NULL;
     pith_status status =

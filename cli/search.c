@@ -226,8 +226,8 @@ const pith_command pith_command_search = {
     .summary = "find the chunks of a collection closest to a text",
     .description =
         "Embeds QUERY and shows the chunks whose vectors are closest to it by cosine, best first; "
-        "every vector is compared. In [0-46] stands which bytes of the document a chunk is, from "
-        "the first to the one behind the last. The database is only read: one that was closed "
+        "every vector is compared. [0-46] gives the bytes of the document that a chunk covers: the "
+        "first, and the one behind the last. The database is only read: one that was closed "
         "properly may be on read-only media.\n\nThe model's prompt \"query\", if it has one, else "
         "its default, is put in front of QUERY unless --prompt or --prompt-name say otherwise.",
     .example = "pith search minilm.pith notes.db notes 'how do I renew a passport' -k 3",

@@ -193,7 +193,7 @@ static pith_status read_size(const char *text, size_t *out, pith_error *error) {
     return PITH_OK;
 }
 
-/* The socket that systemd passes on, which the variables promise to this process alone. */
+/* The socket that systemd passes on, which the variables say is for this process. */
 static int inherited_socket(void) {
     const char *process = getenv("LISTEN_PID");
     const char *count = getenv("LISTEN_FDS");

@@ -7,7 +7,7 @@
 
 enum {
     MAX_NAME = 40,
-    MIN_PREFIX = 3, /* shorter beginnings fit too much */
+    MIN_PREFIX = 3, /* shorter beginnings match too many names */
 };
 
 /* Options, commands and types as llama.cpp, ollama, transformers and the OpenAI API name them. */

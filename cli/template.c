@@ -92,7 +92,8 @@ static pith_status open_model(renderer *r, const template_settings *settings, co
                              : status;
 }
 
-/* A template that does not compile is the answer to every conversation, not the end of them. */
+/* A template that does not compile is the error of every conversation, and does not end the
+ * command. */
 static pith_status open_renderer(renderer *r, const template_settings *settings,
                                  pith_error *error) {
     const char *source = NULL;

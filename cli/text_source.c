@@ -3,10 +3,10 @@
 #include "cli/text_source.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/status.h"
+#include "base/text.h"
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
@@ -17,10 +17,8 @@ static bool is_directory(const char *path) {
 
 static bool is_tokenizer_file(const char *path) {
     static const char *const endings[] = {".json", ".model", ".txt"};
-    size_t n = strlen(path);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t n_ending = strlen(endings[i]);
-        if (n > n_ending && strcmp(path + n - n_ending, endings[i]) == 0) {
+        if (pith_ends_with(path, endings[i])) {
             return true;
         }
     }
@@ -103,23 +101,7 @@ static pith_status encode_alone(const pith_tokenizer *t, const char *text, size_
     if (vocab->kind == PITH_TOKENIZER_WORDPIECE) {
         return pith_encode_for_encoder(t, text, n_bytes, NULL, 0, 0, out, NULL, error);
     }
-    bool automatic = (flags & PITH_TOKENIZE_AUTO) != 0;
-    bool bos =
-        ((flags & PITH_TOKENIZE_BOS) != 0 || (automatic && vocab->add_bos)) && vocab->bos >= 0;
-    bool eos = automatic && vocab->add_eos && vocab->eos >= 0;
-    unsigned how = (flags & PITH_TOKENIZE_SPECIAL) != 0 ? PITH_ENCODE_SPECIAL : 0;
-    size_t n_more = automatic && vocab->add_bos ? vocab->n_after_bos : 0;
-    if (bos && (!pith_tokens_push(out, vocab->bos) ||
-                !pith_tokens_push_all(out, vocab->after_bos, n_more))) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
-    }
-    pith_status status = pith_encode(t, text, n_bytes, how, out, error);
-    if (status == PITH_OK && eos &&
-        (!pith_tokens_push_all(out, vocab->before_eos, vocab->n_before_eos) ||
-         !pith_tokens_push(out, vocab->eos))) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
-    }
-    return status;
+    return pith_encode_for_decoder(t, (pith_text){text, n_bytes}, flags, vocab->bos, out, error);
 }
 
 pith_status pith_text_source_encode(const pith_text_source *source, const char *text,

@@ -1,8 +1,8 @@
 /* Converted checkpoints in a cache directory: NAME-PATH-STAMP.pith, where PATH is a hash of the
- * checkpoint's path and STAMP one of what its files were like, of pith's version and of the type. A
- * checkpoint that changes is converted again, under another name, and its older files are removed
- * then; a model that is still open keeps its file. pith_convert publishes whole files only, so two
- * processes that convert the same checkpoint at once both end well. */
+ * checkpoint's path and STAMP a hash of the sizes and times of its files, of pith's version and of
+ * the type. A checkpoint that changes is converted again under another name, and its older .pith
+ * files are then removed; a model that is still open keeps its file. pith_convert publishes whole
+ * files only, so two processes that convert the same checkpoint at once both end well. */
 #include "convert/convert.h"
 
 #include "base/file.h"
@@ -105,7 +105,7 @@ static pith_status make_directory(const char *path, pith_error *error) {
     return failed == 0 ? PITH_OK : pith_fail_io(error, path, "create", failed);
 }
 
-/* Removes what older states of the checkpoint were converted to. */
+/* Removes the .pith files of older states of the checkpoint. */
 static void remove_older(const char *cache, const char *prefix, const char *suffix) {
     DIR *directory = opendir(cache);
     if (directory == NULL) {
@@ -124,8 +124,8 @@ static void remove_older(const char *cache, const char *prefix, const char *suff
 
 /* ---- Conversion ------------------------------------------------------------------------------ */
 
-/* False when there is no such file, or a damaged one, which is removed: whoever asks for a
- * checkpoint has never seen it. */
+/* False when there is no such file, or a damaged one, which is removed: the user, who asked for the
+ * checkpoint, need not know of it. */
 static bool is_there(const char *path) {
     pith_file file;
     pith_error error;

@@ -2,15 +2,14 @@
 #include "convert/checkpoint.h"
 
 #include "base/file_kind.h"
+#include "base/text.h"
 
-#include <string.h>
 #include <sys/stat.h>
 
 /* A GGUF file is known by its first bytes, one that is damaged there by its name. */
 static bool is_gguf(const char *path) {
     struct stat facts;
-    size_t n = strlen(path);
-    bool named = n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+    bool named = pith_ends_with(path, ".gguf");
     pith_file_kind kind = pith_file_kind_at(path);
     return kind == PITH_FILE_GGUF ||
            (named && kind == PITH_FILE_OTHER && stat(path, &facts) == 0 && S_ISREG(facts.st_mode));

@@ -14,7 +14,7 @@
 
 /* A tensor where it is stored, and how its rows become floats. */
 typedef struct pith_checkpoint_tensor {
-    const pith_file *file; /* NULL: it is not there and counts as zeros */
+    const pith_file *file; /* NULL: there is none, and all values are zero */
     const char *name;      /* in that file; owned by the checkpoint, so that equal names are equal
                               pointers */
     const char *type;      /* "BF16" */
@@ -25,8 +25,8 @@ typedef struct pith_checkpoint_tensor {
     size_t block, block_bytes;               /* elements that are stored together; their bytes */
     bool quantised;                          /* by somebody else: floats times small integers */
     size_t head_rows;   /* rows of a head of queries or keys that RoPE turns by neighbours, ... */
-    size_t turned_rows; /* ... of which so many, the first, alternate in the file where the halves
-                           are one after the other in pith; 0: all rows are in pith's order */
+    size_t turned_rows; /* ... of which the first turned_rows alternate in the file, where in pith
+                           one half follows the other; 0: all rows are in pith's order */
     /* Writes the floats of n elements, a multiple of the block; NULL: the type is not read. */
     void (*widen)(const unsigned char *raw, size_t n, float *out);
 } pith_checkpoint_tensor;
@@ -35,7 +35,7 @@ typedef struct pith_checkpoint pith_checkpoint;
 
 enum { PITH_CHECKPOINT_MAX_NAME = 128 }; /* bytes of a tensor's name, with its end */
 
-/* What the forms do in their own ways. */
+/* What differs between the forms. */
 typedef struct pith_checkpoint_form {
     pith_naming naming;   /* of tensors */
     const char *settings; /* "config.json asks" */

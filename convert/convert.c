@@ -68,8 +68,8 @@ static pith_status refuse_importance(const conversion *c, pith_error *error) {
                            c->checkpoint.name);
 }
 
-/* Makes the tokenizer once, so that what opening refuses (a split pattern that does not compile) is
- * found before hours of work. */
+/* Builds the tokenizer once, so that what opening the file would refuse (a split pattern that does
+ * not compile) is found before hours of work. */
 static pith_status try_vocab(const pith_vocab *vocab, const pith_allocator *allocator,
                              pith_error *error) {
     pith_tokenizer *tokenizer = NULL;
@@ -89,7 +89,7 @@ static pith_status check_tokenizer(conversion *c, pith_error *error) {
                          c->checkpoint.name);
     }
     /* sentence-transformers puts the lower-casing in front of the tokenizer's own settings, which
-     * keep their say about accents. */
+     * still decide about accents. */
     c->checkpoint.tokenizer.file.vocab.lowercase =
         c->checkpoint.tokenizer.file.vocab.lowercase || c->checkpoint.lowercase;
     pith_status status = try_vocab(&c->checkpoint.tokenizer.file.vocab, c->allocator, error);
@@ -124,7 +124,7 @@ static const pith_plan_part *find_part(const pith_plan *plan, const char *name) 
     return NULL;
 }
 
-/* A file of another model would change nothing, or only some layers, without a word. */
+/* Without this check a file of another model would silently change nothing, or only some layers. */
 static pith_status check_importance(const conversion *c, pith_error *error) {
     const char *path = c->options->importance_path;
     size_t n_used = 0;
@@ -155,7 +155,7 @@ static pith_status check_importance(const conversion *c, pith_error *error) {
     for (size_t i = 0;
          c->importance != NULL && (name = pith_importance_name(c->importance, i, &width)) != NULL;
          i++) {
-        /* Of a tied head it has the inputs too. */
+        /* The file has the inputs of a tied head, too. */
         if (find_part(&c->plan, name) == NULL && strcmp(name, "lm_head.weight") != 0) {
             return pith_fail(error, PITH_ERROR_FORMAT,
                              "%s is of another model: this one has no %.150s", path, name);
@@ -178,8 +178,8 @@ static pith_status make_plan(conversion *c, pith_error *error) {
     return status;
 }
 
-/* Quantised weights of any kind become int8: their blocks are other than pith's, and to quantise
- * them again to 4 bits would add its own error to the first one. */
+/* Quantised weights of any kind become int8: their blocks differ from pith's, and quantising them
+ * again to 4 bits would add a second error to the first. */
 static pith_status choose_type(conversion *c, pith_error *error) {
     if (c->type != PITH_N_TYPES) {
         return PITH_OK;
@@ -377,8 +377,8 @@ static pith_status put_tokenizer(conversion *c, const size_t *indices, pith_erro
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* The beginning-of-text token is the tokenizer's; the configuration's only where that does not
- * speak of one. */
+/* The beginning-of-text token is the tokenizer's; the configuration's only where the tokenizer
+ * names none. */
 static int32_t find_bos(const conversion *c) {
     const pith_hf_tokenizer *t = &c->checkpoint.tokenizer;
     if (is_encoder(c) || !t->present) {
@@ -459,7 +459,7 @@ static pith_status stream_weights(conversion *c, pith_error *error) {
     return pith_stream_run(&stream, error);
 }
 
-/* Opens the written file as every command does: what would refuse it then must refuse it now. */
+/* Opens the written file as every command does: an error that would come then must come now. */
 static pith_status check_file(void *user, const pith_file *file, pith_error *error) {
     const conversion *c = user;
     pith_model_file *model = NULL;

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "families/matrix.h"
 
-/* What became of one matrix. */
+/* The result of converting one matrix. */
 typedef struct pith_convert_row {
     const char *name;  /* tensor in the .pith file */
     pith_type type;    /* as stored */
@@ -20,8 +20,8 @@ typedef struct pith_convert_row {
 typedef struct pith_convert_options {
     pith_type type; /* PITH_N_TYPES: int8 for weights that are quantised already (of a GGUF file),
                        whose values it holds nearly exactly; others ask for a type */
-    size_t memory;  /* bytes that a model of the type chosen so should fit into, or a warning
-                       says what int4 would need; 0: those of this machine */
+    size_t memory; /* bytes of memory: when a model whose type was chosen so does not fit, a warning
+                      says what int4 would need; 0: those of this machine */
     pith_type head_type;         /* PITH_N_TYPES: int8 when type is int8 or int4, else type */
     bool without_weights;        /* writes all of the file but its weights, which are a hole in it:
                                     for measuring what a model takes. Its hashes are zeros */
@@ -59,10 +59,10 @@ pith_status pith_convert(const char *source, const char *out_path,
  * encoder. Any other is a decoder's, unless there is a modules.json beside it. */
 bool pith_convert_names_encoder(const char *model_type, const char *class_name);
 
-/* The same of general.architecture in a GGUF file. */
+/* Likewise for general.architecture in a GGUF file. */
 bool pith_convert_gguf_names_encoder(const char *architecture);
 
-/* What can be told of a checkpoint without converting it. */
+/* What is known of a checkpoint without converting it. */
 typedef struct pith_convert_facts {
     char architecture[32]; /* in a .pith file of it: "llama" */
     bool quantised;        /* already */
@@ -78,15 +78,15 @@ pith_status pith_convert_look(const char *source, pith_convert_facts *out,
 typedef struct pith_convert_cache {
     const char *directory; /* made when it is not there; NULL: there is none */
     const char *name;      /* that the file's name begins with */
-    const char *stamp; /* a text that is another when the checkpoint's files are; NULL: of a GGUF
-                          file, its size and time */
+    const char *stamp; /* a text that changes when the checkpoint's files do; NULL: for a GGUF file,
+                          its size and time */
     void (*begin)(void *user, const char *path); /* called before a conversion; may be NULL */
     void *user;
 } pith_convert_cache;
 
-/* Finds the .pith file of a checkpoint in the cache, or converts it into the cache and removes what
- * older states of it were converted to. *path is malloc'ed. Errors: those of pith_convert;
- * UNSUPPORTED (no cache directory). */
+/* Finds the .pith file of a checkpoint in the cache, or converts it into the cache and removes the
+ * .pith files of its older states. *path is malloc'ed. Errors: those of pith_convert; UNSUPPORTED
+ * (no cache directory). */
 pith_status pith_convert_cached(const char *source, const pith_convert_cache *cache,
                                 const pith_convert_options *options, char **path,
                                 pith_error *error);

@@ -1,7 +1,7 @@
 /* Byte-level BPE of a GGUF file. It has the vocabulary, the merges and the types of a
- * tokenizer.json, but of the rest only the name of a pre-tokenizer, which stands for what the
- * models of that name have there. It is put back together and read as a tokenizer.json, whose
- * reader knows the byte alphabet, the merges and the patterns. */
+ * tokenizer.json, but of the rest only the name of a pre-tokenizer, which stands for the
+ * pre-tokenizer of the models with that name. It is put back together and read as a tokenizer.json,
+ * whose reader knows the byte alphabet, the merges and the patterns. */
 #include "convert/gguf_tokenizer.h"
 
 #include "base/json_write.h"
@@ -50,12 +50,22 @@ static const struct {
     {"qwen2", qwen2, false, false, true},       {"deepseek-r1-qwen", qwen2, false, false, true},
     {"stablelm2", qwen2, false, false, false},  {"megrez", qwen2, false, false, true},
     {"tekken", tekken, true, true, false},      {"gpt-2", gpt2, false, false, false},
+    {"modern-bert", gpt2, false, true, true},   {"roberta-bpe", gpt2, false, true, false},
     {"olmo", gpt2, false, false, false},        {"smollm", digits, false, false, false},
     {"refact", digits, false, false, false},    {"starcoder", digits, false, false, false},
     {"command-r", digits, false, false, false}, {"codeshell", digits, false, false, false},
 };
 
 enum { N_PRE_TOKENIZERS = sizeof pre_tokenizers / sizeof pre_tokenizers[0] };
+
+/* Those of encoders, which have a token behind a text, too, where no key says otherwise. */
+static const struct {
+    const char *name;
+    pith_pair_form pair_form;
+} encoders[] = {
+    {"modern-bert", PITH_PAIR_SEPARATED},
+    {"roberta-bpe", PITH_PAIR_DOUBLED},
+};
 
 /* Returns the number of the pre-tokenizer in the table, or N_PRE_TOKENIZERS. */
 static size_t find_pre_tokenizer(pith_text name) {
@@ -81,7 +91,7 @@ static pith_status fail_name(const pith_gguf_vocab *vocab, pith_text name) {
 
 /* ---- The sections of tokenizer.json ---------------------------------------------------------- */
 
-/* Tokens that fill up the embedding's rows stand for nothing. */
+/* False for tokens that only fill up the embedding's rows. */
 static bool is_used(const pith_gguf_vocab *vocab, size_t i, pith_text token,
                     pith_piece_type *type) {
     pith_gguf_token_type(vocab, i, type);
@@ -169,6 +179,15 @@ static pith_status put_document(pith_json_writer *json, const pith_gguf_vocab *v
     return status;
 }
 
+static void frame_encoder(pith_vocab *vocab, const char *pre) {
+    for (size_t i = 0; i < sizeof encoders / sizeof encoders[0]; i++) {
+        if (strcmp(encoders[i].name, pre) == 0) {
+            vocab->add_eos = true;
+            vocab->pair_form = encoders[i].pair_form;
+        }
+    }
+}
+
 pith_status pith_gguf_read_bpe(pith_vocab_file *out, const pith_gguf_vocab *vocab) {
     static const char key[] = "tokenizer.ggml.pre";
     pith_text name = {"", 0};
@@ -199,6 +218,7 @@ pith_status pith_gguf_read_bpe(pith_vocab_file *out, const pith_gguf_vocab *voca
     if (status == PITH_OK) {
         *out = file;
         out->vocab.add_bos = pre_tokenizers[pre].add_bos;
+        frame_encoder(&out->vocab, pre_tokenizers[pre].name);
     }
     return status;
 }

@@ -1,6 +1,7 @@
 /* A GGUF file as a checkpoint. */
 #include "convert/checkpoint.h"
 
+#include "base/text.h"
 #include "convert/gguf_config.h"
 #include "convert/gguf_tokenizer.h"
 
@@ -12,10 +13,8 @@
 static bool is_rotated(const char *name) {
     static const char *const endings[] = {".attn_q.weight", ".attn_k.weight", ".attn_q.bias",
                                           ".attn_k.bias"};
-    size_t n = strlen(name);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t m = strlen(endings[i]);
-        if (n > m && strcmp(name + n - m, endings[i]) == 0) {
+        if (pith_ends_with(name, endings[i])) {
             return true;
         }
     }

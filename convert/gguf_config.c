@@ -4,6 +4,7 @@
 #include "base/json_write.h"
 #include "base/status.h"
 #include "convert/convert.h"
+#include "convert/gguf_encoder.h"
 #include "convert/gguf_rope.h"
 
 #include <math.h>
@@ -23,12 +24,14 @@ static const pith_gguf_architecture architectures[] = {
     {"phi3", "phi3", .encoder = false},
     {"mistral3", "ministral3", .interleaved = true}, /* and Mistral's without YaRN */
     {"bert", "bert", .encoder = true},
+    {"nomic-bert", "nomic_bert", .encoder = true},
+    {"modern-bert", "modernbert", .encoder = true},
 };
 
 enum { N_ARCHITECTURES = sizeof architectures / sizeof architectures[0] };
 
 static pith_status fail_architecture(const pith_gguf *gguf, pith_text name, pith_error *error) {
-    char known[128] = "";
+    char known[200] = "";
     for (size_t i = 0; i < N_ARCHITECTURES; i++) {
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, i > 0 ? ", %s" : "%s", architectures[i].name);
@@ -71,26 +74,19 @@ pith_status pith_gguf_architecture_find(const pith_gguf *gguf, const pith_gguf_a
 
 /* ---- Keys of the architecture ---------------------------------------------------------------- */
 
-/* "llama." and `name`. */
-typedef struct arch_key {
-    char text[96];
-} arch_key;
-
-static arch_key key_of(const pith_gguf_reading *r, const char *name) {
-    arch_key key;
+pith_gguf_arch_key pith_gguf_key_of(const pith_gguf_reading *r, const char *name) {
+    pith_gguf_arch_key key;
     snprintf(key.text, sizeof key.text, "%s.%s", r->architecture->name, name);
     return key;
 }
 
 static bool has(const pith_gguf_reading *r, const char *name) {
     pith_gguf_value ignored;
-    return pith_gguf_find(r->gguf, key_of(r, name).text, &ignored);
+    return pith_gguf_find(r->gguf, pith_gguf_key_of(r, name).text, &ignored);
 }
 
-/* A count of which a file may have one for each layer: they must be the same. 0 of an empty list.
- */
-static pith_status read_count(const pith_gguf_reading *r, const char *name, size_t *out) {
-    arch_key key = key_of(r, name);
+pith_status pith_gguf_read_count(const pith_gguf_reading *r, const char *name, size_t *out) {
+    pith_gguf_arch_key key = pith_gguf_key_of(r, name);
     pith_gguf_value value;
     int64_t first, number;
     if (!pith_gguf_find(r->gguf, key.text, &value) || !value.is_array) {
@@ -116,13 +112,12 @@ static pith_status read_count(const pith_gguf_reading *r, const char *name, size
     return PITH_OK;
 }
 
-/* A key that must be there and above 0, as a member of config.json. */
-static pith_status put_count(pith_gguf_reading *r, const char *name, const char *member,
-                             size_t *out) {
-    arch_key key = key_of(r, name);
+pith_status pith_gguf_put_count(pith_gguf_reading *r, const char *name, const char *member,
+                                size_t *out) {
+    pith_gguf_arch_key key = pith_gguf_key_of(r, name);
     pith_status status = pith_gguf_require(r->gguf, key.text, r->error);
     if (status == PITH_OK) {
-        status = read_count(r, name, out);
+        status = pith_gguf_read_count(r, name, out);
     }
     if (status == PITH_OK && (*out == 0 || *out > INT32_MAX)) {
         status = pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %zu, not 1 to %d",
@@ -135,7 +130,7 @@ static pith_status put_count(pith_gguf_reading *r, const char *name, const char 
 }
 
 pith_status pith_gguf_positive(const pith_gguf_reading *r, const char *name, double *out) {
-    arch_key key = key_of(r, name);
+    pith_gguf_arch_key key = pith_gguf_key_of(r, name);
     pith_status status = pith_gguf_number(r->gguf, key.text, out, r->error);
     if (status == PITH_OK && (!isfinite(*out) || *out <= 0)) {
         status = pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %g, not positive and finite",
@@ -144,8 +139,8 @@ pith_status pith_gguf_positive(const pith_gguf_reading *r, const char *name, dou
     return status;
 }
 
-/* Most keys hold a float of a number that stood in a text: the shortest decimal that is that float
- * is what stood there, and is what a directory's config.json says. */
+/* Most keys hold as a float a number that was written as text in config.json: the shortest decimal
+ * that reads back as that float is the original text. */
 void pith_gguf_put_number(pith_json_writer *json, const char *member, double value) {
     char text[32];
     for (int digits = 1; digits <= 17; digits++) {
@@ -159,9 +154,9 @@ void pith_gguf_put_number(pith_json_writer *json, const char *member, double val
     pith_json_put_raw(json, member, text, strlen(text));
 }
 
-static pith_status put_epsilon(pith_gguf_reading *r, const char *name, const char *member) {
+pith_status pith_gguf_put_epsilon(pith_gguf_reading *r, const char *name, const char *member) {
     double value = 0;
-    pith_status status = pith_gguf_require(r->gguf, key_of(r, name).text, r->error);
+    pith_status status = pith_gguf_require(r->gguf, pith_gguf_key_of(r, name).text, r->error);
     if (status == PITH_OK) {
         status = pith_gguf_positive(r, name, &value);
     }
@@ -176,9 +171,7 @@ static bool is_any_of(const pith_gguf_reading *r, const char *const names[2]) {
            (names[1] != NULL && strcmp(r->architecture->name, names[1]) == 0);
 }
 
-/* Writes the numbers of steps that this architecture has; those of other steps must be absent or
- * without effect. */
-static pith_status put_steps(pith_gguf_reading *r) {
+pith_status pith_gguf_put_steps(pith_gguf_reading *r) {
     static const struct {
         const char *name;
         double neutral;
@@ -197,7 +190,7 @@ static pith_status put_steps(pith_gguf_reading *r) {
         {"attention.temperature_scale", 0, "llama_4_scaling_beta", {"mistral3"}},
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        arch_key key = key_of(r, steps[i].name);
+        pith_gguf_arch_key key = pith_gguf_key_of(r, steps[i].name);
         double value = steps[i].neutral;
         pith_status status = pith_gguf_number(r->gguf, key.text, &value, r->error);
         bool has_step = is_any_of(r, steps[i].architectures);
@@ -226,16 +219,15 @@ static bool has_tensor(const pith_gguf_reading *r, const char *name) {
     return pith_gguf_parts_find(r->parts, name, &source) != NULL;
 }
 
-/* Rows of a matrix, which no key gives: *out is 0 when there is no such tensor. */
-static size_t rows_of(const pith_gguf_reading *r, const char *name) {
+size_t pith_gguf_rows_of(const pith_gguf_reading *r, const char *name) {
     size_t source;
     const pith_gguf_tensor *found = pith_gguf_parts_find(r->parts, name, &source);
     return found != NULL && found->n_dims == 2 ? found->shape[0] : 0;
 }
 
-static pith_status put_vocab_size(pith_gguf_reading *r) {
+pith_status pith_gguf_put_vocab_size(pith_gguf_reading *r) {
     static const char name[] = "token_embd.weight";
-    size_t rows = rows_of(r, name);
+    size_t rows = pith_gguf_rows_of(r, name);
     if (rows == 0 || rows > INT32_MAX) {
         return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: no tensor %s with two dimensions",
                          pith_gguf_name(r->gguf), name);
@@ -249,10 +241,12 @@ static pith_status put_vocab_size(pith_gguf_reading *r) {
 static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_heads) {
     size_t heads = 0;
     size_t value_length = 0;
-    pith_status status = put_count(r, "attention.head_count", "num_attention_heads", &heads);
+    pith_status status =
+        pith_gguf_put_count(r, "attention.head_count", "num_attention_heads", &heads);
     size_t kv_heads = heads;
     if (status == PITH_OK && has(r, "attention.head_count_kv")) {
-        status = put_count(r, "attention.head_count_kv", "num_key_value_heads", &kv_heads);
+        status =
+            pith_gguf_put_count(r, "attention.head_count_kv", "num_key_value_heads", &kv_heads);
     } else if (status == PITH_OK) {
         pith_json_put_integer(&r->json, "num_key_value_heads", (int64_t)kv_heads);
     }
@@ -263,22 +257,22 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_head
     if (heads % kv_heads != 0) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
                          "%s: key %s is %zu, no divisor of the %zu heads", pith_gguf_name(r->gguf),
-                         key_of(r, "attention.head_count_kv").text, kv_heads, heads);
+                         pith_gguf_key_of(r, "attention.head_count_kv").text, kv_heads, heads);
     }
     if (has(r, "attention.key_length")) {
-        status = put_count(r, "attention.key_length", "head_dim", &r->head_dim);
+        status = pith_gguf_put_count(r, "attention.key_length", "head_dim", &r->head_dim);
     } else if (hidden % heads != 0) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
                          "%s: key %s is %zu, no divisor of the width %zu, and there is no key %s",
-                         pith_gguf_name(r->gguf), key_of(r, "attention.head_count").text, heads,
-                         hidden, key_of(r, "attention.key_length").text);
+                         pith_gguf_name(r->gguf), pith_gguf_key_of(r, "attention.head_count").text,
+                         heads, hidden, pith_gguf_key_of(r, "attention.key_length").text);
     } else {
         r->head_dim = hidden / heads;
         pith_json_put_integer(&r->json, "head_dim", (int64_t)r->head_dim);
     }
     value_length = r->head_dim;
     if (status == PITH_OK) {
-        status = read_count(r, "attention.value_length", &value_length);
+        status = pith_gguf_read_count(r, "attention.value_length", &value_length);
     }
     if (status == PITH_OK && value_length != r->head_dim) {
         status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
@@ -292,7 +286,7 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_head
  * four.
  */
 static pith_status put_olmo3(pith_gguf_reading *r) {
-    arch_key key = key_of(r, "attention.sliding_window_pattern");
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "attention.sliding_window_pattern");
     double theta = 5e5;
     pith_gguf_value pattern = {.count = 0};
     pith_status status = pith_gguf_array(r->gguf, key.text, PITH_GGUF_BOOL, &pattern, r->error);
@@ -302,7 +296,8 @@ static pith_status put_olmo3(pith_gguf_reading *r) {
     if (status == PITH_OK && theta != 5e5) { /* that of layers with a window, in its class */
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
                          "%s: key %s of %g with a window is not supported, only 500000",
-                         pith_gguf_name(r->gguf), key_of(r, "rope.freq_base").text, theta);
+                         pith_gguf_name(r->gguf), pith_gguf_key_of(r, "rope.freq_base").text,
+                         theta);
     }
     if (status == PITH_OK && pattern.count > PITH_MAX_LAYERS) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
@@ -320,13 +315,14 @@ static pith_status put_olmo3(pith_gguf_reading *r) {
     return status;
 }
 
-/* Of Llama's architecture only Mistral has a window, which a converter may have kept. */
+/* Among the models of Llama's architecture only Mistral has a window, which a converter may have
+ * kept. */
 static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
     static const char *const with_window[2] = {"llama", "phi3"};
     bool olmo = strcmp(r->architecture->name, "olmo2") == 0;
-    arch_key key = key_of(r, "attention.sliding_window");
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "attention.sliding_window");
     size_t window = 0;
-    pith_status status = read_count(r, "attention.sliding_window", &window);
+    pith_status status = pith_gguf_read_count(r, "attention.sliding_window", &window);
     if (status != PITH_OK || window == 0) {
         return status;
     }
@@ -349,14 +345,15 @@ static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, 
     size_t window;
     size_t pattern = r->architecture->pattern;
     double theta = 0;
-    pith_status status = put_count(r, "attention.sliding_window", "sliding_window", &window);
+    pith_status status =
+        pith_gguf_put_count(r, "attention.sliding_window", "sliding_window", &window);
     if (status == PITH_OK) {
-        status = read_count(r, "attention.sliding_window_pattern", &pattern);
+        status = pith_gguf_read_count(r, "attention.sliding_window_pattern", &pattern);
     }
     if (status == PITH_OK && pattern != r->architecture->pattern) {
         status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
                            "%s: key %s of %zu is not supported, only %zu", pith_gguf_name(r->gguf),
-                           key_of(r, "attention.sliding_window_pattern").text, pattern,
+                           pith_gguf_key_of(r, "attention.sliding_window_pattern").text, pattern,
                            r->architecture->pattern);
     }
     if (status == PITH_OK && has(r, "rope.freq_base_swa")) {
@@ -371,9 +368,10 @@ static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, 
 /* Refuses Granite without its scale of scores, whose default differs between readers, and without
  * RoPE, which this key switches off there. */
 static pith_status check_granite(const pith_gguf_reading *r) {
-    arch_key key = key_of(r, "rope.scaling.finetuned");
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "rope.scaling.finetuned");
     bool turns = true;
-    pith_status status = pith_gguf_require(r->gguf, key_of(r, "attention.scale").text, r->error);
+    pith_status status =
+        pith_gguf_require(r->gguf, pith_gguf_key_of(r, "attention.scale").text, r->error);
     if (status == PITH_OK) {
         status = pith_gguf_flag(r->gguf, key.text, &turns, r->error);
     }
@@ -385,6 +383,28 @@ static pith_status check_granite(const pith_gguf_reading *r) {
     return status;
 }
 
+/* Ministral 3's architecture is also that of models by Mistral without a scaling of RoPE, whose
+ * queries do not grow. */
+static pith_status settle_mistral3(pith_gguf_reading *r, const char **model_type) {
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "attention.temperature_scale");
+    pith_text scaling = {"none", 4};
+    double beta = 0;
+    pith_status status =
+        pith_gguf_text(r->gguf, pith_gguf_key_of(r, "rope.scaling.type").text, &scaling, r->error);
+    if (status == PITH_OK) {
+        status = pith_gguf_number(r->gguf, key.text, &beta, r->error);
+    }
+    if (status != PITH_OK || scaling.n_bytes != 4 || memcmp(scaling.data, "none", 4) != 0) {
+        return status;
+    }
+    *model_type = "mistral";
+    pith_json_put_null(&r->json, "sliding_window"); /* its class has one where nothing is said */
+    return beta == 0 ? PITH_OK
+                     : pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                                 "%s: key %s of %g is not supported without a scaling of RoPE",
+                                 pith_gguf_name(r->gguf), key.text, beta);
+}
+
 static void put_flags(pith_gguf_reading *r) {
     pith_json_put_bool(&r->json, "tie_word_embeddings", !has_tensor(r, "output.weight"));
     pith_json_put_bool(&r->json, "attention_bias", has_tensor(r, "blk.0.attn_q.bias"));
@@ -394,27 +414,27 @@ static void put_flags(pith_gguf_reading *r) {
 static pith_status put_decoder(pith_gguf_reading *r) {
     const char *model_type = r->architecture->model_type;
     size_t hidden, heads, n_layers, other;
-    pith_status status = put_steps(r);
+    pith_status status = pith_gguf_put_steps(r);
     if (status == PITH_OK) {
-        status = put_vocab_size(r);
+        status = pith_gguf_put_vocab_size(r);
     }
     if (status == PITH_OK) {
-        status = put_count(r, "embedding_length", "hidden_size", &hidden);
+        status = pith_gguf_put_count(r, "embedding_length", "hidden_size", &hidden);
     }
     if (status == PITH_OK) {
-        status = put_count(r, "feed_forward_length", "intermediate_size", &other);
+        status = pith_gguf_put_count(r, "feed_forward_length", "intermediate_size", &other);
     }
     if (status == PITH_OK) {
-        status = put_count(r, "block_count", "num_hidden_layers", &n_layers);
+        status = pith_gguf_put_count(r, "block_count", "num_hidden_layers", &n_layers);
     }
     if (status == PITH_OK) {
-        status = put_count(r, "context_length", "max_position_embeddings", &r->context);
+        status = pith_gguf_put_count(r, "context_length", "max_position_embeddings", &r->context);
     }
     if (status == PITH_OK) {
         status = put_heads(r, hidden, &heads);
     }
     if (status == PITH_OK) {
-        status = put_epsilon(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
+        status = pith_gguf_put_epsilon(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
     }
     if (status == PITH_OK) {
         status = r->architecture->pattern != 0 ? put_gemma(r, hidden, heads, n_layers)
@@ -426,76 +446,17 @@ static pith_status put_decoder(pith_gguf_reading *r) {
     if (status == PITH_OK) {
         status = pith_gguf_put_rope(r);
     }
-    if (strcmp(r->architecture->name, "mistral3") == 0 && !has(r, "rope.scaling.type")) {
-        model_type = "mistral";
+    if (status == PITH_OK && strcmp(r->architecture->name, "mistral3") == 0) {
+        status = settle_mistral3(r, &model_type);
     }
     put_flags(r);
     pith_json_put_text(&r->json, "model_type", model_type);
     return status;
 }
 
-/* ---- Encoders -------------------------------------------------------------------------------- */
-
-static pith_status put_encoder(pith_gguf_reading *r) {
-    size_t other;
-    bool causal = false;
-    pith_status status =
-        pith_gguf_flag(r->gguf, key_of(r, "attention.causal").text, &causal, r->error);
-    if (status == PITH_OK && causal) {
-        status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s true is not supported",
-                           pith_gguf_name(r->gguf), key_of(r, "attention.causal").text);
-    }
-    if (status == PITH_OK) {
-        status = put_vocab_size(r);
-    }
-    if (status == PITH_OK) {
-        status = put_count(r, "embedding_length", "hidden_size", &other);
-    }
-    if (status == PITH_OK) {
-        status = put_count(r, "feed_forward_length", "intermediate_size", &other);
-    }
-    if (status == PITH_OK) {
-        status = put_count(r, "block_count", "num_hidden_layers", &other);
-    }
-    if (status == PITH_OK) {
-        status = put_count(r, "context_length", "max_position_embeddings", &other);
-    }
-    if (status == PITH_OK) {
-        status = put_count(r, "attention.head_count", "num_attention_heads", &other);
-    }
-    if (status == PITH_OK) {
-        status = put_epsilon(r, "attention.layer_norm_epsilon", "layer_norm_eps");
-    }
-    pith_json_put_integer(&r->json, "type_vocab_size", (int64_t)rows_of(r, "token_types.weight"));
-    pith_json_put_text(&r->json, "model_type", r->architecture->model_type);
-    return status;
-}
-
-/* How vectors become an embedding. No key says that it is normalised; what reads GGUF files
- * normalises them, and the cosine of two embeddings is the same either way. */
-static pith_status read_pooling(const pith_gguf_reading *r, pith_config *out, const pith_log *log) {
-    enum { NONE, MEAN, CLS };
-    size_t type = NONE;
-    arch_key key = key_of(r, "pooling_type");
-    pith_status status = pith_gguf_count(r->gguf, key.text, &type, r->error);
-    if (status == PITH_OK && type > CLS) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: key %s of %zu is not supported, only 1 (mean) and 2 (cls)",
-                         pith_gguf_name(r->gguf), key.text, type);
-    }
-    if (status == PITH_OK && type == NONE) {
-        pith_log_write(log, PITH_LOG_WARNING,
-                       "%s: no pooling is named: embeddings are the mean over all tokens",
-                       pith_gguf_name(r->gguf));
-    }
-    out->pooling = type == CLS ? PITH_POOLING_CLS : PITH_POOLING_MEAN;
-    out->normalize = true;
-    return status;
-}
-
 /* ---- Special tokens -------------------------------------------------------------------------- */
 
-/* Ids that no token has are left out, as of a directory's files. */
+/* Ids that no token has are left out, as with a directory's files. */
 static pith_status put_special_ids(pith_gguf_reading *r) {
     static const char *const ends[] = {
         "tokenizer.ggml.eos_token_id",
@@ -530,7 +491,7 @@ static pith_status put_special_ids(pith_gguf_reading *r) {
 
 static pith_status write_json(pith_gguf_reading *r) {
     pith_json_open(&r->json, NULL, '{');
-    pith_status status = r->architecture->encoder ? put_encoder(r) : put_decoder(r);
+    pith_status status = r->architecture->encoder ? pith_gguf_put_encoder(r) : put_decoder(r);
     if (status == PITH_OK && !r->architecture->encoder) {
         status = put_special_ids(r);
     }
@@ -563,7 +524,7 @@ pith_status pith_gguf_config_read(pith_hf_config *out, const pith_gguf_parts *pa
     }
     pith_bytes_release(&r.json.bytes);
     if (status == PITH_OK && r.architecture->encoder) {
-        status = read_pooling(&r, &config.config, log);
+        status = pith_gguf_read_pooling(&r, &config.config, log);
     }
     if (status == PITH_OK) {
         *out = config;

@@ -1,6 +1,6 @@
-/* The hyper-parameters of a GGUF file. Its keys say in other words what config.json says, and its
- * converter made them from that; they are put back into those words, so that one reader, with its
- * checks and defaults, serves both forms. */
+/* The hyper-parameters of a GGUF file. Its keys were made from config.json, under other names. They
+ * are turned back into a config.json, so that one reader, with its checks and defaults, serves both
+ * forms. */
 #ifndef PITH_CONVERT_GGUF_CONFIG_H
 #define PITH_CONVERT_GGUF_CONFIG_H
 
@@ -14,7 +14,8 @@ typedef struct pith_gguf_architecture {
     const char *model_type; /* in config.json */
     bool encoder;
     bool interleaved; /* rows of q and k: see pith_gguf_architecture_find */
-    size_t pattern;   /* of so many layers the last one sees all keys; 0: all layers are alike */
+    size_t pattern;   /* of each group of this many layers the last one sees all keys; 0: all layers
+                         are alike */
     size_t wide;      /* Gemma only: layers of its 27B model, whose scores have another scale */
 } pith_gguf_architecture;
 

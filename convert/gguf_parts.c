@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* What a file says of the set that it belongs to. */
+/* What a file says about the set that it belongs to. */
 typedef struct split {
     size_t number; /* from 0 */
     size_t count;  /* 1: it is whole */
@@ -46,7 +46,7 @@ static pith_status add_part(pith_gguf_parts *parts, pith_sources *sources, const
     return status;
 }
 
-/* Part `number` is what the first one says of it. */
+/* Checks that part `number` agrees with what the first one says. */
 static pith_status check_part(const pith_gguf *gguf, const split *first, size_t number,
                               pith_error *error) {
     split found;

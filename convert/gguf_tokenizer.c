@@ -1,5 +1,5 @@
 /* Vocabularies of GGUF files: SentencePiece's ("llama") and WordPiece's ("bert") here, byte-level
- * BPE ("gpt2") in gguf_bpe.c. */
+ * BPE ("gpt2") in gguf_bpe.c, Unigram ("t5") in gguf_unigram.c. */
 #include "convert/gguf_tokenizer.h"
 
 #include "base/bytes.h"
@@ -178,7 +178,7 @@ static pith_status find_unknown(pith_vocab *out, const pieces *p, const pith_ggu
 }
 
 static pith_status read_sentencepiece(pith_vocab_file *out, const pith_gguf_vocab *vocab,
-                                      const pith_log *log) {
+                                      bool unigram, const pith_log *log) {
     pieces p;
     pith_vocab settings = {
         .kind = PITH_TOKENIZER_SENTENCEPIECE,
@@ -209,12 +209,12 @@ static pith_status read_sentencepiece(pith_vocab_file *out, const pith_gguf_voca
         status = find_unknown(&settings, &p, vocab);
     }
     out->vocab = settings;
-    return status;
+    return status == PITH_OK && unigram ? pith_gguf_make_unigram(out, p.added, vocab) : status;
 }
 
 /* ---- WordPiece ------------------------------------------------------------------------------- */
 
-/* The converter has marked the beginnings of words, where BERT marks their inner pieces. */
+/* The converter marks the beginnings of words, while BERT marks their inner pieces. */
 static bool put_word_piece(pith_bytes *text, pith_text token) {
     static const char mark[] = "\xE2\x96\x81"; /* U+2581 */
     bool special =
@@ -289,11 +289,28 @@ static pith_status read_id(const pith_gguf_vocab *vocab, const char *key, size_t
     return status;
 }
 
+/* The first of these keys that names a token; the second ones are those of encoders. */
+static pith_status read_end(const pith_gguf_vocab *vocab, const char *const keys[3],
+                            size_t n_pieces, const pith_log *log, int32_t *out) {
+    *out = -1;
+    pith_status status = PITH_OK;
+    for (size_t i = 0; i < 3 && status == PITH_OK && *out < 0 && keys[i] != NULL; i++) {
+        status = read_id(vocab, keys[i], n_pieces, log, out);
+    }
+    return status;
+}
+
 static pith_status read_ends(pith_vocab *out, const pith_gguf_vocab *vocab, const pith_log *log) {
-    pith_status status =
-        read_id(vocab, "tokenizer.ggml.bos_token_id", out->n_pieces, log, &out->bos);
+    bool encoder = out->add_eos; /* until a key says otherwise */
+    const char *const begins[3] = {"tokenizer.ggml.bos_token_id",
+                                   encoder ? "tokenizer.ggml.cls_token_id" : NULL};
+    const char *const ends[3] = {"tokenizer.ggml.eos_token_id",
+                                 encoder ? "tokenizer.ggml.seperator_token_id"
+                                         : NULL, /* as converters have written it */
+                                 encoder ? "tokenizer.ggml.separator_token_id" : NULL};
+    pith_status status = read_end(vocab, begins, out->n_pieces, log, &out->bos);
     if (status == PITH_OK) {
-        status = read_id(vocab, "tokenizer.ggml.eos_token_id", out->n_pieces, log, &out->eos);
+        status = read_end(vocab, ends, out->n_pieces, log, &out->eos);
     }
     if (status == PITH_OK) {
         status = pith_gguf_flag(vocab->gguf, "tokenizer.ggml.add_bos_token", &out->add_bos,
@@ -302,6 +319,13 @@ static pith_status read_ends(pith_vocab *out, const pith_gguf_vocab *vocab, cons
     if (status == PITH_OK) {
         status = pith_gguf_flag(vocab->gguf, "tokenizer.ggml.add_eos_token", &out->add_eos,
                                 vocab->error);
+    }
+    bool lacks = (out->add_bos && out->bos < 0) || (out->add_eos && out->eos < 0);
+    if (status == PITH_OK && encoder && lacks) {
+        status = pith_fail(vocab->error, PITH_ERROR_FORMAT,
+                           "%s: neither %s nor the encoder's keys name the token that %s a text",
+                           pith_gguf_name(vocab->gguf), out->bos < 0 ? begins[0] : ends[0],
+                           out->bos < 0 ? "begins" : "ends");
     }
     out->add_bos = out->add_bos && out->bos >= 0;
     out->add_eos = out->add_eos && out->eos >= 0;
@@ -323,7 +347,9 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_gguf_vocab *vocab, pi
     out->present = true; /* from here on there may be something to free */
     out->file.allocator = vocab->allocator;
     if (is_text(model, "llama")) {
-        status = read_sentencepiece(&out->file, vocab, log);
+        status = read_sentencepiece(&out->file, vocab, false, log);
+    } else if (is_text(model, "t5")) {
+        status = read_sentencepiece(&out->file, vocab, true, log);
     } else if (is_text(model, "gpt2")) {
         status = pith_gguf_read_bpe(&out->file, vocab);
     } else if (is_text(model, "bert")) {
@@ -331,7 +357,8 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_gguf_vocab *vocab, pi
     } else {
         return pith_fail(vocab->error, PITH_ERROR_UNSUPPORTED,
                          "%s: a tokenizer of kind %.*s is not supported, only llama "
-                         "(SentencePiece BPE), gpt2 (byte-level BPE) and bert (WordPiece)",
+                         "(SentencePiece BPE), t5 (Unigram), gpt2 (byte-level BPE) and bert "
+                         "(WordPiece)",
                          pith_gguf_name(vocab->gguf), (int)pith_min_size(model.n_bytes, 60),
                          model.data);
     }

@@ -11,7 +11,7 @@ pith_status pith_gguf_tokenizer_read(pith_hf_tokenizer *out, const pith_gguf *gg
                                      size_t vocab_size, const pith_allocator *allocator,
                                      const pith_log *log, pith_error *error);
 
-/* What the kinds share (gguf_tokenizer.c, gguf_bpe.c). */
+/* What the kinds share (gguf_tokenizer.c, gguf_bpe.c, gguf_unigram.c). */
 typedef struct pith_gguf_vocab {
     const pith_gguf *gguf;
     const pith_allocator *allocator;
@@ -26,5 +26,10 @@ bool pith_gguf_token_type(const pith_gguf_vocab *vocab, size_t i, pith_piece_typ
 /* Reads a byte-level vocabulary with its merges (gguf_bpe.c). Errors: FORMAT, UNSUPPORTED, MEMORY.
  */
 pith_status pith_gguf_read_bpe(pith_vocab_file *out, const pith_gguf_vocab *vocab);
+
+/* Turns what a SentencePiece tokenizer's keys say into XLM-R's Unigram (gguf_unigram.c); `added`
+ * [n_pieces] are the vocabulary's own flags. Errors: FORMAT, UNSUPPORTED (named), MEMORY. */
+pith_status pith_gguf_make_unigram(pith_vocab_file *out, uint8_t *added,
+                                   const pith_gguf_vocab *vocab);
 
 #endif

@@ -101,7 +101,7 @@ pith_status pith_hf_bert_enter_model(pith_sources *sources, pith_error *error) {
     return status;
 }
 
-/* The prompts, and of a cross-encoder the activation of its last layer. */
+/* Reads the prompts and, for a cross-encoder, the activation of its last layer. */
 static pith_status read_sentence_transformers(pith_config *config, pith_hf_prompts *out,
                                               pith_sources *sources, const pith_log *log,
                                               pith_error *error) {
@@ -232,6 +232,9 @@ pith_status pith_hf_bert_read_modules(pith_config *config, pith_hf_beside *besid
     strcpy(sources->inner, inner);
     if (status == PITH_OK) {
         status = read_length(&read, &found.lowercase, sources, log, error);
+    }
+    if (status == PITH_OK) { /* with what the modules made of it */
+        status = pith_config_check(&read, "config.json and its modules", error);
     }
     if (status == PITH_OK) {
         *config = read;

@@ -45,8 +45,8 @@ static pith_status read_config(pith_checkpoint *c, bool *assumed, pith_error *er
     return status;
 }
 
-/* Without config.json: copies of all-MiniLM-L6-v2 go about like that. What the tensors do not say
- * is the number of heads. */
+/* Without config.json: such copies of all-MiniLM-L6-v2 exist. Only the number of heads does not
+ * follow from the tensors. */
 static pith_status assume_config(pith_checkpoint *c, pith_error *error) {
     const char *const prefixes[] = {"", pith_family_bert.prefix};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
@@ -78,7 +78,7 @@ static pith_status assume_config(pith_checkpoint *c, pith_error *error) {
     return pith_hf_explain_directory(&c->sources, "config.json", error);
 }
 
-/* A decoder that sentence-transformers turns into an encoder would become a writer of nonsense. */
+/* A decoder that sentence-transformers turns into an encoder would generate nonsense. */
 static pith_status refuse_embedding_decoder(const pith_checkpoint *c, pith_error *error) {
     if (!pith_sources_has(&c->sources, "modules.json")) {
         return PITH_OK;
@@ -169,8 +169,8 @@ static pith_checkpoint_tensor tensor_of(const pith_file *file, const pith_tensor
     return out;
 }
 
-/* The rules of dense layers name them "dense.0.weight": of a cross-encoder they are two layers that
- * the family's page names, else "linear.weight" in the directory of a module. */
+/* The rules of dense layers name them "dense.0.weight": in the directory of a module that is
+ * "linear.weight". */
 static bool find_dense(const pith_checkpoint *c, const char *name, pith_hf_tensor *found) {
     static const char dense[] = "dense.";
     const pith_family *family = c->config.family;
@@ -181,20 +181,11 @@ static bool find_dense(const pith_checkpoint *c, const char *name, pith_hf_tenso
         return false;
     }
     size_t i = (size_t)(name[sizeof dense - 1] - '0');
-    const char *part = name + sizeof dense; /* ".weight" */
     if (i >= PITH_MAX_DENSE) {
         return false;
     }
-    if (!c->config.config.scores) {
-        snprintf(full, sizeof full, "linear%s", part);
-        return pith_hf_shards_find(&c->dense[i], full, found);
-    }
-    snprintf(full, sizeof full, "%s%s", family->score_layers[i], part);
-    if (pith_hf_shards_find(&c->shards, full, found)) {
-        return true;
-    }
-    snprintf(full, sizeof full, "%s%s%s", family->prefix, family->score_layers[i], part);
-    return pith_hf_shards_find(&c->shards, full, found);
+    snprintf(full, sizeof full, "linear%s", name + sizeof dense);
+    return pith_hf_shards_find(&c->dense[i], full, found);
 }
 
 bool pith_hf_find_tensor(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {

@@ -131,8 +131,8 @@ static pith_json get_either(pith_json first, pith_json second, const char *key) 
     return found.at != NULL ? found : pith_json_get(second, key);
 }
 
-/* generation_config.json goes before config.json, that before its text part, and that before the
- * class's defaults. A key that is null in config.json means that there is none. */
+/* generation_config.json takes precedence over config.json, that over its text part, and that over
+ * the class's defaults. A key that is null in config.json means that there is none. */
 static pith_status read_special_ids(pith_json config, pith_json text, pith_json generation,
                                     pith_hf_config *out, pith_error *error) {
     const pith_family *family = out->family;
@@ -172,7 +172,7 @@ static pith_status read_config(pith_json config, pith_json generation, bool embe
                                pith_hf_config *out, pith_error *error) {
     const struct wrapper *wrapper = find_wrapper(config);
     pith_json text = config;
-    /* The family goes first: other weights of one that is not supported would not help. */
+    /* The family is checked first: for one that is not supported, other weights would not help. */
     pith_status status = wrapper != NULL
                              ? open_wrapper(wrapper, config, &text, &out->family, error)
                              : pith_family_recognise(&out->family, config, embeds, error);

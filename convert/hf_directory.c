@@ -1,4 +1,4 @@
-/* Looking through a directory for what somebody may have meant. */
+/* Finds out what a directory that is no checkpoint contains. */
 #include "convert/hf_directory.h"
 
 #include "base/file_kind.h"
@@ -16,7 +16,7 @@
 
 enum { MAX_NAME = 256, MAX_ADAPTER = 1 << 20, MAX_REF = 256 };
 
-/* What an entry's name says of it, the most telling first. */
+/* What the name of an entry shows, the most informative first. */
 typedef enum clue {
     ADAPTER,
     SNAPSHOTS,

@@ -1,4 +1,4 @@
-/* Messages for a source that is no Hugging Face checkpoint: what it is, and what to do. */
+/* Messages for a source that is not a Hugging Face checkpoint: what it is, and what to do. */
 #ifndef PITH_CONVERT_HF_DIRECTORY_H
 #define PITH_CONVERT_HF_DIRECTORY_H
 

@@ -257,8 +257,8 @@ static pith_status read_limit(pith_json object, const char *name, const char *wh
     return status;
 }
 
-/* What the tokenizer is made with, and called with: a limit of its own goes before max_seq_length,
- * and the call's before that. Padding changes nothing. */
+/* Reads the arguments that the tokenizer is constructed and called with: its own limit takes
+ * precedence over max_seq_length, and the call's over both. Padding changes nothing. */
 static pith_status read_arguments(pith_hf_sentence *out, pith_json config, const char *where,
                                   pith_error *error) {
     static const char *const makers[] = {"tokenizer_args", "processor_kwargs"};

@@ -82,7 +82,7 @@ static pith_status read_default(pith_hf_prompts *out, pith_json config, const ch
     return PITH_OK;
 }
 
-/* What decides more than the prompts. */
+/* Checks the settings other than the prompts. */
 static pith_status check_rest(pith_json config, const char *where, size_t hidden_size,
                               bool normalized, const pith_log *log, pith_error *error) {
     const char *type = pith_hf_json_text(pith_json_get(config, "model_type"));
@@ -105,8 +105,8 @@ static pith_status check_rest(pith_json config, const char *where, size_t hidden
             return status;
         }
     }
-    /* Of vectors of length 1 the dot product is the cosine, and the Euclidean distance has its
-     * order. */
+    /* For vectors of length 1 the dot product is the cosine, and the Euclidean distance gives the
+     * same order. */
     bool same =
         similarity == NULL || strcmp(similarity, "cosine") == 0 ||
         (normalized && (strcmp(similarity, "dot") == 0 || strcmp(similarity, "euclidean") == 0));

@@ -15,9 +15,9 @@ typedef struct pith_hf_prompts {
 } pith_hf_prompts;
 
 /* Reads a text as sentence-transformers does: a prompt that is null is empty; "query" and
- * "document" are there, and empty, when the file does not say so. `text` is taken over and released
- * by pith_hf_prompts_free, also on failure. `where` is its name in messages; `hidden_size` bounds
- * truncate_dim; what pith does otherwise than the file says goes to `log`.
+ * "document" are there, and empty, when the file does not say so. `text` becomes the property of
+ * *out and is released by pith_hf_prompts_free, also on failure. `where` is its name in messages;
+ * `hidden_size` bounds truncate_dim; where pith deviates from the file it says so in `log`.
  * Errors: FORMAT, UNSUPPORTED (embeddings cut short, another kind of model), MEMORY. */
 pith_status pith_hf_prompts_parse(pith_hf_prompts *out, char *text, size_t size, const char *where,
                                   size_t hidden_size, bool normalized,

@@ -1,5 +1,5 @@
-/* Checkpoints whose weights are quantised already, by somebody else's method: recognised, and
- * refused with the method's name. */
+/* Recognises checkpoints whose weights are quantised already by another method, and refuses them
+ * with the method's name. */
 #ifndef PITH_CONVERT_HF_QUANTISED_H
 #define PITH_CONVERT_HF_QUANTISED_H
 

@@ -13,8 +13,8 @@ typedef struct pith_hf_templates {
     size_t n_others;
 } pith_hf_templates;
 
-/* Reads them; `config` is tokenizer_config.json, or absent. A file goes before what is written in
- * JSON. Opened files join `sources`. Errors: IO, FORMAT, MEMORY. */
+/* Reads them; `config` is tokenizer_config.json, or absent. A file takes precedence over a template
+ * in JSON. Opened files join `sources`. Errors: IO, FORMAT, MEMORY. */
 pith_status pith_hf_templates_read(pith_hf_templates *out, pith_sources *sources, pith_json config,
                                    pith_error *error);
 /* Keeps a copy of a template under its name, "default" or another, unless there is one already.

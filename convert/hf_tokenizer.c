@@ -2,6 +2,7 @@
 #include "convert/hf_tokenizer.h"
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "families/hf_json.h"
 #include "tokenizer/tokenizer.h"
 
@@ -57,8 +58,8 @@ static pith_status read_settings(settings *s, pith_sources *sources, pith_error 
 
 /* ---- Chat templates -------------------------------------------------------------------------- */
 
-/* Meta's first Llama 2 chat models have no template: this key of their time asks the tokenizer's
- * class for its own one, Llama 2's markup. */
+/* Meta's first Llama 2 chat models have no template: this key, used at that time, asks for the
+ * template of the tokenizer's class, which writes Llama 2's markup. */
 static bool has_llama2_class_template(const settings *s) {
     bool asked = false;
     pith_json_bool(pith_json_get(s->config, "use_default_system_prompt"), &asked);
@@ -134,8 +135,8 @@ static pith_json find_spelling(const settings *s, const char *key, bool *given) 
     return (pith_json){NULL};
 }
 
-/* Looks up "bos_token" or "eos_token"; `assumed` is the class's. *id stays where nothing is said.
- */
+/* Looks up "bos_token" or "eos_token"; `assumed` is the class's. *id is unchanged where no file
+ * names the token. */
 static void apply_special_token(const pith_vocab *vocab, const settings *s, const char *key,
                                 const char *assumed, const pith_log *log, int32_t *id, bool *none) {
     bool given;
@@ -208,7 +209,7 @@ static pith_status apply_special_tokens(pith_hf_tokenizer *out, const settings *
 
 /* ---- WordPiece ------------------------------------------------------------------------------- */
 
-/* What transformers would do otherwise than a tokenizer.json says. */
+/* Applies the settings with which transformers overrides a tokenizer.json. */
 static pith_status apply_bert_config(pith_vocab *vocab, const settings *s, bool json,
                                      const pith_log *log, pith_error *error) {
     pith_json side = pith_json_get(s->config, "truncation_side");
@@ -237,17 +238,13 @@ static pith_status apply_bert_config(pith_vocab *vocab, const settings *s, bool 
 
 /* ---- The vocabulary -------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n >= m && strcmp(text + n - m, ending) == 0;
-}
+static const char fairseq_name[] = "sentencepiece.bpe.model"; /* XLM-R's */
 
 /* In the order of AutoTokenizer, then Mistral's own. */
 static const char *const file_names[] = {"tokenizer.json",     "tokenizer.model",
-                                         "vocab.txt",          "tokenizer.model.v7",
-                                         "tokenizer.model.v3", "tokenizer.model.v2",
-                                         "tokenizer.model.v1"};
+                                         "vocab.txt",          fairseq_name,
+                                         "tokenizer.model.v7", "tokenizer.model.v3",
+                                         "tokenizer.model.v2", "tokenizer.model.v1"};
 enum { N_FILE_NAMES = sizeof file_names / sizeof file_names[0] };
 
 /* The first of those names that the directory has; NULL when it has none. */
@@ -315,18 +312,63 @@ static pith_status apply_legacy(pith_vocab *vocab, const settings *s, pith_error
     return status;
 }
 
+/* Other classes, as CamemBERT's and mBART's, number the pieces of a file of that name otherwise. */
+static pith_status check_fairseq(const settings *s, const char *name, pith_error *error) {
+    static const char *const known[] = {"XLMRobertaTokenizer", "XLMRobertaTokenizerFast",
+                                        "TokenizersBackend", "PreTrainedTokenizerFast"};
+    pith_json class = pith_json_get(s->config, "tokenizer_class");
+    bool prefix = true;
+    pith_status status = PITH_OK;
+    bool fits = class.at == NULL || pith_json_is(class, PITH_JSON_NULL);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        fits = fits || pith_json_is_text(class, known[i]);
+    }
+    if (!fits) {
+        const char *found = pith_json_text(class);
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: tokenizer_class %.60s with %s is not supported, only "
+                         "XLMRobertaTokenizer",
+                         config_name, found != NULL ? found : "that is no text", name);
+    }
+    if (pith_hf_json_get(s->config, "add_prefix_space").at != NULL) {
+        status = pith_hf_json_flag(s->config, "add_prefix_space", config_name, &prefix, error);
+    }
+    return status != PITH_OK || prefix
+               ? status
+               : pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "%s: add_prefix_space false with %s is not supported", config_name,
+                           name);
+}
+
+static pith_status parse_sentencepiece(pith_hf_tokenizer *out, const settings *s, const char *data,
+                                       size_t size, const char *name, pith_error *error) {
+    pith_status status =
+        pith_vocab_from_sentencepiece(&out->file, data, size, name, out->allocator, error);
+    if (status != PITH_OK || !pith_ends_with(name, fairseq_name)) {
+        return status;
+    }
+    status = check_fairseq(s, name, error);
+    if (status == PITH_OK) {
+        status = pith_vocab_number_as_fairseq(&out->file, name, error);
+    }
+    if (status != PITH_OK) {
+        pith_vocab_file_free(&out->file);
+    }
+    return status;
+}
+
 static pith_status parse_vocab(pith_hf_tokenizer *out, const settings *s, char *text, size_t size,
                                const char *name, const pith_log *log, pith_error *error) {
     pith_vocab *vocab = &out->file.vocab;
-    bool json = ends_with(name, ".json");
+    bool json = pith_ends_with(name, ".json");
     pith_status status;
     if (json) {
         status = pith_vocab_from_json(&out->file, text, size, name, out->allocator, error);
-    } else if (ends_with(name, ".txt")) {
+    } else if (pith_ends_with(name, ".txt")) {
         status = pith_vocab_from_wordpiece(&out->file, text, size, name, s->config, s->map,
                                            out->allocator, error);
     } else {
-        status = pith_vocab_from_sentencepiece(&out->file, text, size, name, out->allocator, error);
+        status = parse_sentencepiece(out, s, text, size, name, error);
     }
     out->present = status == PITH_OK;
     if (status == PITH_OK) {
@@ -396,7 +438,7 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_sources *sources, siz
     }
     status = parse_vocab(out, s, text, size, name, log, error);
     pith_release(out->allocator, text);
-    if (status == PITH_ERROR_UNSUPPORTED && error != NULL && ends_with(name, ".json") &&
+    if (status == PITH_ERROR_UNSUPPORTED && error != NULL && pith_ends_with(name, ".json") &&
         pith_sources_has(sources, "tokenizer.model")) {
         char reason[sizeof error->message];
         memcpy(reason, error->message, sizeof reason);
@@ -427,9 +469,9 @@ pith_status pith_hf_tokenizer_read(pith_hf_tokenizer *out, pith_sources *sources
     } else if (status == PITH_OK) {
         pith_log_write(
             log, PITH_LOG_WARNING,
-            "%s: no tokenizer.model, tokenizer.json or vocab.txt: the model will have no "
+            "%s: no tokenizer.json, tokenizer.model, vocab.txt or %s: the model will have no "
             "tokenizer",
-            sources->directory);
+            sources->directory, fairseq_name);
     }
     release_settings(&s, sources->allocator);
     if (status != PITH_OK) {

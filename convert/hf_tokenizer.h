@@ -1,6 +1,6 @@
-/* The tokenizer of a Hugging Face checkpoint: tokenizer.model, tokenizer.json or BERT's vocab.txt,
- * the special tokens that tokenizer_config.json and special_tokens_map.json name, and the chat
- * template. */
+/* The tokenizer of a Hugging Face checkpoint: tokenizer.model, tokenizer.json, BERT's vocab.txt or
+ * XLM-R's sentencepiece.bpe.model, the special tokens that tokenizer_config.json and
+ * special_tokens_map.json name, and the chat template. */
 #ifndef PITH_CONVERT_HF_TOKENIZER_H
 #define PITH_CONVERT_HF_TOKENIZER_H
 
@@ -30,9 +30,9 @@ pith_status pith_hf_tokenizer_read_file(pith_hf_tokenizer *out, const char *path
                                         pith_error *error);
 /* Returns true when the directory has a tokenizer's file. */
 bool pith_hf_tokenizer_is_there(const pith_sources *sources);
-/* Leaves out tokens that an embedding of vocab_size rows has no rows for. Special ones, which no
- * text becomes unless it is asked for, are not missed; others could be produced and are refused.
- * `name` is that of the tokenizer's file. Errors: FORMAT. */
+/* Leaves out tokens that an embedding of vocab_size rows has no rows for. Special tokens are left
+ * out, as no text becomes one unless asked for; others could be produced and are an error. `name`
+ * is that of the tokenizer's file. Errors: FORMAT. */
 pith_status pith_hf_tokenizer_fit(pith_vocab *vocab, size_t vocab_size, const char *name,
                                   const pith_log *log, pith_error *error);
 void pith_hf_tokenizer_free(pith_hf_tokenizer *tokenizer);

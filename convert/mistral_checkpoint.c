@@ -13,7 +13,8 @@
 
 enum { MAX_PARAMS = 1 << 20, MAX_NAME = PITH_CHECKPOINT_MAX_NAME };
 
-/* What published configurations of the 7B models have, where params.json does not say. */
+/* The context of the published configurations of the 7B models, where params.json does not give
+ * it. */
 enum { USUAL_CONTEXT = 32768 };
 
 static const char params_name[] = "params.json";
@@ -49,7 +50,7 @@ static bool is_setting(const char *key) {
     return false;
 }
 
-/* Settings that change nothing of a decoder's pass: what its program reserves, and names. */
+/* Settings that change nothing of a decoder's pass: memory to reserve, and names. */
 static bool is_harmless(const char *key, pith_json value) {
     bool flag = true;
     return strcmp(key, "max_batch_size") == 0 || strcmp(key, "model_type") == 0 ||
@@ -57,7 +58,8 @@ static bool is_harmless(const char *key, pith_json value) {
            (pith_json_bool(value, &flag) && !flag);
 }
 
-/* Experts, a vision encoder, YaRN: what this reader does not know would change results. */
+/* Refuses experts, a vision encoder, YaRN and all other settings that this reader does not know:
+ * they could change results. */
 static pith_status refuse_others(pith_json params, pith_error *error) {
     for (pith_json_walk walk = pith_json_begin(params); pith_json_next(&walk);) {
         if (!is_setting(walk.key) && !is_harmless(walk.key, walk.value)) {

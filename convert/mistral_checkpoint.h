@@ -4,7 +4,8 @@
 
 #include "convert/checkpoint.h"
 
-/* Whether the directory has weights in this layout and params.json, and none in Hugging Face's. */
+/* True when the directory has weights in this layout and params.json, and none in Hugging Face's
+ * layout. */
 bool pith_mistral_checkpoint_is_there(const pith_sources *sources);
 
 /* Opens it; `sources` of the checkpoint is open. Errors: IO, FORMAT, UNSUPPORTED (a setting that

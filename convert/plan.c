@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "convert/hf_quantised.h"
 #include "simd/blocks.h"
 #include "weights/random_weights.h"
@@ -18,6 +19,7 @@ typedef struct request {
     pith_type type, head_type;
     const pith_checkpoint *checkpoint; /* NULL: the values are random */
     const char *prefix;                /* of all names */
+    bool newer;                        /* they are the family's newer ones */
 } request;
 
 /* One rule in one layer. */
@@ -32,9 +34,30 @@ static pith_naming naming_of(const request *from) {
     return from->checkpoint->form->naming;
 }
 
+/* The names of a rule's sources in this checkpoint; returns how many they are. */
+static size_t sources_of(const request *from, const pith_rule *rule,
+                         const char *names[PITH_MAX_BLOCKS]) {
+    const pith_family *family = from->config->family;
+    size_t n = pith_rule_sources(rule, naming_of(from), names);
+    for (size_t i = 0; from->newer && i < family->n_newer; i++) {
+        const pith_newer_name *newer = &family->newer[i];
+        if (strcmp(newer->name, names[0]) != 0) {
+            continue;
+        }
+        for (n = 0; n < PITH_MAX_BLOCKS && newer->newer[n] != NULL; n++) {
+            names[n] = newer->newer[n];
+        }
+        break;
+    }
+    return n;
+}
+
 static void source_name(char name[MAX_NAME], const request *from, const target *t,
                         const char *last) {
-    const char *layers = naming_of(from) == PITH_NAMES_GGUF ? "blk." : from->config->family->layers;
+    const pith_family *family = from->config->family;
+    const char *layers = naming_of(from) == PITH_NAMES_GGUF ? "blk."
+                         : from->newer                      ? family->newer_layers
+                                                            : family->layers;
     int n = snprintf(name, MAX_NAME, "%s%s", from->prefix, t->rule->in_layer ? layers : "");
     pith_rule_name(name + n, MAX_NAME - (size_t)n, t->rule, &from->config->config, last, t->number);
 }
@@ -56,12 +79,11 @@ static bool find_old_name(const pith_checkpoint *checkpoint, const char *name,
         {".LayerNorm.weight", ".LayerNorm.gamma"},
         {".LayerNorm.bias", ".LayerNorm.beta"},
     };
-    size_t n = strlen(name);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t m = strlen(names[i][0]);
-        if (n > m && strcmp(name + n - m, names[i][0]) == 0) {
+        if (pith_ends_with(name, names[i][0])) {
             char old[MAX_NAME];
-            snprintf(old, sizeof old, "%.*s%s", (int)(n - m), name, names[i][1]);
+            int kept = (int)(strlen(name) - strlen(names[i][0]));
+            snprintf(old, sizeof old, "%.*s%s", kept, name, names[i][1]);
             return pith_checkpoint_find(checkpoint, old, out);
         }
     }
@@ -94,15 +116,15 @@ static pith_status fail_type(const pith_checkpoint *checkpoint, const pith_check
                      original ? "" : pith_hf_quantised_advice);
 }
 
-static pith_status find_source(const pith_checkpoint *checkpoint, const char *name, bool is_matrix,
-                               size_t rows, size_t cols, pith_checkpoint_tensor *out,
+/* The last n_dims of `shape` are the tensor's: [experts, rows, cols]. */
+static pith_status find_source(const pith_checkpoint *checkpoint, const char *name, size_t n_dims,
+                               const size_t shape[3], pith_checkpoint_tensor *out,
                                pith_error *error) {
-    const size_t expected[2] = {rows, cols};
-    size_t n_dims = is_matrix ? 2 : 1;
+    const size_t *expected = n_dims == 1 ? shape + 1 : shape + 3 - n_dims; /* a vector has rows */
     if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
         return fail_missing(checkpoint, name, error);
     }
-    if (out->widen == NULL || (!is_matrix && out->block != 1)) {
+    if (out->widen == NULL || (n_dims == 1 && out->block != 1)) {
         return fail_type(checkpoint, out, error);
     }
     if (out->n_dims != n_dims || memcmp(out->shape, expected, n_dims * sizeof *expected) != 0) {
@@ -137,6 +159,29 @@ static void use_tied_name(char name[MAX_NAME], const request *from, const target
     }
 }
 
+static bool is_dense(const pith_rule *rule) {
+    return rule->rows == PITH_EXTENT_DENSE_0 || rule->rows == PITH_EXTENT_DENSE_1;
+}
+
+/* The dense layers of a cross-encoder have the names of the family's page, without a prefix or with
+ * it. */
+static void use_score_name(char name[MAX_NAME], const request *from, const target *t,
+                           const char *last) {
+    const pith_family *family = from->config->family;
+    pith_checkpoint_tensor found;
+    if (from->config->config.scores && is_dense(t->rule)) {
+        const char *layer = family->score_layers[t->rule->rows == PITH_EXTENT_DENSE_1];
+        const char *part = strrchr(last, '.'); /* ".weight" */
+        char longer[MAX_NAME];
+        snprintf(name, MAX_NAME, "%s%s", layer, part);
+        snprintf(longer, sizeof longer, "%s%s%s", family->prefix, layer, part);
+        if (!pith_checkpoint_find(from->checkpoint, name, &found) &&
+            pith_checkpoint_find(from->checkpoint, longer, &found)) {
+            strcpy(name, longer);
+        }
+    }
+}
+
 static bool is_missing_bias(const request *from, const target *t, const char *name) {
     pith_checkpoint_tensor found;
     return (t->rule->kind == PITH_KIND_BIAS || t->rule->kind == PITH_KIND_NORM_BIAS) &&
@@ -158,22 +203,30 @@ static void note_missing(pith_plan *plan, const char *name, unsigned part, size_
     }
 }
 
+/* True when one tensor of the checkpoint has the rows of all experts, one after another. */
+static bool is_stacked(const pith_rule *rule, const char *name) {
+    return rule->of_expert && strchr(name, '*') == NULL;
+}
+
 /* Finds source `i` of a tensor, of `rows` rows. */
 static pith_status find_named(pith_plan *plan, const request *from, const target *t, size_t i,
                               size_t rows, pith_checkpoint_tensor *out, pith_error *error) {
     const char *names[PITH_MAX_BLOCKS];
     char name[MAX_NAME];
-    pith_rule_sources(t->rule, naming_of(from), names);
+    sources_of(from, t->rule, names);
     source_name(name, from, t, names[i]);
     use_tied_name(name, from, t);
+    use_score_name(name, from, t, names[i]);
     if (is_missing_bias(from, t, name)) {
-        bool dense = t->rule->rows == PITH_EXTENT_DENSE_0 || t->rule->rows == PITH_EXTENT_DENSE_1;
-        if (!dense) { /* a module says whether it has one */
+        bool module = is_dense(t->rule) && !from->config->config.scores;
+        if (!module) { /* that says itself whether it has one */
             note_missing(plan, name, t->part, i);
         }
         return PITH_OK;
     }
-    return find_source(from->checkpoint, name, t->slot->is_matrix, rows, t->slot->cols, out, error);
+    const size_t shape[3] = {from->config->config.n_experts, rows, t->slot->cols};
+    size_t n_dims = is_stacked(t->rule, names[i]) ? 3 : t->slot->is_matrix ? 2 : 1;
+    return find_source(from->checkpoint, name, n_dims, shape, out, error);
 }
 
 /* Notes of queries and keys (the first blocks of three) how the rows of each head lie in the file.
@@ -192,14 +245,15 @@ static void interleave(pith_checkpoint_tensor *source, const request *from, cons
 static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const request *from,
                                 const target *t, pith_error *error) {
     const char *names[PITH_MAX_BLOCKS];
-    bool joined = pith_rule_sources(t->rule, naming_of(from), names) < out->n_blocks;
-    size_t first_row = 0;
+    bool joined = sources_of(from, t->rule, names) < out->n_blocks;
+    size_t expert = is_stacked(t->rule, names[0]) ? t->number % from->config->config.n_experts : 0;
+    size_t first_row = expert * t->slot->real_rows; /* of the block, where they are joined */
     pith_status status = PITH_OK;
     for (size_t b = 0; b < out->n_blocks && status == PITH_OK; b++) {
         struct pith_plan_block *block = &out->blocks[b];
+        block->first_row = joined ? first_row : expert * block->rows;
         if (joined && b > 0) {
             block->source = out->blocks[0].source;
-            block->first_row = first_row;
         } else {
             size_t rows = joined ? t->slot->real_rows : block->rows;
             status = find_named(plan, from, t, b, rows, &block->source, error);
@@ -301,6 +355,18 @@ static const char *find_prefix(const pith_family *family, const pith_checkpoint 
     return pith_checkpoint_find(checkpoint, name, &found) ? family->prefix : "";
 }
 
+/* True when the checkpoint has the first of the family's newer names. */
+static bool has_newer_names(const pith_family *family, const pith_checkpoint *checkpoint,
+                            const char *prefix) {
+    char name[MAX_NAME];
+    pith_checkpoint_tensor found;
+    if (family->n_newer == 0 || checkpoint->form->naming != PITH_NAMES_HF) {
+        return false;
+    }
+    snprintf(name, sizeof name, "%s%s", prefix, family->newer[0].newer[0]);
+    return pith_checkpoint_find(checkpoint, name, &found);
+}
+
 static pith_status make_plan(pith_plan *out, const request *from, const pith_allocator *allocator,
                              pith_error *error) {
     const pith_hf_config *config = from->config;
@@ -330,12 +396,14 @@ static pith_status make_plan(pith_plan *out, const request *from, const pith_all
 pith_status pith_plan_make(pith_plan *out, const pith_hf_config *config, pith_type type,
                            pith_type head_type, const pith_checkpoint *checkpoint,
                            pith_error *error) {
+    const char *prefix = find_prefix(config->family, checkpoint);
     const request from = {
         .config = config,
         .type = type,
         .head_type = head_type,
         .checkpoint = checkpoint,
-        .prefix = find_prefix(config->family, checkpoint),
+        .prefix = prefix,
+        .newer = has_newer_names(config->family, checkpoint, prefix),
     };
     pith_status status = make_plan(out, &from, checkpoint->allocator, error);
     return status == PITH_ERROR_MEMORY ? pith_fail_in(error, status, "%s", checkpoint->name)
@@ -356,7 +424,7 @@ void pith_plan_free(pith_plan *plan) {
     *plan = (pith_plan){0};
 }
 
-/* ---- Tensors that are not there, and those nobody asked for ---------------------------------- */
+/* ---- Tensors that are missing, and those that are not used ----------------------------------- */
 
 void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkpoint,
                             const pith_log *log) {
@@ -384,12 +452,6 @@ static bool is_used(const pith_plan *plan, const pith_checkpoint_tensor *tensor)
     return false;
 }
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n >= m && strcmp(text + n - m, ending) == 0;
-}
-
 /* Tensors of a GGUF file that are settings of RoPE. */
 static bool is_setting(const char *name) {
     static const char *const names[] = {"rope_freqs.weight", "rope_factors_long.weight",
@@ -411,7 +473,7 @@ static bool is_harmless(const pith_hf_config *config, pith_naming naming, const 
     const pith_family *family = config->family;
     const char *head = head_name(family, naming);
     for (size_t i = 0; i < sizeof family->ignored / sizeof family->ignored[0]; i++) {
-        if (family->ignored[i] != NULL && ends_with(name, family->ignored[i])) {
+        if (family->ignored[i] != NULL && pith_ends_with(name, family->ignored[i])) {
             return true;
         }
     }

@@ -37,7 +37,7 @@ typedef struct pith_plan {
     size_t n_weights;
     size_t max_cols;
     size_t max_tile_bytes;
-    /* Biases that the checkpoint has not, one entry for each kind. */
+    /* Biases that the checkpoint does not have, one entry for each kind. */
     struct pith_plan_missing {
         char name[PITH_CHECKPOINT_MAX_NAME]; /* of the first layer without it */
         size_t block;
@@ -64,8 +64,8 @@ void pith_plan_free(pith_plan *plan);
 void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkpoint,
                             const pith_log *log);
 
-/* Warns about tensors of the checkpoint that no part of the plan reads; what is known to be of no
- * use is passed over (pith_family.ignored). */
+/* Warns about tensors of the checkpoint that no part of the plan reads; those that are known to be
+ * of no use are skipped (pith_family.ignored). */
 void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
                            const pith_checkpoint *checkpoint, const pith_log *log);
 

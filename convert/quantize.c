@@ -68,7 +68,8 @@ static inline float int8_code(float y) {
     return pith_float_round(pith_float_least(y, 127.0f));
 }
 
-/* What a set of scales costs, and the least squares scales for the codes it leads to. */
+/* Computes the squared error of a set of scales, and the least-squares scales for the codes that
+ * they lead to. */
 static void measure_scales(const group *g, const float *scale, float error[restrict LANES],
                            float better[restrict LANES]) {
     float inverse[LANES];

@@ -202,7 +202,7 @@ static void search_group(const group *g, search_fn search, const float *scale, c
     }
 }
 
-/* Takes over those rows in which `other` is better. */
+/* Copies the rows in which `other` is better. */
 static void keep_better(const group *g, const choice *other, choice *best) {
     for (size_t r = 0; r < LANES; r++) {
         if (other->error[r] < best->error[r]) {
@@ -267,7 +267,7 @@ static void refine_scales(const group *g, const choice *c, float *scale) {
 }
 
 /* The scales tried bring the largest weight of the group to 10 m for m from 7 to 11: how well the
- * other blocks then agree with the integers 3 to 10 is a matter of luck, hence several. */
+ * other blocks then fit the integers 3 to 10 varies, hence several. */
 static float tried_scale(float peak, size_t i) {
     float m = 7.0f + 4.0f * ((float)i + 0.5f) / (float)N_SCALES;
     return pith_quantize_scale(peak / (10.0f * m));

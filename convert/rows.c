@@ -14,8 +14,8 @@ size_t pith_rows_scratch(size_t cols) {
     return pith_max_size(SCRATCH, cols * sizeof(float));
 }
 
-/* The row of the file that is row `row` of the tensor: the two halves of what turns of a head
- * alternate there. */
+/* The row of the file that is row `row` of the tensor: there the two halves of the rows of a head
+ * that turn alternate. */
 static size_t stored_row(const pith_checkpoint_tensor *source, size_t row) {
     size_t turned = source->turned_rows;
     size_t within = turned != 0 ? row % source->head_rows : 0;

@@ -17,9 +17,9 @@ pith_status pith_shape_open_tokenizer(pith_sources *out, const char **file, cons
                                       const pith_allocator *allocator, pith_error *error);
 
 /* Sets the vocabulary's size in the configuration of the shape `name` to the tokenizer's, so that
- * every id has a text and generation cannot choose one without, and of a decoder the token that
- * ends a text. `path` is the tokenizer's, for messages. Warns when the size is another than the
- * shape's. Errors: UNSUPPORTED (more tokens than the shape has; WordPiece for a decoder). */
+ * every id has a text and generation cannot choose one without, and, for a decoder, sets the token
+ * that ends a text. `path` is the tokenizer's, for messages. Warns when the size is another than
+ * the shape's. Errors: UNSUPPORTED (more tokens than the shape has; WordPiece for a decoder). */
 pith_status pith_shape_fit_vocab(pith_hf_config *config, const char *name, const pith_vocab *vocab,
                                  const char *path, const pith_log *log, pith_error *error);
 

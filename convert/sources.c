@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/file_kind.h"
 #include "base/status.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,11 +141,11 @@ bool pith_sources_has(const pith_sources *sources, const char *name) {
     }
     strcpy(full, sources->inner);
     strcat(full, name);
-    /* Whatever else is wrong with it, opening will say. */
+    /* Opening reports whatever else is wrong with it. */
     return faccessat(sources->directory_fd, full, F_OK, 0) == 0 || errno != ENOENT;
 }
 
-/* Takes over `path`, also on failure; NULL stands for memory that was not there. */
+/* Takes ownership of `path`, also on failure; NULL means that its allocation failed. */
 static pith_status add_file(pith_sources *sources, char *path, const char *name, size_t *index,
                             pith_error *error) {
     pith_source_file added = {.path = path};
@@ -209,14 +210,8 @@ pith_status pith_sources_add_path(pith_sources *sources, const char *path, size_
                     slash != NULL ? slash + 1 : path, index, error);
 }
 
-static bool ends_with(const char *text, const char *ending) {
-    size_t n = strlen(text);
-    size_t m = strlen(ending);
-    return n >= m && strcmp(text + n - m, ending) == 0;
-}
-
-/* The files read as a whole are texts and tokenizers: anything else that can be told from its first
- * bytes is a mistake. Templates and lists of words may be empty. */
+/* The files read as a whole are texts and tokenizers: any other kind that is recognised by its
+ * first bytes is a mistake. Templates and lists of words may be empty. */
 static pith_status check_kind(const pith_sources *sources, size_t index, const char *data,
                               pith_error *error) {
     const pith_file *file = &sources->files[index].file;
@@ -230,7 +225,7 @@ static pith_status check_kind(const pith_sources *sources, size_t index, const c
     case PITH_FILE_TIKTOKEN:
         return PITH_OK;
     case PITH_FILE_EMPTY:
-        if (ends_with(name, ".jinja") || ends_with(name, ".txt")) {
+        if (pith_ends_with(name, ".jinja") || pith_ends_with(name, ".txt")) {
             return PITH_OK;
         }
         break;
@@ -238,7 +233,8 @@ static pith_status check_kind(const pith_sources *sources, size_t index, const c
         break;
     }
     return pith_fail_kind(error, file->path, &look,
-                          ends_with(name, ".json") ? ", not a JSON text" : ", not a tokenizer");
+                          pith_ends_with(name, ".json") ? ", not a JSON text"
+                                                        : ", not a tokenizer");
 }
 
 pith_status pith_sources_read(const pith_sources *sources, size_t index, size_t limit, char **text,

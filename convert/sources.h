@@ -36,15 +36,15 @@ void pith_sources_close(pith_sources *sources);
  * too long or leads out of the directory. */
 bool pith_sources_enter(pith_sources *sources, const char *inner);
 
-/* Whether the directory has something of that name. */
+/* True when the directory has an entry with that name. */
 bool pith_sources_has(const pith_sources *sources, const char *name);
 
-/* Opens directory/name, or finds it among those opened, and gives its place in `files`. Errors: IO,
+/* Opens directory/name, or finds it among those opened; *index is its place in `files`. Errors: IO,
  * FORMAT, MEMORY. */
 pith_status pith_sources_add(pith_sources *sources, const char *name, size_t *index,
                              pith_error *error);
 
-/* The same for a file anywhere. */
+/* As pith_sources_add for a file anywhere. */
 pith_status pith_sources_add_path(pith_sources *sources, const char *path, size_t *index,
                                   pith_error *error);
 

@@ -1,6 +1,6 @@
 /* The conversion in rounds, of a checkpoint or of random values. A round takes a band of tiles of
  * one tensor through the pool; beside them run the hash of the band before, which must see the
- * tensor's bytes in order, and as many bytes of the source files as keep step with the weights
+ * tensor's bytes in order, and that of the source files, which keeps pace with the weights
  * converted. Memory is two bands of packed tiles and, for each thread, one tile of floats.
  *
  * Nothing depends on the number of threads: tiles are independent, hashes go in order, and errors

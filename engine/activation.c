@@ -1,5 +1,5 @@
-/* Functions of single elements; see activation.h. A slice at a time goes through each step, so that
- * an exponential is a call for many elements. */
+/* Element-wise functions; see activation.h. Each step works on a slice, so that one call computes
+ * the exponentials of many elements. */
 #include "engine/activation.h"
 
 #include <string.h>
@@ -45,7 +45,7 @@ static void relu_squared(float *x, size_t n) {
     }
 }
 
-/* At most a slice. */
+/* Applies the activation to x [n], at most a slice. */
 static void activate(const pith_kernels *kernels, pith_activation activation, float *x, size_t n) {
     switch (activation) {
     case PITH_SILU:
@@ -99,8 +99,8 @@ void pith_activate_gated(const pith_kernels *kernels, pith_activation activation
     }
 }
 
-/* tanh z = (exp(2 z) - 1) / (exp(2 z) + 1), where that cancels its series z - z^3 / 3 + 2 z^5 / 15.
- */
+/* tanh z: (exp(2 z) - 1) / (exp(2 z) + 1), or near 0, where that cancels, z - z^3 / 3 + 2 z^5 /
+ * 15. */
 static void soft_cap(const pith_kernels *kernels, float cap, float *x, size_t n) {
     const float small = 0.0625F;
     float e[SLICE];

@@ -1,6 +1,6 @@
-/* Functions of single elements: the activations of an MLP, and the soft cap. In plain C but for
- * exponentials and error function, which are those of the kernels, so that every instruction set
- * gives the same bits. */
+/* Element-wise functions: the activations of an MLP, and the soft cap. They are plain C, except
+ * that exponentials and the error function come from the kernels, so every instruction set gives
+ * the same bits. */
 #ifndef PITH_ENGINE_ACTIVATION_H
 #define PITH_ENGINE_ACTIVATION_H
 
@@ -16,7 +16,7 @@ void pith_activate(const pith_kernels *kernels, pith_activation activation, floa
 void pith_activate_gated(const pith_kernels *kernels, pith_activation activation, const float *y,
                          size_t n_pairs, float *out);
 
-/* x = cap tanh(x / cap), at most 2e-6 x cap off: Gemma Team 2024 (Gemma 2), section 2. */
+/* x = cap tanh(x / cap), error at most 2e-6 x cap: Gemma Team 2024 (Gemma 2), section 2. */
 void pith_soft_cap(const pith_kernels *kernels, float cap, float *x, size_t n);
 
 #endif

@@ -22,8 +22,8 @@ enum {
         48,         /* query rows (row x head of the group) of one task, unless one group is more */
     FINE_ROWS = 12, /* positions that skip later keys together, a full tile of the kernels */
     SPLIT_ROWS = 4, /* passes of at most this many rows are cut into runs of chunks */
-    RUN_CHUNKS = 16,     /* of a run, at most */
-    RUNS_PER_THREAD = 8, /* at least, where threads share the work and as far as there are chunks */
+    RUN_CHUNKS = 16,     /* chunks of a run, at most */
+    RUNS_PER_THREAD = 8, /* at least, where threads share the work and chunks suffice */
 };
 
 /* One thread's buffers for n query rows. */
@@ -32,7 +32,7 @@ typedef struct attend {
     float *scores;                      /* [n, CHUNK] */
     float *o;                           /* [n, head_dim] merged so far */
     float *m, *l;                       /* [n] */
-    float *chunk_o, *chunk_m, *chunk_l; /* the same of one chunk */
+    float *chunk_o, *chunk_m, *chunk_l; /* o, m and l of one chunk */
     float *weights;                     /* [2 n] merge factors */
 } attend;
 
@@ -44,7 +44,7 @@ typedef struct attention {
     pith_rows qkv, out; /* queries [n, q ...]; [n, q] */
     size_t n_blocks;    /* tasks are (KV head, block) */
     size_t n_chunks;    /* of the row that has most */
-    size_t run;         /* tasks are (row, KV head, run of so many chunks) */
+    size_t run;         /* tasks are (row, KV head, run of this many chunks) */
 } attention;
 
 static size_t group_size(const pith_config *config) {
@@ -70,7 +70,7 @@ size_t pith_attention_max_chunks(const pith_config *config, size_t n_context) {
     size_t most = 0;
     for (size_t i = 0; i < config->n_kinds; i++) {
         size_t window = config->kinds[i].sliding_window;
-        /* Where a window begins with the last key of a chunk, it reaches furthest beyond it. */
+        /* A window touches the most chunks when it begins with the last key of one. */
         size_t seen = window != 0 ? pith_min_size(n, 1 + (window + CHUNK - 2) / CHUNK) : n;
         most = pith_max_size(most, seen);
     }
@@ -102,7 +102,8 @@ static size_t first_key(size_t window, size_t position) {
     return window != 0 && position >= window ? position - window + 1 : 0;
 }
 
-/* y = x factor, and +0 where that is -0; sixteen at a time, which lets the compiler use vectors. */
+/* y = x * factor, with +0 in place of -0; sixteen at a time, which lets the compiler use
+ * vectors. */
 static void scale_row(const float *restrict x, float factor, size_t n, float *restrict y) {
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
@@ -191,8 +192,8 @@ static void weigh_rows(const attention *at, const chunk_part *part, size_t posit
     }
 }
 
-/* Attention of the block's rows to one chunk: fills chunk_o, chunk_m, chunk_l for the rows that see
- * some of it, which are returned (relative to the block). */
+/* Attention of the block's rows to one chunk: fills chunk_o, chunk_m and chunk_l for the rows that
+ * see some of its keys. Returns those rows, relative to the block. */
 static pith_row_block attend_chunk(const attention *at, size_t kv_head, pith_row_block rows,
                                    size_t chunk, const attend *b) {
     const pith_forward *f = at->f;
@@ -257,8 +258,8 @@ static void merge_begin(size_t n, size_t head_dim, float *m, float *l, float *o)
     memset(o, 0, n * head_dim * sizeof *o);
 }
 
-/* o / l to the rows of the output; without negative zeros, whose sign would tell how rows were
- * grouped. */
+/* Writes o / l to the rows of the output. Negative zeros become +0: their sign would depend on how
+ * rows were grouped. */
 static void store_output(const attention *at, pith_row_block rows, size_t kv_head, const float *o,
                          const float *l) {
     const pith_config *config = at->f->compute.config;
@@ -310,7 +311,8 @@ static float *partial_of(const attention *at, size_t row, size_t kv_head, size_t
     return at->f->scratch->partial + index * partial_floats(config);
 }
 
-/* How many chunks' results or scores of one row and KV head the buffers of a thread hold. */
+/* Number of chunks whose results or scores, of one row and KV head, fit in the buffers of a
+ * thread. */
 static size_t kept_chunks(const pith_config *config) {
     return query_rows(config) / group_size(config);
 }

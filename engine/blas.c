@@ -7,8 +7,8 @@
 
 #include "base/status.h"
 
-/* Why dlopen failed. Its own memory, that of the library's constructors, or address space may have
- * been short: the text tells of those that errno does not. */
+/* Reports why dlopen failed. Memory may have been short for dlopen, for the library's constructors
+ * or as address space; the text of dlerror names the cases that errno does not. */
 static pith_status load_failed(int code, pith_error *error) {
     const char *text = dlerror();
     if (code == ENOMEM || text == NULL || strstr(text, "memory") != NULL) {

@@ -12,9 +12,9 @@ typedef void (*pith_sgemm_fn)(int order, int transpose_a, int transpose_b, int m
 
 enum { PITH_CBLAS_ROW_MAJOR = 101, PITH_CBLAS_NO_TRANS = 111, PITH_CBLAS_TRANS = 112 };
 
-/* Loads libopenblas.so.0 (it stays loaded) and tells it to use one thread, which is a process-wide
- * setting of OpenBLAS: any number of ours may call it at once then, each of them doing its own
- * product alone. Errors: UNSUPPORTED (not installed), MEMORY. */
+/* Loads libopenblas.so.0 (it stays loaded) and sets it to one thread, for the whole process: then
+ * any number of pith's threads may call it at once, each computing a product of its own. Errors:
+ * UNSUPPORTED (not installed), MEMORY. */
 pith_status pith_blas_load(pith_sgemm_fn *out, pith_error *error);
 
 #endif

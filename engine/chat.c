@@ -1,4 +1,5 @@
-/* The public functions for conversations: which template writes one, and what comes of it. */
+/* The public functions for conversations: which template writes one, and the text and tokens that
+ * it gives. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -33,8 +34,8 @@ static pith_status fail_name(const pith_model *model, const char *name, pith_err
                      pith_chat_builtin_names);
 }
 
-/* True when the variables have a list of tools that is not empty. Variables that are no JSON are
- * for the rendering to refuse. */
+/* True when the variables have a list of tools that is not empty. Variables that are not JSON pass
+ * here: rendering rejects them. */
 static pith_status has_tools(const pith_model *model, pith_text variables, bool *out,
                              pith_error *error) {
     pith_json root = {NULL};
@@ -155,16 +156,16 @@ static pith_status prepare(const pith_model *model, const pith_message *messages
     return status == PITH_OK ? read_clock(options->local_time, &input->now, error) : status;
 }
 
-/* True when the conversation is written as the reference code of Meta's chat models does it,
- * without a template: the checkpoint's own one is the same, or there is none. */
+/* True when the conversation is written as Meta's reference code for its chat models does, without
+ * a template: the checkpoint has none, or one that writes the same text. */
 static bool is_written_by_reference(const pith_model *model, const pith_chat_input *input) {
     bool own = input->source.data == model->chat_template;
     return own && input->n_messages > 0 && !input->no_generation_prompt &&
            model->chat_format != NULL && strcmp(model->chat_format, pith_chat_reference) == 0;
 }
 
-/* That markup as a template, where messages have more than a role and a content; an error for
- * a model that has no template at all. */
+/* Sets the template that writes the same markup, for messages that have more than a role and a
+ * content. Fails for a model that has no template at all. */
 static pith_status need_template(const pith_model *model, pith_chat_input *input,
                                  pith_error *error) {
     if (input->source.data != NULL) {

@@ -8,13 +8,13 @@
 #include "engine/session.h"
 
 enum {
-    FIRST_TEXT = 64, /* tokens of the text that the draft model reads before it has paid */
+    FIRST_TEXT = 64, /* tokens of the text that it reads before any draft has saved time */
     FIRST_LENGTH = 2,
     FIRST_PAUSE = 64, /* tokens */
     MAX_DOUBLINGS = 6,
 };
 
-/* Losses that are allowed: this part of the time so far, and one pass. */
+/* Drafts may lose this share of the time so far, and one pass. */
 #define LOSS 0.02
 
 static bool same_vocabulary(const pith_model *a, const pith_model *b) {
@@ -47,8 +47,9 @@ static bool evaluate(pith_draft *draft, const int32_t *tokens, size_t n) {
     return !draft->failed;
 }
 
-/* Where the draft's timeline should begin for a text [n] and a draft of `most` behind it: at the
- * beginning of the text, once that has been paid for, else as late as is worth a try. */
+/* Returns where in a text [n] the draft's timeline should begin when a draft of `most` tokens is to
+ * follow: at the beginning, once drafts have saved the time of reading it, else as late as is worth
+ * a try. */
 static size_t choose_begin(const pith_draft *draft, size_t n, size_t most) {
     const pith_session *s = draft->session;
     size_t room = s->n_context > most ? s->n_context - most : 1;
@@ -59,7 +60,7 @@ static size_t choose_begin(const pith_draft *draft, size_t n, size_t most) {
     } else if (first > 0 && n <= room && draft->balance > draft->reading * (double)n) {
         first = 0;
     }
-    return n - first > room ? n - room / 2 : first; /* beyond its context: half of that */
+    return n - first > room ? n - room / 2 : first; /* beyond its context: keep half */
 }
 
 /* Makes the draft's timeline the text [n] from `from` on, and its logits those of the last token.
@@ -139,7 +140,7 @@ size_t pith_draft_guess(pith_draft *draft, const int32_t *tokens, size_t n, int3
 }
 
 void pith_draft_tell_plain(pith_draft *draft, double seconds) {
-    /* A pass that others delay is no measure; one that is always longer than before is. */
+    /* A single slow pass may have been delayed by other processes; passes that stay slow count. */
     bool shorter = draft->plain == 0 || seconds < draft->plain;
     draft->plain = shorter ? seconds : draft->plain + 0.1 * (seconds - draft->plain);
     draft->total += seconds;

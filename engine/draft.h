@@ -3,7 +3,7 @@
  * it changes the speed of a generation, never its text.
  *
  * Whether that pays depends on both models, the text and the machine, so it is measured: what each
- * draft has saved and cost, in seconds of plain passes. Where the losses would exceed a small part
+ * draft has saved and cost, in seconds of plain passes. Where the losses would exceed a small share
  * of the time so far, nothing is drafted for a while. */
 #ifndef PITH_ENGINE_DRAFT_H
 #define PITH_ENGINE_DRAFT_H
@@ -13,14 +13,14 @@
 typedef struct pith_draft {
     pith_session *session; /* of the draft model; NULL: there is none */
     size_t most;           /* tokens of a draft, at most */
-    size_t from; /* the draft's timeline begins there in the text: it begins with the last tokens */
-    bool failed; /* the session could not be evaluated: nothing is drafted any more */
+    size_t from;           /* index in the text at which the draft's timeline begins */
+    bool failed;           /* the session could not be evaluated: nothing is drafted any more */
 
     size_t length;        /* of the next draft */
     size_t misses, pause; /* drafts in a row that did not pay; tokens until the next draft */
 
     /* Seconds. */
-    double plain;   /* of a pass of one token, the shortest of late; 0: not known */
+    double plain;   /* of a pass of one token, the shortest recently; 0: not known */
     double token;   /* of the draft model for one token; 0: not known */
     double reading; /* of the draft model for a token of a text that it reads; 0: not known */
     double guess;   /* that the last draft took */
@@ -37,7 +37,7 @@ pith_status pith_draft_init(pith_draft *draft, pith_session *session, const pith
 size_t pith_draft_guess(pith_draft *draft, const int32_t *tokens, size_t n, int32_t *out,
                         size_t most);
 
-/* Tells of a pass that took so many seconds: of one token, and of one with the last draft, of whose
+/* Records the time of a pass in seconds: of one token; and of a pass with the last draft, of whose
  * n tokens n_accepted were right. */
 void pith_draft_tell_plain(pith_draft *draft, double seconds);
 void pith_draft_tell(pith_draft *draft, size_t n, size_t n_accepted, double seconds);

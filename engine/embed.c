@@ -12,7 +12,7 @@
 
 enum {
     PACK_TOKENS = 256, /* a pack ends with the text that reaches this many */
-    PACK_LEAST = 32,   /* so small may packs be when there are few texts for many threads */
+    PACK_LEAST = 32,   /* smallest pack when there are few texts for many threads */
     SHARE_TOKENS = 12, /* a single pack of at least this many is shared by all threads */
 };
 
@@ -51,8 +51,8 @@ void pith_embed_cache_free(pith_embed_cache *cache) {
     pith_release(&allocator, cache);
 }
 
-/* Tokens that the buffers for packs of `n` have room for: a few sizes, so that most calls find
- * buffers; for models of short texts one. */
+/* Returns for how many tokens buffers are made when packs have up to `n`: one of a few sizes, so
+ * that most calls find buffers that fit; a single size for models of short texts. */
 static size_t scratch_tokens(const pith_model *model, size_t n) {
     enum { LEAST = 1024 };
     size_t most = PACK_TOKENS - 1 + pith_encoder_max_tokens(&model->network);
@@ -82,7 +82,7 @@ static pith_status take_scratch(const pith_model *model, size_t n, pith_encoder_
     return pith_encoder_scratch_new(out, model, scratch_tokens(model, n), error);
 }
 
-/* Keeps as many as the model has threads. */
+/* Gives buffers back. At most as many are kept as the model has threads. */
 static void give_scratch(const pith_model *model, pith_encoder_scratch *scratch) {
     pith_embed_cache *cache = model->embed_cache;
     pthread_mutex_lock(&cache->lock);
@@ -244,7 +244,7 @@ static void run_pack(packing *p, size_t i, pith_pool *pool,
     atomic_fetch_add(&p->n_done, pass.n_texts);
 }
 
-/* Thread 0 is the caller's: the one that may call its progress function. */
+/* Calls the progress function, which only the caller's thread, thread 0, may do. */
 static void report(packing *p) {
     if (p->window->progress != NULL &&
         !p->window->progress(p->window->user, p->window->first + atomic_load(&p->n_done),

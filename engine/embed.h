@@ -13,13 +13,13 @@ pith_status pith_embed_cache_new(pith_embed_cache **out, const pith_allocator *a
                                  pith_error *error);
 void pith_embed_cache_free(pith_embed_cache *cache); /* accepts NULL */
 
-/* Told as pith_embed_options says: false stops. */
+/* The progress function of pith_embed_options: false stops. */
 typedef bool (*pith_embed_progress_fn)(void *user, size_t n_done, size_t n_inputs);
 
 /* Texts of a call that go through together; windows bound the memory of a call. */
 enum { PITH_EMBED_WINDOW = 2048 };
 
-/* The same of a model, fewer where texts may be long. */
+/* The size of a window for a model: less than PITH_EMBED_WINDOW where texts may be long. */
 size_t pith_embed_window_size(const pith_model *model);
 
 typedef struct pith_embed_window {

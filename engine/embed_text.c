@@ -40,7 +40,7 @@ static pith_status encode_joined(const encoding *w, const pith_embed_input *inpu
     const pith_tokenizer *tokenizer = w->model->tokenizer;
     const char *text = input->text.data != NULL ? input->text.data : "";
     size_t n = input->text.n_bytes;
-    /* What is no UTF-8 is told by its place in the caller's text, not behind the prompt. */
+    /* The error names the offset of invalid UTF-8 in the caller's text, not behind the prompt. */
     if (w->n_prompt != 0 && pith_utf8_check(text, n) == n) {
         size_t size = w->n_prompt + n;
         if (size > joined->capacity) {
@@ -83,7 +83,8 @@ static pith_status encode_input(const encoding *w, size_t i, joint *joined, pith
     return PITH_OK;
 }
 
-/* Texts after one that failed need not be read; those before it may fail too, and then count. */
+/* Texts after one that failed need not be encoded. One before it may fail too, and is then the one
+ * reported. */
 static void encode_inputs(void *argument, size_t begin, size_t end, size_t thread) {
     encoding *w = argument;
     pith_tokens tokens;
@@ -150,8 +151,8 @@ static pith_status check_call(const pith_model *model, const pith_embed_input *i
 /* ---- Embedding ------------------------------------------------------------------------------- */
 
 /* Fills prompt, n_prompt and n_skipped. Pooling leaves out as many tokens as the prompt has when it
- * is tokenized alone, [CLS] counted and [SEP] not: so sentence-transformers counts, and not by what
- * the text makes of the prompt's last word. */
+ * is tokenized alone, [CLS] counted and [SEP] not. This is how sentence-transformers counts, even
+ * where the prompt's last word is split in another way when the text follows. */
 static pith_status take_prompt(encoding *w, const pith_embed_options *options, pith_error *error) {
     const pith_model *model = w->model;
     pith_status status = pith_prompt_choose(model, options, &w->prompt, error);

@@ -156,7 +156,8 @@ static void turn_angles(const pith_encoder_pass *pass, size_t row, size_t positi
     }
 }
 
-/* Row of the position table of a token, `n_before` of whose text stand before it. */
+/* Returns the row of the position table for a token; *n_before counts the tokens of its text before
+ * it. */
 static size_t position_row(const pith_config *config, int32_t id, size_t *n_before) {
     bool padding = (size_t)id + 1 == config->position_offset;
     return padding ? (size_t)id : config->position_offset + (*n_before)++;
@@ -215,7 +216,7 @@ static void embed_texts(void *argument, size_t begin, size_t end, size_t thread)
     }
 }
 
-/* Ready for the first layer, unless that has a norm in front. */
+/* Returns the embeddings, ready for the first layer unless that begins with a norm. */
 static pith_rows embed(const pith_encoder_pass *pass, const pith_layer *first) {
     embed_loop loop = {.pass = pass, .x = pass->scratches[0]->x};
     loop.x.n = pass->n_rows;

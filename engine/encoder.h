@@ -59,7 +59,7 @@ typedef struct pith_encoder_pass {
     pith_compute compute;
 } pith_encoder_pass;
 
-/* Most tokens of a text that the model reads. */
+/* Upper bound on the tokens that the model reads of a text. */
 size_t pith_encoder_max_tokens(const pith_network *network);
 
 /* Errors: MEMORY. */

@@ -262,10 +262,10 @@ pith_rows pith_encoder_attention(const pith_encoder_pass *pass, size_t layer, pi
 
 /* ---- Relative positions ---------------------------------------------------------------------- */
 
-/* The bucket of a distance: the first half of all is for keys up to the query, the second for those
- * behind it. Of each half the first half are single distances, the rest grow by a constant factor
- * up to relative_distance; in float, as the implementation that trained these models computes it.
- */
+/* The bucket of a distance. The first half of the buckets is for keys up to the query, the second
+ * for keys behind it. In each half the first half holds one distance per bucket; the others grow by
+ * a constant factor up to relative_distance. Computed in float, as in the implementation that
+ * trained these models. */
 static size_t bucket_of(const pith_config *config, size_t distance, bool behind) {
     size_t half = config->relative_buckets / 2;
     size_t exact = half / 2;

@@ -7,7 +7,7 @@
 #include "engine/encoder.h"
 #include "engine/linear.h"
 
-/* Rows [n >= 1]. */
+/* Pools rows x [n >= 1, stride] into out [hidden]. */
 static void pool_rows(const pith_kernels *kernels, const float *x, size_t stride, size_t n,
                       size_t hidden, pith_pooling pooling, float *out) {
     size_t first = pooling == PITH_POOLING_LAST ? n - 1 : 0;

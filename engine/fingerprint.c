@@ -64,7 +64,8 @@ static void add_vocab(digest *d, const pith_vocab *v) {
     add_line(d, "max_word_chars %zu", v->max_word_chars);
 }
 
-/* What the first encoders and WordPiece do not have, as a file's metadata has it. */
+/* Adds the settings that the first encoders and WordPiece did not have, as the metadata of a file
+ * writes them. */
 static pith_status add_further_settings(digest *d, const pith_model *model, pith_error *error) {
     pith_config config = model->network.config;
     pith_json_writer to;

@@ -32,7 +32,7 @@ typedef struct pith_row_block {
 
 /* Which experts the rows of a pass use; choice i is one of row i / n_experts_used. */
 typedef struct pith_expert_choice {
-    size_t *experts; /* [rows, n_experts_used] numbers, those of larger logits first */
+    size_t *experts; /* [rows, n_experts_used] of experts, those of larger logits first */
     float *shares;   /* [rows, n_experts_used] */
     size_t *first;   /* [n_experts + 2] where an expert's choices begin in ... */
     size_t *sorted;  /* [rows x n_experts_used] ... the choices by expert */
@@ -80,8 +80,8 @@ struct pith_scratch {
 };
 
 /* The buffers of a model. All that are not in use have the same room, for the largest size needed
- * so far, so any of them serves any pass that is no larger. There are never more than passes have
- * run at once, but for one before the first pass. */
+ * so far, so any of them serves any pass that is no larger. There are never more than the largest
+ * number of passes that ran at once, or one before the first pass. */
 typedef struct pith_scratch_cache pith_scratch_cache;
 
 /* Errors: MEMORY. */

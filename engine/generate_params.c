@@ -22,7 +22,7 @@ static pith_status check_token(const pith_model *model, const char *what, int32_
     return PITH_OK;
 }
 
-/* One of the lists of tokens. `what` is a token of it, for messages. */
+/* Checks one of the lists of tokens. `what` names a token of the list in messages. */
 static pith_status check_list(const int32_t *tokens, size_t n, const char *what,
                               const pith_model *model, pith_error *error) {
     if (n > MAX_LIST || (n != 0 && tokens == NULL)) {

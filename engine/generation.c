@@ -35,7 +35,7 @@ struct pith_generation {
     size_t length;        /* of the timeline, as the generation knows it */
     const int32_t *asked; /* [n_asked] to be evaluated by now; NULL: pith_generation_next is due */
     size_t n_asked;
-    size_t n_kept; /* of these: so many that the timeline grows by */
+    size_t n_kept; /* of these: tokens that stay in the timeline */
 
     pith_sampler *sampler;
     pith_decode_state decode;
@@ -195,9 +195,9 @@ void pith_generation_free(pith_generation *g) {
 
 /* ---- What to evaluate ------------------------------------------------------------------------ */
 
-/* Drafts what may follow the token that was chosen last, behind it in `pass`: at most tokens that
- * can still be generated from. Looking up costs next to nothing, so a draft model is asked only
- * where the text does not repeat at length. Returns how many. */
+/* Drafts what may follow the token that was chosen last and puts it behind that token in `pass`; no
+ * more tokens than the generation can still use. Looking up costs next to nothing, so a draft model
+ * is asked only where the text does not repeat at length. Returns the number of drafted tokens. */
 static size_t draft(pith_generation *g) {
     pith_session *s = g->session;
     size_t room = pith_min_size(g->max_drafts, s->n_context - s->n_tokens - 1);
@@ -222,7 +222,7 @@ static size_t draft(pith_generation *g) {
     return n;
 }
 
-/* Tells whoever drafted how it went. */
+/* Reports the outcome to the drafter: the look-up or the draft model. */
 static void tell(pith_generation *g) {
     if (g->by_model) {
         pith_draft_tell(&g->drafter, g->ahead.n_ahead, g->n_used, g->pass_seconds);
@@ -305,10 +305,10 @@ pith_status pith_generation_next(pith_generation *g, size_t most, const int32_t 
     return PITH_OK;
 }
 
-/* ---- What comes of it ------------------------------------------------------------------------ */
+/* ---- Choosing a token ------------------------------------------------------------------------ */
 
-/* Decoding and penalties go on where the timeline ends, whoever evaluated it: its text may end
- * within a character, and only a text that begins it loses the space that the tokenizer put in
+/* Decoding and penalties continue from the end of the timeline, whoever evaluated it: its text may
+ * end inside a character, and only text at its beginning loses the space that the tokenizer put in
  * front. */
 static void continue_text(pith_generation *g) {
     const pith_session *s = g->session;
@@ -320,11 +320,11 @@ static void continue_text(pith_generation *g) {
     }
     g->decode.started = !begins;
     if (g->matcher != NULL) {
-        g->decode.n_pending = 0; /* what the prompt left unfinished is not of the grammar's text */
+        g->decode.n_pending = 0; /* an unfinished end of the prompt is not of the grammar's text */
     }
 }
 
-/* Takes note of an evaluation. */
+/* Updates the state after an evaluation. */
 static void note_evaluated(pith_generation *g) {
     g->length += g->n_kept;
     if (g->phase == PROMPT) {
@@ -338,7 +338,7 @@ static void note_evaluated(pith_generation *g) {
         g->n_good = g->ahead.n_ahead != 0 ? g->ahead.n_good : 0;
         g->pass_seconds = pith_clock() - g->asked_at;
     }
-    g->n_asked = g->n_kept = 0; /* should the choice fail, it can be made again */
+    g->n_asked = g->n_kept = 0; /* if the choice fails, it can be made again */
     g->phase = READY;
 }
 

@@ -1,4 +1,5 @@
-/* The public face of grammar/: grammars are counted references, matchers one per text. */
+/* The public functions for grammars, on top of grammar/: grammars are counted references, matchers
+ * one per text. */
 #include "engine/grammar.h"
 
 #include <pthread.h>
@@ -37,7 +38,7 @@ static size_t token_text(void *user, size_t token, char *out) {
     return pith_token_bytes(user, (int32_t)token, out);
 }
 
-/* Threads that come while it is made wait for it. */
+/* Threads that arrive while it is being made wait for it. */
 static pith_status get_lexicon(const pith_model *model, const pith_lexicon **out,
                                pith_error *error) {
     pith_lexicon_cache *cache = model->lexicon_cache;

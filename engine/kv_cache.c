@@ -59,7 +59,7 @@ static pith_kv_chunk *lay_out(pith_arena *arena, const pith_kv_shape *shape, siz
     return chunk;
 }
 
-/* Bytes of a chunk; SIZE_MAX when they are more. */
+/* Bytes of a chunk; SIZE_MAX when the count does not fit in size_t. */
 static size_t chunk_bytes(const pith_kv_shape *shape, size_t capacity) {
     pith_arena measure = {0};
     pith_kv_chunk layout;
@@ -67,7 +67,7 @@ static size_t chunk_bytes(const pith_kv_shape *shape, size_t capacity) {
     return measure.overflow ? SIZE_MAX : measure.used;
 }
 
-/* A chunk that one cache holds; NULL without memory. */
+/* A chunk that one cache holds; NULL when out of memory. */
 static pith_kv_chunk *new_chunk(const pith_kv_cache *kv, size_t capacity) {
     pith_region region;
     size_t size = chunk_bytes(&kv->shape, capacity);
@@ -83,7 +83,7 @@ static pith_kv_chunk *new_chunk(const pith_kv_cache *kv, size_t capacity) {
     return chunk;
 }
 
-/* The last holder frees it: what the others read of it and wrote to it came before. */
+/* The last holder frees the chunk, after all that the others read of it and wrote to it. */
 static void drop(pith_kv_chunk *chunk) {
     if (atomic_fetch_sub_explicit(&chunk->n_holders, 1, memory_order_acq_rel) == 1) {
         pith_region region = chunk->region; /* holds the chunk itself */
@@ -91,7 +91,7 @@ static void drop(pith_kv_chunk *chunk) {
     }
 }
 
-/* True when no other cache holds the chunk; what others read of it came before. */
+/* True when no other cache holds the chunk; all that others read of it is then done. */
 static bool is_own(pith_kv_chunk *chunk) {
     return atomic_load_explicit(&chunk->n_holders, memory_order_acquire) == 1;
 }

@@ -13,8 +13,8 @@
  * activations are (simd/kernels.h) over the whole head. Nothing is cleared: positions are written
  * before they are read.
  *
- * Caches of one model may share chunks (pith_kv_share). A shared chunk is only read: who is about
- * to write to it makes a copy first. Caches that share may belong to different threads. */
+ * Caches of one model may share chunks (pith_kv_share). A shared chunk is only read: a cache that
+ * is about to write to it makes a copy first. Caches that share may belong to different threads. */
 #ifndef PITH_ENGINE_KV_CACHE_H
 #define PITH_ENGINE_KV_CACHE_H
 
@@ -50,14 +50,14 @@ typedef struct pith_kv_cache {
 /* `type` is not AUTO. */
 pith_kv_shape pith_kv_shape_of(const pith_config *config, pith_kv_type type);
 
-/* An empty cache. `allocator` is borrowed. Returns false without memory. */
+/* An empty cache. `allocator` is borrowed. Returns false when out of memory. */
 bool pith_kv_begin(pith_kv_cache *kv, const pith_kv_shape *shape, size_t n_context,
                    const pith_allocator *allocator);
 void pith_kv_end(pith_kv_cache *kv); /* of a zeroed cache, too */
 
 /* Makes positions [n_used, n_used + n) writable, n_used + n <= n_context: takes memory for them and
- * copies shared chunks. The n_used first positions keep their content, later ones do not.
- * Returns false without memory; the n_used first positions are as before then. */
+ * copies shared chunks. The n_used first positions keep their content, later ones do not. Returns
+ * false when out of memory; the n_used first positions are then as before. */
 bool pith_kv_extend(pith_kv_cache *kv, size_t n_used, size_t n);
 
 /* Makes the first n positions of `from` those of `to`, an empty cache of the same shape, context
@@ -71,7 +71,7 @@ const pith_region *pith_kv_region(const pith_kv_cache *kv, size_t chunk);
 size_t pith_kv_held(const pith_kv_cache *kv);
 
 /* Bytes of the chunks of n positions, when the context does not end in the last of them; SIZE_MAX
- * when they are more. */
+ * when the count does not fit in size_t. */
 size_t pith_kv_bytes(const pith_kv_shape *shape, size_t n);
 
 /* First element of K block `block`, and of V row `position`, of a layer's KV head: all blocks and

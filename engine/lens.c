@@ -9,8 +9,8 @@
  * products as it did in the session's own pass. */
 enum { MAX_ROWS = 512 };
 
-/* One pass over n <= scratch->size.rows rows. `padded` [n, stride] takes logits whose rows are not
- * whole tiles; NULL when the caller's are. */
+/* One pass over n <= scratch->size.rows rows. `padded` [n, stride] receives the logits when the
+ * rows of `logits` are not whole tiles, else it is NULL. */
 static void run(const pith_model *model, const pith_scratch *s, const float *rows, size_t n,
                 float *padded, size_t stride, float *logits) {
     const pith_config *config = &model->network.config;
@@ -26,7 +26,8 @@ static void run(const pith_model *model, const pith_scratch *s, const float *row
     }
 }
 
-/* Room for rows of whole tiles, if the caller's are none; released by the caller. */
+/* Allocates room for rows of whole tiles where those of the caller's logits are not. The caller
+ * releases it. */
 static pith_status allocate_padded(pith_region *out, const pith_model *model, size_t n_rows,
                                    size_t stride, pith_error *error) {
     size_t size;

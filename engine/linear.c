@@ -20,7 +20,7 @@ typedef struct linear_loop {
     const pith_weights *w;
     pith_rows in;
     pith_into out;
-    size_t unit; /* rows of W that stay together: items of the loop are so many */
+    size_t unit; /* rows of W that stay together: an item of the loop is this many */
 } linear_loop;
 
 size_t pith_linear_tile_floats(size_t n_rows, bool wide) {
@@ -125,7 +125,7 @@ static void add_to_stream(const linear_loop *l, size_t t, size_t row, const floa
     }
 }
 
-/* Rows [row, row + n) of the product of input row t, y [n], on to where they belong. */
+/* Writes rows [row, row + n) of the product of input row t, y [n], to their destination. */
 static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, float *y) {
     const float *bias = l->w->bias == NULL ? NULL : l->w->bias + row;
     switch (l->out.epilogue) {

@@ -10,8 +10,8 @@ enum { PITH_MAX_TOP_LOGPROBS = 20 };
  * first, so that nothing overflows. */
 double pith_log_sum_exp(const float *logits, size_t n);
 
-/* The `n_top` <= n most likely tokens of logits [n] to top [n_top], best first, of equals the lower
- * id first. `log_sum` is pith_log_sum_exp of the logits. */
+/* The `n_top` <= n most likely tokens of logits [n] to top [n_top], best first, the lower id first
+ * among equals. `log_sum` is pith_log_sum_exp of the logits. */
 void pith_top_logprobs(const float *logits, size_t n, double log_sum, pith_scored_token *top,
                        size_t n_top);
 

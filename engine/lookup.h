@@ -17,9 +17,10 @@ enum {
  * repetition does. */
 size_t pith_lookup(const int32_t *tokens, size_t n, size_t least, int32_t *draft, size_t most);
 
-/* How much to guess, by how it went: after a draft that was accepted in part, one more than that;
- * in full, twice as much; not at all, nothing for a while that doubles up to 64 tokens. A zeroed
- * one with `most` set is ready. */
+/* Decides how much to draft from how earlier drafts went. After a draft of which n tokens were
+ * accepted, the next has n + 1; after one accepted in full, twice as many. After one of which none
+ * was accepted nothing is drafted during a pause, which doubles each time up to 64 tokens. To
+ * initialise, set `most` and zero the rest. */
 typedef struct pith_lookup_gate {
     size_t most;   /* tokens of a draft, at most */
     size_t length; /* of the next draft; 0: not known yet */
@@ -30,7 +31,7 @@ typedef struct pith_lookup_gate {
 /* Tokens to draft now: called once for every token that needs a pass. */
 size_t pith_lookup_gate_next(pith_lookup_gate *gate);
 
-/* Tells how a draft of n >= 1 tokens went. */
+/* Records how a draft of n >= 1 tokens went. */
 void pith_lookup_gate_tell(pith_lookup_gate *gate, size_t n, size_t n_accepted);
 
 #endif

@@ -37,7 +37,6 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
     model->allocator = *allocator;
     model->log = (pith_log){.fn = options->log, .user = options->log_user};
     model->bos = -1;
-    model->tokenizer_eos = -1;
     model->infill = (pith_infill_ids){-1, -1, -1, -1};
     model->kernels = pith_kernels_find(options->isa);
     if (model->kernels == NULL) {
@@ -88,7 +87,7 @@ static size_t bytes_per_token(const pith_network *network) {
     return bytes;
 }
 
-/* Rotary frequencies of every kind of layer; NULL without memory. */
+/* Rotary frequencies of every kind of layer; NULL when out of memory. */
 static float *make_frequencies(const pith_model *model, const float *factors) {
     const pith_config *config = &model->network.config;
     /* One more: a model may have no positions at all. */
@@ -100,7 +99,7 @@ static float *make_frequencies(const pith_model *model, const float *factors) {
     return out;
 }
 
-/* Rotary frequencies, and zeros; false without memory. */
+/* Rotary frequencies, and zeros; false when out of memory. */
 static bool make_tables(pith_model *model) {
     const pith_config *config = &model->network.config;
     for (size_t i = 0; i < config->n_kinds; i++) {
@@ -152,7 +151,8 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
         pith_error reason;
         if (pith_blas_load(&model->sgemm, &reason) != PITH_OK) {
-            /* Short of memory is no choice of kernels: the same call gives the same numbers. */
+            /* A lack of memory must not decide which kernels run: the same call gives the same
+             * numbers. */
             if (blas == PITH_BLAS_ON || reason.status == PITH_ERROR_MEMORY) {
                 return pith_fail(error, reason.status, "%s", reason.message);
             }
@@ -181,9 +181,8 @@ static pith_status adopt_file(pith_model *model, pith_error *error) {
     model->type = file->metadata.type;
     const pith_vocab *vocab = &file->vocab;
     model->bos = vocab->n_pieces > 0 && vocab->bos >= 0 ? vocab->bos : file->metadata.bos;
-    model->tokenizer_eos = vocab->n_pieces > 0 ? vocab->eos : -1;
     model->add_bos = vocab->add_bos && model->bos >= 0;
-    model->add_eos = vocab->add_eos && model->tokenizer_eos >= 0;
+    model->add_eos = vocab->n_pieces > 0 && vocab->add_eos && vocab->eos >= 0;
     model->n_eos = file->metadata.n_eos;
     memcpy(model->eos, file->metadata.eos, model->n_eos * sizeof *model->eos);
     model->chat_format = file->metadata.chat_format;

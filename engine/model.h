@@ -33,7 +33,6 @@ struct pith_model {
 
     pith_type type;                /* of the linear layers */
     int32_t bos;                   /* the tokenizer's; config.json's where that has none; -1 */
-    int32_t tokenizer_eos;         /* what add_eos puts behind a text; -1: none */
     bool add_bos, add_eos;         /* the tokenizer puts them around a text */
     int32_t eos[PITH_MAX_EOS + 1]; /* with room for <EOT> of infilling */
     size_t n_eos;
@@ -48,9 +47,9 @@ struct pith_model {
     size_t rope_half; /* pairs that turn in a head, of the kind of layer that turns most */
     float *inv_freq;  /* [kinds of layers, rope_half] rotary frequencies (rope.h) */
     float *long_freq; /* the same for contexts beyond LongRoPE's original one; NULL: no longrope */
-    float *zeros;     /* [hidden] what a LayerNorm without bias adds; NULL: there is no LayerNorm.
-                         Of an encoder always, [rows of qkv] if those are more */
-    float *relative;  /* pith_encoder_relative_table; NULL: there are no relative positions */
+    float *zeros;    /* [hidden] what a LayerNorm without bias adds; NULL: there is no LayerNorm. An
+                        encoder always has them, [rows of qkv] if those are more */
+    float *relative; /* pith_encoder_relative_table; NULL: there are no relative positions */
 };
 
 /* Rows of the token embedding. */
@@ -64,8 +63,8 @@ const float *pith_model_frequencies(const pith_model *model, size_t kind, size_t
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
                                pith_error *error);
 
-/* The rest, once the weights and `type` are set: BLAS, and of a decoder rotary frequencies and byte
- * counts; work buffers. */
+/* Completes a model whose weights and `type` are set: BLAS, work buffers, and for a decoder rotary
+ * frequencies and byte counts. */
 pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error);
 
 #endif

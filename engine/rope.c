@@ -29,8 +29,9 @@ static double yarn_dimension(const pith_rope_config *rope, double rotations) {
     return (double)rope->dims * log(context / (rotations * two_pi)) / (2.0 * log(rope->theta));
 }
 
-/* YaRN's ramp: 0 for dimensions that are left alone, 1 for those divided by the factor; as
- * transformers computes it, whose rounding to whole dimensions the published models have. */
+/* YaRN's ramp: 0 for dimensions that are left alone, 1 for those divided by the factor; computed as
+ * in transformers, with its rounding to whole dimensions, which the published models were trained
+ * with. */
 static double yarn_ramp(const pith_rope_config *rope, size_t i) {
     double low = yarn_dimension(rope, rope->beta_fast);
     double high = yarn_dimension(rope, rope->beta_slow);

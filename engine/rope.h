@@ -11,10 +11,10 @@
  * nothing else reads. */
 void pith_rope_frequencies(const pith_rope_config *rope, const float *factors, float *inv_freq);
 
-/* What cos and sin are multiplied by: 1, but for the temperature of YaRN and LongRoPE. */
+/* The factor of cos and sin: 1, except for the attention temperature of YaRN and LongRoPE. */
 float pith_rope_scale(const pith_rope_config *rope);
 
-/* What a query at this position is multiplied by: 1, but for Llama 4's temperature of attention. */
+/* The factor of a query at this position: 1, except for Llama 4's attention temperature. */
 float pith_rope_query_scale(const pith_rope_config *rope, size_t position);
 
 /* cos and sin [half] of position x inv_freq [half], times `scale`. */

@@ -56,7 +56,7 @@ void pith_rows_quantize(const pith_compute *c, const pith_rows *rows, size_t r, 
  * behind the last column. */
 void pith_rows_ready_one(const pith_compute *c, const pith_rows *rows, size_t r, size_t width);
 
-/* The same for all rows of x; returns them. */
+/* Does that for all rows of x; returns them. */
 pith_rows pith_rows_ready(const pith_compute *c, pith_rows x, const pith_matrix *reader);
 
 /* to = norm(x), ready for `reader`; returns the rows of `to`. */

@@ -302,7 +302,8 @@ static int32_t pick(const pith_sampler *s, size_t first, size_t end, double sum,
     return token_of(s->candidates[first]); /* rounding of the last sum */
 }
 
-/* pick over all candidates, from the last kept sum that does not pass the target on. */
+/* Picks from all candidates, starting at the last kept sum that does not exceed `target`; the
+ * result is that of `pick`. */
 static int32_t pick_weighed(const pith_sampler *s, double target) {
     size_t step = (s->n - 1) / SUM_STEP;
     while (step > 0 && s->sums[step] > target) {

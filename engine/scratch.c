@@ -171,9 +171,9 @@ static bool fits(pith_scratch_size inner, pith_scratch_size outer) {
     return inner.rows <= outer.rows && inner.chunks <= outer.chunks;
 }
 
-/* Adds one of at least this size to the list. Smaller ones serve no more: those in the list go, and
- * those in use when they are given back. The lock is held, so that nobody allocates what another
- * thread is about to. */
+/* Adds one of at least this size to the list. Smaller ones are then of no use: those in the list
+ * are freed at once, those in use when they are given back. The lock is held, so that nobody
+ * allocates what another thread is about to. */
 static pith_status add(const pith_model *model, pith_scratch_size size, pith_error *error) {
     pith_scratch_cache *cache = model->scratch_cache;
     size.rows = pith_max_size(size.rows, cache->size.rows);

@@ -37,8 +37,8 @@ static void hex_text(uint64_t value, char text[HEX_TEXT]) {
 }
 
 /* What decides the numbers in a cache: configuration, types, checksums of the weights, and nothing
- * else of the model's metadata, so that a new chat template does not part a model and its sessions.
- */
+ * else of the model's metadata, so that a new chat template does not separate a model from its
+ * sessions. */
 static pith_status fingerprint(const pith_model *model, char text[HEX_TEXT], pith_error *error) {
     pith_metadata facts = {.architecture = model->architecture,
                            .type = model->type,
@@ -410,9 +410,8 @@ static pith_status read_logits(loading *l) {
     return status;
 }
 
-/* No NaN or infinity, and no code that the quantiser does not give, among elements [n] of the
- * cache.
- */
+/* True when elements [n] of the cache hold no NaN, no infinity, and no code that the quantiser
+ * cannot produce. */
 static bool elements_valid(pith_kv_type type, const void *data, size_t n) {
     if (type == PITH_KV_F32) {
         return pith_session_finite(data, 0, 1, n);

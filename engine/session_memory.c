@@ -8,7 +8,8 @@
 
 /* ---- Growth ---------------------------------------------------------------------------------- */
 
-/* The next size of an array of at most `most` elements that has to have n: a doubling of 16. */
+/* The next size of an array that needs n of at most `most` elements: 16 doubled as often as
+ * necessary. */
 static size_t next_room(size_t room, size_t n, size_t most) {
     enum { LEAST = 16 };
     room = pith_max_size(room, LEAST);

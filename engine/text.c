@@ -26,33 +26,13 @@ pith_status pith_give_tokens(const pith_tokens *from, int32_t *tokens, size_t ca
     return PITH_OK;
 }
 
-/* What reads WordPiece is read to as an encoder is, whatever the network makes of it. */
+/* A model with a WordPiece tokenizer gets its text as an encoder does, whatever its network. */
 static bool is_encoder(const pith_model *model) {
     return model->network.config.role == PITH_ENCODER ||
            pith_tokenizer_vocab(model->tokenizer)->kind == PITH_TOKENIZER_WORDPIECE;
 }
 
-static pith_status encode_for_decoder(const pith_model *model, pith_text text, unsigned flags,
-                                      pith_tokens *out, pith_error *error) {
-    bool automatic = (flags & PITH_TOKENIZE_AUTO) != 0;
-    bool bos = (flags & PITH_TOKENIZE_BOS) != 0 ? model->bos >= 0 : automatic && model->add_bos;
-    const pith_vocab *vocab = pith_tokenizer_vocab(model->tokenizer);
-    size_t n_more = automatic && model->add_bos ? vocab->n_after_bos : 0;
-    if (bos && (!pith_tokens_push(out, model->bos) ||
-                !pith_tokens_push_all(out, vocab->after_bos, n_more))) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
-    }
-    unsigned how = (flags & PITH_TOKENIZE_SPECIAL) != 0 ? PITH_ENCODE_SPECIAL : 0;
-    pith_status status = pith_encode(model->tokenizer, text.data, text.n_bytes, how, out, error);
-    if (status == PITH_OK && automatic && model->add_eos &&
-        (!pith_tokens_push_all(out, vocab->before_eos, vocab->n_before_eos) ||
-         !pith_tokens_push(out, model->tokenizer_eos))) {
-        return pith_fail(error, PITH_ERROR_MEMORY, "no memory for tokens");
-    }
-    return status;
-}
-
-/* True when a text says that it has bytes and does not say where. */
+/* True when a text has a length but no data. */
 static bool lacks_data(pith_text text) {
     return text.data == NULL && text.n_bytes != 0;
 }
@@ -72,7 +52,7 @@ pith_status pith_tokenize(const pith_model *model, pith_text text, unsigned flag
         status = pith_encode_for_encoder(model->tokenizer, text.data, text.n_bytes, NULL, 0, 0,
                                          &found, NULL, error);
     } else {
-        status = encode_for_decoder(model, text, flags, &found, error);
+        status = pith_encode_for_decoder(model->tokenizer, text, flags, model->bos, &found, error);
     }
     if (status == PITH_OK) {
         status = pith_give_tokens(&found, tokens, capacity, n_tokens, error);

@@ -16,7 +16,11 @@ static const pith_key keys[] = {
 };
 
 static pith_status read(pith_config *config, pith_json json, pith_error *error) {
-    if (pith_json_size(pith_json_get(json, "pruned_heads")) > 0) {
+    pith_json pruned = pith_hf_json_get(json, "pruned_heads");
+    if (pruned.at != NULL && !pith_json_is(pruned, PITH_JSON_OBJECT)) {
+        return pith_hf_json_fail("config.json", "pruned_heads", "an object or null", pruned, error);
+    }
+    if (pith_json_size(pruned) != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "config.json: pruned_heads is not supported");
     }

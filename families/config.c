@@ -336,7 +336,7 @@ static pith_status check_decoder(const pith_config *c, const char *where, pith_e
     }
     if (status == PITH_OK && c->norm_sums) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                           "%s: norm_sums is not supported of a decoder", where);
+                           "%s: norm_sums is not supported for a decoder", where);
     }
     if (status == PITH_OK) {
         status = check_kinds(c, where, error);
@@ -347,23 +347,34 @@ static pith_status check_decoder(const pith_config *c, const char *where, pith_e
     return status == PITH_OK ? check_scalars(c, where, error) : status;
 }
 
-/* Steps that the encoder's pass does not have. */
+static bool has_growing_queries(const pith_config *c) {
+    bool found = false;
+    for (size_t i = 0; i < c->n_kinds; i++) {
+        found = found || c->kinds[i].rope.query_beta != 0;
+    }
+    return found;
+}
+
+/* Steps that the encoder's pass, or its .pith file, does not have. Counts on checked kinds. */
 static pith_status check_encoder_recipe(const pith_config *c, const char *where,
                                         pith_error *error) {
+    size_t original;
     const struct {
         const char *name;
         bool other;
     } parts[] = {
         {"norm_type", c->norm_sums && c->norm_type != PITH_LAYER_NORM},
-        {"qk_norm", c->qk_norm == PITH_QK_NORM_WHOLE},
+        {"qk_norm", c->qk_norm != PITH_QK_NORM_NONE && c->qk_norm != PITH_QK_NORM_HEAD},
         {"residual_scale", c->residual_scale != 1},
         {"attention_cap", c->attention_cap != 0},
         {"n_experts", c->n_experts != 0},
+        {"rope_scaling (longrope)", pith_config_has_longrope(c, &original)},
+        {"rope_query_beta", has_growing_queries(c)},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].other) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                             "%s: this %s is not supported of an encoder", where, parts[i].name);
+                             "%s: this %s is not supported for an encoder", where, parts[i].name);
         }
     }
     return PITH_OK;
@@ -422,8 +433,8 @@ static pith_status check_dense(const pith_config *c, const char *where, pith_err
 static pith_status check_encoder(const pith_config *c, const char *where, pith_error *error) {
     static pith_status (*const checks[])(const pith_config *c, const char *where,
                                          pith_error *error) = {
-        check_encoder_counts, check_encoder_heads, check_even,    check_encoder_recipe,
-        check_positions,      check_kinds,         check_scalars, check_dense,
+        check_encoder_counts, check_encoder_heads,  check_even,    check_positions,
+        check_kinds,          check_encoder_recipe, check_scalars, check_dense,
     };
     pith_status status = PITH_OK;
     for (size_t i = 0; status == PITH_OK && i < sizeof checks / sizeof checks[0]; i++) {

@@ -1,5 +1,5 @@
-/* The hyper-parameters of a model, in words that no family owns: sizes, and for every optional step
- * of the forward passes the field that asks for it. A family's page (families/NAME.c) fills this
+/* The hyper-parameters of a model, independent of its family: sizes, and for every optional step of
+ * the forward passes the field that asks for it. A family's page (families/NAME.c) fills this
  * struct from a checkpoint's config.json; the .pith file stores it; the engine reads nothing else.
  *
  * Fields with a counterpart in config.json carry its name. */
@@ -216,11 +216,10 @@ void pith_config_set_encoder_heads(pith_config *config);
  * *original is the longest context with the short ones. */
 bool pith_config_has_longrope(const pith_config *config, size_t *original);
 
-/* Most tokens of a text that an encoder has positions for. */
+/* Largest number of tokens of a text that an encoder has positions for. */
 size_t pith_config_positions(const pith_config *config);
 
-/* Elements of what an encoder gives for a text: the width of its last dense layer, or hidden_size.
- */
+/* Elements of an encoder's result for a text: the width of its last dense layer, or hidden_size. */
 size_t pith_config_embedding_size(const pith_config *config);
 
 /* Checks bounds and relations (counts within limits, heads divide, head_dim even, ...). hidden and

@@ -51,6 +51,13 @@ static const pith_rule mlp[] = {
      PITH_GGUF("ffn_down.bias"), PITH_WHERE(PITH_HAS_MLP_BIAS)},
 };
 
+static const pith_rule joined_mlp[] = {
+    {"mlp.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(gate_up.matrix), PITH_GGUF("ffn_up.weight"), PITH_LABEL("gate_up")},
+    {"mlp.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN, PITH_EXTENT_INTERMEDIATE,
+     PITH_IN_LAYER(down.matrix), PITH_GGUF("ffn_down.weight"), PITH_LABEL("down")},
+};
+
 static const pith_rule qk_norm[] = {
     {"self_attn.q_norm.weight", PITH_KIND_NORM, PITH_EXTENT_Q_NORM, PITH_IN_LAYER(q.weight),
      PITH_GGUF("attn_q_norm.weight"), PITH_WHERE(PITH_HAS_QK_NORM)},
@@ -88,6 +95,21 @@ const pith_rule_table pith_rules_attention_norm = TABLE(attention_norm);
 const pith_rule_table pith_rules_attention = TABLE(attention);
 const pith_rule_table pith_rules_mlp_norm = TABLE(mlp_norm);
 const pith_rule_table pith_rules_mlp = TABLE(mlp);
+const pith_rule_table pith_rules_joined_mlp = TABLE(joined_mlp);
 const pith_rule_table pith_rules_qk_norm = TABLE(qk_norm);
 const pith_rule_table pith_rules_layer_norms = TABLE(layer_norms);
 const pith_rule_table pith_rules_norms_after = TABLE(norms_after);
+
+static const pith_rule experts[] = {
+    {"mlp.gate.weight", PITH_KIND_TABLE, PITH_EXTENT_EXPERTS, PITH_EXTENT_HIDDEN,
+     PITH_IN_LAYER(router.matrix), PITH_GGUF("ffn_gate_inp.weight"), PITH_WHERE(PITH_HAS_EXPERTS),
+     PITH_LABEL("router")},
+    {"mlp.experts.*.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
+     PITH_IN_EXPERT(gate_up.matrix),
+     PITH_FROM("mlp.experts.*.gate_proj.weight", "mlp.experts.*.up_proj.weight"),
+     PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("expert gate_up")},
+    {"mlp.experts.*.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN,
+     PITH_EXTENT_INTERMEDIATE, PITH_IN_EXPERT(down.matrix), PITH_WHERE(PITH_HAS_EXPERTS),
+     PITH_LABEL("expert down")},
+};
+const pith_rule_table pith_rules_experts = TABLE(experts);

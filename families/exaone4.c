@@ -20,8 +20,8 @@ static const pith_key keys[] = {
     PITH_FLAG(tie_word_embeddings, false),
 };
 
-/* sliding_window_pattern: one in so many layers sees all keys; or a word of L (a window) and G,
- * over and over, and the last layer sees all. */
+/* sliding_window_pattern: either a number n, of which every n-th layer sees all keys; or a word of
+ * L (a window) and G, which is repeated, and the last layer sees all. */
 static pith_status read_pattern(pith_json json, size_t n_layers, bool *sliding, pith_error *error) {
     static const char key[] = "sliding_window_pattern";
     pith_json found = pith_hf_json_get(json, key);

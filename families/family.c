@@ -1,4 +1,4 @@
-/* The list of families, and what is done by a page's tables. */
+/* The list of families, and the functions that read a page's tables. */
 #include "families/family.h"
 
 #include "base/status.h"
@@ -24,6 +24,8 @@ const pith_family *const pith_families[] = {
     &pith_family_ministral3,
     &pith_family_mixtral,
     &pith_family_qwen3_moe,
+    &pith_family_olmoe,
+    &pith_family_granitemoe,
     &pith_family_arcee,
     &pith_family_seed_oss,
     &pith_family_ernie4_5,
@@ -56,7 +58,8 @@ const pith_family *pith_family_find(const char *architecture) {
 }
 
 const char *pith_family_architecture(const pith_family *family, const pith_config *config) {
-    /* Versions that know one kind of layer only would run a model of several without a word. */
+    /* Versions that know only one kind of layer would run a model with several without a
+     * warning. */
     return family->architecture != NULL && config->n_kinds == 1 ? family->architecture
                                                                 : family->name;
 }
@@ -71,11 +74,12 @@ static bool has_class(const pith_family *family, const char *name) {
 }
 
 const pith_family *pith_family_named(const char *type, const char *class_name) {
-    for (size_t i = 0; pith_families[i] != NULL; i++) {
-        const pith_family *f = pith_families[i];
-        if (type != NULL ? strcmp(type, f->name) == 0
-                         : class_name != NULL && has_class(f, class_name)) {
-            return f;
+    if (type != NULL) {
+        return pith_family_find(type);
+    }
+    for (size_t i = 0; class_name != NULL && pith_families[i] != NULL; i++) {
+        if (has_class(pith_families[i], class_name)) {
+            return pith_families[i];
         }
     }
     return NULL;
@@ -97,33 +101,27 @@ static pith_status fail_class(const pith_family *family, const char *class, cons
     }
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                      "%s: architecture %.100s with model_type %.100s is not supported; supported "
-                     "of %s: %s",
+                     "for %s: %s",
                      config_name, class, type, family->name, names);
-}
-
-/* True for a page that no model_type names. */
-static bool is_encoder_of_another(const pith_family *family) {
-    bool found = false;
-    for (size_t i = 0; pith_families[i] != NULL; i++) {
-        found = found || pith_families[i]->encoder == family;
-    }
-    return found;
 }
 
 /* Names the types of models: the classes of all would not fit in a message. */
 static pith_status fail_unknown(const char *class, const char *type, pith_error *error) {
     char names[500] = "";
-    size_t n = 0;
-    while (pith_families[n] != NULL && !is_encoder_of_another(pith_families[n])) {
-        n++; /* those are the last ones */
+    const char *previous = NULL;
+    const pith_family *named = type != NULL && class != NULL ? pith_family_find(type) : NULL;
+    if (named != NULL) {
+        return fail_class(named, class, type, error);
     }
-    for (size_t i = 0; i < n; i++) {
-        const pith_family *family = pith_families[i];
-        if (type != NULL && class != NULL && strcmp(type, family->name) == 0) {
-            return fail_class(family, class, type, error);
+    for (size_t i = 0; pith_families[i] != NULL; i++) {
+        if (!pith_families[i]->of_decoder) {
+            if (previous != NULL) {
+                add_name(names, sizeof names, previous, false);
+            }
+            previous = pith_families[i]->name;
         }
-        add_name(names, sizeof names, family->name, i + 1 == n);
     }
+    add_name(names, sizeof names, previous, true);
     return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                      "%s: architecture %.100s with model_type %.100s is not supported; supported "
                      "types are %s",
@@ -152,7 +150,8 @@ pith_status pith_family_recognise(const pith_family **out, pith_json json, bool 
         const pith_family *f = embeds && named->encoder != NULL ? named->encoder : named;
         if ((class_name == NULL || has_class(f, class_name)) &&
             (type_name == NULL || strcmp(type_name, named->name) == 0)) {
-            *out = f;
+            bool newer = f->newer_page != NULL && pith_json_get(json, f->newer_key).at != NULL;
+            *out = newer ? f->newer_page : f;
             return PITH_OK;
         }
     }
@@ -193,6 +192,20 @@ static pith_status require_fixed(const pith_family *family, pith_json json, pith
     return status;
 }
 
+/* How many labels a class that classifies has: as many as id2label names, else num_labels. */
+static pith_status read_n_labels(pith_json json, size_t *out, pith_error *error) {
+    pith_json labels = pith_hf_json_get(json, "id2label");
+    *out = 2; /* where neither key says it */
+    if (labels.at == NULL) {
+        return pith_hf_json_count(json, "num_labels", config_name, out, error);
+    }
+    if (!pith_json_is(labels, PITH_JSON_OBJECT)) {
+        return pith_hf_json_fail(config_name, "id2label", "an object or null", labels, error);
+    }
+    *out = pith_json_size(labels);
+    return PITH_OK;
+}
+
 /* A class that scores pairs of texts: the layers behind the first token's vector. Where no file
  * says otherwise, one label gets a sigmoid, as in sentence-transformers. */
 static pith_status read_scores(const pith_family *family, pith_config *config, pith_json json,
@@ -202,12 +215,8 @@ static pith_status read_scores(const pith_family *family, pith_config *config, p
         return PITH_OK;
     }
     static const char old_key[] = "sbert_ce_default_activation_function";
-    size_t n_labels = pith_json_size(pith_json_get(json, "id2label"));
-    pith_status status = PITH_OK;
-    if (pith_json_get(json, "id2label").at == NULL) {
-        n_labels = 2;
-        status = pith_hf_json_count(json, "num_labels", config_name, &n_labels, error);
-    }
+    size_t n_labels;
+    pith_status status = read_n_labels(json, &n_labels, error);
     if (status == PITH_OK && n_labels != 1) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
                            "%s: %s with %zu labels is not supported, only with one", config_name,
@@ -252,7 +261,7 @@ pith_status pith_family_read(const pith_family *family, pith_config *out, pith_j
                                    .type = family->rope_type};
         status = pith_hf_rope_read(&from, &config.kinds[0].rope, error);
     }
-    /* A page counts on so few layers; with more the check below says so. */
+    /* A page relies on this limit; the check below refuses more layers. */
     if (status == PITH_OK && family->read != NULL && config.num_hidden_layers <= PITH_MAX_LAYERS) {
         status = family->read(&config, json, error);
     }

@@ -15,6 +15,7 @@ typedef struct pith_family {
     pith_role role;
     const struct pith_family *encoder; /* of a decoder: the page of the encoders that are made of
                                           it, known by their modules.json; NULL: none */
+    bool of_decoder;                   /* it is such a page: its name is no model_type */
 
     /* Of an encoder: its class that scores pairs of texts, and the two dense layers which do that
      * with the first token's vector, as its checkpoints name them. NULL: there is none. */
@@ -24,11 +25,18 @@ typedef struct pith_family {
 
     /* Tensors: their rules in the order of the file, those outside the layers first. */
     const pith_rule_table *rules[PITH_MAX_RULE_TABLES];
-    const char *layers;     /* in front of a layer's number: "model.layers." */
-    const char *prefix;     /* that all names of a checkpoint may have: "bert."; NULL: none */
-    const char *ignored[4]; /* endings of the names of tensors that are of no use */
+    const char *layers;           /* in front of a layer's number: "model.layers." */
+    const char *prefix;           /* that all names of a checkpoint may have: "bert."; NULL: none */
+    const pith_newer_name *newer; /* [n_newer] names of later checkpoints, which have all of them or
+                                     none; NULL: there are no such */
+    size_t n_newer;
+    const char *newer_layers; /* ... and `layers` there */
+    const char *ignored[4];   /* endings of the names of tensors that are of no use */
 
-    /* config.json. */
+    /* config.json. A file that has the key `newer_key` is read by the page `newer_page`, which no
+     * list has: the same model in other words. */
+    const struct pith_family *newer_page;
+    const char *newer_key;
     const pith_key *keys; /* [n_keys] */
     size_t n_keys;
     struct {
@@ -44,14 +52,16 @@ typedef struct pith_family {
     int32_t bos, eos;      /* ids where no file names any; -1: none */
     int32_t more_eos[2];   /* with eos; 0: no more */
 
-    /* What no table says; NULL: nothing. The keys are read then, and kind 0 has its RoPE. */
+    /* Reads what no table describes; NULL: there is nothing. Called when the keys are read and kind
+     * 0 has its RoPE. */
     pith_status (*read)(pith_config *config, pith_json json, pith_error *error);
 } pith_family;
 
 extern const pith_family pith_family_llama, pith_family_mistral, pith_family_qwen2,
     pith_family_qwen3, pith_family_smollm3, pith_family_granite, pith_family_gemma2,
     pith_family_gemma3, pith_family_olmo2, pith_family_olmo3, pith_family_phi3,
-    pith_family_ministral3, pith_family_mixtral, pith_family_qwen3_moe;
+    pith_family_ministral3, pith_family_mixtral, pith_family_qwen3_moe, pith_family_olmoe,
+    pith_family_granitemoe;
 extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_ernie4_5,
     pith_family_hunyuan, pith_family_exaone4, pith_family_glm4, pith_family_stablelm,
     pith_family_starcoder2;
@@ -60,6 +70,7 @@ extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_er
 extern const pith_family pith_family_bert, pith_family_roberta, pith_family_xlm_roberta,
     pith_family_mpnet, pith_family_distilbert, pith_family_modernbert, pith_family_nomic_bert,
     pith_family_qwen3_embedding, pith_family_gemma3_embedding;
+extern const pith_family pith_family_nomic_bert_newer; /* a newer_page */
 
 extern const pith_family *const pith_families[]; /* all of them, NULL-terminated */
 
@@ -100,8 +111,8 @@ bool pith_family_slot(const pith_family *family, const pith_config *config, size
 /* The first layer that has the rule at `part`; mostly 0. */
 size_t pith_family_first_layer(const pith_family *family, size_t part);
 
-/* Checks that a configuration, which may come from any file, asks for no optional tensors that the
- * family has no rule for: its forward pass would count on them. Errors: UNSUPPORTED. */
+/* Checks that a configuration, which may come from any file, needs no optional tensors that the
+ * family has no rule for: the forward pass would rely on them. Errors: UNSUPPORTED. */
 pith_status pith_family_check(const pith_family *family, const pith_config *config,
                               const char *where, pith_error *error);
 

@@ -1,5 +1,5 @@
-/* Struct fields to JSON and back. Fields are moved by memcpy: a table of offsets knows nothing of
- * the types that stand there beyond their kind. */
+/* Struct fields to JSON and back. Fields are moved by memcpy: a table of offsets knows only the
+ * kind of a field, not its type. */
 #include "families/fields.h"
 
 #include "base/status.h"

@@ -10,8 +10,7 @@ extern const pith_rule_table pith_rules_gemma_qk_norm;     /* of each head of q 
 
 extern const pith_key pith_gemma3_keys[16];
 
-/* Sets what Gemma 3's layers are: its recipe, the two kinds, the windows. Errors: FORMAT,
- * UNSUPPORTED. */
+/* Sets up Gemma 3's layers: the recipe, the two kinds, the windows. Errors: FORMAT, UNSUPPORTED. */
 pith_status pith_gemma3_layers_read(pith_config *config, pith_json json, pith_error *error);
 
 /* Sets what all have: GELU by tanh, sqrt(hidden_size) as the embedding's scale, and the scores'

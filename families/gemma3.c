@@ -52,7 +52,6 @@ pith_status pith_gemma3_layers_read(pith_config *config, pith_json json, pith_er
     const pith_hf_rope from = {.config = json,
                                .n_positions = config->max_position_embeddings,
                                .head_dim = config->head_dim,
-                               .factors = &config->rope_factors,
                                .type = "sliding_attention"};
     pith_gemma_set_recipe(config);
     config->qk_norm = PITH_QK_NORM_HEAD;

@@ -20,7 +20,7 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
     }
     config->causal = !both;
     for (size_t i = 0; both && i < config->n_kinds; i++) {
-        /* transformers halves it whenever it reads a file, one that it wrote itself too. */
+        /* transformers halves it whenever it reads a file, even one that it wrote itself. */
         size_t *window = &config->kinds[i].sliding_window;
         *window = *window != 0 ? *window / 2 + 1 : 0;
     }
@@ -31,6 +31,7 @@ const pith_family pith_family_gemma3_embedding = {
     .name = "gemma3-embedding",
     .classes = {"Gemma3TextModel", "Gemma3ForCausalLM"},
     .role = PITH_ENCODER,
+    .of_decoder = true,
     .rules = {&pith_rules_headless_embed, &last_norm, &pith_rules_gemma_layer_norms,
               &pith_rules_attention, &pith_rules_gemma_qk_norm, &pith_rules_mlp, &pith_rules_dense},
     .layers = "layers.",

@@ -2,21 +2,13 @@
  * up in one tensor; of each head half turns, neighbours together. Z.ai 2025. */
 #include "families/family.h"
 
-static const pith_rule norms[] = {
+static const pith_rule rules[] = {
     {"post_self_attn_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
      PITH_IN_LAYER(after_attention.weight), PITH_GGUF("post_attention_norm.weight")},
     {"post_mlp_layernorm.weight", PITH_KIND_NORM, PITH_EXTENT_HIDDEN,
      PITH_IN_LAYER(after_mlp.weight), PITH_GGUF("post_ffw_norm.weight")},
 };
-static const pith_rule_table norms_after = {norms, sizeof norms / sizeof norms[0]};
-
-static const pith_rule rules[] = {
-    {"mlp.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
-     PITH_IN_LAYER(gate_up.matrix), PITH_GGUF("ffn_up.weight"), PITH_LABEL("gate_up")},
-    {"mlp.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN, PITH_EXTENT_INTERMEDIATE,
-     PITH_IN_LAYER(down.matrix), PITH_GGUF("ffn_down.weight"), PITH_LABEL("down")},
-};
-static const pith_rule_table mlp = {rules, sizeof rules / sizeof rules[0]};
+static const pith_rule_table norms_after = {rules, sizeof rules / sizeof rules[0]};
 
 static const pith_key keys[] = {
     PITH_COUNT(vocab_size, 151552),
@@ -37,7 +29,7 @@ const pith_family pith_family_glm4 = {
     .name = "glm4",
     .classes = {"Glm4ForCausalLM"},
     .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention_norm,
-              &pith_rules_attention, &pith_rules_mlp_norm, &norms_after, &mlp},
+              &pith_rules_attention, &pith_rules_mlp_norm, &norms_after, &pith_rules_joined_mlp},
     .layers = "model.layers.",
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

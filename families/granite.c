@@ -1,6 +1,6 @@
 /* Granite 3: Llama's block with four scalars: of the embedding, of what each sub-layer adds, of the
  * scores and of the logits. Granite team 2024. */
-#include "families/family.h"
+#include "families/granite.h"
 
 #include "base/status.h"
 
@@ -18,13 +18,10 @@ static const pith_key keys[] = {
     PITH_FLAG(tie_word_embeddings, false),
     PITH_KEY(PITH_FIELD_FLAG, "attention_bias", qkv_bias, false),
     PITH_FLAG(mlp_bias, false),
-    PITH_KEY(PITH_FIELD_FLOAT, "embedding_multiplier", embedding_scale, 1),
-    PITH_KEY(PITH_FIELD_FLOAT, "residual_multiplier", residual_scale, 1),
-    PITH_KEY(PITH_FIELD_FLOAT, "attention_multiplier", attention_scale, 1),
-    PITH_KEY(PITH_FIELD_FLOAT, "logits_scaling", logit_scale, 1),
+    PITH_GRANITE_SCALARS,
 };
 
-static pith_status read(pith_config *config, pith_json json, pith_error *error) {
+pith_status pith_granite_read(pith_config *config, pith_json json, pith_error *error) {
     (void)json;
     if (config->attention_scale == 0) { /* would stand for 1 / sqrt(head_dim) */
         return pith_fail(error, PITH_ERROR_FORMAT, "config.json: attention_multiplier is 0");
@@ -45,5 +42,5 @@ const pith_family pith_family_granite = {
     .fixed = {{"hidden_act", "silu"}},
     .bos = 1,
     .eos = 2,
-    .read = read,
+    .read = pith_granite_read,
 };

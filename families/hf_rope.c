@@ -45,7 +45,7 @@ static pith_status read_dims(pith_json object, bool partial, size_t head_dim, si
     return PITH_OK;
 }
 
-/* Names that Phi-3's files once had for longrope, which nobody else means by them. */
+/* Names that Phi-3's files once had for longrope; in other files they mean something else. */
 static bool is_old_longrope(const pith_hf_rope *from, const char *name) {
     return from->original != 0 && (strcmp(name, "su") == 0 || strcmp(name, "yarn") == 0);
 }
@@ -210,6 +210,11 @@ static pith_status read_longrope(const pith_hf_rope *from, pith_json rope, const
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "%s: %s: longrope of %s layers is not supported", config_name, section,
                          from->type);
+    }
+    if (out->dims > PITH_MAX_HEAD_DIM) { /* the lists have room for no more */
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: %s: longrope of %zu elements of a head, the limit is %d", config_name,
+                         section, out->dims, PITH_MAX_HEAD_DIM);
     }
     pith_status status = read_original(from, rope, out, error);
     out->factor = 1;

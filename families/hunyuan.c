@@ -30,7 +30,7 @@ static const pith_key keys[] = {
 };
 
 /* alpha of a dynamic scaling makes the base theta alpha^(d / (d - 2)) from the first position on;
- * what the type says otherwise (families/config.h) holds too. 0 is none, as in transformers. */
+ * what else the type means (families/config.h) applies too. 0 is none, as in transformers. */
 static pith_status read_alpha(pith_config *config, pith_json json, pith_error *error) {
     pith_json section = pith_hf_json_get(json, "rope_parameters");
     section = section.at != NULL ? section : pith_hf_json_get(json, "rope_scaling");

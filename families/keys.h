@@ -62,7 +62,7 @@ pith_status pith_gelu_or_silu_read(pith_config *config, pith_json json, pith_err
 pith_status pith_torch_activation_read(pith_dense_activation *out, pith_json value,
                                        const char *where, const char *key, pith_error *error);
 
-/* Refuses an encoder without token types, of a family that has them. Errors: FORMAT. */
+/* Refuses an encoder without token types when its family has them. Errors: FORMAT. */
 pith_status pith_types_check(const pith_config *config, pith_error *error);
 
 /* ---- Layers that differ ---------------------------------------------------------------------- */

@@ -17,7 +17,7 @@ static const pith_key keys[] = {
     PITH_FLAG(tie_word_embeddings, false),
 };
 
-/* The window is that of all layers: transformers gives no layer another. */
+/* All layers have the same window, as in transformers. */
 static pith_status read(pith_config *config, pith_json json, pith_error *error) {
     bool sliding[PITH_MAX_LAYERS] = {true};
     bool given;
@@ -28,7 +28,7 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
         if (sliding[i] != sliding[0]) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                              "config.json: layer_types: layer %zu differs from layer 0, which is "
-                             "not supported of mistral",
+                             "not supported for mistral",
                              i);
         }
     }

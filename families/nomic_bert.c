@@ -1,5 +1,6 @@
 /* Nomic's BERT: BERT's block with RoPE in place of learned positions, SwiGLU and no biases.
- * Nussbaum et al. 2024. Keys and names are those of the checkpoints' own code. */
+ * Nussbaum et al. 2024. Keys and names are those of the checkpoints' own code; transformers' are in
+ * nomic_bert_newer.c. */
 #include "families/family.h"
 
 static const pith_rule rules[] = {
@@ -30,7 +31,7 @@ static const pith_rule rules[] = {
     {"norm2.bias", PITH_KIND_NORM_BIAS, PITH_EXTENT_HIDDEN, PITH_IN_LAYER(after_mlp.bias),
      PITH_GGUF("layer_output_norm.bias")},
 };
-static const pith_rule_table table = {rules, sizeof rules / sizeof rules[0]};
+const pith_rule_table pith_rules_nomic_bert = {rules, sizeof rules / sizeof rules[0]};
 
 static const pith_key keys[] = {
     PITH_COUNT(vocab_size, 50257),
@@ -45,7 +46,7 @@ static const pith_key keys[] = {
 };
 
 static pith_status read(pith_config *config, pith_json json, pith_error *error) {
-    /* What the class assumes, and what this page does. Experts are what its second version adds. */
+    /* What the class assumes, and this page too. Its second version adds experts. */
     static const pith_number_key numbers[] = {
         {"num_experts", 0, 0},
         {"moe_every_n_layers", 0, 0},
@@ -74,9 +75,11 @@ const pith_family pith_family_nomic_bert = {
     .name = "nomic_bert",
     .classes = {"NomicBertModel", "NomicBertForPreTraining", "NomicBertForMaskedLM"},
     .role = PITH_ENCODER,
-    .rules = {&table, &pith_rules_dense},
+    .rules = {&pith_rules_nomic_bert, &pith_rules_dense},
     .layers = "encoder.layers.",
     .prefix = "bert.",
+    .newer_page = &pith_family_nomic_bert_newer,
+    .newer_key = "hidden_size",
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],
     .fixed = {{"activation_function", "swiglu"}, {"parallel_block", NULL}, {"causal", NULL}},

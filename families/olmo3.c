@@ -29,7 +29,6 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
     const pith_hf_rope from = {.config = json,
                                .n_positions = config->max_position_embeddings,
                                .head_dim = config->head_dim,
-                               .factors = &config->rope_factors,
                                .type = "sliding_attention"};
     config->qk_norm = PITH_QK_NORM_WHOLE;
     config->o_bias = config->qkv_bias;

@@ -10,10 +10,6 @@ static const pith_rule rules[] = {
      PITH_IN_LAYER(qkv.matrix), PITH_GGUF("attn_qkv.weight"), PITH_LABEL("qkv")},
     {"self_attn.o_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN, PITH_EXTENT_HEADS,
      PITH_IN_LAYER(o.matrix), PITH_GGUF("attn_output.weight"), PITH_LABEL("o")},
-    {"mlp.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
-     PITH_IN_LAYER(gate_up.matrix), PITH_GGUF("ffn_up.weight"), PITH_LABEL("gate_up")},
-    {"mlp.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN, PITH_EXTENT_INTERMEDIATE,
-     PITH_IN_LAYER(down.matrix), PITH_GGUF("ffn_down.weight"), PITH_LABEL("down")},
 };
 static const pith_rule_table joined = {rules, sizeof rules / sizeof rules[0]};
 
@@ -35,7 +31,7 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
     pith_rope_scaling scaling = config->kinds[0].rope.scaling;
     if (scaling != PITH_ROPE_NONE && scaling != PITH_ROPE_LONG) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "config.json: a scaling of RoPE other than longrope is not supported of "
+                         "config.json: a scaling of RoPE other than longrope is not supported for "
                          "phi3, whose class knows no other");
     }
     return pith_window_read(json, 0, &config->kinds[0].sliding_window, error);
@@ -45,7 +41,7 @@ const pith_family pith_family_phi3 = {
     .name = "phi3",
     .classes = {"Phi3ForCausalLM"},
     .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention_norm,
-              &pith_rules_mlp_norm, &joined},
+              &pith_rules_mlp_norm, &joined, &pith_rules_joined_mlp},
     .layers = "model.layers.",
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

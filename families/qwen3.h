@@ -6,7 +6,7 @@
 
 extern const pith_key pith_qwen3_keys[12];
 
-/* Sets what its layers are. Errors: FORMAT, UNSUPPORTED. */
+/* Sets up its layers. Errors: FORMAT, UNSUPPORTED. */
 pith_status pith_qwen3_layers_read(pith_config *config, pith_json json, pith_error *error);
 
 #endif

@@ -4,20 +4,6 @@
 
 #include "base/status.h"
 
-static const pith_rule rules[] = {
-    {"mlp.gate.weight", PITH_KIND_TABLE, PITH_EXTENT_EXPERTS, PITH_EXTENT_HIDDEN,
-     PITH_IN_LAYER(router.matrix), PITH_GGUF("ffn_gate_inp.weight"), PITH_WHERE(PITH_HAS_EXPERTS),
-     PITH_LABEL("router")},
-    {"mlp.experts.*.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
-     PITH_IN_EXPERT(gate_up.matrix),
-     PITH_FROM("mlp.experts.*.gate_proj.weight", "mlp.experts.*.up_proj.weight"),
-     PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("expert gate_up")},
-    {"mlp.experts.*.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN,
-     PITH_EXTENT_INTERMEDIATE, PITH_IN_EXPERT(down.matrix), PITH_WHERE(PITH_HAS_EXPERTS),
-     PITH_LABEL("expert down")},
-};
-static const pith_rule_table experts = {rules, sizeof rules / sizeof rules[0]};
-
 static const pith_key keys[] = {
     PITH_COUNT(vocab_size, 151936),
     PITH_COUNT(hidden_size, 2048),
@@ -36,10 +22,14 @@ static const pith_key keys[] = {
     PITH_KEY(PITH_FIELD_FLAG, "norm_topk_prob", norm_experts, false),
 };
 
-/* A layer may be said to have one MLP, by its number or by a step. */
+/* Refuses layers with a single MLP, which a file may choose by number or by a step. */
 static pith_status refuse_dense(pith_json json, pith_error *error) {
     size_t step = 1;
     pith_json dense = pith_hf_json_get(json, "mlp_only_layers");
+    if (dense.at != NULL && !pith_json_is(dense, PITH_JSON_ARRAY)) {
+        return pith_hf_json_fail("config.json", "mlp_only_layers", "an array or null", dense,
+                                 error);
+    }
     if (pith_json_size(dense) != 0) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "config.json: mlp_only_layers is not supported, only an empty list");
@@ -65,7 +55,8 @@ const pith_family pith_family_qwen3_moe = {
     .name = "qwen3_moe",
     .classes = {"Qwen3MoeForCausalLM"},
     .rules = {&pith_rules_ends, &pith_rules_last_norm, &pith_rules_attention_norm,
-              &pith_rules_attention, &pith_rules_qk_norm, &pith_rules_mlp_norm, &experts},
+              &pith_rules_attention, &pith_rules_qk_norm, &pith_rules_mlp_norm,
+              &pith_rules_experts},
     .layers = "model.layers.",
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

@@ -133,12 +133,13 @@ size_t pith_rule_n_tensors(const pith_rule *rule, const pith_config *config) {
 void pith_rule_name(char *out, size_t size, const pith_rule *rule, const pith_config *config,
                     const char *name, size_t number) {
     const char *star = rule->of_expert ? strchr(name, '*') : NULL;
+    const size_t layer = rule->of_expert ? number / config->n_experts : number;
     if (!rule->in_layer) {
         snprintf(out, size, "%s", name);
     } else if (star == NULL) {
-        snprintf(out, size, "%zu.%s", number, name);
+        snprintf(out, size, "%zu.%s", layer, name);
     } else {
-        snprintf(out, size, "%zu.%.*s%zu%s", number / config->n_experts, (int)(star - name), name,
+        snprintf(out, size, "%zu.%.*s%zu%s", layer, (int)(star - name), name,
                  number % config->n_experts, star + 1);
     }
 }

@@ -72,7 +72,8 @@ typedef struct pith_rule {
 
     /* In a checkpoint of Hugging Face, and in a GGUF file (within a layer what follows "blk.N."):
      * one name for each block, joined in this order, or one tensor with all blocks. No name in
-     * `from`: that of the .pith file. */
+     * `from`: that of the .pith file. A name without a * of an expert's tensor is one of all
+     * experts, [n_experts, rows, cols]. */
     const char *from[PITH_MAX_BLOCKS];
     const char *gguf[PITH_MAX_BLOCKS];
 
@@ -95,6 +96,13 @@ typedef struct pith_rule {
 #define PITH_LABEL(text) .label = (text)
 #define PITH_PLUS(number) .add = (number)
 
+/* The names that later checkpoints have for a tensor in place of those in `from`, of which `name`
+ * is the first: as many as it has blocks, or one. */
+typedef struct pith_newer_name {
+    const char *name;
+    const char *newer[PITH_MAX_BLOCKS];
+} pith_newer_name;
+
 /* Rules that families share. */
 typedef struct pith_rule_table {
     const pith_rule *rules; /* [n] */
@@ -106,12 +114,13 @@ extern const pith_rule_table pith_rules_ends;           /* embedding, head */
 extern const pith_rule_table pith_rules_last_norm;      /* norm, before the head */
 extern const pith_rule_table pith_rules_attention_norm; /* input_layernorm, before attention */
 extern const pith_rule_table pith_rules_attention;      /* qkv, o */
-extern const pith_rule_table pith_rules_mlp_norm;    /* post_attention_layernorm, before the MLP */
-extern const pith_rule_table pith_rules_mlp;         /* gate_up, down */
-extern const pith_rule_table pith_rules_qk_norm;     /* q_norm, k_norm */
-extern const pith_rule_table pith_rules_norms_after; /* of OLMo: of what each sub-layer returns */
+extern const pith_rule_table pith_rules_mlp_norm;   /* post_attention_layernorm, before the MLP */
+extern const pith_rule_table pith_rules_mlp;        /* gate_up, down */
+extern const pith_rule_table pith_rules_joined_mlp; /* the two of a checkpoint that joins them */
+extern const pith_rule_table pith_rules_qk_norm;    /* q_norm, k_norm */
+extern const pith_rule_table pith_rules_experts;    /* router, gate_up and down of each */
 
-/* Norms after attention and MLP, of OLMo 2 and what follows it (families/olmo2.c). */
+/* Norms of what attention and MLP return, by their names in OLMo 2 and what follows it. */
 extern const pith_rule_table pith_rules_norms_after;
 
 /* LayerNorms with biases in the places and by the names of its three norms. */
@@ -128,6 +137,9 @@ extern const pith_rule_table pith_rules_headless_embed, pith_rules_headless_norm
 /* The dense layers behind the pooling of any encoder. Their names in a checkpoint are those of the
  * .pith file: the reader of the checkpoint knows which tensors they are. */
 extern const pith_rule_table pith_rules_dense;
+
+/* The encoder of Nomic's BERT (families/nomic_bert.c). */
+extern const pith_rule_table pith_rules_nomic_bert;
 
 /* One tensor of a model. */
 typedef struct pith_slot {

@@ -24,6 +24,8 @@ DEFAULTS = {
     "olmo3": (50304, None, None, 1e-5, 5e5, False),
     "mixtral": (32000, 8, None, 1e-5, 1e6, False),
     "qwen3_moe": (151936, 4, None, 1e-6, 1e4, False),
+    "olmoe": (50304, None, None, 1e-5, 1e4, False),
+    "granitemoe": (32000, None, None, 1e-6, 1e4, False),
     "gemma2": (256000, 4, 256, 1e-6, 1e4, True),
     "gemma3_text": (262208, 4, 256, 1e-6, 1e6, True),
     "arcee": (32000, None, None, 1e-5, 1e4, False),
@@ -75,7 +77,8 @@ class Config:
     interleaved: bool = False  # element 2 i turns with 2 i + 1, not i with i + dims / 2
     embedding_scale: float = 1.0
     residual_scale: float = 1.0
-    attention_scale: float = None  # None: 1 / sqrt(head_dim)
+    attention_scale: float = None  # of scores; None: 1 / sqrt(attention_dim)
+    attention_dim: float = None  # None: head_dim
     logit_scale: float = 1.0
     attention_cap: float = 0.0
     logit_cap: float = 0.0
@@ -186,13 +189,28 @@ def read_qwen3_moe(config, c):
     config.norm_experts = c.get("norm_topk_prob", False)
 
 
+def read_olmoe(config, c):
+    config.qk_norm = "whole"
+    config.qkv_bias = config.o_bias = c.get("attention_bias", False)
+    config.experts = c.get("num_experts", 64)
+    config.experts_used = c.get("num_experts_per_tok", 8)
+    config.norm_experts = c.get("norm_topk_prob", False)
+
+
+def read_granitemoe(config, c):
+    read_granite(config, c)
+    config.mlp_bias = False
+    config.experts = c.get("num_local_experts", 8)
+    config.experts_used = c.get("num_experts_per_tok", 2)
+
+
 def read_gemma2(config, c):
     config.qkv_bias = config.o_bias = c.get("attention_bias", False)
     config.norms = GEMMA_NORMS
     config.norm_add = 1.0
     config.activation = "gelu"
     config.embedding_scale = config.hidden**0.5
-    config.attention_scale = c.get("query_pre_attn_scalar", 256) ** -0.5
+    config.attention_dim = c.get("query_pre_attn_scalar", 256)
     gemma2 = config.kind == "gemma2"
     config.attention_cap = c.get("attn_logit_softcapping", 50.0 if gemma2 else None) or 0.0
     config.logit_cap = c.get("final_logit_softcapping", 30.0 if gemma2 else None) or 0.0
@@ -279,7 +297,9 @@ CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
            "SmolLM3ForCausalLM": "smollm3", "GraniteForCausalLM": "granite",
            "Olmo2ForCausalLM": "olmo2", "Phi3ForCausalLM": "phi3",
            "Ministral3ForCausalLM": "ministral3", "Olmo3ForCausalLM": "olmo3",
-           "MixtralForCausalLM": "mixtral", "Qwen3MoeForCausalLM": "qwen3_moe", "Gemma2ForCausalLM": "gemma2",
+           "MixtralForCausalLM": "mixtral", "Qwen3MoeForCausalLM": "qwen3_moe",
+           "OlmoeForCausalLM": "olmoe", "GraniteMoeForCausalLM": "granitemoe",
+           "Gemma2ForCausalLM": "gemma2",
            "Gemma3ForCausalLM": "gemma3_text",
            "ArceeForCausalLM": "arcee", "SeedOssForCausalLM": "seed_oss",
            "Ernie4_5ForCausalLM": "ernie4_5", "HunYuanDenseV1ForCausalLM": "hunyuan_v1_dense",
@@ -289,12 +309,13 @@ READERS = {"llama": read_llama, "mistral": read_mistral, "qwen2": read_qwen2, "q
            "smollm3": read_smollm3, "granite": read_granite, "olmo2": read_olmo2,
            "phi3": read_phi3, "ministral3": read_ministral3, "olmo3": read_olmo3,
            "mixtral": read_mixtral, "qwen3_moe": read_qwen3_moe,
+           "olmoe": read_olmoe, "granitemoe": read_granitemoe,
            "gemma2": read_gemma2, "gemma3_text": read_gemma3,
            "arcee": read_arcee, "seed_oss": read_seed_oss, "ernie4_5": read_ernie4_5,
            "hunyuan_v1_dense": read_hunyuan, "exaone4": read_exaone4, "glm4": read_glm4,
            "stablelm": read_stablelm, "starcoder2": read_starcoder2}
 EOS = {"llama": 2, "mistral": 2, "smollm3": 128001, "granite": 2, "olmo2": 50279, "phi3": 32000,
-       "ministral3": 2, "olmo3": 50279, "mixtral": 2,
+       "ministral3": 2, "olmo3": 50279, "mixtral": 2, "olmoe": 50279, "granitemoe": 2,
        "gemma2": 1, "gemma3_text": 1, "arcee": 128001, "seed_oss": 2, "ernie4_5": 2,
        "hunyuan_v1_dense": 2, "exaone4": 2, "glm4": [151329, 151336, 151338], "stablelm": 0,
        "starcoder2": 50256}  # where no file names any

@@ -125,6 +125,19 @@ CASES = {
         "intermediate_size": 56, "num_attention_heads": 4, "num_experts_per_tok": 2,
         "num_hidden_layers": 2, "num_key_value_heads": 2, "num_local_experts": 4,
         "sliding_window": 20, "vocab_size": 256}),
+    # Three of six, by shares among all; all of q normalised, and all of k.
+    "olmoe": ("BF16", 2633, {
+        "architectures": ["OlmoeForCausalLM"], "model_type": "olmoe", "hidden_size": 48,
+        "intermediate_size": 32, "norm_topk_prob": False, "num_attention_heads": 4,
+        "num_experts": 6, "num_experts_per_tok": 3, "num_hidden_layers": 2,
+        "num_key_value_heads": 2, "vocab_size": 160}),
+    # Two of five; a tensor for all experts, gate and up joined in it; Granite's scalars.
+    "granitemoe": ("F16", 2727, {
+        "architectures": ["GraniteMoeForCausalLM"], "model_type": "granitemoe", "hidden_size": 48,
+        "intermediate_size": 40, "num_attention_heads": 4, "num_experts_per_tok": 2,
+        "num_hidden_layers": 2, "num_key_value_heads": 2, "num_local_experts": 5,
+        "attention_multiplier": 0.2, "embedding_multiplier": 3.0, "logits_scaling": 2.0,
+        "residual_multiplier": 0.6, "vocab_size": 160}),
     # Caps that bite, heads whose scale is not that of their size, a window in the first layer.
     "gemma2": ("BF16", 1111, {
         "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2",
@@ -194,7 +207,8 @@ CASES = {
 }
 # Whose long prompt has few logits stored.
 FEW = {"granite", "qwen3-moe", "mixtral", "olmo2", "phi3", "phi3-longrope", "ministral3", "olmo3", "gemma2", "gemma3",
-       "arcee", "seed_oss", "ernie4_5", "hunyuan", "exaone4", "glm4", "stablelm", "starcoder2"}
+       "arcee", "seed_oss", "ernie4_5", "hunyuan", "exaone4", "glm4", "stablelm", "starcoder2", "olmoe",
+       "granitemoe"}
 
 
 class Random:
@@ -270,6 +284,8 @@ def make_tensors(c, random):
             join(tensors, name + "self_attn.qkv_proj", "q_proj", "k_proj", "v_proj")
         if "gate_up" in c.joined:
             join(tensors, name + "mlp.gate_up_proj", "gate_proj", "up_proj")
+    if c.kind == "granitemoe":
+        stack_experts(c, tensors)
     return tensors
 
 
@@ -278,6 +294,21 @@ def join(tensors, name, *parts):
     prefix = name.rsplit(".", 1)[0]
     tensors[name + ".weight"] = np.concatenate(
         [tensors.pop(f"{prefix}.{part}.weight") for part in parts])
+
+
+def stack_experts(c, tensors):
+    """Puts each layer's experts into one tensor, gate and up joined: Granite's form."""
+    for layer in range(c.layers):
+        prefix = f"model.layers.{layer}."
+        def take(part, e):
+            return tensors.pop(f"{prefix}mlp.experts.{e}.{part}_proj.weight")
+
+        experts = range(c.experts)
+        block = prefix + "block_sparse_moe."
+        tensors[block + "input_linear.weight"] = np.stack(
+            [np.concatenate([take("gate", e), take("up", e)]) for e in experts])
+        tensors[block + "output_linear.weight"] = np.stack([take("down", e) for e in experts])
+        tensors[block + "router.layer.weight"] = tensors.pop(prefix + "mlp.gate.weight")
 
 
 def stored_name(c, name):

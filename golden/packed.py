@@ -26,17 +26,22 @@ def _scales(tiles, k, group):
     return np.repeat(by_row, group, axis=2)[:, :, :k]
 
 
-def unpack_int8(data, rows, k):
-    """data: the bytes of a [rows (padded), k] matrix; returns float32 [rows, k]."""
+def unpack_int8(data, rows, k, scales=False):
+    """data: the bytes of a [rows (padded), k] matrix; returns float32 [rows, k], the elements or
+    their scales."""
     lines = -(-k // 4)
     tiles = data.reshape(rows // TILE, -1)
+    if scales:
+        return _scales(tiles, k, 128).reshape(rows, k)
     codes = tiles[:, : lines * LINE].view(np.int8).reshape(-1, lines, TILE, 4)
     codes = codes.transpose(0, 2, 1, 3).reshape(-1, TILE, lines * 4)[:, :, :k]
     return (codes.astype(np.float32) * _scales(tiles, k, 128)).reshape(rows, k)
 
 
-def unpack_int4(data, rows, k):
+def unpack_int4(data, rows, k, scales=False):
     tiles = data.reshape(rows // TILE, -1)
+    if scales:
+        return _scales(tiles, k, 256).reshape(rows, k)
     parts = []
     offset = 0
     for first in range(0, k, 256):
@@ -52,13 +57,13 @@ def unpack_int4(data, rows, k):
     return (np.concatenate(parts, axis=2) * _scales(tiles, k, 256)).reshape(rows, k)
 
 
-def _matrix(entry, type_, rows, k):
+def _matrix(entry, type_, rows, k, scales):
     """A stored matrix with `rows` padded rows as float32 [rows, k]."""
     dtype, array = entry
     if type_ == "int8":
-        return unpack_int8(array.reshape(-1), rows, k)
+        return unpack_int8(array.reshape(-1), rows, k, scales)
     if type_ == "int4":
-        return unpack_int4(array.reshape(-1), rows, k)
+        return unpack_int4(array.reshape(-1), rows, k, scales)
     if dtype == "U8":
         array = array.reshape(-1).view({"f32": "<f4", "f16": "<f2", "bf16": "<u2"}[type_])
         dtype = {"f32": "F32", "f16": "F16", "bf16": "BF16"}[type_]
@@ -85,9 +90,10 @@ def split_gate_up(joined, config):
             "up_proj": pairs[:, 1].reshape(flat)[: config.ffn]}
 
 
-def read_pith(path, config):
+def read_pith(path, config, scales=False):
     """Returns (tensors, types, kind): float32 arrays by Hugging Face name, the stored type of each
-    matrix, and the type of the linear layers."""
+    matrix, and the type of the linear layers. With `scales` the scale of each element of int8 and
+    int4 matrices stands in its place."""
     metadata, entries = containers.read_safetensors(path)
     document = json.loads(metadata["pith"])
     stored = stored_types(document)
@@ -98,7 +104,7 @@ def read_pith(path, config):
         if name + ".weight" not in entries:
             return
         type_ = stored[name + ".weight"]
-        matrix = _matrix(entries[name + ".weight"], type_, _round_up(rows, TILE), k)
+        matrix = _matrix(entries[name + ".weight"], type_, _round_up(rows, TILE), k, scales)
         bias = entries.get(name + ".bias")
         pieces = split(matrix)
         biases = split(bias[1]) if bias is not None else {}

@@ -10,7 +10,8 @@ is [tokens, ...].
     model = Model.load("golden/llama-gqa")                    # float32
     model = Model.load("golden/llama-gqa", dtype=np.float64)
     model = Model.quantised("golden/llama-gqa", "int4")       # this file's own search
-    model = Model.from_pith("golden/llama-gqa", "x.pith")     # the codes in a .pith file
+    model = Model.from_pith("golden/llama-gqa", "x.pith")     # the codes in a .pith file; exact.py has
+                                                              # the same with pith's own roundings
     logits, hidden = model.forward(ids)                       # [T, vocab], [layers + 1, T, hidden]
 """
 
@@ -22,10 +23,13 @@ import packed
 import quantise
 
 
-def rope_frequencies(rope, context):
-    """Angle per position of each pair [dims / 2], float64, in a context of so many tokens."""
+def rope_frequencies(rope, context, single=False):
+    """Angle per position of each pair [dims / 2], float64, in a context of so many tokens; `single`:
+    rounded to float32 before it is scaled."""
     dims, theta = rope["dims"], rope["theta"]
     f = theta ** (-np.arange(0, dims, 2) / dims)
+    if single:
+        f = (1 / theta ** (np.arange(0, dims, 2) / dims)).astype(np.float32).astype(np.float64)
     dynamic = rope["kind"] == "dynamic" and context <= rope["positions"]
     if rope["kind"] in ("none", "default") or dynamic:  # dynamic NTK begins beyond the original
         return f
@@ -115,9 +119,10 @@ def round_to_f16(x):
     return np.clip(x, -65504, 65504).astype(np.float16).astype(x.dtype)
 
 
-# Those of its experts, as the forward pass names them.
+# Names of experts in checkpoints, and what the forward pass calls them.
 MIXTRAL_NAMES = (("block_sparse_moe.", "mlp."), (".w1.", ".gate_proj."), (".w2.", ".down_proj."),
                  (".w3.", ".up_proj."))
+EXPERT_NAMES = (*MIXTRAL_NAMES, ("router.layer.", "gate."))
 
 
 class Model:
@@ -140,9 +145,10 @@ class Model:
         tensors = containers.read_checkpoint(directory)
         for name in list(tensors):  # of a model of texts and images: its text part's
             short = name.replace("model.language_model.", "model.").removeprefix("language_model.")
-            for old, new in MIXTRAL_NAMES:
+            for old, new in EXPERT_NAMES:
                 short = short.replace(old, new)
             tensors[short] = tensors.pop(name)
+        Model.take_experts_apart(tensors)
         for name in list(tensors):
             if config.norm_add and name.endswith("norm.weight"):
                 tensors[name] = tensors[name] + np.float32(config.norm_add)
@@ -155,6 +161,16 @@ class Model:
                     parts = {"gate_proj": joined[: config.ffn], "up_proj": joined[config.ffn :]}
                 tensors.update({f"{prefix}{part}.weight": w for part, w in parts.items()})
         return tensors
+
+    @staticmethod
+    def take_experts_apart(tensors):
+        """Granite's are one tensor [experts, rows, columns] each, gate and up joined."""
+        for name in [n for n in tensors if n.endswith(("input_linear.weight", "output_linear.weight"))]:
+            prefix, all_of_them = name.rsplit(".", 2)[0] + ".experts.", tensors.pop(name)
+            for e, w in enumerate(all_of_them):
+                parts = ({"down_proj": w} if "output" in name else
+                         dict(zip(("gate_proj", "up_proj"), np.split(w, 2))))
+                tensors.update({f"{prefix}{e}.{part}.weight": w for part, w in parts.items()})
 
     @staticmethod
     def load(directory, dtype=np.float32, kv_f16=False):
@@ -188,6 +204,14 @@ class Model:
         model.interleaved = False  # the rows are put in order there
         return model
 
+    # The steps that exact.py rounds in another way.
+    rotate = staticmethod(rotate)
+    cap = staticmethod(cap)
+    activate = staticmethod(activate)
+
+    def rope_tables(self, rope, positions, context):
+        return rope_tables(rope, positions, self.dtype, context)
+
     def linear(self, name, x):
         type_ = self.types.get(name + ".weight")
         if type_ in quantise.INPUTS:
@@ -197,10 +221,6 @@ class Model:
         return y if bias is None else y + bias
 
     def rmsnorm(self, name, x):
-        if self.types and self.dtype == np.float32:
-            rows = x.reshape(-1, x.shape[-1])
-            y = quantise.rmsnorm(rows, self.tensors[name + ".weight"], self.config.eps)
-            return y.reshape(x.shape)
         mean = np.mean(np.square(x), axis=-1, keepdims=True)
         return x / np.sqrt(mean + self.dtype(self.config.eps)) * self.tensors[name + ".weight"]
 
@@ -221,7 +241,7 @@ class Model:
         y = y.reshape(-1, n, c.head_dim)
         if norm and c.qk_norm == "head":
             y = self.rmsnorm(norm, y)
-        y = rotate(y, *rope, self.interleaved) if rope else y
+        y = self.rotate(y, *rope, self.interleaved) if rope else y
         return self.rmsnorm(norm, y) if norm and c.qk_norm == "after" else y
 
     def attention(self, layer, x, rope, distance):
@@ -236,22 +256,25 @@ class Model:
         v = self.heads(name + "v_proj", x, c.kv_heads, None, None)
         if self.kv_f16:
             k, v = round_to_f16(k), round_to_f16(v)
-        scale = self.dtype(c.head_dim**-0.5 if c.attention_scale is None else c.attention_scale)
+        scale = (self.dtype(c.attention_scale) if c.attention_scale is not None
+                 else self.dtype(1) / np.sqrt(self.dtype(c.attention_dim or c.head_dim)))
         group = c.heads // c.kv_heads
         out = np.empty((len(x), c.heads, c.head_dim), self.dtype)
         for h in range(c.heads):
-            scores = cap(q[:, h] @ k[:, h // group].T * scale, self.dtype(c.attention_cap))
-            out[:, h] = softmax(np.where(mask, scores, -np.inf)) @ v[:, h // group]
+            out[:, h] = self.attend(q[:, h], k[:, h // group], v[:, h // group], mask, scale)
         return self.linear(name + "o_proj", out.reshape(len(x), -1))
+
+    def attend(self, q, k, v, mask, scale):
+        """One head: q [T, head_dim], k and v [keys, head_dim], mask [T, keys]."""
+        scores = self.cap(q @ k.T * scale, self.dtype(self.config.attention_cap))
+        return softmax(np.where(mask, scores, -np.inf)) @ v
 
     def experts(self, layer, x):
         """Shazeer et al. 2017, Jiang et al. 2024: each token's own few of many MLPs."""
         c = self.config
         logits = self.linear(f"model.layers.{layer}.mlp.gate", x)
         chosen = np.argsort(-logits, axis=-1, kind="stable")[:, : c.experts_used]
-        best = np.take_along_axis(logits, chosen, axis=-1)
-        shares = (softmax(best) if c.norm_experts
-                  else np.take_along_axis(softmax(logits), chosen, axis=-1))
+        shares = self.shares(logits, chosen)
         out = np.zeros_like(x)
         for e in range(c.experts):
             rows, k = np.nonzero(chosen == e)
@@ -260,10 +283,16 @@ class Model:
                 out[rows] += shares[rows, k, None].astype(self.dtype) * y
         return out
 
+    def shares(self, logits, chosen):
+        """Of each token's experts: their softmax among each other, or among all."""
+        if self.config.norm_experts:
+            return softmax(np.take_along_axis(logits, chosen, axis=-1))
+        return np.take_along_axis(softmax(logits), chosen, axis=-1)
+
     def mlp(self, layer, x, expert=""):
         name = f"model.layers.{layer}.mlp.{expert}"
         gate, up, down = self.config.mlp
-        h = activate(self.linear(name + (gate or up), x), self.config.activation)
+        h = self.activate(self.linear(name + (gate or up), x), self.config.activation)
         h = h * self.linear(name + up, x) if gate else h
         return self.linear(name + down, h.astype(self.dtype))
 
@@ -280,7 +309,7 @@ class Model:
         c = self.config
         positions = np.arange(len(ids))
         distance = positions[:, None] - positions
-        tables = {id(r): rope_tables(r, positions, self.dtype, context or len(ids))
+        tables = {id(r): self.rope_tables(r, positions, context or len(ids))
                   for r in c.ropes if r}
 
         x = self.tensors["model.embed_tokens.weight"][np.asarray(ids)]
@@ -295,7 +324,7 @@ class Model:
             hidden.append(x)
         hidden[-1] = self.norm("model.norm", x)
         logits = self.linear(self.head, hidden[-1]) * self.dtype(c.logit_scale)
-        return cap(logits, self.dtype(c.logit_cap)), np.stack(hidden)
+        return self.cap(logits, self.dtype(c.logit_cap)), np.stack(hidden)
 
     def greedy(self, ids, n):
         """n greedy tokens after ids, and the margin of each over the second best."""

@@ -30,16 +30,20 @@ def _f16(x):
 # ---- Activations --------------------------------------------------------------------------------
 
 
-def activations(x, group):
-    """One token per row: scale = max|x| / 127 in float32, nearest even, per `group` elements."""
-    k = x.shape[1]
+def activation_codes(x, group):
+    """One token per row: scale = max|x| / 127 in float32, nearest even, per `group` elements: codes
+    [rows, groups, group], zeros after k, and scales [rows, groups, 1]."""
     g = _groups(x.astype(np.float32), group)
     top = np.abs(g).max(axis=2, keepdims=True)
     live = top >= np.finfo(np.float32).tiny
     inverse = np.divide(np.float32(127), top, out=np.zeros_like(top), where=live)
     scale = np.where(live, top / np.float32(127), np.float32(0))
-    codes = np.clip(np.rint(g * inverse), -127, 127)
-    return (codes * scale).reshape(len(x), -1)[:, :k]
+    return np.clip(np.rint(g * inverse), -127, 127), scale
+
+
+def activations(x, group):
+    codes, scale = activation_codes(x, group)
+    return (codes * scale).reshape(len(x), -1)[:, : x.shape[1]]
 
 
 def activations_q8_0(x):
@@ -51,24 +55,6 @@ def activations_q8_0(x):
     scaled = g * inverse
     codes = np.sign(scaled) * np.floor(np.abs(scaled) + np.float32(0.5))
     return (codes * _f16(scale)).reshape(len(x), -1)[:, :k]
-
-
-def rmsnorm(x, w, eps):
-    """RMSNorm in float32 with every rounding where docs/kernels.md puts it: 16 partial sums of
-    squares, added up as a tree. Norm weights have few bits in bf16 checkpoints, so inputs of the
-    first layer often lie exactly between two codes, and the last bit decides.
-
-    A fused multiply-add is done in float64, where the product is exact, and rounded to float32."""
-    n = x.shape[1]
-    lanes = np.zeros((len(x), 16), np.float32)
-    for i in range(0, n, 16):
-        part = x[:, i : i + 16].astype(np.float64)
-        width = part.shape[1]
-        lanes[:, :width] = lanes[:, :width] + part * part
-    for half in (8, 4, 2, 1):
-        lanes = lanes[:, :half] + lanes[:, half : 2 * half]
-    r = np.float32(1) / np.sqrt(lanes / np.float32(n) + np.float32(eps))
-    return x * r * w
 
 
 # ---- Weights ------------------------------------------------------------------------------------

@@ -146,8 +146,7 @@ static bool lacks(const pith_rules *rules, const pith_frame *f) {
     return f->count < rules->nodes[f->node].as.object.n_needed;
 }
 
-/* The opening quote of a key: of a property or an additional one, which only the rest of it tells.
- */
+/* The opening quote of a key. Whether it is a property or an additional key shows only later. */
 static void open_key(pith_automaton *a, size_t g, const pith_frame *thread) {
     const pith_rules *rules = a->rules;
     const pith_rules_object *object = &rules->nodes[thread->node].as.object;
@@ -186,7 +185,7 @@ static void step_key(pith_automaton *a, size_t g, const pith_frame *thread, unsi
     add(a, g, &f);
 }
 
-/* The character that an escape has spelled, by what is known of it before its last byte. */
+/* The character of an escape, from the state before its last byte and that byte. */
 static uint32_t escaped(const pith_frame *before, unsigned char byte) {
     static const char names[] = "\"\\/bfnrt";
     static const char values[] = "\"\\/\b\f\n\r\t";
@@ -334,7 +333,7 @@ static void begin_value(pith_automaton *a, size_t g, pith_frame f, unsigned char
     }
 }
 
-/* A value of the place begins with the byte; `after` is what the thread goes on as behind it. */
+/* A value of the place begins with the byte; `after` is the thread's state behind the value. */
 static void begin_place(pith_automaton *a, size_t g, const pith_frame *after, uint32_t place,
                         unsigned char byte) {
     const pith_rules *rules = a->rules;
@@ -550,7 +549,7 @@ static void mark(pith_automaton *a, uint32_t frame) {
     }
 }
 
-/* Frames refer to earlier ones only, so that moving them forward in their order is enough. */
+/* Frames refer to earlier ones only, so moving them forward in order is enough. */
 void pith_automaton_settle(pith_automaton *a, size_t g) {
     size_t n = pith_automaton_n(a, g);
     size_t n_kept = 0;

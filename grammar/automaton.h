@@ -16,8 +16,8 @@
  * byte that is accepted never leads into a dead end.
  *
  * Threads come in generations: those after each byte of what is being tried, one above the other.
- * Memory is fixed: at most PITH_AUTOMATON_THREADS ways are followed at a time. Of a schema that
- * leaves open more, the texts of the others are not allowed. */
+ * Memory is fixed: at most PITH_AUTOMATON_THREADS ways are followed at a time. Where a schema
+ * leaves more ways open, the texts of the remaining ones are not allowed. */
 #ifndef PITH_GRAMMAR_AUTOMATON_H
 #define PITH_GRAMMAR_AUTOMATON_H
 
@@ -94,12 +94,13 @@ void pith_automaton_begin(pith_automaton *a);
  * forgotten. Returns false when no thread accepts it. */
 bool pith_automaton_step(pith_automaton *a, size_t g, unsigned char byte);
 
-/* Makes generation g, at least 1, anew of frames that are pushed, in the place of those from g on;
- * what there is no room for is left out. */
+/* Starts generation g, at least 1, again, for frames that pith_automaton_push adds; it replaces
+ * those from g on. Frames for which there is no room are left out. */
 void pith_automaton_open(pith_automaton *a, size_t g);
 void pith_automaton_push(pith_automaton *a, size_t g, const pith_frame *frame);
 
-/* Makes generation g the generation 0, and clears the store of all that no thread refers to. */
+/* Makes generation g generation 0 and removes from the store all frames that no thread refers
+ * to. */
 void pith_automaton_settle(pith_automaton *a, size_t g);
 
 /* Threads of a generation. */
@@ -111,8 +112,8 @@ static inline const pith_frame *pith_automaton_thread(const pith_automaton *a, s
     return &a->threads[a->begins[g] + i];
 }
 
-/* Of a thread within a string or an additional key, between two characters: how many more it may
- * have, whether it may end here, and what the thread becomes when it does. */
+/* For a thread within a string or an additional key, between two characters: how many more
+ * characters it may have, whether it may end here, and what the thread becomes when it does. */
 uint32_t pith_automaton_room(const pith_automaton *a, const pith_frame *thread);
 bool pith_automaton_may_close(const pith_automaton *a, const pith_frame *thread);
 pith_frame pith_automaton_behind(const pith_automaton *a, const pith_frame *thread);

@@ -1,7 +1,8 @@
 /* The texts of all tokens of a vocabulary, arranged so that a grammar can be laid over them.
  *
  * They form a prefix tree, whose nodes stand in the order in which a walk meets them: a node's
- * children follow it, and `ends` says where its subtree is over. So a walk is a loop over an array:
+ * children follow it, and `ends` is the first node behind its subtree. So a walk is a loop over an
+ * array:
  *
  *     node   1 "a"   2 "ab"   3 "abc"   4 "b"        a grammar that refuses "a" goes on at
  *     ends   4       4        4         5            ends[1]: 4 "b"

@@ -26,7 +26,7 @@ void pith_mask_find(pith_mask *mask);
 /* Sets the logits [n_tokens] of tokens that are not in `allowed` to -infinity. */
 void pith_mask_apply(const pith_mask *mask, float *logits);
 
-/* Goes on by a token. False, and nothing changed, when it may not come next. */
+/* Advances by a token. False, with nothing changed, when it may not come next. */
 bool pith_mask_accept(pith_mask *mask, size_t token);
 
 /* True when the text may end here. */

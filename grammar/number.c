@@ -6,7 +6,7 @@
 
 enum {
     SCALE = 15,         /* digits of pith_decimal's fraction */
-    SIGNIFICANT = 15,   /* digits that a double tells apart */
+    SIGNIFICANT = 15,   /* digits that a double distinguishes */
     FEW_FRACTION = 6,   /* digits behind the point where the bounds do not ask for more */
     INTEGER_DIGITS = 18 /* below 2^63 */
 };
@@ -122,7 +122,7 @@ static pith_decimal round_to(pith_decimal x, bool more, uint64_t unit, bool up) 
     return x;
 }
 
-/* The next number that a double tells from x, and its neighbour of the form. */
+/* The next number that a double distinguishes from x, rounded to the form. */
 static pith_decimal nudge(pith_decimal x, uint64_t unit, bool up) {
     size_t n = n_digits(x.whole);
     uint64_t step = powers[n < SIGNIFICANT ? n : SIGNIFICANT];
@@ -166,7 +166,7 @@ static void cut(pith_decimal_interval *interval, const bound *b, const pith_numb
     interval->empty = interval->empty || compare(interval->least, interval->most) > 0;
 }
 
-/* Numbers on the side of `at_least` go: all at least |b|, or with `up` false at most. */
+/* Removes the numbers beyond a bound: those below it with `lower`, else those above it. */
 static void apply(pith_number_form *form, const bound *b, bool lower) {
     if (!b->given) {
         return;

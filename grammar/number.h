@@ -1,11 +1,11 @@
 /* Numbers within bounds, digit by digit. A number is written as [-] digits [. digits], without an
- * exponent when it has bounds, so that what can still become of a beginning is an interval: of "12"
- * within 100 to 127 the next digit may be 0 to 7, and "13" is refused where it would first lead
- * nowhere. An integer is a number without fraction.
+ * exponent when it has bounds, so the numbers that a beginning can still lead to are an interval:
+ * of "12" within 100 to 127 the next digit may be 0 to 7, and "13" is refused where it would first
+ * lead nowhere. An integer is a number without fraction.
  *
  * The digits are bounded, so that a number ends: 18 of an integer, 15 in front of a point, at least
- * 6 and at most 15 behind it. Fifteen significant digits are what a double tells apart, so a reader
- * that compares doubles finds the bounds kept, too. */
+ * 6 and at most 15 behind it. A double distinguishes fifteen significant digits, so a reader that
+ * compares doubles finds the bounds kept, too. */
 #ifndef PITH_GRAMMAR_NUMBER_H
 #define PITH_GRAMMAR_NUMBER_H
 
@@ -25,7 +25,7 @@ typedef struct pith_decimal_interval {
 typedef struct pith_number_form {
     pith_decimal_interval sides[2]; /* of positive numbers and zero; of negative ones */
     uint64_t unit;                  /* of the last digit behind the point, in 10^-15 */
-    uint8_t n_whole, n_fraction;    /* most digits before and behind the point */
+    uint8_t n_whole, n_fraction;    /* maximum digits before and after the point */
     bool exponent;                  /* no bounds: up to two digits of an exponent may follow */
 } pith_number_form;
 

@@ -52,8 +52,8 @@ typedef struct pith_rules_text {
 /* What may stand in a place of a text: any of its options. */
 typedef struct pith_rules_place {
     pith_rules_range options; /* in `options`, indices of nodes */
-    uint32_t depth;           /* levels of arrays and objects of the flattest value; NONE: there is
-                                 no value */
+    uint32_t
+        depth; /* levels of arrays and objects in the shallowest value; NONE: there is no value */
 } pith_rules_place;
 
 typedef struct pith_rules_property {

@@ -132,7 +132,7 @@ static pith_status link_to(pith_schema *s, uint32_t place) {
 
 #define WORD(field) offsetof(pith_schema_words, field)
 
-/* With the types that a schema without `type` means by them. */
+/* Keywords, with the types that they mean in a schema without `type`. */
 static const struct {
     const char *name;
     size_t offset;
@@ -252,7 +252,7 @@ static pith_status read_any_of(pith_schema *s, pith_json list) {
     return status;
 }
 
-/* The place allows what another one does. */
+/* The place allows the values of another one. */
 static pith_status read_alias(pith_schema *s, uint32_t other) {
     pith_status status = link_to(s, other);
     uint32_t n = (uint32_t)s->links.n;
@@ -441,7 +441,7 @@ static uint32_t node_depth(const pith_rules *rules, const pith_rules_node *node)
     return depth >= PITH_RULES_MAX_DEPTH ? PITH_RULES_NONE : depth + 1;
 }
 
-/* Finds depths from the flattest values on; each round finds those of one more level. */
+/* Finds depths, shallowest values first; each round finds those of one more level. */
 static void find_depths(pith_rules *rules, size_t n_places, size_t n_nodes) {
     for (bool changed = true; changed;) {
         changed = false;

@@ -123,7 +123,7 @@ static void settle_last(pith_schema *s, pith_rules_range names) {
     texts[at] = last;
 }
 
-/* A required member that is none of the properties: one more of them. */
+/* Adds a required member that is not among the properties to them. */
 static pith_status require_other(pith_schema *s, const pith_schema_words *words,
                                  pith_rules_object *object, const char *name, size_t n) {
     if (words->additional.at != NULL && object->additional == PITH_RULES_NONE) {

@@ -176,13 +176,13 @@ typedef struct pith_model_options {
     const pith_allocator *allocator; /* borrowed until pith_model_free */
     pith_log_fn log;                 /* NULL: silent */
     void *log_user;
-    pith_load_fn load; /* told how far reading is; NULL: nobody is. Not called with `map` */
+    pith_load_fn load; /* called with how far reading is; may be NULL. Not called with `map` */
     void *load_user;
 } pith_model_options;
 
 /* Opens a `.pith` file (docs/format.md). Everything in the file is checked before use.
  * Errors: ARGUMENT, MEMORY, IO, FORMAT, UNSUPPORTED (isa not on this CPU, format version, BLAS),
- * STOPPED (options->load said no). */
+ * STOPPED (options->load returned false). */
 PITH_API pith_status pith_model_open(pith_model **out, const char *path,
                                      const pith_model_options *options, pith_error *error);
 
@@ -222,7 +222,7 @@ typedef struct pith_model_info {
     size_t token_bytes;  /* weight bytes read to generate one token (embedding excluded) */
     size_t n_threads;
     int32_t bos; /* the tokenizer's beginning-of-sequence token; the configuration's where the
-                    tokenizer does not speak of one; -1: none */
+                    tokenizer names none; -1: none */
     const int32_t *eos; /* [n_eos] tokens that end a generation */
     size_t n_eos;
     bool has_infill; /* the tokenizer has Code Llama's <PRE>, <SUF>, <MID>, <EOT> */
@@ -250,12 +250,12 @@ enum {
 };
 
 /* Encodes `text`. For an encoder the flags do not matter: [CLS] and [SEP] are always put around the
- * text and special tokens written in it are read as such; nothing is cut off here.
- * Writes at most `capacity` ids to `tokens` and sets *n_tokens to the number the text has; when
- * that is more than `capacity`, returns CAPACITY (and *n_tokens is set, the one exception to
- * "untouched"). `tokens` may be NULL when capacity is 0. Errors: ARGUMENT, CAPACITY, MEMORY, TEXT
- * (invalid UTF-8, with the byte offset), UNSUPPORTED. All functions of this section and
- * pith_generate and pith_embed answer UNSUPPORTED for a file without a tokenizer. */
+ * text and special tokens written in it are read as such; nothing is cut off here. Writes at most
+ * `capacity` ids to `tokens` and sets *n_tokens to the number the text has; when that is more than
+ * `capacity`, returns CAPACITY (and *n_tokens is set, the one exception to "untouched"). `tokens`
+ * may be NULL when capacity is 0. Errors: ARGUMENT, CAPACITY, MEMORY, TEXT (invalid UTF-8, with the
+ * byte offset), UNSUPPORTED. All functions of this section and pith_generate and pith_embed return
+ * UNSUPPORTED for a file without a tokenizer. */
 PITH_API pith_status pith_tokenize(const pith_model *model, pith_text text, unsigned flags,
                                    int32_t *tokens, size_t capacity, size_t *n_tokens,
                                    pith_error *error);
@@ -555,9 +555,10 @@ typedef struct pith_generate_params {
                          next one; those the sampler chooses too cost nothing more. The text is the
                          same with any value; only speed differs, most where text repeats */
     pith_session *draft;  /* of a smaller model with the same vocabulary, which drafts tokens where
-                             nothing repeats, as many as `speculate` (0: 8) says; NULL: none. Used
-                             by this generation alone as long as it lasts, its timeline changed. The
-                             text is the same; where drafts do not pay they are left out */
+                             nothing repeats, as many as `speculate` (0: 8) says; NULL: none. While
+                             the generation lasts, it alone uses this session and changes its
+                             timeline. The text is the same; where drafts do not pay they are left
+                             out */
     const int32_t *eos;   /* [n_eos] further end tokens, which ignore_eos leaves as they are */
     size_t n_eos;         /* at most 64 */
     const int32_t *shown; /* [n_shown] special tokens that give their spelling as text, where others
@@ -597,13 +598,13 @@ typedef struct pith_usage {
 typedef bool (*pith_text_fn)(void *user, pith_text text);
 
 /* Appends the prompt tokens [n_prompt >= 1] to the session, then generates. The session's timeline
- * afterwards holds the prompt and the generated tokens, except the last one, which nothing has
- * needed evaluated yet; after an error or a stop within the prompt, the chunks evaluated so far.
- * The text continues the timeline's: a word that follows comes with its space in front, and the
- * penalties' window holds the timeline's last tokens, however they came to be evaluated. `on_text`
- * may be NULL. `usage` may be NULL; it is filled on success. A callback returning false is success
- * with finish STOPPED. Errors: as pith_session_eval, ARGUMENT (also: every token is ruled out),
- * MEMORY, TOKEN (params->eos, params->bias). */
+ * afterwards holds the prompt and the generated tokens, except the last one, which has not been
+ * evaluated yet; after an error or a stop within the prompt, the chunks evaluated so far. The text
+ * continues the timeline's: a word that follows comes with its space in front, and the penalties'
+ * window holds the timeline's last tokens, however they came to be evaluated. `on_text` may be
+ * NULL. `usage` may be NULL; it is filled on success. A callback returning false is success with
+ * finish STOPPED. Errors: as pith_session_eval, ARGUMENT (also: every token is ruled out), MEMORY,
+ * TOKEN (params->eos, params->bias). */
 PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt, size_t n_prompt,
                                    const pith_generate_params *params, pith_text_fn on_text,
                                    void *user, pith_usage *usage, pith_error *error);
@@ -619,8 +620,8 @@ PITH_API pith_status pith_generate(pith_session *session, const int32_t *prompt,
  *             pith_generation_step(generations[i], &step, &error);  -- step.text, step.done
  *     }
  *
- * Text, tokens and counts are those of pith_generate, token for token, in any company (with BLAS
- * off). */
+ * Text, tokens and counts are those of pith_generate, token for token, whatever else is in the
+ * batch (with BLAS off). */
 typedef struct pith_generation pith_generation;
 
 /* A token with the natural logarithm of its probability under the model: softmax of the logits as
@@ -630,7 +631,7 @@ typedef struct pith_scored_token {
     float logprob;
 } pith_scored_token;
 
-/* What one step of a generation brought. */
+/* The result of one step of a generation. */
 typedef struct pith_step {
     bool has_token; /* a token was chosen: false while some of the prompt is not evaluated */
     int32_t token;  /* also the end token, when that is what was chosen */
@@ -711,7 +712,7 @@ PITH_API void pith_generation_usage(const pith_generation *generation, pith_usag
 PITH_API pith_status pith_grammar_new(pith_grammar **out, const pith_model *model, pith_text schema,
                                       pith_error *error);
 
-/* One more reference, to be freed too; returns the grammar. */
+/* Adds a reference, which must be freed too; returns the grammar. */
 PITH_API pith_grammar *pith_grammar_retain(pith_grammar *grammar);
 
 /* Gives a reference back; the last one frees the grammar. */
@@ -743,8 +744,8 @@ PITH_API void pith_grammar_matcher_begin(pith_grammar_matcher *matcher);
  * tokens may where the text may end. */
 PITH_API void pith_grammar_matcher_mask(pith_grammar_matcher *matcher, float *logits);
 
-/* Goes on by a token, which is no end token. Errors: ARGUMENT (it may not come next; nothing has
- * changed), TOKEN. */
+/* Advances by a token, which must not be an end token. Errors: ARGUMENT (it may not come next;
+ * nothing has changed), TOKEN. */
 PITH_API pith_status pith_grammar_matcher_accept(pith_grammar_matcher *matcher, int32_t token,
                                                  pith_error *error);
 
@@ -792,16 +793,16 @@ typedef struct pith_embed_result {
 
 /* Embeds texts [n_inputs] with an encoder model: out [n_inputs, n_embd], or [n_inputs, dimensions]
  * where the options ask for less; results [n_inputs] or NULL. Texts are packed by length and spread
- * over the model's threads; a text's embedding does not depend on its company (bit for bit, with
- * BLAS off). A cross-encoder takes pairs and gives one number for each, its score (n_embd is 1).
- * The tokens of a prompt count as the text's; a model whose pooling leaves the prompt out pools the
- * others only, [CLS] excluded too, as sentence-transformers does. Concurrent calls on one model are
- * allowed and share its threads. On failure `out` and `results` may be partly written. Errors:
+ * over the model's threads; a text's embedding does not depend on the other texts (bit for bit,
+ * with BLAS off). A cross-encoder takes pairs and gives one number for each, its score (n_embd is
+ * 1). The tokens of a prompt count as the text's; a model whose pooling leaves the prompt out pools
+ * the others only, [CLS] excluded too, as sentence-transformers does. Concurrent calls on one model
+ * are allowed and share its threads. On failure `out` and `results` may be partly written. Errors:
  * ARGUMENT (also: both prompts, no prompt of that name, and those there are are listed; more
- * dimensions than there are; for a cross-encoder a text without a pair, with the index),
- * MEMORY, TEXT (invalid UTF-8, with the index of the text and the byte offset),
- * CONTEXT (no_truncate, with the index), TOKEN (a file whose tokenizer has ids beyond its weights),
- * STOPPED, UNSUPPORTED (not an encoder, no tokenizer), NUMERIC (with the index). */
+ * dimensions than there are; for a cross-encoder a text without a pair, with the index), MEMORY,
+ * TEXT (invalid UTF-8, with the index of the text and the byte offset), CONTEXT (no_truncate, with
+ * the index), TOKEN (a file whose tokenizer has ids beyond its weights), STOPPED, UNSUPPORTED (not
+ * an encoder, no tokenizer), NUMERIC (with the index). */
 PITH_API pith_status pith_embed(const pith_model *model, const pith_embed_input *inputs,
                                 size_t n_inputs, const pith_embed_options *options, float *out,
                                 pith_embed_result *results, pith_error *error);

@@ -146,7 +146,7 @@ void pith_bench_draw_tokens(int32_t *tokens, size_t n, size_t n_vocab) {
     }
 }
 
-/* `part` of the present run is done. */
+/* Calls go_on with the part of the test that is done; `part` is that of the current run. */
 static pith_status check_go_on(const bench *b, double part, pith_error *error) {
     bool fills = b->test->generate && b->test->depth != 0;
     double n_runs = (double)(b->options->n_repeats + (fills ? 2 : 1));
@@ -168,8 +168,8 @@ static void release(bench *b) {
     }
 }
 
-/* Makes every page of memory resident without changing what is in it, be it between the blocks of
- * an arena. */
+/* Makes every page of memory resident without changing what is in it, also between the blocks of an
+ * arena. */
 __attribute__((no_sanitize_address)) static void touch(const pith_region *region) {
     volatile unsigned char *data = region->data;
     for (size_t i = 0; i < region->size; i += PAGE) {
@@ -389,7 +389,7 @@ static pith_status warm_up(bench *b, pith_error *error) {
     return status;
 }
 
-/* Times become figures; the arrays are sorted here. */
+/* Computes the figures from the times; sorts the arrays. */
 static void summarise(bench *b, pith_bench_result *result) {
     size_t n = b->options->n_repeats;
     double count = (double)(b->test->n_tokens * b->n_sessions);
@@ -412,7 +412,7 @@ static void summarise(bench *b, pith_bench_result *result) {
     }
 }
 
-/* Of the limits before, between and after the repeats. */
+/* How far the limits moved before, between and after the repeats. */
 static double limits_moved(const bench *b) {
     const size_t n = b->options->n_repeats + 1;
     for (size_t i = 0; i < n; i++) {

@@ -44,10 +44,10 @@ typedef struct pith_bench_result {
     double pass_bytes; /* that a forward pass reads */
     bool cached;       /* so few that they may stay in the cache: share_of_stream is -1 */
     double moved;      /* largest over smallest of the limits measured before, between and after the
-                          repeats, of that which moved more; 0: not measured */
+                          repeats, of the limit that moved more; 0: not measured */
 } pith_bench_result;
 
-/* What a pass reads must be more than this many last-level caches to come from memory for sure. */
+/* A pass must read more than this many last-level caches for its bytes to come from memory. */
 #define PITH_CACHE_MARGIN 4
 
 /* What measures the limits beside a test: the probes of the model's instruction set. */
@@ -62,7 +62,7 @@ typedef struct pith_bench_options {
     size_t n_context; /* of every session, all of it touched, if more than the test needs */
     pith_kv_type kv_type;
     /* Asked after every run and every generated token, with the part of the test that is done (0 to
-     * 1; it falls back when a test is tried again); may be NULL. */
+     * 1; it starts again when a test is repeated); may be NULL. */
     bool (*go_on)(void *user, double done);
     void *go_on_user;
     const pith_bench_probe *probe; /* NULL: no limits, no shares */
@@ -74,7 +74,7 @@ void pith_bench_probe_free(pith_bench_probe *probe);
 
 /* Runs one test in sessions of its own. Tokens are drawn from the vocabulary with a fixed seed;
  * nothing is sampled. A test that comes out above a limit is tried again, three times in all.
- * Errors: as pith_session_new and pith_batch_eval, STOPPED (go_on said no). */
+ * Errors: as pith_session_new and pith_batch_eval, STOPPED (go_on returned false). */
 pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
                            const pith_bench_options *options, pith_bench_result *out,
                            pith_error *error);
@@ -86,7 +86,7 @@ void pith_bench_judge(pith_bench_result *result, const pith_cost *cost, size_t c
  */
 void pith_bench_memory(size_t *now, size_t *peak);
 
-/* Token ids below n_vocab: always the same for one n_vocab, as far as they go. */
+/* Token ids below n_vocab: always the same sequence for one n_vocab. */
 void pith_bench_draw_tokens(int32_t *tokens, size_t n, size_t n_vocab);
 
 #endif

@@ -128,8 +128,8 @@ static pith_status run_call(bench *b, double *seconds, pith_error *error) {
     return status;
 }
 
-/* Memory is touched for the first time and the clock comes up; the last call says how many make a
- * repeat. */
+/* Touches memory for the first time and lets the clock rise; the time of the last call decides how
+ * many make a repeat. */
 static pith_status warm_up(bench *b, pith_error *error) {
     double start = pith_seconds();
     double last = 0;
@@ -170,7 +170,7 @@ static pith_status run_all(bench *b, pith_error *error) {
     return status;
 }
 
-/* Times become figures; the arrays are sorted here. */
+/* Computes the figures from the times; sorts the arrays. */
 static void summarise(bench *b, pith_bench_embed_result *result) {
     size_t n = b->options->n_repeats;
     double sentences = (double)b->test->n_sentences * (double)b->n_calls;

@@ -23,13 +23,13 @@ typedef struct pith_bench_embed_cost {
     size_t n_tokens;
 } pith_bench_embed_cost;
 
-/* False when the tokens are more than a size_t holds. */
+/* False when the number of tokens does not fit in size_t. */
 bool pith_bench_embed_cost_of(const pith_config *config, const pith_bench_embed_test *test,
                               pith_bench_embed_cost *out);
 
 typedef struct pith_bench_embed_options {
     size_t n_repeats; /* at least 1 */
-    double seconds;   /* a repeat makes calls for about as long, at least one */
+    double seconds;   /* a repeat makes calls for about this time, at least one */
     bool (*go_on)(void *user, double done); /* asked after every pack of texts, with the part of the
                                                test that is done; may be NULL */
     void *go_on_user;
@@ -58,7 +58,7 @@ typedef struct pith_bench_embed_result {
 
 /* Runs one test. A few calls go before it, untimed; a test that comes out above the limit is tried
  * again, three times in all.
- * Errors: as pith_embed_tokens, UNSUPPORTED (not an encoder), STOPPED (go_on said no). */
+ * Errors: as pith_embed_tokens, UNSUPPORTED (not an encoder), STOPPED (go_on returned false). */
 pith_status pith_bench_embed_run(const pith_model *model, const pith_bench_embed_test *test,
                                  const pith_bench_embed_options *options,
                                  pith_bench_embed_result *out, pith_error *error);

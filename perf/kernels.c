@@ -11,17 +11,17 @@
 #include "perf/shares.h"
 #include "perf/team.h"
 
-/* Of one timed run: long beside starting threads and reading a clock, so short beside a time slice
- * that on a busy machine most runs are not interrupted. */
+/* Seconds of one timed run: long compared with starting threads and reading a clock, and so short
+ * compared with a time slice that on a busy machine most runs are not interrupted. */
 static const double run_seconds = 0.0005;
-/* Of a compute limit, the best of several runs. */
+/* Seconds for measuring a compute limit, the best of several runs. */
 static const double limit_seconds = 0.002;
-/* The scalar kernel takes part in the first rounds only, until it has had so long. */
+/* Seconds after which the scalar kernel is left out of further rounds. */
 static const double scalar_seconds = 0.1;
 enum {
     LEAST_WINDOW = 256 << 20,
     SCALAR_ROUNDS = 3, /* at least, unless there are fewer rounds */
-    ATTEMPTS = 3,      /* of what comes out above its limit */
+    ATTEMPTS = 3,      /* for a share that comes out above its limit */
 };
 
 const pith_kernel_bench *pith_kernel_bench_at(size_t i) {
@@ -158,7 +158,7 @@ static void copy_piece(void *argument, size_t begin, size_t end, size_t thread) 
     }
 }
 
-/* Fills the window with copies of a call's piece: memory does not tell them apart. */
+/* Fills the window with copies of a call's piece: for memory they are as good as different ones. */
 static void fill_window(pith_kernel_timer *timer, const pith_kernel_call *call, size_t piece) {
     if (timer->window_of == call->bench && timer->window_piece == piece) {
         return;

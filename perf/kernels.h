@@ -53,7 +53,7 @@ struct pith_kernel_bench {
     const pith_kernel_shape *shapes;           /* [n_shapes] */
     size_t n_shapes;
     pith_kernel_cost (*cost)(const pith_kernel_bench *bench, const pith_kernel_shape *shape);
-    /* Takes a call's operands and piece from the arena and fills them. While the arena measures
+    /* Allocates a call's operands and piece in the arena and fills them. While the arena measures
      * they are NULL. */
     void (*prepare)(pith_kernel_call *call, pith_arena *arena);
     /* One call; the piece is that of `prepare` or another with the same bytes. Calls may follow
@@ -86,7 +86,7 @@ typedef struct pith_kernel_samples {
     double *scalar;  /* [n_scalar] */
 } pith_kernel_samples;
 
-/* Fills *out but n_calls. */
+/* Fills *out except n_calls. */
 void pith_kernel_judge(pith_kernel_samples *samples, const pith_kernel_shape *shape,
                        const pith_kernel_cost *cost, size_t n_threads, pith_kernel_result *out);
 
@@ -110,16 +110,16 @@ typedef struct pith_kernel_timer {
  * caller's and must not be in use elsewhere. Errors: MEMORY. */
 pith_status pith_kernel_timer_new(pith_kernel_timer *out, const pith_kernels *kernels,
                                   pith_pool *pool, size_t n_rounds, pith_error *error);
-/* Takes what shapes need that come from memory: the window and as much to read beside it, `size`
- * bytes each, or with 0 so much that nothing of it is still in a cache when its turn comes again.
- * To be called at most once. Errors: MEMORY. */
+/* Allocates what shapes with operands in memory need: the window and as much memory for plain
+ * reads, `size` bytes each, or with 0 so many that none of them is still in a cache when it is read
+ * again. To be called at most once. Errors: MEMORY. */
 pith_status pith_kernel_timer_memory(pith_kernel_timer *timer, size_t size, pith_error *error);
 void pith_kernel_timer_free(pith_kernel_timer *timer);
 
 /* Times one shape: in each round half a millisecond of the kernel, then the limit, then the scalar
- * kernel unless that has had its time. 25 rounds are some 0.2 seconds, more where a single call is
- * long. What comes out above its limit is timed again, three times in all. Errors: MEMORY, STOPPED
- * (go_on said no). */
+ * kernel during the first rounds. 25 rounds are some 0.2 seconds, more where a single call is long.
+ * A share above its limit is timed again, three times in all. Errors: MEMORY, STOPPED (go_on
+ * returned false). */
 pith_status pith_kernel_time(pith_kernel_timer *timer, const pith_kernel_bench *bench,
                              const pith_kernel_shape *shape, pith_kernel_result *out,
                              pith_error *error);

@@ -41,7 +41,7 @@ static pith_kernel_cost chunk_cost(const pith_kernel_bench *bench, const pith_ke
     };
 }
 
-/* Keys or values: the order of their elements does not matter to random ones. */
+/* Fills keys or values; as they are random, the order of their elements does not matter. */
 static void fill_keys(pith_type type, size_t n, unsigned char *out) {
     for (size_t i = 0; i < n; i++) {
         float x;

@@ -25,7 +25,7 @@ static const pith_kernel_shape f32_vectors[] = {
 
 static const float epsilon = 1e-5F;
 
-/* Whatever a row kernel may want; each has some. */
+/* Operands of all row kernels; each uses some. */
 typedef struct row_operands {
     float *x, *y;         /* [2 max(rows, 1) n] */
     float *w, *b;         /* [n] */

@@ -71,7 +71,7 @@ pith_status pith_probe_memory_new(pith_probe_memory *out, size_t size, bool huge
     }
     size_t past = (uintptr_t)memory.block % HUGE;
     memory.data = (unsigned char *)memory.block + (past == 0 ? 0 : HUGE - past);
-    /* Advice only: a system without huge pages shows what it has. */
+    /* Advice only: a system without huge pages is measured as it is. */
     (void)madvise(memory.block, memory.span, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     pith_pool_run(pool, memory.size / PIECE, 1, touch_pieces, &memory);
     *out = memory;
@@ -192,7 +192,7 @@ static uint64_t compute(void *argument, size_t thread) {
 }
 
 double pith_limit_compute(const pith_peak *peak, pith_pool *pool, double seconds) {
-    const double repetition = 0.001; /* long beside reading a clock, short beside a time slice */
+    const double repetition = 0.001; /* seconds: long for a clock, short for a time slice */
     _Alignas(64) unsigned char operands[PITH_PROBE_OPERANDS];
     compute_loop loop = {peak->run, operands, 64};
     pith_team t = {.work = compute, .argument = &loop};
@@ -248,7 +248,8 @@ double pith_limit_dispatch(pith_pool *pool) {
 
 /* ---- All of them ----------------------------------------------------------------------------- */
 
-/* Neighbours show themselves by a second measurement that differs; the better one counts. */
+/* Measures a second time: a different result shows that neighbours interfered. The better one
+ * counts. */
 static void measure_again(const pith_probes *probes, const pith_probe_memory *huge, pith_pool *pool,
                           pith_limits *limits) {
     const pith_peak *peak = limits->int8 > 0 ? &probes->int8 : &probes->f32;

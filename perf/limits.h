@@ -15,9 +15,9 @@ typedef struct pith_probe_memory {
     size_t span;
 } pith_probe_memory;
 
-/* `size` bytes rounded down to 2 MB (at least 2), or with 0 as much as an honest stream needs:
+/* `size` bytes rounded down to 2 MB (at least 2), or with 0 as much as a stream from memory needs:
  * 16 times the last-level cache, within 1 GB to 2 GB, but no more than a quarter of the free
- * memory. With `huge` asked for as 2 MB pages, else as 4 KB pages. Errors: MEMORY. */
+ * memory. With `huge` the system is asked for 2 MB pages, else for 4 KB pages. Errors: MEMORY. */
 pith_status pith_probe_memory_new(pith_probe_memory *out, size_t size, bool huge, pith_pool *pool,
                                   pith_error *error);
 void pith_probe_memory_free(pith_probe_memory *memory);
@@ -39,8 +39,8 @@ typedef struct pith_read_limit {
 pith_read_limit pith_limit_read(const pith_probes *probes, const pith_probe_memory *memory,
                                 pith_pool *pool, double seconds);
 
-/* The same from stretch `*next` of the memory on, which becomes the one after the last that was
- * read: whoever goes on there reads nothing that is still in a cache. Starts with 0. */
+/* As pith_limit_read, from stretch `*next` of the memory on (at first 0); sets it to the one after
+ * the last stretch that was read, where nothing is still in a cache. */
 pith_read_limit pith_limit_read_on(const pith_probes *probes, const pith_probe_memory *memory,
                                    pith_pool *pool, double seconds, size_t *next);
 

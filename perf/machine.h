@@ -1,5 +1,5 @@
 /* The machine a benchmark runs on, and whether it was busy with something else meanwhile. A figure
- * without both says little. */
+ * means little without both. */
 #ifndef PITH_PERF_MACHINE_H
 #define PITH_PERF_MACHINE_H
 
@@ -27,7 +27,7 @@ typedef struct pith_cpu_time {
 
 pith_cpu_time pith_cpu_time_now(const char *root);
 
-/* What ran beside a test. */
+/* What else ran during a test. */
 typedef struct pith_company {
     double
         moved; /* largest over smallest of the limits that were measured in the test; 0: unknown */

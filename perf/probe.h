@@ -1,4 +1,4 @@
-/* The innermost loops that find out what a machine can do at most, once per instruction set.
+/* The innermost loops that measure what a machine can do at most, once per instruction set.
  *
  * Each does one thing and nothing else: streams memory, or keeps the multipliers busy from
  * registers with more independent chains than latency x units. What a kernel reaches is compared

@@ -1,6 +1,6 @@
-/* A plain text as sentences, for measuring with lengths as they occur. A sentence ends with '.',
- * '!' or '?' before white space, or with the text; what is not a word of it is white space. Good
- * enough for lengths, no grammar: abbreviations end sentences, quotation marks after a full stop do
+/* A plain text as sentences, for measuring with realistic lengths. A sentence ends with '.', '!' or
+ * '?' before white space, or with the text; what is not a word of it is white space. Good enough
+ * for lengths, no grammar: abbreviations end sentences, quotation marks after a full stop do
  * not. */
 #ifndef PITH_PERF_SENTENCES_H
 #define PITH_PERF_SENTENCES_H

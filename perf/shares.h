@@ -63,21 +63,22 @@ double pith_attended(size_t depth, size_t n, size_t window);
 /* Seconds in which plain reads would have fetched bytes[0, n), one token after the other, at the
  * speed that memory had beside each: rates [pith_stretches(n, every)] are bytes per second, the
  * first before any token, then one after every `every` > 0 tokens and one after the last. A token
- * is held to the median of the nearest four, two before it and two after: as a rate scatters, the
- * larger of two would be more than reads of a token's length reach, and one that met a hiccup is to
- * count for nothing. */
+ * is compared with the median of the nearest four, two before it and two after: rates scatter, so
+ * the larger of two would be more than reads as long as a token reach, and a rate that was
+ * disturbed must not count. */
 double pith_stream_seconds(const double *bytes, size_t n, const double *rates, size_t every);
 
-/* How many rates that takes, and which one is measured right after a token: its index, 0 for none.
- */
+/* The number of rates that this needs; and the index of the rate that is measured right after a
+ * token, 0 for none. */
 size_t pith_stretches(size_t n_tokens, size_t every);
 size_t pith_stretch_after(size_t token, size_t n_tokens, size_t every);
 
-/* After how many tokens memory is to be read again, when a token and a read take so long: after
- * each that takes 20 ms or more, else so seldom that reading takes about a tenth of the time. */
+/* After how many tokens memory is to be read again, given the seconds of a token and of a read:
+ * after each token that takes 20 ms or more, else so seldom that reading takes about a tenth of the
+ * time. */
 size_t pith_tokens_between(double token_seconds, double read_seconds);
 
-/* Largest share that is still believed. */
+/* Largest share that is accepted; more can only come from a disturbed limit. */
 #define PITH_SHARE_LIMIT 1.02
 
 /* rate / limit; -1 when the limit is not known (0). */

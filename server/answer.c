@@ -1,4 +1,4 @@
-/* Whole answers of generations, and what all answers are made of. */
+/* Complete answers of generations, and the parts that all answers share. */
 #include "server/answer_parts.h"
 
 #include "base/memory.h"

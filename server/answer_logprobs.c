@@ -10,7 +10,7 @@
 /* What OpenAI's answers have for tokens that cannot be. */
 static const float least_logprob = -9999;
 
-/* What the functions below need at once. */
+/* The state that the functions below share. */
 typedef struct spelling_run {
     pith_document *document;
     pith_json_writer *json;
@@ -148,7 +148,7 @@ static void put_alternative(spelling_run *run, int32_t token, float logprob) {
     }
 }
 
-/* The most likely tokens and, when it is none of them, the chosen one. */
+/* The most likely tokens and, when it is not among them, the chosen one. */
 static void put_alternatives(spelling_run *run, const pith_answer_token *token) {
     run->keys.size = 0;
     pith_json_open(run->json, NULL, '{');

@@ -7,12 +7,12 @@
 
 #define PITH_FINGERPRINT_TEXT "pith-" PITH_VERSION /* system_fingerprint: results depend on it */
 
-/* A document on its way into a byte string that may hold others already. */
+/* A document being written to a byte string that may hold others already. */
 typedef struct pith_document {
     pith_json_writer json;
     pith_bytes *out;
     size_t before;      /* bytes of `out` in front of it */
-    pith_status status; /* of what the writer does not know of */
+    pith_status status; /* of failures that the writer does not know of */
     pith_error *error;
 } pith_document;
 
@@ -47,7 +47,7 @@ void pith_put_head(pith_json_writer *json, const pith_answer_head *head, const c
 
 /* "usage": {...}. */
 void pith_put_usage(pith_json_writer *json, const pith_answer_usage *usage);
-/* The same where no text is generated: of embeddings. */
+/* As pith_put_usage where no text is generated: for embeddings. */
 void pith_put_prompt_usage(pith_json_writer *json, size_t prompt_tokens);
 
 /* {"id", "type", "function"} of a call, without its brackets. */

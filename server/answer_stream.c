@@ -33,7 +33,7 @@ static pith_status close_chunk(pith_document *d, const pith_answer_head *head,
     return pith_document_end(d);
 }
 
-/* What a chunk says of its choice. */
+/* What a chunk says about its choice. */
 typedef struct chunk {
     size_t choice;
     bool first, last;

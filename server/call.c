@@ -1,13 +1,13 @@
-/* A call's dealings with the ledger and the models. */
+/* The functions of a call that use the ledger and the models. */
 #include <string.h>
 #include <strings.h>
 
 #include "server/service.h"
 
-enum { LONG_WAIT = 60 }; /* seconds that no client sits out before it tries again */
+enum { LONG_WAIT = 60 }; /* seconds; no client waits longer before it tries again */
 
-/* A message of the ledger names its file: the log gets it, the client hears of trouble. A database
- * that is locked, a full disk and a short memory pass: 503. */
+/* A message of the ledger names its file, so it goes to the log and the client gets a general one.
+ * A locked database, a full disk and a lack of memory are temporary: 503. */
 static bool ledger_problem(pith_call *call, const pith_error *error, pith_problem *problem) {
     pith_server_log_write(call->service->log, PITH_LOG_WANTED_ERROR, "ledger: %s", error->message);
     bool passes = error->status == PITH_ERROR_MEMORY || error->status == PITH_ERROR_IO;
@@ -175,7 +175,7 @@ void pith_call_answer(pith_call *call, pith_json_writer *json) {
     pith_error error;
     if (pith_json_write_end(json, "answer", &error) != PITH_OK) {
         pith_bytes_release(&json->bytes);
-        if (error.status == PITH_ERROR_ARGUMENT) { /* it is not the client's */
+        if (error.status == PITH_ERROR_ARGUMENT) { /* it is not the client's fault */
             error.status = PITH_ERROR_FORMAT;
         }
         pith_call_fail(call, &error);

@@ -29,7 +29,7 @@ static bool ends_with(const char *text, size_t *n, const char *ending) {
     return true;
 }
 
-/* True when text [n] ends with {"name": " but for white space, which is taken off. */
+/* True when text [n] ends with {"name": " and perhaps white space, which is removed. */
 static bool ends_with_object(const char *text, size_t *n) {
     if (!ends_with(text, n, "\"")) {
         return false;
@@ -145,7 +145,7 @@ static bool find_form(pith_calling *out, const pith_model *model, pith_problem *
            pith_problem_set(problem, 503, NULL, NULL, "out of memory for the chat template");
 }
 
-/* The token of that spelling, when it is one. */
+/* Finds the token with that spelling, if there is one. */
 static bool find_token(const pith_model *model, const char *spelling, int32_t *out) {
     size_t n;
     pith_error error;
@@ -243,7 +243,7 @@ bool pith_calling_check(const pith_calling *calling, const char *model_name,
 
 /* ---- The beginning of a reply ---------------------------------------------------------------- */
 
-/* True when the tokens end with <think>, white space aside, however they spell it. */
+/* True when the tokens end with <think>, apart from white space, in one token or several. */
 static bool ends_with_think(const pith_model *model, const int32_t *tokens, size_t n_tokens) {
     enum { LOOK = 8, ROOM = 512 };
     char text[ROOM];
@@ -268,7 +268,8 @@ static bool ends_with_think(const pith_model *model, const int32_t *tokens, size
     return ends_with(text, &n, "<think>");
 }
 
-/* Writes how a call begins that the client asks for. What a grammar keeps is left to the model. */
+/* Writes the beginning of a call that the client demands. The part that a grammar controls is left
+ * to the model. */
 static bool write_opening(const pith_calling *c, const pith_request *r, pith_opening *o) {
     bool strict = r->tool_schemas != NULL;
     const char *name = strict && c->named ? r->tools[0] : NULL; /* there is one alone */

@@ -11,7 +11,7 @@
 
 enum { PITH_CALLING_SHOWN = 8 };
 
-/* Of a model: used by any number of threads, and immutable but for `texts`. */
+/* How one model calls tools. Used by any number of threads; immutable except for `texts`. */
 typedef struct pith_calling {
     pith_call_form form;               /* NONE: another than those known, or none */
     bool named;                        /* MISTRAL: name[ARGS]{...} in place of a list */
@@ -42,7 +42,8 @@ bool pith_calling_check(const pith_calling *calling, const char *model_name,
 /* How the reply to one prompt begins. */
 typedef struct pith_opening {
     bool reasons;    /* the prompt ends with <think> */
-    pith_bytes text; /* of a call that is asked for: the prompt's end, and the reply's beginning */
+    pith_bytes text; /* of a call that is demanded: the end of the prompt, and the beginning of the
+                        reply */
 } pith_opening;
 
 /* Looks at the end of the prompt [n_tokens] for <think>, and appends the opening to it; *tokens is
@@ -51,7 +52,7 @@ bool pith_calling_open(const pith_calling *calling, const pith_model *model,
                        const pith_request *request, pith_opening *opening, int32_t **tokens,
                        size_t *n_tokens, pith_problem *problem);
 
-/* What ends a call that was demanded and whose object a grammar has ended. */
+/* The text that ends a demanded call after the grammar has ended its object. */
 const char *pith_calling_closing(const pith_calling *calling);
 
 /* The form that a template's rendering [n] of a call of "probe_tool" shows; NONE: another. *named

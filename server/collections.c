@@ -1,4 +1,4 @@
-/* Collections of documents: listing and dropping them, and the models that their vectors are of. */
+/* Collections of documents: listing and deleting them, and the models that made their vectors. */
 #include "server/collections.h"
 
 #include <stdio.h>
@@ -44,7 +44,7 @@ bool pith_collection_problem(pith_call *call, const pith_error *error, pith_prob
     case PITH_ERROR_ARGUMENT:
     case PITH_ERROR_CAPACITY:
     case PITH_ERROR_UNSUPPORTED: {
-        /* Messages begin with the name of the file, which is nobody's business. */
+        /* Messages begin with the name of the file, which clients must not see. */
         const char *words = strstr(error->message, ": ");
         return pith_problem_set(problem, 400, NULL, NULL, "%s",
                                 words != NULL ? words + 2 : error->message);
@@ -156,7 +156,7 @@ static void answer_deleted(pith_call *call, const char *id, size_t n_id) {
     pith_call_answer(call, &json);
 }
 
-/* Deletes within a transaction; *found: whether there was something to delete. */
+/* Deletes within a transaction; *found is set when there was something to delete. */
 typedef pith_status (*delete_fn)(pith_store *store, const pith_store_collection *collection,
                                  const char *key, bool *found, pith_error *error);
 
@@ -228,7 +228,7 @@ void pith_handle_document_delete(pith_call *call) {
 
 /* ---- Models ---------------------------------------------------------------------------------- */
 
-/* The service's name of a model by that of its file, with which pith index knows it. */
+/* Turns the file name by which pith index knows a model into the service's name of it. */
 static void strip_ending(char *name) {
     static const char ending[] = ".pith";
     size_t n = strlen(name);

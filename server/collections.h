@@ -32,7 +32,7 @@ typedef struct pith_collection_request {
 } pith_collection_request;
 
 /* {"documents": [{"id", "text", "metadata"}], "model"}, or one document in place of the list.
- * Problems: 400, 503. Release it whatever came of it. */
+ * Problems: 400, 503. Release it also on failure. */
 bool pith_collection_read_documents(pith_collection_request *out, const pith_exchange *x,
                                     pith_problem *problem);
 /* {"query", "k", "filter", "model"} */
@@ -52,10 +52,11 @@ bool pith_collection_not_found(const char *name, pith_problem *problem);
  * becomes U+FFFD. */
 void pith_collection_put_text(pith_json_writer *json, const char *key, const char *text, size_t n);
 
-/* A failure of the database: the log gets the message, the client hears what kind it is. */
+/* A failure of the database: the message goes to the log, the client learns what kind of failure it
+ * is. */
 bool pith_collection_problem(pith_call *call, const pith_error *error, pith_problem *problem);
 
-/* The collection of that name as it is now; found: whether there is one. */
+/* The collection of that name as it is now; *found is true when there is one. */
 bool pith_collection_look(pith_call *call, const char *name, pith_store_collection *out,
                           bool *found, pith_problem *problem);
 

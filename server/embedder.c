@@ -1,7 +1,7 @@
 /* A queue of jobs and a thread that embeds their texts, up to a batch at a time.
  *
- * Jobs borrow their caller's texts, so whoever frees one waits for the batch that reads them. The
- * lock is shared by embedder and jobs and lives as long as any of them. */
+ * Jobs borrow their caller's texts, so freeing a job waits for the batch that reads them. The lock
+ * is shared by embedder and jobs and lives as long as any of them. */
 #include "server/embedder.h"
 
 #include <pthread.h>
@@ -97,7 +97,7 @@ static bool same_prompt(const char *a, const char *b) {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* Whether a job's texts go behind the prompt of the batch that has been begun. */
+/* True when a job has the prompt of the batch that has been begun. */
 static bool fits(void *user, pith_fair_item *item) {
     const pith_embedder *e = user;
     const pith_embed_job *job = item->owner;
@@ -124,7 +124,7 @@ static void take_batch(pith_embedder *e) {
     }
 }
 
-/* Hands the i-th text of the batch over, under the lock. `error` NULL: it was embedded. */
+/* Delivers the result of the batch's i-th text, under the lock. `error` NULL: it was embedded. */
 static void settle(pith_embedder *e, size_t i, const pith_error *error) {
     const source *from = &e->sources[i];
     pith_embed_job *job = from->job;

@@ -1,5 +1,5 @@
 /* The one owner of an encoder's inference: requests that wait are embedded together, keys taking
- * turns text by text. A text's vector does not depend on its company. */
+ * turns text by text. A text's vector does not depend on the other texts. */
 #ifndef PITH_SERVER_EMBEDDER_H
 #define PITH_SERVER_EMBEDDER_H
 
@@ -21,7 +21,7 @@ typedef struct pith_embedder_options {
 bool pith_embedder_new(pith_embedder **out, const pith_model *model,
                        const pith_embedder_options *options, pith_problem *problem);
 
-/* Ends what waits with 503, joins the thread. Jobs stay usable and are still to be freed. */
+/* Ends waiting jobs with 503, joins the thread. Jobs stay usable and are still to be freed. */
 void pith_embedder_free(pith_embedder *embedder);
 
 typedef struct pith_embed_job pith_embed_job;
@@ -38,7 +38,7 @@ bool pith_embedder_submit(pith_embedder *embedder, const pith_embed_input *input
 int pith_embed_job_fd(const pith_embed_job *job); /* readable when it is over */
 /* True when all texts are embedded; else false with the problem. Blocks until it is over. */
 bool pith_embed_job_wait(pith_embed_job *job, pith_problem *problem);
-/* Ends the job at any time, waiting for the batch under way at most, and frees it. */
+/* Ends the job at any time and frees it; waits at most for the batch under way. */
 void pith_embed_job_free(pith_embed_job *job);
 
 typedef struct pith_embedder_state {

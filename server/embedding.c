@@ -53,7 +53,7 @@ static bool prepare(embedding *e, pith_problem *problem) {
 }
 
 /* Cuts the vectors to the dimension asked for, and normalises what is left, as models that were
- * trained for shorter vectors want it (Kusupati et al. 2022). */
+ * trained for shorter vectors require (Kusupati et al. 2022). */
 static size_t cut(embedding *e) {
     size_t n_embd = e->lease.info.n_embd;
     size_t dimension = e->request.dimensions;

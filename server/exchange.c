@@ -31,7 +31,7 @@ static exchange_state *state_of(const pith_exchange *exchange) {
     return exchange->internal;
 }
 
-/* The client's identity of the request where it is one that a log can hold, else a new one. */
+/* Uses the client's id of the request if it can be logged, else a new one. */
 static void choose_id(pith_exchange *x) {
     const char *given = pith_exchange_header(x, "x-request-id");
     size_t n = given != NULL ? strspn(given, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -229,7 +229,7 @@ void pith_exchange_answer_problem(pith_exchange *exchange, const pith_problem *p
         pith_bytes_release(&json.bytes);
         return;
     }
-    /* A 503 is for the moment, whoever says it. */
+    /* A 503 is always temporary. */
     size_t wait = problem->retry_after == 0 && problem->http == 503 ? 1 : problem->retry_after;
     if (wait > 0) {
         pith_exchange_put_header(exchange, MHD_HTTP_HEADER_RETRY_AFTER, "%zu", wait);

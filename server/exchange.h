@@ -22,7 +22,8 @@ bool pith_exchange_refuse(pith_exchange *exchange, const pith_problem *problem);
 bool pith_exchange_is_refused(const pith_exchange *exchange);
 void pith_exchange_answer_refusal(pith_exchange *exchange);
 
-/* Hands the answer over to libmicrohttpd; NO, which closes the connection, when there is none. */
+/* Passes the answer to libmicrohttpd; returns NO, which closes the connection, when there is
+ * none. */
 enum MHD_Result pith_exchange_queue(pith_exchange *exchange, bool close);
 
 /* The answer was written (or not): releases the stream and settles `status`. */

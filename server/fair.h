@@ -9,7 +9,7 @@
 
 struct pith_fair_lane;
 
-/* Part of whatever waits; container and item are one through `owner`. */
+/* Embedded in what waits; `owner` points to the container. */
 typedef struct pith_fair_item {
     void *owner;
     struct pith_fair_item *next;

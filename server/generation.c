@@ -68,7 +68,8 @@ static bool settle_chat(pith_generation_call *g, pith_problem *problem) {
     return true;
 }
 
-/* What a model of an unknown chat format, or without infilling, can do instead. */
+/* False with a problem when the model has no chat template or no infilling; the message says what
+ * it can do instead. */
 static bool can_do(const pith_generation_call *g, pith_problem *problem) {
     const pith_model_info *info = &g->lease.info;
     if (g->request.chat && info->chat_format == NULL && g->request.template.data == NULL) {
@@ -170,8 +171,8 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
            pith_generation_chat(g, problem);
 }
 
-/* The job is submitted after the request was admitted, and the admission taken back where the queue
- * has no room. */
+/* Submits the job after the request was admitted; takes the admission back when the queue has no
+ * room. */
 static bool submit(pith_generation_call *g, pith_problem *problem) {
     pith_call *call = g->call;
     pith_job_spec spec = {
@@ -324,7 +325,8 @@ static bool keep_piece(pith_generation_call *g, const pith_job_piece *piece,
     return true;
 }
 
-/* Waits until all is generated. False with a problem, or without (http 0) when the client went. */
+/* Waits until all is generated. False with a problem, or without one (http 0) when the client has
+ * gone. */
 static bool collect(pith_generation_call *g, pith_problem *problem) {
     pith_exchange *x = g->call->x;
     for (;;) {
@@ -337,7 +339,7 @@ static bool collect(pith_generation_call *g, pith_problem *problem) {
         if (pith_job_finished(g->job)) {
             return true;
         }
-        /* The scheduler keeps the deadline; this end is for one that does not. */
+        /* The scheduler enforces the deadline; this later limit is a safeguard. */
         double until = pith_watch_deadline(x->connection) + 5;
         switch (pith_exchange_wait(x, pith_job_fd(g->job), until)) {
         case PITH_WAITED_READY:
@@ -386,7 +388,7 @@ static void answer_document(pith_generation_call *g, pith_problem *problem) {
     pith_exchange_answer(g->call->x, 200, "application/json", &out);
 }
 
-/* The model was to be loaded, and is. */
+/* Answers a request that only loads the model. */
 static void answer_loaded(pith_generation_call *g, pith_problem *problem) {
     pith_error error;
     pith_bytes out;

@@ -9,7 +9,7 @@
 
 enum { PITH_REQUEST_MAX_ENDS = 65 }; /* one more than a request may name */
 
-/* What came of one choice. */
+/* The result of one choice. */
 typedef struct pith_choice {
     pith_bytes text;
     pith_reply *reply; /* of CHAT, which takes apart what the model writes */
@@ -47,11 +47,11 @@ typedef struct pith_generation_call {
 
 /* Cancels what still runs, settles, and frees. */
 void pith_generation_call_free(pith_generation_call *g);
-/* Brings the call's counts up to date and ends its reservation. */
+/* Updates the call's counts and ends its reservation. */
 void pith_generation_settle(pith_generation_call *g, bool failed);
 pith_answer_usage pith_generation_usage_of(const pith_generation_call *g);
 
-/* CHAT: makes what takes the replies apart, once the prompts are known (generation_chat.c). */
+/* CHAT: makes the parsers of the replies, once the prompts are known (generation_chat.c). */
 bool pith_generation_chat(pith_generation_call *g, pith_problem *problem);
 void pith_choice_free_chat(pith_choice *choice);
 

@@ -121,7 +121,7 @@ static bool append_end(pith_generation_call *g, pith_bytes *out, pith_problem *p
     return true;
 }
 
-/* The status is sent long ago: what goes wrong now is an event. */
+/* The status has been sent already, so an error becomes an event. */
 static pith_fill fail(pith_generation_call *g, const pith_problem *problem, pith_bytes *out) {
     pith_error error;
     g->closed = true;

@@ -20,7 +20,7 @@
 enum {
     POOL_BYTES = 64 << 10,  /* of a connection: headers with their table, buffers */
     STACK_BYTES = 2 << 20,  /* of its thread: the deepest template takes a quarter of it */
-    SPARE_SHARE = 16,       /* one in so many connections beyond the limit are told 503 */
+    SPARE_SHARE = 16,       /* connections of the limit for each spare one, answered 503 */
     DRAIN_BYTES = 64 << 20, /* of a body that is too large are read before the answer */
 };
 
@@ -90,9 +90,9 @@ static enum MHD_Result count_header(void *user, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-/* False for requests that libmicrohttpd lets through although nobody can be certain where they end.
- * A missing Host is among them because libmicrohttpd 0.9.75, asked to refuse it, sends the headers
- * of its answer twice. */
+/* False for requests that libmicrohttpd accepts although their end is ambiguous. A missing Host is
+ * among them because libmicrohttpd 0.9.75, asked to refuse it, sends the headers of its answer
+ * twice. */
 static bool has_certain_end(const header_facts *facts, const char *version, pith_problem *problem) {
     if (facts->malformed) {
         return pith_problem_set(problem, 400, NULL, NULL, "a header has white space in its name");
@@ -181,7 +181,7 @@ static enum MHD_Result begin_request(pith_http *http, struct MHD_Connection *con
     return pith_exchange_refuse(x, &problem) ? MHD_YES : MHD_NO;
 }
 
-/* Takes a part of the body, or drops it when the request is refused already. */
+/* Appends a part of the body, or drops it when the request is refused already. */
 static enum MHD_Result take_body(pith_http *http, pith_exchange *x, const char *data, size_t n) {
     size_t so_far = pith_exchange_count_body(x, n);
     if (so_far > http->options.max_body + DRAIN_BYTES) {

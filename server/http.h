@@ -1,9 +1,9 @@
 /* HTTP: libmicrohttpd with a thread per connection, so that a handler may block, and the rules that
  * hold for every request whatever it asks for. Header and body have limits; a request that is
- * refused is read to its end where that is not far, so that the connection stays usable and the
- * client reads the answer; deadlines are those of server/watch.h.
+ * refused is read to its end unless that is far, so that the connection stays usable and the client
+ * reads the answer; deadlines are those of server/watch.h.
  *
- * What is no HTTP at all is answered by libmicrohttpd, with its own 4xx page. */
+ * Input that is not HTTP is answered by libmicrohttpd, with its own 4xx page. */
 #ifndef PITH_SERVER_HTTP_H
 #define PITH_SERVER_HTTP_H
 

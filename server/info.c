@@ -1,4 +1,4 @@
-/* What the service says of itself: models, usage, metrics and health. */
+/* Information about the service: models, usage, metrics and health. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

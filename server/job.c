@@ -10,7 +10,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 
-/* A piece that waits, with what it refers to behind it. */
+/* A piece that waits, followed by the data that it refers to. */
 struct pith_job_node {
     pith_job_node *next;
     size_t size; /* bytes of the node */

@@ -16,8 +16,8 @@
 
 typedef struct pith_job pith_job;
 
-/* Masks of the job's own for each choice, in place of params.mask. The job owns `owner` from
- * pith_job_new on, which has not failed. */
+/* A mask for each choice, in place of params.mask. The job owns `owner` from pith_job_new on, which
+ * has not failed. */
 typedef struct pith_job_guards {
     void *owner;                               /* NULL: there are none */
     void *(*of)(void *owner, size_t choice);   /* mask_user of a choice */

@@ -46,7 +46,7 @@ struct pith_job {
     pith_problem problem;
     pith_job_usage usage;
     double submitted, begun, first_token, ended; /* pith_clock(); 0: not yet */
-    void (*wake)(void *user);                    /* the scheduler; NULL: it has let go of the job */
+    void (*wake)(void *user);                    /* the scheduler; NULL: it is done with the job */
     void *wake_user;
 
     /* The scheduler's own. */
@@ -62,9 +62,9 @@ static inline size_t pith_job_total(const pith_job *job) {
 
 void pith_job_retain(pith_job *job);
 
-/* The scheduler accepts the job: it gets to know how to wake it. */
+/* Called when the scheduler accepts the job: `wake` is how to wake it. */
 void pith_job_attach(pith_job *job, void (*wake)(void *user), void *user);
-/* It lets go: afterwards nothing wakes it. */
+/* Called when the scheduler is done with the job: afterwards nothing wakes it. */
 void pith_job_detach(pith_job *job);
 
 /* Queues a copy of the piece. False: out of memory, nothing was queued. */
@@ -73,7 +73,7 @@ bool pith_job_push(pith_job *job, const pith_job_piece *piece);
 /* Ends the job with a problem, unless it has failed or is done already. Allocates nothing. */
 void pith_job_fail(pith_job *job, const pith_problem *problem);
 
-/* True when nobody needs the rest: cancelled or failed. */
+/* True when the rest is not needed: the job was cancelled or has failed. */
 static inline bool pith_job_is_over(const pith_job *job) {
     return atomic_load(&job->cancelled) || atomic_load(&job->failed);
 }
@@ -88,7 +88,7 @@ void pith_job_count(pith_job *job, size_t n_prompt, size_t n_cached, size_t n_ge
 
 /* The first pass begins: returns true and the seconds since submission the first time. */
 bool pith_job_begin(pith_job *job, double *seconds);
-/* A token came: the same. */
+/* Likewise for the first token. */
 bool pith_job_first_token(pith_job *job, double *seconds);
 
 #endif

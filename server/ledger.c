@@ -154,8 +154,8 @@ static pith_status set_flushing(pith_ledger *ledger, bool flushing, pith_error *
     return status;
 }
 
-/* Whoever waits here holds up all others, also those that only read: where one has waited in vain
- * for another process, the next ones give up soon, until one gets through. */
+/* A thread that waits here blocks all others, even readers. So after one has waited in vain for
+ * another process, the next ones give up soon, until one succeeds. */
 static pith_status begin_writing(pith_ledger *ledger, bool flushing, pith_error *error) {
     pith_store *store = ledger->store;
     pith_status status = set_flushing(ledger, flushing, error);
@@ -270,7 +270,7 @@ bool pith_ledger_wants_key(pith_ledger *ledger) {
     if (known) {
         return wanted;
     }
-    /* A database that cannot be read lets nobody in. */
+    /* A database that cannot be read admits nobody. */
     if (pith_ledger_reload(ledger, NULL) != PITH_OK) {
         return true;
     }

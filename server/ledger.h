@@ -4,7 +4,7 @@
  * of the last hour, and settled when it is over. A reservation that was never settled (kill -9)
  * counts as a request without tokens. Keys are stored as hashes.
  *
- * What survives. The end of the process, however it comes, loses nothing that was returned. A power
+ * Durability. The end of the process, however it comes, loses nothing that was returned. A power
  * cut loses no key and no change of one; of requests it may lose those since SQLite last copied its
  * log into the database, usually the last few hundred, and then all of them from one moment on.
  * Waiting for the disk twice a request costs more than that is worth: 8,000 requests a second
@@ -69,9 +69,9 @@ void pith_ledger_set_clock(pith_ledger *ledger, pith_ledger_clock clock, void *u
 /* ---- Keys ------------------------------------------------------------------------------------ */
 
 /* Makes a key; `limits` gives name and limits, text [PITH_KEY_TEXT] receives the key, which is
- * nowhere else: the caller wipes it. A name is used once, as usage is counted by it, also when its
- * key was revoked. Errors also: ARGUMENT (name taken, empty, too long, or with control characters;
- * a limit above its maximum; a ledger in memory). */
+ * stored nowhere: the caller wipes it. A name is used once, as usage is counted by it, also when
+ * its key was revoked. Errors also: ARGUMENT (name taken, empty, too long, or with control
+ * characters; a limit above its maximum; a ledger in memory). */
 pith_status pith_ledger_add_key(pith_ledger *ledger, const pith_key *limits, char *text,
                                 pith_error *error);
 /* Errors also: ARGUMENT (no such key). Revoking twice is no error. */
@@ -85,15 +85,15 @@ pith_status pith_ledger_find_key(pith_ledger *ledger, const char *name, pith_key
 pith_status pith_ledger_keys(pith_ledger *ledger, bool (*fn)(void *user, const pith_key *key),
                              void *user, pith_error *error);
 
-/* True when there are keys (revoked ones count: a database whose keys were all revoked lets nobody
- * in), and when that cannot be found out. A key that another process makes is seen by the next
- * call. Costs nothing once there is one. */
+/* True when there are keys (revoked ones count: a database whose keys were all revoked admits
+ * nobody), and when the database cannot be read. A key that another process makes is seen by the
+ * next call. Costs nothing once there is one. */
 bool pith_ledger_wants_key(pith_ledger *ledger);
-/* Checks that the database can still be read. Nothing needs this for being up to date. */
+/* Checks that the database can still be read. Changes are seen without it. */
 pith_status pith_ledger_reload(pith_ledger *ledger, pith_error *error);
 
-/* The key that `text` [n_bytes] is, as the database has it now. ARGUMENT when it is none, or
- * revoked; the hash of the text is compared in constant time. */
+/* Finds the key `text` [n_bytes], with its limits as the database has them now. ARGUMENT when there
+ * is no such key, or it is revoked; the hash of the text is compared in constant time. */
 pith_status pith_ledger_authenticate(pith_ledger *ledger, const char *text, size_t n_bytes,
                                      pith_key *out, pith_error *error);
 
@@ -146,7 +146,7 @@ pith_status pith_ledger_settle(pith_ledger *ledger, int64_t id, const pith_settl
  * again by it stays. Owed as a settlement is. Errors also: ARGUMENT (no such reservation). */
 pith_status pith_ledger_unreserve(pith_ledger *ledger, int64_t id, pith_error *error);
 
-/* What is left, without asking for anything. */
+/* What is left, without a reservation. */
 pith_status pith_ledger_quota(pith_ledger *ledger, const pith_key *key, pith_quota_kind kind,
                               pith_quota *out, pith_error *error);
 

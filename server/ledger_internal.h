@@ -40,7 +40,7 @@ enum {
     PITH_LEDGER_ROWS = 1000000,
 };
 
-/* What became of a reservation, and could not be written yet (ledger_settle.c). */
+/* The end of a reservation that could not be written yet (ledger_settle.c). */
 typedef struct pith_ledger_owed pith_ledger_owed;
 
 struct pith_ledger {
@@ -68,7 +68,7 @@ typedef enum pith_ledger_access {
 
 /* Locks the ledger and begins a transaction; on failure nothing is locked. One that writes begins
  * with what is owed. Leave commits when `status` is PITH_OK and rolls back otherwise, unlocks, and
- * returns what came of it. */
+ * returns the final status. */
 pith_status pith_ledger_enter(pith_ledger *ledger, pith_ledger_access access, pith_error *error);
 pith_status pith_ledger_leave(pith_ledger *ledger, pith_status status, pith_error *error);
 

@@ -1,13 +1,13 @@
 /* API keys. A key is 32 random bytes, written as text; the database has its BLAKE2b hash.
  *
  * Why one fast hash: password hashes are slow because people choose passwords that can be guessed.
- * A key has 256 bits of entropy; nobody guesses one whatever the hash costs, and a slow hash would
- * be paid at each request.
+ * A key has 256 bits of entropy; nobody can guess one however fast the hash is, and a slow hash
+ * would cost time at each request.
  *
  * Why an index may find it: rows are found by the first 8 bytes of the hash, which takes a time
- * that depends on them, and the whole hash is compared in constant time. Somebody who measured the
- * look-up could at best learn 64 bits of a stored hash. That is no step to the key: it would need a
- * text with that hash, and the whole hash is not enough to find one either. */
+ * that depends on them, and the whole hash is compared in constant time. Timing the look-up could
+ * at best reveal 64 bits of a stored hash. That does not help to find the key: it takes a text with
+ * that hash, which even the whole hash does not give. */
 #include "base/utf8.h"
 #include "server/ledger_internal.h"
 

@@ -1,8 +1,8 @@
 /* Quotas: admitting requests by counting those of the last hour.
  *
  * The window is a rolling hour: a request at time t counts until t + 3600 s, in milliseconds. When
- * the clock is set back, requests that seem to come from the future count as made now: so the key
- * gets no request more than its limit, and is not locked out for as long as the clock was wrong. */
+ * the clock is set back, requests with a time in the future count as made now: so a key never gets
+ * more requests than its limit, and is not locked out for as long as the clock was wrong. */
 #include "server/ledger_internal.h"
 
 #include <sodium.h>
@@ -110,7 +110,7 @@ pith_status pith_ledger_quota(pith_ledger *ledger, const pith_key *key, pith_quo
 
 /* ---- Repeated requests ----------------------------------------------------------------------- */
 
-/* What the database has of an idempotency key. `tag` is a hash of the API key's id, the kind and
+/* What the database stores of an idempotency key. `tag` is a hash of the API key's id, the kind and
  * the idempotency key. `body` is a hash of the body keyed by another such hash: without the
  * idempotency key nobody can tell from the database whether a guessed prompt was sent. */
 typedef struct repeat {

@@ -1,4 +1,4 @@
-/* Settling: what became of a reservation is written into its row, or the row is taken out again.
+/* Settling: the result of a reservation is written into its row, or the row is removed.
  *
  * The work is done by then, so a database that is locked or full at that moment must not lose it:
  * what could not be written is owed, in memory, and written by the next transaction that writes. */
@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_OWED = 65536 }; /* about 3 MB; what comes on top is lost */
+enum { MAX_OWED = 65536 }; /* about 3 MB; further ones are lost */
 
 struct pith_ledger_owed {
     int64_t id;
@@ -83,7 +83,7 @@ pith_status pith_ledger_pay(pith_ledger *ledger, pith_error *error) {
     return PITH_OK;
 }
 
-/* Keeps it for the next transaction; without memory for it, or beyond MAX_OWED, it is lost. */
+/* Keeps it for the next transaction; when out of memory, or beyond MAX_OWED, it is lost. */
 static void owe(pith_ledger *ledger, const pith_ledger_owed *owed) {
     pthread_mutex_lock(&ledger->mutex);
     size_t n = ledger->n_owed;

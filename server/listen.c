@@ -68,7 +68,7 @@ static int listen_at(const struct addrinfo *address) {
     return fd;
 }
 
-/* What helps against an errno of bind; "" when nothing that is known does. */
+/* What to do about an errno of bind; "" when there is no advice. */
 static const char *way_out(int reason) {
     switch (reason) {
     case EADDRINUSE:
@@ -87,7 +87,7 @@ pith_status pith_listen(pith_listener *out, const char *host, size_t port, pith_
     struct addrinfo *found = NULL;
     char name[256];
     char service[16];
-    /* "[::1]" as in a URL is meant too. */
+    /* "[::1]" as in a URL is accepted too. */
     size_t n = strlen(host);
     bool brackets = n > 2 && host[0] == '[' && host[n - 1] == ']';
     snprintf(name, sizeof name, "%.*s", (int)(brackets ? n - 2 : n), host + (brackets ? 1 : 0));

@@ -15,7 +15,7 @@ typedef struct pith_listener {
  * a free one. Errors: ARGUMENT (no such host), IO (address in use). */
 pith_status pith_listen(pith_listener *out, const char *host, size_t port, pith_error *error);
 
-/* The same facts of a socket that listens already (systemd's). Errors: ARGUMENT. */
+/* Fills *out for a socket that listens already (systemd's). Errors: ARGUMENT. */
 pith_status pith_listen_on(pith_listener *out, int fd, pith_error *error);
 
 #endif

@@ -1,6 +1,6 @@
 /* The log: a line is made in memory and written by one call, so that lines of several threads do
- * not mix. Requests do not wait for whoever reads it: when a pipe stays full, or a terminal is
- * stopped, lines are dropped and counted until it takes some again. */
+ * not mix. Requests do not wait for the reader of the log: when a pipe stays full, or a terminal is
+ * stopped, lines are dropped and counted until it accepts some again. */
 #include "server/log.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ struct pith_server_log {
     int fd;
     pith_log_wanted wanted;
     pthread_mutex_t lock; /* guards what follows */
-    bool stuck;           /* nobody read when the last line was to be written */
+    bool stuck;           /* the reader was not ready for the last line */
     size_t n_dropped;     /* since the last line that was written */
 };
 

@@ -1,6 +1,6 @@
 /* The service's log on standard error: one JSON object a line, and never a prompt, an answer or a
- * key. Any thread. A reader that falls behind costs lines, which are counted in the next that is
- * written, and holds nothing up for more than half a second. */
+ * key. Any thread. When the reader falls behind, lines are lost, and the next line that is written
+ * has their number; nothing waits for it longer than half a second. */
 #ifndef PITH_SERVER_LOG_H
 #define PITH_SERVER_LOG_H
 

@@ -1,4 +1,4 @@
-/* Counters and histograms in Prometheus' text format (version 0.0.4), names "pith_...". */
+/* Counters and histograms in Prometheus's text format (version 0.0.4), names "pith_...". */
 #ifndef PITH_SERVER_METRICS_H
 #define PITH_SERVER_METRICS_H
 

@@ -124,8 +124,8 @@ static bool is_same(const pith_found *a, const pith_found *b) {
            strcmp(a->stamp, b->stamp) == 0 && a->shipped == b->shipped;
 }
 
-/* Offers for a list: those there are already stay as they are. Takes the items over. False: out of
- * memory, nothing has changed. */
+/* Makes offers for a list; offers that exist already stay as they are. Takes ownership of the
+ * items. False: out of memory, nothing has changed. */
 static bool make_offers(pith_models *models, pith_found_list *list) {
     pith_offer **fresh = calloc(list->n + 1, sizeof *fresh);
     bool good = fresh != NULL;
@@ -166,7 +166,7 @@ static bool make_offers(pith_models *models, pith_found_list *list) {
     return true;
 }
 
-/* The first offer that is gone and in nobody's hands. */
+/* The first offer that is gone and not in use. */
 static pith_offer *find_gone(const pith_models *models) {
     for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
         if (is_left(offer, PITH_OFFER_READY) || is_left(offer, PITH_OFFER_EMPTY)) {
@@ -266,7 +266,7 @@ static bool wrong_kind(const pith_offer *offer, pith_model_kind kind, pith_probl
                             offer->found.name);
 }
 
-/* The offer that a name leads to, or the first of a kind; NULL with the problem. */
+/* Finds the offer for a name, or the first of a kind; NULL with the problem. */
 static pith_offer *choose(const pith_models *models, const char *name, pith_model_kind kind,
                           pith_problem *problem) {
     if (name != NULL) {

@@ -25,10 +25,10 @@ typedef struct pith_models_options {
     pith_metrics *metrics; /* may be NULL */
 } pith_models_options;
 
-/* Lists what is there and loads nothing. Names are file names without ".pith", or names of Hugging
- * Face directories, which are converted when first asked for; a model that ships is hidden by one
- * of the same name. Problems are for the operator and name files: 500 (`directory` cannot be read),
- * 400 (an alias: no such model, a name there is already), 503 (memory). */
+/* Lists the models that are there and loads none. Names are file names without ".pith", or names of
+ * Hugging Face directories, which are converted when first asked for; a model that ships is hidden
+ * by one of the same name. Problems are for the operator and name files: 500 (`directory` cannot be
+ * read), 400 (an alias: no such model, a name there is already), 503 (memory). */
 bool pith_models_new(pith_models **out, const pith_models_options *options, pith_problem *problem);
 /* All leases have been returned. Ends loads and conversions that are under way. */
 void pith_models_free(pith_models *models);

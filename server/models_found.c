@@ -22,6 +22,7 @@
 #include "base/file_kind.h"
 #include "base/gguf_look.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include "convert/convert.h"
 
@@ -237,12 +238,6 @@ void pith_found_release(pith_found_list *list) {
     *list = (pith_found_list){0};
 }
 
-static bool ends_with(const char *name, const char *ending) {
-    size_t n = strlen(name);
-    size_t m = strlen(ending);
-    return n > m && strcmp(name + n - m, ending) == 0;
-}
-
 /* Names that can stand in JSON, in a log line and in a file name. */
 static bool is_good_name(const char *name, size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -267,7 +262,7 @@ static bool has(const pith_found_list *list, const char *name, size_t n) {
 static void add(scan *s, const char *name, size_t n, char *path, const struct stat *status,
                 bool shipped) {
     pith_found_list *list = s->list;
-    bool gguf = ends_with(path, ".gguf");
+    bool gguf = pith_ends_with(path, ".gguf");
     if (!is_good_name(name, n) || has(list, name, n)) {
         free(path);
         return;
@@ -347,8 +342,8 @@ static bool scan_directory(scan *s, const char *directory, layout wanted, bool s
     for (int i = 0; i < n; i++) {
         const char *name = names[i]->d_name;
         size_t length = strlen(name);
-        bool named = ends_with(name, ".pith") ||
-                     (ends_with(name, ".gguf") && !pith_gguf_is_later_part(name));
+        bool named = pith_ends_with(name, ".pith") ||
+                     (pith_ends_with(name, ".gguf") && !pith_gguf_is_later_part(name));
         struct stat status;
         char *path = pith_found_join(directory, name);
         if (path == NULL) {

@@ -23,7 +23,7 @@ typedef struct pith_offer {
     bool gone;           /* no directory has it any more: freed when nobody uses it */
     bool draining;       /* memory is wanted: no new leases, unloaded when the last is returned */
     bool served;         /* leased since it was loaded */
-    bool abandoned;      /* the load under way is wanted by nobody */
+    bool abandoned;      /* nobody waits for the load under way any more */
     size_t n_leases;     /* in use */
     size_t n_waiting;    /* threads in pith_models_lease */
     uint64_t used;       /* rises; the lowest is unloaded first */
@@ -66,8 +66,8 @@ struct pith_models {
 
 /* ---- models.c -------------------------------------------------------------------------------- */
 
-/* Frees an offer that was replaced or removed, unloading it first, unless somebody uses it still;
- * the lock is held, and left meanwhile. */
+/* Frees an offer that was replaced or removed, unloading it first, unless it is still in use. The
+ * lock is held, and released meanwhile. */
 void pith_offer_drop_if_gone(pith_offer *offer);
 
 /* ---- models_load.c --------------------------------------------------------------------------- */
@@ -76,7 +76,7 @@ void pith_offer_drop_if_gone(pith_offer *offer);
  * when there is no thread to be had. */
 bool pith_offer_begin_load(pith_offer *offer);
 
-/* Unloads an offer that is READY and not leased; leaves the lock meanwhile. */
+/* Unloads an offer that is READY and not leased; releases the lock meanwhile. */
 void pith_offer_unload(pith_offer *offer);
 
 /* ---- models_convert.c ------------------------------------------------------------------------ */

@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "server/models_inside.h"
 
-#define REMEMBER_SECONDS 5.0 /* how long a failed load answers for those that follow */
+#define REMEMBER_SECONDS 5.0 /* how long the error of a failed load answers further requests */
 
 /* ---- Unloading ------------------------------------------------------------------------------- */
 
@@ -60,8 +60,8 @@ void pith_offer_unload(pith_offer *offer) {
 
 /* ---- Room ------------------------------------------------------------------------------------ */
 
-/* The least recently used loaded model that is in use, or that is not. One that was loaded for
- * those who still wait for it is left to them first. */
+/* The least recently used loaded model that is in use, or that is not. A model that was loaded for
+ * threads still waiting for it is left to them first. */
 static pith_offer *least_used(const pith_models *models, bool in_use) {
     pith_offer *found = NULL;
     for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
@@ -99,7 +99,7 @@ static size_t megabytes(size_t bytes) {
     return bytes / 1000000 + (bytes % 1000000 != 0 ? 1 : 0);
 }
 
-/* Counts `bytes` more for an offer, under the lock, which it leaves while others are unloaded.
+/* Counts `bytes` more for an offer, under the lock, which is released while others are unloaded.
  * False: no room, or nobody waits for it any more (`abandoned`). */
 static bool make_room(pith_offer *offer, size_t bytes, pith_problem *problem) {
     pith_models *models = offer->owner;
@@ -109,7 +109,7 @@ static bool make_room(pith_offer *offer, size_t bytes, pith_problem *problem) {
         pith_problem_set(problem, 503, "model_too_large", NULL,
                          "the model '%.200s' needs %zu MB, more than the server's limit of %zu MB",
                          offer->found.name, megabytes(own), limit / 1000000);
-        problem->no_retry = true; /* no client's patience makes the limit larger */
+        problem->no_retry = true; /* waiting does not raise the limit */
         return false;
     }
     while (limit != 0 && models->bytes > limit - bytes) {
@@ -184,7 +184,7 @@ static bool load_progress(void *user, size_t done, size_t total) {
     return still_wanted(user);
 }
 
-/* What a client hears of an error: the log has the message, which names files. */
+/* What a client learns of an error: the message, which names files, goes to the log only. */
 static bool load_problem(const pith_offer *offer, const pith_error *error, pith_problem *problem) {
     pith_server_log_write(offer->owner->options.log, PITH_LOG_WANTED_ERROR, "model %s: %s",
                           offer->found.name, error->message);
@@ -239,7 +239,7 @@ static bool start_worker(pith_offer *offer, size_t kv_bytes, pith_problem *probl
     return pith_scheduler_new(&offer->scheduler, offer->model, &options, problem);
 }
 
-/* Counts `bytes` with the lock taken for it. */
+/* Counts `bytes`, taking the lock. */
 static bool reserve(pith_offer *offer, size_t bytes, pith_problem *problem) {
     pthread_mutex_lock(&offer->owner->lock);
     bool good = make_room(offer, bytes, problem);

@@ -1,5 +1,5 @@
-/* What ollama's protocol says of models: lists, details, and what this service does not do. Its
- * generations and embeddings are those of generation.c and embedding.c. */
+/* The parts of ollama's protocol about models: lists, details, and what this service does not
+ * support. Its generations and embeddings are those of generation.c and embedding.c. */
 #include <stdio.h>
 #include <string.h>
 

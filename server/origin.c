@@ -1,7 +1,7 @@
 /* Which web pages may use the service. A browser lets any page send requests to any address, also
- * to one that only this machine reaches, and asks for permission only before it shows the answer,
- * and for some requests not before it sends them. So a request that a page sends (it has an Origin
- * header) is refused unless the page is listed by --cors or is the service's own.
+ * to one that only this machine reaches, and asks for permission only before it shows the answer;
+ * some requests it sends without asking. So a request that a page sends (it has an Origin header)
+ * is refused unless the page is listed by --cors or is the service's own.
  *
  * A page of another site can make its own name lead here (DNS rebinding) and then counts as the
  * service's own for the browser: without keys a page is therefore the service's own only by an

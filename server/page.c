@@ -1,5 +1,4 @@
-/* The service's face at "/": the web page for a browser, a list of the endpoints for anybody else.
- */
+/* The answer at "/": the web page for a browser, a list of the endpoints for other clients. */
 #include <string.h>
 
 #include "server/service.h"

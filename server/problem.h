@@ -1,4 +1,4 @@
-/* What is wrong with a request, in the words of the OpenAI protocol: every endpoint answers
+/* What is wrong with a request, in the form of the OpenAI protocol: every endpoint answers
  *     {"error": {"message": ..., "type": ..., "param": ..., "code": ...}}
  * with the HTTP status beside it. Functions that meet a problem fill it in and return false. */
 #ifndef PITH_SERVER_PROBLEM_H

@@ -5,7 +5,7 @@
 #include "base/status.h"
 #include "server/service.h"
 
-/* A template of ollama's leaves the BOS to the tokenizer, where the tokenizer puts one. */
+/* Templates of ollama leave the BOS to the tokenizer, if the tokenizer puts one. */
 static pith_status put_bos(const pith_model *model, int32_t *tokens, size_t capacity, size_t *n,
                            pith_error *error) {
     pith_model_info info;

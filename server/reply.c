@@ -1,6 +1,5 @@
-/* Taking replies apart: the walk from reasoning to text to calls. Marks are looked for in the text
- * that is not taken yet; what may be the beginning of one, and white space in front of it, waits.
- */
+/* Parsing replies: the walk from reasoning to text to calls. Marks are looked for in the text that
+ * is not taken yet; what may be the beginning of one, and white space in front of it, waits. */
 #include "server/reply_parts.h"
 
 #include "base/memory.h"
@@ -78,8 +77,8 @@ static void drop_space(pith_reply *r) {
     r->skip_space = r->skip_space && n == rest.n_bytes;
 }
 
-/* Gives what stands in front of the mark, as far as it is known to; *mark_at is the mark's place in
- * what is left then, behind white space at most, or SIZE_MAX. */
+/* Gives the text that is known to stand in front of the mark; *mark_at is the place of the mark in
+ * what is left then, behind nothing but white space, or SIZE_MAX. */
 static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, size_t *mark_at,
                         pith_reply_part *out) {
     drop_space(r);
@@ -173,8 +172,8 @@ static bool give_thought(pith_reply *r, bool *more, pith_reply_part *out) {
     return given;
 }
 
-/* What was no call is text: its mark as well, so that the search for the next one goes on behind
- * it. */
+/* What turned out not to be a call is text, with its mark, so that the search for the next mark
+ * goes on behind it. */
 static bool give_call(pith_reply *r, bool *more, pith_reply_part *out) {
     pith_call_verdict opened = r->settings.pieces ? pith_pieces_open(r, out) : PITH_CALL_NONE;
     if (opened != PITH_CALL_NONE) {

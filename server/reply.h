@@ -1,5 +1,5 @@
-/* What a model writes as the answer of a chat, taken apart while it comes: its reasoning, its text,
- * and the tools that it calls. No sockets here, and no model.
+/* Splits what a model writes as the answer of a chat, while it comes, into parts: its reasoning,
+ * its text, and the tools that it calls. No sockets here, and no model.
  *
  *     pith_reply_new(&reply, &settings, NULL);
  *     for each piece of text
@@ -11,7 +11,7 @@
  * However the text is cut into pieces, the parts of one kind in a row join to the same text. What
  * may become a mark is held back, and what turns out to be no call is text, so that no byte of an
  * answer is lost. With `pieces` a call has begun when its name is known: arguments that the model
- * breaks off or misspells are given as they are then. */
+ * breaks off or misspells are then passed on as they are. */
 #ifndef PITH_SERVER_REPLY_H
 #define PITH_SERVER_REPLY_H
 
@@ -59,19 +59,19 @@ enum {
         1 << 20, /* bytes of a call, or of a list of calls; longer ones are text */
 };
 
-/* The names of the tools are borrowed until the end. Returns false without memory. */
+/* The names of the tools are borrowed until the end. Returns false when out of memory. */
 bool pith_reply_new(pith_reply **out, const pith_reply_settings *settings,
                     const pith_allocator *allocator);
 void pith_reply_free(pith_reply *reply);
 
-/* Adds text of the model. Returns false without memory, and so does every later call. */
+/* Adds text of the model. Returns false when out of memory, and so does every later call. */
 bool pith_reply_push(pith_reply *reply, pith_text text);
 
 /* The model wrote all it had to write: what is held back comes out. */
 void pith_reply_finish(pith_reply *reply);
 
-/* The next part, borrowed until the next call; false when there is none at the moment, or without
- * memory. */
+/* The next part, borrowed until the next call; false when there is none at the moment, or when out
+ * of memory. */
 bool pith_reply_next(pith_reply *reply, pith_reply_part *out);
 
 /* Returns true when memory ran out: the parts so far are not the whole answer. */

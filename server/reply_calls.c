@@ -278,7 +278,7 @@ pith_call_verdict pith_calls_read(pith_reply *r) {
 
 /* ---- Giving ---------------------------------------------------------------------------------- */
 
-/* Puts name and arguments to the scratch and points the part at them. */
+/* Copies name and arguments to the scratch buffer and points the part at them. */
 static bool give(pith_reply *r, pith_text name, pith_json arguments, pith_reply_part *out) {
     pith_json_writer json;
     pith_json_write_begin(&json, r->allocator);

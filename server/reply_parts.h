@@ -1,4 +1,4 @@
-/* What the files that take replies apart share. */
+/* What the files that parse replies share. */
 #ifndef PITH_SERVER_REPLY_PARTS_H
 #define PITH_SERVER_REPLY_PARTS_H
 
@@ -43,7 +43,7 @@ struct pith_reply {
     pith_reply_settings settings;
     pith_reply_state state;
     bool finished, failed;
-    bool skip_space;    /* white space comes to nothing until something else comes */
+    bool skip_space;    /* white space is dropped until something else comes */
     pith_bytes pending; /* of the model, [at, size) not taken yet */
     size_t at;
     size_t n_calls;
@@ -148,8 +148,8 @@ bool pith_reply_is_tool(const pith_reply *r, pith_text name);
 
 /* ---- reply_pieces.c -------------------------------------------------------------------------- */
 
-/* READ: the call begins, *out is its name, and its arguments are next. NONE: it is to be given
- * whole, if it is one. */
+/* READ: the call begins, *out is its name, and its arguments are next. NONE: if it is a call, it
+ * must be given as a whole. */
 pith_call_verdict pith_pieces_open(pith_reply *r, pith_reply_part *out);
 /* The states of pieces: true with a part, else false, with *more when the state changed. Those
  * without a part return what *more would be. */

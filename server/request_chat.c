@@ -1,5 +1,5 @@
-/* Conversations: messages, and what the model's chat template is to know besides: tools, and the
- * variables of chat_template_kwargs. All of it but plain messages becomes one JSON text. */
+/* Conversations: messages, and what else the model's chat template needs: tools, and the variables
+ * of chat_template_kwargs. Everything except plain messages becomes one JSON text. */
 #include "server/request_parts.h"
 
 #include "base/json_write.h"
@@ -10,7 +10,7 @@
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-/* One message on its way. */
+/* One message while it is read. */
 typedef struct message_parts {
     pith_json role, content;
     pith_message_more more;
@@ -132,7 +132,7 @@ static bool join_parts(pith_draft *draft, const char *path, pith_json parts, pit
     size_t at = 0;
     for (pith_json_walk walk = pith_json_begin(parts); pith_json_next(&walk);) {
         if (!read_part(draft, path, walk.value, &text)) {
-            return false; /* cannot be: the first walk read it */
+            return false; /* cannot happen: the first walk read it */
         }
         memcpy(joined + at, text.data, text.n_bytes);
         at += text.n_bytes;
@@ -219,7 +219,7 @@ static bool read_message(pith_draft *draft, const char *path, pith_json value, p
     return read_content(draft, member, parts.content, out->role, &out->content);
 }
 
-/* Some clients end a conversation with the empty answer that they are waiting for. */
+/* Some clients end a conversation with an empty message for the answer that they wait for. */
 static void drop_empty_answers(const pith_message *messages, const pith_message_more *more,
                                size_t *n) {
     while (*n > 0 && strcmp(messages[*n - 1].role, "assistant") == 0 &&
@@ -373,7 +373,8 @@ static bool put_message(pith_draft *draft, pith_json_writer *json, const pith_me
     return true;
 }
 
-/* What templates ask: whether the answer may begin with reasoning, and how much of it. */
+/* The variables that templates use: whether the answer may begin with reasoning, and how much of
+ * it. */
 static void put_think(pith_json_writer *json, pith_json think) {
     bool level = pith_json_is(think, PITH_JSON_STRING);
     pith_json_put_bool(json, "enable_thinking", level || pith_json_is_true(think));

@@ -110,7 +110,7 @@ static bool read_seed(pith_draft *draft, const pith_rule *rule, const char *path
     return pith_rule_seed(draft, rule, path, value);
 }
 
-/* An option that only one value leaves as it is here, rule->least. */
+/* An option that is only accepted with the value rule->least, which changes nothing. */
 static bool read_fixed(pith_draft *draft, const pith_rule *rule, const char *path,
                        pith_json value) {
     double x;
@@ -122,7 +122,7 @@ static bool read_fixed(pith_draft *draft, const pith_rule *rule, const char *pat
                            "%s is not supported: there is no such way of sampling here", path);
 }
 
-/* What ollama has besides is for its own runner (num_ctx, num_gpu, num_thread, ...). */
+/* ollama's other options are for its own runner (num_ctx, num_gpu, num_thread, ...). */
 bool pith_rule_ollama_options(pith_draft *draft, const pith_rule *rule, const char *path,
                               pith_json value) {
 #define SAMPLING(field) offsetof(pith_draft, request.params.sampling.field)

@@ -124,7 +124,7 @@ static bool read_stop(pith_draft *draft, const char *path, pith_json value, cons
     if (!pith_read_name(draft, path, value, PITH_REQUEST_MAX_STOP_BYTES, &stops[*n])) {
         return false;
     }
-    *n += stops[*n][0] != '\0'; /* an empty one is how some clients say that there is none */
+    *n += stops[*n][0] != '\0'; /* some clients send an empty one to say that there is none */
     return true;
 }
 
@@ -264,7 +264,7 @@ bool pith_rule_stream_options(pith_draft *draft, const pith_rule *rule, const ch
     return pith_draft_walk(draft, value, path, rules, sizeof rules / sizeof *rules);
 }
 
-/* Spin's names. Zero is how its clients leave an option out. */
+/* Spin's names. Its clients send zero to leave an option out. */
 bool pith_rule_infer_options(pith_draft *draft, const pith_rule *rule, const char *path,
                              pith_json value) {
 #define SAMPLING(field) offsetof(pith_draft, request.params.sampling.field)

@@ -1,5 +1,5 @@
-/* What the files that parse requests share: a request on its way (the draft), its memory, and
- * readers of single values that check type and range.
+/* What the files that parse requests share: a request while it is parsed (the draft), its memory,
+ * and readers of single values that check type and range.
  *
  * The fields of a body are rows of tables. The members of an object are walked once and each is
  * looked up by its name, so parsing is linear in the size of the body. Every reader returns false
@@ -25,7 +25,7 @@ enum {
     PITH_REQUEST_COMPLETION_TOKENS = 16,       /* OpenAI's */
 };
 
-/* What a message may have besides a role and a content; absent where it has not. */
+/* What a message may have besides a role and a content; absent members are {NULL}. */
 typedef struct pith_message_more {
     pith_json name, calls, call_id;
 } pith_message_more;
@@ -120,7 +120,7 @@ void pith_path_element(char *out, const char *path, size_t i);
 
 /* ---- Readers of single values ---------------------------------------------------------------- */
 
-/* They set *out and return true, or leave it alone. */
+/* They set *out and return true, or leave it unchanged. */
 bool pith_read_bool(pith_draft *draft, const char *path, pith_json value, bool *out);
 bool pith_read_integer(pith_draft *draft, const char *path, pith_json value, int64_t least,
                        int64_t most, int64_t *out);
@@ -165,7 +165,7 @@ bool pith_rule_bool(pith_draft *draft, const pith_rule *rule, const char *path, 
 bool pith_rule_count(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
 bool pith_rule_signed(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
 bool pith_rule_float(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);
-/* Above 0, of which 0 is none. */
+/* A float above 0; 0 is an error. */
 bool pith_rule_positive_float(pith_draft *draft, const pith_rule *rule, const char *path,
                               pith_json value);
 bool pith_rule_text(pith_draft *draft, const pith_rule *rule, const char *path, pith_json value);

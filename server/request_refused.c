@@ -1,5 +1,5 @@
-/* Fields that are known to change the answer and are not supported. A client that sends one is told
- * so, unless the value asks for nothing: nobody should wonder why a grammar had no effect. */
+/* Fields that are known to change the answer and are not supported. A client that sends one gets an
+ * error, unless the value asks for nothing: nobody should wonder why a grammar had no effect. */
 #include "server/request_parts.h"
 
 #include <string.h>

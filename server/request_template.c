@@ -1,7 +1,7 @@
-/* ollama's `template`, in the language of Go's text/template: as much of it as templates of a
- * single prompt consist of. What the request says of .System and .Prompt decides its branches here,
- * so that literals and the places of the two are left, written as a template in the Jinja language,
- * which keeps the texts of a user apart from what the template writes. */
+/* ollama's `template`, in the language of Go's text/template: the part of it that templates of a
+ * single prompt use. The request's .System and .Prompt decide the branches here, so that literals
+ * and the places of the two are left, written as a template in the Jinja language, which keeps the
+ * texts of a user apart from what the template writes. */
 #include "server/request_parts.h"
 
 #include "base/bytes.h"
@@ -11,14 +11,14 @@
 
 enum { MAX_TEMPLATE = 64 << 10 /* bytes */, MAX_DEPTH = 16 /* ifs inside each other */ };
 
-/* A template on its way. */
+/* A template being translated. */
 typedef struct translation {
     pith_draft *draft;
     const char *path;
     bool ended; /* behind .Response, where the answer begins */
     struct {
         bool shown;   /* the branch at hand is written */
-        bool taken;   /* it, or one before it, is the one that counts */
+        bool taken;   /* this branch, or one before it, was chosen */
     } ifs[MAX_DEPTH]; /* [depth] */
     size_t depth;
     pith_bytes out;
@@ -63,7 +63,7 @@ static bool unknown(translation *t, const char *text, size_t n) {
                            t->path, (int)(n < 60 ? n : 60), text);
 }
 
-/* What a condition, ".System", is. */
+/* Evaluates a condition such as ".System". */
 static bool read_condition(translation *t, const char *text, size_t n, bool *out) {
     const pith_draft *draft = t->draft;
     if (is(text, n, ".System")) {

@@ -30,8 +30,8 @@ typedef enum schema_part {
     PART_DATA,    /* anything else */
 } schema_part;
 
-/* What the value of a schema's keyword is. Keywords that are not here are refused when the grammar
- * is made, or hold no references. */
+/* What kind of value a schema's keyword has. Keywords that are not listed are refused when the
+ * grammar is made, or hold no references. */
 static schema_part part_of(const char *keyword) {
     static const char *const one[] = {"items", "additionalProperties"};
     static const char *const many[] = {"properties", "$defs", "definitions", "anyOf"};

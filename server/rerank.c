@@ -1,4 +1,4 @@
-/* POST /rerank: how well documents answer a query, in the words of Jina, Cohere and llama.cpp's
+/* POST /rerank: how well documents answer a query, in the protocol of Jina, Cohere and llama.cpp's
  * server. A cross-encoder reads query and document together; of another encoder the scores are the
  * cosines of embeddings. */
 #include <math.h>

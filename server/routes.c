@@ -135,7 +135,7 @@ void pith_route_handle(void *user, pith_exchange *exchange) {
     }
 }
 
-/* The names that a log and a metric can hold; a client makes up any number of others. */
+/* The method's name for log and metrics; a client may invent any number of others. */
 static const char *known_method(const char *method) {
     static const char *const known[] = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

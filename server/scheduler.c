@@ -1,5 +1,5 @@
-/* The scheduler's thread: drops what nobody waits for, admits what fits, makes a pass, and sleeps
- * when there is nothing to do. */
+/* The scheduler's thread: drops jobs that nobody waits for, admits those that fit, runs a pass, and
+ * sleeps when there is nothing to do. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ static void wake(void *user) {
     pthread_mutex_unlock(&s->lock);
 }
 
-/* The scheduler is through with a job that has left its queue and its slots. */
+/* Ends the scheduler's part in a job that has left its queue and its slots. */
 static void let_go(pith_scheduler *s, pith_job *job) {
     pith_job_usage usage;
     pith_job_detach(job);

@@ -1,10 +1,10 @@
 /* The one owner of a decoder's inference: a thread that evaluates the jobs of one model together
  * (continuous batching), prefill in chunks between decode steps.
  *
- * What a job generates is bit for bit what it would alone. Finished sessions are kept for requests
- * of the same key that begin alike. When a pass fails, its sessions are evaluated one by one, and
- * only the jobs that fail by themselves end with a problem. The thread sleeps while there is
- * nothing to do. */
+ * What a job generates is bit for bit what it would generate alone. Finished sessions are kept for
+ * requests of the same key that begin alike. When a pass fails, its sessions are evaluated one by
+ * one, and only the jobs that fail by themselves end with a problem. The thread sleeps while there
+ * is nothing to do. */
 #ifndef PITH_SERVER_SCHEDULER_H
 #define PITH_SERVER_SCHEDULER_H
 
@@ -32,7 +32,8 @@ typedef struct pith_scheduler_options {
 bool pith_scheduler_new(pith_scheduler **out, const pith_model *model,
                         const pith_scheduler_options *options, pith_problem *problem);
 
-/* Ends what is left with 503, joins the thread. Nobody may submit any more; jobs stay usable. */
+/* Ends remaining jobs with 503, joins the thread. Nothing may be submitted any more; jobs stay
+ * usable. */
 void pith_scheduler_free(pith_scheduler *scheduler);
 
 /* Queues a job, once; from any thread. Problems: 400 context_length_exceeded (a prompt that leaves
@@ -40,16 +41,16 @@ void pith_scheduler_free(pith_scheduler *scheduler);
  * its params comes later, as the job's last piece. */
 bool pith_scheduler_submit(pith_scheduler *scheduler, pith_job *job, pith_problem *problem);
 
-/* Problem: 503 "queue_full" with retry_after. Room that there is may be taken before a job is
- * submitted; but where there is none, a request needs no work to be refused. */
+/* Problem: 503 "queue_full" with retry_after. A free place may be taken before the job is
+ * submitted; but when there is none, the request can be refused before any work. */
 bool pith_scheduler_check_room(pith_scheduler *scheduler, pith_problem *problem);
 
-/* Problem: 400 context_length_exceeded, for a prompt that leaves no room for one token. What
- * pith_scheduler_submit refuses for its length is known so before anything is counted. */
+/* Problem: 400 context_length_exceeded, for a prompt that leaves no room for one token. So a prompt
+ * that pith_scheduler_submit would refuse for its length is known before anything is counted. */
 bool pith_scheduler_check_prompt(const pith_scheduler *scheduler, size_t n_tokens,
                                  pith_problem *problem);
 
-/* Positions of a timeline: a prompt and its answer fit in so many. */
+/* Positions of a timeline: a prompt and its answer together have at most this many tokens. */
 size_t pith_scheduler_context(const pith_scheduler *scheduler);
 
 /* As of the end of the last pass. */

@@ -17,9 +17,9 @@ enum {
     PITH_SCHEDULER_DRAFT = 17, /* tokens of a decode step at most: the chosen one and 16 drafted */
 };
 
-/* What a pass may take while prompts are evaluated, in seconds: streams that decode, new requests
- * and clients that leave wait that long. Longer passes would not be faster per token: 64 tokens
- * already keep the cores busy where one keeps the memory busy. */
+/* Seconds that a pass may take while prompts are evaluated: streams that decode, new requests and
+ * clients that leave wait that long. Longer passes would not be faster per token: 64 tokens already
+ * keep the cores busy where one keeps the memory busy. */
 #define PITH_SCHEDULER_PASS_SECONDS 0.25
 
 /* One answer in progress. */
@@ -86,7 +86,7 @@ struct pith_scheduler {
 /* Bytes of KV cache that the choice of a prompt of n_prompt tokens may come to hold. */
 size_t pith_scheduler_need(const pith_scheduler *s, const pith_job *job, size_t prompt);
 
-/* True when the running choices leave room for so many bytes, idle sessions aside. */
+/* True when the running choices leave room for `bytes`, not counting idle sessions. */
 bool pith_scheduler_has_room(const pith_scheduler *s, size_t bytes);
 
 /* Gets a session whose timeline is the longest known beginning of the choice's prompt, and its

@@ -174,7 +174,7 @@ static void add_decoding(pith_scheduler *s) {
 /* ---- Evaluation ------------------------------------------------------------------------------ */
 
 /* The pass as a whole has failed and changed nothing: evaluates its sessions one by one, so that
- * only those that fail by themselves take the blame. */
+ * only those that fail by themselves end with an error. */
 static void evaluate_apart(pith_scheduler *s) {
     pith_pass *pass = &s->pass;
     size_t n = 0;

@@ -33,9 +33,9 @@ static double seconds_or(double given, double otherwise) {
     return given > 0 ? given : otherwise;
 }
 
-/* Asks for enough descriptors. Returns the number of connections that those there are suffice for:
- * where accepting one more fails, the socket stays readable, and the thread that accepts would
- * spin. */
+/* Asks for enough descriptors. Returns the number of connections that the available descriptors
+ * suffice for: if accepting one more failed, the socket would stay readable, and the accepting
+ * thread would spin. */
 static size_t allow_files(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
@@ -268,7 +268,7 @@ static void add_name(void *user, const pith_model_entry *entry) {
     names->n_shipped += entry->shipped ? 1 : 0;
 }
 
-/* A directory that holds nothing in a layout that is known looks like one that was not read. */
+/* Warns about a directory without any known layout: it would look as if it had not been read. */
 static void log_models(const parts *p) {
     model_names names = {.n = 0};
     pith_models_each(p->service.models, add_name, &names);

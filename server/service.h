@@ -1,5 +1,5 @@
-/* The service behind the routes: what all handlers share, and a call, which is one request on its
- * way through them. */
+/* The service behind the routes: what all handlers share, and a call, which is one request from its
+ * headers to its end. */
 #ifndef PITH_SERVER_SERVICE_H
 #define PITH_SERVER_SERVICE_H
 
@@ -49,7 +49,7 @@ struct pith_route {
 /* ---- Routes (routes.c) ----------------------------------------------------------------------- */
 
 /* The methods that the route's path answers, "GET, HEAD, DELETE, OPTIONS". */
-enum { PITH_ROUTE_METHODS = 64 }; /* bytes that are enough */
+enum { PITH_ROUTE_METHODS = 64 }; /* bytes of the longest list */
 void pith_route_methods(const pith_route *route, char *out, size_t size);
 
 /* The handler for pith_http_options; `user` is the pith_service. */
@@ -63,7 +63,7 @@ void pith_route_done(void *user, pith_exchange *exchange);
 bool pith_call_authenticate(pith_call *call, pith_problem *problem);
 
 /* The model of that name, loaded; false also when the client went away meanwhile, and for a model
- * without a tokenizer, which could take nothing from a request. */
+ * without a tokenizer, which cannot read a request's text. */
 bool pith_call_lease(pith_call *call, const char *name, pith_model_kind kind, pith_lease *out,
                      pith_problem *problem);
 

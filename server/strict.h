@@ -7,8 +7,8 @@
  *     It is in Paris.  <tool_call>  {"name": "f", "arguments": {...}}  </tool_call>  ...
  *     free ......................|  masked ........................|  free .............
  *
- * The guard takes the text apart as server/reply.h does, so that both see a call begin at the same
- * place; a token that would end the mark and go on behind it is not written. */
+ * The guard parses the text as server/reply.h does, so that both see a call begin at the same
+ * place; a token that would end the mark and go on behind it is ruled out. */
 #ifndef PITH_SERVER_STRICT_H
 #define PITH_SERVER_STRICT_H
 

@@ -15,8 +15,8 @@ bool pith_guards_new(pith_guards **out, const pith_model *model, pith_calling *c
                      pith_problem *problem);
 void pith_guards_free(void *guards); /* accepts NULL */
 
-/* The guard of a choice, and what a generation calls with it. Without memory every token is ruled
- * out, which ends the generation. */
+/* The guard of a choice, and what a generation calls with it. When out of memory every token is
+ * ruled out, which ends the generation. */
 void *pith_guards_of(void *guards, size_t choice);
 void pith_guard_mask(void *guard, float *logits /* [n_vocab] */);
 void pith_guard_accept(void *guard, int32_t token);

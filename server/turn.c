@@ -1,5 +1,6 @@
-/* The machine's one turn: a lock that is handed over in the order of asking. A plain mutex may be
- * taken again at once by the thread that released it, and another model would wait for long. */
+/* The machine's one turn: a lock that threads get in the order in which they ask for it. A plain
+ * mutex may be taken again at once by the thread that released it, and another model would wait for
+ * long. */
 #include "server/turn.h"
 
 void pith_turn_init(pith_turn *turn) {

@@ -1,6 +1,6 @@
 /* The machine's one turn: every model has threads of its own, and two models computing at once
- * would only slow each other down, so a pass of any model holds the turn. First come, first served.
- */
+ * would only slow each other down, so a pass of any model holds the turn. Passes get the turn in
+ * the order in which they asked for it. */
 #ifndef PITH_SERVER_TURN_H
 #define PITH_SERVER_TURN_H
 

@@ -44,7 +44,7 @@ void pith_vectors_free(pith_vectors *vectors) {
     free(vectors);
 }
 
-/* A database in memory is seen by the connection alone that made it. */
+/* A database in memory is visible only to the connection that made it. */
 static connection *reader_of(pith_vectors *vectors) {
     return vectors->path != NULL ? &vectors->reader : &vectors->writer;
 }

@@ -17,8 +17,8 @@ void pith_vectors_free(pith_vectors *vectors); /* accepts NULL */
 pith_status pith_vectors_read(pith_vectors *vectors, pith_store **out, pith_error *error);
 pith_status pith_vectors_write(pith_vectors *vectors, pith_store **out, pith_error *error);
 
-/* Give it back. A writer's changes are committed when `status` is PITH_OK, else undone; returns
- * what came of it. */
+/* Give it back. A writer's changes are committed when `status` is PITH_OK, else rolled back;
+ * returns the final status. */
 void pith_vectors_end_read(pith_vectors *vectors);
 pith_status pith_vectors_end_write(pith_vectors *vectors, pith_status status, pith_error *error);
 

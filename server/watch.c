@@ -72,7 +72,7 @@ static void shut(pith_watched *connection) {
     }
 }
 
-/* True when the client has taken nothing for too long. */
+/* True when the client has read nothing for too long. */
 static bool is_stuck(pith_watched *connection, double limit, double now) {
     int unsent = -1;
     if (ioctl(connection->fd, SIOCOUTQ, &unsent) != 0) {

@@ -1,10 +1,10 @@
 /* The connections of the service and their deadlines.
  *
- * The thread of a connection is either within libmicrohttpd, which reads or writes and keeps no
- * deadline that helps (each byte starts its own anew), or within a handler that waits for the
- * model. So each connection is in one phase at a time, a thread of the watch looks at all of them
- * four times a second, and shuts down the socket of one that is overdue, which ends the wait of its
- * thread. A handler waits with pith_watch_wait, which sees at once when the client goes away.
+ * The thread of a connection is either within libmicrohttpd, which reads or writes and has no
+ * useful deadline (each byte restarts it), or within a handler that waits for the model. So each
+ * connection is in one phase at a time, a thread of the watch looks at all of them four times a
+ * second, and shuts down the socket of one that is overdue, which ends the wait of its thread. A
+ * handler waits with pith_watch_wait, which sees at once when the client goes away.
  *
  * A connection is added before its thread runs and removed before its descriptor is closed, and the
  * watch touches descriptors only in between, under its lock: a number that the system gives to

@@ -1,6 +1,6 @@
 /* Which kernel tables this CPU can run, and which of two equal ones suits it. On x86 an instruction
  * set counts when CPUID reports it and the operating system saves its registers (XCR0): Intel SDM
- * volume 1, sections 13.3 and 14.3. On AArch64 the kernel's auxiliary vector tells (Linux,
+ * volume 1, sections 13.3 and 14.3. On AArch64 the kernel's auxiliary vector says so (Linux,
  * Documentation/arm64/elf_hwcaps). */
 #include "simd/detect.h"
 #include "simd/scalar/scalar.h"

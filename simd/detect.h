@@ -21,7 +21,7 @@ enum {
 unsigned pith_cpu_features(void);
 
 /* The table that a CPU with these bits gets by name, or the best one when name is NULL; NULL when
- * it can run none of that name. Tables for Intel have the names of the others. */
+ * it can run none of that name. A table for Intel has the name of the one for other CPUs. */
 const pith_kernels *pith_kernels_choose(const char *name, unsigned features);
 
 #endif

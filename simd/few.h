@@ -1,8 +1,9 @@
 /* What the few-token products of int4 and int8 share on x86. They read the packed tiles once, from
- * memory, and live by two things. Every byte is touched in the order in which it lies there:
- * integer sums are kept until the multipliers or scales that belong to them are reached, because
- * reading those where they are first needed costs 5 to 10%, prefetched or not. And few instructions
- * a line, so that loads of many lines to come are under way at the same time. */
+ * memory, and two things decide their speed. First, every byte is touched in the order in which it
+ * lies in memory: integer sums are kept until the multipliers or scales that belong to them are
+ * reached, because reading those where they are first needed is slower, prefetched or not. Second,
+ * a line takes few instructions, so that loads of many further lines are under way at the same
+ * time. */
 #ifndef PITH_SIMD_FEW_H
 #define PITH_SIMD_FEW_H
 
@@ -14,9 +15,9 @@
 
 enum {
     PITH_FEW_AHEAD = 6 << 10,          /* prefetch distance in bytes */
-    PITH_FEW_AHEAD_INTO_L2 = 16 << 10, /* the same into the L2 cache */
-    PITH_FEW_ORDERED = 2, /* most tokens whose int4 blocks wait, for more the stores cost too
-                             much, and whose activations are fetched; no more follow them */
+    PITH_FEW_AHEAD_INTO_L2 = 16 << 10, /* for prefetches into the L2 cache */
+    PITH_FEW_ORDERED = 2, /* up to this many tokens int4 block sums wait (for more tokens the stores
+                             cost too much) and the next activations are fetched */
     PITH_FEW_KEPT = 256,  /* sums that wait for their scales: 16 KB, a third of the L1 cache */
 };
 
@@ -27,9 +28,9 @@ enum {
  * with AVX-512 that is fastest. On Intel fetches past L2 wait in the 16 line-fill buffers of the L1
  * cache, which bounds a core to 16 x 64 bytes per memory latency (7 GB/s at 140 ns); fetches into
  * L2 have 48 places. There, with `into_l2`, they go into L2 and further ahead (Emerald Rapids, 16
- * cores, int4: 206 tokens/s for 110). So they do with AVX2 on every CPU: its loops take longer than
- * the memory, and on an AMD EPYC whose AVX-512 is masked int4 products of one token gain a sixth.
- * For more tokens a second call may read the tile again: into L1 everywhere. */
+ * cores, int4: 206 instead of 110 tokens/s). The same holds for AVX2 on every CPU: its loops take
+ * longer than the memory, and on an AMD EPYC whose AVX-512 is masked int4 products of one token
+ * gain a sixth. For more tokens a second call may read the tile again: into L1 everywhere. */
 PITH_INLINE void fetch_weights(const void *p, size_t n, bool into_l2) {
     if (n > PITH_FEW_ORDERED) {
         __builtin_prefetch((const char *)((uintptr_t)p + PITH_FEW_AHEAD), 0, 3);

@@ -118,8 +118,8 @@ typedef void pith_scores_f32_fn(const float *q, size_t n_q, size_t head_dim, con
 typedef void pith_scores_f16_fn(const float *q, size_t n_q, size_t head_dim, const uint16_t *k,
                                 size_t n_blocks, float *s, size_t s_stride);
 
-/* The same for int8 codes, converted exactly; a key's scale multiplies its score later. k is
- * aligned for its type only. */
+/* pith_scores_f32_fn for int8 codes, converted exactly; a key's scale multiplies its score later. k
+ * is aligned for its type only. */
 typedef void pith_scores_int8_fn(const float *q, size_t n_q, size_t head_dim, const int8_t *k,
                                  size_t n_blocks, float *s, size_t s_stride);
 
@@ -135,7 +135,7 @@ typedef void pith_values_f32_fn(const float *p, size_t p_stride, size_t n_q, siz
 typedef void pith_values_f16_fn(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                                 size_t head_dim, const uint16_t *v, float *o);
 
-/* The same for int8 codes, converted exactly; p was multiplied by the values' scales. */
+/* pith_values_f32_fn for int8 codes, converted exactly; p was multiplied by the values' scales. */
 typedef void pith_values_int8_fn(const float *p, size_t p_stride, size_t n_q, size_t n_keys,
                                  size_t head_dim, const int8_t *v, float *o);
 
@@ -155,15 +155,15 @@ typedef void pith_exp_fn(const float *x, float *y, size_t n);
 typedef void pith_add_layernorm_fn(float *x, const float *y, const float *bias, const float *w,
                                    const float *b, float eps, size_t n);
 
-/* In place: v = x[i] + bias[i], x[i] = v * (0.5 + h), h = erf(v / sqrt 2) / 2 clamped to
- * [-0.5, 0.5] from the rational function of simd/gelu.h: (v P(v^2)) / Q(v^2) for v clamped to
- * +-PITH_GELU_BOUND, both by Horner with fused multiply-adds. At most 8e-7 x max(1, |gelu|)
- * off. */
+/* In place: v = x[i] + bias[i], x[i] = v * (0.5 + h), h = erf(v / sqrt 2) / 2 clamped to [-0.5,
+ * 0.5] from the rational function of simd/gelu.h: (v P(v^2)) / Q(v^2) for v clamped to
+ * +-PITH_GELU_BOUND, both by Horner with fused multiply-adds. The error is at most 8e-7 x max(1,
+ * |gelu|). */
 typedef void pith_bias_gelu_fn(float *x, const float *bias, size_t n);
 
-/* Keys of one head as scores_f32 wants them: x [n_keys, stride] of which head_dim columns are
- * read, k [ceil(n_keys / 16), head_dim, 16]: k[j / 16][d][j % 16] = x[j][d], +0 from key
- * n_keys on. */
+/* Keys of one head in the layout that scores_f32 reads: x [n_keys, stride] of which head_dim
+ * columns are read, k [ceil(n_keys / 16), head_dim, 16]: k[j / 16][d][j % 16] = x[j][d], +0 from
+ * key n_keys on. */
 typedef void pith_key_blocks_fn(const float *x, size_t stride, size_t n_keys, size_t head_dim,
                                 float *k);
 
@@ -202,22 +202,22 @@ typedef struct pith_kernels {
 
 /* The kernels of a named instruction set, or the best this CPU and operating system can run
  * (simd/detect.c) when name is NULL; NULL when the name is unknown or cannot run here. Of two
- * tables of one name, equal in every bit of their results, it is the one whose way of fetching
- * weights suits the maker of the CPU. */
+ * tables with one name, whose results are equal in every bit, it returns the one that fetches
+ * weights as suits the CPU's vendor. */
 const pith_kernels *pith_kernels_find(const char *name);
 
-/* In a few nanoseconds a table whose dot products of whole vectors are those of
- * pith_kernels_find(NULL), for callers that have nowhere to keep one: it asks no CPUID, which a
- * virtual machine answers in microseconds. (Of a CPU with AVX-VNNI alone it is the AVX2 table:
- * compilers do not all know that feature by name.) */
+/* Returns in a few nanoseconds a table whose dot products of whole vectors are those of
+ * pith_kernels_find(NULL), for callers that have nowhere to keep one: it does not execute CPUID,
+ * which takes microseconds in a virtual machine. (On a CPU with AVX-VNNI but no AVX-512 it is the
+ * AVX2 table: not all compilers know that feature by name.) */
 const pith_kernels *pith_kernels_best(void);
 
 /* Names known to this build, best first, NULL-terminated: for tests and messages. */
 extern const char *const pith_kernel_names[];
 
-/* exp(x), the polynomial all tables share: x clamped to [-87.3, 88.7] (NaN stays NaN),
- * n = rint(x * log2 e), r = fma(n, -ln2_high, x), r = fma(n, -ln2_low, r), a degree-6 polynomial in
- * r by Horner, result scaled by 2^n through the exponent bits. At most 2 ulp off. */
+/* exp(x), the polynomial all tables share: x clamped to [-87.3, 88.7] (NaN stays NaN), n = rint(x *
+ * log2 e), r = fma(n, -ln2_high, x), r = fma(n, -ln2_low, r), a degree-6 polynomial in r by Horner,
+ * result scaled by 2^n through the exponent bits. The error is at most 2 ulp. */
 float pith_exp(float x);
 
 #endif

@@ -6,7 +6,7 @@
 
 static const char action_of_reading[] = "read the collections";
 
-/* Of a database of version 1, "" stands for the prompt. */
+/* In a database of version 1 the prompt is "". */
 #define COLUMNS(prompt)                                                                        \
     "SELECT id, name, model, model_hash, dimension, type, chunk_tokens, overlap_tokens, "      \
     "(SELECT count(*) FROM documents WHERE collection = c.id), "                               \
@@ -142,7 +142,7 @@ static pith_status fail_model(const pith_store *store, const pith_store_collecti
                      wanted->model_hash);
 }
 
-/* Whether the collection is what is wanted. */
+/* Checks that the collection is what is wanted. */
 static pith_status check(const pith_store *store, const pith_store_collection *is,
                          const pith_store_collection *wanted, pith_error *error) {
     const pith_status no = PITH_ERROR_UNSUPPORTED;

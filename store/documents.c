@@ -210,7 +210,7 @@ static pith_status insert_chunks(pith_store *store, const pith_store_collection 
 }
 
 /* The collection may have been deleted since it was found, and its id given to another. Counts are
- * left alone: they would be made anew for every document. */
+ * not read: they would be computed for every document. */
 static pith_status check_collection(pith_store *store, const pith_store_collection *collection,
                                     pith_error *error) {
     sqlite3_stmt *row = NULL;

@@ -91,7 +91,7 @@ static void embed(sqlite3_context *context, int n, sqlite3_value **arguments) {
     }
 }
 
-/* Opening a file is not for a hostile schema to ask. */
+/* A hostile schema must not be able to open files. */
 int pith_embed_register(sqlite3 *db) {
     open_models *models = sqlite3_malloc64(sizeof *models);
     if (models == NULL) {

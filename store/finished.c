@@ -1,7 +1,7 @@
 /* Reading a finished database where nothing can be written: SQLite reads even a database in WAL
  * mode without the files beside it when it is told that the file does not change (immutable=1). It
  * then takes no locks and looks for no log. So this is done only when it cannot be opened in any
- * other way and there is no log with something in it, and the file is looked at again after use. */
+ * other way and there is no log with contents, and the file is checked for changes after use. */
 #include "store/finished.h"
 
 #include "base/checked.h"

@@ -80,8 +80,8 @@ static double dot(const vector *a, const vector *b) {
                       : pith_dot_f32(a->data, b->data, a->n);
 }
 
-/* The squared norms of both arguments. SQLite keeps what it is given for an argument that is a
- * constant of the statement, as the query of a search is, and drops it for others. */
+/* The squared norms of both arguments. SQLite keeps auxiliary data for an argument that is constant
+ * in the statement, as the query of a search is, and drops it for others. */
 static void find_norms(sqlite3_context *context, const vector *const *arguments, double *norms) {
     const double *known[2] = {sqlite3_get_auxdata(context, 0), sqlite3_get_auxdata(context, 1)};
     bool first = known[0] == NULL && known[1] == NULL;

@@ -1,4 +1,4 @@
-/* What tells whether a document has changed. */
+/* The hash that shows whether a document has changed. */
 #include <sodium.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Documents on their way into a collection. The right to write is held only while a batch is
+/* Writing documents into a collection. The database is locked for writing only while a batch is
  * written, not while it is embedded. */
 #include "store/indexer.h"
 

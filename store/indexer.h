@@ -1,4 +1,4 @@
-/* Documents on their way into a collection: cut into chunks, gathered until there are enough to
+/* Writing documents into a collection: they are cut into chunks, gathered until there are enough to
  * embed together, and committed together. */
 #ifndef PITH_STORE_INDEXER_H
 #define PITH_STORE_INDEXER_H
@@ -27,12 +27,12 @@ pith_status pith_indexer_new(pith_indexer **out, pith_store *store,
                              const pith_indexer_options *options, pith_error *error);
 void pith_indexer_free(pith_indexer *indexer); /* what was not committed is dropped */
 
-/* Takes a copy of a document with valid UTF-8 text; a full batch is embedded and committed. */
+/* Copies a document with valid UTF-8 text; a full batch is embedded and committed. */
 pith_status pith_indexer_add(pith_indexer *indexer, const pith_store_document *document,
                              pith_error *error);
 
-/* Whether a document of this key was added and is not committed: pith_store_find does not tell of
- * it. */
+/* True when a document with this key was added and is not committed: pith_store_find does not find
+ * it yet. */
 bool pith_indexer_holds(const pith_indexer *indexer, const char *key, size_t n_key);
 
 /* Embeds and commits what is left. After an error the batch is still there: a second call tries

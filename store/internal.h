@@ -1,4 +1,4 @@
-/* What the files of store/ share: the connection and how its errors are told. */
+/* What the files of store/ share: the connection and its errors. */
 #ifndef PITH_STORE_INTERNAL_H
 #define PITH_STORE_INTERNAL_H
 
@@ -15,7 +15,7 @@ struct pith_store {
     int busy_milliseconds;
     bool in_transaction;            /* of the caller */
     int64_t schema_version;         /* that was checked; -1: none */
-    bool schema_too_large;          /* reading it was given up */
+    bool schema_too_large;          /* reading it was abandoned */
     bool has_prompts;               /* the schema is of version 2, or later */
     bool has_ledger;                /* of version 3 */
     struct pith_finished *finished; /* a database on read-only media, else NULL */
@@ -26,7 +26,7 @@ struct pith_store {
 pith_status pith_store_fail(const pith_store *store, int code, const char *action,
                             pith_error *error);
 
-/* Runs statements that give no rows. */
+/* Runs statements that return no rows. */
 pith_status pith_store_run(pith_store *store, const char *sql, const char *action,
                            pith_error *error);
 
@@ -34,7 +34,7 @@ pith_status pith_store_run(pith_store *store, const char *sql, const char *actio
 sqlite3_stmt *pith_store_prepare(pith_store *store, const char *sql, const char *action,
                                  pith_error *error);
 
-/* The first value that a statement gives. `error` is not NULL. */
+/* The first value that a statement returns. `error` is not NULL. */
 pith_status pith_store_number(pith_store *store, const char *sql, int64_t *out, pith_error *error);
 
 /* The largest value that SQLite reads or writes: with `texts` that of SQLite itself, 1,000,000,000
@@ -43,12 +43,12 @@ pith_status pith_store_number(pith_store *store, const char *sql, int64_t *out, 
 enum { PITH_STORE_MAX_VALUE = PITH_STORE_MAX_METADATA };
 void pith_store_limit_values(pith_store *store, bool texts);
 
-/* Steps a statement that gives no rows, and resets it. */
+/* Steps a statement that returns no rows, and resets it. */
 pith_status pith_store_step(pith_store *store, sqlite3_stmt *statement, const char *action,
                             pith_error *error);
 
 /* A transaction around one change, unless the caller has one: end commits when `status` is PITH_OK,
- * else rolls back, and returns what came of it. */
+ * else rolls back, and returns the final status. */
 pith_status pith_store_enter(pith_store *store, pith_error *error);
 pith_status pith_store_leave(pith_store *store, pith_status status, pith_error *error);
 

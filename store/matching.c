@@ -36,7 +36,7 @@ static bool equal(pith_json a, pith_json b) {
         return pith_json_bool(a, &p) && pith_json_bool(b, &q) && p == q;
     case PITH_JSON_NUMBER:
         if (pith_json_integer(a, &m) && pith_json_integer(b, &n)) {
-            return m == n; /* doubles would take neighbours for one */
+            return m == n; /* as doubles, neighbouring integers could be equal */
         }
         return pith_json_number(a, &x) && pith_json_number(b, &y) && x == y;
     case PITH_JSON_STRING:

@@ -1,4 +1,5 @@
-/* Opening a database: settings, schema, version; transactions and the words for SQLite's errors. */
+/* Opening a database: settings, schema, version; transactions and the messages for SQLite's
+ * errors. */
 #include "base/file.h"
 #include "store/finished.h"
 #include "store/functions.h"
@@ -126,8 +127,8 @@ void pith_store_limit_values(pith_store *store, bool texts) {
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-/* The two numbers are in the header of the file and are read before its schema is. *empty: a new
- * file, without any table. */
+/* The two numbers are in the header of the file and are read before its schema is. *empty is set
+ * for a new file, without any table. */
 static pith_status check_version(pith_store *store, bool *empty, pith_error *error) {
     int64_t application = 0;
     int64_t version = 0;
@@ -167,7 +168,7 @@ static pith_status create_schema(pith_store *store, pith_error *error) {
     if (status != PITH_OK) {
         return status;
     }
-    /* Another process may have been first. */
+    /* Another process may have created it first. */
     bool empty = false;
     status = check_version(store, &empty, error);
     if (status == PITH_OK && empty) {
@@ -176,8 +177,8 @@ static pith_status create_schema(pith_store *store, pith_error *error) {
     return pith_store_leave(store, status, error);
 }
 
-/* Why SQLite could not open a file for writing, in the system's words: it knows only that it then
- * could not read it either. `code` is what creating it gave. */
+/* Reports why a file could not be opened for writing, in the system's words: SQLite only reports
+ * that it could not be read either. `code` is the errno value of creating it. */
 static pith_status tell_why(const pith_store *store, int code, pith_error *error) {
     if (code == EEXIST && access(store->path, R_OK | W_OK) != 0) {
         code = errno;
@@ -190,15 +191,15 @@ static pith_status tell_why(const pith_store *store, int code, pith_error *error
                                        : pith_store_fail(store, SQLITE_CANTOPEN, "open", error);
 }
 
-/* Ends the reading of a schema that goes on and on. */
+/* Ends the reading of a schema that takes too many steps. */
 static int stop_opening(void *user) {
     pith_store *store = user;
     store->schema_too_large = true;
     return 1;
 }
 
-/* What holds for every statement: nothing in a hostile database may run, and nothing in it may make
- * SQLite allocate more than a value of the largest kind that pith asks for. */
+/* Settings for every statement: no code in a hostile database may run, and nothing in it may make
+ * SQLite allocate more than the largest kind of value that pith reads. */
 static void restrict_database(pith_store *store) {
     static const int limits[][2] = {
         {SQLITE_LIMIT_SQL_LENGTH, MAX_SQL},
@@ -236,9 +237,9 @@ static int open_connection(pith_store *store, const char *name, int flags) {
                         NULL);
 }
 
-/* A new database holds the texts of files without their permissions, so it is its owner's. It is
- * made without being opened: closing a second descriptor would end the locks of another connection
- * of this process. Returns the errno value, EEXIST when there is a file. */
+/* A new database holds the texts of files without their permissions, so only its owner may read it.
+ * It is created without being opened: closing a second descriptor would end the locks of another
+ * connection of this process. Returns the errno value, EEXIST when there is a file. */
 static int make_file(const char *path) {
     return mknod(path, S_IFREG | 0600, 0) == 0 ? 0 : errno;
 }
@@ -362,7 +363,8 @@ void pith_store_interrupt(pith_store *store) {
 
 /* ---- Transactions ---------------------------------------------------------------------------- */
 
-/* Somebody may have changed the schema since it was checked; inside of the transaction it stays. */
+/* The schema may have been changed since it was checked; inside the transaction it cannot
+ * change. */
 static pith_status begin_checked(pith_store *store, const char *sql, const char *action,
                                  pith_error *error) {
     pith_status status = pith_store_run(store, sql, action, error);

@@ -1,6 +1,7 @@
 /* The schema: what pith creates, and the comparison of a database with it. A schema is code: views,
  * triggers, generated columns, expressions in indexes and virtual tables all run when a table of
- * that name is used. So there is no list of what is forbidden: everything must be as it was made.
+ * that name is used. So there is no list of what is forbidden: everything must be as pith creates
+ * it.
  *
  * Collections and the ledger of the service share one file. Version 1 has collections without
  * prompts, version 2 collections, version 3 both parts. A new database is of version 2 until a
@@ -78,7 +79,7 @@ enum { N_OBJECTS = sizeof objects / sizeof objects[0] };
 
 static const char action[] = "read the schema";
 
-/* Creates what is there in all versions (`since` 0), or what version `since` brought. */
+/* Creates what all versions have (`since` 0), or what version `since` added. */
 static pith_status create_objects(pith_store *store, int64_t since, pith_error *error) {
     pith_status status = PITH_OK;
     for (size_t i = 0; status == PITH_OK && i < N_OBJECTS; i++) {

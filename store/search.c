@@ -64,7 +64,7 @@ static void offer(nearest *search, pith_store_hit hit) {
     heap[hole] = hit;
 }
 
-/* Best first: the worst goes to the end of what is left. */
+/* Sorts hits best first: the worst goes to the end of what is left. */
 static void sort_hits(pith_store_hit *heap, size_t n) {
     while (n > 1) {
         pith_store_hit last = heap[--n];
@@ -118,7 +118,7 @@ static void nearest_step(sqlite3_context *context, int n, sqlite3_value **argume
         return;
     }
     if (search != NULL && sqlite3_value_type(arguments[1]) == SQLITE_BLOB) {
-        /* The length first: to give out the bytes SQLite may have to allocate them. */
+        /* The length first: SQLite may have to allocate the bytes to return them. */
         const uint8_t *blob = NULL;
         if ((size_t)sqlite3_value_bytes(arguments[1]) == search->size) {
             blob = sqlite3_value_blob(arguments[1]);
@@ -146,7 +146,7 @@ int pith_nearest_register(pith_store *store) {
 
 /* ---- Searching ------------------------------------------------------------------------------- */
 
-/* Fills what is compared with, in the collection's type; *memory is released by the caller. */
+/* Converts the query to the collection's type; *memory is released by the caller. */
 static pith_status prepare_query(pith_store *store, const pith_store_collection *collection,
                                  const float *query, nearest *search, void **memory,
                                  pith_error *error) {

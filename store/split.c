@@ -1,4 +1,4 @@
-/* Cutting a text into overlapping chunks. Words are white-space runs' neighbours; one of more than
+/* Cutting a text into overlapping chunks. Words are what white space separates; one of more than
  * MAX_WORD bytes (longer than any word a vocabulary holds) counts as several. */
 #include "store/split.h"
 

@@ -10,16 +10,16 @@
  *     pith_store_search(store, &notes, query, 10, hits, &n_hits, &error);
  *     pith_store_close(store);
  *
- * What is promised. A document, its chunks and their vectors appear together or not at all. When
+ * Guarantees. A document, its chunks and their vectors appear together or not at all. When
  * pith_store_put (outside of pith_store_begin) or pith_store_commit has returned PITH_OK, what it
  * wrote survives the end of the process and of the machine: the database is in WAL mode with
- * synchronous=FULL, which flushes the log before a commit returns. Any number of processes may
- * read while one writes; a second writer waits for the busy time and then fails.
+ * synchronous=FULL, which flushes the log before a commit returns. Any number of processes may read
+ * while one writes; a second writer waits for the busy time and then fails.
  *
  * A new database may be read by its owner only, as it holds the texts of files without their
  * permissions. Every message names the database file.
  *
- * What is not trusted. A database must have exactly the schema that pith creates: no further table,
+ * Untrusted files. A database must have exactly the schema that pith creates: no further table,
  * column, view, trigger, index or virtual table. That is checked at opening and at the beginning of
  * every transaction. No value is read that is longer than its kind can be.
  *
@@ -44,7 +44,7 @@
 typedef struct pith_store pith_store;
 
 enum {
-    PITH_STORE_VERSION = 3, /* of the schema: "PRAGMA user_version"; all to this are supported */
+    PITH_STORE_VERSION = 3, /* of the schema: "PRAGMA user_version"; all up to this are supported */
     PITH_STORE_MAX_DIMENSION = 65536,
     PITH_STORE_MAX_KEY = 65536,         /* bytes */
     PITH_STORE_MAX_METADATA = 16 << 20, /* bytes */
@@ -71,9 +71,9 @@ void pith_store_interrupt(pith_store *store);
 
 /* ---- Transactions ---------------------------------------------------------------------------- */
 
-/* Several changes as one: begin takes the right to write, commit makes all of them visible and
- * durable, rollback none. Without them every change is a transaction of its own. After a failed
- * commit nothing was written and the transaction is over. */
+/* Several changes as one: begin locks the database for writing, commit makes all changes visible
+ * and durable, rollback drops them. Without them every change is a transaction of its own. After a
+ * failed commit nothing was written and the transaction is over. */
 pith_status pith_store_begin(pith_store *store, pith_error *error);
 pith_status pith_store_commit(pith_store *store, pith_error *error);
 void pith_store_rollback(pith_store *store);

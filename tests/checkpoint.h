@@ -44,7 +44,7 @@ void test_write_tensors(const char *path, const test_tensors *tensors, size_t be
  * NULL) adds and replaces members, and a member that is "(absent)" there is taken out. */
 char *test_config_text(const char *edits);
 
-/* The same of any JSON object text. */
+/* Like test_config_text, with the JSON object text `base` in place of the config.json's. */
 char *test_edit_json(const char *base, const char *edits);
 
 /* An empty directory test_path(name), made; its name stays valid for the next 64 of them. */

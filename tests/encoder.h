@@ -46,7 +46,7 @@ void test_refuse_encoder(const char *name, const test_encoder *encoder, pith_sta
                          const char *words);
 
 /* Checks every tensor of an open file against the checkpoint's (BertModel's names): vectors and
- * tables exactly, matrices within the error of their type, padding zero. Gives what is wrong, or
+ * tables exactly, matrices within the error of their type, padding zero. Returns what is wrong, or
  * NULL. */
 const char *test_compare_encoder(pith_model_file *file, const test_tensors *tensors);
 

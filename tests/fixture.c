@@ -237,7 +237,7 @@ typedef struct build {
     size_t n;
 } build;
 
-/* Takes over `data`. */
+/* Becomes the owner of `data`, which is malloc'ed. */
 static void add_tensor(build *b, const char *name, bool is_matrix, pith_type type, pith_dtype dtype,
                        size_t n_dims, const size_t *shape, void *data, size_t size) {
     pith_error error;

@@ -37,6 +37,8 @@ const char *const test_golden_names[] = {
     "extra/ministral3",
     "extra/qwen3-moe",
     "extra/mixtral",
+    "extra/olmoe",
+    "extra/granitemoe",
     "extra/olmo3",
     "extra/gemma2",
     "extra/gemma3",

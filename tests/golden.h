@@ -28,7 +28,7 @@ pith_model *test_golden_open(const char *name, pith_type type, const char *isa, 
 /* A session with all_logits, TEST_GOLDEN_CONTEXT positions and the given n_batch. */
 pith_session *test_golden_session(const pith_model *model, size_t n_batch);
 
-/* The same with a cache of the given type. */
+/* Like test_golden_session, with a KV cache of the given type. */
 pith_session *test_golden_session_kv(const pith_model *model, size_t n_batch, pith_kv_type kv_type);
 
 /* Evaluates tokens [n] or ends the test. */

@@ -36,10 +36,10 @@ void test_prompt(int32_t *tokens, size_t n, unsigned seed);
 pith_scheduler *test_scheduler(const pith_model *model, const pith_scheduler_options *options);
 void test_submit(pith_scheduler *scheduler, pith_job *job);
 
-/* Takes pieces until the job is over, waiting on its descriptor, and releases it. The answer is
- * malloc'ed. */
+/* Reads the job's pieces until it is over, waiting on its descriptor, and releases it. The answer
+ * is malloc'ed. */
 test_answer *test_finish(pith_job *job);
-/* Takes the pieces that are there. */
+/* Reads the pieces that are there, without waiting. */
 void test_take(pith_job *job, test_answer *answer);
 
 /* What pith_generate generates on a session of its own: text [TEST_MAX_TEXT], whose bytes are

@@ -28,7 +28,7 @@ typedef struct test_npz test_npz;
  * what this reader does not know. */
 test_npz *test_npz_parse(const void *data, size_t size, const char **problem);
 
-/* The same for a file; ends the process with a message when it cannot be read. */
+/* Like test_npz_parse, for a file; ends the process with a message when it cannot be read. */
 test_npz *test_npz_open(const char *path);
 void test_npz_free(test_npz *npz);
 

@@ -43,8 +43,8 @@ test_buffer test_weights(pith_type type, size_t n_rows, size_t k, test_extreme e
 /* One weight widened to double, read by the definition in simd/blocks.h. */
 double test_weight_at(pith_type type, const void *weights, size_t k, size_t row, size_t i);
 
-/* Random activations with exact extents; for quantised types the codes obey `extreme` with +-127.
- */
+/* Random activations with exact extents; for quantised types `extreme` chooses
+ * the codes: random or +-127. */
 typedef struct test_activations {
     pith_activations view;
     test_buffer x, codes, scales, group_offset, block_offset;

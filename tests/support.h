@@ -7,7 +7,7 @@
 #include "pith.h"
 
 /* Counts allocations, and makes the `fail_at`-th one (from 1) and, with `fail_after`, all later
- * ones fail; 0 never fails. Not thread-safe counting is avoided: counters are atomic inside. */
+ * ones fail; 0 never fails. The counters are atomic: any thread may allocate. */
 typedef struct test_allocator {
     pith_allocator allocator;  /* pass &t->allocator */
     _Atomic size_t n_calls;    /* allocate + reallocate so far */

@@ -172,7 +172,7 @@ TEST(file_kind, gguf_files_say_what_they_are) {
     CHECK(strcmp(look.detail, " for a?b") == 0, "%s", look.detail);
 }
 
-/* Every cut and every changed byte: what is told may differ, nothing is read beyond the end. */
+/* Every cut and every changed byte: the message may differ, nothing is read beyond the end. */
 TEST(file_kind, gguf_files_may_be_broken) {
     const gguf g = make_gguf("adapter", "Base");
     for (size_t i = 0; i < g.n; i++) {

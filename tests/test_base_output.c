@@ -332,7 +332,7 @@ TEST(output, removes_what_dead_processes_left) {
     CHECK(count_entries(directory) == 1, "%zu entries", count_entries(directory));
 }
 
-/* Files of other programs and of the user, whatever they are called, are none of our business. */
+/* Files of other programs and of the user, whatever they are called, are left alone. */
 TEST(output, removes_no_file_of_the_users) {
     new_directory("mine");
     long dead = dead_process();
@@ -437,7 +437,7 @@ TEST(output, threads_and_processes_may_save_to_one_path) {
     CHECK(count_entries(directory) == 1, "%zu entries", count_entries(directory));
 }
 
-/* A link planted under a name that earlier versions used hinders nobody. */
+/* A link planted under a name that earlier versions used changes nothing. */
 TEST(output, a_planted_temporary_does_not_hinder) {
     const char *victim = test_path("other");
     char planted[64];

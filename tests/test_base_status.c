@@ -72,7 +72,8 @@ static void keep_message(void *user, pith_log_level level, const char *message) 
     strcpy(user, message);
 }
 
-/* Names and values in messages come out of files, and a terminal would obey them. */
+/* Names and values in messages come out of files; a terminal would carry out the control characters
+ * in them. */
 TEST(status, control_characters_are_replaced) {
     static const struct {
         const char *given, *shown;

@@ -406,7 +406,7 @@ static bool refuse(void *user, double done) {
     return (*left)-- > 1;
 }
 
-/* What go_on is told. */
+/* What go_on was called with. */
 typedef struct heard {
     double last;
     size_t n, falls;

@@ -238,6 +238,7 @@ TEST(convert, keeps_the_checkpoints_of_every_family) {
         {"extra/ministral3", "ministral3", 1, false, false},
         {"extra/olmo3", "olmo3", 2, false, false},
         {"extra/qwen3-moe", "qwen3_moe", 1, false, false},
+        {"extra/olmoe", "olmoe", 1, false, false},
         {"extra/gemma2", "gemma2", 2, false, true},
         {"extra/gemma3", "gemma3_text", 2, false, true},
         {"extra/arcee", "arcee", 1, false, false},

@@ -146,6 +146,7 @@ TEST(convert_bert, refuses_other_networks_by_name) {
         {"{\"is_decoder\": true}", PITH_ERROR_UNSUPPORTED, "is_decoder"},
         {"{\"add_cross_attention\": true}", PITH_ERROR_UNSUPPORTED, "add_cross_attention"},
         {"{\"pruned_heads\": {\"1\": [0]}}", PITH_ERROR_UNSUPPORTED, "pruned_heads"},
+        {"{\"pruned_heads\": true}", PITH_ERROR_FORMAT, "pruned_heads: expected an object or null"},
         {"{\"quantization_config\": {}}", PITH_ERROR_UNSUPPORTED, "quantization_config"},
         {"{\"architectures\": [\"BertForSequenceClassification\"]}", PITH_ERROR_UNSUPPORTED,
          "BertForSequenceClassification"},

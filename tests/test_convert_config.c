@@ -110,6 +110,10 @@ TEST(convert_config, assumes_what_the_configuration_classes_do) {
          2048, 4096, 5e5, false, false, -1, 1},
         {"{\"model_type\": \"mixtral\", \"rms_norm_eps\": 1e-6}", 32000, 4096, 14336, 32, 32, 8,
          128, 131072, 0, 1e6, false, false, 1, 1},
+        {"{\"model_type\": \"olmoe\", \"rms_norm_eps\": 1e-6}", 50304, 2048, 2048, 16, 16, 16, 128,
+         4096, 0, 1e4, false, false, -1, 1},
+        {"{\"model_type\": \"granitemoe\"}", 32000, 4096, 11008, 32, 32, 32, 128, 2048, 0, 1e4,
+         false, false, 1, 1},
         {"{\"model_type\": \"qwen3_moe\"}", 151936, 2048, 768, 24, 32, 4, 64, 32768, 0, 1e4, false,
          false, -1, 0},
         {"{\"model_type\": \"gemma2\"}", 256000, 2304, 9216, 26, 8, 4, 256, 8192, 4096, 1e4, true,
@@ -436,12 +440,12 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
          "linear_attention"},
         {"{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"gpt2\"}",
          "supported types are llama, mistral, qwen2, qwen3, smollm3, granite, gemma2, gemma3_text, "
-         "olmo2, olmo3, phi3, ministral3, mixtral, qwen3_moe, arcee, seed_oss, ernie4_5, "
-         "hunyuan_v1_dense, exaone4, "
-         "glm4, stablelm, "
-         "starcoder2, bert, roberta, xlm-roberta, mpnet, distilbert, modernbert and nomic_bert"},
+         "olmo2, olmo3, phi3, ministral3, mixtral, qwen3_moe, olmoe, granitemoe, arcee, seed_oss, "
+         "ernie4_5, "
+         "hunyuan_v1_dense, exaone4, glm4, stablelm, starcoder2, bert, roberta, xlm-roberta, "
+         "mpnet, distilbert, modernbert and nomic_bert"},
         {"{\"architectures\": [\"Qwen3ForTokenClassification\"], \"model_type\": \"qwen3\"}",
-         "supported of qwen3: Qwen3ForCausalLM"},
+         "supported for qwen3: Qwen3ForCausalLM"},
         {"{" SMOLLM3 ", \"hidden_act\": \"relu\"}", "hidden_act \"relu\""},
         {"{\"hidden_size\": 33, \"head_dim\": 8}", "hidden_size 33"},
     };

@@ -18,8 +18,13 @@
     CLASS("NomicBertModel", "nomic_bert")                                                      \
     ", \"rotary_emb_fraction\": 1.0, \"activation_function\": \"swiglu\", \"qkv_proj_bias\": " \
     "false, \"mlp_fc1_bias\": false, \"mlp_fc2_bias\": false"
+#define NEWER                                                                                 \
+    CLASS("NomicBertModel", "nomic_bert")                                                     \
+    ", \"hidden_size\": 768, \"hidden_act\": \"silu\", \"rope_parameters\": {\"rope_type\": " \
+    "\"default\", \"rope_theta\": 1000.0}"
 #define QWEN3 CLASS("Qwen3ForCausalLM", "qwen3")
 #define GEMMA3 CLASS("Gemma3TextModel", "gemma3_text") ", \"use_bidirectional_attention\": true"
+#define LONGROPE "\"rope_type\": \"longrope\", \"short_factor\": [1, 2], \"long_factor\": [2, 4]"
 #define SCORES CLASS("XLMRobertaForSequenceClassification", "xlm-roberta")
 
 static pith_status parse(pith_hf_config *out, const char *members, bool embeds, pith_error *error) {
@@ -51,6 +56,7 @@ TEST(convert_encoders, absent_keys_have_the_defaults_of_the_class) {
         {DISTILBERT, "distilbert", 30522, 768, 3072, 6, 12, 512, 0, 0, 1e-12F},
         {MODERNBERT, "modernbert", 50368, 768, 1152, 22, 12, 8192, 0, 0, 1e-5F},
         {NOMIC, "nomic_bert", 50257, 768, 3072, 12, 12, 1024, 2, 0, 1e-5F},
+        {NEWER, "nomic_bert", 30528, 768, 3072, 12, 12, 2048, 2, 0, 1e-12F},
         {QWEN3, "qwen3-embedding", 151936, 4096, 22016, 32, 32, 32768, 0, 0, 1e-6F},
         {GEMMA3, "gemma3-embedding", 262208, 2304, 9216, 26, 8, 131072, 0, 0, 1e-6F},
     };
@@ -120,20 +126,24 @@ TEST(convert_encoders, decoders_become_encoders_by_their_modules_alone) {
 }
 
 TEST(convert_encoders, scores_of_one_label) {
+#define LABEL ", \"id2label\": {\"0\": \"LABEL_0\"}"
     static const struct {
         const char *more;
         pith_dense_activation activation;
     } rows[] = {
-        {"", PITH_DENSE_SIGMOID},
-        {", \"sbert_ce_default_activation_function\": \"torch.nn.modules.linear.Identity\"",
+        {LABEL, PITH_DENSE_SIGMOID},
+        {LABEL ", \"num_labels\": 3", PITH_DENSE_SIGMOID},
+        {", \"num_labels\": 1", PITH_DENSE_SIGMOID},
+        {", \"id2label\": null, \"num_labels\": 1", PITH_DENSE_SIGMOID},
+        {LABEL ", \"sbert_ce_default_activation_function\": \"torch.nn.modules.linear.Identity\"",
          PITH_DENSE_IDENTITY},
-        {", \"sentence_transformers\": {\"activation_fn\": \"torch.nn.modules.linear.Identity\"}",
+        {LABEL
+         ", \"sentence_transformers\": {\"activation_fn\": \"torch.nn.modules.linear.Identity\"}",
          PITH_DENSE_IDENTITY},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char members[400];
-        snprintf(members, sizeof members, "%s, \"id2label\": {\"0\": \"LABEL_0\"}%s", SCORES,
-                 rows[i].more);
+        snprintf(members, sizeof members, "%s%s", SCORES, rows[i].more);
         const pith_config c = parse_good(members).config;
         CHECK(c.scores && c.pooling == PITH_POOLING_CLS && c.dense[0].width == 768 &&
                   c.dense[0].activation == PITH_DENSE_TANH && c.dense[1].width == 1 &&
@@ -173,14 +183,36 @@ TEST(convert_encoders, what_a_page_does_not_follow_is_refused_by_name) {
          PITH_ERROR_UNSUPPORTED},
         {CLASS("NomicBertModel", "nomic_bert"), "rotary_emb_fraction 0 (where it is not said)",
          PITH_ERROR_UNSUPPORTED},
+        {NEWER ", \"attention_bias\": true", "attention_bias", PITH_ERROR_UNSUPPORTED},
+        {NEWER ", \"head_dim\": 32", "head_dim 32", PITH_ERROR_UNSUPPORTED},
+        {NEWER ", \"num_key_value_heads\": 4", "num_key_value_heads 4", PITH_ERROR_UNSUPPORTED},
+        {NEWER ", \"moe_every_n_layers\": 2", "moe_every_n_layers 2", PITH_ERROR_UNSUPPORTED},
+        {NEWER ", \"rotary_emb_fraction\": 0.5", "rotary_emb_fraction 0.5", PITH_ERROR_UNSUPPORTED},
+        {CLASS("NomicBertModel", "nomic_bert") ", \"hidden_size\": 768, \"rope_theta\": 1000.0",
+         "there is no hidden_act, which versions of transformers assume differently",
+         PITH_ERROR_UNSUPPORTED},
+        {CLASS("NomicBertModel", "nomic_bert") ", \"hidden_size\": 768, \"hidden_act\": \"silu\","
+                                               " \"rope_parameters\": {\"rope_type\": \"default\"}",
+         "there is no rope_theta", PITH_ERROR_UNSUPPORTED},
+        {CLASS("NomicBertModel", "nomic_bert") ", \"hidden_size\": 768, \"hidden_act\": \"gelu\"",
+         "hidden_act \"gelu\"", PITH_ERROR_UNSUPPORTED},
         {QWEN3 ", \"hidden_act\": \"gelu\"", "hidden_act \"gelu\"", PITH_ERROR_UNSUPPORTED},
         {GEMMA3 ", \"attn_logit_softcapping\": 50.0", "attention_cap", PITH_ERROR_UNSUPPORTED},
         {SCORES, "2 labels", PITH_ERROR_UNSUPPORTED},
         {SCORES ", \"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}", "3 labels",
          PITH_ERROR_UNSUPPORTED},
+        {SCORES ", \"id2label\": null", "2 labels", PITH_ERROR_UNSUPPORTED},
+        {SCORES ", \"id2label\": [\"a\"]", "id2label: expected an object or null",
+         PITH_ERROR_FORMAT},
         {SCORES ", \"num_labels\": 1, \"sbert_ce_default_activation_function\": \"torch.nn.modules."
                 "activation.Softmax\"",
          "torch.nn.modules.activation.Softmax", PITH_ERROR_UNSUPPORTED},
+        /* The lists are a decoder's alone in a .pith file. */
+        {MODERNBERT ", \"hidden_size\": 48, \"rope_parameters\": {\"full_attention\": {" LONGROPE
+                    "}}",
+         "rope_scaling (longrope) is not supported for an encoder", PITH_ERROR_UNSUPPORTED},
+        {QWEN3 ", \"head_dim\": 4, \"rope_scaling\": {" LONGROPE "}",
+         "rope_scaling (longrope) is not supported for an encoder", PITH_ERROR_UNSUPPORTED},
         {MODERNBERT ", \"num_hidden_layers\": 2000", "num_hidden_layers is 2000",
          PITH_ERROR_FORMAT},
     };

@@ -1,8 +1,9 @@
-/* config.json of the families: what layers differ in, scalars and caps, the share of a head that
- * turns, and what a page does not follow. */
+/* config.json of the families: what layers differ in, scalars and caps, and what a page does not
+ * follow. */
 #include "base/memory.h"
 #include "convert/hf_config.h"
 #include "tests/checkpoint.h"
+#include "tests/family_config.h"
 #include "tests/support.h"
 #include "tests/test.h"
 
@@ -31,36 +32,6 @@
 #define STABLELM CLASS("StableLmForCausalLM", "stablelm")
 #define STARCODER2 \
     CLASS("Starcoder2ForCausalLM", "starcoder2") ", \"hidden_act\": \"gelu_pytorch_tanh\""
-
-/* Four layers, heads of 16, and the edits. */
-static pith_status parse(pith_config *out, const char *edits, pith_error *error) {
-    char all[1024];
-    snprintf(all, sizeof all, "{\"num_hidden_layers\": 4, \"head_dim\": 16, %s}", edits);
-    char *text = test_config_text(all);
-    pith_hf_config parsed;
-    pith_status status = pith_hf_config_parse(&parsed, text, strlen(text), NULL, 0, false,
-                                              &pith_malloc_allocator, error);
-    if (status == PITH_OK) {
-        *out = parsed.config;
-    }
-    free(text);
-    return status;
-}
-
-static pith_config parse_good(const char *edits) {
-    pith_config config = {.vocab_size = 0};
-    pith_error error = {0};
-    CHECK(parse(&config, edits, &error) == PITH_OK, "%s: %s", edits, error.message);
-    return config;
-}
-
-static void check_refused(const char *edits, pith_status expected, const char *words) {
-    pith_config config;
-    pith_error error = {0};
-    pith_status status = parse(&config, edits, &error);
-    CHECK(status == expected && strstr(error.message, words) != NULL, "%s: %s: %s", edits,
-          pith_status_name(status), error.message);
-}
 
 /* Of each layer: "w" has the window of 17 keys, "t" turns by base 1e4, "T" by another. */
 static void describe(const pith_config *c, char *out) {
@@ -137,17 +108,17 @@ TEST(convert_families, layers_differ_in_window_and_rope) {
         {STARCODER2 ", \"sliding_window\": null", "t t t t"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const pith_config c = parse_good(cases[i].edits);
+        const pith_config c = test_family_config(cases[i].edits);
         char found[64];
         describe(&c, found);
         CHECK(strcmp(found, cases[i].layers) == 0, "%s: %s", cases[i].edits, found);
     }
-    check_refused(SMOLLM3 ", \"no_rope_layers\": [1]", PITH_ERROR_FORMAT,
-                  "no_rope_layers: expected");
-    check_refused(SMOLLM3 ", \"no_rope_layer_interval\": 0", PITH_ERROR_FORMAT,
-                  "no_rope_layer_interval");
-    check_refused(GEMMA2 ", \"sliding_window\": 0", PITH_ERROR_FORMAT, "sliding_window");
-    check_refused(GEMMA3 ", \"layer_types\": [" S "]", PITH_ERROR_FORMAT, "layer_types");
+    test_family_refused(SMOLLM3 ", \"no_rope_layers\": [1]", PITH_ERROR_FORMAT,
+                        "no_rope_layers: expected");
+    test_family_refused(SMOLLM3 ", \"no_rope_layer_interval\": 0", PITH_ERROR_FORMAT,
+                        "no_rope_layer_interval");
+    test_family_refused(GEMMA2 ", \"sliding_window\": 0", PITH_ERROR_FORMAT, "sliding_window");
+    test_family_refused(GEMMA3 ", \"layer_types\": [" S "]", PITH_ERROR_FORMAT, "layer_types");
     CHECK_NO_LEAKS();
 }
 
@@ -177,179 +148,21 @@ TEST(convert_families, too_many_layers_are_refused) {
     }
 }
 
-TEST(convert_families, scaled_rope_is_of_full_layers_only) {
-    static const char *const spellings[] = {
-        GEMMA3 ", \"sliding_window_pattern\": 2, \"rope_scaling\": {\"rope_type\": \"linear\","
-               " \"factor\": 8}",
-        GEMMA3 ", \"sliding_window_pattern\": 2, \"rope_parameters\": {" F
-               ": {\"rope_type\": \"linear\", \"factor\": 8}, " S ": {\"rope_type\": \"default\"}}",
-        GEMMA3 ", \"sliding_window_pattern\": 2, \"rope_parameters\": {" F
-               ": {\"rope_type\": \"linear\", \"factor\": 8}}",
-        OLMO3 ", \"layer_types\": [" S "," F "," S "," F
-              "], \"rope_scaling\": {\"type\": \"linear\","
-              " \"factor\": 8}",
-    };
-    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
-        const pith_config c = parse_good(spellings[i]);
-        const pith_rope_config *local = &c.kinds[c.kind_of[0]].rope;
-        const pith_rope_config *full = &c.kinds[c.kind_of[1]].rope;
-        CHECK(local->scaling == PITH_ROPE_NONE && full->scaling == PITH_ROPE_LINEAR &&
-                  full->factor == 8,
-              "%s: %d %d %g", spellings[i], local->scaling, full->scaling, full->factor);
-    }
-}
-
-TEST(convert_families, a_share_of_each_head_turns) {
-    pith_config c = parse_good(PHI3 ", \"partial_rotary_factor\": 0.75");
-    CHECK(c.kinds[0].rope.dims == 12, "%zu", c.kinds[0].rope.dims);
-    c = parse_good(PHI3 ", \"partial_rotary_factor\": 0.75, \"rope_parameters\":"
-                        " {\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}");
-    CHECK(c.kinds[0].rope.dims == 8, "the section goes first: %zu", c.kinds[0].rope.dims);
-    c = parse_good(PHI3);
-    CHECK(c.kinds[0].rope.dims == 16, "%zu", c.kinds[0].rope.dims);
-    c = parse_good(GLM4);
-    CHECK(c.kinds[0].rope.dims == 8, "half is glm4's default: %zu", c.kinds[0].rope.dims);
-    c = parse_good(STABLELM);
-    CHECK(c.kinds[0].rope.dims == 4, "a quarter is stablelm's: %zu", c.kinds[0].rope.dims);
-    c = parse_good(STABLELM ", \"partial_rotary_factor\": 1.0");
-    CHECK(c.kinds[0].rope.dims == 16, "a key goes first: %zu", c.kinds[0].rope.dims);
-    check_refused(PHI3 ", \"partial_rotary_factor\": 0", PITH_ERROR_FORMAT,
-                  "partial_rotary_factor");
-    check_refused(PHI3 ", \"partial_rotary_factor\": 1.5", PITH_ERROR_FORMAT,
-                  "partial_rotary_factor");
-    check_refused(PHI3 ", \"partial_rotary_factor\": 0.95", PITH_ERROR_FORMAT, "rope_dims is 15");
-    check_refused(QWEN3 ", \"partial_rotary_factor\": 0.5", PITH_ERROR_UNSUPPORTED,
-                  "partial_rotary_factor 0.5");
-}
-
-TEST(convert_families, queries_of_ministral3_grow) {
-    static const struct {
-        const char *edits;
-        pith_rope_scaling scaling;
-        size_t original;
-        double attention, beta;
-    } cases[] = {
-        {"\"rope_parameters\": null", PITH_ROPE_YARN, 16384, 1, 0.1}, /* the class's */
-        {"\"rope_parameters\": {\"rope_type\": \"yarn\", \"type\": \"yarn\", \"factor\": 48.0,"
-         " \"original_max_position_embeddings\": 8192, \"mscale\": 1.0, \"mscale_all_dim\": 1.0,"
-         " \"llama_4_scaling_beta\": 0.25, \"rope_theta\": 1e8}",
-         PITH_ROPE_YARN, 8192, 1, 0.25},
-        {"\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 1,"
-         " \"original_max_position_embeddings\": 64}",
-         PITH_ROPE_YARN, 64, 1, 0},
-        {"\"rope_parameters\": {\"rope_type\": \"default\", \"llama_4_scaling_beta\": null}",
-         PITH_ROPE_NONE, 0, 0, 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char edits[512];
-        snprintf(edits, sizeof edits, MINISTRAL3 ", %s", cases[i].edits);
-        const pith_config c = parse_good(edits);
-        const pith_rope_config *r = &c.kinds[0].rope;
-        CHECK(r->scaling == cases[i].scaling && r->original_context == cases[i].original &&
-                  r->attention_factor == cases[i].attention && r->query_beta == cases[i].beta,
-              "%s: %d %zu %g %g", edits, r->scaling, r->original_context, r->attention_factor,
-              r->query_beta);
-    }
-#define BETA(value) \
-    MINISTRAL3      \
-    ", \"rope_parameters\": {\"rope_type\": \"default\", \"llama_4_scaling_beta\": " value "}"
-    check_refused(BETA("0.1"), PITH_ERROR_FORMAT, "rope_original_context is 0");
-    check_refused(BETA("-1"), PITH_ERROR_FORMAT, "rope_query_beta is -1");
-    check_refused(BETA("\"1\""), PITH_ERROR_FORMAT, "llama_4_scaling_beta: expected a number");
-    CHECK_NO_LEAKS();
-}
-
-#define LISTS "\"short_factor\": [1.5, 2, 3], \"long_factor\": [1, 4, 9]"
-
-/* The context of 64 is what the helper's text has. */
-TEST(convert_families, longrope_in_all_spellings) {
-    static const struct {
-        const char *edits;
-        size_t original;
-        double attention;
-    } cases[] = {
-        {"\"rope_scaling\": {\"type\": \"longrope\", " LISTS "}, "
-         "\"original_max_position_embeddings\": 16",
-         16, 1.224744871391589}, /* sqrt(1 + ln(4) / ln(16)) */
-        {"\"rope_scaling\": {\"type\": \"su\", " LISTS "}, "
-         "\"original_max_position_embeddings\": 16",
-         16, 1.224744871391589},
-        {"\"rope_scaling\": {\"type\": \"yarn\", " LISTS "}, "
-         "\"original_max_position_embeddings\": 64",
-         64, 1},
-        {"\"rope_scaling\": {\"rope_type\": \"longrope\", " LISTS
-         ", \"attention_factor\": 1.25, \"original_max_position_embeddings\": 32}",
-         32, 1.25},
-        {"\"rope_parameters\": {\"rope_type\": \"longrope\", \"rope_theta\": 1e4, " LISTS
-         ", \"factor\": 8, \"original_max_position_embeddings\": 8}",
-         8, 1.4142135623730951},
-        {"\"rope_scaling\": {\"type\": \"longrope\", " LISTS "}", 4096, 1}, /* the class's */
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char edits[512];
-        snprintf(edits, sizeof edits, PHI3 ", \"partial_rotary_factor\": 0.375, %s",
-                 cases[i].edits);
-        const pith_config c = parse_good(edits);
-        const pith_rope_config *r = &c.kinds[0].rope;
-        CHECK(r->scaling == PITH_ROPE_LONG && r->dims == 6 &&
-                  r->original_context == cases[i].original &&
-                  fabs(r->attention_factor - cases[i].attention) < 1e-15,
-              "%s: %d %zu %zu %.17g", edits, r->scaling, r->dims, r->original_context,
-              r->attention_factor);
-        CHECK(c.rope_factors.short_list[0] == 1.5F && c.rope_factors.short_list[2] == 3 &&
-                  c.rope_factors.long_list[1] == 4 && c.rope_factors.long_list[2] == 9,
-              "%s: the factors", edits);
-    }
-}
-
-TEST(convert_families, longrope_that_is_no_longrope) {
-#define LONGROPE(members) \
-    PHI3 ", \"partial_rotary_factor\": 0.375, \"rope_scaling\": {\"type\": \"longrope\"" members "}"
-#define LONG ", \"long_factor\": [1, 4, 9]"
-    static const struct {
-        const char *edits, *words;
-    } cases[] = {
-        {LONGROPE(""), "rope_scaling: short_factor: expected 3 numbers, one for each pair of "
-                       "elements that turns, found nothing of 0"},
-        {LONGROPE(LONG ", \"short_factor\": [1, 2]"), "short_factor: expected 3 numbers"},
-        {LONGROPE(LONG ", \"short_factor\": [1, 2, \"3\"]"), "short_factor: expected an array of"},
-        {LONGROPE(LONG ", \"short_factor\": [1, 2, 1e300]"), "short_factor: expected an array of"},
-        {LONGROPE(LONG ", \"short_factor\": [1, 0, 3]"), "rope_short_factors[1] is 0, not in"},
-        {LONGROPE(", \"short_factor\": [1, 2, 3], \"long_factor\": [1, 2, -3]"),
-         "rope_long_factors[2] is -3"},
-        {LONGROPE(", \"short_factor\": [1, 2, 3], \"long_factor\": 7"),
-         "long_factor: expected 3 numbers"},
-        {LONGROPE(LONG ", \"short_factor\": [1, 2, 3], \"attention_factor\": 0"),
-         "rope_attention_factor is 0"},
-        {LONGROPE(LONG ", \"short_factor\": [1, 2, 3], \"original_max_position_embeddings\": 0"),
-         "rope_original_context is 0"},
-        {LONGROPE(LONG ", \"short_factor\": [1, 2, 3], \"original_max_position_embeddings\": 1"),
-         "rope_attention_factor is inf"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        check_refused(cases[i].edits, PITH_ERROR_FORMAT, cases[i].words);
-    }
-    /* Nobody else means longrope by this name. */
-    check_refused(QWEN3 ", \"rope_scaling\": {\"type\": \"su\", " LISTS "}", PITH_ERROR_UNSUPPORTED,
-                  "\"su\"");
-    /* A model has one pair of lists: ModernBERT's other layers have it. */
-    check_refused(CLASS("ModernBertModel",
-                        "modernbert") ", \"rope_parameters\": {"
-                                      "\"sliding_attention\": {\"rope_type\": \"longrope\", " LISTS
-                                      "}}",
-                  PITH_ERROR_UNSUPPORTED,
-                  "rope_parameters: longrope of sliding_attention layers is not supported");
-    CHECK_NO_LEAKS();
-}
-
 TEST(convert_families, experts_and_how_many_a_token_uses) {
 #define MIXTRAL CLASS("MixtralForCausalLM", "mixtral")
 #define QWEN3_MOE CLASS("Qwen3MoeForCausalLM", "qwen3_moe")
+#define OLMOE CLASS("OlmoeForCausalLM", "olmoe")
+#define GRANITE_MOE CLASS("GraniteMoeForCausalLM", "granitemoe")
     static const struct {
         const char *edits;
         size_t n, used, width;
         bool norm;
     } cases[] = {
+        {OLMOE ", \"clip_qkv\": null", 64, 8, 48, false},
+        {OLMOE ", \"num_experts\": 6, \"num_experts_per_tok\": 3, \"norm_topk_prob\": true", 6, 3,
+         48, true},
+        {GRANITE_MOE ", \"num_local_experts\": 6, \"num_experts_per_tok\": 3", 6, 3, 48, true},
+        {GRANITE_MOE, 8, 2, 48, true},
         {MIXTRAL, 8, 2, 48, true},
         {MIXTRAL ", \"num_local_experts\": 6, \"num_experts_per_tok\": 3", 6, 3, 48, true},
         {QWEN3_MOE, 128, 8, 768, false},
@@ -359,22 +172,29 @@ TEST(convert_families, experts_and_how_many_a_token_uses) {
         {QWEN3_MOE ", \"num_local_experts\": 16, \"mlp_only_layers\": null", 16, 8, 768, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const pith_config c = parse_good(cases[i].edits);
+        const pith_config c = test_family_config(cases[i].edits);
         CHECK(c.n_experts == cases[i].n && c.n_experts_used == cases[i].used &&
                   c.intermediate_size == cases[i].width && c.norm_experts == cases[i].norm,
               "%s: %zu %zu %zu %d", cases[i].edits, c.n_experts, c.n_experts_used,
               c.intermediate_size, c.norm_experts);
     }
-    check_refused(MIXTRAL ", \"num_local_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
-    check_refused(MIXTRAL ", \"num_experts_per_tok\": 9", PITH_ERROR_FORMAT,
-                  "n_experts_used is 9, there are 8");
-    check_refused(QWEN3_MOE ", \"num_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
-    check_refused(QWEN3_MOE ", \"mlp_only_layers\": [1]", PITH_ERROR_UNSUPPORTED,
-                  "mlp_only_layers");
-    check_refused(QWEN3_MOE ", \"decoder_sparse_step\": 2", PITH_ERROR_UNSUPPORTED,
-                  "decoder_sparse_step 2");
-    check_refused(QWEN3_MOE ", \"use_sliding_window\": true", PITH_ERROR_UNSUPPORTED,
-                  "use_sliding_window");
+    test_family_refused(MIXTRAL ", \"num_local_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
+    test_family_refused(MIXTRAL ", \"num_experts_per_tok\": 9", PITH_ERROR_FORMAT,
+                        "n_experts_used is 9, there are 8");
+    test_family_refused(OLMOE ", \"clip_qkv\": 8.0", PITH_ERROR_UNSUPPORTED, "clip_qkv");
+    test_family_refused(GRANITE_MOE ", \"attention_multiplier\": 0", PITH_ERROR_FORMAT,
+                        "attention_multiplier is 0");
+    test_family_refused(QWEN3_MOE ", \"num_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
+    test_family_refused(QWEN3_MOE ", \"mlp_only_layers\": [1]", PITH_ERROR_UNSUPPORTED,
+                        "mlp_only_layers");
+    test_family_refused(QWEN3_MOE ", \"mlp_only_layers\": 1", PITH_ERROR_FORMAT,
+                        "mlp_only_layers: expected an array or null, found a");
+    test_family_refused(QWEN3_MOE ", \"mlp_only_layers\": \"all\"", PITH_ERROR_FORMAT,
+                        "mlp_only_layers: expected an array or null, found a string");
+    test_family_refused(QWEN3_MOE ", \"decoder_sparse_step\": 2", PITH_ERROR_UNSUPPORTED,
+                        "decoder_sparse_step 2");
+    test_family_refused(QWEN3_MOE ", \"use_sliding_window\": true", PITH_ERROR_UNSUPPORTED,
+                        "use_sliding_window");
 }
 
 /* Of a model of texts and images the text part; what it leaves out is its class's, but for the
@@ -433,28 +253,30 @@ static bool near(float a, double b) {
 }
 
 TEST(convert_families, scalars_and_caps) {
-    pith_config c = parse_good(GRANITE ", \"embedding_multiplier\": 12, \"logits_scaling\": 8,"
-                                       " \"residual_multiplier\": 0.22,"
-                                       " \"attention_multiplier\": 0.0078125");
+    pith_config c =
+        test_family_config(GRANITE ", \"embedding_multiplier\": 12, \"logits_scaling\": 8,"
+                                   " \"residual_multiplier\": 0.22,"
+                                   " \"attention_multiplier\": 0.0078125");
     CHECK(c.embedding_scale == 12 && c.logit_scale == 0.125F && near(c.residual_scale, 0.22) &&
               c.attention_scale == 0.0078125F,
           "%g %g %g %g", (double)c.embedding_scale, (double)c.logit_scale, (double)c.residual_scale,
           (double)c.attention_scale);
-    c = parse_good(GRANITE);
+    c = test_family_config(GRANITE);
     CHECK(c.embedding_scale == 1 && c.attention_scale == 1 && c.logit_scale == 1,
           "its class has 1");
-    c = parse_good(GEMMA2);
+    c = test_family_config(GEMMA2);
     CHECK(near(c.embedding_scale, sqrt(32)) && near(c.attention_scale, 1.0 / 16) &&
               c.attention_cap == 50 && c.logit_cap == 30 && c.activation == PITH_GELU_TANH &&
               c.gated && c.qk_norm == PITH_QK_NORM_NONE,
           "gemma2: %g %g", (double)c.embedding_scale, (double)c.attention_scale);
-    c = parse_good(GEMMA2 ", \"attn_logit_softcapping\": null, \"final_logit_softcapping\": null,"
-                          " \"query_pre_attn_scalar\": 144");
+    c = test_family_config(GEMMA2
+                           ", \"attn_logit_softcapping\": null, \"final_logit_softcapping\": null,"
+                           " \"query_pre_attn_scalar\": 144");
     CHECK(c.attention_cap == 0 && c.logit_cap == 0 && near(c.attention_scale, 1.0 / 12), "%g",
           (double)c.attention_scale);
-    c = parse_good(GEMMA3);
+    c = test_family_config(GEMMA3);
     CHECK(c.attention_cap == 0 && c.logit_cap == 0 && c.qk_norm == PITH_QK_NORM_HEAD, "gemma3");
-    c = parse_good(OLMO2);
+    c = test_family_config(OLMO2);
     CHECK(c.qk_norm == PITH_QK_NORM_WHOLE && c.activation == PITH_SILU, "olmo2");
 }
 
@@ -491,7 +313,7 @@ TEST(convert_families, recipes_of_families) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *edits = cases[i].edits;
-        const pith_config c = parse_good(edits);
+        const pith_config c = test_family_config(edits);
         CHECK(c.norm_type == cases[i].norm_type && c.qk_norm == cases[i].qk_norm &&
                   c.activation == cases[i].activation && c.gated == cases[i].gated,
               "%s: %d %d %d %d", edits, (int)c.norm_type, (int)c.qk_norm, (int)c.activation,
@@ -501,38 +323,6 @@ TEST(convert_families, recipes_of_families) {
               "%s: biases %d %d %d", edits, c.qkv_bias, c.o_bias, c.mlp_bias);
     }
     CHECK_NO_LEAKS();
-}
-
-#define ALPHA(number) "{\"type\": \"dynamic\", \"factor\": 1.0, \"alpha\": " number "}"
-
-/* Heads are of 16 elements: 1e4 alpha^(16 / 14). */
-TEST(convert_families, alpha_makes_the_base_larger) {
-    static const struct {
-        const char *edits;
-        double theta;
-        pith_rope_scaling scaling;
-    } cases[] = {
-        {HUNYUAN ", \"rope_scaling\": " ALPHA("1000.0"), 26826957.952797, PITH_ROPE_DYNAMIC},
-        {HUNYUAN ", \"rope_scaling\": null, \"rope_parameters\": " ALPHA("1000"), 26826957.952797,
-         PITH_ROPE_DYNAMIC},
-        {HUNYUAN ", \"rope_scaling\": " ALPHA("0"), 1e4, PITH_ROPE_DYNAMIC},
-        {HUNYUAN ", \"rope_scaling\": " ALPHA("null"), 1e4, PITH_ROPE_DYNAMIC},
-        {HUNYUAN ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2, \"alpha\": 1000}", 1e4,
-         PITH_ROPE_LINEAR},
-        {HUNYUAN, 1e4, PITH_ROPE_NONE},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const pith_rope_config rope = parse_good(cases[i].edits).kinds[0].rope;
-        CHECK(fabs(rope.theta / cases[i].theta - 1) < 1e-9 && rope.scaling == cases[i].scaling,
-              "%s: %.17g %d", cases[i].edits, rope.theta, (int)rope.scaling);
-    }
-    check_refused(HUNYUAN ", \"rope_scaling\": " ALPHA("-2"), PITH_ERROR_FORMAT, "alpha -2");
-    check_refused(HUNYUAN ", \"head_dim\": 2, \"rope_scaling\": " ALPHA("2"), PITH_ERROR_FORMAT,
-                  "alpha 2 of heads of 2");
-    check_refused(HUNYUAN ", \"rope_scaling\": " ALPHA("\"2\""), PITH_ERROR_FORMAT,
-                  "alpha: expected a number");
-    check_refused(HUNYUAN ", \"rope_scaling\": " ALPHA("1e308"), PITH_ERROR_FORMAT,
-                  "rope_theta is inf");
 }
 
 TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
@@ -586,10 +376,10 @@ TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
                                                                " \"quantization_config\": {}",
          PITH_ERROR_UNSUPPORTED, "already quantised"},
         {CLASS("Gemma2ForSequenceClassification", "gemma2"), PITH_ERROR_UNSUPPORTED,
-         "supported of gemma2: Gemma2ForCausalLM"},
+         "supported for gemma2: Gemma2ForCausalLM"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        check_refused(cases[i].edits, cases[i].status, cases[i].words);
+        test_family_refused(cases[i].edits, cases[i].status, cases[i].words);
     }
     CHECK_NO_LEAKS();
 }

@@ -243,6 +243,47 @@ TEST(convert_gguf, a_window_makes_it_mistral) {
                  "\"sliding_window\":48");
 }
 
+/* Architecture mistral3 is Ministral 3's by its scaling; Mistral's without one have it, too. Keys
+ * that say so in either way, and queries that grow, which Mistral's do not. */
+TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
+    test_gguf_model model = {
+        .changes = {{"general.architecture", TEST_GGUF_TEXT, 0, "mistral3"},
+                    {"mistral3.block_count", TEST_GGUF_U32, 1, NULL},
+                    {"mistral3.context_length", TEST_GGUF_U32, 128, NULL},
+                    {"mistral3.embedding_length", TEST_GGUF_U32, TEST_GGUF_WIDTH, NULL},
+                    {"mistral3.feed_forward_length", TEST_GGUF_U32, 64, NULL},
+                    {"mistral3.attention.head_count", TEST_GGUF_U32, 4, NULL},
+                    {"mistral3.attention.head_count_kv", TEST_GGUF_U32, 2, NULL},
+                    {"mistral3.attention.layer_norm_rms_epsilon", TEST_GGUF_F32, 1e-5, NULL},
+                    {"mistral3.rope.freq_base", TEST_GGUF_F32, 5e5, NULL}}};
+    static const char key[] = "mistral3.rope.scaling.type";
+    static const test_gguf_change types[] = {{key, TEST_GGUF_GONE, 0, NULL},
+                                             {key, TEST_GGUF_TEXT, 0, "none"}};
+    const test_gguf_change beta = {"mistral3.attention.temperature_scale", TEST_GGUF_F32, 0.25,
+                                   NULL};
+    const pith_convert_options options = options_of(PITH_TYPE_F32);
+    for (size_t i = 0; i < 2; i++) {
+        model.changes[9] = types[i];
+        model.changes[10].key = NULL;
+        test_converted out = convert(&model, &options);
+        CHECK(strstr(out.metadata, "\"architecture\":\"llama\"") != NULL &&
+                  strstr(out.metadata, "\"sliding_window\":0") != NULL &&
+                  strstr(out.metadata, "\"rope_scaling\":\"none\"") != NULL &&
+                  strstr(out.metadata, "\"rope_theta\":500000.0") != NULL,
+              "%zu: %s", i, out.metadata);
+        test_close_converted(&out);
+        model.changes[10] = beta;
+        check_refused(&model, PITH_ERROR_UNSUPPORTED,
+                      "key mistral3.attention.temperature_scale of 0.25 is not supported");
+    }
+    model.changes[9] = (test_gguf_change){key, TEST_GGUF_TEXT, 0, "yarn"};
+    test_converted out = convert(&model, &options);
+    CHECK(strstr(out.metadata, "\"rope_scaling\":\"yarn\"") != NULL &&
+              strstr(out.metadata, "\"rope_query_beta\":0.25") != NULL,
+          "%s", out.metadata);
+    test_close_converted(&out);
+}
+
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
 /* Row `row` of an f32 matrix of the file holds `expected` everywhere. */

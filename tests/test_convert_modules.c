@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TRANSFORMER_IN(path) \
     "{\"type\": \"sentence_transformers.models.Transformer\", \"path\": \"" path "\"}"
@@ -303,6 +304,71 @@ TEST(convert_modules, refuses_other_modules_by_name) {
         char name[16];
         snprintf(name, sizeof name, "refused-%zu", i);
         test_refuse_encoder(name, &cases[i].encoder, cases[i].status, cases[i].words);
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* What modules make of a configuration is checked as config.json is: no file is written that could
+ * not be read. */
+TEST(convert_modules, a_dense_layer_has_the_limits_of_a_width) {
+    static const char modules[] =
+        "[" TRANSFORMER "," POOLING
+        ",{\"type\": \"sentence_transformers.models.Dense\", \"path\": \"2_Dense\"}]";
+    const char *source = test_make_encoder("dense", &(test_encoder){.modules = modules});
+    const char *directory = test_join(source, "2_Dense");
+    CHECK(mkdir(directory, 0700) == 0, "%s", directory);
+    static const struct {
+        size_t width;
+        const char *words;
+    } cases[] = {
+        {PITH_MAX_WIDTH, "2_Dense"}, /* its weights are missing */
+        {PITH_MAX_WIDTH + 1, "config.json and its modules: width of a dense layer is 1048577, not "
+                             "in 0..1048576"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[96];
+        pith_error error = {0};
+        snprintf(text, sizeof text, "{\"in_features\": 32, \"out_features\": %zu}", cases[i].width);
+        test_write_text(directory, "config.json", text);
+        pith_status status =
+            test_convert_encoder(source, test_path("dense.pith"), PITH_TYPE_F32, NULL, &error);
+        CHECK(status == PITH_ERROR_FORMAT && strstr(error.message, cases[i].words) != NULL,
+              "%zu: %s: %s", cases[i].width, pith_status_name(status), error.message);
+    }
+    CHECK_NO_LEAKS();
+}
+
+/* Without a bias of its two layers a cross-encoder is read as transformers reads it, and says so; a
+ * module instead says itself whether it has one. */
+TEST(convert_modules, scores_without_a_bias_are_told) {
+    static const char *const without[] = {NULL, "classifier.bias", "pooler.dense.bias",
+                                          "classifier.weight"};
+    const pith_config shape = test_encoder_config();
+    const char *directory = test_make_encoder(
+        "scores",
+        &(test_encoder){.config = "{\"architectures\": [\"BertForSequenceClassification\"],"
+                                  " \"num_labels\": 1}",
+                        .bare = true});
+    for (size_t i = 0; i < sizeof without / sizeof without[0]; i++) {
+        test_tensors tensors = test_encoder_tensors(&shape, 1);
+        test_heard said = {""};
+        pith_error error = {0};
+        char words[96];
+        test_tensors_add(&tensors, "classifier.weight", PITH_DTYPE_F32, 2, 1, shape.hidden_size);
+        test_tensors_add(&tensors, "classifier.bias", PITH_DTYPE_F32, 1, 1, 0);
+        if (without[i] != NULL) {
+            test_tensors_remove(&tensors, without[i]);
+        }
+        test_write_tensors(test_join(directory, "model.safetensors"), &tensors, 0, tensors.n);
+        test_tensors_free(&tensors);
+        pith_status status =
+            test_convert_encoder(directory, test_path("scores.pith"), PITH_TYPE_F32, &said, &error);
+        snprintf(words, sizeof words, "no tensor %s in the checkpoint", i > 0 ? without[i] : "");
+        CHECK(status == (i < 3 ? PITH_OK : PITH_ERROR_FORMAT), "%zu: %s: %s", i,
+              pith_status_name(status), error.message);
+        CHECK(i == 0 ? strstr(said.text, "no tensor") == NULL
+                     : strstr(i < 3 ? said.text : error.message, words) != NULL,
+              "%s: %s%s", words, said.text, error.message);
     }
     CHECK_NO_LEAKS();
 }

@@ -276,7 +276,7 @@ TEST(convert_published, models_keep_pooling_length_and_case) {
     CHECK_NO_LEAKS();
 }
 
-/* The same again with one file changed so that the embeddings would be others. */
+/* Published directories with one file changed so that the embeddings would be others. */
 TEST(convert_published, what_would_change_the_result_is_refused) {
     static const struct {
         const char *name, *text, *words;

@@ -1,5 +1,5 @@
-/* Which tokenizer file decides, and what the others still tell: ids of a directory's tokenizer as
- * transformers gives them. */
+/* Which tokenizer file decides, and what is still read from the others: ids of a directory's
+ * tokenizer as transformers gives them. */
 #include "convert/hf_tokenizer.h"
 #include "tests/checkpoint.h"
 #include "tests/support.h"
@@ -189,5 +189,68 @@ TEST(convert_tokenizer, tokens_without_rows_are_refused_only_when_text_becomes_t
           "%s", error.message);
     CHECK(try_read(directory, 1001, &t, warnings, &error) == PITH_OK, "%s", error.message);
     pith_hf_tokenizer_free(&t);
+    CHECK_NO_LEAKS();
+}
+
+/* ---- sentencepiece.bpe.model ----------------------------------------------------------------- */
+
+/* A directory with golden/tokenizers/unigram's model under XLM-R's name. */
+static const char *make_fairseq(const char *name, const char *config) {
+    const char *directory = test_make_directory(name);
+    size_t size;
+    char *data = test_read_file(test_root("golden/tokenizers/unigram/tokenizer.model"), &size);
+    test_write_file(test_join(directory, "sentencepiece.bpe.model"), data, size);
+    free(data);
+    if (config != NULL) {
+        test_write_text(directory, "tokenizer_config.json", config);
+    }
+    return directory;
+}
+
+TEST(convert_tokenizer, sentencepiece_bpe_model_is_numbered_as_fairseq) {
+    static const char *const configs[] = {
+        NULL,
+        "{\"tokenizer_class\":\"XLMRobertaTokenizer\",\"bos_token\":\"<s>\",\"eos_token\":"
+        "\"</s>\",\"mask_token\":{\"content\":\"<mask>\",\"lstrip\":true,\"__type\":"
+        "\"AddedToken\"},\"add_prefix_space\":true,\"added_tokens_decoder\":{\"0\":{"
+        "\"content\":\"<s>\",\"special\":true},\"701\":{\"content\":\"<mask>\",\"lstrip\":"
+        "true,\"special\":true}}}",
+        "{\"tokenizer_class\":\"TokenizersBackend\",\"backend\":\"tokenizers\"}",
+    };
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        char name[32];
+        pith_hf_tokenizer t;
+        pith_error error;
+        snprintf(name, sizeof name, "fairseq-%zu", i);
+        CHECK(try_read(make_fairseq(name, configs[i]), 702, &t, NULL, &error) == PITH_OK, "%s",
+              error.message);
+        const pith_vocab *v = &t.file.vocab;
+        CHECK(v->n_pieces == 702 && v->bos == 0 && v->eos == 2 && v->unk == 3 && v->add_bos &&
+                  v->add_eos && v->pair_form == PITH_PAIR_DOUBLED,
+              "configuration %zu: %zu pieces, %d, %d, %d", i, v->n_pieces, v->bos, v->eos, v->unk);
+        check_ids(v, "the <mask> king", "8 701 179", name);
+        pith_hf_tokenizer_free(&t);
+    }
+    CHECK_NO_LEAKS();
+}
+
+TEST(convert_tokenizer, other_classes_of_sentencepiece_bpe_model_are_refused) {
+    static const char *const cases[][2] = {
+        {"{\"tokenizer_class\":\"CamembertTokenizer\"}",
+         "tokenizer_class CamembertTokenizer with sentencepiece.bpe.model is not supported"},
+        {"{\"tokenizer_class\":7}", "tokenizer_class that is no text"},
+        {"{\"add_prefix_space\":false}", "add_prefix_space false with sentencepiece.bpe.model"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[32];
+        pith_hf_tokenizer t;
+        pith_error error;
+        snprintf(name, sizeof name, "fairseq-no-%zu", i);
+        CHECK(try_read(make_fairseq(name, cases[i][0]), 702, &t, NULL, &error) ==
+                      PITH_ERROR_UNSUPPORTED &&
+                  strstr(error.message, "tokenizer_config.json: ") != NULL &&
+                  strstr(error.message, cases[i][1]) != NULL,
+              "%s", error.message);
+    }
     CHECK_NO_LEAKS();
 }

@@ -1,5 +1,6 @@
 /* Generations that are driven step by step, many together: each must be that of pith_generate
- * alone, whatever the company, the chunks of its prompt and the drafts. */
+ * alone, whatever else is in the batch, and whatever the chunks of its prompt and the drafts
+ * are. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

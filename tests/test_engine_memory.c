@@ -265,7 +265,8 @@ TEST(engine_memory, growth_without_memory_changes_nothing) {
     CHECK(failing.n_live == 0, "%zu blocks leaked", (size_t)failing.n_live);
 }
 
-/* The same for tokens that are evaluated ahead, and for the first eval of a fork. */
+/* Without memory, tokens that are evaluated ahead and the first eval of a fork change nothing
+ * either. */
 TEST(engine_memory, ahead_and_forked_growth_without_memory_changes_nothing) {
     static int32_t tokens[CONTEXT];
     make_tokens(tokens, CONTEXT, 4);

@@ -47,7 +47,8 @@ static pith_session *session_of(const pith_model *model, const pith_session_opti
     return session;
 }
 
-/* The same timelines, caches (by the logits of what follows) and logits. */
+/* Checks that both sessions have the same timeline, cache (by the logits of what follows) and
+ * logits. */
 static void check_same(pith_session *a, pith_session *b, const char *what) {
     CHECK(a->n_tokens == b->n_tokens, "%s: %zu and %zu tokens", what, a->n_tokens, b->n_tokens);
     CHECK(memcmp(a->tokens, b->tokens, a->n_tokens * sizeof *a->tokens) == 0, "%s: tokens", what);

@@ -153,6 +153,51 @@ TEST(families, no_name_comes_twice) {
     }
 }
 
+/* The newer names of a page are for sources that its rules have, as many as they have blocks or
+ * one, and none comes twice. */
+TEST(families, newer_names_are_for_sources_of_rules) {
+    static name_set old, newer;
+    size_t n_pages = 0;
+    for (size_t f = 0; pith_families[f] != NULL; f++) {
+        const pith_family *family = pith_families[f]->newer_page;
+        if (family == NULL) {
+            continue;
+        }
+        n_pages++;
+        old.n = newer.n = 0;
+        CHECK(strcmp(family->name, pith_families[f]->name) == 0 &&
+                  strcmp(family->layers, pith_families[f]->layers) == 0 &&
+                  family->newer_layers != NULL && family->n_newer > 0,
+              "%s: another model", family->name);
+        for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+            CHECK(pith_family_rule(family, part) == pith_family_rule(pith_families[f], part),
+                  "%s: rule %zu", family->name, part);
+        }
+        for (size_t i = 0; i < family->n_newer; i++) {
+            const pith_newer_name *name = &family->newer[i];
+            size_t n = n_names(name->newer);
+            size_t n_blocks = 0;
+            for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+                const pith_rule *rule = pith_family_rule(family, part);
+                const char *from[PITH_MAX_BLOCKS];
+                size_t rows[PITH_MAX_BLOCKS];
+                const pith_config c = everything(family);
+                pith_rule_sources(rule, PITH_NAMES_HF, from);
+                if (strcmp(from[0], name->name) == 0) {
+                    n_blocks = pith_rule_blocks(rule, &c, rows);
+                }
+            }
+            CHECK(n > 0 && (n == 1 || n == n_blocks), "%s: %s has %zu names", family->name,
+                  name->name, n);
+            add_once(&old, family->name, "", name->name);
+            for (size_t k = 0; k < n; k++) {
+                add_once(&newer, family->name, "", name->newer[k]);
+            }
+        }
+    }
+    CHECK(n_pages > 0, "no page has newer names");
+}
+
 TEST(families, no_place_is_shared) {
     for (size_t f = 0; pith_families[f] != NULL; f++) {
         const pith_family *family = pith_families[f];
@@ -196,6 +241,14 @@ TEST(families, no_place_is_shared) {
     }
 }
 
+static bool is_encoder_of_a_decoder(const pith_family *family) {
+    bool found = false;
+    for (size_t i = 0; pith_families[i] != NULL; i++) {
+        found = found || pith_families[i]->encoder == family;
+    }
+    return found;
+}
+
 TEST(families, names_are_found_and_distinct) {
     for (size_t f = 0; pith_families[f] != NULL; f++) {
         const pith_family *family = pith_families[f];
@@ -209,7 +262,16 @@ TEST(families, names_are_found_and_distinct) {
         CHECK(strcmp(pith_family_architecture(family, &two), family->name) == 0, "%s of two kinds",
               family->name);
         CHECK(family->layers != NULL && family->classes[0] != NULL, "%s", family->name);
+        CHECK(is_encoder_of_a_decoder(family) == family->of_decoder, "%s", family->name);
+        CHECK(pith_family_named(family->name, "BertModel") == family, "%s by its type",
+              family->name);
     }
+    CHECK(pith_family_named(NULL, "MPNetModel") == &pith_family_mpnet, "by its class");
+    CHECK(pith_family_named(NULL, "BertForSequenceClassification") == &pith_family_bert,
+          "by the class that scores");
+    CHECK(pith_family_named(NULL, "GPT2Model") == NULL && pith_family_named(NULL, NULL) == NULL &&
+              pith_family_named("gpt2", "BertModel") == NULL,
+          "no family");
     CHECK(pith_family_find("gpt2") == NULL, "gpt2 is no family");
 }
 
@@ -247,6 +309,7 @@ TEST(families, shapes_follow_the_configuration) {
         {"mixtral", "model.layers.1.mlp.gate.weight", 16, 3, 40},
         {"mixtral", "model.layers.1.mlp.experts.2.gate_up_proj.weight", 224, 200, 40},
         {"qwen3_moe", "model.layers.0.mlp.experts.0.down_proj.weight", 48, 40, 100},
+        {"granitemoe", "model.layers.1.mlp.experts.2.gate_up_proj.weight", 224, 200, 40},
         {"bert", "embeddings.word_embeddings.weight", 304, 300, 40},
         {"bert", "embeddings.position_embeddings.weight", 64, 50, 40},
         {"bert", "embeddings.token_type_embeddings.weight", 16, 3, 40},

@@ -1,5 +1,6 @@
 /* The small encoders of golden/encoders, one of each family: texts to the vectors of NumPy
- * (golden/make_encoders.py), the same bits whatever the company, the threads and the kernels. */
+ * (golden/make_encoders.py), the same bits whatever else is in the batch, on any number of threads
+ * and with any kernels. */
 #include "tests/golden.h"
 #include "tests/simd_data.h"
 #include "tests/support.h"

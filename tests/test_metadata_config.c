@@ -374,8 +374,15 @@ TEST(metadata_config, bad_dense_layers_are_refused) {
 /* Steps that the encoder's pass does not have: a file that asks for one must not reach it. */
 TEST(metadata_config, encoders_lack_some_steps) {
     static const char *const members[] = {
-        "\"norm_type\": \"rms\"", "\"qk_norm\": \"whole\"",   "\"residual_scale\": 0.5",
-        "\"attention_cap\": 1",   "\"relative_buckets\": 30",
+        "\"norm_type\": \"rms\"",
+        "\"qk_norm\": \"whole\"",
+        "\"residual_scale\": 0.5",
+        "\"attention_cap\": 1",
+        "\"relative_buckets\": 30",
+        "\"qk_norm\": \"after\"",
+        "\"rope_query_beta\": 0.1, \"sliding_window\": 0, \"rope_theta\": 1e4, \"rope_factor\": 0, "
+        "\"rope_low_freq_factor\": 0, \"rope_high_freq_factor\": 0, \"rope_original_context\": 64, "
+        "\"rope_scaling\": \"none\"",
     };
     pith_config c = plain_encoder();
     char *plain = write_config(&c);

@@ -1,5 +1,5 @@
-/* Replies taken apart: every form of call, reasoning, what only looks like one, and the same parts
- * wherever the text is cut. */
+/* Replies split into their parts: every form of call, reasoning, what only looks like one, and the
+ * same parts wherever the text is cut. */
 #include "server/reply.h"
 #include "tests/support.h"
 #include "tests/test.h"

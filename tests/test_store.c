@@ -287,7 +287,7 @@ static void rank_all(pith_store *store, pith_vector_type type, const float *quer
     qsort(all, n_all, sizeof *all, by_rank);
 }
 
-/* The same order from the query that any SQLite shell can run. */
+/* The order of the results equals that of a query that any SQLite shell can run. */
 static void check_sql(pith_store *store, pith_vector_type type, const float *query,
                       const ranked *all, size_t k) {
     sqlite3_stmt *row = NULL;

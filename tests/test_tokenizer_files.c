@@ -1,4 +1,5 @@
 /* Damaged and unsupported tokenizer files: one case per kind of mistake. */
+#include "tests/sentencepiece.h"
 #include "tests/support.h"
 #include "tests/test.h"
 #include "tests/tokens.h"
@@ -9,203 +10,162 @@
 
 /* ---- SentencePiece models, written field by field -------------------------------------------- */
 
-typedef struct writer {
-    unsigned char data[8192];
-    size_t size;
-} writer;
-
-static void put_varint(writer *w, uint64_t value) {
-    for (; value >= 0x80; value >>= 7) {
-        w->data[w->size++] = (unsigned char)(value | 0x80);
-    }
-    w->data[w->size++] = (unsigned char)value;
-}
-
-static void put_number(writer *w, unsigned field, uint64_t value) {
-    put_varint(w, field << 3);
-    put_varint(w, value);
-}
-
-static void put_bytes(writer *w, unsigned field, const void *data, size_t n) {
-    put_varint(w, field << 3 | 2);
-    put_varint(w, n);
-    memcpy(w->data + w->size, data, n);
-    w->size += n;
-}
-
-static void put_message(writer *w, unsigned field, const writer *message) {
-    put_bytes(w, field, message->data, message->size);
-}
-
-static void put_piece(writer *w, const char *text, float score, unsigned type) {
-    writer piece = {.size = 0};
-    put_bytes(&piece, 1, text, strlen(text));
-    put_varint(&piece, 2 << 3 | 5);
-    uint32_t bits;
-    memcpy(&bits, &score, sizeof bits);
-    for (unsigned i = 0; i < 4; i++) {
-        piece.data[piece.size++] = (unsigned char)(bits >> 8 * i);
-    }
-    put_number(&piece, 3, type);
-    put_message(w, 1, &piece);
-}
-
 enum { UNKNOWN = 2, CONTROL = 3 };
 
-static void put_pieces(writer *w) {
-    put_piece(w, "<unk>", 0, UNKNOWN);
-    put_piece(w, "<s>", 0, CONTROL);
-    put_piece(w, "</s>", 0, CONTROL);
-    put_piece(w, "a", -1, 1);
+static void put_pieces(test_spm *w) {
+    test_spm_piece(w, "<unk>", 0, UNKNOWN);
+    test_spm_piece(w, "<s>", 0, CONTROL);
+    test_spm_piece(w, "</s>", 0, CONTROL);
+    test_spm_piece(w, "a", -1, 1);
 }
 
-static void put_trainer(writer *w, unsigned field, uint64_t value) {
-    writer trainer = {.size = 0};
-    put_number(&trainer, 3, 2); /* BPE */
+static void put_trainer(test_spm *w, unsigned field, uint64_t value) {
+    test_spm trainer = {.size = 0};
+    test_spm_number(&trainer, 3, 2); /* BPE */
     if (field != 0) {
-        put_number(&trainer, field, value);
+        test_spm_number(&trainer, field, value);
     }
-    put_message(w, 2, &trainer);
+    test_spm_message(w, 2, &trainer);
 }
 
-static void whole(writer *w) {
+static void whole(test_spm *w) {
     put_pieces(w);
     put_trainer(w, 0, 0);
 }
 
 /* Each writes a model with one mistake. */
-static void nothing(writer *w) {
+static void nothing(test_spm *w) {
     (void)w;
 }
-static void no_pieces(writer *w) {
+static void no_pieces(test_spm *w) {
     put_trainer(w, 0, 0);
 }
-static void no_trainer(writer *w) {
+static void no_trainer(test_spm *w) {
     put_pieces(w);
 }
-static void endless_varint(writer *w) {
+static void endless_varint(test_spm *w) {
     whole(w);
     memset(w->data + w->size, 0xFF, 11);
     w->size += 11;
 }
-static void wide_varint(writer *w) { /* ten bytes, but more than 64 bits */
+static void wide_varint(test_spm *w) { /* ten bytes, but more than 64 bits */
     whole(w);
     memset(w->data + w->size, 0x80, 9);
     w->data[w->size + 9] = 0x02;
     w->size += 10;
 }
-static void cut_tag(writer *w) {
+static void cut_tag(test_spm *w) {
     whole(w);
     w->data[w->size++] = 0x80;
 }
-static void cut_number(writer *w) {
+static void cut_number(test_spm *w) {
     whole(w);
-    put_varint(w, 9 << 3);
+    test_spm_varint(w, 9 << 3);
     w->data[w->size++] = 0x80;
 }
-static void cut_bytes(writer *w) {
+static void cut_bytes(test_spm *w) {
     whole(w);
-    put_varint(w, 9 << 3 | 2);
-    put_varint(w, 5);
+    test_spm_varint(w, 9 << 3 | 2);
+    test_spm_varint(w, 5);
 }
-static void huge_length(writer *w) {
+static void huge_length(test_spm *w) {
     whole(w);
-    put_varint(w, 9 << 3 | 2);
-    put_varint(w, UINT64_MAX);
+    test_spm_varint(w, 9 << 3 | 2);
+    test_spm_varint(w, UINT64_MAX);
 }
-static void cut_fixed(writer *w) {
+static void cut_fixed(test_spm *w) {
     whole(w);
-    put_varint(w, 9 << 3 | 5);
+    test_spm_varint(w, 9 << 3 | 5);
 }
-static void group(writer *w) {
+static void group(test_spm *w) {
     whole(w);
-    put_varint(w, 9 << 3 | 3);
+    test_spm_varint(w, 9 << 3 | 3);
 }
-static void field_zero(writer *w) {
+static void field_zero(test_spm *w) {
     whole(w);
-    put_varint(w, 0);
-    put_varint(w, 0);
+    test_spm_varint(w, 0);
+    test_spm_varint(w, 0);
 }
-static void numeric_piece(writer *w) {
-    put_number(w, 1, 5);
+static void numeric_piece(test_spm *w) {
+    test_spm_number(w, 1, 5);
     whole(w);
 }
-static void numeric_text(writer *w) {
+static void numeric_text(test_spm *w) {
     whole(w);
-    writer piece = {.size = 0};
-    put_number(&piece, 1, 5);
-    put_message(w, 1, &piece);
+    test_spm piece = {.size = 0};
+    test_spm_number(&piece, 1, 5);
+    test_spm_message(w, 1, &piece);
 }
-static void empty_piece(writer *w) {
+static void empty_piece(test_spm *w) {
     whole(w);
-    put_piece(w, "", 0, 1);
+    test_spm_piece(w, "", 0, 1);
 }
-static void piece_without_text(writer *w) {
+static void piece_without_text(test_spm *w) {
     whole(w);
-    put_bytes(w, 1, "", 0);
+    test_spm_bytes(w, 1, "", 0);
 }
-static void unknown_type(writer *w) {
+static void unknown_type(test_spm *w) {
     whole(w);
-    put_piece(w, "b", 0, 9);
+    test_spm_piece(w, "b", 0, 9);
 }
-static void broken_text(writer *w) {
+static void broken_text(test_spm *w) {
     whole(w);
-    put_piece(w, "\xE2\x96", 0, 1);
+    test_spm_piece(w, "\xE2\x96", 0, 1);
 }
-static void nan_score(writer *w) {
+static void nan_score(test_spm *w) {
     whole(w);
-    put_piece(w, "b", (float)strtod("nan", NULL), 1);
+    test_spm_piece(w, "b", (float)strtod("nan", NULL), 1);
 }
-static void two_unknown(writer *w) {
+static void two_unknown(test_spm *w) {
     whole(w);
-    put_piece(w, "<other>", 0, UNKNOWN);
+    test_spm_piece(w, "<other>", 0, UNKNOWN);
 }
-static void stray_byte(writer *w) {
+static void stray_byte(test_spm *w) {
     whole(w);
-    put_piece(w, "<0x0A>", 0, 6);
+    test_spm_piece(w, "<0x0A>", 0, 6);
 }
-static void no_bytes(writer *w) {
+static void no_bytes(test_spm *w) {
     put_pieces(w);
     put_trainer(w, 35, 1);
 }
-static void unigram(writer *w) {
+static void unigram(test_spm *w) {
     put_pieces(w);
     put_trainer(w, 3, 1);
 }
-static void word_model(writer *w) {
+static void word_model(test_spm *w) {
     put_pieces(w);
     put_trainer(w, 3, 3);
 }
-static void model_type_9(writer *w) {
+static void model_type_9(test_spm *w) {
     put_pieces(w);
     put_trainer(w, 3, 9);
 }
-static void suffix(writer *w) {
+static void suffix(test_spm *w) {
     put_pieces(w);
     put_trainer(w, 24, 1);
 }
-static void charsmap(writer *w) {
+static void charsmap(test_spm *w) {
     whole(w);
-    writer normalizer = {.size = 0};
-    put_bytes(&normalizer, 1, "nmt_nfkc", 8);
-    put_bytes(&normalizer, 2, "map", 3);
-    put_message(w, 3, &normalizer);
+    test_spm normalizer = {.size = 0};
+    test_spm_bytes(&normalizer, 1, "nmt_nfkc", 8);
+    test_spm_bytes(&normalizer, 2, "map", 3);
+    test_spm_message(w, 3, &normalizer);
 }
-static void denormalizer(writer *w) {
+static void denormalizer(test_spm *w) {
     whole(w);
-    writer spec = {.size = 0};
-    put_bytes(&spec, 2, "map", 3);
-    put_message(w, 5, &spec);
+    test_spm spec = {.size = 0};
+    test_spm_bytes(&spec, 2, "map", 3);
+    test_spm_message(w, 5, &spec);
 }
-static void text_for_flag(writer *w) {
+static void text_for_flag(test_spm *w) {
     whole(w);
-    writer normalizer = {.size = 0};
-    put_bytes(&normalizer, 3, "yes", 3);
-    put_message(w, 3, &normalizer);
+    test_spm normalizer = {.size = 0};
+    test_spm_bytes(&normalizer, 3, "yes", 3);
+    test_spm_message(w, 3, &normalizer);
 }
 
 TEST(tokenizer, a_small_model_is_read) {
-    writer w = {.size = 0};
+    test_spm w = {.size = 0};
     whole(&w);
     pith_error error = {0};
     pith_vocab_file file;
@@ -225,7 +185,7 @@ TEST(tokenizer, a_small_model_is_read) {
 
 TEST(tokenizer, damaged_models_are_refused_by_name) {
     static const struct {
-        void (*write)(writer *w);
+        void (*write)(test_spm *w);
         pith_status status;
         const char *message;
     } cases[] = {
@@ -258,7 +218,7 @@ TEST(tokenizer, damaged_models_are_refused_by_name) {
         {text_for_flag, PITH_ERROR_FORMAT, "add_dummy_prefix has wire type 2"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        writer w = {.size = 0};
+        test_spm w = {.size = 0};
         cases[i].write(&w);
         pith_error error = {0};
         pith_vocab_file file;
@@ -274,9 +234,9 @@ TEST(tokenizer, damaged_models_are_refused_by_name) {
 
 /* Without a trainer's word a model is a Unigram, as sentencepiece_model.proto has it. */
 TEST(tokenizer, a_unigram_model_is_read) {
-    void (*const writers[])(writer * w) = {unigram, no_trainer};
+    void (*const writers[])(test_spm * w) = {unigram, no_trainer};
     for (size_t i = 0; i < 2; i++) {
-        writer w = {.size = 0};
+        test_spm w = {.size = 0};
         writers[i](&w);
         pith_error error = {0};
         pith_vocab_file file;
@@ -293,7 +253,7 @@ TEST(tokenizer, a_unigram_model_is_read) {
 
 /* Cut anywhere, a model is refused or is a whole, shorter model; never read beyond its end. */
 TEST(tokenizer, models_cut_anywhere_are_safe) {
-    writer w = {.size = 0};
+    test_spm w = {.size = 0};
     whole(&w);
     for (size_t n = 0; n < w.size; n++) {
         unsigned char *guarded = test_guarded(n);

@@ -74,6 +74,22 @@ static pith_status add_tokens(const pith_allocator *allocator, const void *argum
     return status;
 }
 
+static pith_status number_as_fairseq(const pith_allocator *allocator, const void *argument,
+                                     pith_error *error) {
+    const text *model = argument;
+    pith_vocab_file file;
+    pith_status status =
+        pith_vocab_from_sentencepiece(&file, model->data, model->size, "m", allocator, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    status = pith_vocab_number_as_fairseq(&file, "m", error);
+    CHECK(file.vocab.n_pieces == (status == PITH_OK ? 702 : 700), "%zu pieces",
+          file.vocab.n_pieces);
+    pith_vocab_file_free(&file);
+    return status;
+}
+
 static pith_status parse_json(const pith_allocator *allocator, const void *argument,
                               pith_error *error) {
     pith_vocab_file file;
@@ -112,6 +128,10 @@ TEST(tokenizer, parsing_survives_failing_allocations) {
     check_attempts("added tokens", add_tokens, &model);
     check_attempts("json", parse_json, small_json);
     check_attempts("steps", parse_json, steps_json);
+    free(data);
+    data = test_read_file(test_root("golden/tokenizers/unigram/tokenizer.model"), &size);
+    model = (text){data, size};
+    check_attempts("fairseq", number_as_fairseq, &model);
     free(data);
 }
 

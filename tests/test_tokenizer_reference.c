@@ -15,6 +15,7 @@ typedef struct reference {
     unsigned flags;
     bool decode;
     bool show_special;
+    bool fairseq; /* the pieces of a model are numbered as XLM-R's */
     size_t n_cases;
 } reference;
 
@@ -61,7 +62,11 @@ static void check_decoding(const reference *r, const pith_tokenizer *t, const js
 
 static void check_reference(const reference *r) {
     test_tokenizer t;
-    test_tokenizer_open(&t, r->tokenizer);
+    if (r->fairseq) {
+        test_tokenizer_open_fairseq(&t, r->tokenizer);
+    } else {
+        test_tokenizer_open(&t, r->tokenizer);
+    }
     json_t *lines = test_json_lines(r->cases);
     CHECK(json_array_size(lines) == r->n_cases, "%s has %zu cases, not %zu", r->cases,
           json_array_size(lines), r->n_cases);
@@ -181,6 +186,16 @@ TEST(tokenizer, unigram_model_gives_the_ids_of_sentencepiece) {
     check_reference(&(reference){.tokenizer = "golden/tokenizers/unigram/tokenizer.model",
                                  .cases = "golden/tokenizers/unigram_model.jsonl",
                                  .ids = "ids",
+                                 .n_cases = 343});
+}
+
+TEST(tokenizer, unigram_model_numbered_as_fairseq_gives_the_ids_of_hugging_face) {
+    check_reference(&(reference){.tokenizer = "golden/tokenizers/unigram/tokenizer.model",
+                                 .cases = "golden/tokenizers/xlm_roberta.jsonl",
+                                 .ids = "ids",
+                                 .flags = PITH_ENCODE_SPECIAL,
+                                 .decode = true,
+                                 .fairseq = true,
                                  .n_cases = 343});
 }
 

@@ -136,6 +136,22 @@ void test_tokenizer_open(test_tokenizer *out, const char *relative) {
     open_vocab(out, relative);
 }
 
+void test_tokenizer_open_fairseq(test_tokenizer *out, const char *relative) {
+    pith_error error = {0};
+    size_t size;
+    char *data = test_read_file(test_root(relative), &size);
+    pith_status status =
+        pith_vocab_from_sentencepiece(&out->file, data, size, relative, NULL, &error);
+    free(data);
+    if (status == PITH_OK) {
+        status = pith_vocab_number_as_fairseq(&out->file, relative, &error);
+    }
+    if (status != PITH_OK) {
+        give_up(relative, error.message);
+    }
+    open_vocab(out, relative);
+}
+
 void test_tokenizer_open_json(test_tokenizer *out, const char *text) {
     pith_error error = {0};
     if (test_vocab_from_json(&out->file, text, strlen(text), "text", NULL, &error) != PITH_OK) {

@@ -28,7 +28,9 @@ typedef struct test_tokenizer {
 /* Reads "....model", "....json" or "....txt" (with the configuration beside it) below the project's
  * root; ends the process when it cannot. */
 void test_tokenizer_open(test_tokenizer *out, const char *relative);
-/* The same with a tokenizer.json given as text. */
+/* The same of a SentencePiece model whose pieces are numbered as fairseq's. */
+void test_tokenizer_open_fairseq(test_tokenizer *out, const char *relative);
+/* Like test_tokenizer_open, for a tokenizer.json given as text. */
 void test_tokenizer_open_json(test_tokenizer *out, const char *text);
 void test_tokenizer_close(test_tokenizer *t);
 

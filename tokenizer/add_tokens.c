@@ -1,11 +1,11 @@
 /* Tokens declared beside a tokenizer.model or vocab.txt: the slow tokenizers of Hugging Face keep
  * them in tokenizer_config.json ("added_tokens_decoder": id to token with flags) or, before 2023,
- * in added_tokens.json (token to id). They are laid over the vocabulary: the ones it has get their
- * flags, the ones behind its end are appended. */
+ * in added_tokens.json (token to id). They are merged into the vocabulary: tokens that it has get
+ * their flags, tokens behind its end are appended. */
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
-#include "tokenizer/tables.h"
+#include "tokenizer/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +29,8 @@ typedef struct laying {
     size_t n_tokens;
     const pith_piece_table *known; /* of a tokenizer.json: spellings that have an id; else NULL */
     uint32_t *of_id;               /* [end]: index + 1 of the declaration, 0: none */
-    size_t end; /* the vocabulary and one id for each declaration: what lies beyond it leaves
-                   some id out */
+    size_t end; /* the vocabulary and one id for each declaration: an id beyond it would leave
+                   others out */
     size_t n;   /* pieces of the new vocabulary; `end` when an id lies beyond */
 } laying;
 
@@ -163,7 +163,7 @@ static const char *old_text(const pith_vocab *v, size_t id, size_t *n) {
     return v->bytes + v->offsets[id];
 }
 
-/* Ordinary and byte pieces cannot be spelled anew: text is merged to them. */
+/* Ordinary and byte pieces cannot get a new spelling: text is merged to them. */
 static pith_status check_declared(const laying *l, size_t id) {
     const declared *token = find_declared(l, id);
     if (id >= l->vocab->n_pieces) {
@@ -256,17 +256,6 @@ static void fill_arrays(const laying *l, arrays *a) {
     a->offsets[l->n] = (uint32_t)a->n_bytes;
 }
 
-/* Replaces one block of the file. */
-static void put_block(pith_vocab_file *file, const void *old, void *new) {
-    for (size_t i = 0; i < sizeof file->blocks / sizeof file->blocks[0]; i++) {
-        if (file->blocks[i] != NULL && file->blocks[i] == old) {
-            pith_release(file->allocator, file->blocks[i]);
-            file->blocks[i] = new;
-            return;
-        }
-    }
-}
-
 static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
     pith_status status = PITH_OK;
     for (size_t id = 0; status == PITH_OK && id < l->n; id++) {
@@ -298,20 +287,20 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
         }
         return status;
     }
-    put_block(file, file->vocab.bytes, a.bytes);
-    put_block(file, file->vocab.offsets, a.offsets);
-    put_block(file, file->vocab.scores, a.scores);
-    put_block(file, file->vocab.log_probabilities, a.log_probabilities);
-    put_block(file, file->vocab.types, a.types);
-    put_block(file, file->vocab.added, a.added);
+    pith_vocab_put_block(file, file->vocab.bytes, a.bytes);
+    pith_vocab_put_block(file, file->vocab.offsets, a.offsets);
+    pith_vocab_put_block(file, file->vocab.scores, a.scores);
+    pith_vocab_put_block(file, file->vocab.log_probabilities, a.log_probabilities);
+    pith_vocab_put_block(file, file->vocab.types, a.types);
+    pith_vocab_put_block(file, file->vocab.added, a.added);
     file->vocab = vocab;
     return PITH_OK;
 }
 
 /* ---- Beside a tokenizer.json ----------------------------------------------------------------- */
 
-/* By id, and of equal ids by spelling, so that a token that both files declare lies beside
- * itself. */
+/* By id, and of equal ids by spelling, so that the two declarations of a token in both files are
+ * neighbours. */
 static int compare_ids(const void *left, const void *right) {
     const declared *a = left;
     const declared *b = right;
@@ -330,10 +319,10 @@ static bool is_added(const pith_vocab *v, int32_t id) {
            v->types[id] == PITH_PIECE_USER_DEFINED;
 }
 
-/* Gives the declared tokens the ids that transformers would. */
+/* Gives the declared tokens the ids that transformers gives them. */
 static void assign_ids(laying *l) {
     const pith_vocab *v = l->vocab;
-    /* Something normalises text before tokens are looked for. */
+    /* True when text is normalised before tokens are looked for. */
     bool normalizes = v->nfc || v->n_normalizer > 0 || v->kind == PITH_TOKENIZER_WORDPIECE ||
                       (v->kind == PITH_TOKENIZER_LLAMA_BPE && !v->prefix_unless_space);
     qsort(l->tokens, l->n_tokens, sizeof *l->tokens, compare_ids);

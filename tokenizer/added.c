@@ -34,8 +34,7 @@ static int compare_tokens(const void *left, const void *right) {
     return order != 0 ? order : (a->id > b->id) - (a->id < b->id);
 }
 
-/* `status` of normalising a spelling, of which text that cannot be normalised is the file's fault.
- */
+/* Reports why a spelling could not be normalised: text that cannot be is an error of the file. */
 static pith_status fail_spelling(int32_t id, pith_status status, pith_error *error) {
     if (status == PITH_ERROR_TEXT) {
         pith_error cause = *error;
@@ -97,7 +96,7 @@ static void drop_empty(pith_matcher *matcher) {
  * is not special. */
 static void drop_equal(const pith_vocab *vocab, pith_matcher *matcher) {
     size_t n = 0;
-    bool plain = false; /* one of the spelling that is kept last is not special */
+    bool plain = false; /* a token with the last spelling that was kept is not special */
     for (size_t i = 0; i < matcher->n; i++) {
         const pith_added_token *token = &matcher->tokens[i];
         bool special = is_special(vocab, (size_t)token->id);

@@ -1,10 +1,10 @@
 /* BERT's normalisation (Devlin et al. 2019, as Hugging Face's BertNormalizer does it): text is
- * cleaned, ideographs get spaces around them, accents are stripped through form D, and letters made
- * small, each only if the vocabulary asks for it.
+ * cleaned, ideographs get spaces around them, accents are stripped through form D, and letters
+ * turned to lower case, each only if the vocabulary asks for it.
  *
- * All of it happens character by character. What survives of form D hardly ever has a combining
- * class (a few spacing marks have one); those wait in `run` until a starter comes, and are then put
- * in canonical order (UAX #15) by counting, so that a long run takes linear time. */
+ * All of it happens character by character. Of the characters that remain in form D only a few
+ * spacing marks have a combining class. They wait in `run` until a starter comes, and are then put
+ * in canonical order (UAX #15) by a counting sort, so that a long run takes linear time. */
 #include "tokenizer/internal.h"
 
 #include "base/checked.h"
@@ -115,7 +115,7 @@ static bool keep_for_later(writer *w, int32_t code) {
     return true;
 }
 
-/* A character of form D: nonspacing marks go, the others are brought in order. */
+/* A character of form D: nonspacing marks are dropped, the others put in order. */
 static bool put_decomposed(writer *w, int32_t code) {
     bool mark = pith_bert_class_of((uint32_t)code) == PITH_BERT_MARK;
     if (pith_bert_combining_class((uint32_t)code) != 0) {

@@ -2,7 +2,7 @@
  * libraries with tables of their own: one of Unicode 8 for general categories, one of Unicode 9 for
  * decomposition. A character that is newer belongs to no class there and stays in the text as part
  * of a word. utf8proc knows later versions of Unicode (https://www.unicode.org/Public/UCD), so the
- * tables here take back what was added since. */
+ * tables here list what was added since. */
 #include "tokenizer/internal.h"
 
 #include "base/utf8.h"
@@ -71,7 +71,7 @@ static const code_range ideographs[] = {
     {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F}, {0x2B920, 0x2CEAF}, {0x2F800, 0x2FA1F},
 };
 
-/* Whether one of the ranges [n], in ascending order, holds the code point. */
+/* True when one of the ranges [n], in ascending order, holds the code point. */
 static bool is_in(const code_range *ranges, size_t n, uint32_t code) {
     size_t low = 0;
     size_t high = n;

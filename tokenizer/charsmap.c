@@ -61,8 +61,8 @@ static uint32_t offset_of(uint32_t unit) {
     return (unit >> 10 & 0x1FFFFF) << ((unit & WIDE_OFFSET) != 0 ? 8 : 0);
 }
 
-/* The replacement that a unit has as its value; NULL when it has none, or one that is not the
- * beginning of a character. */
+/* The replacement that is a unit's value; NULL when there is none, or when it does not begin with a
+ * whole character. */
 static const char *text_of(const pith_charsmap *map, uint32_t unit) {
     size_t at = unit & ~IS_VALUE;
     bool good = (unit & IS_VALUE) != 0 && at < map->n_texts &&
@@ -136,7 +136,7 @@ static pith_status put(const writer *w, const char *text, size_t n) {
 }
 
 /* Writes what text [n], a grapheme or one character of it, becomes; *found is false, and nothing is
- * written, when no key is its beginning. */
+ * written, when it begins with no key. */
 static pith_status put_found(const writer *w, const char *text, size_t n, bool *found) {
     size_t used;
     const char *becomes = find(w->map, text, n, false, &used);

@@ -1,4 +1,4 @@
-/* Rendering a conversation with a chat template, and what that tells of the template. */
+/* Rendering a conversation with a chat template, and finding the token that ends an answer. */
 #include "tokenizer/chat_template.h"
 
 #include "base/json_write.h"
@@ -13,7 +13,7 @@
 
 enum { MAX_TEXTS = 3 };
 
-/* A rendering on its way, and the memory that its variables take. */
+/* A rendering in progress, and the memory of its variables. */
 typedef struct rendering {
     const pith_tokenizer *tokenizer;
     const pith_chat_input *input;
@@ -70,8 +70,8 @@ static pith_status check_messages(rendering *r) {
     return PITH_OK;
 }
 
-/* What every template finds. Tools and documents are null where nobody gives any, as in
- * transformers: a template may ask whether they are defined. */
+/* Sets the variables that every template has. Tools and documents are null where nobody gives any,
+ * as in transformers: a template may ask whether they are defined. */
 static pith_status put_conversation(rendering *r) {
     const pith_allocator *allocator = r->tokenizer->allocator;
     const pith_chat_input *input = r->input;

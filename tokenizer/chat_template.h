@@ -22,7 +22,7 @@ typedef struct pith_chat_input {
 pith_status pith_chat_render(const pith_tokenizer *tokenizer, const pith_chat_input *input,
                              pith_template_output *out, pith_error *error);
 
-/* The same as token ids, appended to out. */
+/* Renders a conversation as token ids, appended to out. */
 pith_status pith_chat_render_tokens(const pith_tokenizer *tokenizer, const pith_chat_input *input,
                                     pith_tokens *out, pith_error *error);
 

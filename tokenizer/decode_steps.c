@@ -1,8 +1,8 @@
 /* Decoding by a list of steps (decoder "Sequence" of a tokenizer.json), one token at a time. The
  * steps before FUSE are done to every token alone; behind it only the beginning of the whole text
- * may be stripped, which needs no more than a count of what has gone. A run of byte tokens is shown
- * as in sentencepiece: Hugging Face's ByteFallback, which sees all of a run before it shows any,
- * makes every byte U+FFFD when one is wrong. */
+ * may be stripped, for which a count of the characters dropped so far is enough. A run of byte
+ * tokens is shown as in sentencepiece: Hugging Face's ByteFallback, which sees all of a run before
+ * it shows any, makes every byte U+FFFD when one is wrong. */
 #include "tokenizer/internal.h"
 
 #include "base/checked.h"
@@ -96,8 +96,7 @@ static size_t strip_beginning(const pith_vocab *v, pith_decode_state *state, cha
     return n - dropped;
 }
 
-/* Largest number of bytes that one of a token's becomes, over all steps; pith_vocab_check bounds
- * it. */
+/* Largest factor by which all steps together lengthen a token; pith_vocab_check bounds it. */
 static size_t growth(const pith_vocab *v) {
     size_t all = 1;
     for (size_t i = 0; i < v->n_decoder; i++) {

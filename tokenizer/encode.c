@@ -113,9 +113,9 @@ static pith_status encode_plain(encoding *e, const char *text, size_t n, bool fi
     return encode_pretoken(e, text, n);
 }
 
-/* Where special tokens count in a stretch of the text [from, from + n) that was normalised. Of a
- * stretch that was changed no byte says where it came from: there they count when all of it is the
- * template's. */
+/* Where special tokens count in a stretch of the text [from, from + n) that was normalised. In a
+ * stretch that was changed the origin of a byte is not known: there they count when the whole
+ * stretch is the template's. */
 static pith_special special_in(const encoding *e, size_t from, size_t n, bool changed) {
     pith_special special = e->special;
     special.next = 0;
@@ -137,8 +137,7 @@ static pith_status encode_stretch(encoding *e, const char *whole, size_t from_by
         return status;
     }
     pith_special special = special_in(e, from_byte, n, normalized.owned != NULL);
-    /* Of a SentencePiece model such symbols are pieces like others, with a score that is hard to
-     * beat. */
+    /* In a SentencePiece model such symbols are pieces like others, with a very high score. */
     bool pieces =
         e->tokenizer->vocab.kind == PITH_TOKENIZER_UNIGRAM && e->tokenizer->vocab.single_precision;
     size_t from = 0;
@@ -191,8 +190,8 @@ static pith_status encode_text(encoding *e, const char *text, size_t n) {
     return encode_stretch(e, text, from, n - from);
 }
 
-/* End of a stretch of WordPiece text that begins at `from` and is read by itself: before the first
- * white space a little further on. */
+/* End of a stretch of WordPiece text that begins at `from` and can be read by itself: before the
+ * first white space at some distance. */
 static size_t stretch_end(const char *text, size_t n, size_t from) {
     enum { LEAST = 2048 };
     for (size_t i = from + LEAST; i < n; i++) {
@@ -203,8 +202,8 @@ static size_t stretch_end(const char *text, size_t n, size_t from) {
     return n;
 }
 
-/* Stretch by stretch where that gives the same ids, so that the rest can be left when there are
- * enough. */
+/* Encodes stretch by stretch where that gives the same ids, so that the rest can be left out once
+ * there are enough. */
 static pith_status encode_enough(encoding *e, const char *text, size_t n, size_t enough) {
     if (enough == SIZE_MAX || e->tokenizer->vocab.kind != PITH_TOKENIZER_WORDPIECE ||
         !e->tokenizer->words_apart) {

@@ -22,9 +22,9 @@ static frame frame_of(const pith_vocab *v, bool pair) {
     return f;
 }
 
-/* How many tokens of two texts stay when together they may be `limit`: the shorter one keeps all if
- * it leaves the other at least as much; else each keeps half, and the longer, or of equal ones the
- * second, the odd token. */
+/* Sets how many tokens of two texts stay when together they may have `limit`. The shorter text
+ * keeps all if that leaves the other at least as many; else each keeps half, and the odd token goes
+ * to the longer text, or to the second when both are equally long. */
 static void longest_first(size_t limit, size_t *n_first, size_t *n_second) {
     bool first_longer = *n_first > *n_second;
     size_t *shorter = first_longer ? n_second : n_first;
@@ -36,8 +36,8 @@ static void longest_first(size_t limit, size_t *n_first, size_t *n_second) {
     *longer = limit - *shorter;
 }
 
-/* Cuts two neighbouring stretches of `out` that begin at `begin`; *n_first becomes what stays of
- * the first. Returns true when something went. */
+/* Cuts two neighbouring stretches of `out` that begin at `begin`; *n_first becomes the number of
+ * tokens that stay of the first. Returns true when something was cut. */
 static bool cut(pith_tokens *out, size_t begin, size_t *n_first, size_t n_second, size_t limit) {
     size_t n_before = *n_first;
     size_t keep_second = n_second;
@@ -50,7 +50,7 @@ static bool cut(pith_tokens *out, size_t begin, size_t *n_first, size_t n_second
     return *n_first + keep_second < n_before + n_second;
 }
 
-/* What ends a text, n times, in front of out->ids[at]. */
+/* Inserts the tokens that end a text, n times, in front of out->ids[at]. */
 static bool insert_end(pith_tokens *out, size_t at, const pith_vocab *v, size_t n) {
     size_t n_behind = out->n - at;
     size_t n_end = v->n_before_eos + 1;
@@ -69,12 +69,14 @@ static bool insert_end(pith_tokens *out, size_t at, const pith_vocab *v, size_t 
     return true;
 }
 
-/* Appends the ids of both texts without tokens around; *n_first are of the first. */
+/* Appends the ids of both texts without the tokens around them; *n_first is the number of the first
+ * text's. */
 static pith_status encode_texts(const pith_tokenizer *t, pith_text text, const pith_text *pair,
                                 size_t limit, pith_tokens *out, size_t *n_first,
                                 pith_error *error) {
     size_t begin = out->n;
-    /* One more tells that there are more; of a pair the lengths count. */
+    /* One token beyond the limit shows that there are more; for a pair the full lengths are
+     * needed. */
     size_t enough = limit != SIZE_MAX && pair == NULL ? limit + 1 : SIZE_MAX;
     pith_status status =
         pith_encode_enough(t, text.data, text.n_bytes, PITH_ENCODE_SPECIAL, enough, out, error);

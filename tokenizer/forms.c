@@ -1,8 +1,9 @@
 /* Unicode's normalisation forms (UAX #15). utf8proc decomposes and composes; what is done here is
- * the canonical ordering in between, by counting, because utf8proc's own takes quadratic time on a
- * long run of combining marks, and the division of the text into stretches that can be treated
- * alone: no plain character changes, moves or combines with one before it. Plain is what lies below
- * U+0300 for form C, which composes all that the others take apart, and ASCII for them. */
+ * the canonical ordering in between, by a counting sort, because utf8proc's own takes quadratic
+ * time on a long run of combining marks, and the division of the text into stretches that can be
+ * treated alone: a plain character never changes, moves or combines with one before it. For form C,
+ * which composes what the others take apart, characters below U+0300 are plain; for the other forms
+ * ASCII is. */
 #include "tokenizer/internal.h"
 
 #include "base/bytes.h"
@@ -127,8 +128,8 @@ static bool write_stretch(stretch *s, const char *text, size_t n, pith_bytes *ou
     return true;
 }
 
-/* Takes the text apart: plain characters as they are, but the last one before another goes with
- * those that follow it. */
+/* Writes the text in its form: plain characters as they are, except that the last one before others
+ * goes into the stretch with them. */
 static bool write_form(stretch *s, const char *text, size_t n, pith_bytes *out) {
     size_t done = 0;
     size_t i = 0;

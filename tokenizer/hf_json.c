@@ -293,8 +293,8 @@ static pith_status find_unknown(pith_hf *hf, const pith_piece_table *table) {
     return PITH_OK;
 }
 
-/* Reads the pieces and merges. Merges and added tokens are looked up by the spellings that the file
- * has; the byte alphabet is undone at last. */
+/* Reads the pieces and merges. Merges and added tokens are looked up by the spellings of the file;
+ * the byte alphabet is undone last. */
 static pith_status read_pieces(pith_hf *hf) {
     pith_piece_table table = {0};
     pith_status status = read_vocabulary(hf);
@@ -424,7 +424,7 @@ static pith_status finish(pith_hf *hf, pith_vocab_file *file) {
     return pith_vocab_check(v, hf->name, hf->error);
 }
 
-/* Of all kinds but WordPiece. */
+/* Reads the pipeline of all kinds but WordPiece. */
 static pith_status read_pipeline(pith_hf *hf) {
     pith_status (*const parts[])(pith_hf *) = {check_model, pith_hf_read_normalizer,
                                                pith_hf_read_pre_tokenizer, pith_hf_read_decoder};

@@ -7,13 +7,13 @@
 #include "tokenizer/tables.h"
 #include "tokenizer/vocab.h"
 
-/* The document's members that matter, found once: to look one up in a large object is to walk over
- * all that lies before it. */
+/* The document's members that matter, found once: looking one up in a large object walks over all
+ * that lies before it. */
 typedef struct pith_hf_root {
     pith_json model, normalizer, pre_tokenizer, post_processor, decoder, added_tokens;
 } pith_hf_root;
 
-/* The same of "model". */
+/* The members of "model", likewise. */
 typedef struct pith_hf_model {
     pith_json type, vocab, merges, unk_token, unk_id, dropout;
     pith_json byte_fallback, fuse_unk, ignore_merges;
@@ -72,12 +72,12 @@ pith_status pith_hf_read_merges(pith_hf *hf, const pith_piece_table *table);
  * tokens that no text can lead to. Errors: MEMORY. */
 pith_status pith_hf_undo_alphabet(pith_hf *hf);
 
-/* The same for WordPiece (hf_json_bert.c): everything but the vocabulary and the post-processor,
- * and the post-processor, which needs to know the number of pieces. */
+/* For WordPiece (hf_json_bert.c): reads everything but the vocabulary and the post-processor; then
+ * the post-processor, which needs the number of pieces. */
 pith_status pith_hf_read_bert(pith_hf *hf);
 pith_status pith_hf_read_bert_post_processor(pith_hf *hf);
 
-/* What both share. */
+/* Errors about a section, for all readers. */
 pith_status pith_hf_unsupported(const pith_hf *hf, const char *section, const char *what);
 pith_status pith_hf_malformed(const pith_hf *hf, const char *section, const char *what);
 bool pith_hf_is_number(pith_json value, int64_t number);
@@ -109,7 +109,7 @@ bool pith_hf_is_replacement(pith_json step, const char *from, const char *to);
  * Errors: UNSUPPORTED (by name), FORMAT, MEMORY. */
 pith_status pith_hf_read_pattern(const pith_hf *hf, const char *section, pith_json pattern,
                                  pith_bytes *out);
-/* The same of a text that is to be matched as it is. Errors: MEMORY. */
+/* Appends a pattern that matches a text as it is. Errors: MEMORY. */
 pith_status pith_hf_literal(const pith_hf *hf, const char *text, size_t n, pith_bytes *out);
 
 /* The value, if it is an array: for walks that must not go through an object. */

@@ -1,7 +1,7 @@
 /* The pipeline of a BERT tokenizer.json: BertNormalizer, BertPreTokenizer, a WordPiece model, the
  * WordPiece decoder, and [CLS] and [SEP] around the text by TemplateProcessing or BertProcessing.
- * Whatever else would change ids or text is refused by name; truncation and padding are the
- * business of who embeds. */
+ * Whatever else would change ids or text is refused by name; truncation and padding are left to the
+ * embedding functions. */
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
@@ -124,7 +124,7 @@ typedef struct place {
     int64_t type_id;
 } place;
 
-/* Compares a template with what BERT has; the ids of its special tokens go to ids, in order. */
+/* Compares a template with BERT's; stores the ids of its special tokens in `ids`, in order. */
 static pith_status match_template(const pith_hf *hf, pith_json template, const char *key,
                                   const place *places, size_t n, int32_t *ids) {
     pith_json items = pith_hf_array(pith_json_get(template, key));

@@ -1,5 +1,5 @@
-/* The decoder of a tokenizer.json. One that undoes what the settings did needs no more than them;
- * any other one becomes the list of its steps. */
+/* The decoder of a tokenizer.json. One that undoes what the settings do needs no steps; any other
+ * becomes the list of its steps. */
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
@@ -42,7 +42,7 @@ static pith_status read_text(pith_hf *hf, pith_json value, size_t least) {
     return pith_bytes_append(texts, text, n + 1) ? PITH_OK : no_memory(hf);
 }
 
-/* Replace: of a regular expression only one that is a plain text. */
+/* Replace; a regular expression must be plain text. */
 static pith_status read_replace(pith_hf *hf, pith_json step) {
     pith_json pattern = pith_json_get(step, "pattern");
     pith_json regex = pith_json_get(pattern, "Regex");
@@ -154,7 +154,7 @@ static pith_status check_fused(pith_hf *hf) {
     return PITH_OK;
 }
 
-/* True when what the settings undo by themselves is what the file says. */
+/* True when the file's decoder does what follows from the settings. */
 static bool follows_from_settings(const pith_hf *hf) {
     const pith_vocab *s = &hf->settings;
     bool marked = hf->n_normalizer > 0 || s->kind == PITH_TOKENIZER_UNIGRAM;

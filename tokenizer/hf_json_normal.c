@@ -1,5 +1,5 @@
 /* The normalizer of a tokenizer.json. The forms that Llama, Gemma and Qwen2 use become settings;
- * any other one becomes the list of its steps. */
+ * any other becomes the list of its steps. */
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"

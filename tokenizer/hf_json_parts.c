@@ -70,7 +70,7 @@ bool pith_hf_is_replacement(pith_json step, const char *from, const char *to) {
            pith_json_is_text(pith_json_get(step, "content"), to);
 }
 
-/* Appends text as a pattern that matches exactly it. */
+/* Appends a pattern that matches exactly this text. */
 static bool append_literal(pith_bytes *out, const char *text, size_t n) {
     bool good = true;
     for (size_t i = 0; good && i < n; i++) {
@@ -233,8 +233,8 @@ pith_status pith_hf_template_id(const pith_hf *hf, pith_json template, pith_json
     return PITH_OK;
 }
 
-/* What "pair" has between its two texts, where something stands behind a text at all: all of it,
- * nothing, or of one token two. Of several it cannot be another number. */
+/* Finds what "pair" has between its two texts, where tokens stand behind a text at all: the same
+ * tokens, none, or, of a single token, two. Nothing else is supported. */
 static pith_status read_pair_form(pith_hf *hf, pith_json template, size_t n_after) {
     pith_json pair = pith_hf_array(pith_json_get(template, "pair"));
     pith_json_walk walk = pith_json_begin(pair);

@@ -14,8 +14,8 @@
 #define GPT2_PATTERN \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
-/* The same behind a pre-tokenizer that isolates digits: numbers are gone, and the end of a stretch
- * between them counts as the end of the text. */
+/* That pattern behind a pre-tokenizer that isolates digits: numbers are gone, and the end of a
+ * stretch between them counts as the end of the text. */
 #define GPT2_BESIDE_DIGITS \
     "|'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?![^\\s\\p{N}])|\\s+"
 
@@ -90,7 +90,8 @@ static pith_status read_metaspace(pith_hf *hf, pith_json step) {
     return status;
 }
 
-/* Of BPE, alone and with U+2581, it is settings: then its first step goes again. */
+/* For BPE, alone and with U+2581, it becomes settings, and the step added for it is removed
+ * again. */
 static pith_status read_lone_metaspace(pith_hf *hf, pith_json step) {
     pith_status status = read_metaspace(hf, step);
     bool usual = status == PITH_OK && !hf->has_normalizer &&
@@ -127,7 +128,8 @@ static bool is_plain_split(pith_json step) {
            pith_json_is_text(pith_json_get(step, "behavior"), "Isolated");
 }
 
-/* Adds the pattern unless it can match nothing, where it still would cut: then *done is false. */
+/* Adds the pattern. When it can match an empty text, where it would still cut, it is not added and
+ * *done is false. */
 static pith_status add_nonempty(pith_hf *hf, const char *regex, size_t n, bool *done) {
     pith_splitter *splitter = NULL;
     pith_status status = add_pattern(hf, regex, n);
@@ -144,8 +146,8 @@ static pith_status add_nonempty(pith_hf *hf, const char *regex, size_t n, bool *
     return status;
 }
 
-/* The forms of GPT-2, Llama 3, Qwen2 and StarCoder: ByteLevel, alone or behind one step that has
- * (`first`) already cut the text. *done is false when it is another one. */
+/* The forms of GPT-2, Llama 3, Qwen2 and StarCoder: ByteLevel, alone or behind one step (`first`)
+ * that has already cut the text. *done is false when it is another one. */
 static pith_status read_usual_form(pith_hf *hf, pith_json first, pith_json last, bool *done) {
     bool use_regex;
     bool prefix;
@@ -361,8 +363,8 @@ static pith_status read_step(pith_hf *hf, pith_json step) {
     return unsupported(hf, pith_hf_type_of(step));
 }
 
-/* A Sequence within a Sequence is the same as its steps in its place, but for ByteLevel, which
- * would have to know what comes behind. */
+/* A Sequence within a Sequence is the same as its steps in its place, except for ByteLevel, which
+ * would need to know the steps that follow. */
 static pith_status read_nested(pith_hf *hf, pith_json section) {
     pith_hf_steps all = pith_hf_steps_of(section, "pretokenizers");
     pith_status status = PITH_OK;

@@ -54,13 +54,13 @@ pith_status pith_matcher_build(pith_matcher *out, const pith_tokenizer *tokenize
                                pith_error *error);
 void pith_matcher_release(pith_matcher *matcher, const pith_allocator *allocator);
 
-/* Where special tokens written in a text count: everywhere, or within spans of a template alone.
- * The zero value: nowhere. A walk over the text goes forward only. */
+/* Where special tokens written in a text count: everywhere, or only within spans of a template. The
+ * zero value: nowhere. A walk over the text goes forward only. */
 typedef struct pith_special {
     bool everywhere;
     const pith_template_span *spans; /* [n] that divide the text */
     size_t n;
-    size_t next;   /* the first span that may reach beyond the place that was asked about last */
+    size_t next;   /* the first span that may reach beyond the last place that was looked at */
     size_t offset; /* of the walk's text within the one that the spans divide */
 } pith_special;
 
@@ -89,21 +89,21 @@ pith_status pith_normalize(const pith_tokenizer *tokenizer, const char *text, si
                            bool at_start, unsigned flags, pith_normalized *out, pith_error *error);
 
 /* The text by the steps of vocab->normalizer; `no_prefix` leaves PREPEND out. `out` as of
- * pith_normalize. Errors: TEXT (it grew beyond all measure, a pattern ran into its limits),
+ * pith_normalize. Errors: TEXT (it grew beyond its limit, a pattern ran into its limits),
  * MEMORY. */
 pith_status pith_normalize_steps(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                                  bool no_prefix, pith_normalized *out, pith_error *error);
 
 /* The text as SentencePiece's normaliser with the vocabulary's map of characters makes it; `prefix`
- * puts a space in front. `out` as of pith_normalize. Errors: TEXT (it grew beyond all measure),
+ * puts a space in front. `out` as of pith_normalize. Errors: TEXT (it grew beyond its limit),
  * MEMORY. */
 pith_status pith_normalize_pieces(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                                   bool prefix, pith_normalized *out, pith_error *error);
 
 typedef enum pith_form { PITH_FORM_C, PITH_FORM_D, PITH_FORM_KC, PITH_FORM_KD } pith_form;
 
-/* A Unicode normalisation form. `*out` is NULL when the text is in that form already, by the look
- * of its bytes. Errors: MEMORY. */
+/* A Unicode normalisation form. `*out` is NULL when its bytes show that the text is in that form
+ * already. Errors: MEMORY. */
 pith_status pith_unicode_form(const pith_allocator *allocator, pith_form form, const char *text,
                               size_t n_bytes, char **out, size_t *n_out, pith_error *error);
 
@@ -157,8 +157,8 @@ void pith_split_end(pith_split_walk *walk);
 pith_status pith_split_next(const pith_split_walk *walk, const char *text, size_t n_bytes,
                             size_t from, size_t *start, size_t *end, pith_error *error);
 
-/* All matches one after the other, as Oniguruma's iterator gives them: one without characters
- * counts, but not right behind the match before. */
+/* All matches one after the other, as Oniguruma's iterator returns them: an empty match counts, but
+ * not directly behind the match before it. */
 typedef struct pith_split_search {
     const pith_split_walk *walk;
     const char *text;
@@ -298,7 +298,7 @@ typedef struct pith_trie {
     uint8_t characters[128]; /* WordPiece: what each ASCII character is in text to be split */
 } pith_trie;
 
-/* Tells which pieces belong into the tree; n_bytes is the length of the piece. */
+/* Returns true for pieces that belong in the tree; n_bytes is the length of the piece. */
 typedef bool (*pith_trie_fn)(const pith_vocab *vocab, size_t id, size_t n_bytes);
 
 /* Of equal spellings the last one counts, as in a dictionary. Errors: MEMORY. */
@@ -325,7 +325,7 @@ typedef struct pith_lattice {
     size_t capacity;
 } pith_lattice;
 
-/* The tree of the pieces that text can become, and the numbers that the search needs.
+/* Builds the tree of the pieces that text can become, and the numbers that the search needs.
  * Errors: MEMORY. */
 pith_status pith_unigram_build(pith_tokenizer *tokenizer, pith_error *error);
 void pith_lattice_release(pith_lattice *lattice);
@@ -355,8 +355,8 @@ size_t pith_decode_steps(const pith_tokenizer *tokenizer, pith_decode_state *sta
 /* Bytes that pith_decode_steps writes at most. */
 size_t pith_decode_steps_max(const pith_tokenizer *tokenizer);
 
-/* One more byte of the text, held back until its character is whole; returns the number of bytes
- * written (decode.c). And what is held back, each byte as U+FFFD. */
+/* Adds a byte of the text, held back until its character is whole; returns the number of bytes
+ * written (decode.c). pith_decode_flush writes what is held back, each byte as U+FFFD. */
 size_t pith_decode_byte(pith_decode_state *state, unsigned char byte, char *out);
 size_t pith_decode_flush(pith_decode_state *state, char *out);
 
@@ -364,6 +364,12 @@ size_t pith_decode_flush(pith_decode_state *state, char *out);
 
 /* The part of pith_vocab_check that is about lists of steps and the map of characters. */
 pith_status pith_vocab_check_steps(const pith_vocab *vocab, const char *where, pith_error *error);
+
+/* ---- vocab.c --------------------------------------------------------------------------------- */
+
+/* Releases the block `old` of the file, which has `new` in its place; without such a block nothing
+ * happens. */
+void pith_vocab_put_block(pith_vocab_file *file, const void *old, void *new);
 
 /* ---- encode.c -------------------------------------------------------------------------------- */
 

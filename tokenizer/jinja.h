@@ -59,8 +59,8 @@ typedef struct pith_template_time {
 
 typedef struct pith_template_input {
     pith_json conversation;          /* an object: each member is a variable, all of it data */
-    pith_json variables;             /* another one, whose members go before; absent: none */
-    const pith_template_text *texts; /* [n_texts]; a member of the same name goes before */
+    pith_json variables;             /* another one, whose members take precedence; absent: none */
+    const pith_template_text *texts; /* [n_texts]; a member of the same name takes precedence */
     size_t n_texts;
     const char *without;           /* a member that is no variable, or NULL */
     const pith_template_time *now; /* for strftime_now; NULL: that function is an error */

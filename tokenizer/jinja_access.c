@@ -44,7 +44,7 @@ static bool loop_attribute(const pith_jinja_loop *loop, const char *name, size_t
 
 /* ---- Attributes ------------------------------------------------------------------------------ */
 
-/* What getattr finds in Python; false with no error stored: nothing. */
+/* Finds what getattr finds in Python. False without a stored error: there is no such attribute. */
 static bool python_attribute(pith_jinja *j, pith_jinja_value v, const char *name, size_t n,
                              pith_jinja_value *out) {
     const char *found;

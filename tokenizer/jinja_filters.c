@@ -10,7 +10,7 @@ static bool given(pith_jinja_value v) {
     return v.kind != PITH_JINJA_ABSENT;
 }
 
-/* The value as a string, as soft_str gives it; bound to no arguments. */
+/* The value as a string, as soft_str returns it; refuses arguments. */
 static bool plain_text(pith_jinja *j, pith_jinja_value v, const pith_jinja_args *args,
                        pith_jinja_value *out) {
     return pith_jinja_bind(j, args, NULL, 0, NULL) && pith_jinja_str(j, v, out);

@@ -14,7 +14,7 @@ bool pith_jinja_need_text(pith_jinja *j, const pith_jinja_args *args, pith_jinja
                                                             args->what, pith_jinja_type_name(v));
 }
 
-/* Methods of str take no keywords but where bind is called with names. */
+/* Methods of str take no keywords, except where pith_jinja_bind is called with names. */
 bool pith_jinja_positional(pith_jinja *j, const pith_jinja_args *args, size_t low, size_t high) {
     if (args->n_named > 0 || args->n < low || args->n > high) {
         return pith_jinja_refuse(j, "%s takes %zu to %zu arguments", args->what, low, high);
@@ -430,8 +430,8 @@ static bool format(pith_jinja *j, pith_jinja_value self, const pith_jinja_args *
 
 enum { OF_TEXT = 1, OF_DICT = 2, OF_LIST = 4, OF_LOOP = 8 };
 
-/* fn NULL: Python has it, this interpreter has not. Methods that change a list or dictionary are in
- * no table: transformers' sandbox hides them. */
+/* fn NULL: a method of Python that this interpreter does not have. Methods that change a list or
+ * dictionary are in no table: transformers' sandbox hides them. */
 static const struct method {
     const char *name;
     unsigned of;
@@ -548,7 +548,7 @@ bool pith_jinja_find_method(pith_jinja_value self, const char *name, size_t n, c
     return true;
 }
 
-/* What a method of a safe string gives would be safe in Python too, and its arguments escaped. */
+/* In Python the result of a safe string's method would be safe too, and its arguments escaped. */
 static bool keeps_safety(const char *name) {
     static const char *const names[] = {"strip", "lstrip", "rstrip", "upper",      "lower",
                                         "title", "split",  "find",   "startswith", "endswith"};

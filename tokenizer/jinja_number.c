@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* White space around, and underscores between digits, as int() and float() take them; the digits
- * that are left, NUL-terminated, in out [size]. */
+/* Removes white space around a number and underscores between its digits, as int() and float() do;
+ * writes what is left, NUL-terminated, to out [size]. */
 static bool clean(const char *text, size_t n, char *out, size_t size) {
     while (n > 0 && pith_jinja_is_space(pith_utf8_decode(text))) {
         size_t first = pith_utf8_length(*text);
@@ -97,8 +97,8 @@ bool pith_jinja_read_real(const char *text, size_t n, double *out) {
     if (!is_decimal(digits)) {
         return false;
     }
-    /* The JSON reader rounds correctly in every locale. It does not validate, and reads up to a
-     * character behind a number that may stand there in JSON. */
+    /* The JSON reader rounds correctly in every locale. It does not validate here, and reads up to
+     * a character that may follow a number in JSON. */
     const char *plain = digits + (*digits == '+');
     char sure[PITH_JSON_MAX_NUMBER + 4];
     bool negative = *plain == '-';
@@ -142,7 +142,7 @@ bool pith_jinja_read_int(const char *text, size_t n, int base, int64_t *out, boo
     return true;
 }
 
-/* The fewest digits that give the number back; *exponent is that of the first one. */
+/* The fewest digits that read back as the same number; *exponent is that of the first digit. */
 static size_t shortest(double v, char *digits, int *exponent) {
     char text[PITH_JINJA_REAL_SIZE];
     for (int n = 0; n < 17; n++) {

@@ -249,7 +249,7 @@ static double real_modulo(double x, double y) {
     return copysign(0, y);
 }
 
-/* The steps of Python's float_floor_div, whose roundings show. */
+/* The steps of Python's float_floor_div, whose rounding is visible in results. */
 static double real_floor_divide(double x, double y) {
     double remainder = fmod(x, y);
     double quotient = (x - remainder) / y;

@@ -1,8 +1,9 @@
 /* What the files of the Jinja interpreter share: memory, values, the syntax tree, a rendering.
- * jinja.h is for everybody else.
+ * jinja.h is the interface for all other files.
  *
  * Functions that can fail return false after pith_jinja_fail has stored the message; their outputs
- * are then undefined. Nothing is freed singly: an arena holds all, and its limit bounds it. */
+ * are then undefined. Nothing is freed on its own: an arena holds everything, and its limit bounds
+ * it. */
 #ifndef PITH_TOKENIZER_JINJA_PARTS_H
 #define PITH_TOKENIZER_JINJA_PARTS_H
 
@@ -17,7 +18,7 @@ typedef struct pith_jinja_arena {
     pith_jinja_block *blocks;
     size_t used, capacity; /* bytes of the newest block */
     size_t total, limit;   /* bytes taken from the allocator */
-    bool exhausted;        /* the limit was met, as opposed to the allocator's end */
+    bool exhausted;        /* the arena's limit was reached; false: the allocator had no more */
 } pith_jinja_arena;
 
 /* count x size bytes aligned to 16, zeroed; NULL when there are none. */
@@ -58,7 +59,7 @@ typedef struct pith_jinja_buffer {
     pith_jinja_run *runs;
     uint32_t used, capacity;
     uint32_t n_runs, run_capacity;
-    bool grows; /* bytes may be added behind `used`: nobody else's memory */
+    bool grows; /* bytes may be added behind `used`: the buffer owns its memory */
 } pith_jinja_buffer;
 
 typedef struct pith_jinja_value pith_jinja_value;
@@ -244,7 +245,8 @@ bool pith_jinja_lex(pith_jinja_lexer *lexer, pith_jinja_token *token);
 /* Stores "line N: ..." unless there is an error already; returns false. */
 bool pith_jinja_lex_fail(pith_jinja_lexer *lexer, pith_status status, uint32_t line,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* The same of the arena that has no more: its limit was met, or the allocator's end. */
+/* Stores the error of an arena that is exhausted: its limit was reached, or the allocator
+ * failed. */
 bool pith_jinja_lex_no_memory(pith_jinja_lexer *lexer, uint32_t line);
 
 /* ---- Parser ---------------------------------------------------------------------------------- */
@@ -472,7 +474,8 @@ bool pith_jinja_subscript(pith_jinja *j, pith_jinja_value v, pith_jinja_value ke
 bool pith_jinja_slice(pith_jinja *j, pith_jinja_value v, const pith_jinja_value bounds[3],
                       pith_jinja_value *out);
 
-/* The method of that name, NULL when the type has none; *unsupported: Python has it, not we. */
+/* The method of that name, NULL when the type has none; *unsupported: Python has it, this
+ * interpreter does not. */
 bool pith_jinja_find_method(pith_jinja_value self, const char *name, size_t n, const char **found,
                             bool *unsupported);
 bool pith_jinja_call_method(pith_jinja *j, const pith_jinja_method *method,

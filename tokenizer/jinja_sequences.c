@@ -105,7 +105,7 @@ static bool filter_map(pith_jinja *j, pith_jinja_value v, const pith_jinja_args 
     return true;
 }
 
-/* Keeps the items whose attribute (NULL: who themselves) pass a test. */
+/* Keeps the items that pass a test, or with `attribute` those of which an attribute does. */
 static bool select_items(pith_jinja *j, pith_jinja_value v, const pith_jinja_args *args,
                          bool attribute, bool keep, pith_jinja_value *out) {
     pith_jinja_value *items;
@@ -193,7 +193,7 @@ static bool filter_first(pith_jinja *j, pith_jinja_value v, const pith_jinja_arg
         return false;
     }
     if (v.kind == PITH_JINJA_GENERATOR && n > 1) {
-        v.as.list->next = v.as.list->n - n + 1; /* the others are still to come */
+        v.as.list->next = v.as.list->n - n + 1; /* the other items stay in the generator */
     }
     *out = n > 0 ? items[0] : pith_jinja_undefined("the first of nothing", 20);
     return true;

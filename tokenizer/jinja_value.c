@@ -368,7 +368,7 @@ static bool list_from_json(pith_jinja *j, pith_json json, pith_jinja_value *out)
 }
 
 /* Templates spell tokens around a message's role ("<|" + role + "|>"), so the names that they know
- * count as their own text; a name of the caller's stays data. */
+ * count as their own text; any other role stays data. */
 static bool is_known_role(const pith_json_walk *member) {
     static const char *const roles[] = {"system",   "user",    "assistant", "tool",
                                         "function", "ipython", "developer", "model"};

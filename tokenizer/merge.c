@@ -2,8 +2,8 @@
  * Face's tokenizers do. Characters (or bytes) start as a linked list of symbols; a heap holds every
  * pair of neighbours that forms a piece; the best pair is joined, the leftmost of equals first, and
  * brings up to two new pairs. A candidate whose symbols have changed meanwhile is recognised by its
- * length and dropped. n symbols have at most n - 1 candidates and each join adds at most one more
- * than it used up, so the heap needs 2 n places and the whole takes O(n log n). */
+ * length and dropped. n symbols have at most n - 1 candidates, and each join adds at most one more
+ * than it removes, so the heap needs 2 n places and the whole takes O(n log n). */
 #include "tokenizer/internal.h"
 
 #include "base/checked.h"
@@ -99,7 +99,7 @@ static void add_symbol(pith_merger *m, size_t start, size_t n_bytes, int32_t id)
                                       .id = id};
 }
 
-/* Whether byte fallback can spell these bytes. */
+/* True when byte fallback can spell these bytes. */
 static bool has_bytes(const pith_tokenizer *t, const char *text, size_t n_bytes) {
     bool all = t->vocab.byte_fallback && t->vocab.kind != PITH_TOKENIZER_BYTE_BPE;
     for (size_t i = 0; all && i < n_bytes; i++) {
@@ -153,8 +153,8 @@ static void load_symbols(pith_merger *m, const char *text, size_t n_bytes) {
 
 /* ---- Merging --------------------------------------------------------------------------------- */
 
-/* An unsigned number that is the smaller the higher the (finite) score: the bits of an IEEE 754
- * number, without their sign, are ordered like its magnitude. */
+/* An unsigned number that is smaller for a higher (finite) score: the bits of an IEEE 754 number,
+ * without their sign, are ordered like its magnitude. */
 static uint32_t priority_of_score(float score) {
     uint32_t bits;
     score += 0.0F; /* -0 becomes 0 */

@@ -1,6 +1,7 @@
 /* SentencePiece's normaliser with a map of characters (normalizer.cc, Normalize): the text is
- * replaced piece by piece, runs of spaces become one and those at the ends go where the model says
- * so, and spaces are written as U+2581. Symbols that the user defined are left as they are. */
+ * replaced piece by piece, runs of spaces become one, spaces at the ends are removed where the
+ * model says so, and spaces are written as U+2581. Symbols that the user defined are left as they
+ * are. */
 #include "tokenizer/internal.h"
 
 #include "base/bytes.h"
@@ -23,7 +24,7 @@ static void find_symbol(reading *r) {
                                       &none, &r->symbol);
 }
 
-/* Gives what the next stretch of the text becomes, and how long that stretch is. */
+/* Returns what the next stretch of the text becomes; *used is the length of that stretch. */
 static const char *next_part(reading *r, size_t *n_part, size_t *used) {
     const char *here = r->text + r->at;
     if (r->has_symbol && r->symbol.start < r->at) {

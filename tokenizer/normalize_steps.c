@@ -1,7 +1,7 @@
 /* A normaliser of several steps, applied in order (normalizer "Sequence" of a tokenizer.json). Each
- * makes a new text of the whole one that it is given; what every step does to a text is what
- * Hugging Face's tokenizers do (normalizers/). A vocabulary may come from a hostile file, so a text
- * may not grow beyond a multiple of what was given. */
+ * makes a new text of the whole text, as the step of that name in Hugging Face's tokenizers does
+ * (normalizers/). A vocabulary may come from a hostile file, so a text may not grow beyond a
+ * multiple of its original length. */
 #include "tokenizer/internal.h"
 
 #include "base/bytes.h"
@@ -12,7 +12,7 @@
 #include <utf8proc.h>
 
 enum {
-    /* NFKD makes 33 bytes of 3; "Replace" by a few characters and "Prepend" take what is left. */
+    /* NFKD turns 3 bytes into 33; the rest is for "Replace" by a few characters and "Prepend". */
     MAX_GROWTH = 64,
     SPARE_BYTES = 4096,
 };
@@ -50,7 +50,7 @@ static pith_status no_memory(const normalizing *w) {
     return pith_fail(w->error, PITH_ERROR_MEMORY, "no memory to normalise %zu bytes", w->n);
 }
 
-/* Makes `made` the text; nothing of it is left for the caller to release. */
+/* Makes `made` the text and takes ownership of it. */
 static void take(normalizing *w, char *made, size_t n) {
     pith_release(w->tokenizer->allocator, w->owned);
     w->owned = made;
@@ -183,7 +183,7 @@ static pith_status map_characters(normalizing *w, character_fn fn) {
     pith_bytes out;
     pith_bytes_init(&out, w->tokenizer->allocator);
     pith_status status = PITH_OK;
-    size_t same = 0; /* what lies between here and i has not changed and is not yet written */
+    size_t same = 0; /* from here to i the text has not changed and is not written yet */
     size_t length;
     for (size_t i = 0; status == PITH_OK && i < w->n; i += length) {
         int32_t codes[2];

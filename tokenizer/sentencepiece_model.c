@@ -360,7 +360,7 @@ static int32_t control_id(const reader *r, int64_t id) {
     return control ? (int32_t)id : -1;
 }
 
-/* What sentencepiece itself demands: one unknown piece, and all byte pieces or none. */
+/* Checks what sentencepiece itself requires: one unknown piece, and all byte pieces or none. */
 static pith_status find_roles(reader *r) {
     size_t n_unknown = 0;
     size_t n_bytes = 0;
@@ -459,7 +459,7 @@ static pith_status read_model(reader *r, message model) {
     return status == PITH_OK ? finish(r) : status;
 }
 
-/* Other tokenizers go by the same file name: Llama 3's tokenizer.model is tiktoken's. */
+/* Other tokenizers use the same file name: Llama 3's tokenizer.model is tiktoken's. */
 static pith_status explain(const reader *r, const void *data, size_t size, pith_status status) {
     const size_t n = size < PITH_FILE_LOOK ? size : PITH_FILE_LOOK;
     const pith_file_look look = pith_file_look_at(data, n, size);
@@ -474,7 +474,7 @@ pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data
                                           const char *name, const pith_allocator *allocator,
                                           pith_error *error) {
     allocator = pith_allocator_or_default(allocator);
-    /* What is not written has the default of sentencepiece_model.proto. */
+    /* Absent fields have the defaults of sentencepiece_model.proto. */
     reader r = {
         .name = name,
         .error = error,

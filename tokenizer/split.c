@@ -60,7 +60,7 @@ static pith_status compile(pith_splitter *s, const char *pattern, pith_error *er
         return pith_fail(error, PITH_ERROR_FORMAT, "split pattern: %s at byte %zu",
                          (const char *)message, offset);
     }
-    /* Where there is no compiler to machine code, or no memory for it, the interpreter does it. */
+    /* Without JIT compilation, or memory for it, PCRE2's interpreter is used. */
     (void)pcre2_jit_compile(s->code, PCRE2_JIT_COMPLETE);
     return PITH_OK;
 }

@@ -1,7 +1,7 @@
 /* A pre-tokenizer of several steps, applied in order: each cuts the pieces that the one before it
  * left (pre_tokenizer "Sequence" of a tokenizer.json). A step sees one piece at a time, so what an
- * expression looks ahead or back at ends with the piece. The rules for what becomes of a match are
- * those of Hugging Face's tokenizers (normalizer.rs, NormalizedString::split). */
+ * expression looks ahead or back at ends with the piece. What a match becomes follows the rules of
+ * Hugging Face's tokenizers (normalizer.rs, NormalizedString::split). */
 #include "tokenizer/internal.h"
 
 #include "base/status.h"
@@ -224,7 +224,7 @@ static pith_status spell_piece(pith_cutting *c, size_t step, const char *text, s
     return status;
 }
 
-/* A piece that no step is left for. */
+/* A piece that has gone through all steps. */
 static pith_status finish_piece(pith_cutting *c, const char *text, size_t n) {
     if (!c->spelled) {
         return c->fn(c->user, text, n);

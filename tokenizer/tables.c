@@ -34,8 +34,8 @@ static size_t slots_for(size_t n) {
     return slots;
 }
 
-/* A slot of the pieces' table: so small that the table of a large vocabulary fits in a cache, and
- * costs a hostile file's reader less than the file. */
+/* A slot of the pieces' table has 32 bits, so that the table of a large vocabulary fits in a cache,
+ * and that of a hostile file takes less memory than the file. */
 enum { ID_BITS = 21 };
 #define ID_MASK ((UINT32_C(1) << ID_BITS) - 1)
 _Static_assert(PITH_VOCAB_MAX_PIECES <= ID_MASK, "an id and one more must fit");

@@ -51,7 +51,7 @@ static bool spans_word_start(const char *text, size_t n) {
     return false;
 }
 
-/* Whether the text can be cut before every U+2581 that follows something else without changing any
+/* True when text can be cut before every U+2581 that follows something else without changing any
  * id: no piece that the encoder can make reaches over such a place, and U+2581 itself is a piece (a
  * run of unknown characters may be one token). */
 static bool words_are_apart(const pith_tokenizer *t) {

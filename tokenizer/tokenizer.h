@@ -37,22 +37,29 @@ enum {
 
 enum { PITH_ENCODE_MAX_BYTES = 1 << 29 }; /* of one text */
 
-/* Appends the ids of `text` [n_bytes]; bos and eos are the caller's business. On failure `out` may
- * have grown. Errors: TEXT (invalid UTF-8, with byte offset; a pattern gave up; a normaliser makes
- * too much of it; a Unigram without an unknown token cannot spell it), MEMORY, ARGUMENT (more than
+/* Appends the ids of `text` [n_bytes]; the caller adds bos and eos. On failure `out` may have
+ * grown. Errors: TEXT (invalid UTF-8, with byte offset; a pattern gave up; a normaliser makes too
+ * much of it; a Unigram without an unknown token cannot spell it), MEMORY, ARGUMENT (more than
  * PITH_ENCODE_MAX_BYTES). */
 pith_status pith_encode(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                         unsigned flags, pith_tokens *out, pith_error *error);
 
-/* The same for a text of several origins, which the spans [n_spans] divide: special tokens written
- * in it are read as such where they lie wholly in the template's own text. Between two of them all
- * is one stretch, whoever wrote it. */
+/* As pith_encode for a text of several origins, which the spans [n_spans] divide: special tokens
+ * written in it are read as such where they lie wholly in the template's own text. The text between
+ * two special tokens is one stretch, whatever its origin. */
 pith_status pith_encode_spans(const pith_tokenizer *tokenizer, const char *text, size_t n_bytes,
                               const pith_template_span *spans, size_t n_spans, pith_tokens *out,
                               pith_error *error);
 
-/* What an encoder reads: of WordPiece [CLS] text [SEP], or [CLS] text [SEP] pair [SEP], of others
- * what their post-processor puts around. */
+/* Appends what a decoder reads of a text: its ids with the tokens around it that `flags`, those of
+ * pith_tokenize, ask for. `bos` is the model's beginning-of-sequence token, which may be one that
+ * the vocabulary does not name; -1: it has none. On failure `out` may have grown. Errors: as
+ * pith_encode. */
+pith_status pith_encode_for_decoder(const pith_tokenizer *tokenizer, pith_text text, unsigned flags,
+                                    int32_t bos, pith_tokens *out, pith_error *error);
+
+/* What an encoder reads: with WordPiece [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]; with
+ * other tokenizers the tokens that their post-processor puts around texts. */
 typedef struct pith_encoded {
     size_t n_first; /* ids of [CLS], the text and its [SEP]; those after are of token type 1, if the
                        model has such */
@@ -63,9 +70,10 @@ typedef struct pith_encoded {
  * written in the text are always read as such. With max_tokens (more than the tokens around, of
  * WordPiece at least 3 for a text and 4 for a pair; 0: no limit) the end of the text is cut so that
  * all fits; of a pair as "longest first" of Hugging Face's Rust tokenizers does it: the shorter
- * text stays whole if it takes no more than half of the room; else both get half, and the longer,
- * or of equal ones the second, the odd token. `info` may be NULL; it is filled on success. On
- * failure `out` may have grown. Errors: as pith_encode; ARGUMENT (max_tokens too small). */
+ * text stays whole if it takes no more than half of the room; else both get half, and the odd token
+ * goes to the longer text, or to the second when both are equally long. `info` may be NULL; it is
+ * filled on success. On failure `out` may have grown. Errors: as pith_encode; ARGUMENT (max_tokens
+ * too small). */
 pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char *text,
                                     size_t n_bytes, const char *pair, size_t n_pair_bytes,
                                     size_t max_tokens, pith_tokens *out, pith_encoded *info,
@@ -74,7 +82,7 @@ pith_status pith_encode_for_encoder(const pith_tokenizer *tokenizer, const char 
 /* Id of the token spelled exactly so, or -1. */
 int32_t pith_tokenizer_find(const pith_tokenizer *tokenizer, const char *spelling, size_t n_bytes);
 
-/* The same, of special and added tokens only: those that are matched whole. */
+/* As pith_tokenizer_find, for special and added tokens only: those that are matched whole. */
 int32_t pith_tokenizer_find_added(const pith_tokenizer *tokenizer, const char *spelling,
                                   size_t n_bytes);
 

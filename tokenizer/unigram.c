@@ -4,10 +4,10 @@
  * with. A character that is no piece by itself is the unknown token, ten below the least likely
  * piece; neighbouring ones are one token, or with byte fallback the bytes of all.
  *
- * The ways that sentencepiece (unigram_model.cc, EncodeOptimized) and the Rust library (model.rs,
- * encode_optimized) differ in are kept apart by single_precision: sentencepiece rounds sums to
- * float, lets pieces that the user defined go before all others, and has no byte pieces in its
- * tree. A piece is at most PITH_VOCAB_MAX_UNIGRAM_BYTES long, so the time is linear. */
+ * `single_precision` selects between sentencepiece (unigram_model.cc, EncodeOptimized) and the Rust
+ * library (model.rs, encode_optimized), which differ: sentencepiece rounds sums to float, lets
+ * pieces that the user defined go before all others, and has no byte pieces in its tree. A piece is
+ * at most PITH_VOCAB_MAX_UNIGRAM_BYTES long, so the time is linear. */
 #include "tokenizer/internal.h"
 
 #include "base/checked.h"
@@ -36,8 +36,8 @@ static bool is_wanted(const pith_vocab *v, size_t id, size_t n_bytes) {
     }
 }
 
-/* The least and the greatest score: sentencepiece's of normal pieces, the Rust library's of all
- * that its model has. */
+/* The least and the greatest score: in sentencepiece those of normal pieces, in the Rust library
+ * those of all pieces of its model. */
 static void find_scores(pith_tokenizer *t) {
     const pith_vocab *v = &t->vocab;
     double least = FLT_MAX;
@@ -87,7 +87,7 @@ static double score_of(const pith_tokenizer *t, int32_t id, size_t n_bytes) {
     return user ? (float)((double)n_bytes * t->best_score) - 0.1 : t->vocab.log_probabilities[id];
 }
 
-/* Offers a way whose last piece has n bytes; of equal ones the first stays. */
+/* Offers a path whose last piece has n bytes; among equal ones the first stays. */
 static void offer(const pith_tokenizer *t, pith_path *to, double sum, size_t n_bytes, int32_t id) {
     if (to->n_bytes == 0 || sum > to->score) {
         *to = (pith_path){.score = t->vocab.single_precision ? (float)sum : sum,
@@ -151,8 +151,8 @@ static pith_status push_unknown(const pith_tokenizer *t, const char *text, size_
     return pushed ? PITH_OK : pith_fail(error, PITH_ERROR_MEMORY, "no memory for token ids");
 }
 
-/* The way to the end is known from its end: turns it round, so that each place on it has the length
- * of the piece that begins there, and pushes the ids. */
+/* The best path is known from its end. Reverses it, so that each place on it has the length of the
+ * piece that begins there, and pushes the ids. */
 static pith_status push_path(pith_lattice *l, const char *text, size_t n, pith_tokens *out,
                              pith_error *error) {
     const pith_tokenizer *t = l->tokenizer;

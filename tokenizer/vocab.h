@@ -52,11 +52,11 @@ enum {
                                    word is ever made of it */
 };
 
-/* What becomes of the matches of a step's pattern, and of what lies between them (Hugging Face's
+/* What happens to the matches of a step's pattern and to the text between them (Hugging Face's
  * SplitDelimiterBehavior). */
 typedef enum pith_split_behavior {
     PITH_SPLIT_ISOLATED, /* each is a piece */
-    PITH_SPLIT_REMOVED,  /* matches go */
+    PITH_SPLIT_REMOVED,  /* matches are dropped */
     PITH_SPLIT_MERGED_WITH_PREVIOUS,
     PITH_SPLIT_MERGED_WITH_NEXT,
     PITH_SPLIT_CONTIGUOUS, /* neighbouring matches are one piece */
@@ -97,8 +97,8 @@ typedef enum pith_normal_kind {
     PITH_NORMAL_LOWERCASE,
     PITH_NORMAL_STRIP,         /* white space at the ends: `left`, `right` */
     PITH_NORMAL_STRIP_ACCENTS, /* no marks (class M) */
-    PITH_NORMAL_NMT,           /* controls go, odd white space becomes spaces */
-    PITH_NORMAL_CHARSMAP,      /* the vocabulary's character map, grapheme by grapheme */
+    PITH_NORMAL_NMT,      /* control characters are dropped, unusual white space becomes spaces */
+    PITH_NORMAL_CHARSMAP, /* the vocabulary's character map, grapheme by grapheme */
 } pith_normal_kind;
 
 typedef struct pith_normal_step {
@@ -108,7 +108,7 @@ typedef struct pith_normal_step {
     bool left, right;    /* of STRIP */
 } pith_normal_step;
 
-/* One step of a decoder. What stands before FUSE happens to every token by itself. */
+/* One step of a decoder. Steps before FUSE apply to every token by itself. */
 typedef enum pith_decode_kind {
     PITH_DECODE_REPLACE, /* `pattern`, a text, becomes `text` */
     PITH_DECODE_STRIP,   /* up to `start` and `stop` times the character `text` at the ends */
@@ -219,6 +219,21 @@ pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data
                                           const char *name, const pith_allocator *allocator,
                                           pith_error *error);
 
+/* Turns a Unigram that was read from a SentencePiece model into XLM-R's: fairseq numbers its pieces
+ * as <s> 0, <pad> 1, </s> 2, <unk> 3, each further one by 1 more than the model, <mask> last; <s>
+ * and </s> stand around a text, and texts are cut into words (pith_vocab_cut_words). The ids are
+ * those of the tokenizer.json that transformers makes of such a model. `name` is the name of the
+ * file. On failure the vocabulary is as before. Errors: UNSUPPORTED (what the model has otherwise,
+ * named), FORMAT, MEMORY. */
+pith_status pith_vocab_number_as_fairseq(pith_vocab_file *file, const char *name,
+                                         pith_error *error);
+
+/* Gives a Unigram the steps of XLM-R's tokenizer.json in place of a SentencePiece model's settings:
+ * the map of characters, if there is one, cuts at white space, U+2581 in front of each word. Unless
+ * `squeeze`, no space is dropped: each one is a U+2581, and another one stands before the text. The
+ * steps are constants, and nobody's to free. */
+void pith_vocab_cut_words(pith_vocab *vocab, bool squeeze);
+
 /* Parses a Hugging Face tokenizer.json of the supported kinds; any normaliser, pre-tokenizer or
  * model field that would change ids and is not supported is UNSUPPORTED by name. The text is
  * changed, also on failure; nothing of it is needed afterwards. Errors: FORMAT, MEMORY,
@@ -236,23 +251,24 @@ pith_status pith_vocab_from_wordpiece(pith_vocab_file *out, const char *text, si
 
 /* Lets tokenizer_config.json overrule the normaliser of a WordPiece tokenizer.json, as
  * transformers' fast BertTokenizer does: do_lower_case, strip_accents and tokenize_chinese_chars
- * hold, absent ones with that class's defaults. Of another tokenizer_class, or without any
- * normaliser, all stays. *changed tells whether something did. `name` is the name of the file.
+ * hold, absent ones with that class's defaults. With another tokenizer_class, or without any
+ * normaliser, nothing changes. *changed is true when something did. `name` is the name of the file.
  * Errors: FORMAT. */
 pith_status pith_vocab_apply_bert_config(pith_vocab *vocab, pith_json config, const char *name,
                                          bool *changed, pith_error *error);
 
 /* Adds the tokens that tokenizer_config.json ("added_tokens_decoder") or added_tokens.json declare
- * beyond or over those of a tokenizer.model or vocab.txt; ids must be contiguous with the
- * vocabulary or already in it. Where both declare an id, the first gives its flags.
+ * in addition to those of a tokenizer.model or vocab.txt, or in their place; ids must be contiguous
+ * with the vocabulary or already in it. Where both declare an id, the first gives its flags.
  * "add_bos_token" of the first is read too. Either may be absent. On failure the vocabulary is as
  * before. Errors: FORMAT, MEMORY. */
 pith_status pith_vocab_add_tokens(pith_vocab_file *file, pith_json config, pith_json added,
                                   const char *name, pith_error *error);
 
-/* The same for a vocabulary from a tokenizer.json, which decides where both declare a token: only
- * those are added that it does not know as added tokens, in the order of their ids, as transformers
- * does: a spelling that the vocabulary has keeps its id, others get the next ones.
+/* As pith_vocab_add_tokens for a vocabulary from a tokenizer.json, which takes precedence where
+ * both declare a token: only tokens that it does not have as added tokens are added, in the order
+ * of their ids, as transformers does: a spelling that the vocabulary has keeps its id, others get
+ * the next ones.
  * Errors: FORMAT, MEMORY. */
 pith_status pith_vocab_add_missing_tokens(pith_vocab_file *file, pith_json config, pith_json added,
                                           const char *name, pith_error *error);

@@ -1,6 +1,6 @@
-/* BERT's vocab.txt: one piece a line, its id the number of the line from 0. What a tokenizer.json
- * would say besides comes from tokenizer_config.json and special_tokens_map.json, with the defaults
- * of transformers' BertTokenizer. */
+/* BERT's vocab.txt: one piece a line, its id the number of the line from 0. All else that a
+ * tokenizer.json would say comes from tokenizer_config.json and special_tokens_map.json, with the
+ * defaults of transformers' BertTokenizer. */
 #include "tokenizer/hf_json.h"
 
 #include "base/status.h"
@@ -98,7 +98,7 @@ static int32_t find_piece(const pith_vocab *v, const char *text, size_t n) {
 
 /* ---- Settings -------------------------------------------------------------------------------- */
 
-/* Whether it is BertTokenizer, another name of it, or not said. */
+/* True when the class is BertTokenizer, another name of it, or not given. */
 static bool is_bert_class(pith_json value) {
     static const char *const known[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
                                         "MobileBertTokenizer"};

@@ -67,12 +67,12 @@ static void write_optional(const pith_config *c, pith_json_writer *to) {
     }
 }
 
-/* The tables name members of kind 0: with the address moved by so much they are those of kind i. */
+/* The tables name members of kind 0. Returns the base address at which they are those of kind i. */
 static const void *kind_base(const pith_config *c, size_t i) {
     return (const char *)c + i * sizeof c->kinds[0];
 }
 
-/* What the keys of plain models leave open of a kind. */
+/* Writes what the keys of plain models do not say about a kind. */
 static void write_rest_of_kind(const pith_config *c, size_t i, pith_json_writer *to) {
     const void *base = kind_base(c, i);
     if (c->kinds[i].rope.scaling == PITH_ROPE_YARN) {
@@ -118,7 +118,7 @@ static void write_list(const char *key, const float *list, size_t n, pith_json_w
     pith_json_close(to, ']');
 }
 
-/* With the address moved by so much the members of dense layer 0 are those of layer i. */
+/* Returns the base address at which the members of dense layer 0 are those of layer i. */
 static const void *dense_base(const pith_config *c, size_t i) {
     return (const char *)c + i * sizeof c->dense[0];
 }
@@ -166,7 +166,7 @@ static void write_encoder(const pith_config *c, pith_json_writer *to) {
     pith_config_write_further(c, to);
 }
 
-/* Readers of version 1 know one encoder, and would pass over the dense layers of another. */
+/* Readers of version 1 know one encoder and would ignore the dense layers of another. */
 int pith_config_format_version(const pith_config *config) {
     return config->dense[0].width != 0 ? 2 : 1;
 }

@@ -9,11 +9,11 @@
 /* Writes the members that a model of config->role has. */
 void pith_config_write(const pith_config *config, pith_json_writer *to);
 
-/* Of these only the ones of an encoder that BERT does not have. */
+/* Writes only those members of an encoder that BERT does not have. */
 void pith_config_write_further(const pith_config *config, pith_json_writer *to);
 
-/* The least version of the format that says all of a configuration to a reader which knows its
- * architecture. */
+/* The lowest version of the format whose readers, if they know the architecture, read all of this
+ * configuration. */
 int pith_config_format_version(const pith_config *config);
 
 /* Reads and checks them. `where` names the file. Errors: FORMAT, UNSUPPORTED. */

@@ -79,7 +79,8 @@ static const pith_field encoder_fields[] = {
     FLAG("normalize", normalize),
 };
 
-/* There where they differ from the recipe, or for head sizes from what follows from others. */
+/* Written where they differ from the recipe, or for head sizes from what the other members
+ * imply. */
 static const pith_field encoder_optional_fields[] = {
     COUNT("num_key_value_heads", num_key_value_heads, PITH_MAX_HEADS),
     COUNT("head_dim", head_dim, PITH_MAX_HEAD_DIM),
@@ -109,7 +110,8 @@ static const pith_field optional_fields[] = {
     FLAG("norm_experts", norm_experts),
 };
 
-/* Of dense layer 0; the others as kinds of layers are. */
+/* Members of dense layer 0; those of the other layers are found as those of the kinds of layers
+ * are. */
 static const pith_field dense_fields[] = {COUNT("width", dense[0].width, PITH_MAX_WIDTH)};
 
 _Static_assert(sizeof(pith_rope_scaling) == sizeof(unsigned) &&
@@ -157,7 +159,7 @@ pith_config pith_config_recipe(pith_role role) {
                                 : (pith_config){PITH_DECODER_RECIPE};
 }
 
-/* As many factors as the kind with most needs. */
+/* As many factors as the kind of layer that needs the most. */
 size_t pith_config_n_factors(const pith_config *c) {
     size_t n = 0;
     for (size_t i = 0; i < c->n_kinds; i++) {

@@ -24,7 +24,7 @@ extern const struct pith_config_members {
     pith_config_table sizes, decoder_sizes, window, rms_norm, rope, yarn;
     pith_config_table attention_factor; /* of yarn, for longrope */
     pith_config_table beta, dims, decoder_flags, encoder;
-    pith_config_table encoder_optional, optional; /* there where they differ from the recipe */
+    pith_config_table encoder_optional, optional; /* written where they differ from the recipe */
     pith_config_table dense;
     pith_config_word scaling, pooling, dense_activation;
     pith_config_word optional_words[PITH_CONFIG_OPTIONAL_WORDS];
@@ -32,10 +32,11 @@ extern const struct pith_config_members {
 
 extern const char pith_config_short_key[], pith_config_long_key[];
 
-/* What a configuration has where its document says nothing. */
+/* The values of members that a document leaves out. */
 pith_config pith_config_recipe(pith_role role);
 
-/* Numbers in LongRoPE's lists: as many as the kind of layer with most needs; 0: there are none. */
+/* Numbers in LongRoPE's lists: as many as the kind of layer that needs the most; 0: there are
+ * none. */
 size_t pith_config_n_factors(const pith_config *config);
 
 #endif

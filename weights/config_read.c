@@ -146,7 +146,8 @@ static pith_status read_list(const reading *r, const char *key, float *list, siz
     }
     pith_json_walk walk = pith_json_begin(array);
     for (size_t i = 0; pith_json_next(&walk); i++) {
-        /* The check of the configuration has closer limits; this one is float's. */
+        /* The check of the configuration has tighter limits; this one keeps the number within
+         * float. */
         if (!pith_json_number(walk.value, &number) || !(number >= 0 && number <= 1e30)) {
             return bad_list(r, key, "an array of positive numbers");
         }
@@ -207,7 +208,7 @@ static pith_status read_dense(const reading *r) {
     return status;
 }
 
-/* RoPE and windows, of an encoder that has any. */
+/* RoPE and windows of an encoder that has them. */
 static pith_status read_encoder_kinds(const reading *r) {
     if (!has(r, members->rope.fields[0].key)) {
         return PITH_OK;

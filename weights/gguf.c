@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    FIRST_READ = 1 << 20, /* bytes; each later read doubles what is there */
+    FIRST_READ = 1 << 20, /* bytes; each further read doubles what has been read */
     LEAST_KEY = 14,       /* bytes in the file: length, one byte, type, one byte */
     LEAST_TENSOR = 33,    /* length, one byte, number of dimensions, one of them, type, offset */
 };
@@ -29,7 +29,7 @@ typedef struct reader {
 
 /* ---- Bytes ----------------------------------------------------------------------------------- */
 
-/* Copies bytes of the file behind those that are there, so that `end` of them are. */
+/* Reads further bytes of the file until `end` bytes are loaded. */
 static pith_status load(reader *r, size_t end) {
     pith_gguf *g = r->gguf;
     if (end > PITH_GGUF_MAX_HEADER) {
@@ -56,8 +56,8 @@ static pith_status load(reader *r, size_t end) {
     return status;
 }
 
-/* Passes over [n] bytes, which are then at *place of the header. `what` is where the file ends when
- * it has fewer. */
+/* Advances over n bytes and sets *place to their offset in the header. `what` names what is being
+ * read, for the message when the file has fewer. */
 static pith_status take(reader *r, size_t n, const char *what, size_t *place) {
     if (n > r->size - r->at) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
@@ -84,7 +84,7 @@ static pith_status take_number(reader *r, size_t n, const char *what, uint64_t *
     return status;
 }
 
-/* A length and as many bytes. */
+/* Advances over a string: its length, then its bytes. */
 static pith_status take_string(reader *r, const char *what, size_t *place, size_t *n) {
     uint64_t length;
     pith_status status = take_number(r, 8, what, &length);
@@ -122,13 +122,14 @@ static pith_status take_type(reader *r, const char *what, pith_gguf_value_type *
     return status;
 }
 
-/* Passes over the strings of an array; where they lie is found by walking, again. */
+/* Advances over the strings of an array. Their places are not kept: a later walk finds them
+ * again. */
 static pith_status skip_strings(reader *r, size_t count, const char *what) {
     char element[128];
     size_t place, n;
     pith_status status = PITH_OK;
     for (size_t i = 0; i < count && status == PITH_OK; i++) {
-        /* The label is made only where it is needed: there are hundreds of thousands. */
+        /* The label is made only for a message: an array has hundreds of thousands of strings. */
         if (r->loaded - r->at < 8 ||
             pith_gguf_load(r->gguf->bytes + r->at, 8) > r->loaded - r->at - 8) {
             snprintf(element, sizeof element, "%s: element %zu", what, i);
@@ -197,7 +198,7 @@ static pith_status take_key(reader *r, size_t i, pith_gguf_key *key) {
     }
 }
 
-/* qsort has no place for the header, so each key carries it. */
+/* qsort passes no context, so each key carries a pointer to the header. */
 static int compare_keys(const void *a, const void *b) {
     const pith_gguf_key *x = a;
     const pith_gguf_key *y = b;
@@ -334,7 +335,7 @@ static pith_status take_tensor(reader *r, size_t i, pith_gguf_tensor *t) {
     return status == PITH_OK ? find_size(r, t) : status;
 }
 
-/* The power of two that data and tensors begin at multiples of. */
+/* Finds the alignment of data and tensors, a power of two. */
 static pith_status find_alignment(const reader *r, size_t *out) {
     static const char key[] = "general.alignment";
     pith_gguf_value value;
@@ -441,7 +442,7 @@ static pith_status check_version(const reader *r, uint64_t version) {
     return PITH_OK;
 }
 
-/* A number of things that take `least` bytes each. */
+/* Reads a count of things that take at least `least` bytes each. */
 static pith_status take_total(reader *r, const char *what, size_t least, size_t limit,
                               size_t *out) {
     uint64_t n;

@@ -84,10 +84,10 @@ typedef struct pith_gguf_value {
     size_t size;
 } pith_gguf_value;
 
-/* False when the file has no such key; *out is left alone then. */
+/* False, with *out unchanged, when the file has no such key. */
 bool pith_gguf_find(const pith_gguf *gguf, const char *key, pith_gguf_value *out);
 
-/* The readers below leave *out alone and return PITH_OK when the file has no such key.
+/* The readers below return PITH_OK and leave *out unchanged when the file has no such key.
  * Errors: FORMAT (the value is of another type, or does not fit). */
 
 /* An integer of any width that is not negative. */

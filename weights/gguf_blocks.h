@@ -20,7 +20,7 @@ typedef struct pith_gguf_type {
 
 enum { PITH_GGUF_MAX_BLOCK = 256 };
 
-/* NULL when the number is not known; *removed is set for those that ggml has taken back. */
+/* NULL when the number is not known; *removed is set for types that ggml has removed. */
 const pith_gguf_type *pith_gguf_type_find(unsigned number, bool *removed);
 
 /* The types in the order of their numbers; NULL at the end. */

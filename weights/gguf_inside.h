@@ -33,7 +33,7 @@ static inline uint64_t pith_gguf_load(const unsigned char *bytes, size_t n) {
     return value;
 }
 
-/* Bytes of a value; of a string the least that one takes, its length; 1 of an array. */
+/* Bytes of a value; for a string those of its length field; 1 for an array. */
 size_t pith_gguf_value_size(pith_gguf_value_type type);
 
 #endif

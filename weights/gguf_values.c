@@ -1,4 +1,4 @@
-/* The values of a GGUF file's keys: found by name, read by the type that is wanted. */
+/* The values of a GGUF file's keys: found by name, read as the type that the caller wants. */
 #include "weights/gguf.h"
 
 #include "base/status.h"

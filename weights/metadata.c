@@ -291,7 +291,7 @@ static pith_status read_vocab(reader *r) {
                                     r->owner->allocator, r->error);
 }
 
-/* The two lists are walked twice: memory is taken only for what has been found good. */
+/* The two lists are walked twice: memory is taken only for entries that were found valid. */
 
 static pith_status walk_sources(const reader *r, pith_source *sources) {
     pith_json_walk walk = pith_json_begin(pith_json_get(r->root, "sources"));

@@ -209,7 +209,7 @@ static bool read_decode(pith_json object, void *to) {
     }
 }
 
-/* One list: its steps, of `size` bytes each, to *out, which the caller releases. */
+/* One list: its steps, of `size` bytes each, are stored in *out, which the caller releases. */
 typedef struct list {
     const char *key;
     size_t size;

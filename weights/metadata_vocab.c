@@ -40,13 +40,13 @@ static const pith_field later_vocab_fields[] = {
     {"single_precision", PITH_FIELD_FLAG, offsetof(pith_vocab, single_precision), 0},
 };
 
-/* Of older files 0, and written only when they are not. */
+/* Counts that are 0 in older files, and written only when they are not. */
 static const pith_field later_counts[] = {
     {"n_charsmap", PITH_FIELD_COUNT, offsetof(pith_vocab, n_charsmap), PITH_VOCAB_MAX_CHARSMAP},
     {"pair_form", PITH_FIELD_COUNT, offsetof(pith_vocab, pair_form), PITH_PAIR_JOINED},
 };
 
-/* Of older files it is what prefix_first_only is, and written only when it is not. */
+/* Equal to prefix_first_only in older files, and written only when it differs. */
 static const pith_field unless_space_field = {"prefix_unless_space", PITH_FIELD_FLAG,
                                               offsetof(pith_vocab, prefix_unless_space), 0};
 

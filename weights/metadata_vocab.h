@@ -9,7 +9,7 @@
 /* Writes the settings and counts of a vocabulary as members. */
 void pith_vocab_settings_write(const pith_vocab *vocab, pith_json_writer *to);
 
-/* The least format version whose readers do not pass over something that changes ids or text. */
+/* The lowest format version whose readers ignore nothing that changes ids or text. */
 int pith_vocab_format_version(const pith_vocab *vocab);
 
 /* The arrays of a vocabulary's lists of steps, for the caller to release; NULL: none. */

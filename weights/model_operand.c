@@ -1,4 +1,4 @@
-/* Looking at what was given in place of a .pith file. */
+/* Recognises what was given in place of a .pith file. */
 #include "weights/model_operand.h"
 
 #include "base/file_kind.h"

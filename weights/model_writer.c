@@ -1,6 +1,6 @@
 /* Writing a .pith file. The header's size is fixed before the data is written, from the declared
- * tensors and the bound on the metadata; what stays free of it is padded with spaces. The header is
- * written last, so even the temporary is no model before it is complete. */
+ * tensors and the bound on the metadata; the rest of it is padded with spaces. The header is
+ * written last, so even the temporary file is not a model until it is complete. */
 #include "weights/pith_file.h"
 
 #include "base/checked.h"
@@ -156,8 +156,8 @@ pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, p
 
 enum { N_CLASSES = 5 };
 
-/* The place of a tensor in the file: 0 for whole cache lines, then by falling element size, so that
- * each tensor starts on a multiple of its element size. */
+/* The place of a tensor in the file: 0 for whole cache lines, then by decreasing element size, so
+ * that each tensor starts on a multiple of its element size. */
 static unsigned layout_class(const entry *e) {
     switch (e->size % 64 == 0 ? 0 : pith_dtype_size(e->dtype)) {
     case 0:
@@ -246,7 +246,8 @@ pith_status pith_model_writer_layout(pith_model_writer *writer, size_t metadata_
     if (status != PITH_OK) {
         return status;
     }
-    /* Compact JSON has no control characters: as a JSON string at most every byte is escaped. */
+    /* Compact JSON has no control characters: written as a JSON string, each byte becomes at most
+     * two. */
     size_t data_offset = pith_round_up(8 + bare + 2 * metadata_limit, PITH_DATA_ALIGNMENT);
     if (data_offset > PITH_SAFETENSORS_MAX_HEADER) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "a header of %zu bytes, the limit is %d",

@@ -1,6 +1,6 @@
 /* Opening a .pith file: header, metadata, then every tensor that the hyper-parameters call for is
  * looked up by name and checked before any weight is read; last the data is loaded and the pointers
- * are set. Nothing in the file is believed without a check. */
+ * are set. Nothing in the file is trusted without a check. */
 #include "weights/pith_file.h"
 
 #include "base/checked.h"
@@ -17,7 +17,7 @@ enum {
     MAX_NAMED_STRANGERS = 8, /* unknown tensors that get a warning of their own */
 };
 
-/* A pith_model_file with what stands behind it; `implementation` points to the whole. */
+/* A pith_model_file with its private parts; `implementation` points to this struct. */
 typedef struct opened {
     pith_model_file file;
     const pith_allocator *allocator;
@@ -194,9 +194,9 @@ static pith_status bind_slot(opened *o, unsigned part, size_t layer, pith_error 
     return PITH_OK;
 }
 
-/* Other processes can write to what is mapped, and the tokenizer trusts what pith_vocab_check has
- * seen: so it gets a copy. The first call finds its size, the second one, with memory, fills it.
- * Without a mapping the tensor stays where it is. */
+/* Other processes can write to a mapped file, and the tokenizer relies on what pith_vocab_check has
+ * checked, so it gets a copy. The first call measures its size; the second one, with memory, fills
+ * it. Without a mapping the tensor stays where it is. */
 static const void *vocab_data(const opened *o, const pith_tensor *tensor, pith_arena *arena) {
     const void *data = tensor_data(o, tensor);
     if (o->mapping == NULL) {
@@ -305,7 +305,7 @@ static void warn_of_strangers(const opened *o, const pith_log *log) {
     }
 }
 
-/* Takes over the configuration and makes room for the layers. */
+/* Copies the configuration and allocates the layers. */
 static pith_status prepare_layers(opened *o, pith_error *error) {
     pith_model_file *file = &o->file;
     pith_network *network = &file->network;
@@ -452,7 +452,7 @@ static pith_status read_data(opened *o, const pith_file *file, pith_pool *pool,
         read_pieces(&r, 0, 1, 0);
     }
     if (r.status == PITH_OK) {
-        report_progress(&r, 0); /* pieces that others finished last */
+        report_progress(&r, 0); /* pieces that other threads finished last */
     }
     if (r.status != PITH_OK) {
         return pith_fail(error, r.status, "%s", r.error.message);

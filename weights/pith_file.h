@@ -12,7 +12,7 @@
 #include "weights/slots.h"
 
 enum {
-    PITH_FORMAT_VERSION = 2,    /* the newest that is read; files that need no more say 1 */
+    PITH_FORMAT_VERSION = 2,    /* the newest that is read; files without newer features say 1 */
     PITH_DATA_ALIGNMENT = 4096, /* data starts on a multiple of this */
 };
 
@@ -38,7 +38,8 @@ pith_status pith_model_file_open(pith_model_file **out, const char *path, bool m
                                  pith_error *error);
 void pith_model_file_close(pith_model_file *file); /* accepts NULL */
 
-/* The same, telling `watch` (NULL: nobody) how far reading is. Errors: also STOPPED. */
+/* As pith_model_file_open, and reports how far reading is to `watch`, which may be NULL. Errors:
+ * also STOPPED. */
 typedef struct pith_load_watch {
     pith_load_fn fn; /* may be NULL */
     void *user;
@@ -48,13 +49,13 @@ pith_status pith_model_file_open_watched(pith_model_file **out, const char *path
                                          const pith_log *log, const pith_allocator *allocator,
                                          pith_error *error);
 
-/* The same from an open file, mapped without reading ahead: for a look at a file that is not going
- * to be run. `file` may be closed afterwards. */
+/* As pith_model_file_open for an open file, mapped without reading ahead: for checking a file that
+ * is not going to be run. `file` may be closed afterwards. */
 pith_status pith_model_file_open_to_check(pith_model_file **out, const pith_file *file,
                                           const pith_allocator *allocator, pith_error *error);
 
-/* The same from a whole file in memory, which is borrowed until close and must be 64-byte aligned
- * (else ARGUMENT). `name` stands for the path. */
+/* As pith_model_file_open for a whole file in memory, which is borrowed until close and must be
+ * 64-byte aligned (else ARGUMENT). `name` stands for the path. */
 pith_status pith_model_file_open_memory(pith_model_file **out, const void *bytes, size_t size,
                                         const char *name, const pith_log *log,
                                         const pith_allocator *allocator, pith_error *error);
@@ -100,21 +101,22 @@ pith_status pith_model_writer_new(pith_model_writer **out, const char *path,
 /* As pith_model_writer_new, but a new file may be read by its owner only. */
 pith_status pith_model_writer_new_private(pith_model_writer **out, const char *path,
                                           const pith_allocator *allocator, pith_error *error);
-/* Declares a tensor and gives its index. Errors: MEMORY, ARGUMENT (duplicate name, overflow). */
+/* Declares a tensor and returns its index in *index. Errors: MEMORY, ARGUMENT (duplicate name,
+ * overflow). */
 pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, pith_dtype dtype,
                                   size_t n_dims, const size_t *shape, size_t *index,
                                   pith_error *error);
-/* Fixes offsets: tensors whose size is a multiple of 64 first, then the others by falling element
- * size (so that all are aligned), each in order of declaration. `metadata_limit` bounds the bytes
- * of metadata JSON that finish will be given, and decides where the data starts. Errors: MEMORY,
- * ARGUMENT (limits, overflow). */
+/* Fixes offsets: tensors whose size is a multiple of 64 first, then the others by decreasing
+ * element size (so that all are aligned), each in order of declaration. `metadata_limit` bounds the
+ * bytes of metadata JSON that finish will be given, and decides where the data starts. Errors:
+ * MEMORY, ARGUMENT (limits, overflow). */
 pith_status pith_model_writer_layout(pith_model_writer *writer, size_t metadata_limit,
                                      pith_error *error);
 /* Writes bytes of tensor `index` at `offset` within it. Thread-safe after layout. */
 pith_status pith_model_writer_put(pith_model_writer *writer, size_t index, size_t offset,
                                   const void *data, size_t size, pith_error *error);
-/* Counts all bytes that were not put as zeros, without writing them: where files may have holes
- * they take no room. Errors: IO. */
+/* Declares all bytes that were not put to be zero, without writing them: where files may have holes
+ * they take no space. Errors: IO. */
 pith_status pith_model_writer_leave_out(pith_model_writer *writer, pith_error *error);
 /* Writes the header with the metadata document (compact JSON, stored as the string value of the key
  * "pith") and publishes. Frees the writer, also on failure. Errors: IO, MEMORY, ARGUMENT (bytes of

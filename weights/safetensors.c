@@ -224,7 +224,7 @@ static pith_status check_metadata(const parse *p, pith_json metadata) {
 }
 
 /* Checks every member of the header and counts the tensors; with `tensors` it also fills them in.
- * Memory is taken between a first walk and a second one: only what is a tensor may cost any. */
+ * Memory is allocated between a first and a second walk, so that only real tensors cost any. */
 static pith_status walk_header(const parse *p, pith_safetensors *st, pith_tensor *tensors) {
     pith_json_walk walk = pith_json_begin(st->root);
     pith_status status = PITH_OK;

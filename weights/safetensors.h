@@ -6,7 +6,7 @@
  * PITH_SAFETENSORS_MAX_HEADER, the text must start with '{', keys are unique, spans tile the data
  * exactly (no gap, no overlap, to the end of the file), and shape x dtype equals the span with
  * checked arithmetic. A message names the file and the tensor. A header costs at most 4 bytes of
- * memory a byte of its text, whatever stands in it. */
+ * memory for each byte of its text, whatever it contains. */
 #ifndef PITH_WEIGHTS_SAFETENSORS_H
 #define PITH_WEIGHTS_SAFETENSORS_H
 
@@ -72,8 +72,9 @@ size_t pith_safetensors_data_offset(const pith_safetensors *st); /* 8 + header l
 /* A value of "__metadata__", or NULL. */
 const char *pith_safetensors_metadata(const pith_safetensors *st, const char *key);
 
-/* The same value for the caller to change in place, such as a JSON document that pith_json_read
- * decodes; it lives as long as `st`, which has no metadata any more. */
+/* As pith_safetensors_metadata, for a caller that changes the value in place, such as a JSON
+ * document that pith_json_read decodes; it lives as long as `st`, which then has no metadata any
+ * more. */
 char *pith_safetensors_take_metadata(pith_safetensors *st, const char *key);
 
 #endif

@@ -3,20 +3,20 @@
 
 #include <string.h>
 
-/* What every family has, and heads of a size of their own. */
+/* Sizes that every family has, and heads whose size is given. */
 #define SIZES(vocab, hidden, ffn, layers, heads, kv_heads, dim, context)                        \
     .role = PITH_DECODER, .gated = true, .vocab_size = (vocab), .hidden_size = (hidden),        \
     .intermediate_size = (ffn), .num_hidden_layers = (layers), .num_attention_heads = (heads),  \
     .num_key_value_heads = (kv_heads), .head_dim = (dim), .max_position_embeddings = (context), \
     .residual_scale = 1, .logit_scale = 1
 
-/* Without scales, all layers alike. */
+/* No embedding scale, all layers alike. */
 #define PLAIN(...) SIZES(__VA_ARGS__), .embedding_scale = 1, .n_kinds = 1
 
 #define ROPE(size, base) \
     { .dims = (size), .theta = (base) }
 
-/* Gemma: five layers with a window before each without one, of every six; of two one. */
+/* Gemma: of every six layers five have a window and the last has none; or one of every two. */
 #define GEMMA(width)                                                              \
     .norm_eps = 1e-6F, .activation = PITH_GELU_TANH, .tie_word_embeddings = true, \
     .embedding_scale = (width), .attention_scale = 1.0F / 16

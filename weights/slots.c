@@ -1,5 +1,5 @@
-/* How the tensors of a model are declared as tensors of a .pith file: used alike by those who write
- * a file and by the reader, which expects exactly these declarations. */
+/* How the tensors of a model are declared as tensors of a .pith file: used by the writers of a file
+ * and by the reader, which expects exactly these declarations. */
 #include "weights/pith_file.h"
 
 #include "simd/blocks.h"

@@ -22,7 +22,7 @@ void load_answer_begin(load_answer *answer, load_samples *inter) {
 
 /* ---- The body -------------------------------------------------------------------------------- */
 
-/* Whether the event's data holds a member of that name whose string is not empty. */
+/* True when the event's data holds a member of that name whose string is not empty. */
 static bool has_text(const char *line, const char *member) {
     const char *at = strstr(line, member);
     return at != NULL && at[strlen(member)] != '"';

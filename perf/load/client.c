@@ -24,7 +24,7 @@ typedef struct client {
     char *request; /* head and body */
     size_t n_request, n_sent;
     double due;  /* of the request under way */
-    bool reused; /* the connection has answered before: it may be closed under our hands */
+    bool reused; /* the connection has answered before: the server may close it at any moment */
     load_answer answer;
 } client;
 
@@ -259,7 +259,8 @@ static bool wants_more(const run *r, double now) {
     return counted && (s->seconds == 0 || now - r->began < s->seconds);
 }
 
-/* Begins what is due on idle connections; with a rate, what finds none idle waits for one. */
+/* Begins the requests that are due on idle connections; with a rate, a request without an idle
+ * connection waits for one. */
 static void begin_due(run *r, double now) {
     const load_settings *s = r->settings;
     for (size_t i = 0; i < s->n_connections && wants_more(r, now); i++) {

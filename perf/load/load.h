@@ -38,8 +38,8 @@ typedef struct load_result {
 
 /* ---- Answers (answer.c) ---------------------------------------------------------------------- */
 
-/* An HTTP answer as it comes: its head, then a body by length or in chunks, of which lines are read
- * as server-sent events. */
+/* An HTTP answer as it arrives: its head, then a body by length or in chunks, of which lines are
+ * read as server-sent events. */
 typedef struct load_answer {
     int status;      /* 0: the head is not complete */
     int head_status; /* of the first line, which was read */
@@ -50,7 +50,7 @@ typedef struct load_answer {
     char line[65536]; /* the line that is under way, of head, chunk size or body */
     size_t n_line;
     bool line_cut; /* it is longer than that: its end is dropped */
-    char size[32]; /* a chunk's size on its way */
+    char size[32]; /* a chunk's size so far */
     size_t n_size;
     size_t n_tokens;     /* by "completion_tokens" */
     double first, last;  /* when text came; 0: none has */
@@ -58,7 +58,8 @@ typedef struct load_answer {
 } load_answer;
 
 void load_answer_begin(load_answer *answer, load_samples *inter);
-/* Reads n bytes that came at `now`. Bytes behind a complete answer make it broken: nobody asked. */
+/* Reads n bytes that came at `now`. Bytes behind a complete answer make it broken: there was no
+ * further request. */
 void load_answer_read(load_answer *answer, const char *data, size_t n, double now);
 /* The connection has ended: a body without a length is complete now, any other is broken. */
 void load_answer_end(load_answer *answer);

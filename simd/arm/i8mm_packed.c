@@ -1,7 +1,7 @@
 /* int8 and int4 products of several tokens with the matrix instructions of Armv8.6 (FEAT_I8MM):
  * smmla multiplies 2 rows x 8 k by 2 tokens x 8 k. Two lines of a tile interleaved give rows in
- * pairs of 8 k; that is done once per group on the stack and serves all tokens. Fewer than FEW
- * tokens would not repay it and take the dot product kernels. */
+ * pairs of 8 k; that is done once per group on the stack and serves all tokens. For fewer than FEW
+ * tokens it does not pay: they use the dot product kernels. */
 #include "simd/arm/dot.h"
 #include "simd/arm/i8mm.h"
 #include "simd/arm/neon_tile.h"

@@ -139,8 +139,9 @@ PITH_INLINE void few_int8_line(const few_group *in, size_t j, __m256i *sum, size
     }
 }
 
-/* Adds an int8 group to total[HALVES * token + half] for `n` tokens (a constant); one or two do not
- * wait for one chain of additions but have another for every second line. */
+/* Adds an int8 group to total[HALVES * token + half] for `n` tokens (a constant). One or two tokens
+ * have a second chain of additions for every second line, so that they do not wait for a single
+ * one. */
 PITH_INLINE void few_int8(const few_group *group, __m256i *total, size_t n, bool vnni) {
     const few_group in = *group;
     __m256i odd[HALVES * FEW_STEP];

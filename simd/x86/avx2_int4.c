@@ -11,9 +11,9 @@
  * The 127 adds 127 x sum(m code) to a group's total, which depends on the weights alone: totals
  * start at its negative. No sum of a block has a start of its own, so it must fit 16 bits with the
  * 127 in it: positive codes may add up to 129 at most, and so may negative ones (254 x 129 =
- * 32766). Real weights do (the largest of 276,480 blocks was 96); expand_group checks them all,
- * and what it finds beyond goes through multiply_wrapped. Bytes multiplier x code would need a
- * vpmaddwd for every pair. */
+ * 32766). Those of real weights do (the largest of 276,480 blocks was 96); expand_group checks all
+ * of them, and a group with a wider one goes through multiply_wrapped. Bytes multiplier x code
+ * would need a vpmaddwd for every pair. */
 #include "simd/x86/avx2.h"
 #include "simd/x86/avx2_few.h"
 #include "simd/x86/avx2_packed.h"
@@ -22,7 +22,7 @@
 enum {
     FEW = 12,               /* most tokens that use codes as they are decoded, up to 4 at a time */
     LIFT = 127,             /* activations + 127 are unsigned */
-    WIDEST = 129,           /* most that a block's codes of one sign add up to; see above */
+    WIDEST = 129,           /* largest sum of a block's codes of one sign; see above */
     PAIR_LINES = 2 * LINES, /* expanded lines of a slice, each 2 k of both blocks x 16 rows */
     MULTIPLIERS_AT = PAIR_LINES * PITH_LINE_BYTES,
     SLICE_BYTES = MULTIPLIERS_AT + PITH_LINE_BYTES, /* of an expanded slice */
@@ -78,7 +78,7 @@ PITH_INLINE __m256i decode_multiplier_pairs(const uint8_t *packed, __m256i table
     return _mm256_srai_epi16(_mm256_slli_epi16(m, 8), 8);
 }
 
-/* What the halves of a slice add up to. */
+/* Sums over the halves of a slice. */
 typedef struct slice_sums {
     __m256i start;  /* sum(m code), in 32 bits */
     __m256i widest; /* the largest 2 x the sum of a block's codes of one sign, in 16 bits */
@@ -155,7 +155,7 @@ static void lift_activations(const pith_tile_step *step, size_t n, uint8_t *out)
 }
 
 /* -127 x the codes of 8 rows and both blocks of a slice, where their sums start when they wrap:
- * then they are exact modulo 2^16, and within 160 x 127 at the end. */
+ * such sums are exact modulo 2^16, and at the end within 160 x 127. */
 PITH_INLINE __m256i wrapped_start(const uint8_t *w) {
     __m256i start = _mm256_setzero_si256();
     PITH_UNROLL
@@ -206,7 +206,7 @@ PITH_INLINE void multiply_tile(const pith_tile_step *step, const uint8_t *x, siz
              n);
 }
 
-/* Rare, so one token at a time will do. */
+/* Rare, so one token at a time is enough. */
 static void multiply_wrapped(const pith_tile_step *step, const uint8_t *x, size_t i_tile,
                              size_t n) {
     for (size_t t = 0; t < n; t++) {

@@ -37,9 +37,8 @@ typedef void pith_tile_fn(const pith_tile_step *step);
 typedef struct pith_packed_group {
     const uint8_t *lines; /* the first */
     size_t n_lines;       /* of 4 k x 16 rows, as expanded */
-    uintptr_t ahead;      /* bytes from here to the group that is expanded next but for the other
-                             tiles of the set: to be fetched meanwhile. Of the last group of the
-                             last set it may lie outside any object */
+    uintptr_t ahead; /* bytes from here to this tile's next group, or that of the next set, which is
+                        fetched meanwhile. Behind the last set it may lie outside any object */
 } pith_packed_group;
 
 /* How a weight type is packed and multiplied, for one k. */

@@ -15,7 +15,7 @@ enum {
     TILE_ROWS = 12, /* query rows of a full tile, of two vectors */
     MAX_SUMS = 24,  /* query rows x vectors of a tile */
     MAX_VECTORS = 8,
-    GROUP_ROWS = 8,   /* at most so many query rows are a group that reads memory */
+    GROUP_ROWS = 8,   /* up to this many query rows are a group that reads memory */
     GROUP_KEYS = 128, /* whose values are read at a time */
     CODE_BLOCKS = 4,  /* of codes, in a tile with few query rows; of floats 2: memory is read in few
                          streams, and two sums hide enough of the latency */
@@ -41,7 +41,7 @@ PITH_INLINE __m512 load_16(const void *p, size_t i, element type) {
     return _mm512_loadu_ps((const float *)p + i);
 }
 
-/* The same of the lanes in the mask only; the others are 0. */
+/* The lanes in the mask only; the others are 0. */
 PITH_INLINE __m512 load_part(const void *p, size_t i, element type, __mmask16 mask) {
     if (type == F16) {
         return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)p + i));
@@ -62,8 +62,8 @@ PITH_INLINE void fetch_ahead(const void *p, size_t i, element type, size_t size,
     }
 }
 
-/* Where the factors of n_q <= TILE_ROWS rows lie, three rows to a pointer: two more are within the
- * reach of an address, so that a tile leaves registers for the rest. */
+/* Where the factors of n_q <= TILE_ROWS rows lie, one pointer for three rows: an address can reach
+ * two rows more, which leaves registers for the rest. */
 typedef struct factor_rows {
     const float *at[TILE_ROWS / 3];
     size_t stride;

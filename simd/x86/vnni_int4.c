@@ -3,9 +3,9 @@
  *
  * Few tokens (decode): memory-bound. Nibbles become code + 10 by a table look-up; a block of 16
  * gives a sum that fits int16 (16 x 10 x 127), which waits until the stream reaches the block's
- * multiplier, then vpdpwssd multiplies and adds. Many tokens (prefill): two tiles x up to 512 k are
- * expanded once to multiplier x code + 128 on the stack and multiplied as plain int8 (vnni_tile.h).
- * Both compute the same integers, so the same floats. */
+ * multiplier, then vpdpwssd multiplies and adds. Many tokens (prefill): three tiles x up to 256 k
+ * are expanded once to multiplier x code + 128 on the stack and multiplied as plain int8
+ * (vnni_tile.h). Both compute the same integers, so the same floats. */
 #include "simd/x86/vnni.h"
 #include "simd/x86/vnni_few.h"
 #include "simd/x86/vnni_tile.h"

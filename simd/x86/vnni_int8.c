@@ -1,6 +1,6 @@
 /* int8 products with AVX-512 VNNI: weights are made unsigned by adding 128 (flipping the top bit),
  * and -128 x the activations' sum is added to each group's. Few tokens read the packed lines
- * directly; many tokens flip two tiles once on the stack and use vnni_tile.h. */
+ * directly; many tokens flip three tiles once on the stack and use vnni_tile.h. */
 #include "simd/x86/vnni.h"
 #include "simd/x86/vnni_few.h"
 #include "simd/x86/vnni_tile.h"
@@ -33,8 +33,8 @@ PITH_INLINE __m512i load_unsigned(const uint8_t *line) {
 }
 
 /* Integer sums of one group for `n` tokens (a constant), each in two halves so that a single token
- * does not wait for one chain of additions. A longer loop than this has more load instructions than
- * the hardware prefetchers follow. */
+ * does not wait for one chain of additions. A longer loop would have more load instructions than
+ * the hardware prefetchers can follow. */
 PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *codes,
                            size_t code_stride, __m512i *even, __m512i *odd, size_t n,
                            bool into_l2) {

@@ -2,12 +2,13 @@
  * stack, where they stay in the L1 cache, and multiplied with all tokens in register tiles of 48
  * rows x 8 tokens: 24 integer sums. Per line of 4 k: three loads of weights, eight broadcasts of
  * activations, 24 vpdpbusd; the next register tile's activations are fetched meanwhile. The token's
- * group offset is added at the end: sums that start at a broadcast of it cost 30 cycles a group.
- * 256 k of the activations stay in the L2 cache for all rows of the product, then come the next 256
- * k: callers cut the rows so that the outputs stay there too.
+ * group offset is added at the end: sums that start at a broadcast of it stall every group. 256 k
+ * of the activations stay in the L2 cache for all rows of the product, before the next 256 k
+ * follow; callers cut the rows so that the outputs stay there too.
  *
  * Tokens that are no multiple of 8 end with a register tile of 4 or 8 that overlaps the one before;
- * what it has in common with it is dropped. Tiles that are no multiple of three end with pairs. */
+ * the tokens that both have are computed again and dropped. Tiles that are no multiple of three end
+ * with pairs. */
 #include "simd/x86/vnni_tile.h"
 #include "simd/blocks.h"
 #include "simd/x86/avx512_vector.h"
@@ -34,7 +35,7 @@ typedef struct chunk {
     size_t n_tiles;
 } chunk;
 
-/* The statements of a line in the order in which they stand here: left to itself, GCC 12 mixes the
+/* These keep the statements of a line in the order of the source: left to itself, GCC 12 mixes the
  * lines of an unrolled loop and runs out of registers, and the intrinsic of vpdpbusd copies every
  * sum around the loop. */
 PITH_INLINE __m512i add_products(__m512i sum, __m512i w, __m512i x) {
@@ -119,7 +120,7 @@ PITH_INLINE void advance(thirds *x, size_t n, size_t tokens) {
     }
 }
 
-/* A group whose integer sums are there, but not yet added to the outputs: that is done token by
+/* A group whose integer sums are complete but not yet added to the outputs: that is done token by
  * token between the lines of the next group, where it costs only the multiplications. */
 typedef struct pending {
     __m512i sums[MAX_SUMS];
@@ -247,7 +248,7 @@ PITH_INLINE void add_group(const group_input *in, pending *p, extent e) {
     }
 }
 
-/* Not inlined: in a loop over groups GCC would hold y in registers that there are not. */
+/* Not inlined: in a loop over groups GCC would keep y in registers and run out of them. */
 static __attribute__((noinline)) void add_group_1x4(const group_input *in, pending *p) {
     add_group(in, p, (extent){1, 4});
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs a model until its context is full and holds the memory that the process took against
+"""Runs a model until its context is full and compares the memory that the process took with
 `pith inspect --plan`: within 1% and 16 MB. check_plan.py PITH MODEL"""
 import resource
 import subprocess

@@ -23,9 +23,8 @@ import world  # noqa: E402
 from state import BRIEF, LONG, MEDIUM, SHORT, Story, StoryError  # noqa: E402
 from text import TemplateError, parse, tidy  # noqa: E402
 
-# What 200 stories and 60 conversations hash to. A change of the grammar changes it: read some of
-# the
-# new stories aloud, then put the new value here.
+# What 200 stories and 60 conversations hash to. A change of the grammar changes it: read some
+# of the new stories aloud, then put the new value here.
 DIGEST = "ac9c5268d40f85fc"
 
 

@@ -71,6 +71,11 @@ print(*[r["shape"] for r in rows], all(None not in r and None not in r.values() 
       rows[0]["share_of_int8"] == "", float(rows[1]["seconds"]) > 0)' "$T/out")" = \
     '128 4096 True True True'
 
+# The figures of docs/kernels.md.
+expect 0 "$PITH" bench --kernels -r 1 -t 1 -o jsonl
+is "bench --kernels prints every figure of docs/kernels.md" \
+    "$(python3 tests/cli/check_kernels_page.py "$T/out")" = '19 3 5'
+
 # Rows come while others are timed, and what is there stays a whole document.
 for format in md csv json jsonl; do
     interrupt "an interrupted bench --kernels -o $format" "grep -q product_int4 '$T/out'" \

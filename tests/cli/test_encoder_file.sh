@@ -64,6 +64,24 @@ sed -i 's/activation.Softplus/linear.Identity/' "$T/dense/2_Dense/config.json"
 sed -i 's/"in_features":65,/"in_features":64,/' "$T/dense/3_Dense/config.json"
 fails 1 'no 2_Dense/model.safetensors' "$PITH" convert "$T/dense" "$T/dense.pith" --type int8
 
+# Nomic's BERT as transformers 5 writes it, with its names of tensors or those that it has read.
+expect 0 "$PITH" convert "$ROOT/golden/encoders/nomic" "$T/nomic.pith" --type f32
+for newer in config tensors; do
+    expect 0 "$PYTHON" tests/cli/respell_nomic.py "$T/nomic-$newer" $newer
+    expect 0 "$PITH" convert "$T/nomic-$newer" "$T/nomic-newer.pith" --type f32
+    silent
+    is "nomic, newer $newer: the same model" "$("$PYTHON" tests/cli/check_gguf.py same \
+        "$T/nomic-newer.pith" "$T/nomic.pith")" = "20 tensors"
+done
+"$PYTHON" - "$T/nomic-tensors/config.json" <<'END'
+import json, sys
+config = json.load(open(sys.argv[1]))
+del config["rope_parameters"]
+json.dump(config, open(sys.argv[1], "w"))
+END
+fails 1 'there is no rope_theta, which versions of transformers assume differently' \
+    "$PITH" convert "$T/nomic-tensors" "$T/x.pith" --type f32
+
 # A mixture of experts is converted without an importance file, so none is measured of it.
 expect 0 "$PITH" convert "$ROOT/golden/extra/mixtral" "$T/experts.pith" --type f32
 fails 1 'a mixture of experts: .*without an importance file' \

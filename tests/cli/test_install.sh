@@ -64,7 +64,7 @@ else
     skip "find_package: no CMake"
 fi
 
-# What is not pith's stays.
+# Files that are not pith's stay.
 echo other >"$INST/lib/other"
 expect 0 make_build uninstall PREFIX="$INST"
 is "uninstall leaves what is not pith's" "$(find "$INST" ! -type d)" = "$INST/lib/other"

@@ -15,7 +15,7 @@ is "importance leaves no file" "$(find "$T" -maxdepth 1 -name 'stopped*' | wc -l
 interrupt "an interrupted bench" catches "$PITH" bench "$TALE" -n 100000 -r 50 -t 1
 
 # The first Ctrl-C waits for the pass that runs; the second ends the process at once, by the signal.
-# The prompt takes minutes: nothing looks at the first before the second comes.
+# The prompt takes minutes: the first is not looked at before the second comes.
 yes 'He ran and ran.' | head -c 400000 >"$T/long"
 what="a second SIGINT"
 is "a second SIGINT ends the process at once" "$(python3 - "$PITH" "$TALE" "$T/long" <<'END'

@@ -54,7 +54,7 @@ if [ -c /dev/full ]; then
     prints 'revoked .* lost$'
 fi
 
-# One file with collections.
+# A database that has collections too.
 cp "$K" "$T/notes.db"
 expect 0 "$PITH" convert golden/minilm "$T/keys-encoder.pith" --type f32
 echo '{"id": 1, "text": "one"}' >"$T/keys-lines"

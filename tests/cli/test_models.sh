@@ -15,6 +15,11 @@ says 'no models in \$PITH_MODELS'
 cp "$TALE" "$places/own/tale.pith"
 cp -r golden/llama-tied "$places/own/tied"
 echo text >"$places/own/notes.txt"
+# Names that are nothing but an ending are hidden files.
+mkdir "$places/own/hidden"
+echo '{}' >"$places/own/hidden/config.json"
+echo weights >"$places/own/hidden/.safetensors"
+cp "$TALE" "$places/own/.pith"
 printf 'GGUF\003\000\000\000' >"$places/own/broken.gguf"
 # The cache of Hugging Face's tools: links into blobs, the commit in refs/main, an older one.
 repository=$hub/models--some-owner--a-model

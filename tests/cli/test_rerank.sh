@@ -9,7 +9,7 @@ is "one line for each text" "$(wc -l <"$T/out")" = 3
 is "the best comes first" "$(cut -f 1 "$T/out" | sort -gr | cmp - <(cut -f 1 "$T/out") && echo yes)" = yes
 is "no text is lost" "$(cut -f 2 "$T/out" | sort | cmp - <(sort "$T/texts") && echo yes)" = yes
 cp "$T/out" "$T/plain"
-# The same numbers as the pairs have.
+# The scores are those of `pith embed` for pairs.
 printf '{"text": "who knocked", "pair": "a king"}\n' >"$T/pair"
 expect 0 "$PITH" embed "$M" --blas off --json <"$T/pair"
 score=$(sed 's/{"embedding": \[\([^]]*\)\].*/\1/' "$T/out")

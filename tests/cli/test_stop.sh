@@ -1,4 +1,4 @@
-# End tokens that run is told.
+# End tokens given to run by an option.
 
 tale() { "$PITH" run "$TALE" -p 'Once upon a time' -n 40 --temp 0 "$@" 2>"$T/err"; }
 whole=$(tale)

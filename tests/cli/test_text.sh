@@ -266,7 +266,7 @@ is "the order of prefix and suffix matters" "$(cat "$T/infilled")" != "$(cat "$T
 fails 1 'tale.session: was saved with another model' "$PITH" run "$T/infill.pith" -p x --session "$T/tale.session"
 fails 1 'No such file' "$PITH" run "$T/infill.pith" --prefix "$T/prefix" --suffix "$T/no-such"
 
-# A reader that goes away.
+# The reader of the output goes away.
 for command in "run $TALE -p Once --ignore-eos" "inspect $TALE --json" "help run"; do
     # shellcheck disable=SC2086
     { "$PITH" $command 2>"$T/err"; echo $? >"$T/code"; } | head -c 1 >"$T/out"

@@ -22,7 +22,7 @@ expect 0 "$PITH" tokenize "$SOURCE" --pieces <"$T/files-text"
 is "pieces" "$(cat "$T/out")" = \
     "$("$PITH" tokenize "$TALE" --pieces <"$T/files-text")"
 
-# A file is read as it stands: what the directory says about the beginning does not count.
+# A file is read as it stands: settings of its directory about the beginning of a text do not count.
 mkdir -p "$T/files/alone"
 cp golden/llama3/tokenizer.json "$T/files/alone"
 echo '{"bos_token": "<|eot_id|>", "add_bos_token": true}' >"$T/files/alone/tokenizer_config.json"

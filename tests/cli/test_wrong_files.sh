@@ -78,3 +78,9 @@ fails 1 "out of memory: 16000000 of the context's 16000000 positions take [0-9.]
     sh -c "ulimit -v 4000000; \"$PITH\" bench \"$TALE\" -p 8 -n 0 -r 1 -c 16000000 -t 1 -o csv 2>&1 \
         >/dev/null | grep -v warning >&2; exit 1"
 expect 0 sh -c "ulimit -v 4000000; exec \"$PITH\" run \"$TALE\" -p x -n 1 -c 16000000 -t 1"
+
+# A tensor of all experts has the rows of each that config.json says.
+cp -r "$ROOT/golden/extra/granitemoe" "$T/stacked"
+sed -i 's/"intermediate_size": 40/"intermediate_size": 42/' "$T/stacked/config.json"
+fails 1 'input_linear.weight has shape \[5, 80, 48\], config.json asks for \[5, 84, 48\]' \
+    "$PITH" convert "$T/stacked" "$T/x.pith" --type int4

@@ -125,10 +125,13 @@ def keys_of(family, config):
 
 
 def text(value):
-    return struct.pack("<Q", len(value)) + value.encode()
+    data = value.encode()
+    return struct.pack("<Q", len(data)) + data
 
 
 def typed(value):
+    if isinstance(value, bytes):  # a type and a value already
+        return value
     if isinstance(value, bool):
         return struct.pack("<IB", 7, value)
     if isinstance(value, list):

@@ -19,7 +19,7 @@ static const char flags_json[] =
     "{\"id\":8,\"content\":\"<l><r>\"}],\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,"
     "\"ab\":2},\"merges\":[\"a b\"]}}";
 
-enum { N_TOKENIZERS = 5 };
+enum { N_TOKENIZERS = 8 };
 
 static test_allocator memory;
 
@@ -31,6 +31,9 @@ static test_tokenizer *open_all(void) {
         test_tokenizer_open(&all[2], "golden/llama-gqa/tokenizer.json");
         test_tokenizer_open(&all[3], "golden/llama3/tokenizer.json");
         test_tokenizer_open_json(&all[4], flags_json);
+        test_tokenizer_open(&all[5], "golden/tokenizers/unigram/tokenizer.json");
+        test_tokenizer_open(&all[6], "golden/tokenizers/unigram/tokenizer.model");
+        test_tokenizer_open_fairseq(&all[7], "golden/tokenizers/unigram/tokenizer.model");
         test_allocator_init(&memory);
         for (size_t i = 0; i < N_TOKENIZERS; i++) {
             fuzz_tokenizer_rebuild(&all[i], &memory);

@@ -104,8 +104,8 @@ static bool stop(void *user, size_t done, size_t total) {
     return false;
 }
 
-/* Makes the file shorter when it has been opened and before it is read: the header's strangers are
- * told of in between. */
+/* Makes the file shorter after it has been opened and before it is read: pith logs the unknown
+ * tensors of the header in between. */
 static void cut(void *user, pith_log_level level, const char *message) {
     const fuzz_file *file = user;
     (void)level;

@@ -1,5 +1,5 @@
-/* Replies taken apart. The first byte chooses the form, whether the answer begins within its
- * reasoning, and whether calls come in pieces; the text follows. Cut anywhere, it has the same
+/* Replies split into their parts. The first byte chooses the form, whether the answer begins within
+ * its reasoning, and whether calls come in pieces; the text follows. Cut anywhere, it has the same
  * parts as in one piece; calls are JSON objects, unless they come in pieces; and without calls and
  * reasoning the text comes out as it went in. Of some inputs an allocation fails besides. */
 #include "server/reply.h"

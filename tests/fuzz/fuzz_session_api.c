@@ -352,7 +352,7 @@ static pith_generate_params read_params(input *in) {
     };
 }
 
-/* What a generation on the slot's session brought is what the other session brings without
+/* Checks that a generation on the slot's session gave what the other session gives without
  * speculation. */
 static void check_generated(state *s, slot *of, const int32_t *prompt, size_t n,
                             pith_generate_params params, const text *actual,

@@ -159,7 +159,7 @@ def cut_models(pith, models):
         check("the others are served", service.json("POST", "/v1/completions", TEXT)[0] == 200)
         shutil.copyfile(os.path.join(models, "chat.pith"), path)
         service.process.send_signal(signal.SIGHUP)
-        check("mended, it is served again", wait_until(
+        check("repaired, it is served again", wait_until(
             lambda: service.json("POST", "/v1/completions", body)[0] == 200))
         check("and the service lived through it", service.process.poll() is None)
     os.unlink(path)

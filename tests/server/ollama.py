@@ -110,7 +110,7 @@ def unloading(service):
 
 
 def leaving(service):
-    """Who goes away in the middle ends its generation."""
+    """A client that goes away in the middle ends its generation."""
     body = json.dumps({"model": "chat", "prompt": "Once", "options": {"num_predict": 400}}).encode()
 
     def leave():

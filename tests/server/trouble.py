@@ -85,7 +85,7 @@ def few_descriptors(pith, models):
 
 
 def refused(pith, directory, models):
-    """What is refused for what it says is not counted, and says nothing of a count."""
+    """A request refused for its content is not counted, and its answer has no rate headers."""
     database = os.path.join(directory, "refused.db")
     key = make_key(pith, database, "--infer-per-hour", "3")
     with Service(pith, "--models", models, "--db", database) as service:

@@ -61,9 +61,8 @@ LESSONS = {
         "small_foundling": "the small ones need our help",
     "rescued_with_it": "an old thing can still be of great use"}
 
-# Questions and answers. Answers are templates of the story; %s is the fact. A question is asked
-# only
-# if the fact is there; {who} is the hero as a listener would say it.
+# Questions and answers. Answers are templates of the story; %s is the fact. A question is
+# asked only if the fact is there; {who} is the hero as a listener would say it.
 QUESTIONS = {
     "want": ('What did {who} want?|what did {who} want to do?|What was {whose} wish?|what did '
         '{who} wish for?|So what did {who} want?|What is it that {who} wanted?', "{A} wanted %s."),
