@@ -7,6 +7,7 @@
  * So mutations of the text keep lengths right, and seeds are small. What is converted must open.
  * Files may be cut while they are read. */
 #include "convert/convert.h"
+#include "convert/hf_tokenizer.h"
 #include "tests/fuzz/input.h"
 
 #include <errno.h>
@@ -20,8 +21,7 @@ enum {
     MAX_FILES = 24,
     MAX_NAME = 64,
     MAX_PATH = 1024,
-    MAX_DATA = 1 << 20, /* bytes of the tensors of one file */
-    LARGE = 1 << 28,    /* bytes of a large file, which has no blocks behind most of them */
+    LARGE = 1 << 28, /* bytes of a large file, which has no blocks behind most of them */
 };
 
 /* Bits of the flags. */
@@ -90,28 +90,6 @@ static void create_link(checkpoint *c, const char *name, const char *text, size_
     }
 }
 
-/* Where the data of a header ends that is more or less JSON: the largest second number of all
- * "data_offsets". */
-static size_t data_size(const char *text, size_t n) {
-    static const char key[] = "\"data_offsets\":";
-    size_t most = 0;
-    const char *end = text + n;
-    for (const char *at = text; (at = memmem(at, (size_t)(end - at), key, sizeof key - 1)) != NULL;
-         at++) {
-        char number[32];
-        const char *comma = memchr(at + sizeof key - 1, ',', (size_t)(end - at) - sizeof key + 1);
-        if (comma != NULL) {
-            size_t left = (size_t)(end - comma) - 1;
-            left = left < sizeof number - 1 ? left : sizeof number - 1;
-            memcpy(number, comma + 1, left);
-            number[left] = '\0';
-            size_t value = strtoull(number, NULL, 10);
-            most = value > most && value <= MAX_DATA ? value : most;
-        }
-    }
-    return most;
-}
-
 /* Halves that are finite as F16, BF16 and pairwise as F32, or one value that is not. */
 static void write_data(FILE *file, size_t size, uint8_t kind) {
     static const uint16_t odd[] = {0x7FC0, 0x7F7F, 0x7BFF, 0xFF80, 0x0001, 0x0000};
@@ -146,7 +124,7 @@ static void write_file(checkpoint *c, char form, const char *name, const char *t
     }
     fwrite(text, 1, n, file);
     if (form == '=') {
-        write_data(file, data_size(text, n), kind);
+        write_data(file, fuzz_data_size(text, n), kind);
     }
     if (form == '#') {
         fflush(file);
@@ -248,6 +226,19 @@ static void use(const char *path, bool map) {
     pith_model_free(model);
 }
 
+/* The tokenizer alone, as a shape of random weights takes it. */
+static void read_tokenizer(const char *path, const test_allocator *memory, bool quiet) {
+    const pith_log log = {quiet ? NULL : see_log, NULL};
+    pith_hf_tokenizer tokenizer;
+    pith_error error = {0};
+    if (pith_hf_tokenizer_read_file(&tokenizer, path, &memory->allocator, &log, &error) ==
+        PITH_OK) {
+        pith_hf_tokenizer_free(&tokenizer);
+    } else {
+        fuzz_require(error.message[0] != '\0');
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static checkpoint c;
     fuzz_input in = {data, size};
@@ -288,6 +279,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
              (flags & FROM_FILE) != 0 ? "/config.json" : "");
     const char *out = test_path((flags & NOWHERE) != 0 ? "nowhere/out.pith" : "out.pith");
     pith_error error = {0};
+    if ((flags & WITH_TOKENIZER) != 0) {
+        read_tokenizer(tokenizer, &memory, quiet);
+        fuzz_allocator_arm(&memory, data, size);
+    }
     pith_status status = pith_convert(from, out, &options, &error);
     fuzz_require(memory.n_live == 0);
     if (status == PITH_OK) {

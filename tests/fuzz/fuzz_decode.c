@@ -12,7 +12,29 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { N_TOKENIZERS = 3 };
+/* Every step of a decoder, and marks at the beginning. */
+static const char steps[] =
+    "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{"
+    "\"String\":"
+    "\"\\u2581\"},\"content\":\" "
+    "\"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\","
+    "\"content\":\" \",\"start\":1,\"stop\":0}]},\"added_tokens\":[{\"id\":6,\"content\":\"<s>\","
+    "\"special\":true},{\"id\":7,\"content\":\"<x>\"}],\"model\":{\"type\":\"Unigram\",\"unk_id\":"
+    "0,"
+    "\"vocab\":[[\"<unk>\",0],[\"a\",-1],[\"\\u2581\",-2],[\"\\u2581a\",-3],[\"b\\u2581\",-4],"
+    "[\"\\u2581\\u2581\",-5]]}}";
+static const char words[] =
+    "{\"added_tokens\":[{\"id\":1,\"content\":\"[CLS]\",\"special\":true},{\"id\":2,\"content\":"
+    "\"[SEP]\",\"special\":true}],\"normalizer\":{\"type\":\"BertNormalizer\"},\"pre_tokenizer\":{"
+    "\"type\":"
+    "\"BertPreTokenizer\"},\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},"
+    "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",2],\"cls\":[\"[CLS]\",1]},"
+    "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##"
+    "\","
+    "\"max_input_chars_per_word\":100,\"vocab\":{\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2,\"a\":3,"
+    "\"##b\":4,\".\":5,\"'\":6,\"##s\":7,\"##\":8,\"n\":9,\"t\":10}}}";
+
+enum { N_TOKENIZERS = 5 };
 
 static test_tokenizer *open_all(void) {
     static test_tokenizer all[N_TOKENIZERS];
@@ -20,6 +42,8 @@ static test_tokenizer *open_all(void) {
         test_tokenizer_open(&all[0], "golden/llama-gqa/tokenizer.model");
         test_tokenizer_open(&all[1], "golden/llama-gqa/tokenizer.json");
         test_tokenizer_open(&all[2], "golden/llama3/tokenizer.json");
+        test_tokenizer_open_json(&all[3], steps);
+        test_tokenizer_open_json(&all[4], words);
     }
     return all;
 }

@@ -2,6 +2,7 @@
  * message; looking at the file gives the same answer as looking at its bytes. */
 #include "base/file_kind.h"
 #include "base/gguf_look.h"
+#include "convert/convert.h"
 #include "tests/fuzz/input.h"
 
 #include <stdlib.h>
@@ -28,6 +29,17 @@ static void check_name(const uint8_t *data, size_t size) {
         memcpy(text, data, size);
     }
     text[size] = '\0';
+    char *part = fuzz_copy(text, size + 1);
+    size_t n_parts = pith_gguf_n_parts(text);
+    fuzz_require(n_parts >= 1 && (n_parts == 1 || !pith_gguf_is_later_part(text)));
+    if (pith_gguf_set_part(part, 1, 3)) { /* which is as long as the name was */
+        fuzz_require(strlen(part) == strlen(text) && pith_gguf_is_later_part(part) &&
+                     pith_gguf_set_part(part, 0, 3) && pith_gguf_n_parts(part) == 3);
+    }
+    fuzz_require(!pith_gguf_set_part(part, 100000, 100001));
+    free(part);
+    fuzz_require(!pith_convert_gguf_names_encoder(text) || pith_convert_names_encoder(text, NULL));
+    (void)pith_convert_names_encoder(NULL, text);
     if (pith_hub_name(text, name)) {
         fuzz_require(strchr(name, '/') != NULL && strlen(name) < sizeof name);
         fuzz_require(pith_fail_hub_name(&error, text, name) != PITH_OK && error.message[0] != '\0');

@@ -1,6 +1,9 @@
 /* Converting a GGUF file, and opening what came out. Input: three bytes of options (type, type of
- * the head, flags), then the header of a file; zeros are put behind it for the data, so that seeds
- * are small and a mutation of a shape still finds its values. What is converted must open. */
+ * the head, flags), then the header of a file; the data is put behind it, zeros or as the flags
+ * say, so that seeds are small and a mutation of a shape still finds its values. With PARTS the
+ * file has the name of the first of three parts, and each "GGUF" after the first four bytes begins
+ * the next one. What is converted must open. */
+#include "base/gguf_look.h"
 #include "convert/convert.h"
 #include "tests/fuzz/input.h"
 
@@ -9,7 +12,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DATA = 128 << 10, QUIET = 1, WITHOUT_WEIGHTS = 2, FAIL = 4 };
+enum { DATA = 128 << 10, N_PARTS = 3 };
+
+/* Bits of the flags. */
+enum {
+    QUIET = 1,
+    WITHOUT_WEIGHTS = 2,
+    FAIL = 4, /* an allocation */
+    PARTS = 8,
+    ONES = 16, /* as F32 */
+    NANS = 32,
+};
 
 static void see_log(void *user, pith_log_level level, const char *message) {
     (void)user;
@@ -17,11 +30,45 @@ static void see_log(void *user, pith_log_level level, const char *message) {
     fuzz_require(message[0] != '\0');
 }
 
-static void write_file(const char *path, const uint8_t *header, size_t n) {
+/* A file in its own place, of the header and the data. */
+static void write_file(const char *path, const uint8_t *header, size_t n, unsigned flags) {
+    static uint8_t data[DATA + 32];
+    const float one = 1;
+    for (size_t i = 0; i < sizeof data; i += sizeof one) {
+        if ((flags & ONES) != 0) {
+            memcpy(data + i, &one, sizeof one);
+        } else {
+            memset(data + i, (flags & NANS) != 0 ? 0xFF : 0, sizeof one);
+        }
+    }
+    size_t padding = (32 - n % 32) % 32;
     FILE *file = fopen(path, "wb");
-    fuzz_require(file != NULL && fwrite(header, 1, n, file) == n && fflush(file) == 0);
-    fuzz_require(ftruncate(fileno(file), (off_t)((n + 31) / 32 * 32 + DATA)) == 0);
-    fclose(file);
+    fuzz_require(file != NULL && fwrite(header, 1, n, file) == n);
+    fuzz_require(fwrite(data, 1, padding, file) == padding);
+    fuzz_require(fwrite(data, 1, DATA, file) == DATA && fclose(file) == 0);
+}
+
+/* Writes the first part to `path`, and the others to their names. */
+static void write_parts(const char *path, const uint8_t *data, size_t n, unsigned flags) {
+    static char name[256];
+    snprintf(name, sizeof name, "%s", path);
+    for (size_t i = 0; i < N_PARTS; i++) {
+        const uint8_t *next = n > 4 ? memmem(data + 4, n - 4, "GGUF", 4) : NULL;
+        size_t size = next != NULL && i + 1 < N_PARTS ? (size_t)(next - data) : n;
+        fuzz_require(pith_gguf_set_part(name, i, N_PARTS));
+        write_file(name, data, size, flags);
+        data += size;
+        n -= size;
+    }
+}
+
+static void remove_parts(const char *path) {
+    static char name[256];
+    snprintf(name, sizeof name, "%s", path);
+    for (size_t i = 0; i < N_PARTS; i++) {
+        fuzz_require(pith_gguf_set_part(name, i, N_PARTS));
+        unlink(name);
+    }
 }
 
 /* What was published opens, and can be used as far as its tokenizer goes. */
@@ -42,13 +89,14 @@ static void use(const char *path) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static char source[256], out[256];
+    static char whole[256], parts[256], out[256];
     fuzz_input in = {data, size};
     uint8_t type = fuzz_byte(&in);
     uint8_t head = fuzz_byte(&in);
     uint8_t flags = fuzz_byte(&in);
-    if (source[0] == '\0') {
-        snprintf(source, sizeof source, "%s", test_path("fuzz.gguf"));
+    if (whole[0] == '\0') {
+        snprintf(whole, sizeof whole, "%s", test_path("fuzz.gguf"));
+        snprintf(parts, sizeof parts, "%s", test_path("fuzz-00001-of-00003.gguf"));
         snprintf(out, sizeof out, "%s", test_path("fuzz.pith"));
     }
     test_allocator memory;
@@ -66,7 +114,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .log = {.fn = (flags & QUIET) != 0 ? NULL : see_log},
     };
     pith_error error = {.message = ""};
-    write_file(source, in.at, in.left);
+    const char *source = (flags & PARTS) != 0 ? parts : whole;
+    if (source == parts) {
+        write_parts(parts, in.at, in.left, flags);
+    } else {
+        write_file(whole, in.at, in.left, flags);
+    }
     pith_status status = pith_convert(source, out, &options, &error);
     if (status == PITH_OK) {
         use(out);
@@ -75,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     fuzz_require(memory.n_live == 0);
     unlink(out);
-    unlink(source);
+    unlink(whole);
+    remove_parts(parts);
     return 0;
 }

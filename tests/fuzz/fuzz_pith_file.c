@@ -1,11 +1,13 @@
 /* Opening a model. Input: 4 bytes, little-endian length of the header's JSON, the JSON, then the
  * data; the harness makes a file of them, so that a mutation of the JSON keeps the length field and
  * the alignment right; with the highest bit of the length set all that follows is the file as it
- * is. What opens is used: every matrix's first and last row, every vector, every piece. Everything
- * must lie inside the buffer, which ends where the file ends. A file that is mapped or read must be
- * judged like one in memory. */
+ * is; with the next one zeros are put before the data, so that it ends where the header says, and
+ * seeds are small. What opens is used: every matrix's first and last row, every vector, every
+ * piece. Everything must lie inside the buffer, which ends where the file ends. A file that is
+ * mapped or read must be judged like one in memory. */
 #include "base/checked.h"
 #include "tests/fuzz/input.h"
+#include "tokenizer/chat_template.h"
 #include "weights/pith_file.h"
 
 #include <stdlib.h>
@@ -62,18 +64,23 @@ static image make_image(const uint8_t *data, size_t size) {
     data += sizeof given;
     size -= sizeof given;
     bool raw = given >> 31 != 0;
-    size_t n_json = raw ? 0 : pith_min_size(given, size);
+    bool fill = !raw && (given >> 30 & 1) != 0;
+    size_t n_json = raw ? 0 : pith_min_size(fill ? given ^ 1U << 30 : given, size);
     size_t data_offset = raw ? 0 : pith_round_up(8 + n_json, LINE);
-    image im = {.size = data_offset + size - n_json};
+    size_t n_data = size - n_json;
+    size_t end = fill ? fuzz_data_size((const char *)data, n_json) : 0;
+    size_t n_zeros = end > n_data ? end - n_data : 0;
+    image im = {.size = data_offset + n_zeros + n_data};
     fuzz_require(posix_memalign((void **)&im.bytes, LINE, im.size > 0 ? im.size : 1) == 0);
     memset(im.bytes, ' ', data_offset);
+    memset(im.bytes + data_offset, 0, n_zeros);
     for (size_t i = 0; i < 8 && !raw; i++) {
         im.bytes[i] = (unsigned char)((uint64_t)(data_offset - 8) >> (8 * i));
     }
     if (!raw) {
         memcpy(im.bytes + 8, data, n_json);
     }
-    memcpy(im.bytes + data_offset, data + n_json, size - n_json);
+    memcpy(im.bytes + data_offset + n_zeros, data + n_json, n_data);
     return im;
 }
 
@@ -81,6 +88,9 @@ static pith_status close_used(pith_status status, pith_model_file *file, const p
     if (status == PITH_OK) {
         use_weights(file);
         use_vocab(&file->vocab);
+        const char *format = file->metadata.chat_format;
+        const char *built_in = format != NULL ? pith_chat_builtin(format) : NULL;
+        fuzz_require(built_in == NULL || strstr(pith_chat_builtin_names, format) != NULL);
     } else {
         fuzz_require(file == NULL && error->status == status && error->message[0] != '\0');
     }

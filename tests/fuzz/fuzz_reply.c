@@ -1,7 +1,7 @@
 /* Replies split into their parts. The first byte chooses the form, whether the answer begins within
  * its reasoning, and whether calls come in pieces; the text follows. Cut anywhere, it has the same
  * parts as in one piece; calls are JSON objects, unless they come in pieces; and without calls and
- * reasoning the text comes out as it went in. */
+ * reasoning the text comes out as it went in. Of some inputs an allocation fails besides. */
 #include "server/reply.h"
 
 #include "base/bytes.h"
@@ -78,6 +78,33 @@ static void take_apart(const pith_reply_settings *settings, const uint8_t *text,
     pith_reply_free(reply);
 }
 
+/* With an allocator that fails the answer is cut, and says so. */
+static void with_little_memory(const pith_reply_settings *settings, const uint8_t *data,
+                               size_t size) {
+    test_allocator memory;
+    pith_reply *reply;
+    fuzz_allocator_init(&memory, data, size);
+    if (pith_reply_new(&reply, settings, &memory.allocator)) {
+        pith_reply_part part;
+        bool good = true;
+        for (size_t at = 1; good && at < size; at += 5) {
+            size_t n = size - at < 5 ? size - at : 5;
+            good = pith_reply_push(reply, (pith_text){(const char *)data + at, n});
+            while (pith_reply_next(reply, &part)) {
+            }
+        }
+        pith_reply_finish(reply);
+        while (pith_reply_next(reply, &part)) {
+        }
+        fuzz_require(!pith_reply_failed(reply) || fuzz_allocation_failed(&memory));
+        fuzz_require(good || pith_reply_failed(reply));
+        pith_reply_free(reply);
+    } else {
+        fuzz_require(fuzz_allocation_failed(&memory));
+    }
+    fuzz_require(memory.n_live == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char *const tools[] = {"f", "get_weather"};
     if (size == 0) {
@@ -96,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_require(
         whole.bytes.size == cut.bytes.size &&
         (whole.bytes.size == 0 || memcmp(whole.bytes.data, cut.bytes.data, whole.bytes.size) == 0));
+    with_little_memory(&settings, data, size);
     if (whole.only_text && !settings.reasons && memmem(data, size, "<think>", 7) == NULL) {
         fuzz_require(whole.n_text == size - 1);
     }

@@ -1,7 +1,8 @@
 /* Arbitrary text as a tokenizer.json, as the two files that add tokens to a vocabulary, and as
  * those beside a vocab.txt; what parses must encode, pairs of texts too, and decode. After a NUL
  * byte may follow a tokenizer_config.json, which adds tokens that the first text has not and may
- * overrule the normaliser of a WordPiece tokenizer, and after another an added_tokens.json. */
+ * overrule the normaliser of a WordPiece tokenizer, after another an added_tokens.json, and after a
+ * third one the text to encode in place of the usual one. */
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "tests/fuzz/input.h"
@@ -10,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char sample[] = "ab  Hello <s> \xE2\x96\x81\xC3\xA9\n e\xCC\x81\xF0\x9F\xA6\x99 12 b";
+static const char usual[] = "ab  Hello <s> \xE2\x96\x81\xC3\xA9\n e\xCC\x81\xF0\x9F\xA6\x99 12 b";
+
+/* What is encoded. */
+typedef struct sample {
+    const char *bytes;
+    size_t n;
+} sample;
 
 /* What an encoder reads, of one text and of two, cut to few tokens. */
 static void use_pair(const pith_tokenizer *t, const test_allocator *memory) {
@@ -39,7 +46,18 @@ static void use_pair(const pith_tokenizer *t, const test_allocator *memory) {
     }
 }
 
-static void use(const pith_vocab *vocab, const test_allocator *memory) {
+/* What each id is in a text, as a grammar asks. */
+static void use_pieces(const pith_tokenizer *t) {
+    const pith_vocab *v = pith_tokenizer_vocab(t);
+    for (size_t id = 0; id < v->n_pieces; id++) {
+        size_t n = v->offsets[id + 1] - v->offsets[id];
+        char *out = malloc(n + 1);
+        fuzz_require(pith_token_bytes(t, (int32_t)id, out) <= n + 1);
+        free(out);
+    }
+}
+
+static void use(const pith_vocab *vocab, const sample *text, const test_allocator *memory) {
     pith_tokenizer *t = NULL;
     pith_error error;
     if (pith_tokenizer_new(&t, vocab, &memory->allocator, &error) != PITH_OK) {
@@ -48,16 +66,19 @@ static void use(const pith_vocab *vocab, const test_allocator *memory) {
     pith_tokens ids;
     pith_tokens_init(&ids, &memory->allocator);
     for (unsigned flags = 0; flags < 4; flags++) {
-        pith_status status = pith_encode(t, sample, strlen(sample), flags, &ids, &error);
-        /* A pattern may run into its limits. */
+        pith_status status = pith_encode(t, text->bytes, text->n, flags, &ids, &error);
+        /* A pattern may run into its limits; the text may be no UTF-8. */
         fuzz_require(status == PITH_OK || status == PITH_ERROR_TEXT ||
                      fuzz_allocation_failed(memory));
     }
     use_pair(t, memory);
-    size_t n;
-    char *text = test_decode(t, ids.ids, ids.n, true, &n);
-    fuzz_require(pith_utf8_check(text, n) == n);
-    free(text);
+    use_pieces(t);
+    for (int show_special = 0; show_special < 2; show_special++) {
+        size_t n;
+        char *back = test_decode(t, ids.ids, ids.n, show_special != 0, &n);
+        fuzz_require(pith_utf8_check(back, n) == n);
+        free(back);
+    }
     fuzz_require(pith_tokenizer_find_added(t, "<s>", 3) < (int32_t)vocab->n_pieces);
     pith_tokens_release(&ids);
     pith_tokenizer_free(t);
@@ -127,7 +148,7 @@ static void add_missing(pith_vocab_file *file, const companion *config, const co
 
 /* The text as tokenizer.json, with what is beside it. */
 static void read_vocab(const char *text, size_t n, const companion *config, const companion *added,
-                       const test_allocator *memory) {
+                       const sample *usable, const test_allocator *memory) {
     pith_vocab_file file;
     pith_error error = {0};
     pith_status status = test_vocab_from_json(&file, text, n, "t", &memory->allocator, &error);
@@ -135,19 +156,20 @@ static void read_vocab(const char *text, size_t n, const companion *config, cons
         fuzz_require(error.status == status && error.message[0] != '\0');
         return;
     }
-    use(&file.vocab, memory);
+    use(&file.vocab, usable, memory);
     if (config->bytes != NULL) {
         add_missing(&file, config, added, memory);
         if (file.vocab.kind == PITH_TOKENIZER_WORDPIECE) {
             apply_config(&file.vocab, config->bytes, config->n, memory);
         }
-        use(&file.vocab, memory);
+        use(&file.vocab, usable, memory);
     }
     pith_vocab_file_free(&file);
 }
 
 /* The text as tokenizer_config.json or added_tokens.json. */
-static void add_tokens(const char *text, size_t n, bool as_config, test_allocator *memory) {
+static void add_tokens(const char *text, size_t n, bool as_config, const sample *usable,
+                       test_allocator *memory) {
     pith_vocab_file file;
     pith_error error;
     bool large = fuzz_hash((const uint8_t *)text, n) % 4 == 0;
@@ -159,13 +181,13 @@ static void add_tokens(const char *text, size_t n, bool as_config, test_allocato
     }
     if (test_vocab_add_tokens(&file, as_config ? text : NULL, n, as_config ? NULL : text, n, "a",
                               &error) == PITH_OK) {
-        use(&file.vocab, memory);
+        use(&file.vocab, usable, memory);
     }
     pith_vocab_file_free(&file);
 }
 
 /* The text as tokenizer_config.json or special_tokens_map.json beside a vocab.txt. */
-static void read_beside_vocab_txt(const char *text, size_t n, bool as_config,
+static void read_beside_vocab_txt(const char *text, size_t n, bool as_config, const sample *usable,
                                   const test_allocator *memory) {
     static const char lines[] = "[UNK]\n[CLS]\n[SEP]\na\n##b\n";
     pith_vocab_file file;
@@ -175,7 +197,7 @@ static void read_beside_vocab_txt(const char *text, size_t n, bool as_config,
                                   &error) == PITH_OK) {
         (void)test_vocab_add_tokens(&file, as_config ? text : NULL, n, as_config ? NULL : text, n,
                                     "a", &error);
-        use(&file.vocab, memory);
+        use(&file.vocab, usable, memory);
         pith_vocab_file_free(&file);
     }
     pith_vocab vocab = {.clean_text = true, .lowercase = true};
@@ -188,20 +210,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = fuzz_text(&in, &n);
     companion config;
     companion added;
+    companion given;
     config.bytes = fuzz_text(&in, &config.n);
     added.bytes = fuzz_text(&in, &added.n);
+    given.bytes = fuzz_text(&in, &given.n);
+    const sample usable = {given.bytes != NULL ? given.bytes : usual,
+                           given.bytes != NULL ? given.n : sizeof usual - 1};
     test_allocator memory;
     fuzz_allocator_init(&memory, data, size);
     if (text != NULL) {
-        read_vocab(text, n, &config, &added, &memory);
+        read_vocab(text, n, &config, &added, &usable, &memory);
         for (int as_config = 0; as_config < 2; as_config++) {
             fuzz_allocator_arm(&memory, data, size);
-            add_tokens(text, n, as_config != 0, &memory);
+            add_tokens(text, n, as_config != 0, &usable, &memory);
             fuzz_allocator_arm(&memory, data, size);
-            read_beside_vocab_txt(text, n, as_config != 0, &memory);
+            read_beside_vocab_txt(text, n, as_config != 0, &usable, &memory);
         }
     }
     fuzz_require(memory.n_live == 0);
+    free(given.bytes);
     free(added.bytes);
     free(config.bytes);
     free(text);

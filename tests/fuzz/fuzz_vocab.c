@@ -41,6 +41,19 @@ enum {
     CHARSMAP,
     CLS,
     SEP,
+    STEP_SCHEME,
+    NORMAL_KIND,
+    NORMAL_TEXT,
+    DECODE_KIND,
+    DECODE_START,
+    DECODE_STOP,
+    DECODE_TEXT,
+    NO_CHARSMAP,
+    NO_WORDS,
+    UNK,
+    PAIR_FORM,
+    AFTER_BOS,
+    BEFORE_EOS,
     N_FAULTS
 };
 
@@ -221,11 +234,40 @@ static void break_steps(pith_vocab *v, pith_split_step *step, unsigned fault) {
         step->kind = PITH_STEP_SPLIT;
         step->pattern = pattern;
         break;
+    case STEP_SCHEME:
+        step->scheme = (pith_mark_scheme)(PITH_MARK_NEVER + 1);
+        break;
     case STEPS_AND_PATTERN:
         v->pattern = "a";
         break;
     case STEPS:
         v->n_steps = PITH_VOCAB_MAX_STEPS + 1;
+        break;
+    default:
+        break;
+    }
+}
+
+/* What may be wrong with the first step of the normaliser and of the decoder. */
+static void break_others(pith_normal_step *normal, pith_decode_step *decode, unsigned fault) {
+    switch (fault) {
+    case NORMAL_KIND:
+        normal->kind = (pith_normal_kind)(PITH_NORMAL_CHARSMAP + 1);
+        break;
+    case NORMAL_TEXT:
+        normal->text = normal->text == NULL ? "a" : NULL;
+        break;
+    case DECODE_KIND:
+        decode->kind = (pith_decode_kind)(PITH_DECODE_JOIN + 1);
+        break;
+    case DECODE_START:
+        decode->start = PITH_VOCAB_MAX_STRIP + 1;
+        break;
+    case DECODE_STOP:
+        decode->stop = PITH_VOCAB_MAX_STRIP + 1;
+        break;
+    case DECODE_TEXT:
+        decode->text = NULL;
         break;
     default:
         break;
@@ -297,6 +339,26 @@ static void break_vocab(pith_vocab *v, unsigned fault) {
     case SEP:
         v->eos = -1;
         break;
+    case NO_CHARSMAP:
+        v->charsmap = NULL;
+        break;
+    case NO_WORDS:
+        v->max_word_chars = 0;
+        break;
+    case UNK:
+        v->unk = MAX_PIECES;
+        break;
+    case PAIR_FORM:
+        v->pair_form = PITH_PAIR_JOINED + 1;
+        break;
+    case AFTER_BOS:
+        v->after_bos[0] = -1;
+        v->n_after_bos = 1;
+        break;
+    case BEFORE_EOS:
+        v->before_eos[0] = MAX_PIECES;
+        v->n_before_eos = 1;
+        break;
     default:
         break;
     }
@@ -334,6 +396,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_arrays(&in, &vocab, &a);
     break_vocab(&vocab, fault);
     break_steps(&vocab, &a.steps[0], vocab.n_steps > 0 ? fault : SOUND);
+    break_others(&a.normalizer[0], &a.decoder[0], fault);
     test_allocator memory;
     fuzz_allocator_init(&memory, data, size);
     if (pith_vocab_check(&vocab, "v", NULL) == PITH_OK) {

@@ -133,3 +133,25 @@ void fuzz_file_write(const fuzz_file *file, const void *data, size_t size) {
 void fuzz_file_close(fuzz_file *file) {
     close(file->fd);
 }
+
+enum { MAX_DATA = 1 << 20 }; /* bytes of the tensors of one file */
+
+size_t fuzz_data_size(const char *text, size_t n) {
+    static const char key[] = "\"data_offsets\":";
+    size_t most = 0;
+    const char *end = text + n;
+    for (const char *at = text; (at = memmem(at, (size_t)(end - at), key, sizeof key - 1)) != NULL;
+         at++) {
+        char number[32];
+        const char *comma = memchr(at + sizeof key - 1, ',', (size_t)(end - at) - sizeof key + 1);
+        if (comma != NULL) {
+            size_t left = (size_t)(end - comma) - 1;
+            left = left < sizeof number - 1 ? left : sizeof number - 1;
+            memcpy(number, comma + 1, left);
+            number[left] = '\0';
+            size_t value = strtoull(number, NULL, 10);
+            most = value > most && value <= MAX_DATA ? value : most;
+        }
+    }
+    return most;
+}

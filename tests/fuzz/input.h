@@ -70,4 +70,8 @@ void fuzz_file_open(fuzz_file *file);
 void fuzz_file_write(const fuzz_file *file, const void *data, size_t size); /* appends */
 void fuzz_file_close(fuzz_file *file);
 
+/* Where the data ends that the header of a safetensors file asks for, which is JSON more or less:
+ * the largest second number of all "data_offsets" up to 1 MiB, in bytes; 0 when there is none. */
+size_t fuzz_data_size(const char *text, size_t n);
+
 #endif
