@@ -1,0 +1,63 @@
+# The search encoder: weights/models/search, whose scripts need Python and numpy, and PyTorch to train.
+
+what=check_search.py
+if ! "${PYTHON:-python3}" -c 'import numpy, sqlite3
+sqlite3.connect(":memory:").execute("CREATE VIRTUAL TABLE t USING fts5(x)")' 2>/dev/null; then
+    skip "check_search.py: ${PYTHON:-python3} has no numpy, or its SQLite no FTS5"
+else
+    mkdir "$T/pairs"
+    PYTHONDONTWRITEBYTECODE=1 "${PYTHON:-python3}" tests/cli/check_search.py "$PITH" "$T/pairs" \
+        >"$T/out" 2>"$T/err"
+    code=$?
+    cp "$T/out" "$T/results"
+    while read -r verdict name; do
+        case $verdict in
+        ok) ok ;;
+        *) bad "$name" ;;
+        esac
+    done <"$T/results"
+    is "check_search.py ends well" $code = 0
+    is "check_search.py runs its tests" "$(grep -c '^ok' "$T/results")" -ge 20
+    is "check_search.py writes no messages" ! -s "$T/err"
+fi
+
+# Training on the small corpus of those tests: a run that was stopped ends with the same bytes, and
+# what it exports converts, embeds, and is measured.
+if ! "${PYTHON:-python3}" -c 'import torch, numpy' 2>/dev/null || [ ! -d "$T/pairs/one-data" ]; then
+    skip "train.py: ${PYTHON:-python3} has no torch and numpy"
+else
+    train() {
+        "${PYTHON:-python3}" -B weights/models/search/train.py "$T/pairs/one-data" --cpu --steps 6 \
+            --width 32 --heads 2 --layers 2 --ffn 48 --rows 8 --warmup 2 --warm 0.4 --workers 2 "$@"
+    }
+    expect 0 train --out "$T/whole" --log-every 1
+    prints 'step 1, .*loss of words [0-9.]+'
+    prints 'step 6, .*loss of pairs [0-9.]+'
+    prints '^recall@10: [01]\.'
+    expect 0 train --out "$T/parts" --halt 1 --workers 1
+    prints '^stops at step 1$'
+    expect 0 train --out "$T/parts" --halt 4
+    expect 0 train --out "$T/parts"
+    prints '^goes on from step 4$'
+    expect 0 cmp "$T/whole/model/model.safetensors" "$T/parts/model/model.safetensors"
+    expect 1 train --out "$T/parts" --width 64
+    says 'was made with other settings'
+    expect 1 train --out "$T/other" --width 33
+    says 'width 33 is not a multiple of the 2 heads'
+    expect 0 train --out "$T/chunks" --chunk 3 --warm 0 --log-every 6
+    expect 0 train --out "$T/chunkless" --warm 0 --log-every 6
+    is "chunks change no more than rounding" "$(python3 -c '
+import json, sys
+a, b = (json.load(open(path))["losses"]["pairs"] for path in sys.argv[1:])
+print(0 < abs(a) < 10 and abs(a - b) < 1e-4)' "$T/chunks/result.json" "$T/chunkless/result.json")" = True
+    expect 0 "$PITH" convert "$T/whole/model" "$T/whole.pith" --type int8
+    expect 0 "$PITH" inspect "$T/whole.pith"
+    prints '^longest text +128 tokens, of 128 positions$'
+    prints '^embedding +mean of all tokens, normalised$'
+    expect 0 "$PITH" embed "$T/whole.pith" 'a stone'
+    prints '"tokens": [0-9]+, "truncated": false'
+    "${PYTHON:-python3}" -B weights/models/search/measure.py "$T/whole.pith" "$T/pairs/one" \
+        --pith "$PITH" --out "$T/measures.json" >"$T/out" 2>"$T/err"
+    prints '^(met|missed) +recall@10 of whole pages by summaries: '
+    is "the measures are kept" "$(grep -c 'BM25, stemmed' "$T/measures.json")" = 2
+fi

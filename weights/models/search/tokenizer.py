@@ -1,0 +1,227 @@
+"""The search encoder's tokenizer: WordPiece of 12,000 pieces, as BERT reads it.
+
+    python3 tokenizer.py FOLDER/texts.jsonl vocab.txt     learns pieces from the texts of pairs.py
+
+Text is cleaned, its accents dropped and its letters made small, split at white space and
+punctuation, and each word taken apart into the longest piece it begins with, then the longest "##"
+piece that goes on from there (Schuster and Nakajima 2012; Devlin et al. 2019). The pieces are
+learned by byte-pair merging (Sennrich et al. 2016) of the characters of words, the most frequent
+pair first. Needs Python alone. vocab.txt is kept in git; training the model does not need this
+command.
+"""
+
+import argparse
+import heapq
+import itertools
+import json
+import os
+import re
+import unicodedata
+from collections import Counter, defaultdict
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PAD, UNK, CLS, SEP, MASK = range(5)
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+LONGEST_WORD = 100  # characters; a longer word is unknown
+
+_IDEOGRAPHS = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+_ASCII = {c: None for c in list(range(32)) + [127]}
+_ASCII.update({ord(c): " " for c in "\t\n\r"})
+_WORDS = re.compile(r"[^ !-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")
+
+
+# ---- Text to words -------------------------------------------------------------------------------
+
+
+def _clean(c):
+    """What a character beyond ASCII becomes: nothing, a space, or itself."""
+    if c.isspace():
+        return " "
+    if c == "\ufffd" or unicodedata.category(c)[0] == "C":
+        return ""
+    code = ord(c)
+    return " %s " % c if any(a <= code <= b for a, b in _IDEOGRAPHS) else c
+
+
+def normalize(text):
+    """The text as BERT's uncased models see it."""
+    if text.isascii():
+        return text.translate(_ASCII).lower()
+    text = "".join(c if c < "\x80" else _clean(c) for c in text.translate(_ASCII))
+    text = unicodedata.normalize("NFD", text)
+    return "".join(c.lower() for c in text if c < "\x80" or unicodedata.category(c) != "Mn")
+
+
+def words(text):
+    """The words and punctuation marks of a text."""
+    found = []
+    for word in _WORDS.findall(normalize(text)):
+        if word.isascii():
+            found.append(word)
+            continue
+        start = 0
+        for i, c in enumerate(word):
+            if c >= "\x80" and unicodedata.category(c)[0] == "P":
+                found += [part for part in (word[start:i], c) if part]
+                start = i + 1
+        if start < len(word):
+            found.append(word[start:])
+    return found
+
+
+# ---- Words to pieces -----------------------------------------------------------------------------
+
+
+class WordPiece:
+    """Texts to ids, with the pieces of a vocab.txt."""
+
+    def __init__(self, path=os.path.join(HERE, "vocab.txt")):
+        """path: a vocab.txt."""
+        with open(path, encoding="utf-8") as file:
+            self.pieces = file.read().split("\n")[:-1]
+        self.ids = {piece: i for i, piece in enumerate(self.pieces)}
+        self.known = {}  # word: its ids
+
+    def _take_apart(self, word):
+        ids, start = [], 0
+        while start < len(word) <= LONGEST_WORD:
+            for end in range(len(word), start, -1):
+                piece = self.ids.get(("##" if start else "") + word[start:end])
+                if piece is not None:
+                    break
+            else:
+                return [UNK]
+            ids.append(piece)
+            start = end
+        return ids or [UNK]
+
+    def encode(self, text):
+        """The ids of the text, without [CLS] and [SEP]."""
+        ids = []
+        for word in words(text):
+            found = self.known.get(word)
+            if found is None:
+                found = self.known[word] = self._take_apart(word)
+            ids += found
+        return ids
+
+
+# ---- Learning ------------------------------------------------------------------------------------
+
+
+class Merger:
+    """Words as lists of pieces, and how often each pair of neighbours occurs."""
+
+    def __init__(self, counts):
+        self.words, self.counts, self.where = [], [], defaultdict(set)
+        self.pairs = Counter()
+        for word, count in sorted(counts.items()):
+            pieces = [word[0]] + ["##" + c for c in word[1:]]
+            for pair in zip(pieces, pieces[1:]):
+                self.pairs[pair] += count
+                self.where[pair].add(len(self.words))
+            self.words.append(pieces)
+            self.counts.append(count)
+        self.heap = [(-count, pair) for pair, count in self.pairs.items()]
+        heapq.heapify(self.heap)
+
+    def best(self):
+        """The most frequent pair, the first of the alphabet among equals, or None."""
+        while self.heap:
+            count, pair = heapq.heappop(self.heap)
+            now = self.pairs.get(pair, 0)
+            if now == -count:
+                return pair
+            if now > 0:
+                heapq.heappush(self.heap, (-now, pair))
+        return None
+
+    def merge(self, pair):
+        """Makes one piece of that pair everywhere; returns the piece."""
+        piece, touched = pair[0] + pair[1][2:], set()
+        for i in self.where.pop(pair):
+            old, count = self.words[i], self.counts[i]
+            new, j = [], 0
+            while j < len(old):
+                both = j + 1 < len(old) and old[j] == pair[0] and old[j + 1] == pair[1]
+                new.append(piece if both else old[j])
+                j += 2 if both else 1
+            for sign, pieces in ((-1, old), (1, new)):
+                for p in zip(pieces, pieces[1:]):
+                    self.pairs[p] += sign * count
+                    touched.add(p)
+            for p in zip(new, new[1:]):
+                self.where[p].add(i)
+            self.words[i] = new
+        del self.pairs[pair]
+        for p in touched - {pair}:
+            if self.pairs[p] > 0:
+                heapq.heappush(self.heap, (-self.pairs[p], p))
+        return piece
+
+
+def learn(counts, size, rare_character=100, rare_word=2):
+    """The lines of a vocab.txt of that size, from how often each word occurs. Words with rare
+    characters are left out: they will be unknown."""
+    characters = Counter()
+    for word, count in counts.items():
+        for c in word:
+            characters[c] += count
+    alphabet = {c for c, count in characters.items() if count >= rare_character}
+    merger = Merger(
+        {
+            word: count
+            for word, count in counts.items()
+            if count >= rare_word and len(word) <= LONGEST_WORD and alphabet.issuperset(word)
+        }
+    )
+    first = {word[0] for word in merger.words}
+    later = {piece for word in merger.words for piece in word[1:]}
+    pieces = SPECIAL + sorted(first) + sorted(later)
+    known = set(pieces)
+    while len(pieces) < size:
+        pair = merger.best()
+        if pair is None:
+            break
+        piece = merger.merge(pair)
+        if piece not in known:  # two ways to one piece
+            known.add(piece)
+            pieces.append(piece)
+    return pieces
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description="Learns the search encoder's WordPiece vocabulary."
+    )
+    parser.add_argument("texts", help="the texts.jsonl of pairs.py")
+    parser.add_argument("output")
+    parser.add_argument("--pieces", type=int, default=12000)
+    parser.add_argument("--every", type=int, default=4, help="learn from one line in so many")
+    arguments = parser.parse_args()
+    counts = Counter()
+    with open(arguments.texts, encoding="utf-8") as file:
+        for line in itertools.islice(file, 0, None, arguments.every):
+            pair = json.loads(line)
+            for text in [pair["query"]] + pair["passages"]:
+                counts.update(words(text))
+    pieces = learn(counts, arguments.pieces)
+    with open(arguments.output, "w", encoding="utf-8") as file:
+        file.write("".join(piece + "\n" for piece in pieces))
+    print(
+        "%d pieces from %d words, %d of them different"
+        % (len(pieces), sum(counts.values()), len(counts))
+    )
+
+
+if __name__ == "__main__":
+    main()
