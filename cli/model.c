@@ -72,7 +72,7 @@ const pith_option pith_bos_options[] = {
     {                                                                                            \
         .name = "isa", .kind = PITH_OPTION_TEXT, .argument = "NAME",                             \
         .help = "instruction set: scalar; avx2, avx-vnni, avx512, avx512-vnni, amx-int8; neon, " \
-                "neon-dot, neon-i8mm; by default the best this CPU has",                         \
+                "neon-dot, neon-i8mm; by default the best this CPU has, amx-int8 excepted",      \
         .offset = offsetof(pith_common_settings, isa), .hidden = (unused)                        \
     }
 #define TUNING(unused)                                                                        \

@@ -194,8 +194,8 @@ typedef struct pith_model_options {
     size_t n_threads; /* threads of one eval, the caller's included; 0: one per usable CPU, by the
                          process's affinity and its control group's quota; at most 256 */
     const char *isa;  /* "scalar"; "avx2", "avx-vnni", "avx512", "avx512-vnni", "amx-int8" (x86-64);
-                         "neon", "neon-dot", "neon-i8mm" (AArch64); NULL: the best this CPU has.
-                         Results are the same with all of them */
+                         "neon", "neon-dot", "neon-i8mm" (AArch64); NULL: the best this CPU has,
+                         amx-int8 excepted. Results are the same with all of them */
     pith_blas blas;   /* AUTO: OpenBLAS for f32 weights when it is installed; ON: an error when
                          it is not; OFF: bit-identical results in f32 too. OpenBLAS and the
                          Fortran library below it end the process when memory is short while

@@ -12,6 +12,7 @@
 typedef struct table_entry {
     const pith_kernels *kernels;
     unsigned needs;
+    bool by_name; /* not chosen unless it is named */
 } table_entry;
 
 #if defined(__x86_64__)
@@ -93,9 +94,12 @@ enum {
 };
 
 static const table_entry tables[] = {
-    {&pith_kernels_amx_int8, AMX_INT8},  {&pith_kernels_avx512_vnni, AVX512_VNNI},
-    {&pith_kernels_avx512, AVX512},      {&pith_kernels_avx_vnni, AVX_VNNI},
-    {&pith_kernels_avx2, PITH_CPU_AVX2}, {&pith_kernels_scalar, 0},
+    {&pith_kernels_amx_int8, AMX_INT8, true}, /* run in software so far */
+    {&pith_kernels_avx512_vnni, AVX512_VNNI, false},
+    {&pith_kernels_avx512, AVX512, false},
+    {&pith_kernels_avx_vnni, AVX_VNNI, false},
+    {&pith_kernels_avx2, PITH_CPU_AVX2, false},
+    {&pith_kernels_scalar, 0, false},
 };
 
 const char *const pith_kernel_names[] = {"amx-int8", "avx512-vnni", "avx512", "avx-vnni",
@@ -136,10 +140,10 @@ enum {
 };
 
 static const table_entry tables[] = {
-    {&pith_kernels_neon_i8mm, NEON_I8MM},
-    {&pith_kernels_neon_dot, NEON_DOT},
-    {&pith_kernels_neon, PITH_CPU_NEON},
-    {&pith_kernels_scalar, 0},
+    {&pith_kernels_neon_i8mm, NEON_I8MM, false},
+    {&pith_kernels_neon_dot, NEON_DOT, false},
+    {&pith_kernels_neon, PITH_CPU_NEON, false},
+    {&pith_kernels_scalar, 0, false},
 };
 
 const char *const pith_kernel_names[] = {"neon-i8mm", "neon-dot", "neon", "scalar", NULL};
@@ -150,7 +154,7 @@ unsigned pith_cpu_features(void) {
     return 0;
 }
 
-static const table_entry tables[] = {{&pith_kernels_scalar, 0}};
+static const table_entry tables[] = {{&pith_kernels_scalar, 0, false}};
 
 const char *const pith_kernel_names[] = {"scalar", NULL};
 
@@ -159,7 +163,7 @@ const char *const pith_kernel_names[] = {"scalar", NULL};
 const pith_kernels *pith_kernels_choose(const char *name, unsigned features) {
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         const pith_kernels *kernels = tables[i].kernels;
-        if ((name == NULL || strcmp(name, kernels->name) == 0) &&
+        if ((name == NULL ? !tables[i].by_name : strcmp(name, kernels->name) == 0) &&
             (features & tables[i].needs) == tables[i].needs) {
             return kernels;
         }

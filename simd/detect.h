@@ -20,7 +20,8 @@ enum {
 /* The bits of this CPU. Where it has AMX, asks the system for the process's use of tiles. */
 unsigned pith_cpu_features(void);
 
-/* The table that a CPU with these bits gets by name, or the best one when name is NULL; NULL when
+/* The table that a CPU with these bits gets by name, or when name is NULL the best one of those
+ * that need not be named (all but amx-int8, which has run on tiles in software only); NULL when
  * it can run none of that name. */
 const pith_kernels *pith_kernels_choose(const char *name, unsigned features);
 

@@ -74,7 +74,8 @@ TEST(simd_table, without_a_feature_the_next_table_is_chosen) {
             bool found = pith_kernels_choose(pith_kernel_names[i], features) != NULL;
             CHECK(found == can, "features %#x: %s was %s", features, pith_kernel_names[i],
                   found ? "found" : "not found");
-            best = best == NULL && can ? pith_kernel_names[i] : best;
+            bool by_name = strcmp(pith_kernel_names[i], "amx-int8") == 0;
+            best = best == NULL && can && !by_name ? pith_kernel_names[i] : best;
         }
         check_choice(features, best);
     }
