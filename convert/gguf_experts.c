@@ -9,13 +9,14 @@ typedef struct mixture {
     const char *model_type; /* in config.json */
     const char *count;      /* of experts, there */
     bool own_width;         /* of an expert: not that of an MLP */
-    bool norm;              /* shares are a softmax among the chosen experts */
+    bool norm;              /* shares are a softmax among the chosen experts, where no key says */
+    bool either;            /* config.json can say it */
 } mixture;
 
 static const mixture mixtures[] = {
     {"llama", "mixtral", "num_local_experts", .norm = true},
-    {"qwen3moe", "qwen3_moe", "num_experts", .own_width = true, .norm = true},
-    {"olmoe", "olmoe", "num_experts", .norm = false},
+    {"qwen3moe", "qwen3_moe", "num_experts", .own_width = true, .norm = true, .either = true},
+    {"olmoe", "olmoe", "num_experts", .norm = false, .either = true},
     {"granitemoe", "granitemoe", "num_local_experts", .norm = true},
 };
 
@@ -37,7 +38,7 @@ static pith_status refuse_others(const pith_gguf_reading *r) {
         {"expert_shared_count", 0, 0},       {"expert_shared_feed_forward_length", 0, 0},
         {"leading_dense_block_count", 0, 0}, {"expert_group_count", 0, 1},
         {"expert_weights_scale", 0, 1},      {"expert_gating_func", 0, 1},
-        {"interleave_moe_layer_step", 0, 1},
+        {"interleave_moe_layer_step", 0, 1}, {"moe_every_n_layers", 0, 1},
     };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         pith_gguf_arch_key key = pith_gguf_key_of(r, keys[i].name);
@@ -54,6 +55,24 @@ static pith_status refuse_others(const pith_gguf_reading *r) {
     return PITH_OK;
 }
 
+/* Refuses tensors of steps that change a result: shared experts, biases of the router's choice and
+ * of experts. */
+static pith_status refuse_tensors(const pith_gguf_reading *r) {
+    static const char *const parts[] = {"_shexp.", "exp_probs_b.", "_exps.bias"};
+    const pith_gguf_tensor *tensor;
+    size_t source;
+    for (size_t i = 0; (tensor = pith_gguf_parts_at(r->parts, i, &source)) != NULL; i++) {
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+            if (strstr(tensor->name, parts[k]) != NULL) {
+                return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                                 "%s: tensor %s of a mixture of experts is not supported",
+                                 pith_gguf_name(r->gguf), tensor->name);
+            }
+        }
+    }
+    return PITH_OK;
+}
+
 pith_status pith_gguf_put_experts(pith_gguf_reading *r, const char **model_type) {
     const mixture *m = find_mixture(r);
     size_t n = 0, ignored;
@@ -64,6 +83,9 @@ pith_status pith_gguf_put_experts(pith_gguf_reading *r, const char **model_type)
     bool norm = m->norm;
     status = refuse_others(r);
     if (status == PITH_OK) {
+        status = refuse_tensors(r);
+    }
+    if (status == PITH_OK) {
         status = pith_gguf_put_count(r, "expert_count", m->count, &ignored);
     }
     if (status == PITH_OK) {
@@ -73,11 +95,17 @@ pith_status pith_gguf_put_experts(pith_gguf_reading *r, const char **model_type)
         status =
             pith_gguf_put_count(r, "expert_feed_forward_length", "moe_intermediate_size", &ignored);
     }
+    const pith_gguf_arch_key key = pith_gguf_key_of(r, "expert_weights_norm");
     if (status == PITH_OK) {
-        status = pith_gguf_flag(r->gguf, pith_gguf_key_of(r, "expert_weights_norm").text, &norm,
-                                r->error);
+        status = pith_gguf_flag(r->gguf, key.text, &norm, r->error);
     }
-    pith_json_put_bool(&r->json, "norm_topk_prob", norm);
+    if (status == PITH_OK && norm != m->norm && !m->either) {
+        status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s %s is not supported",
+                           pith_gguf_name(r->gguf), key.text, norm ? "true" : "false");
+    }
+    if (m->either) {
+        pith_json_put_bool(&r->json, "norm_topk_prob", norm);
+    }
     *model_type = m->model_type;
     return status;
 }

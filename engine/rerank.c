@@ -1,5 +1,7 @@
 /* pith_rerank: a query and documents, read together by a cross-encoder (Nogueira & Cho 2019), or
  * compared by their embeddings. */
+#include <string.h>
+
 #include "base/checked.h"
 #include "base/utf8.h"
 #include "engine/model.h"
@@ -25,9 +27,13 @@ static pith_status score_vectors(const pith_model *model, const pith_embed_input
     pith_embed_options how = {.no_truncate = options->no_truncate,
                               .prompt = pith_model_prompt(model, PITH_PROMPT_QUERY)};
     float *of_asked = vectors + n * info.n_embd;
-    pith_status status = pith_embed(model, &asked, 1, &how, of_asked, NULL, error);
-    if (status != PITH_OK) {
-        return pith_fail_in(error, status, "the query");
+    pith_error told;
+    pith_status status = pith_embed(model, &asked, 1, &how, of_asked, NULL, &told);
+    if (status != PITH_OK) { /* the library calls it text 0 */
+        static const char text[] = "text 0";
+        bool named = strncmp(told.message, text, sizeof text - 1) == 0;
+        return pith_fail(error, status, "the query%s%s", named ? "" : ": ",
+                         told.message + (named ? sizeof text - 1 : 0));
     }
     how.prompt = pith_model_prompt(model, PITH_PROMPT_DOCUMENT);
     how.progress = options->progress;

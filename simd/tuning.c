@@ -39,58 +39,55 @@ pith_memory_path pith_memory_path_here(const char *isa) {
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 
-/* `where` and `name` are "tuning.json: " and "few"; `status` is the error to return. */
-static pith_status check_fetch(const pith_fetch *fetch, bool cached, const char *where,
-                               const char *name, pith_status status, pith_error *error) {
+/* `name` is "few" or "more"; `status` is the error to return. */
+static pith_status check_fetch(const pith_fetch *fetch, bool cached, const char *name,
+                               pith_status status, pith_error *error) {
     const int hint = (int)fetch->hint;
     if (hint < 0 || hint >= PITH_N_HINTS) {
-        return pith_fail(error, status, "%s%s.hint is %d, which is no pith_hint", where, name,
-                         hint);
+        return pith_fail(error, status, "%s.hint is %d, which is no pith_hint", name, hint);
     }
     if (cached && hint != PITH_HINT_T1 && hint != PITH_HINT_T0) {
-        return pith_fail(error, status,
-                         "%s%s.hint is \"%s\"; of more than two tokens it is t1 or t0", where, name,
-                         pith_hint_names[hint]);
+        return pith_fail(error, status, "%s.hint is \"%s\"; of more than two tokens it is t1 or t0",
+                         name, pith_hint_names[hint]);
     }
     if (fetch->distance > PITH_TUNING_DISTANCE ||
         fetch->distance % PITH_TUNING_DISTANCE_UNIT != 0) {
         return pith_fail(error, status,
-                         "%s%s.distance is %zu; it is a multiple of %d bytes, at most %d", where,
-                         name, fetch->distance, PITH_TUNING_DISTANCE_UNIT, PITH_TUNING_DISTANCE);
+                         "%s.distance is %zu; it is a multiple of %d bytes, at most %d", name,
+                         fetch->distance, PITH_TUNING_DISTANCE_UNIT, PITH_TUNING_DISTANCE);
     }
     return PITH_OK;
 }
 
 /* Requires printable ASCII that ends within [size], because it is put into messages. */
-static pith_status check_text(const char *text, size_t size, const char *where, const char *name,
-                              pith_status status, pith_error *error) {
+static pith_status check_text(const char *text, size_t size, const char *name, pith_status status,
+                              pith_error *error) {
     const size_t n = strnlen(text, size);
     if (n == size) {
-        return pith_fail(error, status, "%s%s has more than %zu bytes", where, name, size - 1);
+        return pith_fail(error, status, "%s has more than %zu bytes", name, size - 1);
     }
     for (size_t i = 0; i < n; i++) {
         if (text[i] < ' ' || text[i] > '~') {
-            return pith_fail(error, status, "%s%s is not printable ASCII", where, name);
+            return pith_fail(error, status, "%s is not printable ASCII", name);
         }
     }
     return PITH_OK;
 }
 
-static pith_status check(const pith_tuning *t, const char *where, pith_status status,
-                         pith_error *error) {
-    pith_status result = check_fetch(&t->few, false, where, "few", status, error);
+static pith_status check(const pith_tuning *t, pith_status status, pith_error *error) {
+    pith_status result = check_fetch(&t->few, false, "few", status, error);
     if (result == PITH_OK) {
-        result = check_fetch(&t->more, true, where, "more", status, error);
+        result = check_fetch(&t->more, true, "more", status, error);
     }
     if (result == PITH_OK) {
-        result = check_text(t->cpu, sizeof t->cpu, where, "cpu", status, error);
+        result = check_text(t->cpu, sizeof t->cpu, "cpu", status, error);
     }
-    return result == PITH_OK ? check_text(t->isa, sizeof t->isa, where, "isa", status, error)
-                             : result;
+    return result == PITH_OK ? check_text(t->isa, sizeof t->isa, "isa", status, error) : result;
 }
 
 pith_status pith_tuning_check(const pith_tuning *tuning, pith_error *error) {
-    return check(tuning, "tuning: ", PITH_ERROR_ARGUMENT, error);
+    pith_status status = check(tuning, PITH_ERROR_ARGUMENT, error);
+    return status == PITH_OK ? status : pith_fail_in(error, status, "tuning");
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -182,7 +179,6 @@ static pith_status check_version(pith_json root, const char *where, pith_error *
 static pith_status read_root(pith_json root, const char *where, pith_tuning *out,
                              pith_error *error) {
     static const char *const members[] = {"pith_tuning", "cpu", "isa", "few", "more"};
-    char prefix[200];
     if (!pith_json_is(root, PITH_JSON_OBJECT)) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: no tuning file: %s", where,
                          pith_json_describe(root));
@@ -206,8 +202,8 @@ static pith_status read_root(pith_json root, const char *where, pith_tuning *out
     if (status != PITH_OK) {
         return status;
     }
-    snprintf(prefix, sizeof prefix, "%s: ", where);
-    return check(out, prefix, PITH_ERROR_FORMAT, error);
+    status = check(out, PITH_ERROR_FORMAT, error);
+    return status == PITH_OK ? status : pith_fail_in(error, status, "%s", where);
 }
 
 pith_status pith_tuning_parse(pith_tuning *out, const char *text, size_t n, const char *where,

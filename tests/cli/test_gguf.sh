@@ -84,6 +84,19 @@ refuses 'there is no key llama.expert_used_count' mixtral expert_used_count=null
 refuses 'key qwen3moe.expert_feed_forward_length is 0, not 1' qwen3-moe expert_feed_forward_length=0
 refuses 'key olmoe.expert_count is 0, not 1' olmoe expert_count=0
 refuses 'key olmoe.expert_gating_func of 2 is not supported' olmoe expert_gating_func=2
+refuses 'key llama.expert_weights_norm false is not supported' mixtral expert_weights_norm=false
+refuses 'key granitemoe.expert_weights_norm false is not supported' granitemoe \
+    expert_weights_norm=false
+refuses 'key olmoe.moe_every_n_layers of 2 is not supported' olmoe moe_every_n_layers=2
+for norm in true false; do
+    family olmoe "$gguf/families" expert_weights_norm=$norm
+    expect 0 "$PITH" convert "$gguf/families/olmoe.gguf" "$gguf/a.pith" --type f32
+    is "shares among the chosen: $norm" "$(grep -ac 'norm_experts[^,]*true' "$gguf/a.pith")" = \
+        $([ $norm = true ] && echo 1 || echo 0)
+done
+refuses 'tensor blk.0.ffn_gate_shexp.weight .* is not supported' olmoe \
+    blk.0.ffn_gate_shexp.weight=4
+refuses 'tensor blk.1.exp_probs_b.weight .* is not supported' olmoe blk.1.exp_probs_b.weight=6
 refuses 'key granitemoe.expert_shared_count of 1 is not supported' granitemoe expert_shared_count=1
 refuses 'key gemma2.expert_count of 8 is not supported' gemma2 expert_count=8
 family mixtral "$gguf/families" feed_forward_length=54

@@ -44,6 +44,9 @@ cp "$T/out" "$T/ranked"
 expect 0 "$PITH" embed "$T/prompted.pith" --prompt-name query 'who knocked'
 cp "$T/out" "$T/query"
 expect 0 "$PITH" embed "$T/prompted.pith" --prompt-name passage <"$T/texts"
+fails 1 'the query has more than 40 tokens' \
+    "$PITH" rerank "$T/prompted.pith" --no-truncate "$(cat "$T/long")" <"$T/texts"
+expect 0 "$PITH" embed "$T/prompted.pith" --prompt-name passage <"$T/texts"
 is "scores are cosines behind the prompts" "$(python3 -c '
 import json, sys
 query = json.load(open(sys.argv[1]))["embedding"]
