@@ -147,14 +147,14 @@ static pith_status measure(pith_cli *cli, tune_bench *bench, pith_error *error) 
     pith_bench_rows_before(&bench->rows);
     pith_status status = pith_tune_measure(&bench->timer, TUNE_SECONDS, &bench->result, error);
     pith_progress_end(&bench->running.progress);
+    if (status == PITH_OK && bench->settings->save != NULL) {
+        status = save(bench, error); /* before a reader of the output can go away */
+    }
     if (status == PITH_OK) {
         pith_bench_rows_after(&bench->rows, bench->result.moved);
         status = print_result(bench, error);
     }
     pith_bench_rows_end(&bench->rows);
-    if (status == PITH_OK && bench->settings->save != NULL) {
-        status = save(bench, error);
-    }
     return status;
 }
 

@@ -79,6 +79,8 @@ def name(f):
 print(marked == [name(saved["few"]), name(saved["more"])], saved["cpu"] != "", saved["isa"] != "")
 END_PY
     )" = 'True True True'
+    "$PITH" bench --tune -r 1 -t 1 --save "$T/kept.json" >/dev/full 2>"$T/err"
+    is "the choice is kept though nobody reads the table" -s "$T/kept.json"
     expect 0 "$PITH" run "$TALE" -p 'Once upon' -n 8 --temp 0 --tuning "$T/saved.json"
     silent
     is "a saved tuning changes no text" "$(cat "$T/out")" = "$(cat "$T/plain")"
