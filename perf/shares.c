@@ -34,6 +34,13 @@ pith_work pith_work_of(const pith_family *family, const pith_network *network, s
         .head_weights = (double)c->vocab_size * (double)c->hidden_size,
         .attention_ops = layers * 4 * (double)(c->num_attention_heads * c->head_dim),
     };
+    if (c->n_experts != 0) { /* all are of one size */
+        const pith_expert *expert = &network->experts[0];
+        work.n_experts = c->n_experts;
+        work.n_experts_used = c->n_experts_used;
+        work.expert_bytes =
+            layers * (double)(expert->gate_up.matrix.size + expert->down.matrix.size);
+    }
     for (size_t i = 0; i < c->n_kinds; i++) {
         work.windows[i].size = c->kinds[i].sliding_window;
     }
@@ -67,6 +74,15 @@ double pith_attended(size_t depth, size_t n, size_t window) {
     return g * (double)depth + g * (g + 1) / 2 + (double)(n - growing) * (double)window;
 }
 
+/* Bytes of the layers that a pass of n rows reads. Which experts the rows choose is not known: as
+ * if each chose anew, all with the same chance. */
+static double pass_bytes(const pith_work *work, double n_rows) {
+    double n = (double)work->n_experts;
+    double used = (double)work->n_experts_used;
+    double distinct = n == 0 ? 0 : n * (1 - pow(1 - used / n, n_rows));
+    return (double)work->layer_bytes + (distinct - used) * work->expert_bytes;
+}
+
 /* The mean over the layers. */
 static double attended_by_layers(const pith_work *work, size_t depth, size_t n) {
     if (work->n_windows == 1) {
@@ -84,7 +100,7 @@ pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_
     if (!test->generate) {
         double passes = (double)((test->n_tokens - 1) / max_rows + 1);
         return (pith_cost){
-            .read_bytes = passes * (double)work->layer_bytes + (double)work->head_bytes,
+            .read_bytes = passes * pass_bytes(work, n / passes) + (double)work->head_bytes,
             .linear_ops = 2 * (work->linear_weights * n + work->head_weights),
             .attention_ops = work->attention_ops * attended_by_layers(work, 0, test->n_tokens),
             .n_passes = passes,
@@ -96,8 +112,9 @@ pith_cost pith_cost_of(const pith_work *work, const pith_bench_test *test, size_
     double passes = n * (double)((n_sessions - 1) / max_rows + 1);
     double attended = sessions * attended_by_layers(work, test->depth, test->n_tokens);
     return (pith_cost){
-        .read_bytes = passes * (double)(work->layer_bytes + work->head_bytes) +
-                      attended * (double)work->kv_bytes,
+        .read_bytes =
+            passes * (pass_bytes(work, n * sessions / passes) + (double)work->head_bytes) +
+            attended * (double)work->kv_bytes,
         .linear_ops = 2 * n * sessions * (work->linear_weights + work->head_weights),
         .attention_ops = attended * work->attention_ops,
         .n_passes = passes,

@@ -13,9 +13,11 @@
 
 /* What one token costs. */
 typedef struct pith_work {
-    size_t layer_bytes; /* weights and scales of all layers */
-    size_t head_bytes;  /* of the head */
-    size_t kv_bytes;    /* keys and values of one position, all layers */
+    size_t layer_bytes;  /* weights and scales of all layers, of the experts that one token uses */
+    double expert_bytes; /* of one expert, in all layers */
+    size_t n_experts, n_experts_used;
+    size_t head_bytes; /* of the head */
+    size_t kv_bytes;   /* keys and values of one position, all layers */
     size_t n_windows;
     struct pith_work_window {
         size_t size;  /* most positions a token attends to; 0: all */

@@ -61,6 +61,31 @@ static const pith_network round_model = {
     .head = {.size = 7000},
 };
 
+/* The rows of a pass choose different experts: of four, two a row, three rows read 3.5 of them. */
+TEST(bench, several_rows_read_more_experts) {
+    pith_expert experts[8] = {{.gate_up.matrix.size = 1000, .down.matrix.size = 500}};
+    pith_network network = round_model;
+    network.config.n_experts = 4;
+    network.config.n_experts_used = 2;
+    network.experts = experts;
+    pith_work work = pith_work_of(&pith_family_mixtral, &network, 50000, 2);
+    static const struct {
+        pith_bench_test test;
+        double bytes; /* of weights */
+    } cases[] = {
+        {{.generate = true, .n_tokens = 1, .n_sessions = 1}, 50000},
+        {{.generate = true, .n_tokens = 1, .n_sessions = 3}, 50000 + 1.5 * 3000},
+        {{.n_tokens = 1}, 50000},
+        {{.n_tokens = 3}, 50000 + 1.5 * 3000},
+        {{.n_tokens = 512}, 50000 + 2 * 3000},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pith_cost cost = pith_cost_of(&work, &cases[i].test, 512);
+        double kv = cases[i].test.generate ? 256 * (double)cases[i].test.n_sessions : 0;
+        CHECK(near(cost.read_bytes, cases[i].bytes + kv), "case %zu: %g bytes", i, cost.read_bytes);
+    }
+}
+
 TEST(bench, work_of_a_model) {
     pith_work work = pith_work_of(&pith_family_llama, &round_model, 50000, 2);
     CHECK(work.layer_bytes == 43000, "layer bytes %zu", work.layer_bytes);
