@@ -1,7 +1,7 @@
 """The logits of pith against numpy reading the same .pith file with every rounding where pith has it
 (exact.py): equal bit for bit, for weights of every type.
 
-    python3 golden/check_bits.py [build/pith] [--types f16,bf16,int8,int4]
+    python3 golden/check_bits.py [build/pith] [--types f32,f16,bf16,int8,int4]
     python3 golden/check_bits.py build/pith --families DIR [NAME ...] [--types int8,int4]
 
 With --families: every checkpoint within DIR (or those named) of a family that families.py knows, with
@@ -22,7 +22,10 @@ from check_reference import HERE, directories
 from command import Pith
 from exact import Exact
 
-LONGEST = {"f32": 7, "f16": 33, "bf16": 33}  # tokens of a prompt: lanes of floats take numpy long
+# Lanes of floats take numpy long, and products are all that is different: prompts of so many tokens,
+# of these checkpoints unless types are named.
+LONGEST = {"f32": 7, "f16": 33, "bf16": 33}
+FLOATS = ("llama-gqa", "qwen3", "extra/gemma2", "extra/starcoder2")
 INSTRUCTION_SETS = ("scalar", "avx2", "avx-vnni", "avx512", "avx512-vnni", "amx-int8", "neon",
                     "neon-dot", "neon-i8mm")
 
@@ -95,7 +98,7 @@ def main():
     parser.add_argument("--types")
     parser.add_argument("--families", nargs="+", metavar=("DIR", "NAME"))
     arguments = parser.parse_args()
-    types = arguments.types or ("int8,int4" if arguments.families else "f16,bf16,int8,int4")
+    types = (arguments.types or "int8,int4").split(",")
     if arguments.families:
         cases = within(arguments.families[0], arguments.families[1:])
     else:
@@ -103,7 +106,8 @@ def main():
     failed = n = 0
     with tempfile.TemporaryDirectory() as scratch:
         for name, directory in cases:
-            for type_ in types.split(","):
+            also = ["f16", "bf16"] if arguments.types is None and name in FLOATS else []
+            for type_ in types + also:
                 comparison = Comparison(Pith(arguments.pith), directory, type_, scratch)
                 differing, n_tokens = comparison.differing(LONGEST.get(type_, 1 << 30))
                 line = f"{name:22} {type_:5} {n_tokens:4} tokens, {differing} logits differ"
