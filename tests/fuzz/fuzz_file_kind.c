@@ -38,7 +38,7 @@ static void check_name(const uint8_t *data, size_t size) {
     }
     fuzz_require(!pith_gguf_set_part(part, 100000, 100001));
     free(part);
-    fuzz_require(!pith_convert_gguf_names_encoder(text) || pith_convert_names_encoder(text, NULL));
+    (void)pith_convert_gguf_names_encoder(text);
     (void)pith_convert_names_encoder(NULL, text);
     if (pith_hub_name(text, name)) {
         fuzz_require(strchr(name, '/') != NULL && strlen(name) < sizeof name);
