@@ -92,6 +92,30 @@ typedef struct few_size {
     }
 #define PITH_FEW_CACHED(t1, t0) PITH_FEW_HINTS(t0, t0, t1, t0)
 
+/* Defines few_tile_N_HINT by body(p, row, first, N, hint): all that `sizes` lists for up to 4
+ * tokens. */
+#define PITH_FEW_TILES(body)                                \
+    PITH_FEW_TILE(few_tile_1_none, body, 1, PITH_HINT_NONE) \
+    PITH_FEW_TILE(few_tile_1_nta, body, 1, PITH_HINT_NTA)   \
+    PITH_FEW_TILE(few_tile_1_t1, body, 1, PITH_HINT_T1)     \
+    PITH_FEW_TILE(few_tile_1_t0, body, 1, PITH_HINT_T0)     \
+    PITH_FEW_TILE(few_tile_2_none, body, 2, PITH_HINT_NONE) \
+    PITH_FEW_TILE(few_tile_2_nta, body, 2, PITH_HINT_NTA)   \
+    PITH_FEW_TILE(few_tile_2_t1, body, 2, PITH_HINT_T1)     \
+    PITH_FEW_TILE(few_tile_2_t0, body, 2, PITH_HINT_T0)     \
+    PITH_FEW_TILE(few_tile_3_t1, body, 3, PITH_HINT_T1)     \
+    PITH_FEW_TILE(few_tile_3_t0, body, 3, PITH_HINT_T0)     \
+    PITH_FEW_TILE(few_tile_4_t1, body, 4, PITH_HINT_T1)     \
+    PITH_FEW_TILE(few_tile_4_t0, body, 4, PITH_HINT_T0)
+
+/* Their entries of a list of sizes, the last ones. */
+#define PITH_FEW_SIZES                                                                        \
+    {4, PITH_FEW_CACHED(few_tile_4_t1, few_tile_4_t0)},                                       \
+        {3, PITH_FEW_CACHED(few_tile_3_t1, few_tile_3_t0)},                                   \
+        {2, PITH_FEW_HINTS(few_tile_2_none, few_tile_2_nta, few_tile_2_t1, few_tile_2_t0)}, { \
+        1, PITH_FEW_HINTS(few_tile_1_none, few_tile_1_nta, few_tile_1_t1, few_tile_1_t0)      \
+    }
+
 /* All tiles; `sizes` in descending order, down to 1. */
 PITH_INLINE void few_tokens(const pith_product *p, const few_size *sizes) {
     for (size_t row = 0; row < p->n_rows; row += PITH_TILE_ROWS) {

@@ -23,28 +23,9 @@ PITH_INLINE void tile_of(const pith_product *p, size_t row, size_t first, size_t
     few_tile(p, row, first, n, PITH_TYPE_INT8, false, hint);
 }
 
-PITH_FEW_TILE(few_tile_1_none, tile_of, 1, PITH_HINT_NONE)
-PITH_FEW_TILE(few_tile_1_nta, tile_of, 1, PITH_HINT_NTA)
-PITH_FEW_TILE(few_tile_1_t1, tile_of, 1, PITH_HINT_T1)
-PITH_FEW_TILE(few_tile_1_t0, tile_of, 1, PITH_HINT_T0)
+PITH_FEW_TILES(tile_of)
 
-PITH_FEW_TILE(few_tile_2_none, tile_of, 2, PITH_HINT_NONE)
-PITH_FEW_TILE(few_tile_2_nta, tile_of, 2, PITH_HINT_NTA)
-PITH_FEW_TILE(few_tile_2_t1, tile_of, 2, PITH_HINT_T1)
-PITH_FEW_TILE(few_tile_2_t0, tile_of, 2, PITH_HINT_T0)
-
-PITH_FEW_TILE(few_tile_3_t1, tile_of, 3, PITH_HINT_T1)
-PITH_FEW_TILE(few_tile_3_t0, tile_of, 3, PITH_HINT_T0)
-
-PITH_FEW_TILE(few_tile_4_t1, tile_of, 4, PITH_HINT_T1)
-PITH_FEW_TILE(few_tile_4_t0, tile_of, 4, PITH_HINT_T0)
-
-static const few_size sizes[] = {
-    {4, PITH_FEW_CACHED(few_tile_4_t1, few_tile_4_t0)},
-    {3, PITH_FEW_CACHED(few_tile_3_t1, few_tile_3_t0)},
-    {2, PITH_FEW_HINTS(few_tile_2_none, few_tile_2_nta, few_tile_2_t1, few_tile_2_t0)},
-    {1, PITH_FEW_HINTS(few_tile_1_none, few_tile_1_nta, few_tile_1_t1, few_tile_1_t0)},
-};
+static const few_size sizes[] = {PITH_FEW_SIZES};
 
 /* ---- Many tokens ----------------------------------------------------------------------------- */
 

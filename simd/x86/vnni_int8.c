@@ -102,31 +102,14 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_
     }
 }
 
-PITH_FEW_TILE(few_tile_1_none, few_tile, 1, PITH_HINT_NONE)
-PITH_FEW_TILE(few_tile_1_nta, few_tile, 1, PITH_HINT_NTA)
-PITH_FEW_TILE(few_tile_1_t1, few_tile, 1, PITH_HINT_T1)
-PITH_FEW_TILE(few_tile_1_t0, few_tile, 1, PITH_HINT_T0)
-
-PITH_FEW_TILE(few_tile_2_none, few_tile, 2, PITH_HINT_NONE)
-PITH_FEW_TILE(few_tile_2_nta, few_tile, 2, PITH_HINT_NTA)
-PITH_FEW_TILE(few_tile_2_t1, few_tile, 2, PITH_HINT_T1)
-PITH_FEW_TILE(few_tile_2_t0, few_tile, 2, PITH_HINT_T0)
-
-PITH_FEW_TILE(few_tile_3_t1, few_tile, 3, PITH_HINT_T1)
-PITH_FEW_TILE(few_tile_3_t0, few_tile, 3, PITH_HINT_T0)
-
-PITH_FEW_TILE(few_tile_4_t1, few_tile, 4, PITH_HINT_T1)
-PITH_FEW_TILE(few_tile_4_t0, few_tile, 4, PITH_HINT_T0)
+PITH_FEW_TILES(few_tile)
 
 PITH_FEW_TILE(few_tile_8_t1, few_tile, 8, PITH_HINT_T1)
 PITH_FEW_TILE(few_tile_8_t0, few_tile, 8, PITH_HINT_T0)
 
 static const few_size sizes[] = {
     {8, PITH_FEW_CACHED(few_tile_8_t1, few_tile_8_t0)},
-    {4, PITH_FEW_CACHED(few_tile_4_t1, few_tile_4_t0)},
-    {3, PITH_FEW_CACHED(few_tile_3_t1, few_tile_3_t0)},
-    {2, PITH_FEW_HINTS(few_tile_2_none, few_tile_2_nta, few_tile_2_t1, few_tile_2_t0)},
-    {1, PITH_FEW_HINTS(few_tile_1_none, few_tile_1_nta, few_tile_1_t1, few_tile_1_t0)},
+    PITH_FEW_SIZES,
 };
 
 /* A group of a tile, for pith_packed_tiles. */
