@@ -101,16 +101,7 @@ const pith_rule_table pith_rules_layer_norms = TABLE(layer_norms);
 const pith_rule_table pith_rules_norms_after = TABLE(norms_after);
 
 static const pith_rule experts[] = {
-    {"mlp.gate.weight", PITH_KIND_TABLE, PITH_EXTENT_EXPERTS, PITH_EXTENT_HIDDEN,
-     PITH_IN_LAYER(router.matrix), PITH_GGUF("ffn_gate_inp.weight"), PITH_WHERE(PITH_HAS_EXPERTS),
-     PITH_LABEL("router")},
-    {"mlp.experts.*.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
-     PITH_IN_EXPERT(gate_up.matrix),
-     PITH_FROM("mlp.experts.*.gate_proj.weight", "mlp.experts.*.up_proj.weight"),
-     PITH_GGUF("ffn_gate_exps.weight", "ffn_up_exps.weight"), PITH_WHERE(PITH_HAS_EXPERTS),
-     PITH_LABEL("expert gate_up")},
-    {"mlp.experts.*.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN,
-     PITH_EXTENT_INTERMEDIATE, PITH_IN_EXPERT(down.matrix), PITH_GGUF("ffn_down_exps.weight"),
-     PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("expert down")},
-};
+    PITH_EXPERT_RULES(PITH_FROM("mlp.gate.weight"),
+                      PITH_FROM("mlp.experts.*.gate_proj.weight", "mlp.experts.*.up_proj.weight"),
+                      PITH_FROM("mlp.experts.*.down_proj.weight"))};
 const pith_rule_table pith_rules_experts = TABLE(experts);

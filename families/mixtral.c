@@ -4,19 +4,10 @@
 #include "base/status.h"
 
 static const pith_rule rules[] = {
-    {"mlp.gate.weight", PITH_KIND_TABLE, PITH_EXTENT_EXPERTS, PITH_EXTENT_HIDDEN,
-     PITH_IN_LAYER(router.matrix), PITH_FROM("block_sparse_moe.gate.weight"),
-     PITH_GGUF("ffn_gate_inp.weight"), PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("router")},
-    {"mlp.experts.*.gate_up_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_GATE_UP, PITH_EXTENT_HIDDEN,
-     PITH_IN_EXPERT(gate_up.matrix),
-     PITH_FROM("block_sparse_moe.experts.*.w1.weight", "block_sparse_moe.experts.*.w3.weight"),
-     PITH_GGUF("ffn_gate_exps.weight", "ffn_up_exps.weight"), PITH_WHERE(PITH_HAS_EXPERTS),
-     PITH_LABEL("expert gate_up")},
-    {"mlp.experts.*.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN,
-     PITH_EXTENT_INTERMEDIATE, PITH_IN_EXPERT(down.matrix),
-     PITH_FROM("block_sparse_moe.experts.*.w2.weight"), PITH_GGUF("ffn_down_exps.weight"),
-     PITH_WHERE(PITH_HAS_EXPERTS), PITH_LABEL("expert down")},
-};
+    PITH_EXPERT_RULES(PITH_FROM("block_sparse_moe.gate.weight"),
+                      PITH_FROM("block_sparse_moe.experts.*.w1.weight",
+                                "block_sparse_moe.experts.*.w3.weight"),
+                      PITH_FROM("block_sparse_moe.experts.*.w2.weight"))};
 static const pith_rule_table experts = {rules, sizeof rules / sizeof rules[0]};
 
 static const pith_key keys[] = {

@@ -103,6 +103,34 @@ typedef struct pith_newer_name {
     const char *newer[PITH_MAX_BLOCKS];
 } pith_newer_name;
 
+/* The rules of a mixture of experts: where a checkpoint has the router, gate and up, and down, each
+ * a PITH_FROM. */
+#define PITH_EXPERT_RULES(router_from, gate_up_from, down_from)                 \
+    {"mlp.gate.weight",                                                         \
+     PITH_KIND_TABLE,                                                           \
+     PITH_EXTENT_EXPERTS,                                                       \
+     PITH_EXTENT_HIDDEN,                                                        \
+     PITH_IN_LAYER(router.matrix),                                              \
+     router_from,                                                               \
+     PITH_GGUF("ffn_gate_inp.weight"),                                          \
+     PITH_WHERE(PITH_HAS_EXPERTS),                                              \
+     PITH_LABEL("router")},                                                     \
+        {"mlp.experts.*.gate_up_proj.weight",                                   \
+         PITH_KIND_LINEAR,                                                      \
+         PITH_EXTENT_GATE_UP,                                                   \
+         PITH_EXTENT_HIDDEN,                                                    \
+         PITH_IN_EXPERT(gate_up.matrix),                                        \
+         gate_up_from,                                                          \
+         PITH_GGUF("ffn_gate_exps.weight", "ffn_up_exps.weight"),               \
+         PITH_WHERE(PITH_HAS_EXPERTS),                                          \
+         PITH_LABEL("expert gate_up")},                                         \
+    {                                                                           \
+        "mlp.experts.*.down_proj.weight", PITH_KIND_LINEAR, PITH_EXTENT_HIDDEN, \
+            PITH_EXTENT_INTERMEDIATE, PITH_IN_EXPERT(down.matrix), down_from,   \
+            PITH_GGUF("ffn_down_exps.weight"), PITH_WHERE(PITH_HAS_EXPERTS),    \
+            PITH_LABEL("expert down")                                           \
+    }
+
 /* Rules that families share. */
 typedef struct pith_rule_table {
     const pith_rule *rules; /* [n] */
