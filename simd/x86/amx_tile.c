@@ -18,6 +18,7 @@
 #include "simd/blocks.h"
 #include "simd/inline.h"
 #include "simd/x86/amx_unit.h"
+#include "simd/x86/next_weights.h"
 
 #include <immintrin.h>
 #include <stdbool.h>
@@ -106,29 +107,6 @@ PITH_INLINE void finish_tokens(finisher *f, size_t n, size_t tiles) {
     }
 }
 
-/* ---- Fetching ahead -------------------------------------------------------------------------- */
-
-/* The weights that are needed after the chunk: a share of them is fetched with every step, into the
- * L2 cache, as many register tiles come before them. */
-typedef struct next_weights {
-    uintptr_t at;   /* in the first tile; an address that may lie outside */
-    size_t n_lines; /* of each tile, still to fetch */
-    size_t share;
-    size_t tile_bytes;
-} next_weights;
-
-PITH_INLINE void fetch_weights(next_weights *next) {
-    size_t n = next->share < next->n_lines ? next->share : next->n_lines;
-    next->n_lines -= n;
-    for (; n > 0; n--) {
-        PITH_UNROLL
-        for (size_t tile = 0; tile < SET; tile++) {
-            __builtin_prefetch((const void *)(next->at + tile * next->tile_bytes), 0, 2);
-        }
-        next->at += PITH_LINE_BYTES;
-    }
-}
-
 /* ---- One group of a register tile ------------------------------------------------------------ */
 
 /* The size of a register tile: constants after inlining. */
@@ -185,7 +163,7 @@ PITH_INLINE void step_products(const group_input *in, size_t step, between *b, e
         tile_products(3, 5, 7);
         do_between(in, b, e.tiles);
     }
-    fetch_weights(in->weights);
+    fetch_weights(in->weights, SET);
 }
 
 /* Where the halves overlap the second one's sums replace equal ones. */
@@ -385,11 +363,7 @@ static next_weights weights_after(const pith_product *p, const pith_amx_format *
                          .n_lines = chunk_groups * format->group_bytes / PITH_LINE_BYTES,
                          .tile_bytes = format->tile_bytes};
     next.share = (next.n_lines + steps - 1) / steps;
-    for (size_t i = 0; i < SET; i++) { /* and the scales: a line of them or half of one */
-        __builtin_prefetch((const void *)(tile + i * format->tile_bytes + format->scales_at +
-                                          group * PITH_TILE_ROWS * sizeof(uint16_t)),
-                           0, 2);
-    }
+    fetch_scales(tile, format->tile_bytes, format->scales_at, group, SET);
     return next;
 }
 

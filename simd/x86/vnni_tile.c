@@ -12,6 +12,7 @@
 #include "simd/x86/vnni_tile.h"
 #include "simd/blocks.h"
 #include "simd/x86/avx512_vector.h"
+#include "simd/x86/next_weights.h"
 
 enum {
     TOKENS = PITH_MANY_TOKENS,
@@ -280,27 +281,6 @@ static const add_group_fn add_group_of[TILES][2] = {{add_group_1x4, add_group_1x
                                                     {add_group_2x4, add_group_2x8},
                                                     {add_group_3x4, add_group_3x8}};
 
-/* The weights that are expanded next: a share of them is fetched with every group. */
-typedef struct next_weights {
-    uintptr_t at;   /* in the first tile; an address that may lie outside */
-    size_t n_lines; /* of each tile, still to fetch */
-    size_t share;
-    size_t tile_bytes;
-} next_weights;
-
-/* Into the L2 cache: many register tiles come before they are expanded. */
-PITH_INLINE void fetch_weights(next_weights *next) {
-    size_t n = next->share < next->n_lines ? next->share : next->n_lines;
-    for (size_t i = 0; i < n; i++) {
-        PITH_UNROLL
-        for (size_t tile = 0; tile < TILES; tile++) {
-            _mm_prefetch((const char *)(next->at + tile * next->tile_bytes), _MM_HINT_T1);
-        }
-        next->at += PITH_LINE_BYTES;
-    }
-    next->n_lines -= n;
-}
-
 /* The chunk with `tokens` tokens from token `first` of the product on, of which the first `done`
  * are done already. The last group is left pending. */
 static void register_tile(const pith_product *p, const chunk *c, size_t first, size_t tokens,
@@ -317,7 +297,7 @@ static void register_tile(const pith_product *p, const chunk *c, size_t first, s
     for (size_t g = 0; g < c->n_groups; g++) {
         size_t left = c->n_lines - g * c->group_lines;
         in.n_lines = left < c->group_lines ? left : c->group_lines;
-        fetch_weights(next);
+        fetch_weights(next, TILES);
         add(&in, rest);
         in.lines += c->group_lines * PITH_EXPANDED_STEP;
         in.codes += c->group_lines * 4;
@@ -369,16 +349,6 @@ static void expand(const pith_packed_tiles *packed, const uint8_t *tile, const c
     }
 }
 
-/* Into the L2 cache, like fetch_weights: the scales from group `group` on. A chunk has a line of
- * them or half of one. */
-static void fetch_scales(const pith_packed_tiles *packed, uintptr_t tile, size_t group) {
-    for (size_t i = 0; i < TILES; i++) {
-        _mm_prefetch((const char *)(tile + i * packed->tile_bytes + packed->scales_at +
-                                    group * PITH_TILE_ROWS * sizeof(uint16_t)),
-                     _MM_HINT_T1);
-    }
-}
-
 /* The tiles from row `row` on that go together: never a lone one after others. */
 static size_t count_tiles(const pith_product *p, size_t row) {
     size_t left = (p->n_rows - row) / PITH_TILE_ROWS;
@@ -416,7 +386,7 @@ void pith_many_tokens_vnni(const pith_product *p, const pith_packed_tiles *packe
                                  .tile_bytes = packed->tile_bytes};
             next.share =
                 (next.n_lines + c.n_groups * register_tiles - 1) / (c.n_groups * register_tiles);
-            fetch_scales(packed, then, group);
+            fetch_scales(then, packed->tile_bytes, packed->scales_at, group, TILES);
             all_tokens(p, &c, &next);
         }
     }
