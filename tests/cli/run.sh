@@ -12,11 +12,11 @@ export LC_ALL=C.UTF-8
     exit 1
 }
 
-T=$(mktemp -d "${TMPDIR:-/tmp}/pith-cli.XXXXXX")
-# shellcheck disable=SC2046
-trap 'kill $(jobs -p) 2>/dev/null; cd /; chmod -R u+w "$T"; rm -rf "$T"' EXIT
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/pith-cli.XXXXXX")
+trap 'cd /; chmod -R u+w "$WORK"; rm -rf "$WORK"' EXIT
 # Not in the cache of who runs the tests.
-export XDG_CACHE_HOME=$T/xdg-cache
+export XDG_CACHE_HOME=$WORK/xdg-cache
+T=$WORK # each file of tests has a folder of its own below
 passed=0
 failed=0
 skipped=0
@@ -75,9 +75,10 @@ TALE=$T/tale.pith
 CHAT=$T/chat.pith
 make_models() {
     "$PITH" convert "$SOURCE" "$TALE" --type int8 || return 1
-    mkdir "$T/chat-source"
-    cp "$SOURCE"/*.json "$SOURCE"/tokenizer.model "$SOURCE"/model.safetensors "$T/chat-source" || return 1
-    python3 - "$T/chat-source/tokenizer_config.json" <<'END' || return 1
+    CHAT_SOURCE=$T/chat-source
+    mkdir "$CHAT_SOURCE"
+    cp "$SOURCE"/*.json "$SOURCE"/tokenizer.model "$SOURCE"/model.safetensors "$CHAT_SOURCE" || return 1
+    python3 - "$CHAT_SOURCE"/tokenizer_config.json <<'END' || return 1
 import json, sys
 config = json.load(open(sys.argv[1]))
 config["chat_template"] = (
@@ -88,7 +89,7 @@ config["chat_template"] = (
     "eos_token }}{% endif %}{% endfor %}")
 json.dump(config, open(sys.argv[1], "w"))
 END
-    "$PITH" convert "$T/chat-source" "$CHAT" --type int8
+    "$PITH" convert "$CHAT_SOURCE" "$CHAT" --type int8
 }
 : >"$T/out"
 : >"$T/err"
@@ -121,11 +122,30 @@ catches() {
         grep -q '^SigCgt:.*[2367abef]$' /proc/"$child"/status
 }
 
+# A file of tests sees neither the files nor the variables of another.
+run_file() {
+    # shellcheck disable=SC2046
+    trap 'kill $(jobs -p) 2>/dev/null' EXIT
+    T=$WORK/$(basename "$1" .sh)
+    mkdir "$T"
+    : >"$T/out"
+    : >"$T/err"
+    # shellcheck source=/dev/null
+    . "$1"
+    echo "$passed $failed $skipped" >"$WORK/counts"
+    chmod -R u+w "$T"
+    rm -rf "$T"
+}
+
 [ $# -gt 0 ] || set -- tests/cli/test_*.sh
 for file in "$@"; do
     echo "$file"
-    # shellcheck source=/dev/null
-    . "$file"
+    rm -f "$WORK/counts"
+    (run_file "$file")
+    if ! read -r passed failed skipped <"$WORK/counts"; then
+        echo "FAILED: $file did not run to its end"
+        failed=$((failed + 1))
+    fi
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
