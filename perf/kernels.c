@@ -10,7 +10,6 @@
 #include "perf/kernels_inside.h"
 #include "perf/shares.h"
 #include "perf/team.h"
-#include "simd/tuning.h"
 
 /* Seconds of one timed run: long compared with starting threads and reading a clock, and so short
  * compared with a time slice that on a busy machine most runs are not interrupted. */

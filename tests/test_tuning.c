@@ -331,7 +331,7 @@ TEST(tuning, a_model_says_how_weights_are_fetched) {
     memcpy(t.isa, "avx2", sizeof "avx2");
     t.cpu[0] = 0;
     h = open_with(&t, "scalar");
-    CHECK(strstr(h.warning, ", avx2; here it is") != NULL, "\"%s\"", h.warning);
+    CHECK(strstr(h.warning, ": unknown, avx2; here it is") != NULL, "\"%s\"", h.warning);
     t.isa[0] = 0;
     h = open_with(&t, NULL);
     CHECK(h.info[0] != 0 && h.warning[0] == 0, "\"%s\", \"%s\"", h.info, h.warning);
