@@ -10,6 +10,7 @@
 #include "perf/machine.h"
 #include "perf/shares.h"
 #include "perf/team.h"
+#include "simd/tuning.h"
 
 /* Pieces of the size that a linear layer gives to a thread, as in perf/kernels_product.c. */
 static const pith_kernel_shape one = {1, 96, 4096, true, PITH_BOUND_STREAM};
@@ -55,8 +56,7 @@ static void add_candidates(pith_tune_group *group, int first, pith_fetch table) 
         }
     }
     for (group->table = 0; group->table < group->n_candidates; group->table++) {
-        const pith_fetch *fetch = &group->candidates[group->table].fetch;
-        if (fetch->hint == table.hint && fetch->distance == table.distance) {
+        if (pith_fetch_same(group->candidates[group->table].fetch, table)) {
             return;
         }
     }

@@ -31,6 +31,10 @@ pith_fetch_text pith_fetch_describe(pith_fetch fetch) {
     return t;
 }
 
+bool pith_fetch_same(pith_fetch a, pith_fetch b) {
+    return a.hint == b.hint && a.distance == b.distance;
+}
+
 /* ---- Checking -------------------------------------------------------------------------------- */
 
 /* `name` is "few" or "more"; `status` is the error to return. */

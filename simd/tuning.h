@@ -22,6 +22,8 @@ typedef struct pith_fetch_text {
 } pith_fetch_text;
 pith_fetch_text pith_fetch_describe(pith_fetch fetch);
 
+bool pith_fetch_same(pith_fetch a, pith_fetch b);
+
 /* Errors: ARGUMENT, naming the field and its limits. */
 pith_status pith_tuning_check(const pith_tuning *tuning, pith_error *error);
 

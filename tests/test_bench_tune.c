@@ -18,8 +18,7 @@ static size_t find(const pith_tune_group *group, pith_hint hint, size_t distance
     size_t n = 0;
     size_t at = 0;
     for (size_t i = 0; i < group->n_candidates; i++) {
-        const pith_fetch *fetch = &group->candidates[i].fetch;
-        if (fetch->hint == hint && fetch->distance == distance) {
+        if (pith_fetch_same(group->candidates[i].fetch, (pith_fetch){hint, distance})) {
             at = i;
             n++;
         }
