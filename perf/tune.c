@@ -1,21 +1,18 @@
 /* Timing memory paths; see tune.h. */
 #include "perf/tune.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "perf/kernels_inside.h"
 #include "perf/machine.h"
 #include "perf/shares.h"
 #include "perf/team.h"
 #include "simd/tuning.h"
-
-/* Pieces of the size that a linear layer gives to a thread, as in perf/kernels_product.c. */
-static const pith_kernel_shape one = {1, 96, 4096, true, PITH_BOUND_STREAM};
-static const pith_kernel_shape two = {2, 96, 4096, true, PITH_BOUND_STREAM};
-static const pith_kernel_shape four = {4, 96, 4096, true, PITH_BOUND_STREAM};
 
 static const size_t distances[] = {2 << 10, 6 << 10, 12 << 10, 16 << 10, 24 << 10};
 
@@ -31,17 +28,27 @@ enum {
 /* ---- Candidates ------------------------------------------------------------------------------ */
 
 static const pith_kernel_bench *find_bench(pith_type type) {
-    const pith_kernel_bench *bench;
     size_t i = 0;
-    const size_t slot = offsetof(pith_kernels, product) + type * sizeof(pith_product_fn *);
-    while ((bench = pith_kernel_bench_at(i)) != NULL && bench->slot != slot) {
+    while (pith_kernel_products[i].type != type) {
         i++;
     }
-    return bench;
+    return &pith_kernel_products[i];
 }
 
-static void add_shape(pith_tune_group *group, pith_type type, const pith_kernel_shape *shape) {
-    group->shapes[group->n_shapes++] = (struct pith_tune_shape){find_bench(type), shape, 0};
+/* The product's shape with as many tokens, of those that wait for memory. */
+static const pith_kernel_shape *find_shape(const pith_kernel_bench *bench, size_t tokens) {
+    const pith_kernel_shape *shape = bench->shapes;
+    while (!shape->memory || shape->bound != PITH_BOUND_STREAM || shape->tokens != tokens) {
+        shape++;
+        assert(shape < bench->shapes + bench->n_shapes);
+    }
+    return shape;
+}
+
+static void add_shape(pith_tune_group *group, pith_type type, size_t tokens) {
+    const pith_kernel_bench *bench = find_bench(type);
+    group->shapes[group->n_shapes++] =
+        (struct pith_tune_shape){bench, find_shape(bench, tokens), 0};
 }
 
 static void add_candidate(pith_tune_group *group, pith_fetch fetch) {
@@ -66,9 +73,9 @@ static void add_candidates(pith_tune_group *group, int first, pith_fetch table) 
 void pith_tune_groups(const pith_memory_path *table, pith_tune_result *out) {
     *out = (pith_tune_result){.moved = 0};
     for (size_t i = 0; i < N_TYPES; i++) {
-        add_shape(&out->few, types[i], &one);
-        add_shape(&out->few, types[i], &two);
-        add_shape(&out->more, types[i], &four);
+        add_shape(&out->few, types[i], 1);
+        add_shape(&out->few, types[i], 2);
+        add_shape(&out->more, types[i], 4);
     }
     add_candidate(&out->few, (pith_fetch){PITH_HINT_NONE, 0});
     add_candidates(&out->few, PITH_HINT_NTA, table->few);
