@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/checked.h"
 #include "base/status.h"
@@ -84,23 +83,33 @@ void pith_tune_groups(const pith_memory_path *table, pith_tune_result *out) {
 
 /* ---- Judging --------------------------------------------------------------------------------- */
 
+/* Sets medians[r] to the median of the n candidates' seconds in round r of a shape. */
+static void find_medians(const double *seconds, size_t n, size_t stride, size_t n_rounds,
+                         double *medians) {
+    double beside[PITH_TUNE_CANDIDATES];
+    for (size_t r = 0; r < n_rounds; r++) {
+        for (size_t i = 0; i < n; i++) {
+            beside[i] = seconds[i * stride + r];
+        }
+        pith_sort_figures(beside, n);
+        medians[r] = pith_median(beside, n);
+    }
+}
+
 /* Multiplies the scores by one shape's factors and sets its rates. */
 static void judge_shape(pith_tune_group *group, size_t s, const double *seconds, size_t stride) {
     const struct pith_tune_shape *shape = &group->shapes[s];
     const double bytes = shape->bench->cost(shape->bench, shape->shape).bytes;
     const size_t n = group->n_candidates;
+    double medians[PITH_TUNE_ROUNDS];
     seconds += s * n * stride;
+    find_medians(seconds, n, stride, shape->n_rounds, medians);
     for (size_t c = 0; c < n; c++) {
-        double beside[PITH_TUNE_CANDIDATES];
         double relative[PITH_TUNE_ROUNDS];
         double times[PITH_TUNE_ROUNDS];
         for (size_t r = 0; r < shape->n_rounds; r++) {
-            for (size_t i = 0; i < n; i++) {
-                beside[i] = seconds[i * stride + r];
-            }
-            pith_sort_figures(beside, n);
             times[r] = seconds[c * stride + r];
-            relative[r] = pith_median(beside, n) / times[r];
+            relative[r] = medians[r] / times[r];
         }
         pith_sort_figures(relative, shape->n_rounds);
         pith_sort_figures(times, shape->n_rounds);
@@ -206,19 +215,33 @@ static bool run_sweeps(tuner *t, double seconds) {
     return true;
 }
 
+/* One type after the other, whose shapes share what fills the window. */
+static pith_status set_up_shapes(tuner *t, pith_type type, pith_error *error) {
+    pith_status status = PITH_OK;
+    for (size_t g = 0; g < 2; g++) {
+        pith_tune_group *group = group_of(t, g);
+        for (size_t s = 0; status == PITH_OK && s < group->n_shapes; s++) {
+            if (group->shapes[s].bench->type == type) {
+                status = pith_kernel_setup_new(&t->setups[g][s], t->timer, group->shapes[s].bench,
+                                               group->shapes[s].shape, error);
+            }
+        }
+    }
+    return status;
+}
+
 static pith_status set_up(tuner *t, pith_error *error) {
     pith_status status = PITH_OK;
-    for (size_t g = 0; status == PITH_OK && g < 2; g++) {
-        pith_tune_group *group = group_of(t, g);
+    for (size_t g = 0; g < 2; g++) {
+        const pith_tune_group *group = group_of(t, g);
         t->seconds[g] =
             calloc(group->n_shapes * group->n_candidates * t->stride, sizeof *t->seconds[g]);
         if (t->seconds[g] == NULL) {
             return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu rounds", t->stride);
         }
-        for (size_t s = 0; status == PITH_OK && s < group->n_shapes; s++) {
-            status = pith_kernel_setup_new(&t->setups[g][s], t->timer, group->shapes[s].bench,
-                                           group->shapes[s].shape, error);
-        }
+    }
+    for (size_t i = 0; status == PITH_OK && i < N_TYPES; i++) {
+        status = set_up_shapes(t, types[i], error);
     }
     return status;
 }
