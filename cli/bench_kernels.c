@@ -246,20 +246,20 @@ static pith_status load_tuning(pith_cli *cli, const char *path, pith_kernel_time
 
 pith_status pith_bench_kernels(pith_cli *cli, const pith_bench_kernels_settings *settings,
                                pith_error *error) {
-    const pith_kernels *kernels = pith_kernels_find(settings->isa);
+    const pith_kernels *kernels;
     kernels_bench bench = {.settings = settings};
     pith_pool *pool = NULL;
     bool memory;
-    if (kernels == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "no kernels \"%s\" that this CPU can run",
-                         settings->isa);
+    pith_status status = pith_bench_find_kernels(settings->isa, &kernels, error);
+    if (status != PITH_OK) {
+        return status;
     }
     bench.isa = kernels->name;
     bench.running.n = count_shapes(&bench, &memory);
     if (bench.running.n == 0) {
         return refuse_name(settings->begin, error);
     }
-    pith_status status = pith_pool_new(&pool, settings->n_threads, &pith_malloc_allocator, error);
+    status = pith_pool_new(&pool, settings->n_threads, &pith_malloc_allocator, error);
     if (status == PITH_OK) {
         bench.n_threads = pith_pool_threads(pool);
         status = pith_kernel_timer_new(&bench.timer, kernels, pool, settings->n_repeats, error);
