@@ -132,3 +132,8 @@ else
 fi
 expect 2 perf/sweep "$PITH" "$TALE" --shape llama2-7b
 says 'give either MODEL.pith, or --shape NAME and --type TYPE'
+for text in '{"more": {"hint": "t1", "distance": 64}}' '[1]'; do
+    echo "$text" >"$T/bad.json"
+    expect 1 perf/sweep "$PITH" "$TALE" --pairs 1 --tuning "$T/bad.json"
+    says 'sweep: .*bad.json: no tuning file: it needs "few" and "more"'
+done
