@@ -60,6 +60,27 @@ static void activate(const pith_kernels *kernels, pith_activation activation, fl
     case PITH_RELU2:
         relu_squared(x, n);
         break;
+    case PITH_CLAMPED_SWIGLU: /* not without its gate: clamped_swiglu */
+        break;
+    }
+}
+
+/* A tile's y = g / (1 + exp(-1.702 g)) (u + 1), g = min(gate, 7), u = up within -7..7; NaN stays
+ * NaN. */
+static void clamped_swiglu(const pith_kernels *kernels, const float *gate, const float *up,
+                           float *out) {
+    const float limit = 7.0F;
+    const float minus_alpha = -1.702F;
+    float g[PITH_TILE_ROWS], e[PITH_TILE_ROWS];
+    for (size_t i = 0; i < PITH_TILE_ROWS; i++) {
+        g[i] = gate[i] > limit ? limit : gate[i];
+        e[i] = minus_alpha * g[i];
+    }
+    kernels->exp(e, e, PITH_TILE_ROWS);
+    for (size_t i = 0; i < PITH_TILE_ROWS; i++) {
+        float above = up[i] < -limit ? -limit : up[i];
+        float u = above > limit ? limit : above;
+        out[i] = g[i] / (1.0F + e[i]) * (u + 1.0F);
     }
 }
 
@@ -82,6 +103,13 @@ void pith_activate_gated(const pith_kernels *kernels, pith_activation activation
     enum { PAIRS = SLICE / PITH_TILE_ROWS };
     if (activation == PITH_SILU) {
         kernels->swiglu(y, out, n_pairs);
+        return;
+    }
+    if (activation == PITH_CLAMPED_SWIGLU) {
+        for (size_t t = 0; t < n_pairs; t++) {
+            const float *gate = y + t * PAIR_ROWS;
+            clamped_swiglu(kernels, gate, gate + PITH_TILE_ROWS, out + t * PITH_TILE_ROWS);
+        }
         return;
     }
     for (size_t first = 0; first < n_pairs; first += PAIRS) {

@@ -7,7 +7,7 @@
 #include "families/config.h"
 #include "simd/kernels.h"
 
-/* x = act(x + bias) [n]; bias NULL: none. */
+/* x = act(x + bias) [n]; bias NULL: none. Of an activation without a gate. */
 void pith_activate(const pith_kernels *kernels, pith_activation activation, float *x,
                    const float *bias, size_t n);
 

@@ -6,7 +6,10 @@
  * order. Neither threads nor the grouping of rows change these steps, so results are the same bit
  * for bit however the work is cut: a task is either a block of rows x KV head with all its chunks,
  * or, when there are too few rows for that, a run of chunks of one row. A run reads all its keys
- * and then all its values, since memory is fastest where few streams are long. */
+ * and then all its values, since memory is fastest where few streams are long.
+ *
+ * A head's sink is merged first, as a chunk with one key whose value is zero: m is the sink, l 1.
+ */
 #include "engine/attention.h"
 
 #include <assert.h>
@@ -250,12 +253,17 @@ static void merge(const pith_kernels *kernels, size_t n, size_t head_dim, float 
     }
 }
 
-static void merge_begin(size_t n, size_t head_dim, float *m, float *l, float *o) {
+/* Empties the results of n query rows, those of each group of heads from its first one on. */
+static void merge_begin(const attention *at, size_t kv_head, size_t n, float *m, float *l,
+                        float *o) {
+    const pith_config *config = at->f->compute.config;
+    const float *sinks = at->f->model->network.layers[at->layer].sinks;
+    size_t group = group_size(config);
     for (size_t i = 0; i < n; i++) {
-        m[i] = -INFINITY;
-        l[i] = 0.0F;
+        m[i] = sinks == NULL ? -INFINITY : sinks[kv_head * group + i % group];
+        l[i] = sinks == NULL ? 0.0F : 1.0F;
     }
-    memset(o, 0, n * head_dim * sizeof *o);
+    memset(o, 0, n * config->head_dim * sizeof *o);
 }
 
 /* Writes o / l to the rows of the output. Negative zeros become +0: their sign would depend on how
@@ -282,7 +290,7 @@ static void attend_block(const attention *at, size_t task, size_t thread) {
     attend b = attend_buffers(f, thread);
 
     gather_queries(at, rows, kv_head, b.q);
-    merge_begin(rows.n * group, head_dim, b.m, b.l, b.o);
+    merge_begin(at, kv_head, rows.n * group, b.m, b.l, b.o);
     size_t start = f->tokens[rows.first].position;
     size_t last = (start + rows.n - 1) / CHUNK;
     for (size_t chunk = first_key(at->window, start) / CHUNK; chunk <= last; chunk++) {
@@ -381,7 +389,7 @@ static void merge_runs(void *argument, size_t begin, size_t end, size_t thread) 
     for (size_t task = begin; task < end; task++) {
         size_t row = task / config->num_key_value_heads;
         size_t kv_head = task % config->num_key_value_heads;
-        merge_begin(group, head_dim, b.m, b.l, b.o);
+        merge_begin(at, kv_head, group, b.m, b.l, b.o);
         size_t n_chunks = n_chunks_of(at->window, f->tokens[row].position);
         for (size_t c = 0; c < n_chunks; c += kept) {
             const float *o_c = partial_of(at, row, kv_head, c);

@@ -317,9 +317,9 @@ static pith_status check_experts(const pith_config *c, const char *where, pith_e
                          "%s: n_experts %zu in %zu layers are more than %d", where, c->n_experts,
                          c->num_hidden_layers, PITH_MAX_ALL_EXPERTS);
     }
-    if (status == PITH_OK && (!c->gated || c->mlp_bias)) {
+    if (status == PITH_OK && !c->gated) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "%s: experts without a gate or with biases are not supported", where);
+                         "%s: experts without a gate are not supported", where);
     }
     return status;
 }
@@ -337,6 +337,10 @@ static pith_status check_decoder(const pith_config *c, const char *where, pith_e
     if (status == PITH_OK && c->norm_sums) {
         status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
                            "%s: norm_sums is not supported for a decoder", where);
+    }
+    if (status == PITH_OK && c->activation == PITH_CLAMPED_SWIGLU && !c->gated) {
+        status = pith_fail(error, PITH_ERROR_FORMAT, "%s: activation clamped_swiglu without a gate",
+                           where);
     }
     if (status == PITH_OK) {
         status = check_kinds(c, where, error);
@@ -367,6 +371,8 @@ static pith_status check_encoder_recipe(const pith_config *c, const char *where,
         {"qk_norm", c->qk_norm != PITH_QK_NORM_NONE && c->qk_norm != PITH_QK_NORM_HEAD},
         {"residual_scale", c->residual_scale != 1},
         {"attention_cap", c->attention_cap != 0},
+        {"attention_sinks", c->attention_sinks},
+        {"activation (clamped_swiglu)", c->activation == PITH_CLAMPED_SWIGLU},
         {"n_experts", c->n_experts != 0},
         {"rope_scaling (longrope)", pith_config_has_longrope(c, &original)},
         {"rope_query_beta", has_growing_queries(c)},

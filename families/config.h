@@ -47,6 +47,9 @@ typedef enum pith_activation {
     PITH_GELU,      /* Hendrycks & Gimpel 2016, by erf */
     PITH_GELU_TANH, /* the same by its approximation with tanh */
     PITH_RELU2,     /* max(x, 0)^2: So et al. 2021 */
+    /* With a gate alone: g sigmoid(1.702 g) (u + 1), g at most 7, u within -7..7: OpenAI 2025
+     * (gpt-oss). */
+    PITH_CLAMPED_SWIGLU,
 } pith_activation;
 
 /* The RMSNorm of q and k (Henry et al. 2020; Dehghani et al. 2023), before RoPE but for the last.
@@ -148,7 +151,9 @@ typedef struct pith_config {
     pith_activation activation;
     bool gated; /* the MLP has a gate */
     bool tie_word_embeddings;
-    bool qkv_bias, o_bias, mlp_bias;
+    bool qkv_bias, o_bias, mlp_bias; /* mlp_bias: with experts the router's, too */
+    bool attention_sinks; /* each head of a layer has a logit that the softmax's sum counts, without
+                             a value: Xiao et al. 2023; OpenAI 2025 (gpt-oss) */
 
     /* In place of one MLP: a router and n_experts of them, intermediate_size wide each, of which a
      * row uses the n_experts_used that its router's logits are largest for. */

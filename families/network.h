@@ -22,6 +22,7 @@ typedef struct pith_layer {
     pith_norm before_attention; /* [hidden] */
     pith_weights qkv;           /* [qkv total_rows, hidden]: q, k, v rows, each padded to 16 */
     pith_norm q, k;             /* [head_dim], or [heads x head_dim] and [KV heads x head_dim] */
+    const float *sinks;         /* [heads] a logit each in the softmax's sum, or NULL */
     pith_weights o;             /* [hidden, heads x head_dim] */
     pith_norm after_attention;  /* [hidden] */
     pith_norm before_mlp;       /* [hidden] */

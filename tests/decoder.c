@@ -77,6 +77,7 @@ static void make_layer(maker *m, const test_recipe *r, const pith_config *c, pit
     layer->qkv = make_weights(m, pith_config_qkv_layout(c).total_rows, HIDDEN, c->qkv_bias);
     layer->q = make_norm(m, heads || whole, false, q);
     layer->k = make_norm(m, heads || whole, false, k);
+    layer->sinks = c->attention_sinks ? make_vector(m, HEADS, 1, 3) : NULL;
     layer->o = make_weights(m, HIDDEN, HEADS * HEAD_DIM, c->o_bias);
     layer->after_attention = make_norm(m, r->norm_after, r->norm_bias, HIDDEN);
     layer->before_mlp = make_norm(m, !r->no_norm_before, r->norm_bias, HIDDEN);
@@ -181,8 +182,18 @@ static double activation(pith_activation kind, double x) {
         return x * (1 + tanh(root * (x + 0.044715 * x * x * x))) / 2;
     case PITH_RELU2:
         return x > 0 ? x * x : 0;
+    case PITH_CLAMPED_SWIGLU:
+        break;
     }
     return NAN;
+}
+
+static double gated(pith_activation kind, double gate, double up) {
+    if (kind != PITH_CLAMPED_SWIGLU) {
+        return activation(kind, gate) * up;
+    }
+    gate = fmin(gate, 7);
+    return gate / (1 + exp(-1.702 * gate)) * (fmax(fmin(up, 7), -7) + 1);
 }
 
 /* q, k and v of all positions so far, and the residual stream of the one at hand. */
@@ -201,7 +212,8 @@ static void attend(const walk *w, size_t layer, size_t position, const double *q
     for (size_t h = 0; h < HEADS; h++) {
         size_t at = h / (HEADS / KV_HEADS) * HEAD_DIM;
         double weights[512];
-        double sum = 0;
+        const float *sinks = w->network->layers[layer].sinks;
+        double sum = sinks != NULL ? exp((double)sinks[h]) : 0;
         for (size_t j = first; j <= position; j++) {
             double score = 0;
             for (size_t d = 0; d < HEAD_DIM; d++) {
@@ -274,7 +286,7 @@ static void walk_mlp(walk *w, size_t layer) {
     multiply(&l->gate_up, a, c->gated ? 2 * FFN : FFN, gate_up);
     for (size_t i = 0; i < FFN; i++) {
         size_t gate = i / 16 * 32 + i % 16;
-        h[i] = c->gated ? activation(c->activation, gate_up[gate]) * gate_up[gate + 16]
+        h[i] = c->gated ? gated(c->activation, gate_up[gate], gate_up[gate + 16])
                         : activation(c->activation, gate_up[i]);
     }
     multiply(&l->down, h, HIDDEN, y);

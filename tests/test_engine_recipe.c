@@ -23,6 +23,11 @@ static const test_recipe recipes[] = {
     {.name = "all biases", .config = {PLAIN, .qkv_bias = true, .o_bias = true, .mlp_bias = true}},
     {.name = "GELU", .config = {PLAIN, .activation = PITH_GELU}},
     {.name = "GELU by tanh", .config = {PLAIN, .activation = PITH_GELU_TANH}},
+    {.name = "clamped SwiGLU",
+     .config = {PLAIN, .activation = PITH_CLAMPED_SWIGLU, .mlp_bias = true}},
+    {.name = "sinks", .config = {PLAIN, .attention_sinks = true}},
+    {.name = "kinds of layers with sinks",
+     .config = {PITH_DECODER_RECIPE, .attention_sinks = true, .attention_cap = 2}},
     {.name = "squared ReLU", .config = {PLAIN, .activation = PITH_RELU2}},
     {.name = "ungated squared ReLU",
      .config = {PITH_DECODER_RECIPE, .kinds = {{.rope = ROPE}}, .activation = PITH_RELU2}},
@@ -70,7 +75,7 @@ static test_recipe recipe_of(size_t i) {
         c->embedding_scale = 8;
         c->residual_scale = 0.22F;
         c->logit_scale = 0.15F;
-    } else if (strcmp(r.name, "kinds of layers") == 0) {
+    } else if (strncmp(r.name, "kinds of layers", 15) == 0) {
         c->n_kinds = 2;
         c->kinds[0] = (pith_layer_kind){.sliding_window = 20, .rope = ROPE};
         c->kinds[1].rope =
@@ -267,6 +272,34 @@ TEST(engine_recipe, soft_caps_are_close_and_odd) {
     pith_soft_cap(kernels, 5, odd, 3);
     CHECK(odd[0] == 5 && odd[1] == -5 && odd[2] != odd[2], "%g %g %g", (double)odd[0],
           (double)odd[1], (double)odd[2]);
+}
+
+/* Both sides of the limits, of many tiles and of one; NaN stays where it is. */
+TEST(engine_recipe, clamped_swiglu_is_its_formula) {
+    enum { PAIRS = 9, WIDTH = 16 * PAIRS };
+    const pith_kernels *kernels = pith_kernels_find("scalar");
+    float y[2 * WIDTH], out[WIDTH], one[16];
+    for (size_t i = 0; i < 2 * WIDTH; i++) {
+        y[i] = (float)((i * 37) % 97) * 0.25F - 12;
+    }
+    y[5] = y[32 + 16 + 3] = NAN;
+    pith_activate_gated(kernels, PITH_CLAMPED_SWIGLU, y, PAIRS, out);
+    for (size_t t = 0; t < PAIRS; t++) {
+        pith_activate_gated(kernels, PITH_CLAMPED_SWIGLU, y + 32 * t, 1, one);
+        for (size_t r = 0; r < 16; r++) {
+            double gate = fmin((double)y[32 * t + r], 7);
+            double up = fmin(fmax((double)y[32 * t + 16 + r], -7), 7);
+            double expected = gate / (1 + exp(-1.702 * gate)) * (up + 1);
+            float actual = out[16 * t + r];
+            if ((t == 0 && r == 5) || (t == 1 && r == 3)) {
+                CHECK(actual != actual, "tile %zu, row %zu: %g", t, r, (double)actual);
+                continue;
+            }
+            CHECK(fabs((double)actual - expected) <= 1e-6 * fabs(expected) + 1e-12,
+                  "tile %zu, row %zu: %.9g, not %.9g", t, r, (double)actual, expected);
+            CHECK(memcmp(&actual, &one[r], sizeof actual) == 0, "tile %zu alone, row %zu", t, r);
+        }
+    }
 }
 
 TEST(engine_recipe, activations_of_any_length_and_of_nan) {

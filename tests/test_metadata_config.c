@@ -159,6 +159,9 @@ TEST(metadata_config, every_optional_step_comes_back) {
     c.n_experts_used = 2;
     c.norm_experts = true;
     check_round_trip(&c, "experts");
+    c.mlp_bias = c.attention_sinks = true;
+    c.activation = PITH_CLAMPED_SWIGLU;
+    check_round_trip(&c, "experts with biases, sinks");
     c = plain_encoder();
     c.skip_prompt = true;
     check_round_trip(&c, "an encoder that skips prompts");

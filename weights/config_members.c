@@ -108,6 +108,7 @@ static const pith_field optional_fields[] = {
     COUNT("n_experts", n_experts, PITH_MAX_EXPERTS),
     COUNT("n_experts_used", n_experts_used, PITH_MAX_EXPERTS),
     FLAG("norm_experts", norm_experts),
+    FLAG("attention_sinks", attention_sinks),
 };
 
 /* Members of dense layer 0; those of the other layers are found as those of the kinds of layers
@@ -150,7 +151,7 @@ const struct pith_config_members pith_config_members = {
             {"qk_norm", offsetof(pith_config, qk_norm), {"none", "head", "whole", "after"}},
             {"activation",
              offsetof(pith_config, activation),
-             {"silu", "gelu", "gelu_tanh", "relu2"}},
+             {"silu", "gelu", "gelu_tanh", "relu2", "clamped_swiglu"}},
         },
 };
 
