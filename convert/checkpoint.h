@@ -24,6 +24,9 @@ typedef struct pith_checkpoint_tensor {
     size_t size;                             /* bytes */
     size_t block, block_bytes;               /* elements that are stored together; their bytes */
     bool quantised;                          /* by somebody else: floats times small integers */
+    size_t row_step;    /* rows of the file from one of the tensor to the next one; 0: 1 */
+    size_t column_rows; /* not 0: the file has columns one after another, each of so many rows; of
+                           several such matrices, one after another */
     size_t head_rows;   /* rows of a head of queries or keys that RoPE turns by neighbours, ... */
     size_t turned_rows; /* ... of which the first turned_rows alternate in the file, where in pith
                            one half follows the other; 0: all rows are in pith's order */

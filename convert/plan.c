@@ -116,21 +116,32 @@ static pith_status fail_type(const pith_checkpoint *checkpoint, const pith_check
                      original ? "" : pith_hf_quantised_advice);
 }
 
-/* The last n_dims of `shape` are the tensor's: [experts, rows, cols]. */
-static pith_status find_source(const pith_checkpoint *checkpoint, const char *name, size_t n_dims,
-                               const size_t shape[3], pith_checkpoint_tensor *out,
-                               pith_error *error) {
-    const size_t *expected = n_dims == 1 ? shape + 1 : shape + 3 - n_dims; /* a vector has rows */
+/* The dimensions of a tensor, rows before columns. */
+typedef struct tensor_shape {
+    size_t n_dims;
+    size_t dims[3];
+    bool by_column; /* floats have columns before rows, and out->column_rows says so */
+} tensor_shape;
+
+static pith_status find_source(const pith_checkpoint *checkpoint, const char *name,
+                               tensor_shape shape, pith_checkpoint_tensor *out, pith_error *error) {
     if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
         return fail_missing(checkpoint, name, error);
     }
-    if (out->widen == NULL || (n_dims == 1 && out->block != 1)) {
+    if (out->widen == NULL || (shape.n_dims == 1 && out->block != 1)) {
         return fail_type(checkpoint, out, error);
     }
-    if (out->n_dims != n_dims || memcmp(out->shape, expected, n_dims * sizeof *expected) != 0) {
+    if (shape.by_column && out->block == 1) {
+        size_t rows = shape.dims[1];
+        out->column_rows = rows;
+        shape.dims[1] = shape.dims[2];
+        shape.dims[2] = rows;
+    }
+    if (out->n_dims != shape.n_dims ||
+        memcmp(out->shape, shape.dims, shape.n_dims * sizeof *shape.dims) != 0) {
         char found[64], wanted[64];
         format_shape(found, out->n_dims, out->shape);
-        format_shape(wanted, n_dims, expected);
+        format_shape(wanted, shape.n_dims, shape.dims);
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: tensor %s has shape [%s], %s for [%s]",
                          out->file->path, out->name, found, checkpoint->form->settings, wanted);
     }
@@ -224,9 +235,15 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
         }
         return PITH_OK;
     }
-    const size_t shape[3] = {from->config->config.n_experts, rows, t->slot->cols};
-    size_t n_dims = is_stacked(t->rule, names[i]) ? 3 : t->slot->is_matrix ? 2 : 1;
-    return find_source(from->checkpoint, name, n_dims, shape, out, error);
+    tensor_shape shape = {.by_column = t->rule->by_column && naming_of(from) == PITH_NAMES_HF};
+    if (is_stacked(t->rule, names[i])) {
+        shape.dims[shape.n_dims++] = from->config->config.n_experts;
+    }
+    shape.dims[shape.n_dims++] = rows;
+    if (t->slot->is_matrix) {
+        shape.dims[shape.n_dims++] = t->slot->cols;
+    }
+    return find_source(from->checkpoint, name, shape, out, error);
 }
 
 /* Notes of queries and keys (the first blocks of three) how the rows of each head lie in the file.
@@ -248,6 +265,7 @@ static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const requ
     bool joined = sources_of(from, t->rule, names) < out->n_blocks;
     size_t expert = is_stacked(t->rule, names[0]) ? t->number % from->config->config.n_experts : 0;
     size_t first_row = expert * t->slot->real_rows; /* of the block, where they are joined */
+    bool alternates = t->rule->alternates && joined;
     pith_status status = PITH_OK;
     for (size_t b = 0; b < out->n_blocks && status == PITH_OK; b++) {
         struct pith_plan_block *block = &out->blocks[b];
@@ -258,7 +276,8 @@ static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const requ
             size_t rows = joined ? t->slot->real_rows : block->rows;
             status = find_named(plan, from, t, b, rows, &block->source, error);
         }
-        first_row += block->rows;
+        block->source.row_step = alternates ? 2 : 1;
+        first_row += alternates ? 1 : block->rows;
         interleave(&block->source, from, t, b);
     }
     return status;

@@ -26,17 +26,56 @@ static size_t stored_row(const pith_checkpoint_tensor *source, size_t row) {
     return row - within + 2 * (within - half * (turned / 2)) + half;
 }
 
+/* Rows of the file from one of the tensor to the next. */
+static size_t step_of(const pith_checkpoint_tensor *source) {
+    return pith_max_size(source->row_step, 1);
+}
+
+/* Where the element of a row of the file and a column is among those of the tensor. */
+static size_t element_at(const pith_checkpoint_tensor *source, size_t cols, size_t row,
+                         size_t col) {
+    size_t rows = source->column_rows;
+    return rows == 0 ? row * cols + col : row / rows * rows * cols + col * rows + row % rows;
+}
+
+/* Reads what lies in columns: of each the elements from the first row to the last one. */
+static pith_status read_columns(const pith_checkpoint_tensor *source, size_t cols, size_t first,
+                                size_t n, void *scratch, float *out, pith_error *error) {
+    size_t step = step_of(source);
+    float *column = scratch;
+    unsigned char *raw = (unsigned char *)(column + (n - 1) * step + 1);
+    for (size_t k = 0; n > 0 && k < cols; k++) {
+        size_t span = (n - 1) * step + 1;
+        size_t offset = source->offset + element_at(source, cols, first, k) * source->block_bytes;
+        pith_status status =
+            pith_file_read(source->file, offset, raw, span * source->block_bytes, error);
+        if (status != PITH_OK) {
+            return status;
+        }
+        source->widen(raw, span, column);
+        for (size_t i = 0; i < n; i++) {
+            out[i * cols + k] = column[i * step];
+        }
+    }
+    return PITH_OK;
+}
+
 pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, size_t first,
                            size_t n, void *scratch, float *out, pith_error *error) {
     if (source->file == NULL) {
         memset(out, 0, n * cols * sizeof *out);
         return PITH_OK;
     }
+    if (source->column_rows != 0) {
+        return read_columns(source, cols, first, n, scratch, out, error);
+    }
     size_t row_bytes = cols / source->block * source->block_bytes;
-    size_t at_once = source->turned_rows != 0 ? 1 : pith_rows_scratch(cols) / row_bytes;
+    bool scattered = source->turned_rows != 0 || source->row_step > 1;
+    size_t at_once = scattered ? 1 : pith_rows_scratch(cols) / row_bytes;
     for (size_t done = 0; done < n;) {
         size_t m = pith_min_size(n - done, at_once);
-        size_t offset = source->offset + stored_row(source, first + done) * row_bytes;
+        size_t row = stored_row(source, first + done * step_of(source));
+        size_t offset = source->offset + row * row_bytes;
         pith_status status = pith_file_read(source->file, offset, scratch, m * row_bytes, error);
         if (status != PITH_OK) {
             return status;
@@ -80,11 +119,11 @@ static pith_status fail_value(const pith_checkpoint_tensor *source, pith_type ty
 }
 
 pith_status pith_rows_check(const pith_checkpoint_tensor *source, pith_type type, const float *rows,
-                            size_t n, size_t first, pith_error *error) {
+                            size_t n, size_t cols, size_t first, pith_error *error) {
     float limit = largest_value(type);
     int32_t limit_bits, largest = 0;
     memcpy(&limit_bits, &limit, sizeof limit_bits);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n * cols; i++) {
         int32_t bits;
         memcpy(&bits, &rows[i], sizeof bits);
         bits &= INT32_MAX; /* magnitudes are ordered as their bits, NaN above all */
@@ -93,9 +132,11 @@ pith_status pith_rows_check(const pith_checkpoint_tensor *source, pith_type type
     if (largest <= limit_bits) {
         return PITH_OK;
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n * cols; i++) {
         if (!(fabsf(rows[i]) <= limit)) {
-            return fail_value(source, type, rows[i], first + i, error);
+            size_t row = first + i / cols * step_of(source);
+            return fail_value(source, type, rows[i], element_at(source, cols, row, i % cols),
+                              error);
         }
     }
     return PITH_OK;

@@ -8,14 +8,14 @@
 /* Bytes of scratch that reading rows of `cols` columns takes. */
 size_t pith_rows_scratch(size_t cols);
 
-/* Reads rows [first, first + n) of a [rows, cols] tensor to out [n, cols]; zeros where there is no
- * tensor. Thread-safe. Errors: IO, FORMAT (truncated). */
+/* Reads n rows of a [rows, cols] tensor from row `first` of the file on, source->row_step apart, to
+ * out [n, cols]; zeros where there is no tensor. Thread-safe. Errors: IO, FORMAT (truncated). */
 pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, size_t first,
                            size_t n, void *scratch, float *out, pith_error *error);
 
-/* Refuses values that are not finite or that `type` cannot hold, naming tensor and element; `first`
- * is the place in the tensor of rows[0]. Errors: FORMAT. */
+/* Refuses values that are not finite or that `type` cannot hold, naming tensor and element; `rows`
+ * [n, cols] were read from row `first` on. Errors: FORMAT. */
 pith_status pith_rows_check(const pith_checkpoint_tensor *source, pith_type type, const float *rows,
-                            size_t n, size_t first, pith_error *error);
+                            size_t n, size_t cols, size_t first, pith_error *error);
 
 #endif

@@ -99,7 +99,8 @@ static pith_status quantize_tile(worker *w, size_t i, const pith_plan_tile *tile
     const pith_plan_part *part = w->part;
     size_t cols = part->slot.cols;
     const pith_checkpoint_tensor *source = &part->blocks[tile->block].source;
-    size_t first_row = part->blocks[tile->block].first_row + tile->first_row;
+    size_t step = pith_max_size(source->row_step, 1);
+    size_t first_row = part->blocks[tile->block].first_row + tile->first_row * step;
     size_t n = tile->n_rows * cols;
     pith_status status =
         pith_rows_read(source, cols, first_row, tile->n_rows, space->scratch, space->rows, error);
@@ -107,7 +108,8 @@ static pith_status quantize_tile(worker *w, size_t i, const pith_plan_tile *tile
         space->rows[k] += part->add;
     }
     if (status == PITH_OK) {
-        status = pith_rows_check(source, part->type, space->rows, n, first_row * cols, error);
+        status =
+            pith_rows_check(source, part->type, space->rows, tile->n_rows, cols, first_row, error);
     }
     if (status == PITH_OK) {
         tile_result *result = &w->results[i];

@@ -49,6 +49,7 @@ typedef struct pith_family {
                               rows of q and k are put in pith's order */
     size_t rope_original;  /* pith_hf_rope.original */
     const char *rope_type; /* pith_hf_rope.type */
+    bool mxfp4;            /* its experts are published in MXFP4, too (convert/hf_mxfp4.h) */
     int32_t bos, eos;      /* ids where no file names any; -1: none */
     int32_t more_eos[2];   /* with eos; 0: no more */
 
@@ -61,7 +62,7 @@ extern const pith_family pith_family_llama, pith_family_mistral, pith_family_qwe
     pith_family_qwen3, pith_family_smollm3, pith_family_granite, pith_family_gemma2,
     pith_family_gemma3, pith_family_olmo2, pith_family_olmo3, pith_family_phi3,
     pith_family_ministral3, pith_family_mixtral, pith_family_qwen3_moe, pith_family_olmoe,
-    pith_family_granitemoe;
+    pith_family_granitemoe, pith_family_gpt_oss;
 extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_ernie4_5,
     pith_family_hunyuan, pith_family_exaone4, pith_family_glm4, pith_family_stablelm,
     pith_family_starcoder2;

@@ -48,22 +48,8 @@ void pith_gemma_set_recipe(pith_config *config) {
 }
 
 static pith_status read(pith_config *config, pith_json json, pith_error *error) {
-    bool sliding[PITH_MAX_LAYERS];
-    bool given;
-    size_t window = 0;
-    for (size_t i = 0; i < config->num_hidden_layers; i++) {
-        sliding[i] = i % 2 == 0;
-    }
     pith_gemma_set_recipe(config);
-    pith_status status =
-        pith_layer_types_read(json, config->num_hidden_layers, &given, sliding, error);
-    if (status == PITH_OK) {
-        status = pith_window_read(json, 4096, &window, error);
-    }
-    if (status == PITH_OK) {
-        pith_config_set_windows(config, sliding, window);
-    }
-    return status;
+    return pith_alternate_windows_read(config, json, 4096, error);
 }
 
 const pith_family pith_family_gemma2 = {

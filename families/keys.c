@@ -239,6 +239,25 @@ pith_status pith_upper_windows_read(pith_config *config, pith_json json, pith_er
     return status;
 }
 
+pith_status pith_alternate_windows_read(pith_config *config, pith_json json, size_t otherwise,
+                                        pith_error *error) {
+    bool sliding[PITH_MAX_LAYERS];
+    bool given;
+    size_t window = 0;
+    for (size_t i = 0; i < config->num_hidden_layers; i++) {
+        sliding[i] = i % 2 == 0;
+    }
+    pith_status status =
+        pith_layer_types_read(json, config->num_hidden_layers, &given, sliding, error);
+    if (status == PITH_OK) {
+        status = pith_window_read(json, otherwise, &window, error);
+    }
+    if (status == PITH_OK) {
+        pith_config_set_windows(config, sliding, window);
+    }
+    return status;
+}
+
 static bool same_rope(const pith_rope_config *a, const pith_rope_config *b) {
     return a->dims == b->dims && a->theta == b->theta && a->scaling == b->scaling &&
            a->factor == b->factor && a->low_freq_factor == b->low_freq_factor &&

@@ -82,6 +82,11 @@ pith_status pith_window_read(pith_json json, size_t otherwise, size_t *out, pith
  */
 pith_status pith_upper_windows_read(pith_config *config, pith_json json, pith_error *error);
 
+/* The windows of every other layer, the first one included, or of those that layer_types names:
+ * sliding_window, `otherwise` when it is absent. Errors: FORMAT, UNSUPPORTED. */
+pith_status pith_alternate_windows_read(pith_config *config, pith_json json, size_t otherwise,
+                                        pith_error *error);
+
 /* Makes layer i of this kind, adding the kind where no layer before has it. Layers must be set in
  * order. False when there are more than PITH_MAX_LAYER_KINDS. */
 bool pith_config_set_kind(pith_config *config, size_t layer, const pith_layer_kind *kind);

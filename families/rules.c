@@ -13,6 +13,7 @@ unsigned pith_config_parts(const pith_config *c) {
            (c->qk_norm != PITH_QK_NORM_NONE ? PITH_HAS_QK_NORM : 0U) |
            (c->type_vocab_size != 0 ? PITH_HAS_TYPES : 0U) |
            (c->n_experts != 0 ? PITH_HAS_EXPERTS : 0U) |
+           (c->attention_sinks ? PITH_HAS_SINKS : 0U) |
            (c->role == PITH_ENCODER && !c->no_positions ? PITH_HAS_POSITIONS : 0U) |
            (c->relative_buckets != 0 ? PITH_HAS_RELATIVE : 0U) |
            (c->dense[0].width != 0 ? PITH_HAS_DENSE_0 : 0U) |
@@ -78,13 +79,14 @@ static size_t padded_extent(pith_extent extent, const pith_config *c) {
 }
 
 void pith_rule_shape(const pith_rule *rule, const pith_config *config, pith_slot *out) {
-    /* Norms are no rows of a product: they are not padded. */
-    bool is_norm = rule->kind == PITH_KIND_NORM || rule->kind == PITH_KIND_NORM_BIAS;
+    /* Norms and numbers are no rows of a product: they are not padded. */
+    bool is_alone = rule->kind == PITH_KIND_NORM || rule->kind == PITH_KIND_NORM_BIAS ||
+                    rule->kind == PITH_KIND_SCALARS;
     size_t real_rows = real_extent(rule->rows, config);
     *out = (pith_slot){
-        .is_matrix = !is_norm && rule->kind != PITH_KIND_BIAS,
+        .is_matrix = !is_alone && rule->kind != PITH_KIND_BIAS,
         .kind = rule->kind,
-        .rows = is_norm ? real_rows : padded_extent(rule->rows, config),
+        .rows = is_alone ? real_rows : padded_extent(rule->rows, config),
         .real_rows = real_rows,
         .cols = real_extent(rule->cols, config),
     };
@@ -157,6 +159,7 @@ pith_slot_place pith_rule_place(const pith_rule *rule, pith_network *network, si
     case PITH_KIND_BIAS:
     case PITH_KIND_NORM:
     case PITH_KIND_NORM_BIAS:
+    case PITH_KIND_SCALARS:
     case PITH_N_KINDS:
         break;
     }

@@ -16,6 +16,7 @@ typedef enum pith_kind {
     PITH_KIND_BIAS,      /* a vector, padded as the rows of its matrix are; may be missing: zeros */
     PITH_KIND_NORM,      /* the weights of a norm */
     PITH_KIND_NORM_BIAS, /* may be missing: zeros */
+    PITH_KIND_SCALARS,   /* numbers, not padded */
     PITH_N_KINDS,
 } pith_kind;
 
@@ -53,6 +54,7 @@ enum {
     PITH_HAS_DENSE_0 = 1 << 8,
     PITH_HAS_DENSE_1 = 1 << 9,
     PITH_HAS_EXPERTS = 1 << 10,
+    PITH_HAS_SINKS = 1 << 11,
 };
 
 /* The forms that checkpoints are published in; each has its own names. */
@@ -76,6 +78,8 @@ typedef struct pith_rule {
      * experts, [n_experts, rows, cols]. */
     const char *from[PITH_MAX_BLOCKS];
     const char *gguf[PITH_MAX_BLOCKS];
+    bool by_column;  /* the tensor in `from` is [n_experts, cols, rows] */
+    bool alternates; /* row i of block b is its row 2 i + b */
 
     unsigned needs;    /* bits; 0: always there */
     size_t first;      /* layer that has it, and so have all after it */
@@ -90,6 +94,9 @@ typedef struct pith_rule {
     .in_layer = true, .of_expert = true, .place = offsetof(pith_expert, member)
 #define PITH_IN_NETWORK(member) .in_layer = false, .place = offsetof(pith_network, member)
 #define PITH_FROM(...) .from = {__VA_ARGS__}
+#define PITH_FROM_COLUMNS(...) .from = {__VA_ARGS__}, .by_column = true
+#define PITH_FROM_TURNS(...) .from = {__VA_ARGS__}, .alternates = true
+#define PITH_FROM_COLUMNS_IN_TURN(...) .from = {__VA_ARGS__}, .by_column = true, .alternates = true
 #define PITH_GGUF(...) .gguf = {__VA_ARGS__}
 #define PITH_WHERE(bits) .needs = (bits)
 #define PITH_FROM_LAYER(number) .first = (number)

@@ -112,6 +112,12 @@ def activate(x, kind):
     return x / (F(1) + exp(u))
 
 
+def clamped_swiglu(gate, up):
+    gate = np.where(gate > 7, F(7), gate)
+    up = np.clip(up, F(-7), F(7))
+    return gate / (F(1) + exp(F(-1.702) * gate)) * (up + F(1))
+
+
 def rotate(x, cos, sin):
     n = cos.shape[-1]
     a, b = x[..., :n], x[..., n : 2 * n]
@@ -171,6 +177,7 @@ class Exact(pith_reference.Model):
     rotate = staticmethod(lambda x, cos, sin, interleaved: rotate(x, cos, sin))
     cap = staticmethod(lambda x, limit: cap(x, limit) if limit else x)
     activate = staticmethod(activate)
+    clamped_swiglu = staticmethod(clamped_swiglu)
 
     def rope_tables(self, rope, positions, context):
         """Frequencies are rounded to float32 before and after they are scaled, angles too."""
@@ -180,11 +187,11 @@ class Exact(pith_reference.Model):
         tables = (np.vectorize(t, otypes=[np.float64])(angles) for t in (math.cos, math.sin))
         return tuple((t.astype(F) * scale)[:, None] for t in tables)
 
-    def attend(self, q, k, v, mask, scale):
-        """Chunks of keys one after the other: Milakov & Gimelshein 2018."""
+    def attend(self, q, k, v, mask, scale, sink):
+        """Chunks of keys one after the other, the sink in front: Milakov & Gimelshein 2018."""
         q = q * scale + F(0)
-        m = np.full(len(q), -np.inf, F)
-        l = np.zeros(len(q), F)
+        m = np.full(len(q), -np.inf if sink is None else sink, F)
+        l = np.full(len(q), 0 if sink is None else 1, F)
         o = np.zeros_like(q)
         for key in range(0, len(k), CHUNK):
             seen = mask[:, key : key + CHUNK]

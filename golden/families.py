@@ -26,6 +26,7 @@ DEFAULTS = {
     "qwen3_moe": (151936, 4, None, 1e-6, 1e4, False),
     "olmoe": (50304, None, None, 1e-5, 1e4, False),
     "granitemoe": (32000, None, None, 1e-6, 1e4, False),
+    "gpt_oss": (201088, 8, 64, 1e-5, 1.5e5, False),
     "gemma2": (256000, 4, 256, 1e-6, 1e4, True),
     "gemma3_text": (262208, 4, 256, 1e-6, 1e6, True),
     "arcee": (32000, None, None, 1e-5, 1e4, False),
@@ -72,6 +73,8 @@ class Config:
     qk_norm: str = None  # "head" or "whole": q and k are normalised before RoPE; "after": heads, after
     qk_names: tuple = ("q_norm", "k_norm")
     activation: str = "silu"  # or "gelu", by tanh, or "relu2"
+    clamped: bool = False  # gate and up are, and up is one more: gpt-oss
+    sinks: bool = False  # each head has a logit of its own in the sum of the softmax
     mlp: tuple = ("gate_proj", "up_proj", "down_proj")  # None: there is no gate
     joined: tuple = ()  # "qkv", "gate_up": these are one tensor of the checkpoint
     interleaved: bool = False  # element 2 i turns with 2 i + 1, not i with i + dims / 2
@@ -204,6 +207,18 @@ def read_granitemoe(config, c):
     config.experts_used = c.get("num_experts_per_tok", 2)
 
 
+def read_gpt_oss(config, c):
+    if not (c.get("rope_parameters") or c.get("rope_scaling")):
+        config.rope.update(kind="yarn", factor=32.0, original=4096, truncate=False)
+    config.qkv_bias = config.o_bias = c.get("attention_bias", True)
+    config.mlp_bias = config.clamped = config.sinks = True
+    config.experts = c.get("num_local_experts", 128)
+    config.experts_used = c.get("num_experts_per_tok", 4)
+    window = c.get("sliding_window", 128) or 0
+    config.windows = [window if s else 0
+                      for s in sliding(c, config.layers, lambda i: i % 2 == 0)]
+
+
 def read_gemma2(config, c):
     config.qkv_bias = config.o_bias = c.get("attention_bias", False)
     config.norms = GEMMA_NORMS
@@ -299,7 +314,7 @@ CLASSES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral",
            "Ministral3ForCausalLM": "ministral3", "Olmo3ForCausalLM": "olmo3",
            "MixtralForCausalLM": "mixtral", "Qwen3MoeForCausalLM": "qwen3_moe",
            "OlmoeForCausalLM": "olmoe", "GraniteMoeForCausalLM": "granitemoe",
-           "Gemma2ForCausalLM": "gemma2",
+           "GptOssForCausalLM": "gpt_oss", "Gemma2ForCausalLM": "gemma2",
            "Gemma3ForCausalLM": "gemma3_text",
            "ArceeForCausalLM": "arcee", "SeedOssForCausalLM": "seed_oss",
            "Ernie4_5ForCausalLM": "ernie4_5", "HunYuanDenseV1ForCausalLM": "hunyuan_v1_dense",
@@ -310,7 +325,7 @@ READERS = {"llama": read_llama, "mistral": read_mistral, "qwen2": read_qwen2, "q
            "phi3": read_phi3, "ministral3": read_ministral3, "olmo3": read_olmo3,
            "mixtral": read_mixtral, "qwen3_moe": read_qwen3_moe,
            "olmoe": read_olmoe, "granitemoe": read_granitemoe,
-           "gemma2": read_gemma2, "gemma3_text": read_gemma3,
+           "gpt_oss": read_gpt_oss, "gemma2": read_gemma2, "gemma3_text": read_gemma3,
            "arcee": read_arcee, "seed_oss": read_seed_oss, "ernie4_5": read_ernie4_5,
            "hunyuan_v1_dense": read_hunyuan, "exaone4": read_exaone4, "glm4": read_glm4,
            "stablelm": read_stablelm, "starcoder2": read_starcoder2}

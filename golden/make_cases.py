@@ -138,6 +138,17 @@ CASES = {
         "num_hidden_layers": 2, "num_key_value_heads": 2, "num_local_experts": 5,
         "attention_multiplier": 0.2, "embedding_multiplier": 3.0, "logits_scaling": 2.0,
         "residual_multiplier": 0.6, "vocab_size": 160}),
+    # Three of five, with biases; sinks; a window in the first layer; YaRN of whole dimensions; limits
+    # of gate and up that bite.
+    "gpt_oss": ("BF16", 2828, {
+        "architectures": ["GptOssForCausalLM"], "model_type": "gpt_oss", "attention_bias": True,
+        "head_dim": 16, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4,
+        "num_experts_per_tok": 3, "num_hidden_layers": 2, "num_key_value_heads": 2,
+        "num_local_experts": 5, "rope_theta": 150000, "sliding_window": 8, "swiglu_limit": 7.0,
+        "rope_scaling": {"beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0,
+                         "original_max_position_embeddings": 64, "rope_type": "yarn",
+                         "truncate": False},
+        "vocab_size": 160}),
     # Caps that bite, heads whose scale is not that of their size, a window in the first layer.
     "gemma2": ("BF16", 1111, {
         "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2",
@@ -208,7 +219,7 @@ CASES = {
 # Whose long prompt has few logits stored.
 FEW = {"granite", "qwen3-moe", "mixtral", "olmo2", "phi3", "phi3-longrope", "ministral3", "olmo3", "gemma2", "gemma3",
        "arcee", "seed_oss", "ernie4_5", "hunyuan", "exaone4", "glm4", "stablelm", "starcoder2", "olmoe",
-       "granitemoe"}
+       "granitemoe", "gpt_oss"}
 
 
 class Random:
@@ -269,13 +280,14 @@ def make_tensors(c, random):
         linear(name + "self_attn.v_proj", kv, c.hidden, 1.0, c.qkv_bias)
         linear(name + "self_attn.o_proj", c.hidden, q, 1.0, c.o_bias)
         if c.experts:
-            linear(name + "mlp.gate", c.experts, c.hidden, 1.0, False)
+            linear(name + "mlp.gate", c.experts, c.hidden, 1.0, c.mlp_bias)
+        gains = (4.0, 4.0, 0.15) if c.clamped else (1.5, 1.0, 1.0)
         for mlp in [f"mlp.experts.{e}." for e in range(c.experts)] or ["mlp."]:
             gate, up, down = (part and f"{name}{mlp}{part}" for part in c.mlp)
             if gate:
-                linear(gate, c.ffn, c.hidden, 1.5, c.mlp_bias)
-            linear(up, c.ffn, c.hidden, 1.0, c.mlp_bias)
-            linear(down, c.hidden, c.ffn, 1.0, c.mlp_bias)
+                linear(gate, c.ffn, c.hidden, gains[0], c.mlp_bias)
+            linear(up, c.ffn, c.hidden, gains[1], c.mlp_bias)
+            linear(down, c.hidden, c.ffn, gains[2], c.mlp_bias)
         if c.qk_norm:
             whole = c.qk_norm == "whole"
             for part, rows in zip(c.qk_names, (q, kv)):
@@ -284,8 +296,12 @@ def make_tensors(c, random):
             join(tensors, name + "self_attn.qkv_proj", "q_proj", "k_proj", "v_proj")
         if "gate_up" in c.joined:
             join(tensors, name + "mlp.gate_up_proj", "gate_proj", "up_proj")
+        if c.sinks:
+            tensors[name + "self_attn.sinks"] = 1 + random.normal(c.heads)
     if c.kind == "granitemoe":
         stack_experts(c, tensors)
+    if c.kind == "gpt_oss":
+        stack_columns(c, tensors)
     return tensors
 
 
@@ -309,6 +325,24 @@ def stack_experts(c, tensors):
             [np.concatenate([take("gate", e), take("up", e)]) for e in experts])
         tensors[block + "output_linear.weight"] = np.stack([take("down", e) for e in experts])
         tensors[block + "router.layer.weight"] = tensors.pop(prefix + "mlp.gate.weight")
+
+
+def stack_columns(c, tensors):
+    """Puts each layer's experts into one tensor, columns first, rows of gate and up in turn: the form
+    of gpt-oss."""
+    for layer in range(c.layers):
+        prefix = f"model.layers.{layer}.mlp."
+        def take(part, end):
+            return np.stack([tensors.pop(f"{prefix}experts.{e}.{part}_proj.{end}")
+                             for e in range(c.experts)])
+
+        for end, suffix in (("weight", ""), ("bias", "_bias")):
+            rows = [take(part, end) for part in ("gate", "up")]
+            both = np.stack(rows, axis=2).reshape(c.experts, 2 * c.ffn, *rows[0].shape[2:])
+            for part, array in (("gate_up", both), ("down", take("down", end))):
+                tensors[f"{prefix}experts.{part}_proj{suffix}"] = (
+                    array.transpose(0, 2, 1) if end == "weight" else array)
+            tensors[f"{prefix}router.{end}"] = tensors.pop(f"{prefix}gate.{end}")
 
 
 def stored_name(c, name):

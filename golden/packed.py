@@ -137,6 +137,8 @@ def read_pith(path, config, scales=False):
         for norm in norms:
             take_norm(name + norm)
         attn, mlp = name + "self_attn.", name + "mlp."
+        if c.sinks:
+            tensors[attn + "sinks"] = entries[attn + "sinks.weight"][1]
         take(attn + "qkv_proj", q_rows + 2 * kv_rows, c.hidden, under(attn, split_qkv))
         take(attn + "o_proj", c.hidden, c.heads * c.head_dim, whole(attn + "o_proj", c.hidden))
         blocks = 2 if c.mlp[0] else 1

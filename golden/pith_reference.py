@@ -44,7 +44,9 @@ def rope_frequencies(rope, context, single=False):
         # The pair that turns r times over the original length, rounded outwards (section 3.2).
         low, high = (dims * np.log(rope["original"] / (r * 2 * np.pi)) / (2 * np.log(theta))
                      for r in (rope.get("beta_fast") or 32, rope.get("beta_slow") or 1))
-        low, high = max(np.floor(low), 0), min(np.ceil(high), dims - 1)
+        if rope.get("truncate", True):
+            low, high = np.floor(low), np.ceil(high)
+        low, high = max(low, 0), min(high, dims - 1)
         divide = np.clip((np.arange(len(f)) - low) / (high - low), 0, 1)
         return f * (1 - divide) + f / rope["factor"] * divide
     if rope["kind"] == "longrope":
@@ -110,6 +112,12 @@ def activate(x, kind):
     return gelu(x) if kind == "gelu" else np.square(np.maximum(x, 0))  # So et al. 2021
 
 
+def clamped_swiglu(gate, up):
+    """OpenAI 2025 (gpt-oss)."""
+    gate, up = np.minimum(gate, 7), np.clip(up, -7, 7)
+    return gate / (1 + np.exp(-1.702 * gate)) * (up + 1)
+
+
 def softmax(x):
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
@@ -122,7 +130,17 @@ def round_to_f16(x):
 # Names of experts in checkpoints, and what the forward pass calls them.
 MIXTRAL_NAMES = (("block_sparse_moe.", "mlp."), (".w1.", ".gate_proj."), (".w2.", ".down_proj."),
                  (".w3.", ".up_proj."))
-EXPERT_NAMES = (*MIXTRAL_NAMES, ("router.layer.", "gate."))
+EXPERT_NAMES = (*MIXTRAL_NAMES, ("router.layer.", "gate."), ("mlp.router.", "mlp.gate."))
+FP4 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
+
+
+def from_mxfp4(blocks, scales):
+    """OCP Microscaling Formats 1.0, 5.2 and 6.3: blocks [..., groups, 16] of two E2M1 numbers a byte,
+    the first in the low bits; scales [..., groups], exponents with a bias of 127."""
+    values = np.stack([FP4[blocks & 15], FP4[blocks >> 4]], axis=-1)
+    values = values.reshape(*blocks.shape[:-1], 32)
+    values = np.ldexp(values, scales.astype(np.int32)[..., None] - 127)
+    return values.reshape(*blocks.shape[:-2], -1)
 
 
 class Model:
@@ -149,6 +167,7 @@ class Model:
                 short = short.replace(old, new)
             tensors[short] = tensors.pop(name)
         Model.take_experts_apart(tensors)
+        Model.take_turns_apart(tensors)
         for name in list(tensors):
             if config.norm_add and name.endswith("norm.weight"):
                 tensors[name] = tensors[name] + np.float32(config.norm_add)
@@ -171,6 +190,25 @@ class Model:
                 parts = ({"down_proj": w} if "output" in name else
                          dict(zip(("gate_proj", "up_proj"), np.split(w, 2))))
                 tensors.update({f"{prefix}{e}.{part}.weight": w for part, w in parts.items()})
+
+    @staticmethod
+    def take_turns_apart(tensors):
+        """Those of gpt-oss: [experts, columns, rows], or blocks of [experts, rows, columns]; rows of
+        gate and up in turn."""
+        for name in [n for n in tensors if n.endswith("_proj_blocks")]:
+            name = name.removesuffix("_blocks")
+            w = from_mxfp4(*(tensors.pop(f"{name}_{part}").astype(np.uint8)
+                             for part in ("blocks", "scales")))
+            tensors[name] = w.transpose(0, 2, 1)
+        for name in [n for n in tensors if ".experts." in n and n.endswith(("_proj", "_proj_bias"))]:
+            prefix, part = name.rsplit(".", 1)
+            bias = part.endswith("_bias")
+            end = "bias" if bias else "weight"
+            for e, w in enumerate(tensors.pop(name)):
+                w = w if bias else w.T
+                parts = ({"down_proj": w} if "down" in part else
+                         {"gate_proj": w[::2], "up_proj": w[1::2]})
+                tensors.update({f"{prefix}.{e}.{part}.{end}": w for part, w in parts.items()})
 
     @staticmethod
     def load(directory, dtype=np.float32, kv_f16=False):
@@ -208,6 +246,7 @@ class Model:
     rotate = staticmethod(rotate)
     cap = staticmethod(cap)
     activate = staticmethod(activate)
+    clamped_swiglu = staticmethod(clamped_swiglu)
 
     def rope_tables(self, rope, positions, context):
         return rope_tables(rope, positions, self.dtype, context)
@@ -261,13 +300,19 @@ class Model:
         group = c.heads // c.kv_heads
         out = np.empty((len(x), c.heads, c.head_dim), self.dtype)
         for h in range(c.heads):
-            out[:, h] = self.attend(q[:, h], k[:, h // group], v[:, h // group], mask, scale)
+            sink = self.tensors[name + "sinks"][h] if c.sinks else None
+            out[:, h] = self.attend(q[:, h], k[:, h // group], v[:, h // group], mask, scale, sink)
         return self.linear(name + "o_proj", out.reshape(len(x), -1))
 
-    def attend(self, q, k, v, mask, scale):
+    def attend(self, q, k, v, mask, scale, sink):
         """One head: q [T, head_dim], k and v [keys, head_dim], mask [T, keys]."""
         scores = self.cap(q @ k.T * scale, self.dtype(self.config.attention_cap))
-        return softmax(np.where(mask, scores, -np.inf)) @ v
+        scores = np.where(mask, scores, -np.inf)
+        if sink is None:
+            return softmax(scores) @ v
+        # A key whose value is zero: Xiao et al. 2023.
+        scores = np.concatenate([scores, np.full((len(q), 1), sink)], axis=1)
+        return softmax(scores)[:, :-1] @ v
 
     def experts(self, layer, x):
         """Shazeer et al. 2017, Jiang et al. 2024: each token's own few of many MLPs."""
@@ -292,6 +337,9 @@ class Model:
     def mlp(self, layer, x, expert=""):
         name = f"model.layers.{layer}.mlp.{expert}"
         gate, up, down = self.config.mlp
+        if self.config.clamped:
+            h = self.clamped_swiglu(self.linear(name + gate, x), self.linear(name + up, x))
+            return self.linear(name + down, h.astype(self.dtype))
         h = self.activate(self.linear(name + (gate or up), x), self.config.activation)
         h = h * self.linear(name + up, x) if gate else h
         return self.linear(name + down, h.astype(self.dtype))

@@ -39,6 +39,7 @@ const char *const test_golden_names[] = {
     "extra/mixtral",
     "extra/olmoe",
     "extra/granitemoe",
+    "extra/gpt_oss",
     "extra/olmo3",
     "extra/gemma2",
     "extra/gemma3",

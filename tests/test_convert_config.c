@@ -440,7 +440,8 @@ TEST(convert_config, refuses_what_is_not_supported_by_name) {
          "linear_attention"},
         {"{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"gpt2\"}",
          "supported types are llama, mistral, qwen2, qwen3, smollm3, granite, gemma2, gemma3_text, "
-         "olmo2, olmo3, phi3, ministral3, mixtral, qwen3_moe, olmoe, granitemoe, arcee, seed_oss, "
+         "olmo2, olmo3, phi3, ministral3, mixtral, qwen3_moe, olmoe, granitemoe, gpt_oss, arcee, "
+         "seed_oss, "
          "ernie4_5, "
          "hunyuan_v1_dense, exaone4, glm4, stablelm, starcoder2, bert, roberta, xlm-roberta, "
          "mpnet, distilbert, modernbert and nomic_bert"},

@@ -152,6 +152,7 @@ TEST(convert_families, experts_and_how_many_a_token_uses) {
 #define MIXTRAL CLASS("MixtralForCausalLM", "mixtral")
 #define QWEN3_MOE CLASS("Qwen3MoeForCausalLM", "qwen3_moe")
 #define OLMOE CLASS("OlmoeForCausalLM", "olmoe")
+#define GPT_OSS CLASS("GptOssForCausalLM", "gpt_oss")
 #define GRANITE_MOE CLASS("GraniteMoeForCausalLM", "granitemoe")
     static const struct {
         const char *edits;
@@ -163,6 +164,8 @@ TEST(convert_families, experts_and_how_many_a_token_uses) {
          48, true},
         {GRANITE_MOE ", \"num_local_experts\": 6, \"num_experts_per_tok\": 3", 6, 3, 48, true},
         {GRANITE_MOE, 8, 2, 48, true},
+        {GPT_OSS, 128, 4, 48, true},
+        {GPT_OSS ", \"num_local_experts\": 6, \"num_experts_per_tok\": 3", 6, 3, 48, true},
         {MIXTRAL, 8, 2, 48, true},
         {MIXTRAL ", \"num_local_experts\": 6, \"num_experts_per_tok\": 3", 6, 3, 48, true},
         {QWEN3_MOE, 128, 8, 768, false},
@@ -195,6 +198,35 @@ TEST(convert_families, experts_and_how_many_a_token_uses) {
                         "decoder_sparse_step 2");
     test_family_refused(QWEN3_MOE ", \"use_sliding_window\": true", PITH_ERROR_UNSUPPORTED,
                         "use_sliding_window");
+}
+
+/* Every other layer has a window unless layer_types says which; YaRN, of dimensions that are not
+ * rounded, even where no key has it. */
+TEST(convert_families, what_gpt_oss_has_besides_experts) {
+    pith_config c = test_family_config(GPT_OSS ", \"rope_theta\": \"(absent)\"");
+    const pith_rope_config *rope = &c.kinds[1].rope;
+    CHECK(c.attention_sinks && c.qkv_bias && c.o_bias && c.mlp_bias && c.gated &&
+              c.activation == PITH_CLAMPED_SWIGLU,
+          "its recipe");
+    CHECK(c.n_kinds == 2 && c.kinds[0].sliding_window == 128 && c.kinds[1].sliding_window == 0 &&
+              c.kind_of[0] == 0 && c.kind_of[1] == 1,
+          "%zu kinds, windows %zu and %zu", c.n_kinds, c.kinds[0].sliding_window,
+          c.kinds[1].sliding_window);
+    CHECK(rope->scaling == PITH_ROPE_YARN && rope->factor == 32 && rope->theta == 150000 &&
+              rope->original_context == 4096 && rope->beta_fast == 32 && rope->beta_slow == 1 &&
+              !rope->truncate && fabs(rope->attention_factor - (0.1 * log(32) + 1)) < 1e-12,
+          "%d %g %zu", rope->scaling, rope->factor, rope->original_context);
+    c = test_family_config(GPT_OSS
+                           ", \"num_hidden_layers\": 2, \"layer_types\": [\"full_attention\", "
+                           "\"sliding_attention\"], \"sliding_window\": 9, "
+                           "\"attention_bias\": false, \"swiglu_limit\": 7.0, "
+                           "\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 3}");
+    CHECK(c.kinds[c.kind_of[0]].sliding_window == 0 && c.kinds[c.kind_of[1]].sliding_window == 9 &&
+              c.kinds[0].rope.scaling == PITH_ROPE_LINEAR && !c.qkv_bias && !c.o_bias,
+          "keys that are there");
+    test_family_refused(GPT_OSS ", \"swiglu_limit\": 5.0", PITH_ERROR_UNSUPPORTED,
+                        "swiglu_limit 5");
+    test_family_refused(GPT_OSS ", \"sliding_window\": 0", PITH_ERROR_FORMAT, "sliding_window");
 }
 
 /* Of a model of texts and images the text part; what it leaves out is its class's, but for the

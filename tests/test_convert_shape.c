@@ -114,11 +114,15 @@ TEST(convert_shape, shapes_are_those_of_the_models) {
         const char *name;
         size_t n_params;
     } published[] = {
-        {"llama2-7b", 6738415616},    {"llama3-8b", 8030261248},     {"mistral-7b", 7241732096},
-        {"tinyllama-1b", 1100048384}, {"qwen3-4b", 4022468096},      {"gemma2-2b", 2614341888},
-        {"gemma3-4b", 3880263168},    {"phi3-mini", 3821079552},     {"phi4-mini", 3836021760},
-        {"olmo2-1b", 1484916736},     {"olmo3-7b", 7298011136},      {"smollm3-3b", 3075098624},
-        {"granite3-8b", 8170864640},  {"mixtral-8x7b", 46702792704}, {"qwen3-30b-a3b", 30532122624},
+        {"llama2-7b", 6738415616},      {"llama3-8b", 8030261248},
+        {"mistral-7b", 7241732096},     {"tinyllama-1b", 1100048384},
+        {"qwen3-4b", 4022468096},       {"gemma2-2b", 2614341888},
+        {"gemma3-4b", 3880263168},      {"phi3-mini", 3821079552},
+        {"phi4-mini", 3836021760},      {"olmo2-1b", 1484916736},
+        {"olmo3-7b", 7298011136},       {"smollm3-3b", 3075098624},
+        {"granite3-8b", 8170864640},    {"mixtral-8x7b", 46702792704},
+        {"qwen3-30b-a3b", 30532122624}, {"gpt-oss-20b", 20914757184},
+        {"gpt-oss-120b", 116829156672},
     };
     for (size_t i = 0; pith_shape_at(i) != NULL; i++) {
         const pith_shape *shape = pith_shape_at(i);

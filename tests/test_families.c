@@ -49,6 +49,7 @@ static pith_config everything(const pith_family *family) {
         c.dense[1].width = 20;
     }
     c.qkv_bias = c.o_bias = c.mlp_bias = true;
+    c.attention_sinks = needs(family, PITH_HAS_SINKS);
     c.qk_norm = PITH_QK_NORM_HEAD;
     for (size_t part = 0; part < pith_family_n_parts(family); part++) {
         if (pith_family_rule(family, part)->of_expert) {
@@ -310,6 +311,10 @@ TEST(families, shapes_follow_the_configuration) {
         {"mixtral", "model.layers.1.mlp.experts.2.gate_up_proj.weight", 224, 200, 40},
         {"qwen3_moe", "model.layers.0.mlp.experts.0.down_proj.weight", 48, 40, 100},
         {"granitemoe", "model.layers.1.mlp.experts.2.gate_up_proj.weight", 224, 200, 40},
+        {"gpt_oss", "model.layers.1.self_attn.sinks.weight", 4, 4, 1},
+        {"gpt_oss", "model.layers.1.mlp.gate.bias", 16, 3, 1},
+        {"gpt_oss", "model.layers.1.mlp.experts.2.gate_up_proj.bias", 224, 200, 1},
+        {"gpt_oss", "model.layers.0.mlp.experts.1.down_proj.bias", 48, 40, 1},
         {"bert", "embeddings.word_embeddings.weight", 304, 300, 40},
         {"bert", "embeddings.position_embeddings.weight", 64, 50, 40},
         {"bert", "embeddings.token_type_embeddings.weight", 16, 3, 40},
@@ -436,6 +441,18 @@ TEST(families, experts_are_there_where_the_family_has_them) {
     c.n_experts = 0;
     CHECK(pith_family_check(&pith_family_mixtral, &c, "m", &error) == PITH_ERROR_FORMAT &&
               strstr(error.message, "n_experts is 0, which mixtral cannot do without") != NULL,
+          "%s", error.message);
+}
+
+TEST(families, sinks_are_there_where_the_family_has_them) {
+    pith_error error = {0};
+    pith_config c = everything(&pith_family_gpt_oss);
+    c.qk_norm = PITH_QK_NORM_NONE;
+    CHECK(pith_family_check(&pith_family_gpt_oss, &c, "m", &error) == PITH_OK, "%s", error.message);
+    c = everything(&pith_family_qwen3);
+    c.attention_sinks = true;
+    CHECK(pith_family_check(&pith_family_qwen3, &c, "m", &error) == PITH_ERROR_UNSUPPORTED &&
+              strstr(error.message, "attention_sinks is no part of qwen3") != NULL,
           "%s", error.message);
 }
 

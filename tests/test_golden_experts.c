@@ -55,7 +55,7 @@ static void check_expert(pith_model *model, int32_t token, size_t e, size_t *n_u
 
 TEST(golden_experts, only_the_chosen_ones_are_read) {
     static const char *const names[] = {"extra/qwen3-moe", "extra/mixtral", "extra/olmoe",
-                                        "extra/granitemoe"};
+                                        "extra/granitemoe", "extra/gpt_oss"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         pith_model *model = test_golden_open(names[i], PITH_TYPE_F32, NULL, 2, PITH_BLAS_OFF);
         const pith_config *c = &model->network.config;

@@ -185,6 +185,8 @@ TEST(golden, families_are_identical_however_they_are_computed) {
     check_name("extra/qwen3-moe", PITH_TYPE_INT4, PITH_KV_AUTO);
     check_name("extra/mixtral", PITH_TYPE_INT8, PITH_KV_AUTO);
     check_name("extra/granitemoe", PITH_TYPE_INT8, PITH_KV_AUTO);
+    check_name("extra/gpt_oss", PITH_TYPE_F32, PITH_KV_AUTO);
+    check_name("extra/gpt_oss", PITH_TYPE_INT4, PITH_KV_INT8);
     check_name("extra/mixtral", PITH_TYPE_F32, PITH_KV_AUTO);
     check_name("extra/olmo3", PITH_TYPE_INT4, PITH_KV_AUTO);
     check_name("extra/gemma2", PITH_TYPE_INT4, PITH_KV_AUTO);

@@ -41,6 +41,7 @@ static const struct {
     {"extra/mixtral", 3.3e-7, 9.6e-5, 9.0e-3, 9.0e-3},
     {"extra/olmoe", 9.5e-8, 9.5e-8, 7.8e-4, 7.1e-3},
     {"extra/granitemoe", 6.6e-9, 3.3e-4, 3.6e-4, 3.6e-4},
+    {"extra/gpt_oss", 6.5e-7, 6.4e-7, 6.9e-3, 2.1e-1},
     {"extra/ministral3", 3.5e-7, 1.5e-4, 3.6e-3, 3.4e-2},
     {"extra/olmo3", 4.5e-7, 4.5e-7, 3.2e-3, 2.1e-2},
     {"extra/gemma2", 2.1e-8, 2.1e-8, 2.6e-4, 2.7e-3},

@@ -24,6 +24,19 @@
 #define EIGHT 0, 1, 0, 1, 0, 1, 0, 1
 #define FOUR 0, 0, 0, 1
 
+/* gpt-oss: every other layer has a window. */
+#define GPT_OSS_ROPE                                                                       \
+    {                                                                                      \
+        .dims = 64, .theta = 150000, .scaling = PITH_ROPE_YARN, .factor = 32,              \
+        .original_context = 4096, .attention_factor = 1.3465735902799727, .beta_fast = 32, \
+        .beta_slow = 1                                                                     \
+    }
+#define GPT_OSS(experts)                                                                    \
+    .norm_eps = 1e-5F, .activation = PITH_CLAMPED_SWIGLU, .qkv_bias = true, .o_bias = true, \
+    .mlp_bias = true, .attention_sinks = true, .n_experts = (experts), .n_experts_used = 4, \
+    .norm_experts = true, .embedding_scale = 1, .n_kinds = 2,                               \
+    .kinds = {{.sliding_window = 128, .rope = GPT_OSS_ROPE}, {.rope = GPT_OSS_ROPE}}
+
 #define DECODER(vocab, hidden, ffn, layers, heads, kv_heads, context, base) \
     .family = &pith_family_llama,                                           \
     .config = {PITH_DECODER_RECIPE,                                         \
@@ -148,6 +161,14 @@ static const pith_shape shapes[] = {
      .config = {PLAIN(151936, 2048, 768, 48, 32, 4, 128, 40960), .norm_eps = 1e-6F,
                 .qk_norm = PITH_QK_NORM_HEAD, .n_experts = 128, .n_experts_used = 8,
                 .norm_experts = true, .kinds = {{.rope = ROPE(128, 1e6)}}}},
+    {.name = "gpt-oss-20b",
+     .family = &pith_family_gpt_oss,
+     .config = {SIZES(201088, 2880, 2880, 24, 64, 8, 64, 131072), GPT_OSS(32),
+                .kind_of = {EIGHT, EIGHT, EIGHT}}},
+    {.name = "gpt-oss-120b",
+     .family = &pith_family_gpt_oss,
+     .config = {SIZES(201088, 2880, 2880, 36, 64, 8, 64, 131072), GPT_OSS(128),
+                .kind_of = {EIGHT, EIGHT, EIGHT, EIGHT, 0, 1, 0, 1}}},
     {.name = "stories-15m",
      DECODER(32000, 288, 768, 6, 6, 6, 256, 1e4),
      .config.tie_word_embeddings = true},
