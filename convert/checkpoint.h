@@ -23,14 +23,22 @@ typedef struct pith_checkpoint_tensor {
     size_t offset;                           /* in the file */
     size_t size;                             /* bytes */
     size_t block, block_bytes;               /* elements that are stored together; their bytes */
-    bool quantised;                          /* by somebody else: floats times small integers */
+    /* Of MXFP4 in two tensors (convert/hf_mxfp4.h) the second one: a byte for each block. */
+    struct {
+        const pith_file *file; /* NULL: there is none */
+        const char *name;
+        size_t offset;
+        void (*widen)(const unsigned char *raw, const unsigned char *scales, size_t n, float *out);
+    } scales;
+    bool quantised;     /* by somebody else: floats times small integers */
     size_t row_step;    /* rows of the file from one of the tensor to the next one; 0: 1 */
     size_t column_rows; /* not 0: the file has columns one after another, each of so many rows; of
                            several such matrices, one after another */
     size_t head_rows;   /* rows of a head of queries or keys that RoPE turns by neighbours, ... */
     size_t turned_rows; /* ... of which the first turned_rows alternate in the file, where in pith
                            one half follows the other; 0: all rows are in pith's order */
-    /* Writes the floats of n elements, a multiple of the block; NULL: the type is not read. */
+    /* Writes the floats of n elements, a multiple of the block; NULL: the type is not read, or
+     * it has scales. */
     void (*widen)(const unsigned char *raw, size_t n, float *out);
 } pith_checkpoint_tensor;
 

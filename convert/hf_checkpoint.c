@@ -5,6 +5,7 @@
 #include "base/file_kind.h"
 #include "convert/hf_bert.h"
 #include "convert/hf_directory.h"
+#include "convert/hf_mxfp4.h"
 #include "convert/mistral_checkpoint.h"
 #include "convert/shape_source.h"
 #include "weights/gguf_blocks.h"
@@ -191,7 +192,7 @@ static bool find_dense(const pith_checkpoint *c, const char *name, pith_hf_tenso
 bool pith_hf_find_tensor(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {
     pith_hf_tensor found;
     if (!pith_hf_shards_find(&c->shards, name, &found) && !find_dense(c, name, &found)) {
-        return false;
+        return pith_hf_mxfp4_find(c, name, out);
     }
     *out = tensor_of(found.file, found.tensor);
     return true;

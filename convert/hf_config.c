@@ -178,7 +178,7 @@ static pith_status read_config(pith_json config, pith_json generation, bool embe
                              : pith_family_recognise(&out->family, config, embeds, error);
     out->wrapped = wrapper != NULL;
     if (status == PITH_OK) {
-        status = pith_hf_refuse_quantised(config, error);
+        status = pith_hf_refuse_quantised(config, out->family, error);
     }
     if (status == PITH_OK) {
         status = pith_family_read(out->family, &out->config, text, error);

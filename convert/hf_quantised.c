@@ -73,11 +73,17 @@ static const char *method_name(pith_json value) {
     return method;
 }
 
-pith_status pith_hf_refuse_quantised(pith_json config, pith_error *error) {
+static bool is_mxfp4(pith_json value) {
+    const char *method = pith_hf_json_text(pith_json_get(value, "quant_method"));
+    return method != NULL && strcmp(method, "mxfp4") == 0;
+}
+
+pith_status pith_hf_refuse_quantised(pith_json config, const pith_family *family,
+                                     pith_error *error) {
     static const char *const keys[] = {"quantization", "quantization_config", "compression_config"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         pith_json value = pith_hf_json_get(config, keys[i]);
-        if (value.at != NULL) {
+        if (value.at != NULL && !(family->mxfp4 && is_mxfp4(value))) {
             return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                              "config.json: %s: the weights are already quantised by %.60s; %s",
                              keys[i], method_name(value), pith_hf_quantised_advice);

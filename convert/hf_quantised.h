@@ -6,8 +6,10 @@
 #include "convert/checkpoint.h"
 
 /* UNSUPPORTED when config.json says that the weights are quantised: quantization_config (as all
- * libraries but MLX write it), quantization (MLX) or compression_config. */
-pith_status pith_hf_refuse_quantised(pith_json config, pith_error *error);
+ * libraries but MLX write it), quantization (MLX) or compression_config; not when it says MXFP4 and
+ * the family's experts are published in that. */
+pith_status pith_hf_refuse_quantised(pith_json config, const pith_family *family,
+                                     pith_error *error);
 
 /* The method whose tensors stand in the place of tensor `name` ("qweight" for "weight"), or NULL.
  */

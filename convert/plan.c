@@ -128,7 +128,8 @@ static pith_status find_source(const pith_checkpoint *checkpoint, const char *na
     if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
         return fail_missing(checkpoint, name, error);
     }
-    if (out->widen == NULL || (shape.n_dims == 1 && out->block != 1)) {
+    if ((out->widen == NULL && out->scales.file == NULL) ||
+        (shape.n_dims == 1 && out->block != 1)) {
         return fail_type(checkpoint, out, error);
     }
     if (shape.by_column && out->block == 1) {
@@ -463,7 +464,9 @@ void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkp
 static bool is_used(const pith_plan *plan, const pith_checkpoint_tensor *tensor) {
     for (size_t i = 0; i < plan->n; i++) {
         for (size_t b = 0; b < plan->parts[i].n_blocks; b++) {
-            if (plan->parts[i].blocks[b].source.name == tensor->name) {
+            const pith_checkpoint_tensor *source = &plan->parts[i].blocks[b].source;
+            if (source->name == tensor->name ||
+                (source->scales.file != NULL && source->scales.name == tensor->name)) {
                 return true;
             }
         }

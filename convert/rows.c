@@ -60,6 +60,26 @@ static pith_status read_columns(const pith_checkpoint_tensor *source, size_t col
     return PITH_OK;
 }
 
+/* Reads n rows that lie one after another, from row `row` of the file on. */
+static pith_status read_run(const pith_checkpoint_tensor *source, size_t cols, size_t row, size_t n,
+                            unsigned char *raw, float *out, pith_error *error) {
+    size_t blocks = n * (cols / source->block);
+    size_t first = row * (cols / source->block);
+    size_t bytes = blocks * source->block_bytes;
+    pith_status status = pith_file_read(source->file, source->offset + first * source->block_bytes,
+                                        raw, bytes, error);
+    if (status == PITH_OK && source->scales.file != NULL) {
+        status = pith_file_read(source->scales.file, source->scales.offset + first, raw + bytes,
+                                blocks, error);
+    }
+    if (status == PITH_OK && source->scales.file != NULL) {
+        source->scales.widen(raw, raw + bytes, n * cols, out);
+    } else if (status == PITH_OK) {
+        source->widen(raw, n * cols, out);
+    }
+    return status;
+}
+
 pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, size_t first,
                            size_t n, void *scratch, float *out, pith_error *error) {
     if (source->file == NULL) {
@@ -69,18 +89,17 @@ pith_status pith_rows_read(const pith_checkpoint_tensor *source, size_t cols, si
     if (source->column_rows != 0) {
         return read_columns(source, cols, first, n, scratch, out, error);
     }
-    size_t row_bytes = cols / source->block * source->block_bytes;
+    size_t block_bytes = source->block_bytes + (source->scales.file != NULL);
+    size_t row_bytes = cols / source->block * block_bytes;
     bool scattered = source->turned_rows != 0 || source->row_step > 1;
     size_t at_once = scattered ? 1 : pith_rows_scratch(cols) / row_bytes;
     for (size_t done = 0; done < n;) {
         size_t m = pith_min_size(n - done, at_once);
         size_t row = stored_row(source, first + done * step_of(source));
-        size_t offset = source->offset + row * row_bytes;
-        pith_status status = pith_file_read(source->file, offset, scratch, m * row_bytes, error);
+        pith_status status = read_run(source, cols, row, m, scratch, out + done * cols, error);
         if (status != PITH_OK) {
             return status;
         }
-        source->widen(scratch, m * cols, out + done * cols);
         done += m;
     }
     return PITH_OK;
