@@ -35,6 +35,9 @@ static const char qwen2[] = SPLIT_BY(CONTRACTIONS "|" WORD "|\\\\p{N}|" OTHERS "
 static const char tekken[] =
     SPLIT_BY(BEFORE UPPER "*" LOWER "+|" BEFORE UPPER "+" LOWER
                           "*|\\\\p{N}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n/]*|" SPACES);
+static const char o200k[] =
+    SPLIT_BY(BEFORE UPPER "*" LOWER "+" CONTRACTIONS "?|" BEFORE UPPER "+" LOWER "*" CONTRACTIONS
+                          "?|\\\\p{N}{1,3}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n/]*|" SPACES);
 
 /* Names of tokenizer.ggml.pre. */
 static const struct {
@@ -54,6 +57,7 @@ static const struct {
     {"olmo", gpt2, false, false, false},        {"smollm", digits, false, false, false},
     {"refact", digits, false, false, false},    {"starcoder", digits, false, false, false},
     {"command-r", digits, false, false, false}, {"codeshell", digits, false, false, false},
+    {"gpt-4o", o200k, true, false, false},
 };
 
 enum { N_PRE_TOKENIZERS = sizeof pre_tokenizers / sizeof pre_tokenizers[0] };

@@ -27,6 +27,7 @@ static const pith_gguf_architecture architectures[] = {
     {"qwen3moe", "qwen3_moe", .encoder = false},
     {"olmoe", "olmoe", .encoder = false},
     {"granitemoe", "granitemoe", .interleaved = true},
+    {"gpt-oss", "gpt_oss", .pattern = 2},
     {"bert", "bert", .encoder = true},
     {"nomic-bert", "nomic_bert", .encoder = true},
     {"modern-bert", "modernbert", .encoder = true},
@@ -170,7 +171,7 @@ pith_status pith_gguf_put_epsilon(pith_gguf_reading *r, const char *name, const 
     return status;
 }
 
-enum { MOST_NAMES = 4 }; /* of architectures in a list */
+enum { MOST_NAMES = 5 }; /* of architectures in a list */
 
 static bool is_any_of(const pith_gguf_reading *r, const char *const names[MOST_NAMES]) {
     for (size_t i = 0; i < MOST_NAMES && names[i] != NULL; i++) {
@@ -188,7 +189,7 @@ pith_status pith_gguf_put_steps(pith_gguf_reading *r) {
         const char *member;                    /* of config.json, in ...; NULL: not written here */
         const char *architectures[MOST_NAMES]; /* ... these */
     } steps[] = {
-        {"expert_count", 0, NULL, {"llama", "qwen3moe", "olmoe", "granitemoe"}},
+        {"expert_count", 0, NULL, {"llama", "qwen3moe", "olmoe", "granitemoe", "gpt-oss"}},
         {"attn_logit_softcapping", 0, "attn_logit_softcapping", {"gemma2", "gemma3"}},
         {"final_logit_softcapping", 0, "final_logit_softcapping", {"gemma2", "gemma3"}},
         {"attention.scale", 0, "attention_multiplier", {"granite", "granitemoe"}},
@@ -348,13 +349,11 @@ static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
     return olmo ? put_olmo3(r) : PITH_OK;
 }
 
-/* Writes what only Gemma has: the window of all layers but the last one of each pattern, the base
- * of RoPE in those layers, and query_pre_attn_scalar, which no key holds: it is the size of a head,
- * but hidden / heads in the 27B models. */
-static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, size_t n_layers) {
+/* Writes the window of all layers but the last one of each pattern, which must be the
+ * architecture's. */
+static pith_status put_pattern(pith_gguf_reading *r) {
     size_t window;
     size_t pattern = r->architecture->pattern;
-    double theta = 0;
     pith_status status =
         pith_gguf_put_count(r, "attention.sliding_window", "sliding_window", &window);
     if (status == PITH_OK) {
@@ -366,6 +365,14 @@ static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, 
                            pith_gguf_key_of(r, "attention.sliding_window_pattern").text, pattern,
                            r->architecture->pattern);
     }
+    return status;
+}
+
+/* Writes what only Gemma has: windows, the base of RoPE in their layers, and query_pre_attn_scalar,
+ * which no key holds: it is the size of a head, but hidden / heads in the 27B models. */
+static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, size_t n_layers) {
+    double theta = 0;
+    pith_status status = put_pattern(r);
     if (status == PITH_OK && has(r, "rope.freq_base_swa")) {
         status = pith_gguf_positive(r, "rope.freq_base_swa", &theta);
         pith_gguf_put_number(&r->json, "rope_local_base_freq", theta);
@@ -373,6 +380,15 @@ static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, 
     size_t divisor = n_layers == r->architecture->wide ? hidden / heads : r->head_dim;
     pith_json_put_integer(&r->json, "query_pre_attn_scalar", (int64_t)divisor);
     return status;
+}
+
+/* Writes the windows of gpt-oss, and refuses a file without a scaling of RoPE: its class would have
+ * one, and llama.cpp none. */
+static pith_status put_gpt_oss(pith_gguf_reading *r) {
+    pith_status status = put_pattern(r);
+    return status == PITH_OK
+               ? pith_gguf_require(r->gguf, pith_gguf_key_of(r, "rope.scaling.type").text, r->error)
+               : status;
 }
 
 /* Refuses Granite without its scale of scores, whose default differs between readers, and without
@@ -447,7 +463,9 @@ static pith_status put_decoder(pith_gguf_reading *r) {
     if (status == PITH_OK) {
         status = pith_gguf_put_epsilon(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
     }
-    if (status == PITH_OK) {
+    if (status == PITH_OK && strcmp(r->architecture->name, "gpt-oss") == 0) {
+        status = put_gpt_oss(r);
+    } else if (status == PITH_OK) {
         status = r->architecture->pattern != 0 ? put_gemma(r, hidden, heads, n_layers)
                                                : put_window(r, &model_type);
     }

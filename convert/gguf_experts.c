@@ -11,6 +11,7 @@ typedef struct mixture {
     bool own_width;         /* of an expert: not that of an MLP */
     bool norm;              /* shares are a softmax among the chosen experts, where no key says */
     bool either;            /* config.json can say it */
+    bool biases;            /* of every expert */
 } mixture;
 
 static const mixture mixtures[] = {
@@ -18,6 +19,7 @@ static const mixture mixtures[] = {
     {"qwen3moe", "qwen3_moe", "num_experts", .own_width = true, .norm = true, .either = true},
     {"olmoe", "olmoe", "num_experts", .norm = false, .either = true},
     {"granitemoe", "granitemoe", "num_local_experts", .norm = true},
+    {"gpt-oss", "gpt_oss", "num_local_experts", .norm = true, .biases = true},
 };
 
 static const mixture *find_mixture(const pith_gguf_reading *r) {
@@ -57,12 +59,13 @@ static pith_status refuse_others(const pith_gguf_reading *r) {
 
 /* Refuses tensors of steps that change a result: shared experts, biases of the router's choice and
  * of experts. */
-static pith_status refuse_tensors(const pith_gguf_reading *r) {
+static pith_status refuse_tensors(const pith_gguf_reading *r, bool biases) {
     static const char *const parts[] = {"_shexp.", "exp_probs_b.", "_exps.bias"};
+    const size_t n = sizeof parts / sizeof parts[0] - biases;
     const pith_gguf_tensor *tensor;
     size_t source;
     for (size_t i = 0; (tensor = pith_gguf_parts_at(r->parts, i, &source)) != NULL; i++) {
-        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+        for (size_t k = 0; k < n; k++) {
             if (strstr(tensor->name, parts[k]) != NULL) {
                 return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
                                  "%s: tensor %s of a mixture of experts is not supported",
@@ -83,7 +86,7 @@ pith_status pith_gguf_put_experts(pith_gguf_reading *r, const char **model_type)
     bool norm = m->norm;
     status = refuse_others(r);
     if (status == PITH_OK) {
-        status = refuse_tensors(r);
+        status = refuse_tensors(r, m->biases);
     }
     if (status == PITH_OK) {
         status = pith_gguf_put_count(r, "expert_count", m->count, &ignored);

@@ -73,6 +73,9 @@ static pith_status put_yarn(pith_gguf_reading *r) {
             pith_gguf_put_number(&r->json, numbers[i].member, value);
         }
     }
+    if (strcmp(r->architecture->name, "gpt-oss") == 0) { /* as its config.json says */
+        pith_json_put_bool(&r->json, "truncate", false);
+    }
     pith_gguf_put_number(&r->json, "mscale", 1); /* which counts beside mscale_all_dim alone */
     return status;
 }

@@ -92,9 +92,21 @@ def logits(pith, model):
         out.unlink()
 
 
+def ids(pith, model, path):
+    """Every line of `path` has a text and its ids."""
+    lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    texts = "".join(json.dumps({"text": line["text"]}) + "\n" for line in lines)
+    run = subprocess.run([pith, "tokenize", model, "--json", "--special"], input=texts, text=True,
+                         stdout=subprocess.PIPE, check=True)
+    for line, found in zip(lines, run.stdout.splitlines(), strict=True):
+        if json.loads(found)["ids"] != line["ids"]:
+            sys.exit(f"{line['text']!r} is {json.loads(found)['ids']}, not {line['ids']}")
+    print(len(lines), "texts")
+
+
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
     if command == "expand":
         expand(Path(arguments[0]))
     else:
-        {"same": same, "tokens": tokens, "logits": logits}[command](*arguments)
+        {"same": same, "tokens": tokens, "ids": ids, "logits": logits}[command](*arguments)

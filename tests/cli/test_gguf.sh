@@ -32,7 +32,7 @@ prints '^  weights +[0-9]+ bytes .* int8$'
 family() { expect 0 "$PYTHON" tests/cli/write_gguf.py "$@"; }
 mkdir "$gguf/families"
 for name in gemma2 gemma3 granite olmo2 phi3 phi3-longrope ministral3 olmo3 mixtral qwen3-moe olmoe \
-    granitemoe; do
+    granitemoe gpt_oss; do
     case $name in # of the published models the shares are a softmax among the chosen experts
     qwen3-moe) family $name "$gguf/families" expert_weights_norm=false ;;
     *) family $name "$gguf/families" ;;
@@ -98,6 +98,13 @@ refuses 'tensor blk.0.ffn_gate_shexp.weight .* is not supported' olmoe \
     blk.0.ffn_gate_shexp.weight=4
 refuses 'tensor blk.1.exp_probs_b.weight .* is not supported' olmoe blk.1.exp_probs_b.weight=6
 refuses 'key granitemoe.expert_shared_count of 1 is not supported' granitemoe expert_shared_count=1
+refuses 'there is no key gpt-oss.rope.scaling.type' gpt_oss rope.scaling.type=null
+refuses 'sliding_window_pattern of 3 is not supported, only 2' gpt_oss \
+    attention.sliding_window_pattern=3
+refuses 'there is no key gpt-oss.attention.sliding_window' gpt_oss attention.sliding_window=null
+family gpt_oss "$gguf/families" blk.1.attn_sinks.weight=null
+expect 1 "$PITH" convert "$gguf/families/gpt_oss.gguf" "$gguf/a.pith" --type f32
+says 'no tensor blk.1.attn_sinks.weight in the checkpoint'
 refuses 'key gemma2.expert_count of 8 is not supported' gemma2 expert_count=8
 family mixtral "$gguf/families" feed_forward_length=54
 expect 1 "$PITH" convert "$gguf/families/mixtral.gguf" "$gguf/a.pith" --type f32

@@ -30,9 +30,11 @@ LAYER = {
 # Those of experts, a tensor for all of a layer, and of their routers.
 EXPERTS = {"gate_proj": "gate", "w1": "gate", "up_proj": "up", "w3": "up", "down_proj": "down",
            "w2": "down", "output_linear": "down"}
-ROUTERS = ("mlp.gate", "block_sparse_moe.gate", "block_sparse_moe.router.layer")
+ROUTERS = ("mlp.gate", "block_sparse_moe.gate", "block_sparse_moe.router.layer", "mlp.router")
 ARCHITECTURES = {"ministral3": "mistral3", "olmo3": "olmo2", "mixtral": "llama",
-                 "qwen3_moe": "qwen3moe"}  # where not the family's name
+                 "qwen3_moe": "qwen3moe", "gpt_oss": "gpt-oss"}  # where not the family's name
+# Of gpt-oss.
+OSS = {"post_attention_layernorm": "post_attention_norm", "self_attn.sinks": "attn_sinks"}
 NORMS_AFTER = {
     "post_attention_layernorm": "post_attention_norm", "post_feedforward_layernorm": "post_ffw_norm",
     "pre_feedforward_layernorm": "ffn_norm",
@@ -64,6 +66,7 @@ YARN = {
 
 
 def name_of(family, name):
+    name += ".weight" if name.endswith("sinks") else ""
     stem, ending = name.rsplit(".", 1)
     if not stem.startswith("model.layers."):
         return f"{OUTER[stem]}.{ending}"
@@ -71,6 +74,7 @@ def name_of(family, name):
     if rest in ROUTERS:
         return f"blk.{layer}.ffn_gate_inp.{ending}"
     names = LAYER | NORMS_AFTER if family in ("gemma2", "gemma3", "olmo2", "olmo3") else LAYER
+    names = LAYER | OSS if family == "gpt_oss" else names
     return f"blk.{layer}.{names[rest]}.{ending}"
 
 
@@ -103,8 +107,25 @@ def stored(family, config, name, dtype, values):
     return dtype, values
 
 
+def put_turns(tensors, name, dtype, values):
+    """Experts of gpt-oss: columns first, rows of gate and up in turn; biases are float32."""
+    layer, last = name.split(".")[2], name.rsplit(".", 1)[1]
+    ending = "weight"
+    if last.endswith("_bias"):
+        ending, dtype = "bias", "F32"
+        values = (values.astype("<u4") << 16).view("<f4")
+    else:
+        values = values.transpose(0, 2, 1)
+    parts = {"down": values} if "down" in last else {"gate": values[:, ::2], "up": values[:, 1::2]}
+    for part, rows in parts.items():
+        tensors[f"blk.{layer}.ffn_{part}_exps.{ending}"] = (dtype, np.ascontiguousarray(rows))
+
+
 def put_expert(tensors, name, dtype, values):
     """True when the tensor is one of experts, which then are, or become, one for all."""
+    if ".experts." in name and name.endswith(("_proj", "_proj_bias")):
+        put_turns(tensors, name, dtype, values)
+        return True
     stem = name.removesuffix(".weight")
     layer, last = stem.split(".")[2], stem.rsplit(".", 1)[1]
     if last == "input_linear":  # gate and up of each, one after another
@@ -144,6 +165,8 @@ def keys_of(family, config):
         for key, name in YARN.items():
             if key in scaling:
                 keys[f"{family}.{name}"] = scaling[key]
+    if case == "gpt_oss":
+        keys[f"{family}.expert_feed_forward_length"] = config["intermediate_size"]
     if "rope_parameters" in config:
         keys[f"{family}.rope.freq_base"] = scaling["rope_theta"]
     if "partial_rotary_factor" in config:
@@ -178,19 +201,17 @@ def write(path, keys, tensors):
     head += b"".join(text(k) + typed(v) for k, v in keys.items())
     body = b""
     for name, (dtype, values) in tensors.items():
-        head += text(name) + struct.pack("<I", values.ndim)
-        head += struct.pack(f"<{values.ndim}Q", *reversed(values.shape))
-        head += struct.pack("<IQ", {"F32": 0, "F16": 1, "BF16": 30}[dtype], len(body))
+        shape = values.shape
+        if dtype == "MXFP4":  # bytes of blocks of 32
+            shape = (*shape[:-2], shape[-2] * 32)
+        head += text(name) + struct.pack("<I", len(shape))
+        head += struct.pack(f"<{len(shape)}Q", *reversed(shape))
+        head += struct.pack("<IQ", {"F32": 0, "F16": 1, "BF16": 30, "MXFP4": 39}[dtype], len(body))
         body += pad(values.tobytes())
     path.write_bytes(pad(head) + body)
 
 
-def main(case, out, *changes):
-    checkpoint = GOLDEN / "extra" / case
-    family = {"qwen3-moe": "qwen3_moe"}.get(case, case.split("-")[0])
-    architecture = ARCHITECTURES.get(family, family)
-    config = json.loads((checkpoint / "config.json").read_text())
-    keys = keys_of(family, config)
+def tensors_of(family, config, checkpoint):
     tensors = {}
     for name, dtype, values in read_safetensors(checkpoint / "model.safetensors"):
         if name.startswith("model.layers.") and put_expert(tensors, name, dtype, values):
@@ -200,6 +221,16 @@ def main(case, out, *changes):
     for name, (dtype, values) in tensors.items():
         if isinstance(values, dict):  # by expert, in any order
             tensors[name] = (dtype, np.stack([values[e] for e in sorted(values)]))
+    return tensors
+
+
+def main(case, out, *changes):
+    checkpoint = GOLDEN / "extra" / case
+    family = {"qwen3-moe": "qwen3_moe"}.get(case, case.split("-")[0])
+    architecture = ARCHITECTURES.get(family, family)
+    config = json.loads((checkpoint / "config.json").read_text())
+    keys = keys_of(family, config)
+    tensors = tensors_of(family, config, checkpoint)
     for kind in ("long", "short"):
         factors = (config.get("rope_scaling") or {}).get(f"{kind}_factor")
         if factors:
