@@ -81,7 +81,7 @@ def check(pith, source, scratch):
         refuse(pith, small, model, word)
         return f"refused: {word}"
     config = read_json(small, "config.json", {})
-    if config.pop("quantization_config", None) is not None:
+    if not shrink_config.is_mxfp4(config) and config.pop("quantization_config", None) is not None:
         refuse(pith, small, model, "already quantised")
         with open(os.path.join(small, "config.json"), "w", encoding="utf-8") as file:
             json.dump(config, file)

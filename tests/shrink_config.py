@@ -24,6 +24,7 @@ import families  # noqa: E402
 LEFT_OUT = ("*.safetensors", "*.bin", "*.gguf", "tokenizer.json", "tokenizer.model", "vocab.json",
             "merges.txt", "*.md", "config.json")
 HIDDEN, FFN, LAYERS, HEADS, HEAD_DIM = 32, 48, 2, 4, 8
+MXFP4_FFN = 64  # whole blocks of 32
 
 
 def read_json(directory, name, otherwise):
@@ -32,6 +33,10 @@ def read_json(directory, name, otherwise):
             return json.load(file)
     except FileNotFoundError:
         return otherwise
+
+
+def is_mxfp4(config):
+    return (config.get("quantization_config") or {}).get("quant_method") == "mxfp4"
 
 
 # ---- Configuration ------------------------------------------------------------------------------
@@ -44,6 +49,8 @@ def shrink(config):
     heads = c.get("num_attention_heads", 32)
     c.update(hidden_size=HIDDEN, intermediate_size=FFN, num_hidden_layers=LAYERS,
              num_attention_heads=HEADS)
+    if is_mxfp4(c):
+        c["intermediate_size"] = MXFP4_FFN
     if c.get("num_key_value_heads") is not None:
         c["num_key_value_heads"] = max(1, HEADS * c["num_key_value_heads"] // heads)
     if c.get("head_dim") is not None:
@@ -88,9 +95,12 @@ def tensor_shapes(c):
     if "qkv" in c.joined:
         linears = [("self_attn.qkv_proj", q + 2 * kv, HIDDEN, False)]
     linears.append(("self_attn.o_proj", HIDDEN, q, c.o_bias))
-    if c.experts:
+    mlps = [f"mlp.experts.{e}." for e in range(c.experts)] or ["mlp."]
+    if c.kind == "gpt_oss":
+        mlps = []  # oss_shapes
+    elif c.experts:
         linears.append(("mlp.gate", c.experts, HIDDEN, False))
-    for mlp in [f"mlp.experts.{e}." for e in range(c.experts)] or ["mlp."]:
+    for mlp in mlps:
         if "gate_up" in c.joined:
             linears.append((mlp + "gate_up_proj", 2 * FFN, HIDDEN, False))
         else:
@@ -98,6 +108,8 @@ def tensor_shapes(c):
         linears.append((mlp + down, HIDDEN, FFN, c.mlp_bias))
     for i in range(LAYERS):
         at = f"model.layers.{i}."
+        if c.kind == "gpt_oss":
+            yield from oss_shapes(c, at)
         for part, rows, columns, bias in linears:
             yield f"{at}{part}.weight", (rows, columns)
             if bias:
@@ -112,11 +124,32 @@ def tensor_shapes(c):
                 yield f"{at}self_attn.{part}.weight", (c.head_dim * (heads if whole else 1),)
 
 
+def oss_shapes(c, at):
+    """What a layer of gpt-oss has: a tensor for all experts, columns first."""
+    yield at + "self_attn.sinks", (c.heads,)
+    yield at + "mlp.router.weight", (c.experts, HIDDEN)
+    yield at + "mlp.router.bias", (c.experts,)
+    for part, rows, columns in (("gate_up", 2 * c.ffn, HIDDEN), ("down", HIDDEN, c.ffn)):
+        yield f"{at}mlp.experts.{part}_proj", (c.experts, columns, rows)
+        yield f"{at}mlp.experts.{part}_proj_bias", (c.experts, rows)
+
+
+def random_mxfp4(numbers, experts, columns, rows):
+    """Blocks and scales, rows first, of about the size of the other weights."""
+    shape = (experts, rows, columns // 32)
+    return {"_blocks": ("U8", numbers.integers(0, 256, (*shape, 16), np.uint8)),
+            "_scales": ("U8", numbers.integers(123, 126, shape, np.uint8))}
+
+
 def write_weights(path, c, shapes):
     dtype = {"float16": "F16", "bfloat16": "BF16"}.get(c.get("dtype", c.get("torch_dtype")), "F32")
     numbers = np.random.default_rng(sum(map(ord, json.dumps(c, sort_keys=True))))
     tensors = {}
     for name, shape in shapes:
+        if is_mxfp4(c) and ".experts." in name and name.endswith("_proj"):
+            parts = random_mxfp4(numbers, *shape)
+            tensors.update({name + end: part for end, part in parts.items()})
+            continue
         is_norm = "norm" in name.lower() and name.endswith("weight")
         values = numbers.standard_normal(shape, dtype=np.float32)
         values = values * (0.1 if len(shape) == 1 else 0.3) + is_norm
