@@ -124,28 +124,60 @@ catches() {
 
 # A file of tests sees neither the files nor the variables of another.
 run_file() {
+    local FILE=$1 COUNTS=$WORK/$2.counts
+    disown -a 2>/dev/null # the other files' shells are not jobs of this one
     # shellcheck disable=SC2046
     trap 'kill $(jobs -p) 2>/dev/null' EXIT
-    T=$WORK/$(basename "$1" .sh)
+    T=$WORK/$2
     mkdir "$T"
     : >"$T/out"
     : >"$T/err"
     # shellcheck source=/dev/null
-    . "$1"
-    echo "$passed $failed $skipped" >"$WORK/counts"
+    . "$FILE"
+    echo "$passed $failed $skipped" >"$COUNTS"
     chmod -R u+w "$T"
     rm -rf "$T"
 }
 
-[ $# -gt 0 ] || set -- tests/cli/test_*.sh
-for file in "$@"; do
-    echo "$file"
-    rm -f "$WORK/counts"
-    (run_file "$file")
-    if ! read -r passed failed skipped <"$WORK/counts"; then
-        echo "FAILED: $file did not run to its end"
+# As many files at a time as there are CPUs, but one that measures alone; what they print comes in the
+# order of the files.
+# report PID FILE NAME : of a file whose shell has ended or is waited for.
+report() {
+    local counts
+    wait "$1"
+    echo "$2"
+    cat "$WORK/$3.log"
+    if read -ra counts <"$WORK/$3.counts"; then
+        passed=$((passed + counts[0]))
+        failed=$((failed + counts[1]))
+        skipped=$((skipped + counts[2]))
+    else
+        echo "FAILED: $2 did not run to its end"
         failed=$((failed + 1))
     fi
+}
+
+[ $# -gt 0 ] || set -- tests/cli/test_*.sh
+started=() # "PID FILE NAME" of those not reported
+most=$(nproc)
+for file in "$@"; do
+    name=$(basename "$file" .sh)
+    before=$most
+    case $name in test_bench*) most=1 ;; *) most=$(nproc) ;; esac
+    while [ "$(jobs -pr | wc -l)" -ge $((most < before ? most : before)) ]; do
+        wait -n
+    done
+    while [ ${#started[@]} -gt 0 ] && ! kill -0 "${started[0]%% *}" 2>/dev/null; do
+        # shellcheck disable=SC2086
+        report ${started[0]}
+        started=("${started[@]:1}")
+    done
+    (run_file "$file" "$name") >"$WORK/$name.log" 2>&1 &
+    started+=("$! $file $name")
+done
+for one in "${started[@]}"; do
+    # shellcheck disable=SC2086
+    report $one
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
