@@ -249,7 +249,7 @@ templates: $(BUILD)/pith ## random chat templates against Jinja2 (needs python3-
 
 # The service as its clients see it: storms, malformed requests, clients that leave, real clients.
 .PHONY: service-test clients page replicas faults soak
-SERVICE_TESTS := codes spin operation format strict usage quota disconnect hostile trouble vectors rerank ollama
+SERVICE_TESTS := codes channels spin operation format strict usage quota disconnect hostile trouble vectors rerank ollama
 # How many requests each sends on a sanitized build, which is slow; by default hundreds or thousands.
 SERVICE_FEW := SERVICE_strict=40 SERVICE_usage=20 SERVICE_quota='16 400' SERVICE_disconnect=100 SERVICE_hostile=1500 \
                SERVICE_vectors='400 3'

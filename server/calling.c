@@ -154,6 +154,23 @@ static bool find_token(const pith_model *model, const char *spelling, int32_t *o
            n == 1;
 }
 
+/* Marks of messages in channels, which a model has all or none of, and no reasoning's others. */
+static void find_channels(pith_calling *out, const pith_model *model) {
+    static const char *const marks[] = {PITH_CHANNEL_START, PITH_CHANNEL_MARK, PITH_CHANNEL_MESSAGE,
+                                        PITH_CHANNEL_END};
+    enum { N = sizeof marks / sizeof *marks };
+    int32_t found[N];
+    size_t n = 0;
+    while (n < N && find_token(model, marks[n], &found[n])) {
+        n++;
+    }
+    out->channels = n == N;
+    if (out->channels) {
+        memcpy(out->shown, found, sizeof found);
+        out->n_shown = out->n_thought = N;
+    }
+}
+
 /* Marks that may be special tokens, which give no text unless they are asked to. */
 static void find_marks(pith_calling *out, const pith_model *model) {
     static const struct {
@@ -165,6 +182,7 @@ static void find_marks(pith_calling *out, const pith_model *model) {
         {PITH_CALLS_MISTRAL, PITH_MISTRAL_MARK}, {PITH_CALLS_MISTRAL, PITH_MISTRAL_ARGUMENTS},
         {PITH_CALLS_MISTRAL, PITH_MISTRAL_ID},   {PITH_CALLS_LLAMA3, PITH_LLAMA3_MARK},
     };
+    find_channels(out, model);
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         bool wanted = marks[i].form == PITH_CALLS_NONE || marks[i].form == out->form;
         if (wanted && find_token(model, marks[i].spelling, &out->shown[out->n_shown])) {

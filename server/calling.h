@@ -9,11 +9,12 @@
 #include "server/reply.h"
 #include "server/request.h"
 
-enum { PITH_CALLING_SHOWN = 8 };
+enum { PITH_CALLING_SHOWN = 12 };
 
 /* How one model calls tools. Used by any number of threads; immutable except for `texts`. */
 typedef struct pith_calling {
     pith_call_form form;               /* NONE: another than those known, or none */
+    bool channels;                     /* it writes messages in channels: gpt-oss */
     bool named;                        /* MISTRAL: name[ARGS]{...} in place of a list */
     char *sample;                      /* how the template writes a call; NULL: not at all */
     int32_t shown[PITH_CALLING_SHOWN]; /* [n_shown] marks that are special tokens: first those of

@@ -41,6 +41,7 @@ bool pith_generation_chat(pith_generation_call *g, pith_problem *problem) {
         .tools = g->request.tools,
         .n_tools = g->request.n_tools,
         .reasons = g->opening.reasons,
+        .channels = calling->channels && !tools,
         .pieces = g->request.stream && g->request.endpoint == PITH_ENDPOINT_CHAT,
         .certain = g->request.tool_schemas != NULL,
     };

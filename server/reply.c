@@ -22,6 +22,8 @@ bool pith_reply_new(pith_reply **out, const pith_reply_settings *settings,
     if (settings->reasons) {
         r->state = PITH_REPLY_IN_THOUGHT;
         r->skip_space = true;
+    } else if (settings->channels) {
+        r->state = PITH_REPLY_IN_HEADER;
     }
     *out = r;
     return true;
@@ -74,10 +76,8 @@ static void drop_space(pith_reply *r) {
     r->skip_space = r->skip_space && n == rest.n_bytes;
 }
 
-/* Gives the text that is known to stand in front of the mark; *mark_at is the place of the mark in
- * what is left then, behind nothing but white space, or SIZE_MAX. */
-static bool give_before(pith_reply *r, const char *mark, pith_reply_kind kind, size_t *mark_at,
-                        pith_reply_part *out) {
+bool pith_reply_before(pith_reply *r, const char *mark, pith_reply_kind kind, size_t *mark_at,
+                       pith_reply_part *out) {
     drop_space(r);
     pith_text rest = pith_reply_rest(r);
     size_t found = find_mark(rest.data, rest.n_bytes, mark);
@@ -149,7 +149,7 @@ static bool give_text(pith_reply *r, bool *more, pith_reply_part *out) {
         return out->text.n_bytes > 0;
     }
     size_t mark_at;
-    bool given = give_before(r, mark, PITH_REPLY_TEXT, &mark_at, out);
+    bool given = pith_reply_before(r, mark, PITH_REPLY_TEXT, &mark_at, out);
     if (mark_at != SIZE_MAX) {
         enter_call(r, mark_at + strlen(mark));
         *more = true;
@@ -159,7 +159,7 @@ static bool give_text(pith_reply *r, bool *more, pith_reply_part *out) {
 
 static bool give_thought(pith_reply *r, bool *more, pith_reply_part *out) {
     size_t mark_at;
-    bool given = give_before(r, PITH_THINK_END, PITH_REPLY_REASONING, &mark_at, out);
+    bool given = pith_reply_before(r, PITH_THINK_END, PITH_REPLY_REASONING, &mark_at, out);
     if (mark_at != SIZE_MAX) {
         r->at += mark_at + sizeof PITH_THINK_END - 1;
         *more = true;
@@ -218,6 +218,12 @@ bool pith_reply_next(pith_reply *reply, pith_reply_part *out) {
         case PITH_REPLY_GIVING:
             given = pith_calls_next(reply, out);
             more = !given;
+            break;
+        case PITH_REPLY_IN_HEADER:
+            more = pith_channels_begin(reply);
+            break;
+        case PITH_REPLY_IN_MESSAGE:
+            given = pith_channels_give(reply, &more, out);
             break;
         case PITH_REPLY_IN_ARGUMENTS:
             given = pith_pieces_give(reply, &more, out);

@@ -32,14 +32,17 @@ typedef struct pith_reply_settings {
     const char *const *tools; /* [n_tools] names; of LLAMA3 an object is a call only when it names
                                  one of them: it may be an answer */
     size_t n_tools;
-    bool reasons; /* the prompt ended with "<think>": the answer begins within it */
-    bool pieces;  /* a call is given as it comes, where its form allows that (reply_pieces.c) */
-    bool certain; /* with pieces: an object of LLAMA3 that calls a tool is no answer */
+    bool reasons;  /* the prompt ended with "<think>": the answer begins within it */
+    bool channels; /* reasoning and text come in messages of channels (reply_channels.c); calls are
+                      not looked for */
+    bool pieces;   /* a call is given as it comes, where its form allows that (reply_pieces.c) */
+    bool certain;  /* with pieces: an object of LLAMA3 that calls a tool is no answer */
 } pith_reply_settings;
 
 typedef enum pith_reply_kind {
     PITH_REPLY_TEXT,
-    PITH_REPLY_REASONING, /* between <think> and </think>, without the white space at its ends */
+    PITH_REPLY_REASONING, /* between <think> and </think>, or in the channel "analysis", without the
+                             white space at its ends */
     PITH_REPLY_CALL,
     PITH_REPLY_ARGUMENTS, /* with pieces: more of the arguments of the last call */
 } pith_reply_kind;

@@ -12,6 +12,12 @@
 #define PITH_THINK_MARK "<think>"
 #define PITH_THINK_END "</think>"
 
+/* Around messages in channels. */
+#define PITH_CHANNEL_START "<|start|>"
+#define PITH_CHANNEL_MARK "<|channel|>"
+#define PITH_CHANNEL_MESSAGE "<|message|>"
+#define PITH_CHANNEL_END "<|end|>"
+
 /* Marks of calls, by the form that has them. */
 #define PITH_HERMES_MARK "<tool_call>"
 #define PITH_HERMES_END "</tool_call>"
@@ -28,6 +34,9 @@ typedef enum pith_reply_state {
     PITH_REPLY_IN_TEXT,
     PITH_REPLY_IN_CALL, /* behind a mark */
     PITH_REPLY_GIVING,  /* calls of a document that was read */
+    /* With channels. */
+    PITH_REPLY_IN_HEADER,  /* in front of a message */
+    PITH_REPLY_IN_MESSAGE, /* of r->channel */
     /* With pieces. */
     PITH_REPLY_IN_ARGUMENTS,
     PITH_REPLY_BEHIND_ARGUMENTS, /* in the object that holds them */
@@ -51,6 +60,7 @@ struct pith_reply {
     pith_bytes pending; /* of the model, [at, size) not taken yet */
     size_t at;
     size_t n_calls;
+    pith_reply_kind channel; /* of IN_MESSAGE */
 
     /* Of IN_CALL. */
     size_t n_mark; /* bytes of the mark in front, and of white space before it; 0: LLAMA3's object
@@ -129,6 +139,11 @@ typedef enum pith_call_verdict {
     PITH_CALL_NONE,   /* it is no call, and nothing was taken */
 } pith_call_verdict;
 
+/* Gives the text that is known to stand in front of the mark; *mark_at is the place of the mark in
+ * what is left then, behind nothing but white space, or SIZE_MAX. */
+bool pith_reply_before(pith_reply *r, const char *mark, pith_reply_kind kind, size_t *mark_at,
+                       pith_reply_part *out);
+
 /* The mark in front of a call; NULL: the form has none. */
 const char *pith_call_mark(pith_call_form form);
 
@@ -149,6 +164,13 @@ pith_call_verdict pith_calls_find_arguments(const pith_reply *r, pith_text text,
  */
 pith_call_verdict pith_calls_read_one(pith_reply *r);
 bool pith_reply_is_tool(const pith_reply *r, pith_text name);
+
+/* ---- reply_channels.c ------------------------------------------------------------------------ */
+
+/* Reads what stands in front of a message. Returns true when the state changed. */
+bool pith_channels_begin(pith_reply *r);
+/* As the states of pieces: a part of a message. */
+bool pith_channels_give(pith_reply *r, bool *more, pith_reply_part *out);
 
 /* ---- reply_pieces.c -------------------------------------------------------------------------- */
 

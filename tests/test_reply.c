@@ -130,6 +130,41 @@ TEST(reply, text_without_calls_is_left_alone) {
     check_all(PITH_CALLS_NONE, true, within, COUNT(within));
 }
 
+/* Messages in channels, of which "analysis" is reasoning; what has no header is text. */
+TEST(reply, channels) {
+#define ANALYSIS "<|channel|>analysis<|message|>"
+#define FINAL "<|start|>assistant<|channel|>final<|message|>"
+    static const reply_case cases[] = {
+        {"", ""},
+        {ANALYSIS "Hm.\n<|end|>" FINAL "Hi <think> there\n", "R[Hm.]T[Hi <think> there\n]"},
+        {ANALYSIS " a b <|end|>" FINAL " x ", "R[a b]T[ x ]"},
+        {ANALYSIS "cut ", "R[cut ]"},
+        {ANALYSIS "<|end|>" FINAL, ""},
+        {ANALYSIS "a<|end|><|start|>assistant" ANALYSIS "b<|end|>" FINAL "c", "R[ab]T[c]"},
+        {"<|channel|>final<|message|>Hi<|end|>", "T[Hi]"},
+        {"<|channel|>commentary<|message|>I look.<|end|>" FINAL "Hi", "T[I look.Hi]"},
+        {"<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}", "T[{}]"},
+        {ANALYSIS "a<|en", "R[a<|en]"},
+        {"Hi there", "T[Hi there]"},
+        {" <|channel", "T[ <|channel]"},
+        {"<|channel|>analysis and no more", "T[<|channel|>analysis and no more]"},
+        {ANALYSIS "a<|end|>b<|end|>", "R[a]T[b<|end|>]"},
+    };
+    char longer[700] = "<|channel|>";
+    const pith_reply_settings settings = {.channels = true};
+    memset(longer + 11, 'a', 600);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        check(&settings, cases[i].text, cases[i].expected);
+    }
+    char expected[720];
+    snprintf(expected, sizeof expected, "T[%s]", longer);
+    check(&settings, longer, expected);
+    strcat(longer, "<|message|>a");
+    strcpy(expected + strlen(expected) - 1, "<|message|>a]");
+    check(&settings, longer, expected);
+    CHECK_NO_LEAKS();
+}
+
 TEST(reply, hermes) {
     static const reply_case cases[] = {
         {"", ""},

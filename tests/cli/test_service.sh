@@ -16,3 +16,4 @@ counts disconnect 60
 counts hostile 400
 counts vectors 200 2
 counts rerank
+counts channels

@@ -65,6 +65,16 @@ FORMS = {
     },
 }
 
+# A model that answers in channels. A piece is followed by one other alone, so the marks of the second
+# message are spelled.
+CHANNELS = {
+    "calls": "",
+    "special": ["<|start|>", "<|channel|>", "<|message|>", "<|end|>"],
+    "say": ["<|channel|>"],
+    "answer": ["<|channel|>", "analysis", "<|message|>", "\nIt is known.\n", "<|end|>", "<|start|>",
+               "assistant<|channel|>final<|mess", "age|>It is 21 degrees", " in Paris."],
+}
+
 
 def alphabet():
     """GPT-2's characters for the 256 bytes."""
@@ -89,9 +99,10 @@ def vocabulary(form, scripted=True):
     """The vocabulary, and which token each one is followed by."""
     ids = {character: i for i, character in enumerate(alphabet().values())}
     follow = {}
+    special = SPECIAL + form.get("special", [])
 
     def token(text):
-        if text in SPECIAL or text in PLAIN:
+        if text in special or text in PLAIN:
             return text
         ids.setdefault(spell(text), len(ids))
         return spell(text)
@@ -103,13 +114,13 @@ def vocabulary(form, scripted=True):
         follow[first] = "<|im_end|>"
 
     chain("<|say_call|>", form["say"])
-    chain("<|say_answer|>", ANSWER)
+    chain("<|say_answer|>", form.get("answer", ANSWER))
     if "named" in form:
         chain(spell(" "), form["named"])  # ... "arguments": _
         chain(spell("\""), form["any"])   # {"name": "_
     for piece in PIECES if not scripted else []:
         token(piece)
-    added = {text: len(ids) + i for i, text in enumerate(SPECIAL + PLAIN)}
+    added = {text: len(ids) + i for i, text in enumerate(special + PLAIN)}
     number = {**ids, **added}
     return ids, added, {number[a]: number[b] for a, b in follow.items()}
 
@@ -148,11 +159,12 @@ def write(directory, form, scripted=True):
     follow = follow if scripted else {}
     n_vocab = len(ids) + len(added)
     assert n_vocab <= HIDDEN, n_vocab
+    special = SPECIAL + form.get("special", [])
     tokenizer = {
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False},
         "decoder": {"type": "ByteLevel"},
         "model": {"type": "BPE", "vocab": ids, "merges": []},
-        "added_tokens": [{"id": number, "content": text, "special": text in SPECIAL,
+        "added_tokens": [{"id": number, "content": text, "special": text in special,
                           "normalized": False, "lstrip": False, "rstrip": False,
                           "single_word": False} for text, number in added.items()],
     }
