@@ -122,6 +122,31 @@ static void choose_scales(const group *g, float *best) {
     }
 }
 
+/* True for 0 and for numbers whose significand has two bits, as those of MXFP4 are. */
+static bool is_short(float w) {
+    return (pith_float_bits(w) & 0x3FFFFF) == 0;
+}
+
+/* Weights that were MXFP4 are left as they are where a power of two is a scale that holds all of a
+ * row's: blocks of 32 whose powers are at most 8 times apart. Other weights end the search at the
+ * first of them. */
+static void choose_powers(const group *g, float *scale) {
+    const float least = 0x1p-24f; /* of an f16, as the next one */
+    const float most = 0x1p15f;
+    for (size_t r = 0; r < LANES; r++) {
+        int exponent;
+        frexpf(g->peak[r] / 127.0f, &exponent);
+        float power = ldexpf(1.0f, exponent); /* at least peak / 127, at most twice as much */
+        power = power * 63.5f >= g->peak[r] ? power / 2 : power;
+        bool exact = g->peak[r] > 0.0f && power >= least && power <= most;
+        for (size_t k = 0; exact && k < g->n_cols; k++) {
+            float code = g->size[k][r] / power;
+            exact = is_short(g->size[k][r]) && pith_float_round(code) == code;
+        }
+        scale[r] = exact ? power : scale[r];
+    }
+}
+
 static void pack_group(const group *g, const float *scale, unsigned char *out,
                        pith_tile_error *sums) {
     double error[LANES] = {0};
@@ -157,6 +182,7 @@ void pith_quantize_int8_tile(const pith_tile_source *source, unsigned char *out,
         float scale[LANES];
         load_group(&g, source, i * GROUP);
         choose_scales(&g, scale);
+        choose_powers(&g, scale);
         pack_group(&g, scale, out + i * (GROUP / 4) * PITH_LINE_BYTES, sums);
         for (size_t r = 0; r < LANES; r++) {
             uint16_t half = pith_f32_to_f16(scale[r]);

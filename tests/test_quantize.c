@@ -112,6 +112,45 @@ TEST(quantize, reaches_the_error_levels_of_the_format) {
     }
 }
 
+/* Numbers of MXFP4, blocks of 32 with a power each: `spread` powers in every group. */
+static float *draw_mxfp4(size_t cols, int first, int spread) {
+    static const float numbers[] = {0, 0.5F, 1, 1.5F, 2, 3, 4, 6};
+    float *rows = malloc(ROWS * cols * sizeof *rows);
+    uint64_t seed = 11;
+    for (size_t i = 0; i < ROWS * cols; i++) {
+        float number = numbers[test_random(&seed) % 8];
+        int power = first + (int)((i / 32 + i / cols) % (size_t)spread);
+        rows[i] = ldexpf(test_random(&seed) % 2 ? number : -number, power);
+    }
+    return rows;
+}
+
+TEST(quantize, int8_keeps_mxfp4_as_it_is) {
+    enum { COLS = 352 }; /* two groups and three blocks more */
+    static const struct {
+        int first, spread;
+        bool exact;
+    } cases[] = {
+        {-8, 1, true},   {-8, 4, true}, {-8, 5, false}, {-20, 4, true},
+        {-40, 4, false}, {5, 4, true},  {14, 4, true},  {20, 1, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        float *rows = draw_mxfp4(COLS, cases[i].first, cases[i].spread);
+        tile t = quantize(PITH_TYPE_INT8, rows, ROWS, COLS, NULL);
+        size_t n_differ = 0;
+        for (size_t j = 0; j < ROWS * COLS; j++) {
+            n_differ += rows[j] != t.back[j];
+        }
+        CHECK((n_differ == 0) == cases[i].exact && (t.error == 0) == cases[i].exact,
+              "powers from %d on, %d of them: %zu weights differ, error %g", cases[i].first,
+              cases[i].spread, n_differ, t.error);
+        CHECK(t.error <= 1e-4 * t.weight || cases[i].first == -40, "error %g of %g", t.error,
+              t.weight);
+        tile_free(&t);
+        free(rows);
+    }
+}
+
 TEST(quantize, reports_the_error_that_a_reader_sees) {
     for (int i = 0; i < PITH_N_TYPES; i++) {
         pith_type type = (pith_type)i;
