@@ -5,6 +5,7 @@
 #include "convert/gguf_tokenizer.h"
 
 #include "base/json_write.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -70,8 +71,7 @@ static const struct {
 /* Returns the number of the pre-tokenizer in the table, or N_PRE_TOKENIZERS. */
 static size_t find_pre_tokenizer(pith_text name) {
     size_t i = 0;
-    while (i < N_PRE_TOKENIZERS && (strlen(pre_tokenizers[i].name) != name.n_bytes ||
-                                    memcmp(pre_tokenizers[i].name, name.data, name.n_bytes) != 0)) {
+    while (i < N_PRE_TOKENIZERS && !pith_text_is(name, pre_tokenizers[i].name)) {
         i++;
     }
     return i;

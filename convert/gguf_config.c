@@ -3,6 +3,7 @@
 
 #include "base/json_write.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "convert/convert.h"
 #include "convert/gguf_encoder.h"
 #include "convert/gguf_experts.h"
@@ -67,8 +68,7 @@ pith_status pith_gguf_architecture_find(const pith_gguf *gguf, const pith_gguf_a
         return status;
     }
     for (size_t i = 0; i < N_ARCHITECTURES; i++) {
-        if (strlen(architectures[i].name) == name.n_bytes &&
-            memcmp(architectures[i].name, name.data, name.n_bytes) == 0) {
+        if (pith_text_is(name, architectures[i].name)) {
             *out = &architectures[i];
             return PITH_OK;
         }
@@ -404,7 +404,7 @@ static pith_status settle_mistral3(pith_gguf_reading *r, const char **model_type
     if (status == PITH_OK) {
         status = pith_gguf_number(r->gguf, key.text, &beta, r->error);
     }
-    if (status != PITH_OK || scaling.n_bytes != 4 || memcmp(scaling.data, "none", 4) != 0) {
+    if (status != PITH_OK || !pith_text_is(scaling, "none")) {
         return status;
     }
     *model_type = "mistral";

@@ -3,6 +3,7 @@
 #include "convert/gguf_encoder.h"
 
 #include "base/status.h"
+#include "base/text.h"
 #include "convert/gguf_rope.h"
 
 #include <stdio.h>
@@ -76,7 +77,7 @@ static pith_status put_texts(pith_gguf_reading *r) {
     char word[32];
     pith_gguf_arch_key key = pith_gguf_key_of(r, "rope.scaling.type");
     pith_status status = pith_gguf_text(r->gguf, key.text, &scaling, r->error);
-    if (status == PITH_OK && (scaling.n_bytes != 4 || memcmp(scaling.data, "none", 4) != 0)) {
+    if (status == PITH_OK && !pith_text_is(scaling, "none")) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s: only none is supported",
                          pith_gguf_name(r->gguf), key.text);
     }

@@ -4,6 +4,7 @@
 #include "convert/gguf_rope.h"
 
 #include "base/status.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ static pith_status read_type(const pith_gguf_reading *r, char type[16], double *
     if (status == PITH_OK) {
         status = pith_gguf_positive(r, "rope.scale_linear", factor);
     }
-    bool old = status == PITH_OK && *factor != 1 && text.n_bytes == 4;
+    bool old = status == PITH_OK && *factor != 1 && pith_text_is(text, "none");
     if (status == PITH_OK) {
         status = pith_gguf_positive(r, "rope.scaling.factor", factor);
     }

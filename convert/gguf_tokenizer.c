@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -334,10 +335,6 @@ static pith_status read_ends(pith_vocab *out, const pith_gguf_vocab *vocab, cons
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-static bool is_text(pith_text text, const char *word) {
-    return text.n_bytes == strlen(word) && memcmp(text.data, word, text.n_bytes) == 0;
-}
-
 static pith_status read_vocab(pith_hf_tokenizer *out, pith_gguf_vocab *vocab, pith_text model,
                               const pith_log *log) {
     pith_status status = find_tokens(vocab);
@@ -346,13 +343,13 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_gguf_vocab *vocab, pi
     }
     out->present = true; /* from here on there may be something to free */
     out->file.allocator = vocab->allocator;
-    if (is_text(model, "llama")) {
+    if (pith_text_is(model, "llama")) {
         status = read_sentencepiece(&out->file, vocab, false, log);
-    } else if (is_text(model, "t5")) {
+    } else if (pith_text_is(model, "t5")) {
         status = read_sentencepiece(&out->file, vocab, true, log);
-    } else if (is_text(model, "gpt2")) {
+    } else if (pith_text_is(model, "gpt2")) {
         status = pith_gguf_read_bpe(&out->file, vocab);
-    } else if (is_text(model, "bert")) {
+    } else if (pith_text_is(model, "bert")) {
         return read_wordpiece(&out->file, vocab);
     } else {
         return pith_fail(vocab->error, PITH_ERROR_UNSUPPORTED,
@@ -381,7 +378,7 @@ pith_status pith_gguf_tokenizer_read(pith_hf_tokenizer *out, const pith_gguf *gg
     pith_gguf_vocab vocab = {.gguf = gguf, .allocator = allocator, .error = error};
     pith_text model = {NULL, 0};
     pith_status status = pith_gguf_text(gguf, "tokenizer.ggml.model", &model, error);
-    if (status == PITH_OK && (model.data == NULL || is_text(model, "none"))) {
+    if (status == PITH_OK && (model.data == NULL || pith_text_is(model, "none"))) {
         pith_log_write(log, PITH_LOG_WARNING,
                        "%s: no tokenizer.ggml.model: the model will have no tokenizer",
                        pith_gguf_name(gguf));

@@ -115,6 +115,10 @@ TEST(convert_gguf, scaling_is_read) {
                     {"llama.rope.scaling.factor", TEST_GGUF_F32, 4, NULL},
                     {"llama.rope.scaling.original_context_length", TEST_GGUF_U32, 32, NULL},
                     {"llama.rope.scaling.yarn_beta_fast", TEST_GGUF_F32, 24, NULL}}};
+    static const test_gguf_model yarn_by_old_key = { /* the type is the newer key's */
+        .changes = {{"llama.rope.scaling.type", TEST_GGUF_TEXT, 0, "yarn"},
+                    {"llama.rope.scale_linear", TEST_GGUF_F32, 4, NULL},
+                    {"llama.rope.scaling.original_context_length", TEST_GGUF_U32, 32, NULL}}};
     static const struct {
         const test_gguf_model *model;
         const char *words[3];
@@ -122,6 +126,7 @@ TEST(convert_gguf, scaling_is_read) {
         {&linear, {"\"rope_scaling\":\"linear\"", "\"rope_factor\":2.5", ""}},
         {&old, {"\"rope_scaling\":\"linear\"", "\"rope_factor\":4.0", ""}},
         {&yarn, {"\"rope_scaling\":\"yarn\"", "\"rope_original_context\":32", "fast\":24.0"}},
+        {&yarn_by_old_key, {"\"rope_scaling\":\"yarn\"", "\"rope_factor\":4.0", ""}},
     };
     const pith_convert_options options = options_of(PITH_TYPE_F32);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
