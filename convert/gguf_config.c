@@ -84,7 +84,7 @@ pith_gguf_arch_key pith_gguf_key_of(const pith_gguf_reading *r, const char *name
     return key;
 }
 
-static bool has(const pith_gguf_reading *r, const char *name) {
+bool pith_gguf_has(const pith_gguf_reading *r, const char *name) {
     pith_gguf_value ignored;
     return pith_gguf_find(r->gguf, pith_gguf_key_of(r, name).text, &ignored);
 }
@@ -215,7 +215,7 @@ pith_status pith_gguf_put_steps(pith_gguf_reading *r) {
         if (status != PITH_OK) {
             return status;
         }
-        if (has_step && steps[i].member != NULL && has(r, steps[i].name)) {
+        if (has_step && steps[i].member != NULL && pith_gguf_has(r, steps[i].name)) {
             pith_gguf_put_number(&r->json, steps[i].member, value);
         }
     }
@@ -254,7 +254,7 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_head
     pith_status status =
         pith_gguf_put_count(r, "attention.head_count", "num_attention_heads", &heads);
     size_t kv_heads = heads;
-    if (status == PITH_OK && has(r, "attention.head_count_kv")) {
+    if (status == PITH_OK && pith_gguf_has(r, "attention.head_count_kv")) {
         status =
             pith_gguf_put_count(r, "attention.head_count_kv", "num_key_value_heads", &kv_heads);
     } else if (status == PITH_OK) {
@@ -269,7 +269,7 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_head
                          "%s: key %s is %zu, no divisor of the %zu heads", pith_gguf_name(r->gguf),
                          pith_gguf_key_of(r, "attention.head_count_kv").text, kv_heads, heads);
     }
-    if (has(r, "attention.key_length")) {
+    if (pith_gguf_has(r, "attention.key_length")) {
         status = pith_gguf_put_count(r, "attention.key_length", "head_dim", &r->head_dim);
     } else if (hidden % heads != 0) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
@@ -366,7 +366,7 @@ static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, 
                            pith_gguf_key_of(r, "attention.sliding_window_pattern").text, pattern,
                            r->architecture->pattern);
     }
-    if (status == PITH_OK && has(r, "rope.freq_base_swa")) {
+    if (status == PITH_OK && pith_gguf_has(r, "rope.freq_base_swa")) {
         status = pith_gguf_positive(r, "rope.freq_base_swa", &theta);
         pith_gguf_put_number(&r->json, "rope_local_base_freq", theta);
     }

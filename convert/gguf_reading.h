@@ -25,6 +25,9 @@ typedef struct pith_gguf_arch_key {
 
 pith_gguf_arch_key pith_gguf_key_of(const pith_gguf_reading *r, const char *name);
 
+/* Returns true when the file has this key of the architecture. */
+bool pith_gguf_has(const pith_gguf_reading *r, const char *name);
+
 /* Reads a count of which a file may have one for each layer: they must be the same. 0 of an empty
  * list; *out stays where there is no key. Errors: FORMAT, UNSUPPORTED. */
 pith_status pith_gguf_read_count(const pith_gguf_reading *r, const char *name, size_t *out);

@@ -15,11 +15,10 @@ enum { MAX_PAIRS = PITH_MAX_HEAD_DIM / 2 };
 /* The type of the scaling; "none" where the file has only the old key of a linear one, or nothing.
  */
 static pith_status read_type(const pith_gguf_reading *r, char type[16], double *factor) {
-    char key[96];
     pith_text text = {"none", 4};
     *factor = 1;
-    snprintf(key, sizeof key, "%s.rope.scaling.type", r->architecture->name);
-    pith_status status = pith_gguf_text(r->gguf, key, &text, r->error);
+    pith_status status =
+        pith_gguf_text(r->gguf, pith_gguf_key_of(r, "rope.scaling.type").text, &text, r->error);
     if (status == PITH_OK) {
         status = pith_gguf_positive(r, "rope.scale_linear", factor);
     }
@@ -34,6 +33,8 @@ static pith_status read_type(const pith_gguf_reading *r, char type[16], double *
     return status;
 }
 
+static const char original_key[] = "rope.scaling.original_context_length";
+
 static pith_status put_yarn(pith_gguf_reading *r) {
     static const struct {
         const char *name, *member;
@@ -43,12 +44,11 @@ static pith_status put_yarn(pith_gguf_reading *r) {
         {"rope.scaling.yarn_attn_factor", "attention_factor"},
         {"rope.scaling.yarn_log_multiplier", "mscale_all_dim"}, /* with a mscale of 1 */
     };
-    char key[96];
     size_t original = r->context;
     double attention = 1;
     double extrapolation = 1;
-    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", r->architecture->name);
-    pith_status status = pith_gguf_count(r->gguf, key, &original, r->error);
+    pith_status status =
+        pith_gguf_count(r->gguf, pith_gguf_key_of(r, original_key).text, &original, r->error);
     if (status == PITH_OK) {
         status = pith_gguf_positive(r, "rope.scaling.attn_factor", &attention);
     }
@@ -57,9 +57,11 @@ static pith_status put_yarn(pith_gguf_reading *r) {
     }
     if (status == PITH_OK && (attention != 1 || extrapolation != 1)) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: YaRN with %s.rope.scaling.attn_factor %g and yarn_ext_factor %g is "
-                         "not supported, only with 1 and 1",
-                         pith_gguf_name(r->gguf), r->architecture->name, attention, extrapolation);
+                         "%s: YaRN with %s %g and yarn_ext_factor %g is not supported, only with "
+                         "1 and 1",
+                         pith_gguf_name(r->gguf),
+                         pith_gguf_key_of(r, "rope.scaling.attn_factor").text, attention,
+                         extrapolation);
     }
     if (status == PITH_OK) {
         pith_json_put_integer(&r->json, "original_max_position_embeddings",
@@ -67,9 +69,7 @@ static pith_status put_yarn(pith_gguf_reading *r) {
     }
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == PITH_OK; i++) {
         double value = 0;
-        snprintf(key, sizeof key, "%s.%s", r->architecture->name, numbers[i].name);
-        pith_gguf_value ignored;
-        if (pith_gguf_find(r->gguf, key, &ignored)) {
+        if (pith_gguf_has(r, numbers[i].name)) {
             status = pith_gguf_positive(r, numbers[i].name, &value);
             pith_gguf_put_number(&r->json, numbers[i].member, value);
         }
@@ -153,13 +153,12 @@ static pith_status read_divisors(const pith_gguf_reading *r, float divisors[MAX_
 
 /* The first elements of a head may be all that turn. */
 static pith_status put_dimensions(pith_gguf_reading *r) {
-    char key[96];
     size_t dims = r->head_dim;
-    snprintf(key, sizeof key, "%s.rope.dimension_count", r->architecture->name);
-    pith_status status = pith_gguf_count(r->gguf, key, &dims, r->error);
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "rope.dimension_count");
+    pith_status status = pith_gguf_count(r->gguf, key.text, &dims, r->error);
     if (status == PITH_OK && (dims == 0 || dims > r->head_dim)) {
         return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %zu, not 1 to %zu",
-                         pith_gguf_name(r->gguf), key, dims, r->head_dim);
+                         pith_gguf_name(r->gguf), key.text, dims, r->head_dim);
     }
     r->rope_dims = dims;
     if (status == PITH_OK && dims != r->head_dim) {
@@ -207,13 +206,12 @@ static pith_status put_factors(pith_gguf_reading *r, const char *name, const cha
 
 /* Phi's scaling: two tensors of divisors, mostly without a type among the keys. */
 static pith_status put_longrope(pith_gguf_reading *r) {
-    char key[96];
     size_t original = 0;
     double attention = 1;
-    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", r->architecture->name);
-    pith_status status = pith_gguf_require(r->gguf, key, r->error);
+    pith_gguf_arch_key key = pith_gguf_key_of(r, original_key);
+    pith_status status = pith_gguf_require(r->gguf, key.text, r->error);
     if (status == PITH_OK) {
-        status = pith_gguf_count(r->gguf, key, &original, r->error);
+        status = pith_gguf_count(r->gguf, key.text, &original, r->error);
     }
     if (status == PITH_OK) {
         status = pith_gguf_positive(r, "rope.scaling.attn_factor", &attention);
@@ -257,9 +255,9 @@ static pith_status put_scaling(pith_gguf_reading *r, double theta) {
     }
     bool known = none || strcmp(type, "linear") == 0 || strcmp(type, "yarn") == 0;
     if (!known || lists || (divided && !none)) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: key %s.rope.scaling.type: %s%s is not supported",
-                         pith_gguf_name(r->gguf), r->architecture->name, type,
+        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s: %s%s is not supported",
+                         pith_gguf_name(r->gguf), pith_gguf_key_of(r, "rope.scaling.type").text,
+                         type,
                          !known  ? ""
                          : lists ? " together with tensors rope_factors_long.weight"
                                  : " together with a tensor rope_freqs.weight");
