@@ -397,14 +397,13 @@ static pith_status check_granite(const pith_gguf_reading *r) {
  * queries do not grow. */
 static pith_status settle_mistral3(pith_gguf_reading *r, const char **model_type) {
     pith_gguf_arch_key key = pith_gguf_key_of(r, "attention.temperature_scale");
-    pith_text scaling = {"none", 4};
+    pith_gguf_scaling scaling;
     double beta = 0;
-    pith_status status =
-        pith_gguf_text(r->gguf, pith_gguf_key_of(r, "rope.scaling.type").text, &scaling, r->error);
+    pith_status status = pith_gguf_read_scaling(r, &scaling);
     if (status == PITH_OK) {
         status = pith_gguf_number(r->gguf, key.text, &beta, r->error);
     }
-    if (status != PITH_OK || !pith_text_is(scaling, "none")) {
+    if (status != PITH_OK || !pith_text_is(scaling.type, "none")) {
         return status;
     }
     *model_type = "mistral";

@@ -2,6 +2,7 @@
  * and ModernBERT have besides. */
 #include "convert/gguf_encoder.h"
 
+#include "base/checked.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "convert/gguf_rope.h"
@@ -72,16 +73,17 @@ static pith_status put_theta(pith_gguf_reading *r, const char *name, const char 
 
 /* RoPE without a scaling, and the word for the MLP's activation. */
 static pith_status put_texts(pith_gguf_reading *r) {
-    pith_text scaling = {"none", 4};
+    pith_gguf_scaling scaling;
     pith_text activation = {"gelu", 4};
     char word[32];
-    pith_gguf_arch_key key = pith_gguf_key_of(r, "rope.scaling.type");
-    pith_status status = pith_gguf_text(r->gguf, key.text, &scaling, r->error);
-    if (status == PITH_OK && !pith_text_is(scaling, "none")) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s: only none is supported",
-                         pith_gguf_name(r->gguf), key.text);
+    pith_status status = pith_gguf_read_scaling(r, &scaling);
+    if (status == PITH_OK && !pith_text_is(scaling.type, "none")) {
+        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                         "%s: key %s: only none is supported, not %.*s", pith_gguf_name(r->gguf),
+                         pith_gguf_key_of(r, scaling.key).text,
+                         (int)pith_min_size(scaling.type.n_bytes, 60), scaling.type.data);
     }
-    key = pith_gguf_key_of(r, "hidden_activation");
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "hidden_activation");
     if (status == PITH_OK) {
         status = pith_gguf_text(r->gguf, key.text, &activation, r->error);
     }

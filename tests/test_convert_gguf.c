@@ -115,7 +115,8 @@ TEST(convert_gguf, scaling_is_read) {
                     {"llama.rope.scaling.factor", TEST_GGUF_F32, 4, NULL},
                     {"llama.rope.scaling.original_context_length", TEST_GGUF_U32, 32, NULL},
                     {"llama.rope.scaling.yarn_beta_fast", TEST_GGUF_F32, 24, NULL}}};
-    static const test_gguf_model yarn_by_old_key = { /* the type is the newer key's */
+    /* The type is the newer key's, the factor the old one's. */
+    static const test_gguf_model yarn_by_old_key = {
         .changes = {{"llama.rope.scaling.type", TEST_GGUF_TEXT, 0, "yarn"},
                     {"llama.rope.scale_linear", TEST_GGUF_F32, 4, NULL},
                     {"llama.rope.scaling.original_context_length", TEST_GGUF_U32, 32, NULL}}};
@@ -248,10 +249,10 @@ TEST(convert_gguf, a_window_makes_it_mistral) {
                  "\"sliding_window\":48");
 }
 
-/* Architecture mistral3 is Ministral 3's by its scaling; Mistral's without one have it, too. Keys
- * that say so in either way, and queries that grow, which Mistral's do not. */
-TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
-    test_gguf_model model = {
+enum { MISTRAL3_CHANGES = 9 };
+
+static test_gguf_model mistral3_model(void) {
+    return (test_gguf_model){
         .changes = {{"general.architecture", TEST_GGUF_TEXT, 0, "mistral3"},
                     {"mistral3.block_count", TEST_GGUF_U32, 1, NULL},
                     {"mistral3.context_length", TEST_GGUF_U32, 128, NULL},
@@ -261,6 +262,12 @@ TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
                     {"mistral3.attention.head_count_kv", TEST_GGUF_U32, 2, NULL},
                     {"mistral3.attention.layer_norm_rms_epsilon", TEST_GGUF_F32, 1e-5, NULL},
                     {"mistral3.rope.freq_base", TEST_GGUF_F32, 5e5, NULL}}};
+}
+
+/* Architecture mistral3 is Ministral 3's by its scaling; Mistral's without one have it, too. Keys
+ * that say so in either way, and queries that grow, which Mistral's do not. */
+TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
+    test_gguf_model model = mistral3_model();
     static const char key[] = "mistral3.rope.scaling.type";
     static const test_gguf_change types[] = {{key, TEST_GGUF_GONE, 0, NULL},
                                              {key, TEST_GGUF_TEXT, 0, "none"}};
@@ -287,6 +294,29 @@ TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
               strstr(out.metadata, "\"rope_query_beta\":0.25") != NULL,
           "%s", out.metadata);
     test_close_converted(&out);
+}
+
+/* The old key of a linear scaling says as much as the newer one: it is no model without a scaling.
+ * Queries that grow need the original context with either. */
+TEST(convert_gguf, mistral3_may_have_the_old_key) {
+    static const test_gguf_change linear[2][2] = {
+        {{"mistral3.rope.scale_linear", TEST_GGUF_F32, 2, NULL},
+         {"mistral3.rope.scaling.factor", TEST_GGUF_F32, 4, NULL}},
+        {{"mistral3.rope.scaling.type", TEST_GGUF_TEXT, 0, "linear"},
+         {"mistral3.rope.scaling.factor", TEST_GGUF_F32, 4, NULL}}};
+    const pith_convert_options options = options_of(PITH_TYPE_F32);
+    for (size_t i = 0; i < 2; i++) {
+        test_gguf_model model = mistral3_model();
+        memcpy(&model.changes[MISTRAL3_CHANGES], linear[i], sizeof linear[i]);
+        test_converted out = convert(&model, &options);
+        CHECK(strstr(out.metadata, "\"rope_scaling\":\"linear\"") != NULL &&
+                  strstr(out.metadata, "\"rope_factor\":4.0") != NULL,
+              "%zu: %s", i, out.metadata);
+        test_close_converted(&out);
+        model.changes[MISTRAL3_CHANGES + 2] =
+            (test_gguf_change){"mistral3.attention.temperature_scale", TEST_GGUF_F32, 0.25, NULL};
+        check_refused(&model, PITH_ERROR_FORMAT, "rope_original_context is 0");
+    }
 }
 
 /* ---- Tensors --------------------------------------------------------------------------------- */

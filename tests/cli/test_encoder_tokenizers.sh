@@ -138,6 +138,8 @@ refuses 'there is no key modern-bert.rope.freq_base_swa' golden/encoders/modernb
     modern-bert.rope.freq_base_swa=null
 refuses 'modern-bert.rope.scaling.type: only none is supported' golden/encoders/modernbert \
     'modern-bert.rope.scaling.type="yarn"'
+refuses 'modern-bert.rope.scale_linear: only none is supported, not linear' \
+    golden/encoders/modernbert modern-bert.rope.scale_linear=2.0
 refuses 'hidden_activation "relu"' golden/encoders/modernbert \
     'modern-bert.hidden_activation="relu"'
 refuses 'modern-bert.hidden_activation is no word' golden/encoders/modernbert \
