@@ -158,7 +158,7 @@ void pith_gguf_put_number(pith_json_writer *json, const char *member, double val
     pith_json_put_raw(json, member, text, strlen(text));
 }
 
-pith_status pith_gguf_put_epsilon(pith_gguf_reading *r, const char *name, const char *member) {
+pith_status pith_gguf_put_positive(pith_gguf_reading *r, const char *name, const char *member) {
     double value = 0;
     pith_status status = pith_gguf_require(r->gguf, pith_gguf_key_of(r, name).text, r->error);
     if (status == PITH_OK) {
@@ -444,7 +444,7 @@ static pith_status put_decoder(pith_gguf_reading *r) {
         status = put_heads(r, hidden, &heads);
     }
     if (status == PITH_OK) {
-        status = pith_gguf_put_epsilon(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
+        status = pith_gguf_put_positive(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
     }
     if (status == PITH_OK) {
         status = r->architecture->pattern != 0 ? put_gemma(r, hidden, heads, n_layers)

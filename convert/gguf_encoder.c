@@ -59,18 +59,6 @@ static pith_status put_nomic(pith_gguf_reading *r) {
 
 /* ---- ModernBERT ------------------------------------------------------------------------------ */
 
-static pith_status put_theta(pith_gguf_reading *r, const char *name, const char *member) {
-    double theta;
-    pith_status status = pith_gguf_require(r->gguf, pith_gguf_key_of(r, name).text, r->error);
-    if (status == PITH_OK) {
-        status = pith_gguf_positive(r, name, &theta);
-    }
-    if (status == PITH_OK) {
-        pith_gguf_put_number(&r->json, member, theta);
-    }
-    return status;
-}
-
 /* RoPE without a scaling, and the word for the MLP's activation. */
 static pith_status put_texts(pith_gguf_reading *r) {
     pith_gguf_scaling scaling;
@@ -114,11 +102,11 @@ static pith_status put_modern(pith_gguf_reading *r) {
                          pith_gguf_key_of(r, "attention.sliding_window").text, window, every);
     }
     if (status == PITH_OK) {
-        status = put_theta(r, "rope.freq_base", "global_rope_theta");
+        status = pith_gguf_put_positive(r, "rope.freq_base", "global_rope_theta");
     }
     if (status == PITH_OK && window > 0) {
         pith_json_put_integer(&r->json, "local_attention", (int64_t)window);
-        status = put_theta(r, "rope.freq_base_swa", "local_rope_theta");
+        status = pith_gguf_put_positive(r, "rope.freq_base_swa", "local_rope_theta");
     }
     pith_json_put_integer(&r->json, "global_attn_every_n_layers", window > 0 ? (int64_t)every : 1);
     return status == PITH_OK ? put_texts(r) : status;
@@ -136,8 +124,8 @@ pith_status pith_gguf_put_encoder(pith_gguf_reading *r) {
         status = put_shape(r);
     }
     if (status == PITH_OK) {
-        status = pith_gguf_put_epsilon(r, "attention.layer_norm_epsilon",
-                                       modern ? "norm_eps" : "layer_norm_eps");
+        status = pith_gguf_put_positive(r, "attention.layer_norm_epsilon",
+                                        modern ? "norm_eps" : "layer_norm_eps");
     }
     if (status == PITH_OK && is(r, "nomic-bert")) {
         status = put_nomic(r);

@@ -41,11 +41,11 @@ size_t pith_gguf_rows_of(const pith_gguf_reading *r, const char *name);
 /* Writes a number as the text that it was read from. */
 void pith_gguf_put_number(pith_json_writer *json, const char *member, double value);
 
-/* Writes a key that must be there and above 0 as a member of config.json. Errors: FORMAT,
- * UNSUPPORTED. */
+/* Write a key that must be there and above 0 as a member of config.json: a count, or a number that
+ * is finite. Errors: FORMAT, UNSUPPORTED. */
 pith_status pith_gguf_put_count(pith_gguf_reading *r, const char *name, const char *member,
                                 size_t *out);
-pith_status pith_gguf_put_epsilon(pith_gguf_reading *r, const char *name, const char *member);
+pith_status pith_gguf_put_positive(pith_gguf_reading *r, const char *name, const char *member);
 
 /* Writes vocab_size, which the embedding has. Errors: FORMAT. */
 pith_status pith_gguf_put_vocab_size(pith_gguf_reading *r);
