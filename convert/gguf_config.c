@@ -509,6 +509,10 @@ static pith_status write_json(pith_gguf_reading *r) {
         status = put_special_ids(r);
     }
     pith_json_close(&r->json, '}');
+    if (status == PITH_OK && r->json.status == PITH_ERROR_ARGUMENT) { /* a text of the file */
+        return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: its keys as config.json: %s %s",
+                         pith_gguf_name(r->gguf), r->json.bad_key, r->json.problem);
+    }
     return status == PITH_OK ? pith_json_write_end(&r->json, "config.json", r->error) : status;
 }
 

@@ -63,7 +63,6 @@ static pith_status put_nomic(pith_gguf_reading *r) {
 static pith_status put_texts(pith_gguf_reading *r) {
     pith_gguf_scaling scaling;
     pith_text activation = {"gelu", 4};
-    char word[32];
     pith_status status = pith_gguf_read_scaling(r, &scaling);
     if (status == PITH_OK && !pith_text_is(scaling.type, "none")) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
@@ -75,15 +74,7 @@ static pith_status put_texts(pith_gguf_reading *r) {
     if (status == PITH_OK) {
         status = pith_gguf_text(r->gguf, key.text, &activation, r->error);
     }
-    if (status == PITH_OK && (activation.n_bytes >= sizeof word ||
-                              memchr(activation.data, '\0', activation.n_bytes) != NULL)) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s is no word",
-                         pith_gguf_name(r->gguf), key.text);
-    }
-    if (status == PITH_OK) {
-        snprintf(word, sizeof word, "%.*s", (int)activation.n_bytes, activation.data);
-        pith_json_put_text(&r->json, "hidden_activation", word);
-    }
+    pith_json_put_bytes(&r->json, "hidden_activation", activation.data, activation.n_bytes);
     return status;
 }
 

@@ -142,7 +142,14 @@ refuses 'modern-bert.rope.scale_linear: only none is supported, not linear' \
     golden/encoders/modernbert modern-bert.rope.scale_linear=2.0
 refuses 'hidden_activation "relu"' golden/encoders/modernbert \
     'modern-bert.hidden_activation="relu"'
-refuses 'modern-bert.hidden_activation is no word' golden/encoders/modernbert \
+refuses 'hidden_activation "a word that is too long for one of those" is not supported' \
+    golden/encoders/modernbert \
     'modern-bert.hidden_activation="a word that is too long for one of those"'
+refuses 'hidden_activation: expected a string, found a string with U.0000' \
+    golden/encoders/modernbert 'modern-bert.hidden_activation="gelu\u0000"'
+write golden/encoders/modernbert 'modern-bert.hidden_activation="gelu-of-many"'
+LC_ALL=C sed -i 's/gelu-of-many/gelu-\xFF\xFF-many/' "$encoder/a.gguf"
+fails 1 'its keys as config.json: hidden_activation is not UTF-8' \
+    "$PITH" convert "$encoder/a.gguf" "$encoder/a.pith" --type f32
 refuses 'attention.sliding_window and _pattern are 12 and 0' golden/encoders/modernbert \
     modern-bert.attention.sliding_window_pattern=0
