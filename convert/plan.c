@@ -9,6 +9,7 @@
 #include "weights/random_weights.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NAME = PITH_CHECKPOINT_MAX_NAME, MAX_WARNINGS = 8 };
@@ -441,15 +442,26 @@ void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkp
     }
 }
 
-static bool is_used(const pith_plan *plan, const pith_checkpoint_tensor *tensor) {
-    for (size_t i = 0; i < plan->n; i++) {
+/* By address: equal names of a checkpoint are equal pointers. */
+static int compare_names(const void *a, const void *b) {
+    const char *const *x = a;
+    const char *const *y = b;
+    return ((uintptr_t)*x > (uintptr_t)*y) - ((uintptr_t)*x < (uintptr_t)*y);
+}
+
+/* Returns the names [*n] of the sources of all blocks, sorted; NULL: no memory. */
+static const char **sources_sorted(const pith_plan *plan, size_t *n) {
+    const char **names = pith_allocate(plan->allocator, plan->n * PITH_MAX_BLOCKS, sizeof *names);
+    *n = 0;
+    for (size_t i = 0; i < plan->n && names != NULL; i++) {
         for (size_t b = 0; b < plan->parts[i].n_blocks; b++) {
-            if (plan->parts[i].blocks[b].source.name == tensor->name) {
-                return true;
-            }
+            names[(*n)++] = plan->parts[i].blocks[b].source.name;
         }
     }
-    return false;
+    if (*n > 0) {
+        qsort(names, *n, sizeof *names, compare_names);
+    }
+    return names;
 }
 
 /* Tensors of a GGUF file that are settings of RoPE. */
@@ -492,12 +504,19 @@ static const char *file_name(const pith_checkpoint *checkpoint,
     return checkpoint->sources.files[i].name;
 }
 
-void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
-                           const pith_checkpoint *checkpoint, const pith_log *log) {
-    size_t n = 0;
+pith_status pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
+                                  const pith_checkpoint *checkpoint, const pith_log *log,
+                                  pith_error *error) {
+    size_t n = 0, n_used;
     pith_checkpoint_tensor tensor;
+    const char **used = sources_sorted(plan, &n_used);
+    if (used == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the names of its tensors",
+                         checkpoint->name);
+    }
     for (size_t i = 0; pith_checkpoint_at(checkpoint, i, &tensor); i++) {
-        if (is_harmless(config, checkpoint->form->naming, tensor.name) || is_used(plan, &tensor)) {
+        if (is_harmless(config, checkpoint->form->naming, tensor.name) ||
+            bsearch(&tensor.name, used, n_used, sizeof *used, compare_names) != NULL) {
             continue;
         }
         if (n++ < MAX_WARNINGS) {
@@ -510,6 +529,8 @@ void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
         pith_log_write(log, PITH_LOG_WARNING, "%s: %zu more tensors were left out",
                        checkpoint->name, n - MAX_WARNINGS);
     }
+    pith_release(plan->allocator, used);
+    return PITH_OK;
 }
 
 /* ---- Tiles ----------------------------------------------------------------------------------- */
