@@ -25,8 +25,9 @@ enum {
     PITH_MAX_LAYER_KINDS = 4,
     PITH_MAX_EXPERTS = 1024,
     PITH_MAX_EXPERTS_USED = 64,
-    PITH_MAX_ALL_EXPERTS = 1 << 16, /* of all layers */
-    PITH_MAX_DENSE = 2,             /* dense layers behind the pooling */
+    PITH_MAX_ALL_EXPERTS = 24 << 10, /* of all layers: their tensors' notes leave 1.3 MB of the
+                                        8 MiB of metadata to all else */
+    PITH_MAX_DENSE = 2,              /* dense layers behind the pooling */
     PITH_MAX_BUCKETS = 1024,
     PITH_MIN_SEQ_LENGTH = 4, /* a pair of texts needs three special tokens */
 };

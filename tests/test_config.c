@@ -154,8 +154,10 @@ TEST(config, checks_experts) {
     c.n_experts_used = 65;
     refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 65");
     c.n_experts_used = 64;
-    c.num_hidden_layers = 65;
-    refuse(&c, PITH_ERROR_FORMAT, "n_experts 1024 in 65 layers are more than 65536");
+    c.num_hidden_layers = 24;
+    CHECK(pith_config_check(&c, "m", &error) == PITH_OK, "%s", error.message);
+    c.num_hidden_layers = 25;
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts 1024 in 25 layers are more than 24576");
 }
 
 TEST(config, pads_the_blocks_of_qkv) {
