@@ -170,10 +170,7 @@ static pith_status put_document(pith_json_writer *json, const pith_gguf_vocab *v
     pith_json_put_text(json, "type", "BPE");
     pith_json_put_bool(json, "ignore_merges", pre_tokenizers[pre].ignore_merges);
     bool good = put_vocab(json, vocab);
-    pith_status status =
-        good ? put_merges(json, vocab)
-             : pith_fail(vocab->error, PITH_ERROR_MEMORY, "%s: no memory for the vocabulary",
-                         pith_gguf_name(vocab->gguf));
+    pith_status status = good ? put_merges(json, vocab) : pith_gguf_vocab_no_memory(vocab);
     pith_json_close(json, '}');
     pith_json_close(json, '}');
     return status;

@@ -19,7 +19,7 @@ bool pith_gguf_token_type(const pith_gguf_vocab *vocab, size_t i, pith_piece_typ
     return true;
 }
 
-static pith_status no_memory(const pith_gguf_vocab *vocab) {
+pith_status pith_gguf_vocab_no_memory(const pith_gguf_vocab *vocab) {
     return pith_fail(vocab->error, PITH_ERROR_MEMORY, "%s: no memory for the vocabulary",
                      pith_gguf_name(vocab->gguf));
 }
@@ -87,8 +87,7 @@ static bool allocate_pieces(pieces *out, pith_vocab_file *file, const pith_gguf_
     void *const blocks[] = {out->bytes, out->offsets, out->scores, out->types, out->added};
     bool all = true;
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-        file->blocks[i] = blocks[i];
-        all = all && blocks[i] != NULL;
+        all = pith_vocab_keep_block(file, blocks[i]) && all;
     }
     return all;
 }
@@ -128,14 +127,16 @@ static pith_status read_scores(const pith_gguf_vocab *vocab, float *out, const p
     return PITH_OK;
 }
 
-/* SentencePiece's flags of the pieces of each type. */
-static uint8_t flags_of(pith_piece_type type) {
-    return type == PITH_PIECE_CONTROL || type == PITH_PIECE_UNKNOWN ? PITH_ADDED_SPECIAL
-           : type == PITH_PIECE_USER_DEFINED                        ? PITH_ADDED_NORMALIZED
-                                                                    : 0;
+/* Flags of the pieces of each type. SentencePiece normalises a text before it looks for symbols of
+ * the user; of a Unigram they are matched in the text as given, as transformers adds them. */
+static uint8_t flags_of(pith_piece_type type, bool unigram) {
+    bool special = type == PITH_PIECE_CONTROL || type == PITH_PIECE_UNKNOWN;
+    bool symbol = type == PITH_PIECE_USER_DEFINED && !unigram;
+    return special ? PITH_ADDED_SPECIAL : symbol ? PITH_ADDED_NORMALIZED : 0;
 }
 
-static void fill_pieces(pith_vocab *out, const pieces *p, const pith_gguf_vocab *vocab) {
+static void fill_pieces(pith_vocab *out, const pieces *p, bool unigram,
+                        const pith_gguf_vocab *vocab) {
     pith_gguf_strings walk = {vocab->tokens};
     pith_text token;
     size_t n_bytes = 0;
@@ -148,7 +149,7 @@ static void fill_pieces(pith_vocab *out, const pieces *p, const pith_gguf_vocab 
         memcpy(p->bytes + n_bytes, token.data, token.n_bytes);
         n_bytes += token.n_bytes;
         p->types[i] = (uint8_t)type;
-        p->added[i] = flags_of(type);
+        p->added[i] = flags_of(type, unigram);
         n_byte_pieces += type == PITH_PIECE_BYTE;
         if (type == PITH_PIECE_UNKNOWN && out->unk < 0) {
             out->unk = (int32_t)i;
@@ -199,18 +200,18 @@ static pith_status read_sentencepiece(pith_vocab_file *out, const pith_gguf_voca
         {"tokenizer.ggml.remove_extra_whitespaces", &settings.remove_extra_whitespaces},
     };
     if (!allocate_pieces(&p, out, vocab)) {
-        return no_memory(vocab);
+        return pith_gguf_vocab_no_memory(vocab);
     }
     pith_status status = read_scores(vocab, p.scores, log);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0] && status == PITH_OK; i++) {
         status = pith_gguf_flag(vocab->gguf, flags[i].key, flags[i].flag, vocab->error);
     }
     if (status == PITH_OK) {
-        fill_pieces(&settings, &p, vocab);
+        fill_pieces(&settings, &p, unigram, vocab);
         status = find_unknown(&settings, &p, vocab);
     }
     out->vocab = settings;
-    return status == PITH_OK && unigram ? pith_gguf_make_unigram(out, p.added, vocab) : status;
+    return status == PITH_OK && unigram ? pith_gguf_make_unigram(out, vocab) : status;
 }
 
 /* ---- WordPiece ------------------------------------------------------------------------------- */
@@ -240,7 +241,7 @@ static pith_status put_lines(pith_bytes *text, const pith_gguf_vocab *vocab) {
                              pith_gguf_name(vocab->gguf), i);
         }
         if (!put_word_piece(text, token)) {
-            return no_memory(vocab);
+            return pith_gguf_vocab_no_memory(vocab);
         }
     }
     return PITH_OK;

@@ -211,6 +211,10 @@ typedef struct pith_vocab_file {
     void *blocks[14]; /* what to release */
 } pith_vocab_file;
 
+/* Notes a block of the file's allocator, which is released with the file; false when it is NULL.
+ * No parser has more blocks than there are places. */
+bool pith_vocab_keep_block(pith_vocab_file *file, void *block);
+
 void pith_vocab_file_free(pith_vocab_file *file); /* contents only; leaves it zeroed */
 
 /* Parses a SentencePiece model (protobuf wire format; BPE or Unigram). `name` is the file's name
