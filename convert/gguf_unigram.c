@@ -64,8 +64,6 @@ pith_status pith_gguf_make_unigram(pith_vocab_file *out, const pith_gguf_vocab *
     }
     out->vocab.kind = PITH_TOKENIZER_UNIGRAM;
     out->vocab.fuse_unk = false;
-    out->vocab.add_bos = out->vocab.add_eos = true;
-    out->vocab.pair_form = PITH_PAIR_DOUBLED;
-    pith_vocab_cut_words(&out->vocab, squeeze);
+    pith_vocab_frame_xlm_roberta(&out->vocab, squeeze);
     return PITH_OK;
 }

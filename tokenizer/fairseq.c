@@ -43,8 +43,10 @@ static const pith_decode_step decode_steps[] = {
     {.kind = PITH_DECODE_MARK, .pattern = PITH_SPACE_MARK, .drop = true},
 };
 
-void pith_vocab_cut_words(pith_vocab *vocab, bool squeeze) {
+void pith_vocab_frame_xlm_roberta(pith_vocab *vocab, bool squeeze) {
     size_t first = vocab->n_charsmap > 0 ? 0 : 1;
+    vocab->add_bos = vocab->add_eos = true;
+    vocab->pair_form = PITH_PAIR_DOUBLED;
     vocab->single_precision = false;
     vocab->add_dummy_prefix = vocab->remove_extra_whitespaces = vocab->escape_whitespaces = false;
     vocab->normalizer = normal_steps + first;
@@ -155,9 +157,7 @@ static pith_vocab renumbered(const pith_vocab *v, const arrays *a) {
     out.bos = 0;
     out.eos = 2;
     out.unk = 3;
-    out.add_bos = out.add_eos = true;
-    out.pair_form = PITH_PAIR_DOUBLED;
-    pith_vocab_cut_words(&out, true);
+    pith_vocab_frame_xlm_roberta(&out, true);
     return out;
 }
 
