@@ -230,13 +230,3 @@ bool pith_vocab_keep_block(pith_vocab_file *file, void *block) {
     file->blocks[i] = block;
     return block != NULL;
 }
-
-void pith_vocab_put_block(pith_vocab_file *file, const void *old, void *new) {
-    for (size_t i = 0; i < sizeof file->blocks / sizeof file->blocks[0]; i++) {
-        if (file->blocks[i] != NULL && file->blocks[i] == old) {
-            pith_release(file->allocator, file->blocks[i]);
-            file->blocks[i] = new;
-            return;
-        }
-    }
-}
