@@ -29,6 +29,8 @@ typedef struct target {
     unsigned part; /* number of the rule in its family */
     size_t number; /* of the tensor among those of the rule */
     const pith_slot *slot;
+    const char *names[PITH_MAX_BLOCKS]; /* [n_names] its sources, unless the values are random */
+    size_t n_names;
 } target;
 
 static pith_naming naming_of(const request *from) {
@@ -118,22 +120,21 @@ static pith_status fail_type(const pith_checkpoint *checkpoint, const pith_check
 }
 
 /* The last n_dims of `shape` are the tensor's: [experts, rows, cols]. */
-static pith_status find_source(const pith_checkpoint *checkpoint, const char *name, size_t n_dims,
-                               const size_t shape[3], pith_checkpoint_tensor *out,
-                               pith_error *error) {
+static pith_status check_source(const pith_checkpoint *checkpoint,
+                                const pith_checkpoint_tensor *source, size_t n_dims,
+                                const size_t shape[3], pith_error *error) {
     const size_t *expected = n_dims == 1 ? shape + 1 : shape + 3 - n_dims; /* a vector has rows */
-    if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
-        return fail_missing(checkpoint, name, error);
+    if (source->widen == NULL || (n_dims == 1 && source->block != 1)) {
+        return fail_type(checkpoint, source, error);
     }
-    if (out->widen == NULL || (n_dims == 1 && out->block != 1)) {
-        return fail_type(checkpoint, out, error);
-    }
-    if (out->n_dims != n_dims || memcmp(out->shape, expected, n_dims * sizeof *expected) != 0) {
+    if (source->n_dims != n_dims ||
+        memcmp(source->shape, expected, n_dims * sizeof *expected) != 0) {
         char found[64], wanted[64];
-        format_shape(found, out->n_dims, out->shape);
+        format_shape(found, source->n_dims, source->shape);
         format_shape(wanted, n_dims, expected);
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: tensor %s has shape [%s], %s for [%s]",
-                         out->file->path, out->name, found, checkpoint->form->settings, wanted);
+                         source->file->path, source->name, found, checkpoint->form->settings,
+                         wanted);
     }
     return PITH_OK;
 }
@@ -183,11 +184,8 @@ static void use_score_name(char name[MAX_NAME], const request *from, const targe
     }
 }
 
-static bool is_missing_bias(const request *from, const target *t, const char *name) {
-    pith_checkpoint_tensor found;
-    return (t->rule->kind == PITH_KIND_BIAS || t->rule->kind == PITH_KIND_NORM_BIAS) &&
-           !pith_checkpoint_find(from->checkpoint, name, &found) &&
-           !find_old_name(from->checkpoint, name, &found);
+static bool is_bias(const pith_rule *rule) {
+    return rule->kind == PITH_KIND_BIAS || rule->kind == PITH_KIND_NORM_BIAS;
 }
 
 static void note_missing(pith_plan *plan, const char *name, unsigned part, size_t block) {
@@ -212,22 +210,24 @@ static bool is_stacked(const pith_rule *rule, const char *name) {
 /* Finds source `i` of a tensor, of `rows` rows. */
 static pith_status find_named(pith_plan *plan, const request *from, const target *t, size_t i,
                               size_t rows, pith_checkpoint_tensor *out, pith_error *error) {
-    const char *names[PITH_MAX_BLOCKS];
+    const pith_checkpoint *checkpoint = from->checkpoint;
     char name[MAX_NAME];
-    sources_of(from, t->rule, names);
-    source_name(name, from, t, names[i]);
+    source_name(name, from, t, t->names[i]);
     use_tied_name(name, from, t);
-    use_score_name(name, from, t, names[i]);
-    if (is_missing_bias(from, t, name)) {
+    use_score_name(name, from, t, t->names[i]);
+    if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
         bool module = is_dense(t->rule) && !from->config->config.scores;
+        if (!is_bias(t->rule)) {
+            return fail_missing(checkpoint, name, error);
+        }
         if (!module) { /* that says itself whether it has one */
             note_missing(plan, name, t->part, i);
         }
         return PITH_OK;
     }
     const size_t shape[3] = {from->config->config.n_experts, rows, t->slot->cols};
-    size_t n_dims = is_stacked(t->rule, names[i]) ? 3 : t->slot->is_matrix ? 2 : 1;
-    return find_source(from->checkpoint, name, n_dims, shape, out, error);
+    size_t n_dims = is_stacked(t->rule, t->names[i]) ? 3 : t->slot->is_matrix ? 2 : 1;
+    return check_source(checkpoint, out, n_dims, shape, error);
 }
 
 /* Notes of queries and keys (the first blocks of three) how the rows of each head lie in the file.
@@ -245,9 +245,9 @@ static void interleave(pith_checkpoint_tensor *source, const request *from, cons
 /* Finds the sources of the blocks: one each, or one tensor in which they lie one after another. */
 static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const request *from,
                                 const target *t, pith_error *error) {
-    const char *names[PITH_MAX_BLOCKS];
-    bool joined = sources_of(from, t->rule, names) < out->n_blocks;
-    size_t expert = is_stacked(t->rule, names[0]) ? t->number % from->config->config.n_experts : 0;
+    bool joined = t->n_names < out->n_blocks;
+    size_t expert =
+        is_stacked(t->rule, t->names[0]) ? t->number % from->config->config.n_experts : 0;
     size_t first_row = expert * t->slot->real_rows; /* of the block, where they are joined */
     pith_status status = PITH_OK;
     for (size_t b = 0; b < out->n_blocks && status == PITH_OK; b++) {
@@ -312,10 +312,16 @@ static pith_status add_part(pith_plan *plan, const request *from, unsigned part,
                             pith_error *error) {
     const pith_family *family = from->config->family;
     pith_plan_part *out = &plan->parts[plan->n];
-    const target t = {pith_family_rule(family, part), part, number, &out->slot};
+    target t = {.rule = pith_family_rule(family, part),
+                .part = part,
+                .number = number,
+                .slot = &out->slot};
     memset(out, 0, sizeof *out);
     if (!pith_family_slot(family, &from->config->config, part, number, &out->slot)) {
         return PITH_OK;
+    }
+    if (from->checkpoint != NULL) {
+        t.n_names = sources_of(from, t.rule, t.names);
     }
     pith_status status = make_part(plan, out, from, &t, error);
     if (status == PITH_OK) {
