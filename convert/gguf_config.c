@@ -15,19 +15,22 @@
 #include <string.h>
 
 static const pith_gguf_architecture architectures[] = {
-    {"llama", "llama", .interleaved = true}, /* Mistral's too */
+    {"llama", "llama", .interleaved = true, .steps = PITH_GGUF_WINDOW | PITH_GGUF_EXPERTS,
+     .mixture = &pith_gguf_mixtral}, /* Mistral's too */
     {"qwen2", "qwen2", .encoder = false},
     {"qwen3", "qwen3", .encoder = false},
     {"smollm3", "smollm3", .interleaved = true},
-    {"granite", "granite", .interleaved = true},
-    {"gemma2", "gemma2", .pattern = 2, .wide = 46},
-    {"gemma3", "gemma3_text", .pattern = 6, .wide = 62},
-    {"olmo2", "olmo2", .encoder = false}, /* OLMo 3's too */
-    {"phi3", "phi3", .encoder = false},
-    {"mistral3", "ministral3", .interleaved = true}, /* and Mistral's without YaRN */
-    {"qwen3moe", "qwen3_moe", .encoder = false},
-    {"olmoe", "olmoe", .encoder = false},
-    {"granitemoe", "granitemoe", .interleaved = true},
+    {"granite", "granite", .interleaved = true, .steps = PITH_GGUF_SCALES},
+    {"gemma2", "gemma2", .steps = PITH_GGUF_CAPS, .pattern = 2, .wide = 46},
+    {"gemma3", "gemma3_text", .steps = PITH_GGUF_CAPS, .pattern = 6, .wide = 62},
+    {"olmo2", "olmo2", .steps = PITH_GGUF_WINDOW}, /* OLMo 3's too */
+    {"phi3", "phi3", .steps = PITH_GGUF_WINDOW},
+    {"mistral3", "ministral3", .interleaved = true,
+     .steps = PITH_GGUF_GROWTH}, /* and Mistral's without YaRN */
+    {"qwen3moe", "qwen3_moe", .steps = PITH_GGUF_EXPERTS, .mixture = &pith_gguf_qwen3_moe},
+    {"olmoe", "olmoe", .steps = PITH_GGUF_EXPERTS, .mixture = &pith_gguf_olmoe},
+    {"granitemoe", "granitemoe", .interleaved = true, .steps = PITH_GGUF_SCALES | PITH_GGUF_EXPERTS,
+     .mixture = &pith_gguf_granitemoe},
     {"bert", "bert", .encoder = true},
     {"nomic-bert", "nomic_bert", .encoder = true},
     {"modern-bert", "modernbert", .encoder = true},
@@ -170,40 +173,29 @@ pith_status pith_gguf_put_positive(pith_gguf_reading *r, const char *name, const
     return status;
 }
 
-enum { MOST_NAMES = 4 }; /* of architectures in a list */
-
-static bool is_any_of(const pith_gguf_reading *r, const char *const names[MOST_NAMES]) {
-    for (size_t i = 0; i < MOST_NAMES && names[i] != NULL; i++) {
-        if (strcmp(r->architecture->name, names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 pith_status pith_gguf_put_steps(pith_gguf_reading *r) {
     static const struct {
         const char *name;
         double neutral;
-        const char *member;                    /* of config.json, in ...; NULL: not written here */
-        const char *architectures[MOST_NAMES]; /* ... these */
+        const char *member; /* of config.json; NULL: not written here */
+        unsigned step;      /* 0: of no architecture */
     } steps[] = {
-        {"expert_count", 0, NULL, {"llama", "qwen3moe", "olmoe", "granitemoe"}},
-        {"attn_logit_softcapping", 0, "attn_logit_softcapping", {"gemma2", "gemma3"}},
-        {"final_logit_softcapping", 0, "final_logit_softcapping", {"gemma2", "gemma3"}},
-        {"attention.scale", 0, "attention_multiplier", {"granite", "granitemoe"}},
-        {"logit_scale", 1, "logits_scaling", {"granite", "granitemoe"}},
-        {"residual_scale", 1, "residual_multiplier", {"granite", "granitemoe"}},
-        {"embedding_scale", 1, "embedding_multiplier", {"granite", "granitemoe"}},
-        {"attention.max_alibi_bias", 0, NULL, {NULL}},
-        {"attention.clamp_kqv", 0, NULL, {NULL}},
-        {"attention.temperature_scale", 0, "llama_4_scaling_beta", {"mistral3"}},
+        {"expert_count", 0, NULL, PITH_GGUF_EXPERTS},
+        {"attn_logit_softcapping", 0, "attn_logit_softcapping", PITH_GGUF_CAPS},
+        {"final_logit_softcapping", 0, "final_logit_softcapping", PITH_GGUF_CAPS},
+        {"attention.scale", 0, "attention_multiplier", PITH_GGUF_SCALES},
+        {"logit_scale", 1, "logits_scaling", PITH_GGUF_SCALES},
+        {"residual_scale", 1, "residual_multiplier", PITH_GGUF_SCALES},
+        {"embedding_scale", 1, "embedding_multiplier", PITH_GGUF_SCALES},
+        {"attention.max_alibi_bias", 0, NULL, 0},
+        {"attention.clamp_kqv", 0, NULL, 0},
+        {"attention.temperature_scale", 0, "llama_4_scaling_beta", PITH_GGUF_GROWTH},
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         pith_gguf_arch_key key = pith_gguf_key_of(r, steps[i].name);
         double value = steps[i].neutral;
         pith_status status = pith_gguf_number(r->gguf, key.text, &value, r->error);
-        bool has_step = is_any_of(r, steps[i].architectures);
+        bool has_step = (r->architecture->steps & steps[i].step) != 0;
         if (status == PITH_OK && has_step && (!isfinite(value) || value < 0)) {
             status = pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %g, not 0 or more",
                                pith_gguf_name(r->gguf), key.text, value);
@@ -328,7 +320,6 @@ static pith_status put_olmo3(pith_gguf_reading *r) {
 /* Among the models of Llama's architecture only Mistral has a window, which a converter may have
  * kept. */
 static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
-    static const char *const with_window[MOST_NAMES] = {"llama", "phi3"};
     bool olmo = strcmp(r->architecture->name, "olmo2") == 0;
     pith_gguf_arch_key key = pith_gguf_key_of(r, "attention.sliding_window");
     size_t window = 0;
@@ -336,7 +327,7 @@ static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
     if (status != PITH_OK || window == 0) {
         return status;
     }
-    if ((!olmo && !is_any_of(r, with_window)) || window > INT32_MAX) {
+    if ((r->architecture->steps & PITH_GGUF_WINDOW) == 0 || window > INT32_MAX) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %zu is not supported",
                          pith_gguf_name(r->gguf), key.text, window);
     }
@@ -421,7 +412,6 @@ static void put_flags(pith_gguf_reading *r) {
 }
 
 static pith_status put_decoder(pith_gguf_reading *r) {
-    static const char *const with_scalars[MOST_NAMES] = {"granite", "granitemoe"};
     const char *model_type = r->architecture->model_type;
     size_t hidden, heads, n_layers, other;
     pith_status status = pith_gguf_put_steps(r);
@@ -450,7 +440,7 @@ static pith_status put_decoder(pith_gguf_reading *r) {
         status = r->architecture->pattern != 0 ? put_gemma(r, hidden, heads, n_layers)
                                                : put_window(r, &model_type);
     }
-    if (status == PITH_OK && is_any_of(r, with_scalars)) {
+    if (status == PITH_OK && (r->architecture->steps & PITH_GGUF_SCALES) != 0) {
         status = check_granite(r);
     }
     if (status == PITH_OK) {
