@@ -227,7 +227,7 @@ size_t pith_gguf_rows_of(const pith_gguf_reading *r, const char *name) {
     return found != NULL && found->n_dims == 2 ? found->shape[0] : 0;
 }
 
-pith_status pith_gguf_put_vocab_size(pith_gguf_reading *r) {
+static pith_status put_vocab_size(pith_gguf_reading *r) {
     static const char name[] = "token_embd.weight";
     size_t rows = pith_gguf_rows_of(r, name);
     if (rows == 0 || rows > INT32_MAX) {
@@ -238,9 +238,27 @@ pith_status pith_gguf_put_vocab_size(pith_gguf_reading *r) {
     return PITH_OK;
 }
 
+pith_status pith_gguf_put_sizes(pith_gguf_reading *r) {
+    size_t inner;
+    const struct {
+        const char *name, *member;
+        size_t *out;
+    } counts[] = {
+        {"embedding_length", "hidden_size", &r->hidden},
+        {"feed_forward_length", "intermediate_size", &inner},
+        {"block_count", "num_hidden_layers", &r->n_layers},
+        {"context_length", "max_position_embeddings", &r->context},
+    };
+    pith_status status = put_vocab_size(r);
+    for (size_t i = 0; status == PITH_OK && i < sizeof counts / sizeof counts[0]; i++) {
+        status = pith_gguf_put_count(r, counts[i].name, counts[i].member, counts[i].out);
+    }
+    return status;
+}
+
 /* ---- Decoders -------------------------------------------------------------------------------- */
 
-static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_heads) {
+static pith_status put_heads(pith_gguf_reading *r, size_t *n_heads) {
     size_t heads = 0;
     size_t value_length = 0;
     pith_status status =
@@ -263,13 +281,13 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_head
     }
     if (pith_gguf_has(r, "attention.key_length")) {
         status = pith_gguf_put_count(r, "attention.key_length", "head_dim", &r->head_dim);
-    } else if (hidden % heads != 0) {
+    } else if (r->hidden % heads != 0) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
                          "%s: key %s is %zu, no divisor of the width %zu, and there is no key %s",
                          pith_gguf_name(r->gguf), pith_gguf_key_of(r, "attention.head_count").text,
-                         heads, hidden, pith_gguf_key_of(r, "attention.key_length").text);
+                         heads, r->hidden, pith_gguf_key_of(r, "attention.key_length").text);
     } else {
-        r->head_dim = hidden / heads;
+        r->head_dim = r->hidden / heads;
         pith_json_put_integer(&r->json, "head_dim", (int64_t)r->head_dim);
     }
     value_length = r->head_dim;
@@ -342,7 +360,7 @@ static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
 /* Writes what only Gemma has: the window of all layers but the last one of each pattern, the base
  * of RoPE in those layers, and query_pre_attn_scalar, which no key holds: it is the size of a head,
  * but hidden / heads in the 27B models. */
-static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, size_t n_layers) {
+static pith_status put_gemma(pith_gguf_reading *r, size_t heads) {
     size_t window;
     size_t pattern = r->architecture->pattern;
     double theta = 0;
@@ -361,7 +379,7 @@ static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, 
         status = pith_gguf_positive(r, "rope.freq_base_swa", &theta);
         pith_gguf_put_number(&r->json, "rope_local_base_freq", theta);
     }
-    size_t divisor = n_layers == r->architecture->wide ? hidden / heads : r->head_dim;
+    size_t divisor = r->n_layers == r->architecture->wide ? r->hidden / heads : r->head_dim;
     pith_json_put_integer(&r->json, "query_pre_attn_scalar", (int64_t)divisor);
     return status;
 }
@@ -413,32 +431,19 @@ static void put_flags(pith_gguf_reading *r) {
 
 static pith_status put_decoder(pith_gguf_reading *r) {
     const char *model_type = r->architecture->model_type;
-    size_t hidden, heads, n_layers, other;
+    size_t heads;
     pith_status status = pith_gguf_put_steps(r);
     if (status == PITH_OK) {
-        status = pith_gguf_put_vocab_size(r);
+        status = pith_gguf_put_sizes(r);
     }
     if (status == PITH_OK) {
-        status = pith_gguf_put_count(r, "embedding_length", "hidden_size", &hidden);
-    }
-    if (status == PITH_OK) {
-        status = pith_gguf_put_count(r, "feed_forward_length", "intermediate_size", &other);
-    }
-    if (status == PITH_OK) {
-        status = pith_gguf_put_count(r, "block_count", "num_hidden_layers", &n_layers);
-    }
-    if (status == PITH_OK) {
-        status = pith_gguf_put_count(r, "context_length", "max_position_embeddings", &r->context);
-    }
-    if (status == PITH_OK) {
-        status = put_heads(r, hidden, &heads);
+        status = put_heads(r, &heads);
     }
     if (status == PITH_OK) {
         status = pith_gguf_put_positive(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
     }
     if (status == PITH_OK) {
-        status = r->architecture->pattern != 0 ? put_gemma(r, hidden, heads, n_layers)
-                                               : put_window(r, &model_type);
+        status = r->architecture->pattern != 0 ? put_gemma(r, heads) : put_window(r, &model_type);
     }
     if (status == PITH_OK && (r->architecture->steps & PITH_GGUF_SCALES) != 0) {
         status = check_granite(r);

@@ -26,23 +26,13 @@ static pith_status refuse_causal(const pith_gguf_reading *r) {
 
 /* Writes the shape, and keeps what RoPE needs of it. */
 static pith_status put_shape(pith_gguf_reading *r) {
-    size_t hidden, heads, other;
-    const struct {
-        const char *name, *member;
-        size_t *out;
-    } counts[] = {
-        {"embedding_length", "hidden_size", &hidden},
-        {"feed_forward_length", "intermediate_size", &other},
-        {"block_count", "num_hidden_layers", &other},
-        {"context_length", "max_position_embeddings", &r->context},
-        {"attention.head_count", "num_attention_heads", &heads},
-    };
-    pith_status status = pith_gguf_put_vocab_size(r);
-    for (size_t i = 0; status == PITH_OK && i < sizeof counts / sizeof counts[0]; i++) {
-        status = pith_gguf_put_count(r, counts[i].name, counts[i].member, counts[i].out);
+    size_t heads;
+    pith_status status = pith_gguf_put_sizes(r);
+    if (status == PITH_OK) {
+        status = pith_gguf_put_count(r, "attention.head_count", "num_attention_heads", &heads);
     }
     if (status == PITH_OK) {
-        r->head_dim = hidden / heads; /* the configuration's check wants no remainder */
+        r->head_dim = r->hidden / heads; /* the configuration's check wants no remainder */
     }
     return status;
 }

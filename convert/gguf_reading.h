@@ -13,8 +13,10 @@ typedef struct pith_gguf_reading {
     const pith_sources *sources;
     const pith_gguf_architecture *architecture;
     pith_json_writer json;
-    size_t head_dim, context; /* when they have been read */
-    size_t rope_dims;         /* elements of a head that turn; when they have been read */
+    /* These are 0 until they have been read. */
+    size_t hidden, n_layers, context;
+    size_t head_dim;
+    size_t rope_dims; /* elements of a head that turn */
     pith_error *error;
 } pith_gguf_reading;
 
@@ -47,8 +49,9 @@ pith_status pith_gguf_put_count(pith_gguf_reading *r, const char *name, const ch
                                 size_t *out);
 pith_status pith_gguf_put_positive(pith_gguf_reading *r, const char *name, const char *member);
 
-/* Writes vocab_size, which the embedding has. Errors: FORMAT. */
-pith_status pith_gguf_put_vocab_size(pith_gguf_reading *r);
+/* Writes and keeps the sizes that decoders and encoders call alike: vocab_size, which the embedding
+ * has, the widths, and the numbers of layers and positions. Errors: FORMAT, UNSUPPORTED. */
+pith_status pith_gguf_put_sizes(pith_gguf_reading *r);
 
 /* Writes the numbers of steps that this architecture has; those of other steps must be absent or
  * without effect. Errors: FORMAT, UNSUPPORTED. */
