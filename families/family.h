@@ -70,7 +70,6 @@ extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_er
 extern const pith_family pith_family_bert, pith_family_roberta, pith_family_xlm_roberta,
     pith_family_mpnet, pith_family_distilbert, pith_family_modernbert, pith_family_nomic_bert,
     pith_family_qwen3_embedding, pith_family_gemma3_embedding;
-extern const pith_family pith_family_nomic_bert_newer; /* a newer_page */
 
 extern const pith_family *const pith_families[]; /* all of them, NULL-terminated */
 
