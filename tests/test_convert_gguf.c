@@ -14,22 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The last warning of a conversion. */
-static char warning[512];
-
-static void keep_warning(void *user, pith_log_level level, const char *message) {
-    (void)user;
-    if (level == PITH_LOG_WARNING) {
-        snprintf(warning, sizeof warning, "%s", message);
-    }
-}
+/* Those of the last conversion. */
+static char warnings[4096];
 
 static pith_convert_options options_of(pith_type type) {
-    warning[0] = '\0';
+    warnings[0] = '\0';
     return (pith_convert_options){.type = type,
                                   .head_type = PITH_N_TYPES,
                                   .n_threads = 1,
-                                  .log = {.fn = keep_warning}};
+                                  .log = {test_collect_warnings, warnings}};
 }
 
 static test_converted convert(const test_gguf_model *model, const pith_convert_options *options) {
@@ -78,7 +71,7 @@ TEST(convert_gguf, keys_become_hyper_parameters) {
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         CHECK(strstr(out.metadata, members[i]) != NULL, "no %s in %s", members[i], out.metadata);
     }
-    CHECK(strstr(warning, "no tokenizer") != NULL, "%s", warning);
+    CHECK(strstr(warnings, "no tokenizer") != NULL, "%s", warnings);
     test_close_converted(&out);
     CHECK_NO_LEAKS();
 }
@@ -166,7 +159,7 @@ TEST(convert_gguf, finds_llama3_scaling_from_its_divisors) {
               strstr(out.metadata, "\"rope_high_freq_factor\":4.0") != NULL,
           "%s", out.metadata);
     test_close_converted(&out);
-    CHECK(strstr(warning, "rope_freqs") == NULL, "%s", warning);
+    CHECK(strstr(warnings, "rope_freqs") == NULL, "%s", warnings);
     divisors[1] *= 1.01F;
     check_refused(&model, PITH_ERROR_UNSUPPORTED, "rope_freqs.weight is not of Llama 3's form");
     divisors[1] = NAN;
@@ -401,13 +394,13 @@ TEST(convert_gguf, quantised_weights_become_int8) {
     CHECK(strstr(out.metadata, "\"type\":\"int8\"") != NULL &&
               strstr(out.metadata, "\"head_type\":\"int8\"") != NULL,
           "%s", out.metadata);
-    CHECK(warning[0] == '\0', "%s", warning);
+    CHECK(warnings[0] == '\0', "%s", warnings);
     test_close_converted(&out);
     options.memory = 10000;
     out = convert(&model, &options);
-    CHECK(strstr(warning, "as int8 the weights take 0 MB, and this machine has 0 MB of memory; "
-                          "--type int4 takes 0 MB") != NULL,
-          "%s", warning);
+    CHECK(strstr(warnings, "as int8 the weights take 0 MB, and this machine has 0 MB of memory; "
+                           "--type int4 takes 0 MB") != NULL,
+          "%s", warnings);
     test_close_converted(&out);
 }
 
