@@ -291,7 +291,8 @@ static pith_status read_id(const pith_gguf_vocab *vocab, const char *key, size_t
     return status;
 }
 
-/* The first of these keys that names a token; the second ones are those of encoders. */
+/* Reads the id that the first of up to three keys has which names a token; -1 when none does. NULL
+ * ends the list. */
 static pith_status read_end(const pith_gguf_vocab *vocab, const char *const keys[3],
                             size_t n_pieces, const pith_log *log, int32_t *out) {
     *out = -1;

@@ -151,8 +151,8 @@ typedef struct pith_config {
     bool tie_word_embeddings;
     bool qkv_bias, o_bias, mlp_bias;
 
-    /* In place of one MLP: a router and n_experts of them, intermediate_size wide each, of which a
-     * row uses the n_experts_used that its router's logits are largest for. */
+    /* In place of one MLP: a router and n_experts MLPs, intermediate_size wide each. A row uses the
+     * n_experts_used experts with the largest router logits. */
     size_t n_experts;      /* 0: one MLP, no router */
     size_t n_experts_used; /* 1..n_experts */
     bool norm_experts;     /* the shares of the chosen ones are their softmax among each other, not

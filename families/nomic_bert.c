@@ -45,12 +45,6 @@ static const pith_key keys[] = {
     PITH_KEY(PITH_FIELD_DOUBLE, "rotary_emb_base", kinds[0].rope.theta, 10000),
 };
 
-void pith_nomic_bert_set(pith_config *config) {
-    config->no_positions = config->gated = true;
-    config->qkv_bias = config->o_bias = config->mlp_bias = false;
-    config->activation = PITH_SILU;
-}
-
 static pith_status read(pith_config *config, pith_json json, pith_error *error) {
     /* What the class assumes, and this page too. Its second version adds experts. */
     static const pith_number_key numbers[] = {

@@ -10,6 +10,10 @@ extern const pith_rule_table pith_rules_nomic_bert;
 extern const pith_family pith_family_nomic_bert_newer;
 
 /* Sets up the block: no positions, a gate with SiLU, no biases. */
-void pith_nomic_bert_set(pith_config *config);
+static inline void pith_nomic_bert_set(pith_config *config) {
+    config->no_positions = config->gated = true;
+    config->qkv_bias = config->o_bias = config->mlp_bias = false;
+    config->activation = PITH_SILU;
+}
 
 #endif

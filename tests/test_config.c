@@ -141,7 +141,7 @@ TEST(config, checks_experts) {
     c.n_experts = 8;
     refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 0, not in 1..64");
     c.n_experts_used = 9;
-    refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 9, there are 8");
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 9, more than n_experts, 8");
     c.n_experts_used = 2;
     pith_error error = {0};
     CHECK(pith_config_check(&c, "m", &error) == PITH_OK, "%s", error.message);

@@ -179,7 +179,7 @@ TEST(convert_families, experts_and_how_many_a_token_uses) {
     }
     test_family_refused(MIXTRAL ", \"num_local_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
     test_family_refused(MIXTRAL ", \"num_experts_per_tok\": 9", PITH_ERROR_FORMAT,
-                        "n_experts_used is 9, there are 8");
+                        "n_experts_used is 9, more than n_experts, 8");
     test_family_refused(OLMOE ", \"clip_qkv\": 8.0", PITH_ERROR_UNSUPPORTED, "clip_qkv");
     test_family_refused(GRANITE_MOE ", \"attention_multiplier\": 0", PITH_ERROR_FORMAT,
                         "attention_multiplier is 0");
