@@ -19,10 +19,9 @@ What pairs with what:
 | sentence | a sentence | those behind it, or before it |
 
 Held out, and never trained on: 500 whole manual pages, with every other page of their names and
-whatever shares eight words in a row with them (texts are looked at every fourth word); and 200
-pairs of synonyms, with their synsets and all pairs that have one word on one side and the other on
-the other. Both are chosen by hash, as is everything that must be chosen, so the same packages make
-the same bytes.
+whatever shares eight words in a row with them; and 200 pairs of synonyms, with their synsets and all
+pairs that have one word on one side and the other on the other. Both are chosen by hash, as is
+everything that must be chosen.
 
 The passages that merely look alike are the best by BM25 (SQLite's FTS5) of the other groups of the
 same source; a group is a page, a package, a synset, a document. Needs numpy, groff, dpkg-deb and,
@@ -197,10 +196,10 @@ def choose_synonyms(folder, count):
     return pairs, names
 
 
-def runs(text, step):
-    """Hashes of every step-th run of RUN words of a text."""
+def runs(text):
+    """Hashes of every run of RUN words of a text."""
     words = re.findall(r"[a-z0-9]+", text.lower())
-    return [hash_of(words[i : i + RUN]) for i in range(0, len(words) - RUN + 1, step)]
+    return [hash_of(words[i : i + RUN]) for i in range(len(words) - RUN + 1)]
 
 
 def hash_of(words):
@@ -212,7 +211,7 @@ class HeldOut:
 
     def __init__(self, pages, names, synonyms, synsets):
         self.names, self.synsets = names, synsets
-        self.runs = {run for page in pages for run in runs(page.body(), 1)}
+        self.runs = {run for page in pages for run in runs(page.body())}
         self.summaries = {page.summary.lower() for page in pages}
         self.partner = {}
         for a, b in synonyms:
@@ -224,7 +223,7 @@ class HeldOut:
         left, right = (set(re.findall("[a-z]+", text.lower())) for text in (query, passage))
         if any(self.partner.get(word) in right for word in left):
             return True
-        return any(run in self.runs for text in (query, passage) for run in runs(text, RUN // 2))
+        return any(run in self.runs for text in (query, passage) for run in runs(text))
 
 
 # ---- Reading -------------------------------------------------------------------------------------
