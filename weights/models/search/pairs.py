@@ -389,42 +389,13 @@ def pack_source(job):
 
     for query, passage, group in choose(lines, most):
         q, p = text_of(query, LONGEST_QUERY), text_of(passage, LONGEST_PASSAGE)
-        if q != p and ids[q] and ids[p] and len(ids[q]) <= LONGEST_QUERY:
+        if q != p and ids[q] and ids[p]:
             pairs.append((q, p, groups.setdefault(group, len(groups))))
     return dict(
         ids=np.array([i for text in ids for i in text], np.uint16),
         lengths=np.array([len(text) for text in ids], np.uint8),
         pairs=np.array([pair[:2] for pair in pairs], np.int32).reshape(-1, 2),
         negatives=find_negatives(texts, pairs),
-    )
-
-
-def pack_held(folder, vocabulary):
-    """The arrays of what is held out: texts, indices of the pages' summaries, of the pages' parts,
-    the page of each part, and the words of the synonyms."""
-    tokenizer, ids = WordPiece(vocabulary), []
-
-    def text_of(text, longest):
-        ids.append(tokenizer.encode(text)[:longest])
-        return len(ids) - 1
-
-    queries, found, numbers = [], [], []
-    for i, page in enumerate(read_lines(os.path.join(folder, "held_pages.jsonl"))):
-        queries.append(text_of(page["summary"], LONGEST_QUERY))
-        for part in parts(page["text"].split("\n"), 1000):
-            found.append(text_of(part, LONGEST_PASSAGE))
-            numbers.append(i)
-    synonyms = [
-        [text_of(word, LONGEST_QUERY) for word in pair]
-        for pair in read_lines(os.path.join(folder, "held_synonyms.jsonl"))
-    ]
-    return dict(
-        ids=np.array([i for text in ids for i in text], np.uint16),
-        lengths=np.array([len(text) for text in ids], np.uint8),
-        queries=np.array(queries, np.int32),
-        parts=np.array(found, np.int32),
-        pages=np.array(numbers, np.int32),
-        synonyms=np.array(synonyms, np.int32).reshape(-1, 2),
     )
 
 
@@ -475,7 +446,6 @@ def pack(folder, output, vocabulary, workers):
                 bytes=os.path.getsize(path),
             )
             print(name, sizes[name], flush=True)
-    write_shard(os.path.join(output, "held.xz"), pack_held(folder, vocabulary))
     with open(vocabulary, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     packages = {

@@ -173,8 +173,8 @@ class Sources:
     """All shards. A batch is of one source, drawn by the square root of its number of pairs."""
 
     def __init__(self, folder):
-        names = sorted(n[:-3] for n in os.listdir(folder) if n.endswith(".xz") and n != "held.xz")
-        self.all = [Source(os.path.join(folder, name + ".xz")) for name in names]
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".xz"))
+        self.all = [Source(os.path.join(folder, name)) for name in names]
         weights = np.sqrt([len(source.pairs) for source in self.all])
         self.bounds = np.cumsum(weights / weights.sum())
 
@@ -405,41 +405,6 @@ class Trainer:
         return done >= 1
 
 
-# ---- Measures ------------------------------------------------------------------------------------
-
-
-def embed(model, shard, device):
-    """The vectors of all texts of a shard."""
-    source, vectors = Source.__new__(Source), []
-    source.ids, source.ends = shard["ids"], np.cumsum(shard["lengths"].astype(np.int64))
-    with torch.no_grad():
-        for first in range(0, len(source.ends), 64):
-            rows = source.table(range(first, min(first + 64, len(source.ends))), PASSAGE_LENGTHS)
-            vectors.append(model(torch.from_numpy(rows.astype(np.int64)).to(device)).cpu())
-    return torch.cat(vectors).numpy()
-
-
-def measure(model, folder, device):
-    """Recall@10 of the held-out pages by their summaries, a page being as close as its closest
-    part, and the area under the curve of held-out synonyms: measure.py has the last word."""
-    path = os.path.join(folder, "held.xz")
-    if not os.path.exists(path):
-        return {}
-    shard, result = pairs.read_shard(path), {}
-    vectors = embed(model, shard, device)
-    queries, parts, pages = (shard[name] for name in ("queries", "parts", "pages"))
-    if len(queries):
-        scores = vectors[queries] @ vectors[parts].T
-        best = np.stack([scores[:, pages == page].max(1) for page in range(len(queries))], 1)
-        own = np.diag(best)
-        result["recall@10"] = float(((best > own[:, None]).sum(1) < 10).mean())
-    if len(shard["synonyms"]):
-        a, b = vectors[shard["synonyms"]].transpose(1, 0, 2)
-        right, wrong = (a * b).sum(1), (a * np.roll(b, 1, 0)).sum(1)
-        result["synonyms"] = float((right[:, None] > wrong[None, :]).mean())
-    return result
-
-
 # ---- Export --------------------------------------------------------------------------------------
 
 NAMES = {
@@ -564,13 +529,10 @@ def main():
         trainer.say("stops at step %d" % trainer.step)
         return
     export(trainer.model.encoder, trainer.c, os.path.join(options.out, "model"))
-    measured = measure(trainer.model.encoder.eval(), options.data, trainer.device)
-    for name, value in measured.items():
-        trainer.say("%s: %.3f" % (name, value))
     with open(os.path.join(options.out, "result.json"), "w") as file:
         result = dict(settings=trainer.c, steps=trainer.step, seconds=trainer.used)
         result.update(losses=trainer.losses, temperature=float((-trainer.model.scale).exp()))
-        json.dump(dict(measures=measured, **result), file, indent=2)
+        json.dump(result, file, indent=2)
 
 
 if __name__ == "__main__":
