@@ -295,6 +295,17 @@ def test_paraphrases():
         "the stemmer finds more",
         set(measure.Bm25(pages, "porter unicode61").find("cat")) == {"0", "2"},
     )
+    recalls = {
+        "whole pages": {"summaries": {"pith": 0.9, "BM25": 0.9, "BM25, stemmed": 0.8}},
+        "beginnings": {"paraphrases": {"pith": 0.5, "BM25": 0.2, "BM25, stemmed": 0.26}},
+        "names and summaries": {"paraphrases": {"pith": 0.9, "BM25": 0.0, "BM25, stemmed": 0.0}},
+    }
+    bars = measure.bars(dict(recall=recalls, area=0.85))
+    report(
+        "a bar is BM25's recall of pages, and twice that of beginnings",
+        [met for _, met in bars] == [True, False, True] and "2 x BM25's is 0.520" in bars[1][0],
+        bars,
+    )
     report(
         "the area under the curve",
         measure.area([3, 2], [1, 2]) == 0.875,
