@@ -9,6 +9,7 @@ PITH is the command; FOLDER is for files. Prints a line "ok NAME" or "FAILED NAM
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -70,7 +71,7 @@ def make_corpus(folder, count=60):
     os.makedirs(os.path.join(folder, "debs"))
     with open(os.path.join(folder, "pages.jsonl"), "w") as file:
         for i in range(count):
-            file.write(json.dumps(["tools", "tool%d" % i, "1", page_text(i)]) + "\n")
+            file.write(json.dumps(["tool%d" % i, "1", page_text(i)]) + "\n")
     with open(os.path.join(folder, "lists", "test_Translation-en"), "w") as file:
         for i in range(40):
             file.write(
@@ -98,7 +99,7 @@ def quietly(function, *arguments):
 
 
 def lines_of(folder, name):
-    return list(pairs.read_lines(os.path.join(folder, name)))
+    return list(sources.read_lines(os.path.join(folder, name)))
 
 
 def test_pairs():
@@ -219,6 +220,51 @@ def test_reading():
     )
 
 
+def make_package(folder, name, files):
+    """A Debian package of some files, {path: text}."""
+    tree = os.path.join(folder, name)
+    files = dict(files)
+    files["DEBIAN/control"] = (
+        "Package: %s\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n" % name
+    )
+    for path, text in files.items():
+        os.makedirs(os.path.dirname(os.path.join(tree, path)), exist_ok=True)
+        with open(os.path.join(tree, path), "w") as file:
+            file.write(text)
+    deb = os.path.join(folder, "debs", name + "_1_all.deb")
+    subprocess.run(["dpkg-deb", "-b", tree, deb], check=True, stdout=subprocess.DEVNULL)
+    return deb
+
+
+def test_packages():
+    folder = os.path.join(FOLDER, "debian")
+    os.makedirs(os.path.join(folder, "debs"))
+    terms = "Files: *\nLicense: MIT\n\nFiles: y\nLicense: GPL-2+\n"
+    deb = make_package(
+        folder,
+        "wordnet-base",
+        {
+            "usr/share/wordnet/data.noun": "  1 header\n"
+            '00001740 03 n 02 big_deal 0 large 0 000 | of some size; "a large house"\n',
+            "usr/share/wordnet/index.noun": "  1 header\nlarge n 2 1 @ 2 1 00001740 00002000\n",
+            "usr/share/doc/wordnet-base/copyright": terms,
+        },
+    )
+    other = make_package(folder, "other", {"usr/share/doc/other/copyright": terms})
+    synsets, used = sources.wordnet(folder)
+    report(
+        "WordNet is read",
+        synsets == [("noun.00001740", ["big deal", "large"], "of some size", ["a large house"])]
+        and used == {("large", "noun.00001740")},
+        (synsets, used),
+    )
+    os.remove(deb)  # so that it cannot be unpacked again
+    report(
+        "licences are read with the rest, or alone",
+        [sources.licences(path) for path in (deb, other)] == [["GPL-2+", "MIT"]] * 2,
+    )
+
+
 def test_tokenizer():
     learned = tokenizer.learn(Counter({"low": 500, "lower": 400, "newest": 600, "widest": 300}), 40)
     report(
@@ -315,3 +361,5 @@ def test_paraphrases():
 
 for test in (test_pairs, test_reading, test_tokenizer, test_paraphrases):
     test()
+if shutil.which("dpkg-deb"):
+    test_packages()

@@ -30,6 +30,8 @@ import subprocess
 import sys
 import tempfile
 
+import sources
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = 10
 
@@ -204,15 +206,10 @@ def measure_synonyms(vectors):
     return area(close, random)
 
 
-def read_lines(path):
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
 def measure(pith, model, folder):
     """All figures. "recall": {collection: {queries: {"pith" or a BM25: recall@10}}}."""
-    pages = read_lines(os.path.join(folder, "held_pages.jsonl"))
-    synonyms = read_lines(os.path.join(folder, "held_synonyms.jsonl"))
+    pages = list(sources.read_lines(os.path.join(folder, "held_pages.jsonl")))
+    synonyms = list(sources.read_lines(os.path.join(folder, "held_synonyms.jsonl")))
     summaries = {page["id"]: page["summary"] for page in pages}
     known = [p for p in read_paraphrases() if summaries.get(p[0]) == p[1]]
     result = dict(pages=len(pages), paraphrases=len(known), synonyms=len(synonyms), recall={})

@@ -19,8 +19,8 @@ What pairs with what:
 | sentence | a sentence | those behind it, or before it |
 
 Held out, and never trained on: 500 whole manual pages, with every other page of their names and
-whatever shares eight words in a row with them; and 200 pairs of synonyms, with their synsets and all
-pairs that have one word on one side and the other on the other. Both are chosen by hash, as is
+whatever shares eight words in a row with them; and 200 pairs of synonyms, with their synsets and
+all pairs that have one word on one side and the other on the other. Both are chosen by hash, as is
 everything that must be chosen.
 
 The passages that merely look alike are the best by BM25 (SQLite's FTS5) of the other groups of the
@@ -179,11 +179,12 @@ def choose_pages(pages, count):
     return chosen, names
 
 
-def choose_synonyms(folder, count):
+def choose_synonyms(synsets, used, count):
     """(pairs, names of their synsets): synonyms of one word each, both of which WordNet's tagged
-    texts use in that sense, that do not begin alike, and no word twice."""
-    used, fit = sources.used_senses(folder), []
-    for name, words, _, _ in sources.synsets(folder):
+    texts use in that sense, that do not begin alike, and no word twice. synsets, used: what
+    sources.wordnet() returns."""
+    fit = []
+    for name, words, _, _ in synsets:
         good = [w for w in words if re.fullmatch("[a-z]{3,}", w) and (w, name) in used]
         if len(good) >= 2 and good[0][:4] != good[1][:4]:
             fit.append((number("synset", name), name, good[0], good[1]))
@@ -232,7 +233,7 @@ class HeldOut:
 def read_pages(folder):
     """{name.section: (name, Page)} of the manual pages, none of them twice."""
     pages, seen = {}, set()
-    for _, name, section, text in sources.manual_pages(folder):
+    for name, section, text in sources.manual_pages(folder):
         page = sources.Page(text)
         key, body = "%s.%s" % (name, section), hashlib.md5(page.body().encode()).digest()
         if key not in pages and body not in seen and page.sections:
@@ -241,14 +242,14 @@ def read_pages(folder):
     return pages
 
 
-def all_pairs(folder, pages, held):
+def all_pairs(folder, pages, synsets, held):
     """(source, group, query, passages) of everything that is not held out by name."""
     for key, (name, page) in pages.items():
         if name not in held.names and not held.names.intersection(page.names):
             yield from of_page(key, name, page)
     for description in sources.descriptions(folder):
         yield from of_package(*description)
-    for synset in sources.synsets(folder):
+    for synset in synsets:
         if synset[0] not in held.synsets:
             yield from of_synset(*synset)
     for name in ("gcide", "foldoc", "jargon", "vera"):
@@ -258,42 +259,29 @@ def all_pairs(folder, pages, held):
         yield from of_document(*document)
 
 
-def write_lines(path, values):
-    """Writes JSON lines, whole or not at all."""
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
-        for value in values:
-            file.write(json.dumps(value, ensure_ascii=False) + "\n")
-    os.replace(path + ".tmp", path)
-
-
-def read_lines(path):
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
-
-
 def read(folder, held_pages, held_synonyms, workers):
     """Writes texts.jsonl, held_pages.jsonl and held_synonyms.jsonl."""
     sources.render_manuals(folder, workers)
     pages = read_pages(folder)
     chosen, names = choose_pages(pages, held_pages)
-    synonyms, synsets = choose_synonyms(folder, held_synonyms)
-    held = HeldOut([pages[key][1] for key in chosen], names, synonyms, synsets)
-    write_lines(
+    synsets, used = sources.wordnet(folder)
+    synonyms, held_synsets = choose_synonyms(synsets, used, held_synonyms)
+    held = HeldOut([pages[key][1] for key in chosen], names, synonyms, held_synsets)
+    sources.write_lines(
         os.path.join(folder, "held_pages.jsonl"),
         (dict(id=key, summary=pages[key][1].summary, text=pages[key][1].body()) for key in chosen),
     )
-    write_lines(os.path.join(folder, "held_synonyms.jsonl"), synonyms)
+    sources.write_lines(os.path.join(folder, "held_synonyms.jsonl"), synonyms)
     counts = Counter()
 
     def lines():
-        for source, group, query, passages in all_pairs(folder, pages, held):
+        for source, group, query, passages in all_pairs(folder, pages, synsets, held):
             allowed = [p for p in passages if not held.forbids(query, p)]
             counts.update({source: len(allowed), "held out": len(passages) - len(allowed)})
             if allowed:
                 yield dict(source=source, group=group, query=query, passages=allowed)
 
-    write_lines(os.path.join(folder, "texts.jsonl"), lines())
+    sources.write_lines(os.path.join(folder, "texts.jsonl"), lines())
     print(
         "%d manual pages, %d of them held out; %d synonym pairs held out; pairs: %s"
         % (len(pages), len(chosen), len(synonyms), dict(counts))
@@ -430,7 +418,7 @@ def pack(folder, output, vocabulary, workers):
     """Writes a shard for each source, and the manifest."""
     os.makedirs(output, exist_ok=True)
     lines = defaultdict(list)
-    for line in read_lines(os.path.join(folder, "texts.jsonl")):
+    for line in sources.read_lines(os.path.join(folder, "texts.jsonl")):
         lines[line["source"]].append(line)
     names, sizes = sorted(lines), {}
     jobs = [(lines.pop(name), MOST[name], vocabulary) for name in names]
@@ -460,8 +448,8 @@ def pack(folder, output, vocabulary, workers):
         },
         vocabulary=digest,
         held_out=dict(
-            pages=sum(1 for _ in read_lines(os.path.join(folder, "held_pages.jsonl"))),
-            synonyms=sum(1 for _ in read_lines(os.path.join(folder, "held_synonyms.jsonl"))),
+            (what, sum(1 for _ in sources.read_lines(os.path.join(folder, "held_%s.jsonl" % what))))
+            for what in ("pages", "synonyms")
         ),
         packages=packages,
     )

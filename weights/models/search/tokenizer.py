@@ -13,11 +13,12 @@ command.
 import argparse
 import heapq
 import itertools
-import json
 import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
+
+import sources
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -209,11 +210,9 @@ def main():
     parser.add_argument("--every", type=int, default=4, help="learn from one line in so many")
     arguments = parser.parse_args()
     counts = Counter()
-    with open(arguments.texts, encoding="utf-8") as file:
-        for line in itertools.islice(file, 0, None, arguments.every):
-            pair = json.loads(line)
-            for text in [pair["query"]] + pair["passages"]:
-                counts.update(words(text))
+    for pair in itertools.islice(sources.read_lines(arguments.texts), 0, None, arguments.every):
+        for text in [pair["query"]] + pair["passages"]:
+            counts.update(words(text))
     pieces = learn(counts, arguments.pieces)
     with open(arguments.output, "w", encoding="utf-8") as file:
         file.write("".join(piece + "\n" for piece in pieces))
