@@ -25,6 +25,7 @@ import tokenizer  # noqa: E402
 import numpy as np  # noqa: E402
 
 PITH, FOLDER = sys.argv[1:]
+VOCABULARY = os.path.join(SEARCH, "vocab.txt")
 
 
 def report(name, passed, detail=""):
@@ -34,6 +35,8 @@ def report(name, passed, detail=""):
 
 # ---- A small corpus ------------------------------------------------------------------------------
 
+# What tokenizers differ about: a control character, ideographs, BERT's tokens.
+ODD = "what a\x01b and c\U0002b820d and e\U0002b920f and [MASK] and x[SEP][CLS] mean"
 NOUNS = "file word page tree clock river stone letter table garden".split()
 VERBS = "sort print count compare remove copy join split watch rename".split()
 
@@ -73,6 +76,9 @@ def make_corpus(folder, count=60):
         for i in range(count):
             file.write(json.dumps(["tool%d" % i, "1", page_text(i)]) + "\n")
     with open(os.path.join(folder, "lists", "test_Translation-en"), "w") as file:
+        file.write(
+            "Package: odd\nDescription-md5: 0\nDescription-en: %s\n %s in a passage.\n\n" % (ODD, ODD)
+        )
         for i in range(40):
             file.write(
                 "Package: package%d\nDescription-md5: 0\nDescription-en: %s for a %s\n This package"
@@ -107,7 +113,7 @@ def test_pairs():
     for folder in (first, second):
         make_corpus(folder)
         quietly(pairs.read, folder, 10, 0, 1)
-        quietly(pairs.pack, folder, folder + "-data", os.path.join(SEARCH, "vocab.txt"), 1)
+        quietly(pairs.pack, folder, folder + "-data", VOCABULARY, PITH, 1)
     report("the same packages make the same texts", contents(first) == contents(second))
     report(
         "the same texts make the same shards",
@@ -142,11 +148,11 @@ def test_pairs():
 
 
 def test_shards(folder, texts):
-    pieces = tokenizer.WordPiece(os.path.join(SEARCH, "vocab.txt"))
+    pieces = tokenizer.Tokenizer(VOCABULARY)  # of golden/make_pairs.py, not pith's
     wanted = Counter(
         (
-            tuple(pieces.encode(line["query"])[: pairs.LONGEST_QUERY]),
-            tuple(pieces.encode(passage)[: pairs.LONGEST_PASSAGE]),
+            tuple(pieces.plain(line["query"])[: pairs.LONGEST_QUERY]),
+            tuple(pieces.plain(passage)[: pairs.LONGEST_PASSAGE]),
         )
         for line in texts
         if line["source"] == "package"
@@ -157,6 +163,12 @@ def test_shards(folder, texts):
     ids = [tuple(shard["ids"][end - size : end]) for end, size in zip(ends, shard["lengths"])]
     found = Counter((ids[q], ids[p]) for q, p in shard["pairs"])
     report("a shard holds the pairs", set(found) <= set(wanted) and len(found) >= 30, len(found))
+    odd = [ids[p] for q, p in shard["pairs"] if ids[q] == tuple(pieces.plain(ODD))]
+    report(
+        "odd characters and special tokens are packed as plain text",
+        odd == [tuple(pieces.plain(ODD + " in a passage."))],
+        odd,
+    )
     alike = [
         (q, n) for (q, p), row in zip(shard["pairs"], shard["negatives"]) for n in row if n >= 0
     ]
@@ -274,41 +286,17 @@ def test_tokenizer():
         and {"low", "newest"} <= set(learned),
         learned,
     )
-    pieces = tokenizer.WordPiece(os.path.join(SEARCH, "vocab.txt"))
+    with open(VOCABULARY, encoding="utf-8") as file:
+        pieces = file.read().split("\n")[:-1]
     report(
         "the vocabulary is whole",
-        len(pieces.ids) == len(pieces.pieces) == 12000 and pieces.pieces[:5] == tokenizer.SPECIAL,
-        len(pieces.pieces),
+        len(set(pieces)) == len(pieces) == 12000 and pieces[:5] == tokenizer.SPECIAL,
+        len(pieces),
     )
-    draw = random.Random(1)
-    some = (
-        "abcXYZ 019.,-_'\"()\u00df\u00e4\u00c9\u00f8\u0142\u0141\u00c5\u0391\u03a3\u03c3\u0436"
-        "\u0419\u4e2d\u6587\u3001\ud55c\u2026\u2014\u2019\u201c\u2022\u00a9\u00b2\u00a0\u2009"
-        "\u200b\u0301\u0327"
-        "\t\x07\ufeff\u00ad"
-    )
-    texts = [query for _, _, query in measure.read_paraphrases()] + [
-        page_text(i) for i in range(20)
-    ]
-    texts += [
-        "x" * 100,
-        "x" * 101,
-        "",
-        " ",
-        "I/O-bound tar(1) --exclude=PATTERN /etc/fstab 3.14e-5",
-    ]
-    texts += ["".join(draw.choice(some) for _ in range(draw.randrange(60))) for _ in range(1000)]
-    done = subprocess.run(
-        [PITH, "tokenize", os.path.join(SEARCH, "vocab.txt"), "--json"],
-        check=True,
-        input="".join(json.dumps({"text": text}) + "\n" for text in texts),
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    found = [json.loads(line)["ids"] for line in done.stdout.split("\n")[:-1]]
-    wanted = [[tokenizer.CLS] + pieces.encode(text) + [tokenizer.SEP] for text in texts]
-    wrong = [text for text, a, b in zip(texts, found, wanted) if a != b]
-    report("pith tokenizes as the training does", len(found) == len(texts) and not wrong, wrong[:2])
+    texts = ["a\x85b", "\u0378 c", "[[MASK]] [mask]", "[PAD][UNK]", "", "x" * 101, ODD]
+    plain = tokenizer.Tokenizer(VOCABULARY).plain
+    found = tokenizer.encode(PITH, VOCABULARY, texts)
+    report("pith reads any text as plain text", found == [list(plain(t)) for t in texts], found)
 
 
 def test_paraphrases():

@@ -24,8 +24,8 @@ all pairs that have one word on one side and the other on the other. Both are ch
 everything that must be chosen.
 
 The passages that merely look alike are the best by BM25 (SQLite's FTS5) of the other groups of the
-same source; a group is a page, a package, a synset, a document. Needs numpy, groff, dpkg-deb and,
-for `fetch`, apt-get.
+same source; a group is a page, a package, a synset, a document. Needs numpy, groff, dpkg-deb, for
+`fetch` apt-get, and for `pack` the pith command, which makes the ids.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 import sources
-from tokenizer import HERE, WordPiece
+from tokenizer import HERE, encode
 
 LONGEST_QUERY, LONGEST_PASSAGE = 30, 126  # tokens, without [CLS] and [SEP]
 PART = 480  # characters of a passage: about 126 tokens
@@ -361,13 +361,15 @@ def choose(lines, most):
 
 
 def pack_source(job):
-    """The arrays of a source's shard: ids of all texts in a row, lengths, pairs, negatives."""
-    lines, most, vocabulary = job
-    tokenizer, index, ids, texts, pairs = WordPiece(vocabulary), {}, [], [], []
-    groups = {}
+    """The arrays of a source's shard: ids of all texts in a row, lengths, pairs, negatives. Texts of
+    equal ids are one."""
+    lines, most, vocabulary, pith = job
+    chosen, index, ids, texts, pairs, groups = choose(lines, most), {}, [], [], [], {}
+    distinct = list(dict.fromkeys(text for pair in chosen for text in pair[:2]))
+    encoded = dict(zip(distinct, encode(pith, vocabulary, distinct)))
 
     def text_of(text, longest):
-        found = tokenizer.encode(text)[:longest]
+        found = encoded[text][:longest]
         key = bytes(np.array(found, np.uint16))
         if key not in index:
             index[key] = len(ids)
@@ -375,7 +377,7 @@ def pack_source(job):
             texts.append(text)
         return index[key]
 
-    for query, passage, group in choose(lines, most):
+    for query, passage, group in chosen:
         q, p = text_of(query, LONGEST_QUERY), text_of(passage, LONGEST_PASSAGE)
         if q != p and ids[q] and ids[p]:
             pairs.append((q, p, groups.setdefault(group, len(groups))))
@@ -414,14 +416,14 @@ def read_shard(path):
     return arrays
 
 
-def pack(folder, output, vocabulary, workers):
+def pack(folder, output, vocabulary, pith, workers):
     """Writes a shard for each source, and the manifest."""
     os.makedirs(output, exist_ok=True)
     lines = defaultdict(list)
     for line in sources.read_lines(os.path.join(folder, "texts.jsonl")):
         lines[line["source"]].append(line)
     names, sizes = sorted(lines), {}
-    jobs = [(lines.pop(name), MOST[name], vocabulary) for name in names]
+    jobs = [(lines.pop(name), MOST[name], vocabulary, pith) for name in names]
     with multiprocessing.Pool(workers) as pool:
         for name, arrays in zip(names, pool.imap(pack_source, jobs)):
             path = os.path.join(output, name + ".xz")
@@ -473,13 +475,20 @@ def main():
         if name == "pack":
             command.add_argument("data", help="folder of the shards")
             command.add_argument("--vocabulary", default=os.path.join(HERE, "vocab.txt"))
+            command.add_argument("--pith", default="build/pith", help="the pith command")
     arguments = parser.parse_args()
     if arguments.command == "fetch":
         sources.fetch(arguments.packages)
     elif arguments.command == "read":
         read(arguments.packages, arguments.held_pages, arguments.held_synonyms, arguments.workers)
     else:
-        pack(arguments.packages, arguments.data, arguments.vocabulary, arguments.workers)
+        pack(
+            arguments.packages,
+            arguments.data,
+            arguments.vocabulary,
+            arguments.pith,
+            arguments.workers,
+        )
 
 
 if __name__ == "__main__":
