@@ -77,7 +77,8 @@ def make_corpus(folder, count=60):
             file.write(json.dumps(["tool%d" % i, "1", page_text(i)]) + "\n")
     with open(os.path.join(folder, "lists", "test_Translation-en"), "w") as file:
         file.write(
-            "Package: odd\nDescription-md5: 0\nDescription-en: %s\n %s in a passage.\n\n" % (ODD, ODD)
+            "Package: odd\nDescription-md5: 0\nDescription-en: %s\n %s in a passage.\n\n"
+            % (ODD, ODD)
         )
         for i in range(40):
             file.write(

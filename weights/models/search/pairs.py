@@ -361,8 +361,8 @@ def choose(lines, most):
 
 
 def pack_source(job):
-    """The arrays of a source's shard: ids of all texts in a row, lengths, pairs, negatives. Texts of
-    equal ids are one."""
+    """The arrays of a source's shard: ids of all texts in a row, lengths, pairs, negatives. Texts
+    of equal ids are one."""
     lines, most, vocabulary, pith = job
     chosen, index, ids, texts, pairs, groups = choose(lines, most), {}, [], [], [], {}
     distinct = list(dict.fromkeys(text for pair in chosen for text in pair[:2]))
