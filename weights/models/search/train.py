@@ -12,7 +12,8 @@ From top to bottom: the settings, the model (Devlin et al. 2019, in MiniLM's pro
 al. 2020), the data, the losses, the training loop, and the export. The run begins with masked words
 (--warm, a share of its length), then queries find their passages among all those of their batch and
 the ones that merely look alike (van den Oord et al. 2018). What a step sees depends on its number
-alone, never on how many processes read the data or on where a run was interrupted.
+alone, never on how many processes read the data or on where a run was interrupted; with --minutes
+it is the time that ends the masked words.
 """
 
 import argparse
@@ -131,6 +132,7 @@ class Source:
         self.ids, self.pairs, self.negatives = shard["ids"], shard["pairs"], shard["negatives"]
         self.ends = np.cumsum(shard["lengths"].astype(np.int64))
         self.passages = np.unique(self.pairs[:, 1])
+        self.order = None  # (epoch, the pairs' order in it), of the last batch
 
     def text(self, index):
         return self.ids[self.ends[index - 1] if index else 0 : self.ends[index]]
@@ -146,9 +148,14 @@ class Source:
 
     def rows(self, number, count):
         """The pairs of this source's batch of that number: each epoch in an order of its own."""
-        whole = max(1, len(self.pairs) // count)
-        order = np.random.RandomState(number // whole).permutation(len(self.pairs))
-        return np.resize(order, whole * count)[number % whole * count :][:count]
+        epoch, batch = divmod(number, max(1, len(self.pairs) // count))
+        if self.order is None or self.order[0] != epoch:
+            self.order = epoch, np.random.RandomState(epoch).permutation(len(self.pairs))
+        return self.order[1][(batch * count + np.arange(count)) % len(self.pairs)]
+
+    def answers(self, number, count):
+        """(the passages of that batch's pairs), to learn masked words from."""
+        return (self.table(self.pairs[self.rows(number, count), 1], PASSAGE_LENGTHS),)
 
     def batch(self, number, count, negatives):
         """(queries, passages, indices of the queries, indices of the passages). Passages are the
@@ -183,13 +190,17 @@ class Sources:
         return min(int(np.searchsorted(self.bounds, at)), len(self.all) - 1)
 
 
-def write_batches(queue, data, first, stride, count, negatives):
-    """A process that makes the batches of steps first, first + stride and so on."""
+def write_batches(queue, data, first, stride, c, pairs_from):
+    """A process that makes the batches of steps first, first + stride and so on: answers, then from
+    the step pairs_from on batches of pairs."""
     taken, step = [0] * len(data.all), 0
     while True:
         source = data.draw(step)
         if step >= first and (step - first) % stride == 0:
-            queue.put(data.all[source].batch(taken[source], count, negatives))
+            if step < pairs_from.value:
+                queue.put(data.all[source].answers(taken[source], c["rows"]))
+            else:
+                queue.put(data.all[source].batch(taken[source], c["rows"], c["negatives"]))
         taken[source] += 1
         step += 1
 
@@ -197,7 +208,7 @@ def write_batches(queue, data, first, stride, count, negatives):
 class Batches:
     """The batches in order, made ahead by some processes."""
 
-    def __init__(self, data, first, count, negatives, workers):
+    def __init__(self, data, first, workers, c, pairs_from):
         context = multiprocessing.get_context("fork")
         self.queues = [context.Queue(4) for _ in range(workers)]
         self.next = first
@@ -205,7 +216,7 @@ class Batches:
             start = first + (i - first) % workers
             context.Process(
                 target=write_batches,
-                args=(self.queues[i], data, start, workers, count, negatives),
+                args=(self.queues[i], data, start, workers, c, pairs_from),
                 daemon=True,
             ).start()
 
@@ -286,8 +297,12 @@ class Trainer:
             sys.exit("train.py: %s was made with other settings" % self.path)
         self.step, self.used = (state["step"], state["used"]) if state else (0, 0.0)
         workers = options.workers or max(1, (os.cpu_count() or 2) - 1)
+        # Without a number of steps it is the time that ends the masked words.
+        last = math.ceil(options.warm * options.steps) if options.steps else 2**62
+        self.pairs_from = multiprocessing.Value("q", last)
+        self.end_words()
         # The processes are forked before the GPU is touched.
-        self.batches = Batches(Sources(options.data), self.step, c["rows"], c["negatives"], workers)
+        self.batches = Batches(Sources(options.data), self.step, workers, c, self.pairs_from)
         torch.manual_seed(1)
         torch.set_float32_matmul_precision("high")
         self.model = Trained(c).to(self.device)
@@ -311,6 +326,16 @@ class Trainer:
         with open(os.path.join(self.options.out, "log.txt"), "a") as log:
             log.write(text + "\n")
         print(text, flush=True)
+
+    def done(self):
+        """The share of the run that is over."""
+        options = self.options
+        return self.step / options.steps if options.steps else self.used / 60 / options.minutes
+
+    def end_words(self):
+        """Has batches of pairs made from now on when the masked words have had their share."""
+        if self.done() >= self.options.warm:
+            self.pairs_from.value = 0
 
     def vectors(self, ids):
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
@@ -358,11 +383,10 @@ class Trainer:
             group["lr"] = rate_at(self.step, done, self.c["rate"], self.options.warmup)
         batch = self.batches.take()
         self.optimizer.zero_grad(set_to_none=True)
-        if done < self.options.warm:
-            kind, loss = "words", self.learn_words(batch[1][: self.c["rows"]])
-            self.tokens += int((batch[1][: self.c["rows"]] != PAD).sum())
+        self.tokens += sum(int((ids != PAD).sum()) for ids in batch[:2])
+        if len(batch) == 1:
+            kind, loss = "words", self.learn_words(*batch)
         else:
-            self.tokens += sum(int((ids != PAD).sum()) for ids in batch[:2])
             kind, loss = "pairs", self.learn_pairs(
                 *(t.to(self.device, non_blocking=True) for t in batch)
             )
@@ -382,7 +406,8 @@ class Trainer:
         options, recent = self.options, {}
         begin = last = last_save = time.time()
         while True:
-            done = self.step / options.steps if options.steps else self.used / 60 / options.minutes
+            done = self.done()
+            self.end_words()
             if done >= 1 or self.step == options.halt:
                 break
             kind, loss = self.train_step(done)
