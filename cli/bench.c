@@ -393,6 +393,9 @@ static int run_machine(pith_cli *cli, const bench_settings *settings, const char
     if (settings->tune && settings->common.tuning != NULL) {
         return pith_cli_usage(cli, "--tune finds out what a file for --tuning says");
     }
+    if (!settings->kernels && settings->common.tuning != NULL) {
+        return pith_cli_usage(cli, "%s fetches no weights: --tuning does not apply", name);
+    }
     pith_status status = bench_machine(cli, settings, &error);
     return status == PITH_OK ? PITH_EXIT_OK : pith_cli_fail(cli, &error);
 }

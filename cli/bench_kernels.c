@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "cli/bench_rows.h"
 #include "perf/kernels.h"
+#include "simd/tuning.h"
 
 typedef struct kernels_bench {
     const pith_bench_kernels_settings *settings;
@@ -222,30 +223,49 @@ static pith_status print_all(pith_cli *cli, kernels_bench *bench, bool memory, p
     return status;
 }
 
+/* Times with a file's memory path in place of the table's. */
+static pith_status load_tuning(pith_cli *cli, const char *path, pith_kernel_timer *timer,
+                               pith_error *error) {
+    const pith_kernels *kernels = timer->kernels;
+    pith_tuning tuning;
+    pith_status status = pith_tuning_load(&tuning, path, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    timer->path = (pith_memory_path){tuning.few, tuning.more};
+    pith_tuning_log(&tuning, kernels, &(pith_log){.fn = pith_cli_log, .user = cli});
+    if (!kernels->takes_path) {
+        char text[120];
+        snprintf(text, sizeof text,
+                 "the %s kernels have one way to fetch weights: the tuning changes nothing",
+                 kernels->name);
+        pith_cli_log(cli, PITH_LOG_WARNING, text);
+    }
+    return PITH_OK;
+}
+
 pith_status pith_bench_kernels(pith_cli *cli, const pith_bench_kernels_settings *settings,
                                pith_error *error) {
-    const pith_kernels *kernels = pith_kernels_find(settings->isa);
+    const pith_kernels *kernels;
     kernels_bench bench = {.settings = settings};
     pith_pool *pool = NULL;
     bool memory;
-    if (kernels == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "no kernels \"%s\" that this CPU can run",
-                         settings->isa);
+    pith_status status = pith_bench_find_kernels(settings->isa, &kernels, error);
+    if (status != PITH_OK) {
+        return status;
     }
     bench.isa = kernels->name;
     bench.running.n = count_shapes(&bench, &memory);
     if (bench.running.n == 0) {
         return refuse_name(settings->begin, error);
     }
-    pith_status status = pith_pool_new(&pool, settings->n_threads, &pith_malloc_allocator, error);
+    status = pith_pool_new(&pool, settings->n_threads, &pith_malloc_allocator, error);
     if (status == PITH_OK) {
         bench.n_threads = pith_pool_threads(pool);
         status = pith_kernel_timer_new(&bench.timer, kernels, pool, settings->n_repeats, error);
     }
     if (status == PITH_OK && settings->tuning != NULL) {
-        pith_tuning tuning = {.cpu = ""};
-        status = pith_tuning_load(&tuning, settings->tuning, error);
-        bench.timer.path = (pith_memory_path){tuning.few, tuning.more};
+        status = load_tuning(cli, settings->tuning, &bench.timer, error);
     }
     bench.timer.go_on = pith_bench_go_on;
     bench.timer.go_on_user = &bench.running;

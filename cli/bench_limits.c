@@ -118,15 +118,15 @@ static pith_status measure_all(pith_cli *cli, const limits_bench *bench, const s
 
 pith_status pith_bench_machine_limits(pith_cli *cli, const char *isa, size_t n_threads,
                                       size_t output, pith_error *error) {
-    const pith_kernels *kernels = pith_kernels_find(isa);
+    const pith_kernels *kernels;
     size_t counts[MAX_COUNTS];
     pith_pool *pool = NULL;
-    if (kernels == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "no kernels \"%s\" that this CPU can run",
-                         isa);
+    pith_status status = pith_bench_find_kernels(isa, &kernels, error);
+    if (status != PITH_OK) {
+        return status;
     }
     limits_bench bench = {.isa = kernels->name, .probes = pith_probes_find(kernels->name)};
-    pith_status status = pith_pool_new(&pool, n_threads, &pith_malloc_allocator, error);
+    status = pith_pool_new(&pool, n_threads, &pith_malloc_allocator, error);
     if (status != PITH_OK) {
         return status;
     }

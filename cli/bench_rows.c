@@ -27,6 +27,16 @@ pith_bench_cell pith_bench_cell_of(double value, bool known, const char *absent,
     return c;
 }
 
+pith_status pith_bench_find_kernels(const char *isa, const pith_kernels **out, pith_error *error) {
+    const pith_kernels *kernels = pith_kernels_find(isa);
+    if (kernels == NULL) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "no kernels \"%s\" that this CPU can run",
+                         isa);
+    }
+    *out = kernels;
+    return PITH_OK;
+}
+
 /* ---- The machine ----------------------------------------------------------------------------- */
 
 static void set_date(pith_bench_rows *rows) {

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "perf/machine.h"
 #include "perf/shares.h"
+#include "simd/kernels.h"
 
 /* Positions in the list of --output, from 1. */
 enum { PITH_BENCH_MD = 1, PITH_BENCH_CSV, PITH_BENCH_JSON, PITH_BENCH_JSONL };
@@ -41,6 +42,10 @@ pith_status pith_bench_rows_flush(pith_bench_rows *rows, pith_error *error);
 
 /* Closes the document; warns when the machine was busy. */
 void pith_bench_rows_end(pith_bench_rows *rows);
+
+/* Sets *out to the kernels of an instruction set, with NULL the best. Errors: UNSUPPORTED (this CPU
+ * has none of that name). */
+pith_status pith_bench_find_kernels(const char *isa, const pith_kernels **out, pith_error *error);
 
 /* The test that runs, for the progress bar. */
 typedef struct pith_bench_running {

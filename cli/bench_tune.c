@@ -158,24 +158,21 @@ static pith_status measure(pith_cli *cli, tune_bench *bench, pith_error *error) 
     return status;
 }
 
-static pith_status check_kernels(const pith_kernels *kernels, const char *isa, pith_error *error) {
-    if (kernels == NULL) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "no kernels \"%s\" that this CPU can run",
-                         isa);
+static pith_status find_kernels(const char *isa, const pith_kernels **out, pith_error *error) {
+    pith_status status = pith_bench_find_kernels(isa, out, error);
+    if (status == PITH_OK && !(*out)->takes_path) {
+        status = pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                           "the %s kernels have one way to fetch weights: there is nothing to tune",
+                           (*out)->name);
     }
-    if (!kernels->takes_path) {
-        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
-                         "the %s kernels have one way to fetch weights: there is nothing to tune",
-                         kernels->name);
-    }
-    return PITH_OK;
+    return status;
 }
 
 pith_status pith_bench_tune(pith_cli *cli, const pith_bench_tune_settings *settings,
                             pith_error *error) {
-    tune_bench bench = {.settings = settings, .kernels = pith_kernels_find(settings->isa)};
+    tune_bench bench = {.settings = settings};
     pith_pool *pool = NULL;
-    pith_status status = check_kernels(bench.kernels, settings->isa, error);
+    pith_status status = find_kernels(settings->isa, &bench.kernels, error);
     if (status == PITH_OK) {
         status = check_save(settings->save, error);
     }

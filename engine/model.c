@@ -29,11 +29,8 @@ static pith_status fail_isa(const char *name, pith_error *error) {
 
 /* Sets the memory path from the options or from the table; the kernels must be set. */
 static pith_status choose_path(pith_model *model, const pith_tuning *tuning, pith_error *error) {
-    const pith_cpu_id cpu = pith_cpu_identify();
-    const pith_cpu_text here = pith_cpu_describe(&cpu);
-    const char *isa = model->kernels->name;
-    model->path = pith_memory_path_row(&cpu, isa)->path;
     if (tuning == NULL) {
+        model->path = pith_memory_path_here(model->kernels->name);
         return PITH_OK;
     }
     pith_status status = pith_tuning_check(tuning, error);
@@ -41,17 +38,7 @@ static pith_status choose_path(pith_model *model, const pith_tuning *tuning, pit
         return status;
     }
     model->path = (pith_memory_path){tuning->few, tuning->more};
-    if ((tuning->cpu[0] != 0 && strcmp(tuning->cpu, here.text) != 0) ||
-        (tuning->isa[0] != 0 && strcmp(tuning->isa, isa) != 0)) {
-        pith_log_write(&model->log, PITH_LOG_WARNING,
-                       "the tuning was measured on another machine: %s, %s; here it is %s, %s",
-                       tuning->cpu, tuning->isa, here.text, isa);
-    }
-    pith_log_write(&model->log, PITH_LOG_INFO,
-                   "tuning: weights are fetched ahead by %s for one and two tokens, %s for more%s",
-                   pith_fetch_describe(model->path.few).text,
-                   pith_fetch_describe(model->path.more).text,
-                   model->kernels->takes_path ? "" : ", by other kernels than these");
+    pith_tuning_log(tuning, model->kernels, &model->log);
     return PITH_OK;
 }
 

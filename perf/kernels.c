@@ -10,7 +10,6 @@
 #include "perf/kernels_inside.h"
 #include "perf/shares.h"
 #include "perf/team.h"
-#include "simd/tuning.h"
 
 /* Seconds of one timed run: long compared with starting threads and reading a clock, and so short
  * compared with a time slice that on a busy machine most runs are not interrupted. */
@@ -295,8 +294,8 @@ static pith_kernel_call *prepare_calls(const pith_kernel_bench *bench,
     return calls;
 }
 
-/* All of a setup but its number of calls. */
-static pith_status set_up(pith_kernel_setup *out, const pith_kernel_timer *timer,
+/* All of a setup but its number of calls, and the window for a shape in memory. */
+static pith_status set_up(pith_kernel_setup *out, pith_kernel_timer *timer,
                           const pith_kernel_bench *bench, const pith_kernel_shape *shape,
                           pith_error *error) {
     const size_t n_threads = pith_pool_threads(timer->pool);
@@ -307,6 +306,9 @@ static pith_status set_up(pith_kernel_setup *out, const pith_kernel_timer *timer
     if (status == PITH_OK) {
         pith_arena arena = {.base = setup.region.data};
         setup.calls = prepare_calls(bench, shape, n_threads, &arena);
+        if (shape->memory) {
+            fill_window(timer, setup.calls, setup.cost.piece);
+        }
         *out = setup;
     }
     return status;
@@ -323,9 +325,6 @@ pith_status pith_kernel_setup_new(pith_kernel_setup *out, pith_kernel_timer *tim
     pith_status status = set_up(out, timer, bench, shape, error);
     if (status != PITH_OK) {
         return status;
-    }
-    if (shape->memory) {
-        fill_window(timer, out->calls, out->cost.piece);
     }
     call_loop loop = loop_of(timer, out->calls, out->cost.piece);
     warm_up(timer, &loop);
@@ -356,9 +355,6 @@ pith_status pith_kernel_time(pith_kernel_timer *timer, const pith_kernel_bench *
     pith_status status = set_up(&setup, timer, bench, shape, error);
     if (status != PITH_OK) {
         return status;
-    }
-    if (shape->memory) {
-        fill_window(timer, setup.calls, setup.cost.piece);
     }
     pith_kernel_result result = {.failed = true};
     for (size_t i = 0; status == PITH_OK && result.failed && i < ATTEMPTS; i++) {

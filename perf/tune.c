@@ -1,20 +1,17 @@
 /* Timing memory paths; see tune.h. */
 #include "perf/tune.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "perf/kernels_inside.h"
 #include "perf/machine.h"
 #include "perf/shares.h"
 #include "perf/team.h"
-
-/* Pieces of the size that a linear layer gives to a thread, as in perf/kernels_product.c. */
-static const pith_kernel_shape one = {1, 96, 4096, true, PITH_BOUND_STREAM};
-static const pith_kernel_shape two = {2, 96, 4096, true, PITH_BOUND_STREAM};
-static const pith_kernel_shape four = {4, 96, 4096, true, PITH_BOUND_STREAM};
+#include "simd/tuning.h"
 
 static const size_t distances[] = {2 << 10, 6 << 10, 12 << 10, 16 << 10, 24 << 10};
 
@@ -30,17 +27,27 @@ enum {
 /* ---- Candidates ------------------------------------------------------------------------------ */
 
 static const pith_kernel_bench *find_bench(pith_type type) {
-    const pith_kernel_bench *bench;
     size_t i = 0;
-    const size_t slot = offsetof(pith_kernels, product) + type * sizeof(pith_product_fn *);
-    while ((bench = pith_kernel_bench_at(i)) != NULL && bench->slot != slot) {
+    while (pith_kernel_products[i].type != type) {
         i++;
     }
-    return bench;
+    return &pith_kernel_products[i];
 }
 
-static void add_shape(pith_tune_group *group, pith_type type, const pith_kernel_shape *shape) {
-    group->shapes[group->n_shapes++] = (struct pith_tune_shape){find_bench(type), shape, 0};
+/* The product's shape with as many tokens, of those that wait for memory. */
+static const pith_kernel_shape *find_shape(const pith_kernel_bench *bench, size_t tokens) {
+    const pith_kernel_shape *shape = bench->shapes;
+    while (!shape->memory || shape->bound != PITH_BOUND_STREAM || shape->tokens != tokens) {
+        shape++;
+        assert(shape < bench->shapes + bench->n_shapes);
+    }
+    return shape;
+}
+
+static void add_shape(pith_tune_group *group, pith_type type, size_t tokens) {
+    const pith_kernel_bench *bench = find_bench(type);
+    group->shapes[group->n_shapes++] =
+        (struct pith_tune_shape){bench, find_shape(bench, tokens), 0};
 }
 
 static void add_candidate(pith_tune_group *group, pith_fetch fetch) {
@@ -55,8 +62,7 @@ static void add_candidates(pith_tune_group *group, int first, pith_fetch table) 
         }
     }
     for (group->table = 0; group->table < group->n_candidates; group->table++) {
-        const pith_fetch *fetch = &group->candidates[group->table].fetch;
-        if (fetch->hint == table.hint && fetch->distance == table.distance) {
+        if (pith_fetch_same(group->candidates[group->table].fetch, table)) {
             return;
         }
     }
@@ -66,9 +72,9 @@ static void add_candidates(pith_tune_group *group, int first, pith_fetch table) 
 void pith_tune_groups(const pith_memory_path *table, pith_tune_result *out) {
     *out = (pith_tune_result){.moved = 0};
     for (size_t i = 0; i < N_TYPES; i++) {
-        add_shape(&out->few, types[i], &one);
-        add_shape(&out->few, types[i], &two);
-        add_shape(&out->more, types[i], &four);
+        add_shape(&out->few, types[i], 1);
+        add_shape(&out->few, types[i], 2);
+        add_shape(&out->more, types[i], 4);
     }
     add_candidate(&out->few, (pith_fetch){PITH_HINT_NONE, 0});
     add_candidates(&out->few, PITH_HINT_NTA, table->few);
@@ -77,23 +83,33 @@ void pith_tune_groups(const pith_memory_path *table, pith_tune_result *out) {
 
 /* ---- Judging --------------------------------------------------------------------------------- */
 
+/* Sets medians[r] to the median of the n candidates' seconds in round r of a shape. */
+static void find_medians(const double *seconds, size_t n, size_t stride, size_t n_rounds,
+                         double *medians) {
+    double beside[PITH_TUNE_CANDIDATES];
+    for (size_t r = 0; r < n_rounds; r++) {
+        for (size_t i = 0; i < n; i++) {
+            beside[i] = seconds[i * stride + r];
+        }
+        pith_sort_figures(beside, n);
+        medians[r] = pith_median(beside, n);
+    }
+}
+
 /* Multiplies the scores by one shape's factors and sets its rates. */
 static void judge_shape(pith_tune_group *group, size_t s, const double *seconds, size_t stride) {
     const struct pith_tune_shape *shape = &group->shapes[s];
     const double bytes = shape->bench->cost(shape->bench, shape->shape).bytes;
     const size_t n = group->n_candidates;
+    double medians[PITH_TUNE_ROUNDS];
     seconds += s * n * stride;
+    find_medians(seconds, n, stride, shape->n_rounds, medians);
     for (size_t c = 0; c < n; c++) {
-        double beside[PITH_TUNE_CANDIDATES];
         double relative[PITH_TUNE_ROUNDS];
         double times[PITH_TUNE_ROUNDS];
         for (size_t r = 0; r < shape->n_rounds; r++) {
-            for (size_t i = 0; i < n; i++) {
-                beside[i] = seconds[i * stride + r];
-            }
-            pith_sort_figures(beside, n);
             times[r] = seconds[c * stride + r];
-            relative[r] = pith_median(beside, n) / times[r];
+            relative[r] = medians[r] / times[r];
         }
         pith_sort_figures(relative, shape->n_rounds);
         pith_sort_figures(times, shape->n_rounds);
@@ -199,19 +215,33 @@ static bool run_sweeps(tuner *t, double seconds) {
     return true;
 }
 
+/* One type after the other, whose shapes share what fills the window. */
+static pith_status set_up_shapes(tuner *t, pith_type type, pith_error *error) {
+    pith_status status = PITH_OK;
+    for (size_t g = 0; g < 2; g++) {
+        pith_tune_group *group = group_of(t, g);
+        for (size_t s = 0; status == PITH_OK && s < group->n_shapes; s++) {
+            if (group->shapes[s].bench->type == type) {
+                status = pith_kernel_setup_new(&t->setups[g][s], t->timer, group->shapes[s].bench,
+                                               group->shapes[s].shape, error);
+            }
+        }
+    }
+    return status;
+}
+
 static pith_status set_up(tuner *t, pith_error *error) {
     pith_status status = PITH_OK;
-    for (size_t g = 0; status == PITH_OK && g < 2; g++) {
-        pith_tune_group *group = group_of(t, g);
+    for (size_t g = 0; g < 2; g++) {
+        const pith_tune_group *group = group_of(t, g);
         t->seconds[g] =
             calloc(group->n_shapes * group->n_candidates * t->stride, sizeof *t->seconds[g]);
         if (t->seconds[g] == NULL) {
             return pith_fail(error, PITH_ERROR_MEMORY, "out of memory for %zu rounds", t->stride);
         }
-        for (size_t s = 0; status == PITH_OK && s < group->n_shapes; s++) {
-            status = pith_kernel_setup_new(&t->setups[g][s], t->timer, group->shapes[s].bench,
-                                           group->shapes[s].shape, error);
-        }
+    }
+    for (size_t i = 0; status == PITH_OK && i < N_TYPES; i++) {
+        status = set_up_shapes(t, types[i], error);
     }
     return status;
 }

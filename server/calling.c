@@ -160,14 +160,10 @@ static void find_marks(pith_calling *out, const pith_model *model) {
         pith_call_form form; /* NONE: of all */
         const char *spelling;
     } marks[] = {
-        {PITH_CALLS_NONE, "<think>"},
-        {PITH_CALLS_NONE, "</think>"},
-        {PITH_CALLS_HERMES, PITH_HERMES_MARK},
-        {PITH_CALLS_HERMES, PITH_HERMES_END},
-        {PITH_CALLS_MISTRAL, PITH_MISTRAL_MARK},
-        {PITH_CALLS_MISTRAL, PITH_MISTRAL_ARGUMENTS},
-        {PITH_CALLS_MISTRAL, PITH_MISTRAL_ID},
-        {PITH_CALLS_LLAMA3, PITH_LLAMA3_MARK},
+        {PITH_CALLS_NONE, PITH_THINK_MARK},      {PITH_CALLS_NONE, PITH_THINK_END},
+        {PITH_CALLS_HERMES, PITH_HERMES_MARK},   {PITH_CALLS_HERMES, PITH_HERMES_END},
+        {PITH_CALLS_MISTRAL, PITH_MISTRAL_MARK}, {PITH_CALLS_MISTRAL, PITH_MISTRAL_ARGUMENTS},
+        {PITH_CALLS_MISTRAL, PITH_MISTRAL_ID},   {PITH_CALLS_LLAMA3, PITH_LLAMA3_MARK},
     };
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         bool wanted = marks[i].form == PITH_CALLS_NONE || marks[i].form == out->form;
@@ -265,7 +261,7 @@ static bool ends_with_think(const pith_model *model, const int32_t *tokens, size
         ends_with(text, &n, "<0x0A>"); /* SentencePiece's line end, and its space */
         ends_with(text, &n, "\xE2\x96\x81");
     }
-    return ends_with(text, &n, "<think>");
+    return ends_with(text, &n, PITH_THINK_MARK);
 }
 
 /* Writes the beginning of a call that the client demands. The part that a grammar controls is left
@@ -275,7 +271,7 @@ static bool write_opening(const pith_calling *c, const pith_request *r, pith_ope
     const char *name = strict && c->named ? r->tools[0] : NULL; /* there is one alone */
     name = r->forced_tool != NULL ? r->forced_tool : name;
     pith_bytes *text = &o->text;
-    bool good = !o->reasons || pith_bytes_append_text(text, "</think>\n\n");
+    bool good = !o->reasons || pith_bytes_append_text(text, PITH_THINK_END "\n\n");
     switch (c->form) {
     case PITH_CALLS_HERMES:
         good = good && pith_bytes_append_text(text, PITH_HERMES_MARK "\n");

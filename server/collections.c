@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 /* ---- Names and problems ---------------------------------------------------------------------- */
@@ -231,9 +232,8 @@ void pith_handle_document_delete(pith_call *call) {
 /* Turns the file name by which pith index knows a model into the service's name of it. */
 static void strip_ending(char *name) {
     static const char ending[] = ".pith";
-    size_t n = strlen(name);
-    if (n > sizeof ending - 1 && strcmp(name + n - (sizeof ending - 1), ending) == 0) {
-        name[n - (sizeof ending - 1)] = '\0';
+    if (pith_ends_with(name, ending) && strcmp(name, ending) != 0) {
+        name[strlen(name) - strlen(ending)] = '\0';
     }
 }
 

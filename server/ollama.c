@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/answer_parts.h"
+#include "server/reply_parts.h"
 #include "server/service.h"
 
 /* Models stay loaded as long as there is memory: a time that no clock reaches. */
@@ -135,7 +136,7 @@ static void put_capabilities(pith_json_writer *json, const pith_lease *lease) {
     if (info->has_infill) {
         pith_json_put_text(json, NULL, "insert");
     }
-    if (strstr(template, "<think>") != NULL || strstr(template, "enable_thinking") != NULL) {
+    if (strstr(template, PITH_THINK_MARK) != NULL || strstr(template, "enable_thinking") != NULL) {
         pith_json_put_text(json, NULL, "thinking");
     }
     pith_json_close(json, ']');

@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-static const char think[] = "<think>";
-static const char think_end[] = "</think>";
-
 /* ---- A reply --------------------------------------------------------------------------------- */
 
 bool pith_reply_new(pith_reply **out, const pith_reply_settings *settings,
@@ -105,13 +102,13 @@ static bool begin(pith_reply *r) {
     pith_text rest = pith_reply_rest(r);
     size_t n = pith_reply_skip_space(rest.data, rest.n_bytes, 0);
     bool whole;
-    bool fits = pith_reply_at_mark(rest, n, think, &whole);
+    bool fits = pith_reply_at_mark(rest, n, PITH_THINK_MARK, &whole);
     if (fits && !whole && !r->finished) {
         return false;
     }
     r->state = PITH_REPLY_AT_TEXT;
     if (fits && whole) {
-        r->at += n + sizeof think - 1;
+        r->at += n + sizeof PITH_THINK_MARK - 1;
         r->state = PITH_REPLY_IN_THOUGHT;
         r->skip_space = true;
     }
@@ -162,9 +159,9 @@ static bool give_text(pith_reply *r, bool *more, pith_reply_part *out) {
 
 static bool give_thought(pith_reply *r, bool *more, pith_reply_part *out) {
     size_t mark_at;
-    bool given = give_before(r, think_end, PITH_REPLY_REASONING, &mark_at, out);
+    bool given = give_before(r, PITH_THINK_END, PITH_REPLY_REASONING, &mark_at, out);
     if (mark_at != SIZE_MAX) {
-        r->at += mark_at + sizeof think_end - 1;
+        r->at += mark_at + sizeof PITH_THINK_END - 1;
         *more = true;
         r->state = PITH_REPLY_AT_TEXT;
         r->skip_space = true;

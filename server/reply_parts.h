@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+/* Around the reasoning in front of an answer. */
+#define PITH_THINK_MARK "<think>"
+#define PITH_THINK_END "</think>"
+
 /* Marks of calls, by the form that has them. */
 #define PITH_HERMES_MARK "<tool_call>"
 #define PITH_HERMES_END "</tool_call>"

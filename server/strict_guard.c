@@ -88,17 +88,6 @@ static bool may_begin(const guard *g) {
             r->state == PITH_REPLY_IN_CALL);
 }
 
-/* Behind an object without a mark nothing but white space, ';', another one or the end may follow,
- * or it would be no call any more. */
-static void mask_behind(const pith_token_texts *texts, float *logits) {
-    for (size_t i = 0; i < texts->n_tokens; i++) {
-        pith_text text = pith_token_text_of(texts, (int32_t)i);
-        if (pith_reply_skip_separators(text) < text.n_bytes) {
-            logits[i] = -INFINITY;
-        }
-    }
-}
-
 /* A '{' is written only as the grammar goes on with it. */
 static void mask_objects(guard *g, float *logits) {
     const pith_token_texts *texts = g->owner->texts;
@@ -106,7 +95,8 @@ static void mask_objects(guard *g, float *logits) {
     memcpy(copy, logits, texts->n_tokens * sizeof *copy);
     pith_grammar_matcher_mask(g->matcher, copy);
     if (g->reply->state == PITH_REPLY_IN_CALL && g->reply->n_mark == 0) {
-        mask_behind(texts, logits);
+        /* behind an object without a mark, or it would be no call any more */
+        ban(&texts->behind, logits);
     }
     ban(&texts->late, logits);
     for (size_t i = 0; i < texts->braces.n; i++) {

@@ -23,7 +23,8 @@ static bool add(pith_token_list *list, size_t token) {
 }
 
 /* Puts the token into the lists that its text belongs to. */
-static bool sort_token(pith_token_texts *texts, size_t token, pith_text text, const char *mark) {
+static bool sort_token(pith_token_texts *texts, size_t token, pith_text text, pith_call_form form) {
+    const char *mark = pith_call_mark(form);
     size_t space = pith_reply_skip_space(text.data, text.n_bytes, 0);
     size_t skip = pith_reply_skip_separators(text);
     size_t n_mark = mark != NULL ? strlen(mark) : 0;
@@ -33,7 +34,8 @@ static bool sort_token(pith_token_texts *texts, size_t token, pith_text text, co
     bool brace = skip < text.n_bytes && text.data[skip] == '{';
     return (text.n_bytes == 0 || space < text.n_bytes || add(&texts->spaces, token)) &&
            (found == NULL || add(&texts->crossing, token)) &&
-           (!brace || add(skip == 0 ? &texts->braces : &texts->late, token));
+           (!brace || add(skip == 0 ? &texts->braces : &texts->late, token)) &&
+           (form != PITH_CALLS_LLAMA3 || skip == text.n_bytes || add(&texts->behind, token));
 }
 
 static bool is_shown(const pith_calling *calling, size_t token) {
@@ -58,7 +60,7 @@ static pith_status spell_all(pith_token_texts *texts, pith_speller *speller,
             text.n_bytes = 0;
         }
         texts->begins[i] = bytes->size;
-        if (!sort_token(texts, i, text, pith_call_mark(calling->form)) ||
+        if (!sort_token(texts, i, text, calling->form) ||
             !pith_bytes_append(bytes, text.data, text.n_bytes)) {
             return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the texts of tokens");
         }
@@ -105,6 +107,7 @@ void pith_token_texts_free(pith_token_texts *texts) {
         free(texts->spaces.ids);
         free(texts->braces.ids);
         free(texts->late.ids);
+        free(texts->behind.ids);
         free(texts);
     }
 }

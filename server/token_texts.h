@@ -19,6 +19,7 @@ typedef struct pith_token_texts {
     pith_token_list spaces;   /* white space alone */
     pith_token_list braces;   /* '{' first */
     pith_token_list late;     /* white space or ';', then a '{' */
+    pith_token_list behind;   /* LLAMA3: anything but white space and ';' in it */
 } pith_token_texts;
 
 /* Special tokens have no text, but those of calling->shown. Errors: MEMORY, UNSUPPORTED, TOKEN. */

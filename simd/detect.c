@@ -1,7 +1,7 @@
-/* Which kernel tables this CPU can run. On x86 an instruction
- * set counts when CPUID reports it and the operating system saves its registers (XCR0): Intel SDM
- * volume 1, sections 13.3 and 14.3. On AArch64 the kernel's auxiliary vector says so (Linux,
- * Documentation/arm64/elf_hwcaps). */
+/* Which kernel tables this CPU can run. On x86 an instruction set counts when CPUID reports it and
+ * the operating system saves its registers (XCR0): Intel SDM volume 1, sections 13.3 and 14.3.
+ * Tiles must also be asked for, which is done when a table needs them. On AArch64 the kernel's
+ * auxiliary vector says so (Linux, Documentation/arm64/elf_hwcaps). */
 #include "simd/detect.h"
 #include "simd/scalar/scalar.h"
 
@@ -53,7 +53,7 @@ static bool permit_tiles(void) {
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA) == 0;
 }
 
-/* CPUID leaf 1 and leaf 7, with what XCR0 and the system allow. */
+/* CPUID leaf 1 and leaf 7, with what XCR0 allows. */
 unsigned pith_cpu_features(void) {
     unsigned a;
     unsigned b;
@@ -77,7 +77,7 @@ unsigned pith_cpu_features(void) {
     }
     const unsigned amx = LEAF7_AMX_TILE | LEAF7_AMX_INT8;
     if ((features & PITH_CPU_AVX512_VNNI) != 0 && (d & amx) == amx &&
-        (xcr0 & XCR0_AMX) == XCR0_AMX && permit_tiles()) {
+        (xcr0 & XCR0_AMX) == XCR0_AMX) {
         features |= PITH_CPU_AMX_INT8;
     }
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_AVX_VNNI) != 0) {
@@ -171,8 +171,21 @@ const pith_kernels *pith_kernels_choose(const char *name, unsigned features) {
     return NULL;
 }
 
+#if !defined(__x86_64__)
+/* There are none. */
+static bool permit_tiles(void) {
+    return false;
+}
+#endif
+
+/* Asks for tiles only when the table would be another one without them: the permission stays with
+ * the process, and stacks for signals that have no room for tiles are refused from then on. */
 const pith_kernels *pith_kernels_find(const char *name) {
-    return pith_kernels_choose(name, pith_cpu_features());
+    const unsigned features = pith_cpu_features();
+    const pith_kernels *kernels = pith_kernels_choose(name, features);
+    const pith_kernels *without =
+        pith_kernels_choose(name, features & ~(unsigned)PITH_CPU_AMX_INT8);
+    return kernels == without || permit_tiles() ? kernels : without;
 }
 
 #if !defined(__x86_64__)

@@ -17,20 +17,20 @@ enum {
     PITH_FEW_KEPT = 256,  /* sums that wait for their scales: 16 KB, a third of the L1 cache */
 };
 
-/* How a call prefetches weights. */
-typedef struct few_fetch {
-    pith_hint hint; /* a constant: every hint has functions of its own */
-    size_t ahead;   /* distance in bytes, known at run time only */
-} few_fetch;
+/* The part of the product's memory path that is for `n` tokens. */
+PITH_INLINE pith_fetch path_of(const pith_product *p, size_t n) {
+    return n <= PITH_FEW_ORDERED ? p->path.few : p->path.more;
+}
 
-/* The part of the product's memory path that is for `n` tokens (a constant). */
-PITH_INLINE few_fetch fetch_of(const pith_product *p, size_t n, pith_hint hint) {
-    return (few_fetch){hint, n <= PITH_FEW_ORDERED ? p->path.few.distance : p->path.more.distance};
+/* How a call for `n` tokens prefetches weights: by a hint that is a constant, as every hint has
+ * functions of its own, and at a distance that is known at run time only. */
+PITH_INLINE pith_fetch fetch_of(const pith_product *p, size_t n, pith_hint hint) {
+    return (pith_fetch){hint, path_of(p, n).distance};
 }
 
 /* Prefetches the line of weights at the distance after p, which may lie outside any object. */
-PITH_INLINE void fetch_weights(const void *p, few_fetch fetch) {
-    const char *line = (const char *)((uintptr_t)p + fetch.ahead);
+PITH_INLINE void fetch_weights(const void *p, pith_fetch fetch) {
+    const char *line = (const char *)((uintptr_t)p + fetch.distance);
     if (fetch.hint == PITH_HINT_NTA) {
         __builtin_prefetch(line, 0, 0);
     } else if (fetch.hint == PITH_HINT_T1) {
@@ -56,12 +56,12 @@ typedef struct few_outputs {
     size_t scale_stride;
     float *y; /* [n, y_stride] */
     size_t y_stride;
-    few_fetch fetch; /* of scales */
+    pith_fetch fetch; /* of scales */
 } few_outputs;
 
 /* From row `row` and token `first` of the product on. */
 PITH_INLINE few_outputs outputs_from(const pith_product *p, const uint16_t *scales, size_t row,
-                                     size_t first, few_fetch fetch) {
+                                     size_t first, pith_fetch fetch) {
     const pith_activations *x = p->x;
     return (few_outputs){scales,          x->scales + (p->first_token + first) * x->scale_stride,
                          x->scale_stride, p->y + first * p->y_stride + row,
@@ -124,8 +124,7 @@ PITH_INLINE void few_tokens(const pith_product *p, const few_size *sizes) {
             while (sizes[i].n > p->n_tokens - t) {
                 i++;
             }
-            pith_hint hint = sizes[i].n <= PITH_FEW_ORDERED ? p->path.few.hint : p->path.more.hint;
-            sizes[i].tile[hint](p, row, t);
+            sizes[i].tile[path_of(p, sizes[i].n).hint](p, row, t);
         }
     }
 }

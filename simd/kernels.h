@@ -65,7 +65,8 @@ typedef struct pith_product {
     size_t n_tokens;
     float *y; /* [n_tokens, y_stride]: y[t * y_stride + r], r < n_rows; 64-byte aligned */
     size_t y_stride;
-    pith_memory_path path; /* how weights are prefetched; it never changes y. Zero: not at all */
+    pith_memory_path path; /* how weights are prefetched; it never changes y. Zero: not at all for
+                              one and two tokens; for more see pith_memory_path */
 } pith_product;
 
 /* ---- Kernels --------------------------------------------------------------------------------- */
@@ -212,8 +213,7 @@ const pith_kernels *pith_kernels_find(const char *name);
 /* Returns in a few nanoseconds a table whose dot products of whole vectors are those of
  * pith_kernels_find(NULL), for callers that have nowhere to keep one: it does not execute CPUID,
  * which takes microseconds in a virtual machine. (On a CPU with AVX-VNNI but no AVX-512 it is the
- * AVX2 table: not all compilers know that feature by name. On one with AMX it is the AVX-512 VNNI
- * table.) */
+ * AVX2 table: not all compilers know that feature by name.) */
 const pith_kernels *pith_kernels_best(void);
 
 /* Names known to this build, best first, NULL-terminated: for tests and messages. */

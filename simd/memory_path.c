@@ -105,3 +105,8 @@ pith_cpu_id pith_cpu_identify(void) {
 }
 
 #endif
+
+pith_memory_path pith_memory_path_here(const char *isa) {
+    const pith_cpu_id cpu = pith_cpu_identify();
+    return pith_memory_path_row(&cpu, isa)->path;
+}

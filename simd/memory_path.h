@@ -36,6 +36,9 @@ typedef struct pith_path_row {
 /* The row for a CPU and the kernels it runs; never NULL. */
 const pith_path_row *pith_memory_path_row(const pith_cpu_id *cpu, const char *isa);
 
+/* Its path for these kernels on this CPU. */
+pith_memory_path pith_memory_path_here(const char *isa);
+
 /* Row i of the table, for tests; NULL after the last. */
 const pith_path_row *pith_memory_path_at(size_t i);
 

@@ -12,7 +12,6 @@
 
 #include "base/file.h"
 #include "base/json_write.h"
-#include "base/status.h"
 
 const char *const pith_hint_names[PITH_N_HINTS] = {[PITH_HINT_NONE] = "none",
                                                    [PITH_HINT_NTA] = "nta",
@@ -32,9 +31,8 @@ pith_fetch_text pith_fetch_describe(pith_fetch fetch) {
     return t;
 }
 
-pith_memory_path pith_memory_path_here(const char *isa) {
-    const pith_cpu_id cpu = pith_cpu_identify();
-    return pith_memory_path_row(&cpu, isa)->path;
+bool pith_fetch_same(pith_fetch a, pith_fetch b) {
+    return a.hint == b.hint && a.distance == b.distance;
 }
 
 /* ---- Checking -------------------------------------------------------------------------------- */
@@ -88,6 +86,31 @@ static pith_status check(const pith_tuning *t, pith_status status, pith_error *e
 pith_status pith_tuning_check(const pith_tuning *tuning, pith_error *error) {
     pith_status status = check(tuning, PITH_ERROR_ARGUMENT, error);
     return status == PITH_OK ? status : pith_fail_in(error, status, "tuning");
+}
+
+/* ---- Using ----------------------------------------------------------------------------------- */
+
+static bool may_be(const char *measured, const char *here) {
+    return measured[0] == 0 || strcmp(measured, here) == 0;
+}
+
+static const char *or_unknown(const char *text) {
+    return text[0] != 0 ? text : "unknown";
+}
+
+void pith_tuning_log(const pith_tuning *tuning, const pith_kernels *kernels, const pith_log *log) {
+    const pith_cpu_id cpu = pith_cpu_identify();
+    const pith_cpu_text here = pith_cpu_describe(&cpu);
+    if (!may_be(tuning->cpu, here.text) || !may_be(tuning->isa, kernels->name)) {
+        pith_log_write(log, PITH_LOG_WARNING,
+                       "the tuning was measured on another machine: %s, %s; here it is %s, %s",
+                       or_unknown(tuning->cpu), or_unknown(tuning->isa), or_unknown(here.text),
+                       kernels->name);
+    }
+    pith_log_write(log, PITH_LOG_INFO,
+                   "tuning: weights are fetched ahead by %s for one and two tokens, %s for more%s",
+                   pith_fetch_describe(tuning->few).text, pith_fetch_describe(tuning->more).text,
+                   kernels->takes_path ? "" : ", by other kernels than these");
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

@@ -3,7 +3,8 @@
 #ifndef PITH_SIMD_TUNING_H
 #define PITH_SIMD_TUNING_H
 
-#include "simd/memory_path.h"
+#include "base/status.h"
+#include "simd/kernels.h"
 
 enum {
     PITH_TUNING_VERSION = 1,
@@ -21,6 +22,8 @@ typedef struct pith_fetch_text {
 } pith_fetch_text;
 pith_fetch_text pith_fetch_describe(pith_fetch fetch);
 
+bool pith_fetch_same(pith_fetch a, pith_fetch b);
+
 /* Errors: ARGUMENT, naming the field and its limits. */
 pith_status pith_tuning_check(const pith_tuning *tuning, pith_error *error);
 
@@ -32,7 +35,8 @@ pith_status pith_tuning_parse(pith_tuning *out, const char *text, size_t n, cons
  * MEMORY, IO, FORMAT (there is something else than a regular file under this name). */
 pith_status pith_tuning_save(const pith_tuning *tuning, const char *path, pith_error *error);
 
-/* The table's path for these kernels on this CPU. */
-pith_memory_path pith_memory_path_here(const char *isa);
+/* Logs what using the tuning with these kernels on this CPU means: a warning when it was measured
+ * on another CPU or with others (what it does not say counts as the same), and how it fetches. */
+void pith_tuning_log(const pith_tuning *tuning, const pith_kernels *kernels, const pith_log *log);
 
 #endif

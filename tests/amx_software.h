@@ -6,7 +6,8 @@
 
 #include "simd/kernels.h"
 
-/* Scalar but for these products. Few tokens, which AMX leaves to the VNNI kernels, are scalar's. */
+/* These products alone; all other entries are NULL. Few tokens, which AMX leaves to the VNNI
+ * kernels, are scalar's. */
 extern const pith_kernels amx_software_kernels;
 
 /* Products that were left to the VNNI kernels so far. */

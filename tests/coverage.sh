@@ -19,6 +19,7 @@ grammar/number.c grammar/schema*.c
 store/collections.c store/documents.c store/functions.c store/matching.c store/indexer.c store/open.c store/schema.c
 store/search.c store/split.c
 server/request*.c server/collections_request.c server/reply*.c
+simd/tuning.c
 tokenizer/*.c
 families/*.c weights/config*.c weights/gguf*.c weights/metadata*.c weights/pith_file.c weights/safetensors.c
 weights/slots.c

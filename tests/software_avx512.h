@@ -55,13 +55,6 @@ SOFTWARE void software_store_si512(void *p, software_512 v) {
     memcpy(p, &v, sizeof v);
 }
 
-SOFTWARE software_512 software_load_ps(const void *p) {
-    software_512 r;
-    software_aligned(p, 64);
-    memcpy(&r, p, sizeof r);
-    return r;
-}
-
 /* Lanes that the mask leaves out are zero and are not read. */
 SOFTWARE software_512 software_maskz_load_ps(__mmask16 mask, const void *p) {
     software_512 r;
@@ -73,11 +66,6 @@ SOFTWARE software_512 software_maskz_load_ps(__mmask16 mask, const void *p) {
         }
     }
     return r;
-}
-
-SOFTWARE void software_store_ps(void *p, software_512 v) {
-    software_aligned(p, 64);
-    memcpy(p, &v, sizeof v);
 }
 
 SOFTWARE software_256 software_load_si256(const software_256 *p) {
@@ -296,11 +284,11 @@ SOFTWARE software_512 software_permutexvar_epi32(software_512 index, software_51
 #undef _mm512_store_si512
 #define _mm512_store_si512 software_store_si512
 #undef _mm512_load_ps
-#define _mm512_load_ps software_load_ps
+#define _mm512_load_ps software_load_si512
 #undef _mm512_maskz_load_ps
 #define _mm512_maskz_load_ps software_maskz_load_ps
 #undef _mm512_store_ps
-#define _mm512_store_ps software_store_ps
+#define _mm512_store_ps software_store_si512
 #undef _mm512_set1_ps
 #define _mm512_set1_ps software_set1_ps
 #undef _mm512_mul_ps

@@ -200,6 +200,10 @@ float test_random_normal(uint64_t *state) {
     return (float)(sqrt(-2.0 * log(radius)) * cos(2.0 * 3.14159265358979323846 * angle));
 }
 
+bool test_near(double a, double b) {
+    return fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b));
+}
+
 /* ---- Guard pages ----------------------------------------------------------------------------- */
 
 static size_t page_size(void) {

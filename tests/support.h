@@ -35,6 +35,10 @@ uint64_t test_random(uint64_t *state);
 float test_random_float(uint64_t *state);  /* uniform in [-1, 1) */
 float test_random_normal(uint64_t *state); /* mean 0, standard deviation 1 */
 
+/* True when a and b differ by the rounding of a few operations at most: 1e-9 of their magnitudes.
+ */
+bool test_near(double a, double b);
+
 /* [size] bytes ending right before an inaccessible page (and starting after one); release with
  * test_guarded_free(pointer, size). Size is rounded nowhere: data + size is the guard page. */
 void *test_guarded(size_t size);

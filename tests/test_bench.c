@@ -9,10 +9,6 @@
 #include "tests/support.h"
 #include "tests/test.h"
 
-static bool near(double a, double b) {
-    return fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b));
-}
-
 TEST(bench, names_of_tests) {
     static const struct {
         pith_bench_test test;
@@ -43,7 +39,7 @@ TEST(bench, attended_positions_agree_with_counting) {
                     expected += window != 0 && keys > window ? window : keys;
                 }
                 double actual = pith_attended(depth, n, window);
-                CHECK(near(actual, (double)expected) || expected == 0,
+                CHECK(test_near(actual, (double)expected) || expected == 0,
                       "depth %zu, n %zu, window %zu: %g, expected %zu", depth, n, window, actual,
                       expected);
                 CHECK(expected != 0 || actual == 0, "no tokens attend to %g positions", actual);
@@ -82,7 +78,8 @@ TEST(bench, several_rows_read_more_experts) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pith_cost cost = pith_cost_of(&work, &cases[i].test, 512);
         double kv = cases[i].test.generate ? 256 * (double)cases[i].test.n_sessions : 0;
-        CHECK(near(cost.read_bytes, cases[i].bytes + kv), "case %zu: %g bytes", i, cost.read_bytes);
+        CHECK(test_near(cost.read_bytes, cases[i].bytes + kv), "case %zu: %g bytes", i,
+              cost.read_bytes);
     }
 }
 
@@ -97,26 +94,28 @@ TEST(bench, work_of_a_model) {
           "KV bytes %zu in int8",
           pith_work_of(&pith_family_llama, &round_model, 50000, 1).kv_bytes);
     /* per layer q 64 x 64, k and v 32 x 64 each, o 64 x 64, gate, up and down 128 x 64 each */
-    CHECK(near(work.linear_weights, 2 * (4096 + 2 * 2048 + 4096 + 3 * 8192)), "linear weights %g",
-          work.linear_weights);
-    CHECK(near(work.head_weights, 6400), "head weights %g", work.head_weights);
+    CHECK(test_near(work.linear_weights, 2 * (4096 + 2 * 2048 + 4096 + 3 * 8192)),
+          "linear weights %g", work.linear_weights);
+    CHECK(test_near(work.head_weights, 6400), "head weights %g", work.head_weights);
     /* per layer and head 16 multiply-adds for q k and 16 for p v */
-    CHECK(near(work.attention_ops, 2 * 4 * (32 + 32)), "attention %g", work.attention_ops);
+    CHECK(test_near(work.attention_ops, 2 * 4 * (32 + 32)), "attention %g", work.attention_ops);
 }
 
 TEST(bench, cost_of_a_prompt) {
     pith_work work = pith_work_of(&pith_family_llama, &round_model, 50000, 2);
     pith_bench_test test = {.n_tokens = 10};
     pith_cost cost = pith_cost_of(&work, &test, 10);
-    CHECK(near(cost.linear_ops, 2 * (10 * work.linear_weights + work.head_weights)), "linear %g",
-          cost.linear_ops);
-    CHECK(near(cost.attention_ops, 55 * work.attention_ops), "attention %g", cost.attention_ops);
-    CHECK(near(cost.read_bytes, 50000), "bytes %g", cost.read_bytes);
-    CHECK(cost.n_tokens == 10 && near(cost.n_passes, 1), "%zu tokens, %g passes", cost.n_tokens,
-          cost.n_passes);
+    CHECK(test_near(cost.linear_ops, 2 * (10 * work.linear_weights + work.head_weights)),
+          "linear %g", cost.linear_ops);
+    CHECK(test_near(cost.attention_ops, 55 * work.attention_ops), "attention %g",
+          cost.attention_ops);
+    CHECK(test_near(cost.read_bytes, 50000), "bytes %g", cost.read_bytes);
+    CHECK(cost.n_tokens == 10 && test_near(cost.n_passes, 1), "%zu tokens, %g passes",
+          cost.n_tokens, cost.n_passes);
     cost = pith_cost_of(&work, &test, 4); /* three passes, the head in the last */
-    CHECK(near(cost.read_bytes, 3 * 43000 + 7000), "bytes in three passes %g", cost.read_bytes);
-    CHECK(near(cost.n_passes, 3), "%g passes", cost.n_passes);
+    CHECK(test_near(cost.read_bytes, 3 * 43000 + 7000), "bytes in three passes %g",
+          cost.read_bytes);
+    CHECK(test_near(cost.n_passes, 3), "%g passes", cost.n_passes);
 }
 
 /* One layer of two has a window of 50 keys: the mean of both counts. */
@@ -130,25 +129,28 @@ TEST(bench, cost_where_layers_differ) {
     pith_bench_test test = {.generate = true, .n_tokens = 3, .depth = 100};
     pith_cost cost = pith_cost_of(&work, &test, 512);
     double attended = ((101 + 102 + 103) + 3 * 50) / 2.0;
-    CHECK(near(cost.attention_ops, attended * work.attention_ops), "attention %g",
+    CHECK(test_near(cost.attention_ops, attended * work.attention_ops), "attention %g",
           cost.attention_ops);
-    CHECK(near(cost.read_bytes, 3 * 50000 + attended * 256), "bytes %g", cost.read_bytes);
+    CHECK(test_near(cost.read_bytes, 3 * 50000 + attended * 256), "bytes %g", cost.read_bytes);
 }
 
 TEST(bench, cost_of_a_generation) {
     pith_work work = pith_work_of(&pith_family_llama, &round_model, 50000, 2);
     pith_bench_test test = {.generate = true, .n_tokens = 3, .depth = 100};
     pith_cost cost = pith_cost_of(&work, &test, 512);
-    CHECK(near(cost.read_bytes, 3 * 50000 + (101 + 102 + 103) * 256), "bytes %g", cost.read_bytes);
-    CHECK(near(cost.linear_ops, 3 * 2 * (work.linear_weights + work.head_weights)), "linear %g",
-          cost.linear_ops);
-    CHECK(near(cost.attention_ops, 306 * work.attention_ops), "attention %g", cost.attention_ops);
+    CHECK(test_near(cost.read_bytes, 3 * 50000 + (101 + 102 + 103) * 256), "bytes %g",
+          cost.read_bytes);
+    CHECK(test_near(cost.linear_ops, 3 * 2 * (work.linear_weights + work.head_weights)),
+          "linear %g", cost.linear_ops);
+    CHECK(test_near(cost.attention_ops, 306 * work.attention_ops), "attention %g",
+          cost.attention_ops);
     test.n_sessions = 5; /* weights are read once for all, keys and values for each */
     cost = pith_cost_of(&work, &test, 512);
-    CHECK(near(cost.read_bytes, 3 * 50000 + 5 * 306 * 256), "bytes of 5 %g", cost.read_bytes);
+    CHECK(test_near(cost.read_bytes, 3 * 50000 + 5 * 306 * 256), "bytes of 5 %g", cost.read_bytes);
     CHECK(cost.n_tokens == 15, "%zu tokens", cost.n_tokens);
     cost = pith_cost_of(&work, &test, 2); /* three passes a step */
-    CHECK(near(cost.read_bytes, 9 * 50000 + 5 * 306 * 256), "bytes of 5 by 2 %g", cost.read_bytes);
+    CHECK(test_near(cost.read_bytes, 9 * 50000 + 5 * 306 * 256), "bytes of 5 by 2 %g",
+          cost.read_bytes);
 }
 
 TEST(bench, shares) {
@@ -160,12 +162,14 @@ TEST(bench, shares) {
                                       .int8_before = 160e9,
                                       .int8_after = 100e9}};
     pith_bench_judge(&r, &cost, 1000000);
-    CHECK(near(r.read_rate, 20e9) && near(r.linear_rate, 80e9) && near(r.attention_rate, 10e9),
+    CHECK(test_near(r.read_rate, 20e9) && test_near(r.linear_rate, 80e9) &&
+              test_near(r.attention_rate, 10e9),
           "rates %g %g %g", r.read_rate, r.linear_rate, r.attention_rate);
-    CHECK(near(r.share_of_stream, 0.5), "share of the larger stream limit %g", r.share_of_stream);
-    CHECK(near(r.share_of_best, 0.5) && near(r.best_limit, 40e9), "share of the best %g of %g",
-          r.share_of_best, r.best_limit);
-    CHECK(near(r.share_of_int8, 0.5), "share of the larger int8 limit %g", r.share_of_int8);
+    CHECK(test_near(r.share_of_stream, 0.5), "share of the larger stream limit %g",
+          r.share_of_stream);
+    CHECK(test_near(r.share_of_best, 0.5) && test_near(r.best_limit, 40e9),
+          "share of the best %g of %g", r.share_of_best, r.best_limit);
+    CHECK(test_near(r.share_of_int8, 0.5), "share of the larger int8 limit %g", r.share_of_int8);
     CHECK(!r.failed, "half of a limit is no failure");
     r.tps = 407.9;
     pith_bench_judge(&r, &cost, 1000000);
@@ -176,7 +180,8 @@ TEST(bench, shares) {
     pith_bench_judge(&r, &cost, 25000001); /* a pass of 100 MB in caches of 25 MB */
     CHECK(r.share_of_stream < 0, "a share of what may be cached: %g", r.share_of_stream);
     CHECK(r.share_of_best < 0, "a share of what may be cached: %g", r.share_of_best);
-    CHECK(r.cached && near(r.pass_bytes, 100e6), "a pass of %g bytes is not cached", r.pass_bytes);
+    CHECK(r.cached && test_near(r.pass_bytes, 100e6), "a pass of %g bytes is not cached",
+          r.pass_bytes);
     pith_bench_judge(&r, &cost, 25000000);
     CHECK(!r.cached && r.share_of_stream > 0, "four caches may be in one");
     pith_bench_judge(&r, &cost, 25000001);
@@ -188,7 +193,7 @@ TEST(bench, shares) {
     r.tps = 204;
     pith_bench_judge(&r, &cost, 1000000);
     CHECK(r.failed, "%g of what was read beside the tokens is believed", r.share_of_stream);
-    CHECK(near(r.share_of_best, 0.51), "share of the best %g", r.share_of_best);
+    CHECK(test_near(r.share_of_best, 0.51), "share of the best %g", r.share_of_best);
 }
 
 /* Steps of one byte each, four of them, in the order of the seconds they should take. */
@@ -211,13 +216,13 @@ TEST(bench, seconds_of_the_stream) {
     static const double bytes[4] = {1, 1, 1, 1};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         double actual = pith_stream_seconds(bytes, 4, cases[i].rates, cases[i].every);
-        CHECK(near(actual, cases[i].expected), "case %zu: %g seconds, expected %g", i, actual,
+        CHECK(test_near(actual, cases[i].expected), "case %zu: %g seconds, expected %g", i, actual,
               cases[i].expected);
     }
     static const double growing[3] = {10, 20, 30};
     static const double rates[4] = {1, 2, 1, 10};
     double actual = pith_stream_seconds(growing, 3, rates, 1);
-    CHECK(near(actual, 10 + 20 / 1.5 + 30 / 2.0), "growing tokens: %g seconds", actual);
+    CHECK(test_near(actual, 10 + 20 / 1.5 + 30 / 2.0), "growing tokens: %g seconds", actual);
 }
 
 TEST(bench, stretches_between_tokens) {
@@ -291,15 +296,15 @@ TEST(bench, shares_when_memory_changes) {
                                           .read_beside = cost.read_bytes / ideal,
                                           .best_beside = best}};
         pith_bench_judge(&r, &cost, 1000000);
-        CHECK(near(r.share_of_stream, share), "memory %zu: %g of the stream, expected %g", k,
+        CHECK(test_near(r.share_of_stream, share), "memory %zu: %g of the stream, expected %g", k,
               r.share_of_stream, share);
-        CHECK(near(r.read_limit, cost.read_bytes / ideal), "memory %zu: a stream of %g", k,
+        CHECK(test_near(r.read_limit, cost.read_bytes / ideal), "memory %zu: a stream of %g", k,
               r.read_limit);
-        CHECK(near(r.best_limit, best), "memory %zu: %g at best, expected %g", k, r.best_limit,
+        CHECK(test_near(r.best_limit, best), "memory %zu: %g at best, expected %g", k, r.best_limit,
               best);
-        CHECK(near(r.share_of_best, r.read_rate / best), "memory %zu: %g of the best", k,
+        CHECK(test_near(r.share_of_best, r.read_rate / best), "memory %zu: %g of the best", k,
               r.share_of_best);
-        CHECK(k == 0 ? near(r.share_of_best, share) : r.share_of_best < share - 0.05,
+        CHECK(k == 0 ? test_near(r.share_of_best, share) : r.share_of_best < share - 0.05,
               "memory %zu: %g of the best stretch", k, r.share_of_best);
         CHECK(!r.failed, "memory %zu: not believed", k);
     }
@@ -454,8 +459,8 @@ TEST(bench, products_reach_the_part_of_the_int8_operations_that_multiplies_codes
                  {"avx512-vnni", "int8", 1}, {"neon-dot", "int4", 1},   {"avx2", "f16", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double reach = pith_product_reach(cases[i].isa, cases[i].type);
-        CHECK(near(reach, cases[i].reach), "%s %s: %g, expected %g", cases[i].isa, cases[i].type,
-              reach, cases[i].reach);
+        CHECK(test_near(reach, cases[i].reach), "%s %s: %g, expected %g", cases[i].isa,
+              cases[i].type, reach, cases[i].reach);
     }
 }
 
@@ -522,7 +527,7 @@ TEST(bench, runs_fill_their_result) {
         told.go_on_user = &h;
         CHECK(pith_bench_run(model, &tests[i], &told, &blind, &error) == PITH_OK, "%s",
               error.message);
-        CHECK(h.falls == 0 && near(h.last, 1) && h.n >= 4,
+        CHECK(h.falls == 0 && test_near(h.last, 1) && h.n >= 4,
               "test %zu: told %zu times, %zu less than before, %g at the end", i, h.n, h.falls,
               h.last);
     }

@@ -1,6 +1,5 @@
 /* Benchmarks of encoders: sentences of a text, the arithmetic of operations and shares, and that a
  * run fills its result. Speeds themselves are not tested. */
-#include <math.h>
 #include <string.h>
 
 #include "engine/model.h"
@@ -8,10 +7,6 @@
 #include "perf/sentences.h"
 #include "tests/support.h"
 #include "tests/test.h"
-
-static bool near(double a, double b) {
-    return fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b));
-}
 
 /* ---- Sentences ------------------------------------------------------------------------------- */
 
@@ -74,17 +69,18 @@ TEST(bench_embed, names_and_costs) {
     CHECK(pith_bench_embed_cost_of(&round_config, &test, &cost), "40 tokens are too many");
     /* per layer q, k, v and output 64 x 64 each, up and down 64 x 128 each */
     double weights = 2 * (4 * 4096 + 2 * 8192);
-    CHECK(cost.n_tokens == 40 && near(cost.linear_ops, 2 * 40 * weights), "%zu tokens, linear %g",
-          cost.n_tokens, cost.linear_ops);
+    CHECK(cost.n_tokens == 40 && test_near(cost.linear_ops, 2 * 40 * weights),
+          "%zu tokens, linear %g", cost.n_tokens, cost.linear_ops);
     /* q k and p v: 2 x 64 operations each for every pair of tokens of a sentence */
-    CHECK(near(cost.attention_ops, 2 * 4.0 * 100 * 2 * 128), "attention %g", cost.attention_ops);
+    CHECK(test_near(cost.attention_ops, 2 * 4.0 * 100 * 2 * 128), "attention %g",
+          cost.attention_ops);
     test = (pith_bench_embed_test){.n_sentences = 3, .lengths = lengths, .n_tokens = 77};
     CHECK(strcmp(pith_bench_embed_name(&test).text, "text3") == 0, "%s",
           pith_bench_embed_name(&test).text);
     CHECK(pith_bench_embed_cost_of(&round_config, &test, &cost), "18 tokens are too many");
-    CHECK(cost.n_tokens == 18 && near(cost.linear_ops, 2 * 18 * weights), "%zu tokens, linear %g",
-          cost.n_tokens, cost.linear_ops);
-    CHECK(near(cost.attention_ops, 2 * (9 + 25 + 100) * 2.0 * 128), "attention %g",
+    CHECK(cost.n_tokens == 18 && test_near(cost.linear_ops, 2 * 18 * weights),
+          "%zu tokens, linear %g", cost.n_tokens, cost.linear_ops);
+    CHECK(test_near(cost.attention_ops, 2 * (9 + 25 + 100) * 2.0 * 128), "attention %g",
           cost.attention_ops);
     test = (pith_bench_embed_test){.n_sentences = 2, .n_tokens = SIZE_MAX / 2 + 1};
     CHECK(!pith_bench_embed_cost_of(&round_config, &test, &cost),
@@ -95,9 +91,9 @@ TEST(bench_embed, shares) {
     pith_bench_embed_cost cost = {.linear_ops = 4e9, .attention_ops = 1e9, .n_tokens = 100};
     pith_bench_embed_result r = {.tps = 1000, .before = 80e9, .after = 50e9};
     pith_bench_embed_judge(&r, &cost);
-    CHECK(near(r.linear_rate, 40e9) && near(r.attention_rate, 10e9), "rates %g %g", r.linear_rate,
-          r.attention_rate);
-    CHECK(near(r.share, 0.5) && !r.failed, "share of the larger limit %g", r.share);
+    CHECK(test_near(r.linear_rate, 40e9) && test_near(r.attention_rate, 10e9), "rates %g %g",
+          r.linear_rate, r.attention_rate);
+    CHECK(test_near(r.share, 0.5) && !r.failed, "share of the larger limit %g", r.share);
     r.before = 10e9;
     r.after = 39e9;
     pith_bench_embed_judge(&r, &cost);
@@ -129,8 +125,8 @@ static void check_run(const pith_model *model, const pith_bench_embed_test *test
     CHECK(r.n_repeats == 2 && r.n_calls == 1, "%s: %zu x %zu calls", name, r.n_repeats, r.n_calls);
     CHECK(r.sps_min > 0 && r.sps_min <= r.sps && r.sps <= r.sps_max, "%s: %g <= %g <= %g", name,
           r.sps_min, r.sps, r.sps_max);
-    CHECK(near(r.tps * (double)test->n_sentences, r.sps * (double)r.n_tokens), "%s: %g tokens/s",
-          name, r.tps);
+    CHECK(test_near(r.tps * (double)test->n_sentences, r.sps * (double)r.n_tokens),
+          "%s: %g tokens/s", name, r.tps);
     CHECK(r.first_seconds > 0 && (r.p50 > 0) == (test->lengths == NULL) && r.p50 <= r.p90 &&
               r.p90 <= r.p99,
           "%s: %g, %g %g %g", name, r.first_seconds, r.p50, r.p90, r.p99);

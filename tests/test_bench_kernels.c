@@ -12,10 +12,6 @@ typedef void (*kernel_fn)(void);
 
 enum { N_SLOTS = (sizeof(pith_kernels) - offsetof(pith_kernels, product)) / sizeof(kernel_fn) };
 
-static bool near(double a, double b) {
-    return fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b));
-}
-
 /* One call's operands in a region of its own. */
 typedef struct prepared {
     pith_region region;
@@ -201,7 +197,7 @@ TEST(bench_kernels, costs) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const pith_kernel_bench *bench = find(cases[i].name);
         pith_kernel_cost cost = bench->cost(bench, &cases[i].shape);
-        CHECK(near(cost.bytes, cases[i].bytes), "case %zu, %s: %g bytes, expected %g", i,
+        CHECK(test_near(cost.bytes, cases[i].bytes), "case %zu, %s: %g bytes, expected %g", i,
               cases[i].name, cost.bytes, cases[i].bytes);
         CHECK(cost.ops == cases[i].ops, "case %zu, %s: %g operations, expected %g", i,
               cases[i].name, cost.ops, cases[i].ops);
@@ -223,13 +219,14 @@ TEST(bench_kernels, shares) {
     pith_kernel_judge(&s, &shape, &cost, 2, &r);
     CHECK(r.n_rounds == 3 && r.seconds == 2e-3 && r.seconds_min == 1e-3 && r.seconds_max == 4e-3,
           "%zu rounds, %g s, %g to %g", r.n_rounds, r.seconds, r.seconds_min, r.seconds_max);
-    CHECK(near(r.byte_rate, 1e9) && near(r.op_rate, 4e9), "%g bytes/s, %g operations/s",
+    CHECK(test_near(r.byte_rate, 1e9) && test_near(r.op_rate, 4e9), "%g bytes/s, %g operations/s",
           r.byte_rate, r.op_rate);
-    CHECK(near(r.scalar_seconds, 20e-3) && near(r.times_scalar, 10), "scalar %g s, %g times",
-          r.scalar_seconds, r.times_scalar);
+    CHECK(test_near(r.scalar_seconds, 20e-3) && test_near(r.times_scalar, 10),
+          "scalar %g s, %g times", r.scalar_seconds, r.times_scalar);
     /* 4 / 16, 8 / 16, 2 / 40 */
-    CHECK(near(r.share, 0.25) && !r.failed, "share of int8 %g", r.share);
-    CHECK(near(r.limit, 13e9) && near(r.moved, 16.0 / 9), "limit %g, moved %g", r.limit, r.moved);
+    CHECK(test_near(r.share, 0.25) && !r.failed, "share of int8 %g", r.share);
+    CHECK(test_near(r.limit, 13e9) && test_near(r.moved, 16.0 / 9), "limit %g, moved %g", r.limit,
+          r.moved);
 }
 
 TEST(bench_kernels, shares_of_the_stream) {
@@ -243,12 +240,12 @@ TEST(bench_kernels, shares_of_the_stream) {
     pith_kernel_result r;
     pith_kernel_judge(&s, &shape, &cost, 1, &r);
     /* The nearest: 2 4 8; 2 4 8 16; 4 8 16 1; 8 16 1: shares 1/4, 1/6, 1/6, 1/8 */
-    CHECK(near(r.share, 1.0 / 6) && !r.failed, "share of the stream %g", r.share);
+    CHECK(test_near(r.share, 1.0 / 6) && !r.failed, "share of the stream %g", r.share);
     double slower[] = {1e9, 1e9};
     double once[] = {0.97e-3};
     pith_kernel_samples above = {1, 1, once, slower, shares, scalar};
     pith_kernel_judge(&above, &shape, &cost, 1, &r);
-    CHECK(near(r.share, 1 / 0.97) && r.failed, "a share of %g is believed", r.share);
+    CHECK(test_near(r.share, 1 / 0.97) && r.failed, "a share of %g is believed", r.share);
     slower[1] = 0;
     pith_kernel_judge(&above, &shape, &cost, 1, &r);
     CHECK(r.share == -1 && r.limit == 0 && !r.failed, "%g of a limit that is not known", r.share);

@@ -1,6 +1,5 @@
 /* The choice of a memory path from times: candidates, scores and ties, by times made up here.
  * Speeds themselves are not tested. */
-#include <math.h>
 #include <string.h>
 
 #include "perf/tune.h"
@@ -10,16 +9,11 @@
 
 enum { ROUNDS = 9, TIMES = PITH_TUNE_SHAPES * PITH_TUNE_CANDIDATES * ROUNDS };
 
-static bool near(double a, double b) {
-    return fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b));
-}
-
 static size_t find(const pith_tune_group *group, pith_hint hint, size_t distance) {
     size_t n = 0;
     size_t at = 0;
     for (size_t i = 0; i < group->n_candidates; i++) {
-        const pith_fetch *fetch = &group->candidates[i].fetch;
-        if (fetch->hint == hint && fetch->distance == distance) {
+        if (pith_fetch_same(group->candidates[i].fetch, (pith_fetch){hint, distance})) {
             at = i;
             n++;
         }
@@ -97,13 +91,14 @@ TEST(bench_tune, the_fastest_is_chosen) {
     pith_tune_judge(&r.few, times, ROUNDS);
     CHECK(r.few.fastest == fast && r.few.chosen == fast, "%zu is fastest, %zu chosen, not %zu",
           r.few.fastest, r.few.chosen, fast);
-    CHECK(near(r.few.candidates[fast].score, 1) && near(r.few.candidates[r.few.table].score, 0.8),
+    CHECK(test_near(r.few.candidates[fast].score, 1) &&
+              test_near(r.few.candidates[r.few.table].score, 0.8),
           "scores %g and %g", r.few.candidates[fast].score, r.few.candidates[r.few.table].score);
     for (size_t s = 0; s < 4; s++) {
         const struct pith_tune_shape *shape = &r.few.shapes[s];
         const double bytes = shape->bench->cost(shape->bench, shape->shape).bytes;
-        CHECK(near(r.few.candidates[fast].rates[s], bytes / 0.8) &&
-                  near(r.few.candidates[0].rates[s], bytes),
+        CHECK(test_near(r.few.candidates[fast].rates[s], bytes / 0.8) &&
+                  test_near(r.few.candidates[0].rates[s], bytes),
               "rates %g and %g of %g bytes", r.few.candidates[fast].rates[s],
               r.few.candidates[0].rates[s], bytes);
     }
@@ -157,7 +152,7 @@ TEST(bench_tune, neighbours_move_no_score) {
     }
     pith_tune_judge(&r.more, times, ROUNDS);
     for (size_t i = 0; i < r.more.n_candidates; i++) {
-        CHECK(near(r.more.candidates[i].score, i == fast ? 1 : 0.5), "candidate %zu: %g", i,
+        CHECK(test_near(r.more.candidates[i].score, i == fast ? 1 : 0.5), "candidate %zu: %g", i,
               r.more.candidates[i].score);
     }
 }

@@ -11,17 +11,17 @@
 #include "simd/x86/vnni.h"
 
 void pith_product_int8_amx(const pith_product *p) {
+    if (p->n_tokens < PITH_AMX_TOKENS) {
+        pith_product_int8_vnni(p);
+        return;
+    }
     const size_t n_lines = (p->k + 3) / 4;
     const pith_amx_format format = {.tile_bytes = pith_int8_tile_bytes(p->k),
                                     .scales_at = n_lines * PITH_LINE_BYTES,
                                     .n_lines = n_lines,
                                     .group_lines = PITH_INT8_GROUP / 4,
                                     .group_bytes = (size_t)PITH_INT8_GROUP / 4 * PITH_LINE_BYTES};
-    if (p->n_tokens < PITH_AMX_TOKENS) {
-        pith_product_int8_vnni(p);
-    } else {
-        pith_many_tokens_amx(p, &format);
-    }
+    pith_many_tokens_amx(p, &format);
 }
 
 static void expand_int4(const uint8_t *group, size_t n_lines, uint8_t *out) {
@@ -29,6 +29,10 @@ static void expand_int4(const uint8_t *group, size_t n_lines, uint8_t *out) {
 }
 
 void pith_product_int4_amx(const pith_product *p) {
+    if (p->n_tokens < PITH_AMX_TOKENS) {
+        pith_product_int4_vnni(p);
+        return;
+    }
     const size_t bytes = pith_int4_tile_bytes(p->k);
     const size_t scales = pith_scales_bytes(pith_groups(p->k, PITH_INT4_GROUP));
     const pith_amx_format format = {.tile_bytes = bytes,
@@ -38,9 +42,5 @@ void pith_product_int4_amx(const pith_product *p) {
                                     .group_bytes =
                                         pith_int4_group_bytes(PITH_INT4_GROUP / PITH_INT4_SLICE),
                                     .expand = expand_int4};
-    if (p->n_tokens < PITH_AMX_TOKENS) {
-        pith_product_int4_vnni(p);
-    } else {
-        pith_many_tokens_amx(p, &format);
-    }
+    pith_many_tokens_amx(p, &format);
 }

@@ -314,18 +314,19 @@ static const uint8_t *chunk_lines(const pith_amx_format *format, const uint8_t *
     const uint8_t *packed = tile + c->first_group * format->group_bytes;
     const size_t lines = c->n_lines < CHUNK_LINES ? c->n_lines : (size_t)CHUNK_LINES;
     const size_t bytes = lines * PITH_LINE_BYTES;
-    if (format->expand == NULL && lines % STEP_LINES == 0) {
-        return packed;
-    }
     if (format->expand == NULL) {
+        if (lines % STEP_LINES == 0) {
+            return packed;
+        }
         memcpy(room, packed, bytes);
-    }
-    for (size_t g = 0; g < c->n_groups && format->expand != NULL; g++) {
-        size_t begin = g * c->group_lines;
-        size_t left = lines - begin;
-        format->expand(packed + g * format->group_bytes,
-                       left < c->group_lines ? left : c->group_lines,
-                       room + begin * PITH_LINE_BYTES);
+    } else {
+        for (size_t g = 0; g < c->n_groups; g++) {
+            size_t begin = g * c->group_lines;
+            size_t left = lines - begin;
+            format->expand(packed + g * format->group_bytes,
+                           left < c->group_lines ? left : c->group_lines,
+                           room + begin * PITH_LINE_BYTES);
+        }
     }
     /* by activations of zero: any bytes would do */
     memset(room + bytes, 0, count_steps(lines) * STEP_LINES * PITH_LINE_BYTES - bytes);

@@ -19,7 +19,7 @@ typedef struct few_group {
     size_t code_stride;
     const int32_t *offset; /* int4: of each block */
     size_t block_stride;
-    few_fetch fetch; /* of weights */
+    pith_fetch fetch; /* of weights */
 } few_group;
 
 /* ---- int4 ------------------------------------------------------------------------------------ */
@@ -210,7 +210,7 @@ PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t token, size_
     const uint8_t *scales = tile + tile_bytes - pith_scales_bytes(n_groups);
     const int32_t *offset =
         int4 ? x->block_offset + at * x->block_stride : x->group_offset + at * x->scale_stride;
-    const few_fetch fetch = fetch_of(p, n, hint);
+    const pith_fetch fetch = fetch_of(p, n, hint);
     const few_outputs out =
         outputs_from(p, (const uint16_t *)(const void *)scales, row, token, fetch);
     const size_t batch = PITH_FEW_KEPT / n;

@@ -47,7 +47,7 @@ typedef struct few_input {
     const int32_t *offset;
     size_t code_stride;
     size_t block_stride;
-    few_fetch fetch; /* of weights */
+    pith_fetch fetch; /* of weights */
 } few_input;
 
 /* total += the multipliers of a slice's two blocks times their sums. */
@@ -126,7 +126,7 @@ PITH_INLINE void few_group(const uint8_t *group, size_t slices, few_input x, __m
 PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n,
                           pith_hint hint) {
     const pith_activations *x = p->x;
-    const few_fetch fetch = fetch_of(p, n, hint);
+    const pith_fetch fetch = fetch_of(p, n, hint);
     const size_t batch = PITH_FEW_KEPT / n;
     size_t token = p->first_token + first;
     few_input input = {x->codes + token * x->code_stride, x->block_offset + token * x->block_stride,

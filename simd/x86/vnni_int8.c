@@ -37,7 +37,7 @@ PITH_INLINE __m512i load_unsigned(const uint8_t *line) {
  * the hardware prefetchers can follow. */
 PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *codes,
                            size_t code_stride, __m512i *even, __m512i *odd, size_t n,
-                           few_fetch fetch) {
+                           pith_fetch fetch) {
     size_t j = 0;
     PITH_UNROLL
     for (size_t t = 0; n <= PITH_FEW_ORDERED && t < n; t++) {
@@ -69,7 +69,7 @@ PITH_INLINE void few_group(const uint8_t *lines, size_t n_lines, const int8_t *c
 PITH_INLINE void few_tile(const pith_product *p, size_t row, size_t first, size_t n,
                           pith_hint hint) {
     const pith_activations *x = p->x;
-    const few_fetch fetch = fetch_of(p, n, hint);
+    const pith_fetch fetch = fetch_of(p, n, hint);
     const size_t batch = PITH_FEW_KEPT / n;
     size_t token = p->first_token + first;
     const int8_t *codes = x->codes + token * x->code_stride;

@@ -12,11 +12,11 @@ export LC_ALL=C.UTF-8
     exit 1
 }
 
-T=$(mktemp -d "${TMPDIR:-/tmp}/pith-cli.XXXXXX")
-# shellcheck disable=SC2046
-trap 'kill $(jobs -p) 2>/dev/null; cd /; chmod -R u+w "$T"; rm -rf "$T"' EXIT
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/pith-cli.XXXXXX")
+trap 'cd /; chmod -R u+w "$WORK"; rm -rf "$WORK"' EXIT
 # Not in the cache of who runs the tests.
-export XDG_CACHE_HOME=$T/xdg-cache
+export XDG_CACHE_HOME=$WORK/xdg-cache
+T=$WORK # each file of tests has a folder of its own below
 passed=0
 failed=0
 skipped=0
@@ -75,9 +75,10 @@ TALE=$T/tale.pith
 CHAT=$T/chat.pith
 make_models() {
     "$PITH" convert "$SOURCE" "$TALE" --type int8 || return 1
-    mkdir "$T/chat-source"
-    cp "$SOURCE"/*.json "$SOURCE"/tokenizer.model "$SOURCE"/model.safetensors "$T/chat-source" || return 1
-    python3 - "$T/chat-source/tokenizer_config.json" <<'END' || return 1
+    CHAT_SOURCE=$T/chat-source
+    mkdir "$CHAT_SOURCE"
+    cp "$SOURCE"/*.json "$SOURCE"/tokenizer.model "$SOURCE"/model.safetensors "$CHAT_SOURCE" || return 1
+    python3 - "$CHAT_SOURCE"/tokenizer_config.json <<'END' || return 1
 import json, sys
 config = json.load(open(sys.argv[1]))
 config["chat_template"] = (
@@ -88,7 +89,7 @@ config["chat_template"] = (
     "eos_token }}{% endif %}{% endfor %}")
 json.dump(config, open(sys.argv[1], "w"))
 END
-    "$PITH" convert "$T/chat-source" "$CHAT" --type int8
+    "$PITH" convert "$CHAT_SOURCE" "$CHAT" --type int8
 }
 : >"$T/out"
 : >"$T/err"
@@ -121,11 +122,62 @@ catches() {
         grep -q '^SigCgt:.*[2367abef]$' /proc/"$child"/status
 }
 
-[ $# -gt 0 ] || set -- tests/cli/test_*.sh
-for file in "$@"; do
-    echo "$file"
+# A file of tests sees neither the files nor the variables of another.
+run_file() {
+    local FILE=$1 COUNTS=$WORK/$2.counts
+    disown -a 2>/dev/null # the other files' shells are not jobs of this one
+    # shellcheck disable=SC2046
+    trap 'kill $(jobs -p) 2>/dev/null' EXIT
+    T=$WORK/$2
+    mkdir "$T"
+    : >"$T/out"
+    : >"$T/err"
     # shellcheck source=/dev/null
-    . "$file"
+    . "$FILE"
+    echo "$passed $failed $skipped" >"$COUNTS"
+    chmod -R u+w "$T"
+    rm -rf "$T"
+}
+
+# As many files at a time as there are CPUs, but one that measures alone; what they print comes in the
+# order of the files.
+# report PID FILE NAME : of a file whose shell has ended or is waited for.
+report() {
+    local counts
+    wait "$1"
+    echo "$2"
+    cat "$WORK/$3.log"
+    if read -ra counts <"$WORK/$3.counts"; then
+        passed=$((passed + counts[0]))
+        failed=$((failed + counts[1]))
+        skipped=$((skipped + counts[2]))
+    else
+        echo "FAILED: $2 did not run to its end"
+        failed=$((failed + 1))
+    fi
+}
+
+[ $# -gt 0 ] || set -- tests/cli/test_*.sh
+started=() # "PID FILE NAME" of those not reported
+most=$(nproc)
+for file in "$@"; do
+    name=$(basename "$file" .sh)
+    before=$most
+    case $name in test_bench*) most=1 ;; *) most=$(nproc) ;; esac
+    while [ "$(jobs -pr | wc -l)" -ge $((most < before ? most : before)) ]; do
+        wait -n
+    done
+    while [ ${#started[@]} -gt 0 ] && ! kill -0 "${started[0]%% *}" 2>/dev/null; do
+        # shellcheck disable=SC2086
+        report ${started[0]}
+        started=("${started[@]:1}")
+    done
+    (run_file "$file" "$name") >"$WORK/$name.log" 2>&1 &
+    started+=("$! $file $name")
+done
+for one in "${started[@]}"; do
+    # shellcheck disable=SC2086
+    report $one
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

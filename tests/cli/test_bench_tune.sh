@@ -8,20 +8,26 @@ cp "$T/out" "$T/plain"
 expect 0 "$PITH" run "$TALE" -p 'Once upon' -n 8 --temp 0 --tuning "$T/tuning.json" -v
 says 'tuning: weights are fetched ahead by nta 2 KB for one and two tokens, t1 12 KB for more'
 is "a tuning changes no text" "$(cat "$T/out")" = "$(cat "$T/plain")"
+expect 0 "$PITH" logits "$TALE" --text 'Once upon a time' --out "$T/plain.npy"
 for hint in none nta t1 t0; do
     sed "s/nta/$hint/" "$T/tuning.json" >"$T/other.json"
     expect 0 "$PITH" logits "$TALE" --text 'Once upon a time' --out "$T/$hint.npy" \
         --tuning "$T/other.json"
-    is "--tuning with $hint changes no logit" "$(cmp "$T/$hint.npy" "$T/none.npy" 2>&1)" = ""
+    is "--tuning with $hint changes no logit" "$(cmp "$T/$hint.npy" "$T/plain.npy" 2>&1)" = ""
 done
 sed 's/"cpu": ""/"cpu": "Z80"/' "$T/tuning.json" >"$T/other.json"
 expect 0 "$PITH" run "$TALE" -p 'Once upon' -n 1 --tuning "$T/other.json"
-says 'warning: the tuning was measured on another machine: Z80, ; here it is '
+says 'warning: the tuning was measured on another machine: Z80, unknown; here it is '
+expect 0 "$PITH" bench --kernels softmax -r 1 -t 1 --tuning "$T/other.json"
+says 'warning: the tuning was measured on another machine: Z80, unknown; here it is '
 "$PITH" convert golden/minilm "$T/tuned.pith" --type int8 2>/dev/null
 expect 0 "$PITH" embed "$T/tuned.pith" --tuning "$T/tuning.json" <<<'a stone'
 expect 0 "$PITH" tokenize "$TALE" --tuning "$T/tuning.json" 'a stone'
 expect 0 "$PITH" bench "$TALE" -p 0 -n 2 -r 1 -t 1 --tuning "$T/tuning.json" -o json
 expect 0 "$PITH" bench --kernels softmax -r 1 -t 1 --tuning "$T/tuning.json"
+is "a tuning of no machine is used without a warning" "$(grep -c 'tuning' "$T/err")" = 0
+expect 0 "$PITH" bench --kernels softmax -r 1 -t 1 --isa scalar --tuning "$T/tuning.json"
+says 'warning: the scalar kernels have one way to fetch weights: the tuning changes nothing'
 expect 0 "$PITH" help run
 prints '--tuning FILE'
 
@@ -42,6 +48,10 @@ fails 1 'bad.json: more.hint is "nta"; of more than two tokens it is t1 or t0' \
 fails 1 'tale.pith: [0-9]+ bytes; a tuning file has at most 4096' "$PITH" run "$TALE" -p a --tuning "$TALE"
 fails 2 'save needs --tune' "$PITH" bench --save "$T/x.json" --limits
 fails 2 'finds out what a file' "$PITH" bench --tune --tuning "$T/tuning.json"
+fails 2 'limits fetches no weights: --tuning does not apply' \
+    "$PITH" bench --limits --tuning "$T/tuning.json"
+fails 2 'search fetches no weights: --tuning does not apply' \
+    "$PITH" bench --search 100 --tuning "$T/tuning.json"
 fails 2 'limits and --tune are two' "$PITH" bench --tune --limits
 fails 2 'tune needs no model' "$PITH" bench "$TALE" --tune
 fails 2 'tune times no model' "$PITH" bench --tune -p 8
@@ -122,3 +132,8 @@ else
 fi
 expect 2 perf/sweep "$PITH" "$TALE" --shape llama2-7b
 says 'give either MODEL.pith, or --shape NAME and --type TYPE'
+for text in '{"more": {"hint": "t1", "distance": 64}}' '[1]'; do
+    echo "$text" >"$T/bad.json"
+    expect 1 perf/sweep "$PITH" "$TALE" --pairs 1 --tuning "$T/bad.json"
+    says 'sweep: .*bad.json: no tuning file: it needs "few" and "more"'
+done

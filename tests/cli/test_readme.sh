@@ -7,8 +7,8 @@ for name in weights perf golden; do
     ln -s "$ROOT/$name" "$DOCS/$name"
 done
 ln -s "${PITH%/*}" "$DOCS/build"
-ln -s "$T/chat-source" "$DOCS/TinyLlama-1.1B-Chat"
-ln -s "$T/chat-source" "$DOCS/Llama-2-7b-chat-hf"
+ln -s "$CHAT_SOURCE" "$DOCS/TinyLlama-1.1B-Chat"
+ln -s "$CHAT_SOURCE" "$DOCS/Llama-2-7b-chat-hf"
 ln -s "$ROOT/golden/minilm" "$DOCS/all-MiniLM-L6-v2"
 head -c 2000 golden/tale-valid.txt >"$DOCS/sample.txt"
 printf 'def area(r):\n' >"$DOCS/before.py"
