@@ -23,7 +23,6 @@ import multiprocessing
 import os
 import random
 import shutil
-import struct
 import sys
 import time
 
@@ -35,9 +34,13 @@ from torch import nn
 import pairs
 from tokenizer import CLS, HERE, MASK, PAD, SEP, SPECIAL
 
+sys.path.append(os.path.join(HERE, ".."))
+import training  # noqa: E402
+
 # 7.84 million parameters. rows: pairs a step; rate: the highest learning rate.
 SETTINGS = dict(vocab=12000, width=256, layers=6, heads=8, ffn=1024, positions=128)
 SETTINGS.update(rows=1024, rate=1e-3, negatives=1)
+SIZES = ("width", "layers", "heads", "ffn", "rows")  # of those, which are options
 QUERY_LENGTH, PASSAGE_LENGTHS = 32, (32, 64, 128)  # with [CLS] and [SEP]: few shapes to compile
 
 
@@ -190,7 +193,7 @@ class Sources:
         return min(int(np.searchsorted(self.bounds, at)), len(self.all) - 1)
 
 
-def write_batches(queue, data, first, stride, c, pairs_from):
+def write_batches(queue, first, stride, data, c, pairs_from):
     """A process that makes the batches of steps first, first + stride and so on: answers, then from
     the step pairs_from on batches of pairs."""
     taken, step = [0] * len(data.all), 0
@@ -203,27 +206,6 @@ def write_batches(queue, data, first, stride, c, pairs_from):
                 queue.put(data.all[source].batch(taken[source], c["rows"], c["negatives"]))
         taken[source] += 1
         step += 1
-
-
-class Batches:
-    """The batches in order, made ahead by some processes."""
-
-    def __init__(self, data, first, workers, c, pairs_from):
-        context = multiprocessing.get_context("fork")
-        self.queues = [context.Queue(4) for _ in range(workers)]
-        self.next = first
-        for i in range(workers):  # the batch of step b comes from queue b % workers
-            start = first + (i - first) % workers
-            context.Process(
-                target=write_batches,
-                args=(self.queues[i], data, start, workers, c, pairs_from),
-                daemon=True,
-            ).start()
-
-    def take(self):
-        batch = self.queues[self.next % len(self.queues)].get()
-        self.next += 1
-        return [torch.from_numpy(array.astype(np.int64)) for array in batch]
 
 
 # ---- The losses ----------------------------------------------------------------------------------
@@ -260,72 +242,41 @@ def mask_words(ids, step, vocab):
 def rate_at(step, done, highest, warmup):
     """The learning rate: a straight rise over some steps, then half a cosine over what is done of
     the run, down to a fiftieth."""
-    return (
-        highest
-        * min(1.0, (step + 1) / warmup)
-        * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
-    )
+    return highest * min(1.0, (step + 1) / warmup) * training.cosine(done, 0.02)
 
 
-def make_optimizer(model, device):
-    """AdamW with decay on the matrices alone."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() != 2]
-    groups = [dict(params=matrices, weight_decay=0.05), dict(params=vectors, weight_decay=0.0)]
-    fused = dict(fused=True) if device == "cuda" else {}
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), eps=1e-6, **fused)
-
-
-class Trainer:
+class Trainer(training.Run):
     """A run: model, optimizer, data and clock."""
 
     def __init__(self, options):
-        self.options = options
-        c = self.c = dict(SETTINGS)
-        for name in ("width", "layers", "heads", "ffn", "rows", "rate", "negatives"):
+        c = dict(SETTINGS)
+        for name in SIZES + ("rate", "negatives"):
             if getattr(options, name) is not None:
                 c[name] = getattr(options, name)
         if c["width"] % c["heads"]:
             sys.exit(
                 "train.py: --width %d is not a multiple of the %d heads" % (c["width"], c["heads"])
             )
-        self.device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
-        self.path = os.path.join(options.out, "checkpoint.pt")
-        os.makedirs(options.out, exist_ok=True)
-        state = torch.load(self.path, map_location="cpu") if os.path.exists(self.path) else None
-        if state and state["c"] != c:
-            sys.exit("train.py: %s was made with other settings" % self.path)
-        self.step, self.used = (state["step"], state["used"]) if state else (0, 0.0)
-        workers = options.workers or max(1, (os.cpu_count() or 2) - 1)
+        super().__init__(options, c)
+        self.used = self.state["used"] if self.state else 0.0
         # Without a number of steps it is the time that ends the masked words.
         last = math.ceil(options.warm * options.steps) if options.steps else 2**62
         self.pairs_from = multiprocessing.Value("q", last)
         self.end_words()
-        # The processes are forked before the GPU is touched.
-        self.batches = Batches(Sources(options.data), self.step, workers, c, self.pairs_from)
-        torch.manual_seed(1)
-        torch.set_float32_matmul_precision("high")
-        self.model = Trained(c).to(self.device)
-        self.optimizer = make_optimizer(self.model, self.device)
-        if state:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.say("goes on from step %d" % self.step)
-        self.compile = self.device == "cuda" and not options.no_compile
+        data = Sources(options.data)
+        self.batches = training.Batches(
+            lambda *place: write_batches(*place, data, c, self.pairs_from), self.step, self.workers
+        )
+        self.begin(Trained, 0.05, betas=(0.9, 0.98), eps=1e-6)
         self.encode = self.model.encoder
-        if self.compile:
+        if self.compiled:
             torch._dynamo.config.cache_size_limit = 64  # one for each shape
             self.encode = torch.compile(self.model.encoder, dynamic=False)
         self.tokens, self.losses = 0, {}
         self.say(
             "%d parameters on %s, %d processes for data"
-            % (sum(p.numel() for p in self.model.encoder.parameters()), self.device, workers)
+            % (sum(p.numel() for p in self.model.encoder.parameters()), self.device, self.workers)
         )
-
-    def say(self, text):
-        with open(os.path.join(self.options.out, "log.txt"), "a") as log:
-            log.write(text + "\n")
-        print(text, flush=True)
 
     def done(self):
         """The share of the run that is over."""
@@ -379,8 +330,7 @@ class Trainer:
 
     def train_step(self, done):
         """One step; returns what it learned and the loss, still on the device."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(self.step, done, self.c["rate"], self.options.warmup)
+        self.set_rate(rate_at(self.step, done, self.c["rate"], self.options.warmup))
         batch = self.batches.take()
         self.optimizer.zero_grad(set_to_none=True)
         self.tokens += sum(int((ids != PAD).sum()) for ids in batch[:2])
@@ -390,16 +340,8 @@ class Trainer:
             kind, loss = "pairs", self.learn_pairs(
                 *(t.to(self.device, non_blocking=True) for t in batch)
             )
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
+        self.advance()
         return kind, loss.detach()
-
-    def save(self):
-        """Writes a checkpoint so that an interruption leaves the old one or the new one."""
-        state = dict(c=self.c, step=self.step, used=self.used, model=self.model.state_dict())
-        torch.save(dict(optimizer=self.optimizer.state_dict(), **state), self.path + ".tmp")
-        os.replace(self.path + ".tmp", self.path)
 
     def fit(self):
         """Trains to the end, or to --halt; returns true at the end."""
@@ -424,9 +366,9 @@ class Trainer:
             self.used += now - last
             last = now
             if now - last_save > options.save_every:
-                self.save()
+                self.save(used=self.used)
                 last_save = now
-        self.save()
+        self.save(used=self.used)
         return done >= 1
 
 
@@ -458,28 +400,13 @@ def published_name(name):
     return "%s.%s" % (NAMES[parts[0]], parts[1])
 
 
-def write_safetensors(path, tensors):
-    """Writes float tensors as f16."""
-    header, offset, blobs = {"__metadata__": {"format": "pt"}}, 0, []
-    for name, tensor in sorted(tensors.items()):
-        blob = tensor.detach().float().cpu().to(torch.float16).numpy().tobytes()
-        header[name] = dict(
-            dtype="F16", shape=list(tensor.shape), data_offsets=[offset, offset + len(blob)]
-        )
-        offset += len(blob)
-        blobs.append(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
 def export(encoder, c, folder):
     """Writes a directory of Hugging Face and sentence-transformers."""
     os.makedirs(os.path.join(folder, "1_Pooling"), exist_ok=True)
-    write_safetensors(
+    training.write_weights(
         os.path.join(folder, "model.safetensors"),
         {published_name(name): weight for name, weight in encoder.state_dict().items()},
+        "F16",
     )
     kinds = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
     special = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL))
@@ -518,9 +445,6 @@ def export(encoder, c, folder):
 def main():
     parser = argparse.ArgumentParser(description="Trains the search encoder.")
     parser.add_argument("data", help="folder that pairs.py pack wrote")
-    parser.add_argument(
-        "--out", required=True, help="folder of the checkpoint, the log and the model"
-    )
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int)
     length.add_argument("--minutes", type=float, help="train for so long, all interruptions aside")
@@ -536,18 +460,8 @@ def main():
     parser.add_argument(
         "--chunk", type=int, help="texts at a time, when a whole step does not fit into memory"
     )
-    for name in ("width", "layers", "heads", "ffn", "rows"):
-        parser.add_argument("--" + name, type=int)
-    parser.add_argument("--rate", type=float)
-    parser.add_argument(
-        "--warmup", type=int, default=200, help="steps until the highest learning rate"
-    )
-    parser.add_argument("--workers", type=int, help="processes that read the data")
-    parser.add_argument("--log-every", type=int, default=50)
-    parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
     parser.add_argument("--halt", type=int, help="stop at this step, to go on another time")
-    parser.add_argument("--cpu", action="store_true")
-    parser.add_argument("--no-compile", action="store_true")
+    training.add_options(parser, SIZES)
     options = parser.parse_args()
     trainer = Trainer(options)
     if not trainer.fit():
