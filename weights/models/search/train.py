@@ -1,7 +1,7 @@
 """Trains the search encoder: a small BERT whose mean vectors lie close where texts mean the same.
 
     python3 train.py DATA --out DIR --minutes 12              on a GPU (bf16, compiled)
-    python3 train.py DATA --out DIR --minutes 240 --rows 64   on two CPU cores
+    python3 train.py DATA --out DIR --minutes 480 --rows 128  on CPUs
     python3 train.py DATA --out DIR --steps 6000              a number of steps instead of a time
 
 DATA is what `pairs.py pack` wrote. DIR/checkpoint.pt is written every two minutes; the same command
