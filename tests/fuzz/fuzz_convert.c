@@ -3,6 +3,7 @@
  *     @@NAME    the lines up to the next such line are the file
  *     @=NAME    they are the JSON header of a safetensors file; length and data are put around it
  *     @#NAME    they are the beginning of a file that is larger than any limit
+ *     @~NAME    they are followed by more white space than is looked at to tell what a file is
  *     @>NAME    the first of them is what a symbolic link leads to
  * So mutations of the text keep lengths right, and seeds are small. What is converted must open.
  * Files may be cut while they are read. */
@@ -21,6 +22,7 @@ enum {
     MAX_FILES = 24,
     MAX_NAME = 64,
     MAX_PATH = 1024,
+    SPACES = (64 << 10) + 1,
     LARGE = 1 << 28, /* bytes of a large file, which has no blocks behind most of them */
 };
 
@@ -126,6 +128,9 @@ static void write_file(checkpoint *c, char form, const char *name, const char *t
     if (form == '=') {
         write_data(file, fuzz_data_size(text, n), kind);
     }
+    for (size_t i = 0; form == '~' && i < SPACES; i++) {
+        fputc(' ', file);
+    }
     if (form == '#') {
         fflush(file);
         fuzz_require(ftruncate(fileno(file), LARGE) == 0);
@@ -136,7 +141,7 @@ static void write_file(checkpoint *c, char form, const char *name, const char *t
 /* The next line that begins a file; NULL when there is none. */
 static const char *next_file(const char *at, const char *end) {
     for (; end - at > 2; at++) {
-        if (at[0] == '@' && (at[1] == '@' || at[1] == '=' || at[1] == '#' || at[1] == '>')) {
+        if (at[0] == '@' && memchr("@=#~>", at[1], 5) != NULL) {
             return at;
         }
         at = memchr(at, '\n', (size_t)(end - at));
