@@ -94,11 +94,10 @@ static void check_prompt(const pith_tokenizer *t, pith_text text, unsigned flags
     n_others = all.n;
     pith_status status = pith_encode_for_decoder(t, text, flags, v->bos, &all, &error);
     if (status == PITH_OK) {
-        const int32_t *first = all.ids + n_others;
         fuzz_require(all.n == n_others + n_front + ids->n + n_back);
-        fuzz_require(ids->n == 0 ||
-                     memcmp(first + n_front, ids->ids, ids->n * sizeof *ids->ids) == 0);
-        fuzz_require(n_front == 0 || first[0] == v->bos);
+        fuzz_require(ids->n == 0 || memcmp(all.ids + n_others + n_front, ids->ids,
+                                           ids->n * sizeof *ids->ids) == 0);
+        fuzz_require(n_front == 0 || all.ids[n_others] == v->bos);
         fuzz_require(n_back == 0 || all.ids[all.n - 1] == v->eos);
     } else {
         fuzz_require(error.status == status && error.message[0] != '\0' &&
