@@ -199,10 +199,10 @@ models: $(BUILD)/pith ## train the storyteller anew (needs PyTorch, SentencePiec
 # The search encoder. Its pairs come from Debian packages, which are downloaded and not installed.
 SEARCH_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 12,--minutes 480 --rows 128)
 .PHONY: search-pairs search-model
-search-pairs: ## make the search encoder's training pairs (needs Debian 12, groff, NumPy and a network)
+search-pairs: $(BUILD)/pith ## make the search encoder's training pairs (needs Debian 12, groff, NumPy and a network)
 	$(PYTHON) weights/models/search/pairs.py fetch $(BUILD)/search/packages
 	$(PYTHON) weights/models/search/pairs.py read $(BUILD)/search/packages
-	$(PYTHON) weights/models/search/pairs.py pack $(BUILD)/search/packages $(BUILD)/search/data
+	$(PYTHON) weights/models/search/pairs.py pack $(BUILD)/search/packages $(BUILD)/search/data --pith $(BUILD)/pith
 search-model: $(BUILD)/pith ## train the search encoder on those pairs (needs PyTorch and NumPy; see SEARCH_FLAGS)
 	$(PYTHON) weights/models/search/train.py $(BUILD)/search/data --out $(BUILD)/search/run $(SEARCH_FLAGS)
 	$(BUILD)/pith convert $(BUILD)/search/run/model $(BUILD)/search/search-int8.pith --type int8

@@ -173,7 +173,7 @@ static pith_status make_plan(conversion *c, pith_error *error) {
     }
     if (status == PITH_OK) {
         pith_plan_warn_missing(&c->plan, &c->checkpoint, &c->options->log);
-        pith_plan_warn_unused(&c->plan, config, &c->checkpoint, &c->options->log);
+        status = pith_plan_warn_unused(&c->plan, config, &c->checkpoint, &c->options->log, error);
     }
     return status;
 }

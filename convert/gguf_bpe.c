@@ -5,6 +5,7 @@
 #include "convert/gguf_tokenizer.h"
 
 #include "base/json_write.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,43 +40,47 @@ static const char o200k[] =
     SPLIT_BY(BEFORE UPPER "*" LOWER "+" CONTRACTIONS "?|" BEFORE UPPER "+" LOWER "*" CONTRACTIONS
                           "?|\\\\p{N}{1,3}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n/]*|" SPACES);
 
-/* Names of tokenizer.ggml.pre. */
+/* Names of tokenizer.ggml.pre. Encoders have a token behind a text, too, where no key says
+ * otherwise. */
 static const struct {
     const char *name;
     const char *pre_tokenizer;
     bool ignore_merges; /* a whole word that is a token is that token */
     bool add_bos;       /* where no key says so */
     bool nfc;           /* the models' tokenizers normalise to form C first */
+    bool encoder;
+    pith_pair_form pair_form; /* of an encoder */
 } pre_tokenizers[] = {
-    {"llama-bpe", llama3, true, true, false},   {"llama3", llama3, true, true, false},
-    {"llama-v3", llama3, true, true, false},    {"falcon3", llama3, true, true, false},
-    {"dbrx", llama3, false, false, false},      {"smaug-bpe", llama3, false, false, false},
-    {"qwen2", qwen2, false, false, true},       {"deepseek-r1-qwen", qwen2, false, false, true},
-    {"stablelm2", qwen2, false, false, false},  {"megrez", qwen2, false, false, true},
-    {"tekken", tekken, true, true, false},      {"gpt-2", gpt2, false, false, false},
-    {"modern-bert", gpt2, false, true, true},   {"roberta-bpe", gpt2, false, true, false},
-    {"olmo", gpt2, false, false, false},        {"smollm", digits, false, false, false},
-    {"refact", digits, false, false, false},    {"starcoder", digits, false, false, false},
-    {"command-r", digits, false, false, false}, {"codeshell", digits, false, false, false},
-    {"gpt-4o", o200k, true, false, false},
+    {"llama-bpe", llama3, .ignore_merges = true, .add_bos = true},
+    {"llama3", llama3, .ignore_merges = true, .add_bos = true},
+    {"llama-v3", llama3, .ignore_merges = true, .add_bos = true},
+    {"falcon3", llama3, .ignore_merges = true, .add_bos = true},
+    {"dbrx", llama3, .nfc = false},
+    {"smaug-bpe", llama3, .nfc = false},
+    {"qwen2", qwen2, .nfc = true},
+    {"deepseek-r1-qwen", qwen2, .nfc = true},
+    {"stablelm2", qwen2, .nfc = false},
+    {"megrez", qwen2, .nfc = true},
+    {"tekken", tekken, .ignore_merges = true, .add_bos = true},
+    {"gpt-2", gpt2, .nfc = false},
+    {"modern-bert", gpt2, .add_bos = true, .nfc = true, .encoder = true,
+     .pair_form = PITH_PAIR_SEPARATED},
+    {"roberta-bpe", gpt2, .add_bos = true, .encoder = true, .pair_form = PITH_PAIR_DOUBLED},
+    {"olmo", gpt2, .nfc = false},
+    {"smollm", digits, .nfc = false},
+    {"refact", digits, .nfc = false},
+    {"starcoder", digits, .nfc = false},
+    {"command-r", digits, .nfc = false},
+    {"codeshell", digits, .nfc = false},
+    {"gpt-4o", o200k, .ignore_merges = true},
 };
 
 enum { N_PRE_TOKENIZERS = sizeof pre_tokenizers / sizeof pre_tokenizers[0] };
 
-/* Those of encoders, which have a token behind a text, too, where no key says otherwise. */
-static const struct {
-    const char *name;
-    pith_pair_form pair_form;
-} encoders[] = {
-    {"modern-bert", PITH_PAIR_SEPARATED},
-    {"roberta-bpe", PITH_PAIR_DOUBLED},
-};
-
 /* Returns the number of the pre-tokenizer in the table, or N_PRE_TOKENIZERS. */
 static size_t find_pre_tokenizer(pith_text name) {
     size_t i = 0;
-    while (i < N_PRE_TOKENIZERS && (strlen(pre_tokenizers[i].name) != name.n_bytes ||
-                                    memcmp(pre_tokenizers[i].name, name.data, name.n_bytes) != 0)) {
+    while (i < N_PRE_TOKENIZERS && !pith_text_is(name, pre_tokenizers[i].name)) {
         i++;
     }
     return i;
@@ -174,22 +179,10 @@ static pith_status put_document(pith_json_writer *json, const pith_gguf_vocab *v
     pith_json_put_text(json, "type", "BPE");
     pith_json_put_bool(json, "ignore_merges", pre_tokenizers[pre].ignore_merges);
     bool good = put_vocab(json, vocab);
-    pith_status status =
-        good ? put_merges(json, vocab)
-             : pith_fail(vocab->error, PITH_ERROR_MEMORY, "%s: no memory for the vocabulary",
-                         pith_gguf_name(vocab->gguf));
+    pith_status status = good ? put_merges(json, vocab) : pith_gguf_vocab_no_memory(vocab);
     pith_json_close(json, '}');
     pith_json_close(json, '}');
     return status;
-}
-
-static void frame_encoder(pith_vocab *vocab, const char *pre) {
-    for (size_t i = 0; i < sizeof encoders / sizeof encoders[0]; i++) {
-        if (strcmp(encoders[i].name, pre) == 0) {
-            vocab->add_eos = true;
-            vocab->pair_form = encoders[i].pair_form;
-        }
-    }
 }
 
 pith_status pith_gguf_read_bpe(pith_vocab_file *out, const pith_gguf_vocab *vocab) {
@@ -222,7 +215,10 @@ pith_status pith_gguf_read_bpe(pith_vocab_file *out, const pith_gguf_vocab *voca
     if (status == PITH_OK) {
         *out = file;
         out->vocab.add_bos = pre_tokenizers[pre].add_bos;
-        frame_encoder(&out->vocab, pre_tokenizers[pre].name);
+        if (pre_tokenizers[pre].encoder) {
+            out->vocab.add_eos = true;
+            out->vocab.pair_form = pre_tokenizers[pre].pair_form;
+        }
     }
     return status;
 }

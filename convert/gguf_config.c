@@ -3,6 +3,7 @@
 
 #include "base/json_write.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "convert/convert.h"
 #include "convert/gguf_encoder.h"
 #include "convert/gguf_experts.h"
@@ -14,20 +15,23 @@
 #include <string.h>
 
 static const pith_gguf_architecture architectures[] = {
-    {"llama", "llama", .interleaved = true}, /* Mistral's too */
+    {"llama", "llama", .interleaved = true, .steps = PITH_GGUF_WINDOW | PITH_GGUF_EXPERTS,
+     .mixture = &pith_gguf_mixtral}, /* Mistral's too */
     {"qwen2", "qwen2", .encoder = false},
     {"qwen3", "qwen3", .encoder = false},
     {"smollm3", "smollm3", .interleaved = true},
-    {"granite", "granite", .interleaved = true},
-    {"gemma2", "gemma2", .pattern = 2, .wide = 46},
-    {"gemma3", "gemma3_text", .pattern = 6, .wide = 62},
-    {"olmo2", "olmo2", .encoder = false}, /* OLMo 3's too */
-    {"phi3", "phi3", .encoder = false},
-    {"mistral3", "ministral3", .interleaved = true}, /* and Mistral's without YaRN */
-    {"qwen3moe", "qwen3_moe", .encoder = false},
-    {"olmoe", "olmoe", .encoder = false},
-    {"granitemoe", "granitemoe", .interleaved = true},
-    {"gpt-oss", "gpt_oss", .pattern = 2},
+    {"granite", "granite", .interleaved = true, .steps = PITH_GGUF_SCALES},
+    {"gemma2", "gemma2", .steps = PITH_GGUF_CAPS, .pattern = 2, .wide = 46},
+    {"gemma3", "gemma3_text", .steps = PITH_GGUF_CAPS, .pattern = 6, .wide = 62},
+    {"olmo2", "olmo2", .steps = PITH_GGUF_WINDOW}, /* OLMo 3's too */
+    {"phi3", "phi3", .steps = PITH_GGUF_WINDOW},
+    {"mistral3", "ministral3", .interleaved = true,
+     .steps = PITH_GGUF_GROWTH}, /* and Mistral's without YaRN */
+    {"qwen3moe", "qwen3_moe", .steps = PITH_GGUF_EXPERTS, .mixture = &pith_gguf_qwen3_moe},
+    {"olmoe", "olmoe", .steps = PITH_GGUF_EXPERTS, .mixture = &pith_gguf_olmoe},
+    {"granitemoe", "granitemoe", .interleaved = true, .steps = PITH_GGUF_SCALES | PITH_GGUF_EXPERTS,
+     .mixture = &pith_gguf_granitemoe},
+    {"gpt-oss", "gpt_oss", .steps = PITH_GGUF_EXPERTS, .pattern = 2, .mixture = &pith_gguf_gpt_oss},
     {"bert", "bert", .encoder = true},
     {"nomic-bert", "nomic_bert", .encoder = true},
     {"modern-bert", "modernbert", .encoder = true},
@@ -68,8 +72,7 @@ pith_status pith_gguf_architecture_find(const pith_gguf *gguf, const pith_gguf_a
         return status;
     }
     for (size_t i = 0; i < N_ARCHITECTURES; i++) {
-        if (strlen(architectures[i].name) == name.n_bytes &&
-            memcmp(architectures[i].name, name.data, name.n_bytes) == 0) {
+        if (pith_text_is(name, architectures[i].name)) {
             *out = &architectures[i];
             return PITH_OK;
         }
@@ -85,7 +88,7 @@ pith_gguf_arch_key pith_gguf_key_of(const pith_gguf_reading *r, const char *name
     return key;
 }
 
-static bool has(const pith_gguf_reading *r, const char *name) {
+bool pith_gguf_has(const pith_gguf_reading *r, const char *name) {
     pith_gguf_value ignored;
     return pith_gguf_find(r->gguf, pith_gguf_key_of(r, name).text, &ignored);
 }
@@ -159,7 +162,7 @@ void pith_gguf_put_number(pith_json_writer *json, const char *member, double val
     pith_json_put_raw(json, member, text, strlen(text));
 }
 
-pith_status pith_gguf_put_epsilon(pith_gguf_reading *r, const char *name, const char *member) {
+pith_status pith_gguf_put_positive(pith_gguf_reading *r, const char *name, const char *member) {
     double value = 0;
     pith_status status = pith_gguf_require(r->gguf, pith_gguf_key_of(r, name).text, r->error);
     if (status == PITH_OK) {
@@ -171,40 +174,29 @@ pith_status pith_gguf_put_epsilon(pith_gguf_reading *r, const char *name, const 
     return status;
 }
 
-enum { MOST_NAMES = 5 }; /* of architectures in a list */
-
-static bool is_any_of(const pith_gguf_reading *r, const char *const names[MOST_NAMES]) {
-    for (size_t i = 0; i < MOST_NAMES && names[i] != NULL; i++) {
-        if (strcmp(r->architecture->name, names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 pith_status pith_gguf_put_steps(pith_gguf_reading *r) {
     static const struct {
         const char *name;
         double neutral;
-        const char *member;                    /* of config.json, in ...; NULL: not written here */
-        const char *architectures[MOST_NAMES]; /* ... these */
+        const char *member; /* of config.json; NULL: not written here */
+        unsigned step;      /* 0: of no architecture */
     } steps[] = {
-        {"expert_count", 0, NULL, {"llama", "qwen3moe", "olmoe", "granitemoe", "gpt-oss"}},
-        {"attn_logit_softcapping", 0, "attn_logit_softcapping", {"gemma2", "gemma3"}},
-        {"final_logit_softcapping", 0, "final_logit_softcapping", {"gemma2", "gemma3"}},
-        {"attention.scale", 0, "attention_multiplier", {"granite", "granitemoe"}},
-        {"logit_scale", 1, "logits_scaling", {"granite", "granitemoe"}},
-        {"residual_scale", 1, "residual_multiplier", {"granite", "granitemoe"}},
-        {"embedding_scale", 1, "embedding_multiplier", {"granite", "granitemoe"}},
-        {"attention.max_alibi_bias", 0, NULL, {NULL}},
-        {"attention.clamp_kqv", 0, NULL, {NULL}},
-        {"attention.temperature_scale", 0, "llama_4_scaling_beta", {"mistral3"}},
+        {"expert_count", 0, NULL, PITH_GGUF_EXPERTS},
+        {"attn_logit_softcapping", 0, "attn_logit_softcapping", PITH_GGUF_CAPS},
+        {"final_logit_softcapping", 0, "final_logit_softcapping", PITH_GGUF_CAPS},
+        {"attention.scale", 0, "attention_multiplier", PITH_GGUF_SCALES},
+        {"logit_scale", 1, "logits_scaling", PITH_GGUF_SCALES},
+        {"residual_scale", 1, "residual_multiplier", PITH_GGUF_SCALES},
+        {"embedding_scale", 1, "embedding_multiplier", PITH_GGUF_SCALES},
+        {"attention.max_alibi_bias", 0, NULL, 0},
+        {"attention.clamp_kqv", 0, NULL, 0},
+        {"attention.temperature_scale", 0, "llama_4_scaling_beta", PITH_GGUF_GROWTH},
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         pith_gguf_arch_key key = pith_gguf_key_of(r, steps[i].name);
         double value = steps[i].neutral;
         pith_status status = pith_gguf_number(r->gguf, key.text, &value, r->error);
-        bool has_step = is_any_of(r, steps[i].architectures);
+        bool has_step = (r->architecture->steps & steps[i].step) != 0;
         if (status == PITH_OK && has_step && (!isfinite(value) || value < 0)) {
             status = pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %g, not 0 or more",
                                pith_gguf_name(r->gguf), key.text, value);
@@ -216,7 +208,7 @@ pith_status pith_gguf_put_steps(pith_gguf_reading *r) {
         if (status != PITH_OK) {
             return status;
         }
-        if (has_step && steps[i].member != NULL && has(r, steps[i].name)) {
+        if (has_step && steps[i].member != NULL && pith_gguf_has(r, steps[i].name)) {
             pith_gguf_put_number(&r->json, steps[i].member, value);
         }
     }
@@ -236,7 +228,7 @@ size_t pith_gguf_rows_of(const pith_gguf_reading *r, const char *name) {
     return found != NULL && found->n_dims == 2 ? found->shape[0] : 0;
 }
 
-pith_status pith_gguf_put_vocab_size(pith_gguf_reading *r) {
+static pith_status put_vocab_size(pith_gguf_reading *r) {
     static const char name[] = "token_embd.weight";
     size_t rows = pith_gguf_rows_of(r, name);
     if (rows == 0 || rows > INT32_MAX) {
@@ -247,15 +239,33 @@ pith_status pith_gguf_put_vocab_size(pith_gguf_reading *r) {
     return PITH_OK;
 }
 
+pith_status pith_gguf_put_sizes(pith_gguf_reading *r) {
+    size_t inner;
+    const struct {
+        const char *name, *member;
+        size_t *out;
+    } counts[] = {
+        {"embedding_length", "hidden_size", &r->hidden},
+        {"feed_forward_length", "intermediate_size", &inner},
+        {"block_count", "num_hidden_layers", &r->n_layers},
+        {"context_length", "max_position_embeddings", &r->context},
+    };
+    pith_status status = put_vocab_size(r);
+    for (size_t i = 0; status == PITH_OK && i < sizeof counts / sizeof counts[0]; i++) {
+        status = pith_gguf_put_count(r, counts[i].name, counts[i].member, counts[i].out);
+    }
+    return status;
+}
+
 /* ---- Decoders -------------------------------------------------------------------------------- */
 
-static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_heads) {
+static pith_status put_heads(pith_gguf_reading *r, size_t *n_heads) {
     size_t heads = 0;
     size_t value_length = 0;
     pith_status status =
         pith_gguf_put_count(r, "attention.head_count", "num_attention_heads", &heads);
     size_t kv_heads = heads;
-    if (status == PITH_OK && has(r, "attention.head_count_kv")) {
+    if (status == PITH_OK && pith_gguf_has(r, "attention.head_count_kv")) {
         status =
             pith_gguf_put_count(r, "attention.head_count_kv", "num_key_value_heads", &kv_heads);
     } else if (status == PITH_OK) {
@@ -270,15 +280,15 @@ static pith_status put_heads(pith_gguf_reading *r, size_t hidden, size_t *n_head
                          "%s: key %s is %zu, no divisor of the %zu heads", pith_gguf_name(r->gguf),
                          pith_gguf_key_of(r, "attention.head_count_kv").text, kv_heads, heads);
     }
-    if (has(r, "attention.key_length")) {
+    if (pith_gguf_has(r, "attention.key_length")) {
         status = pith_gguf_put_count(r, "attention.key_length", "head_dim", &r->head_dim);
-    } else if (hidden % heads != 0) {
+    } else if (r->hidden % heads != 0) {
         return pith_fail(r->error, PITH_ERROR_FORMAT,
                          "%s: key %s is %zu, no divisor of the width %zu, and there is no key %s",
                          pith_gguf_name(r->gguf), pith_gguf_key_of(r, "attention.head_count").text,
-                         heads, hidden, pith_gguf_key_of(r, "attention.key_length").text);
+                         heads, r->hidden, pith_gguf_key_of(r, "attention.key_length").text);
     } else {
-        r->head_dim = hidden / heads;
+        r->head_dim = r->hidden / heads;
         pith_json_put_integer(&r->json, "head_dim", (int64_t)r->head_dim);
     }
     value_length = r->head_dim;
@@ -329,7 +339,6 @@ static pith_status put_olmo3(pith_gguf_reading *r) {
 /* Among the models of Llama's architecture only Mistral has a window, which a converter may have
  * kept. */
 static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
-    static const char *const with_window[MOST_NAMES] = {"llama", "phi3"};
     bool olmo = strcmp(r->architecture->name, "olmo2") == 0;
     pith_gguf_arch_key key = pith_gguf_key_of(r, "attention.sliding_window");
     size_t window = 0;
@@ -337,7 +346,7 @@ static pith_status put_window(pith_gguf_reading *r, const char **model_type) {
     if (status != PITH_OK || window == 0) {
         return status;
     }
-    if ((!olmo && !is_any_of(r, with_window)) || window > INT32_MAX) {
+    if ((r->architecture->steps & PITH_GGUF_WINDOW) == 0 || window > INT32_MAX) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s of %zu is not supported",
                          pith_gguf_name(r->gguf), key.text, window);
     }
@@ -370,14 +379,14 @@ static pith_status put_pattern(pith_gguf_reading *r) {
 
 /* Writes what only Gemma has: windows, the base of RoPE in their layers, and query_pre_attn_scalar,
  * which no key holds: it is the size of a head, but hidden / heads in the 27B models. */
-static pith_status put_gemma(pith_gguf_reading *r, size_t hidden, size_t heads, size_t n_layers) {
+static pith_status put_gemma(pith_gguf_reading *r, size_t heads) {
     double theta = 0;
     pith_status status = put_pattern(r);
-    if (status == PITH_OK && has(r, "rope.freq_base_swa")) {
+    if (status == PITH_OK && pith_gguf_has(r, "rope.freq_base_swa")) {
         status = pith_gguf_positive(r, "rope.freq_base_swa", &theta);
         pith_gguf_put_number(&r->json, "rope_local_base_freq", theta);
     }
-    size_t divisor = n_layers == r->architecture->wide ? hidden / heads : r->head_dim;
+    size_t divisor = r->n_layers == r->architecture->wide ? r->hidden / heads : r->head_dim;
     pith_json_put_integer(&r->json, "query_pre_attn_scalar", (int64_t)divisor);
     return status;
 }
@@ -413,14 +422,13 @@ static pith_status check_granite(const pith_gguf_reading *r) {
  * queries do not grow. */
 static pith_status settle_mistral3(pith_gguf_reading *r, const char **model_type) {
     pith_gguf_arch_key key = pith_gguf_key_of(r, "attention.temperature_scale");
-    pith_text scaling = {"none", 4};
+    pith_gguf_scaling scaling;
     double beta = 0;
-    pith_status status =
-        pith_gguf_text(r->gguf, pith_gguf_key_of(r, "rope.scaling.type").text, &scaling, r->error);
+    pith_status status = pith_gguf_read_scaling(r, &scaling);
     if (status == PITH_OK) {
         status = pith_gguf_number(r->gguf, key.text, &beta, r->error);
     }
-    if (status != PITH_OK || scaling.n_bytes != 4 || memcmp(scaling.data, "none", 4) != 0) {
+    if (status != PITH_OK || !pith_text_is(scaling.type, "none")) {
         return status;
     }
     *model_type = "mistral";
@@ -438,38 +446,24 @@ static void put_flags(pith_gguf_reading *r) {
 }
 
 static pith_status put_decoder(pith_gguf_reading *r) {
-    static const char *const with_scalars[MOST_NAMES] = {"granite", "granitemoe"};
     const char *model_type = r->architecture->model_type;
-    size_t hidden, heads, n_layers, other;
+    size_t heads;
     pith_status status = pith_gguf_put_steps(r);
     if (status == PITH_OK) {
-        status = pith_gguf_put_vocab_size(r);
+        status = pith_gguf_put_sizes(r);
     }
     if (status == PITH_OK) {
-        status = pith_gguf_put_count(r, "embedding_length", "hidden_size", &hidden);
+        status = put_heads(r, &heads);
     }
     if (status == PITH_OK) {
-        status = pith_gguf_put_count(r, "feed_forward_length", "intermediate_size", &other);
+        status = pith_gguf_put_positive(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
     }
     if (status == PITH_OK) {
-        status = pith_gguf_put_count(r, "block_count", "num_hidden_layers", &n_layers);
+        status = r->architecture->wide != 0      ? put_gemma(r, heads)
+                 : r->architecture->pattern != 0 ? put_gpt_oss(r)
+                                                 : put_window(r, &model_type);
     }
-    if (status == PITH_OK) {
-        status = pith_gguf_put_count(r, "context_length", "max_position_embeddings", &r->context);
-    }
-    if (status == PITH_OK) {
-        status = put_heads(r, hidden, &heads);
-    }
-    if (status == PITH_OK) {
-        status = pith_gguf_put_epsilon(r, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
-    }
-    if (status == PITH_OK && strcmp(r->architecture->name, "gpt-oss") == 0) {
-        status = put_gpt_oss(r);
-    } else if (status == PITH_OK) {
-        status = r->architecture->pattern != 0 ? put_gemma(r, hidden, heads, n_layers)
-                                               : put_window(r, &model_type);
-    }
-    if (status == PITH_OK && is_any_of(r, with_scalars)) {
+    if (status == PITH_OK && (r->architecture->steps & PITH_GGUF_SCALES) != 0) {
         status = check_granite(r);
     }
     if (status == PITH_OK) {
@@ -528,6 +522,10 @@ static pith_status write_json(pith_gguf_reading *r) {
         status = put_special_ids(r);
     }
     pith_json_close(&r->json, '}');
+    if (status == PITH_OK && r->json.status == PITH_ERROR_ARGUMENT) { /* a text of the file */
+        return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: its keys as config.json: %s %s",
+                         pith_gguf_name(r->gguf), r->json.bad_key, r->json.problem);
+    }
     return status == PITH_OK ? pith_json_write_end(&r->json, "config.json", r->error) : status;
 }
 

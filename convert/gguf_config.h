@@ -8,15 +8,26 @@
 #include "convert/gguf_parts.h"
 #include "convert/hf_config.h"
 
+/* Steps that not all architectures have. */
+enum {
+    PITH_GGUF_WINDOW = 1, /* of some models, whose files have its key */
+    PITH_GGUF_CAPS = 2,   /* of scores and logits */
+    PITH_GGUF_SCALES = 4, /* Granite's multipliers */
+    PITH_GGUF_GROWTH = 8, /* of queries with their position */
+    PITH_GGUF_EXPERTS = 16,
+};
+
 /* What general.architecture names. */
 typedef struct pith_gguf_architecture {
     const char *name;       /* "llama" */
     const char *model_type; /* in config.json */
     bool encoder;
     bool interleaved; /* rows of q and k: see pith_gguf_architecture_find */
+    unsigned steps;   /* which of those */
     size_t pattern;   /* of each group of this many layers the last one sees all keys; 0: all layers
                          are alike */
     size_t wide;      /* Gemma only: layers of its 27B model, whose scores have another scale */
+    const struct pith_gguf_mixture *mixture; /* with PITH_GGUF_EXPERTS (convert/gguf_experts.h) */
 } pith_gguf_architecture;
 
 /* Finds the architecture of a file. Where q and k are interleaved, row 2 i + half of a head is what

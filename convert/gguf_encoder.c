@@ -2,7 +2,9 @@
  * and ModernBERT have besides. */
 #include "convert/gguf_encoder.h"
 
+#include "base/checked.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "convert/gguf_rope.h"
 
 #include <stdio.h>
@@ -24,23 +26,13 @@ static pith_status refuse_causal(const pith_gguf_reading *r) {
 
 /* Writes the shape, and keeps what RoPE needs of it. */
 static pith_status put_shape(pith_gguf_reading *r) {
-    size_t hidden, heads, other;
-    const struct {
-        const char *name, *member;
-        size_t *out;
-    } counts[] = {
-        {"embedding_length", "hidden_size", &hidden},
-        {"feed_forward_length", "intermediate_size", &other},
-        {"block_count", "num_hidden_layers", &other},
-        {"context_length", "max_position_embeddings", &r->context},
-        {"attention.head_count", "num_attention_heads", &heads},
-    };
-    pith_status status = pith_gguf_put_vocab_size(r);
-    for (size_t i = 0; status == PITH_OK && i < sizeof counts / sizeof counts[0]; i++) {
-        status = pith_gguf_put_count(r, counts[i].name, counts[i].member, counts[i].out);
+    size_t heads;
+    pith_status status = pith_gguf_put_sizes(r);
+    if (status == PITH_OK) {
+        status = pith_gguf_put_count(r, "attention.head_count", "num_attention_heads", &heads);
     }
     if (status == PITH_OK) {
-        r->head_dim = hidden / heads; /* the configuration's check wants no remainder */
+        r->head_dim = r->hidden / heads; /* the configuration's check wants no remainder */
     }
     return status;
 }
@@ -57,42 +49,22 @@ static pith_status put_nomic(pith_gguf_reading *r) {
 
 /* ---- ModernBERT ------------------------------------------------------------------------------ */
 
-static pith_status put_theta(pith_gguf_reading *r, const char *name, const char *member) {
-    double theta;
-    pith_status status = pith_gguf_require(r->gguf, pith_gguf_key_of(r, name).text, r->error);
-    if (status == PITH_OK) {
-        status = pith_gguf_positive(r, name, &theta);
-    }
-    if (status == PITH_OK) {
-        pith_gguf_put_number(&r->json, member, theta);
-    }
-    return status;
-}
-
 /* RoPE without a scaling, and the word for the MLP's activation. */
 static pith_status put_texts(pith_gguf_reading *r) {
-    pith_text scaling = {"none", 4};
+    pith_gguf_scaling scaling;
     pith_text activation = {"gelu", 4};
-    char word[32];
-    pith_gguf_arch_key key = pith_gguf_key_of(r, "rope.scaling.type");
-    pith_status status = pith_gguf_text(r->gguf, key.text, &scaling, r->error);
-    if (status == PITH_OK && (scaling.n_bytes != 4 || memcmp(scaling.data, "none", 4) != 0)) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s: only none is supported",
-                         pith_gguf_name(r->gguf), key.text);
+    pith_status status = pith_gguf_read_scaling(r, &scaling);
+    if (status == PITH_OK && !pith_text_is(scaling.type, "none")) {
+        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
+                         "%s: key %s: only none is supported, not %.*s", pith_gguf_name(r->gguf),
+                         pith_gguf_key_of(r, scaling.key).text,
+                         (int)pith_min_size(scaling.type.n_bytes, 60), scaling.type.data);
     }
-    key = pith_gguf_key_of(r, "hidden_activation");
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "hidden_activation");
     if (status == PITH_OK) {
         status = pith_gguf_text(r->gguf, key.text, &activation, r->error);
     }
-    if (status == PITH_OK && (activation.n_bytes >= sizeof word ||
-                              memchr(activation.data, '\0', activation.n_bytes) != NULL)) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s is no word",
-                         pith_gguf_name(r->gguf), key.text);
-    }
-    if (status == PITH_OK) {
-        snprintf(word, sizeof word, "%.*s", (int)activation.n_bytes, activation.data);
-        pith_json_put_text(&r->json, "hidden_activation", word);
-    }
+    pith_json_put_bytes(&r->json, "hidden_activation", activation.data, activation.n_bytes);
     return status;
 }
 
@@ -111,11 +83,11 @@ static pith_status put_modern(pith_gguf_reading *r) {
                          pith_gguf_key_of(r, "attention.sliding_window").text, window, every);
     }
     if (status == PITH_OK) {
-        status = put_theta(r, "rope.freq_base", "global_rope_theta");
+        status = pith_gguf_put_positive(r, "rope.freq_base", "global_rope_theta");
     }
     if (status == PITH_OK && window > 0) {
         pith_json_put_integer(&r->json, "local_attention", (int64_t)window);
-        status = put_theta(r, "rope.freq_base_swa", "local_rope_theta");
+        status = pith_gguf_put_positive(r, "rope.freq_base_swa", "local_rope_theta");
     }
     pith_json_put_integer(&r->json, "global_attn_every_n_layers", window > 0 ? (int64_t)every : 1);
     return status == PITH_OK ? put_texts(r) : status;
@@ -133,8 +105,8 @@ pith_status pith_gguf_put_encoder(pith_gguf_reading *r) {
         status = put_shape(r);
     }
     if (status == PITH_OK) {
-        status = pith_gguf_put_epsilon(r, "attention.layer_norm_epsilon",
-                                       modern ? "norm_eps" : "layer_norm_eps");
+        status = pith_gguf_put_positive(r, "attention.layer_norm_epsilon",
+                                        modern ? "norm_eps" : "layer_norm_eps");
     }
     if (status == PITH_OK && is(r, "nomic-bert")) {
         status = put_nomic(r);

@@ -3,33 +3,13 @@
 
 #include <string.h>
 
-/* What a class of models calls the number of experts, and what no key says. */
-typedef struct mixture {
-    const char *architecture;
-    const char *model_type; /* in config.json */
-    const char *count;      /* of experts, there */
-    bool own_width;         /* of an expert: not that of an MLP */
-    bool norm;              /* shares are a softmax among the chosen experts, where no key says */
-    bool either;            /* config.json can say it */
-    bool biases;            /* of every expert */
-} mixture;
-
-static const mixture mixtures[] = {
-    {"llama", "mixtral", "num_local_experts", .norm = true},
-    {"qwen3moe", "qwen3_moe", "num_experts", .own_width = true, .norm = true, .either = true},
-    {"olmoe", "olmoe", "num_experts", .norm = false, .either = true},
-    {"granitemoe", "granitemoe", "num_local_experts", .norm = true},
-    {"gpt-oss", "gpt_oss", "num_local_experts", .norm = true, .biases = true},
-};
-
-static const mixture *find_mixture(const pith_gguf_reading *r) {
-    for (size_t i = 0; i < sizeof mixtures / sizeof mixtures[0]; i++) {
-        if (strcmp(r->architecture->name, mixtures[i].architecture) == 0) {
-            return &mixtures[i];
-        }
-    }
-    return NULL;
-}
+const pith_gguf_mixture pith_gguf_mixtral = {"mixtral", "num_local_experts", .norm = true};
+const pith_gguf_mixture pith_gguf_qwen3_moe = {NULL, "num_experts", .own_width = true, .norm = true,
+                                               .either = true};
+const pith_gguf_mixture pith_gguf_olmoe = {NULL, "num_experts", .norm = false, .either = true};
+const pith_gguf_mixture pith_gguf_granitemoe = {NULL, "num_local_experts", .norm = true};
+const pith_gguf_mixture pith_gguf_gpt_oss = {NULL, "num_local_experts", .norm = true,
+                                             .biases = true};
 
 /* Refuses steps that only other mixtures have, and routers that are no softmax (function 1). */
 static pith_status refuse_others(const pith_gguf_reading *r) {
@@ -77,10 +57,10 @@ static pith_status refuse_tensors(const pith_gguf_reading *r, bool biases) {
 }
 
 pith_status pith_gguf_put_experts(pith_gguf_reading *r, const char **model_type) {
-    const mixture *m = find_mixture(r);
+    const pith_gguf_mixture *m = r->architecture->mixture;
     size_t n = 0, ignored;
     pith_status status = pith_gguf_read_count(r, "expert_count", &n);
-    if (status != PITH_OK || m == NULL || (n == 0 && strcmp(m->architecture, "llama") == 0)) {
+    if (status != PITH_OK || m == NULL || (n == 0 && m->model_type != NULL)) {
         return status;
     }
     bool norm = m->norm;
@@ -109,6 +89,6 @@ pith_status pith_gguf_put_experts(pith_gguf_reading *r, const char **model_type)
     if (m->either) {
         pith_json_put_bool(&r->json, "norm_topk_prob", norm);
     }
-    *model_type = m->model_type;
+    *model_type = m->model_type != NULL ? m->model_type : *model_type;
     return status;
 }

@@ -3,7 +3,9 @@
  */
 #include "convert/gguf_rope.h"
 
+#include "base/checked.h"
 #include "base/status.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,27 +13,29 @@
 
 enum { MAX_PAIRS = PITH_MAX_HEAD_DIM / 2 };
 
-/* The type of the scaling; "none" where the file has only the old key of a linear one, or nothing.
- */
-static pith_status read_type(const pith_gguf_reading *r, char type[16], double *factor) {
-    char key[96];
-    pith_text text = {"none", 4};
-    *factor = 1;
-    snprintf(key, sizeof key, "%s.rope.scaling.type", r->architecture->name);
-    pith_status status = pith_gguf_text(r->gguf, key, &text, r->error);
+pith_status pith_gguf_read_scaling(const pith_gguf_reading *r, pith_gguf_scaling *out) {
+    static const char type_key[] = "rope.scaling.type";
+    static const char old_key[] = "rope.scale_linear";
+    pith_gguf_scaling scaling = {{"none", 4}, 1, type_key};
+    pith_status status =
+        pith_gguf_text(r->gguf, pith_gguf_key_of(r, type_key).text, &scaling.type, r->error);
     if (status == PITH_OK) {
-        status = pith_gguf_positive(r, "rope.scale_linear", factor);
+        status = pith_gguf_positive(r, old_key, &scaling.factor);
     }
-    bool old = status == PITH_OK && *factor != 1 && text.n_bytes == 4;
+    if (status == PITH_OK && scaling.factor != 1 && pith_text_is(scaling.type, "none")) {
+        scaling.type = (pith_text){"linear", 6};
+        scaling.key = old_key;
+    }
     if (status == PITH_OK) {
-        status = pith_gguf_positive(r, "rope.scaling.factor", factor);
+        status = pith_gguf_positive(r, "rope.scaling.factor", &scaling.factor);
     }
-    snprintf(type, 16, "%.*s", (int)(text.n_bytes < 15 ? text.n_bytes : 15), text.data);
-    if (old) {
-        strcpy(type, "linear");
+    if (status == PITH_OK) {
+        *out = scaling;
     }
     return status;
 }
+
+static const char original_key[] = "rope.scaling.original_context_length";
 
 static pith_status put_yarn(pith_gguf_reading *r) {
     static const struct {
@@ -42,12 +46,11 @@ static pith_status put_yarn(pith_gguf_reading *r) {
         {"rope.scaling.yarn_attn_factor", "attention_factor"},
         {"rope.scaling.yarn_log_multiplier", "mscale_all_dim"}, /* with a mscale of 1 */
     };
-    char key[96];
     size_t original = r->context;
     double attention = 1;
     double extrapolation = 1;
-    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", r->architecture->name);
-    pith_status status = pith_gguf_count(r->gguf, key, &original, r->error);
+    pith_status status =
+        pith_gguf_count(r->gguf, pith_gguf_key_of(r, original_key).text, &original, r->error);
     if (status == PITH_OK) {
         status = pith_gguf_positive(r, "rope.scaling.attn_factor", &attention);
     }
@@ -56,9 +59,11 @@ static pith_status put_yarn(pith_gguf_reading *r) {
     }
     if (status == PITH_OK && (attention != 1 || extrapolation != 1)) {
         return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: YaRN with %s.rope.scaling.attn_factor %g and yarn_ext_factor %g is "
-                         "not supported, only with 1 and 1",
-                         pith_gguf_name(r->gguf), r->architecture->name, attention, extrapolation);
+                         "%s: YaRN with %s %g and yarn_ext_factor %g is not supported, only with "
+                         "1 and 1",
+                         pith_gguf_name(r->gguf),
+                         pith_gguf_key_of(r, "rope.scaling.attn_factor").text, attention,
+                         extrapolation);
     }
     if (status == PITH_OK) {
         pith_json_put_integer(&r->json, "original_max_position_embeddings",
@@ -66,9 +71,7 @@ static pith_status put_yarn(pith_gguf_reading *r) {
     }
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == PITH_OK; i++) {
         double value = 0;
-        snprintf(key, sizeof key, "%s.%s", r->architecture->name, numbers[i].name);
-        pith_gguf_value ignored;
-        if (pith_gguf_find(r->gguf, key, &ignored)) {
+        if (pith_gguf_has(r, numbers[i].name)) {
             status = pith_gguf_positive(r, numbers[i].name, &value);
             pith_gguf_put_number(&r->json, numbers[i].member, value);
         }
@@ -155,13 +158,12 @@ static pith_status read_divisors(const pith_gguf_reading *r, float divisors[MAX_
 
 /* The first elements of a head may be all that turn. */
 static pith_status put_dimensions(pith_gguf_reading *r) {
-    char key[96];
     size_t dims = r->head_dim;
-    snprintf(key, sizeof key, "%s.rope.dimension_count", r->architecture->name);
-    pith_status status = pith_gguf_count(r->gguf, key, &dims, r->error);
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "rope.dimension_count");
+    pith_status status = pith_gguf_count(r->gguf, key.text, &dims, r->error);
     if (status == PITH_OK && (dims == 0 || dims > r->head_dim)) {
         return pith_fail(r->error, PITH_ERROR_FORMAT, "%s: key %s is %zu, not 1 to %zu",
-                         pith_gguf_name(r->gguf), key, dims, r->head_dim);
+                         pith_gguf_name(r->gguf), key.text, dims, r->head_dim);
     }
     r->rope_dims = dims;
     if (status == PITH_OK && dims != r->head_dim) {
@@ -209,13 +211,12 @@ static pith_status put_factors(pith_gguf_reading *r, const char *name, const cha
 
 /* Phi's scaling: two tensors of divisors, mostly without a type among the keys. */
 static pith_status put_longrope(pith_gguf_reading *r) {
-    char key[96];
     size_t original = 0;
     double attention = 1;
-    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", r->architecture->name);
-    pith_status status = pith_gguf_require(r->gguf, key, r->error);
+    pith_gguf_arch_key key = pith_gguf_key_of(r, original_key);
+    pith_status status = pith_gguf_require(r->gguf, key.text, r->error);
     if (status == PITH_OK) {
-        status = pith_gguf_count(r->gguf, key, &original, r->error);
+        status = pith_gguf_count(r->gguf, key.text, &original, r->error);
     }
     if (status == PITH_OK) {
         status = pith_gguf_positive(r, "rope.scaling.attn_factor", &attention);
@@ -238,44 +239,52 @@ static pith_status put_longrope(pith_gguf_reading *r) {
 
 /* ---- Any of them ----------------------------------------------------------------------------- */
 
+/* Refuses a type that is not known, and one beside tensors that are another scaling. */
+static pith_status check_type(const pith_gguf_reading *r, const pith_gguf_scaling *scaling,
+                              bool lists, bool divided) {
+    bool none = pith_text_is(scaling->type, "none");
+    bool known =
+        none || pith_text_is(scaling->type, "linear") || pith_text_is(scaling->type, "yarn");
+    if (known && !lists && (!divided || none)) {
+        return PITH_OK;
+    }
+    return pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s: %.*s%s is not supported",
+                     pith_gguf_name(r->gguf), pith_gguf_key_of(r, scaling->key).text,
+                     (int)pith_min_size(scaling->type.n_bytes, 60), scaling->type.data,
+                     !known  ? ""
+                     : lists ? " together with tensors rope_factors_long.weight"
+                             : " together with a tensor rope_freqs.weight");
+}
+
 static pith_status put_scaling(pith_gguf_reading *r, double theta) {
-    char type[16];
-    double factor;
+    pith_gguf_scaling scaling;
     float divisors[MAX_PAIRS];
     bool divided;
-    pith_status status = read_type(r, type, &factor);
+    size_t source;
+    pith_status status = pith_gguf_read_scaling(r, &scaling);
     if (status == PITH_OK) {
         status = read_divisors(r, divisors, &divided);
     }
     if (status != PITH_OK) {
         return status;
     }
-    size_t source;
-    bool none = strcmp(type, "none") == 0;
+    bool none = pith_text_is(scaling.type, "none");
     bool lists =
         find_tensor(r, long_name, &source) != NULL || find_tensor(r, short_name, &source) != NULL;
-    if (lists && !divided && (none || strcmp(type, "longrope") == 0)) {
+    if (lists && !divided && (none || pith_text_is(scaling.type, "longrope"))) {
         return put_longrope(r);
     }
-    bool known = none || strcmp(type, "linear") == 0 || strcmp(type, "yarn") == 0;
-    if (!known || lists || (divided && !none)) {
-        return pith_fail(r->error, PITH_ERROR_UNSUPPORTED,
-                         "%s: key %s.rope.scaling.type: %s%s is not supported",
-                         pith_gguf_name(r->gguf), r->architecture->name, type,
-                         !known  ? ""
-                         : lists ? " together with tensors rope_factors_long.weight"
-                                 : " together with a tensor rope_freqs.weight");
-    }
-    if (none && !divided) {
-        return PITH_OK;
+    status = check_type(r, &scaling, lists, divided);
+    if (status != PITH_OK || (none && !divided)) {
+        return status;
     }
     pith_json_open(&r->json, "rope_scaling", '{');
     if (divided) {
         status = put_llama3(r, divisors, theta);
     } else {
-        pith_json_put_text(&r->json, "rope_type", type);
-        pith_gguf_put_number(&r->json, "factor", factor);
-        status = strcmp(type, "yarn") == 0 ? put_yarn(r) : PITH_OK;
+        pith_json_put_bytes(&r->json, "rope_type", scaling.type.data, scaling.type.n_bytes);
+        pith_gguf_put_number(&r->json, "factor", scaling.factor);
+        status = pith_text_is(scaling.type, "yarn") ? put_yarn(r) : PITH_OK;
     }
     pith_json_close(&r->json, '}');
     return status;

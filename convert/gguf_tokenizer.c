@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,7 +19,7 @@ bool pith_gguf_token_type(const pith_gguf_vocab *vocab, size_t i, pith_piece_typ
     return true;
 }
 
-static pith_status no_memory(const pith_gguf_vocab *vocab) {
+pith_status pith_gguf_vocab_no_memory(const pith_gguf_vocab *vocab) {
     return pith_fail(vocab->error, PITH_ERROR_MEMORY, "%s: no memory for the vocabulary",
                      pith_gguf_name(vocab->gguf));
 }
@@ -86,8 +87,7 @@ static bool allocate_pieces(pieces *out, pith_vocab_file *file, const pith_gguf_
     void *const blocks[] = {out->bytes, out->offsets, out->scores, out->types, out->added};
     bool all = true;
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-        file->blocks[i] = blocks[i];
-        all = all && blocks[i] != NULL;
+        all = pith_vocab_keep_block(file, blocks[i]) && all;
     }
     return all;
 }
@@ -127,14 +127,16 @@ static pith_status read_scores(const pith_gguf_vocab *vocab, float *out, const p
     return PITH_OK;
 }
 
-/* SentencePiece's flags of the pieces of each type. */
-static uint8_t flags_of(pith_piece_type type) {
-    return type == PITH_PIECE_CONTROL || type == PITH_PIECE_UNKNOWN ? PITH_ADDED_SPECIAL
-           : type == PITH_PIECE_USER_DEFINED                        ? PITH_ADDED_NORMALIZED
-                                                                    : 0;
+/* Flags of the pieces of each type. SentencePiece normalises a text before it looks for symbols of
+ * the user; of a Unigram they are matched in the text as given, as transformers adds them. */
+static uint8_t flags_of(pith_piece_type type, bool unigram) {
+    bool special = type == PITH_PIECE_CONTROL || type == PITH_PIECE_UNKNOWN;
+    bool symbol = type == PITH_PIECE_USER_DEFINED && !unigram;
+    return special ? PITH_ADDED_SPECIAL : symbol ? PITH_ADDED_NORMALIZED : 0;
 }
 
-static void fill_pieces(pith_vocab *out, const pieces *p, const pith_gguf_vocab *vocab) {
+static void fill_pieces(pith_vocab *out, const pieces *p, bool unigram,
+                        const pith_gguf_vocab *vocab) {
     pith_gguf_strings walk = {vocab->tokens};
     pith_text token;
     size_t n_bytes = 0;
@@ -147,7 +149,7 @@ static void fill_pieces(pith_vocab *out, const pieces *p, const pith_gguf_vocab 
         memcpy(p->bytes + n_bytes, token.data, token.n_bytes);
         n_bytes += token.n_bytes;
         p->types[i] = (uint8_t)type;
-        p->added[i] = flags_of(type);
+        p->added[i] = flags_of(type, unigram);
         n_byte_pieces += type == PITH_PIECE_BYTE;
         if (type == PITH_PIECE_UNKNOWN && out->unk < 0) {
             out->unk = (int32_t)i;
@@ -198,18 +200,18 @@ static pith_status read_sentencepiece(pith_vocab_file *out, const pith_gguf_voca
         {"tokenizer.ggml.remove_extra_whitespaces", &settings.remove_extra_whitespaces},
     };
     if (!allocate_pieces(&p, out, vocab)) {
-        return no_memory(vocab);
+        return pith_gguf_vocab_no_memory(vocab);
     }
     pith_status status = read_scores(vocab, p.scores, log);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0] && status == PITH_OK; i++) {
         status = pith_gguf_flag(vocab->gguf, flags[i].key, flags[i].flag, vocab->error);
     }
     if (status == PITH_OK) {
-        fill_pieces(&settings, &p, vocab);
+        fill_pieces(&settings, &p, unigram, vocab);
         status = find_unknown(&settings, &p, vocab);
     }
     out->vocab = settings;
-    return status == PITH_OK && unigram ? pith_gguf_make_unigram(out, p.added, vocab) : status;
+    return status == PITH_OK && unigram ? pith_gguf_make_unigram(out, vocab) : status;
 }
 
 /* ---- WordPiece ------------------------------------------------------------------------------- */
@@ -239,7 +241,7 @@ static pith_status put_lines(pith_bytes *text, const pith_gguf_vocab *vocab) {
                              pith_gguf_name(vocab->gguf), i);
         }
         if (!put_word_piece(text, token)) {
-            return no_memory(vocab);
+            return pith_gguf_vocab_no_memory(vocab);
         }
     }
     return PITH_OK;
@@ -289,7 +291,8 @@ static pith_status read_id(const pith_gguf_vocab *vocab, const char *key, size_t
     return status;
 }
 
-/* The first of these keys that names a token; the second ones are those of encoders. */
+/* Reads the id that the first of up to three keys has which names a token; -1 when none does. NULL
+ * ends the list. */
 static pith_status read_end(const pith_gguf_vocab *vocab, const char *const keys[3],
                             size_t n_pieces, const pith_log *log, int32_t *out) {
     *out = -1;
@@ -334,10 +337,6 @@ static pith_status read_ends(pith_vocab *out, const pith_gguf_vocab *vocab, cons
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-static bool is_text(pith_text text, const char *word) {
-    return text.n_bytes == strlen(word) && memcmp(text.data, word, text.n_bytes) == 0;
-}
-
 static pith_status read_vocab(pith_hf_tokenizer *out, pith_gguf_vocab *vocab, pith_text model,
                               const pith_log *log) {
     pith_status status = find_tokens(vocab);
@@ -346,13 +345,13 @@ static pith_status read_vocab(pith_hf_tokenizer *out, pith_gguf_vocab *vocab, pi
     }
     out->present = true; /* from here on there may be something to free */
     out->file.allocator = vocab->allocator;
-    if (is_text(model, "llama")) {
+    if (pith_text_is(model, "llama")) {
         status = read_sentencepiece(&out->file, vocab, false, log);
-    } else if (is_text(model, "t5")) {
+    } else if (pith_text_is(model, "t5")) {
         status = read_sentencepiece(&out->file, vocab, true, log);
-    } else if (is_text(model, "gpt2")) {
+    } else if (pith_text_is(model, "gpt2")) {
         status = pith_gguf_read_bpe(&out->file, vocab);
-    } else if (is_text(model, "bert")) {
+    } else if (pith_text_is(model, "bert")) {
         return read_wordpiece(&out->file, vocab);
     } else {
         return pith_fail(vocab->error, PITH_ERROR_UNSUPPORTED,
@@ -381,7 +380,7 @@ pith_status pith_gguf_tokenizer_read(pith_hf_tokenizer *out, const pith_gguf *gg
     pith_gguf_vocab vocab = {.gguf = gguf, .allocator = allocator, .error = error};
     pith_text model = {NULL, 0};
     pith_status status = pith_gguf_text(gguf, "tokenizer.ggml.model", &model, error);
-    if (status == PITH_OK && (model.data == NULL || is_text(model, "none"))) {
+    if (status == PITH_OK && (model.data == NULL || pith_text_is(model, "none"))) {
         pith_log_write(log, PITH_LOG_WARNING,
                        "%s: no tokenizer.ggml.model: the model will have no tokenizer",
                        pith_gguf_name(gguf));

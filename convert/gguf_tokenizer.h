@@ -23,13 +23,15 @@ typedef struct pith_gguf_vocab {
 /* The type of token i, NORMAL where the file has none. False when its number is not known. */
 bool pith_gguf_token_type(const pith_gguf_vocab *vocab, size_t i, pith_piece_type *out);
 
+/* Fails with MEMORY. */
+pith_status pith_gguf_vocab_no_memory(const pith_gguf_vocab *vocab);
+
 /* Reads a byte-level vocabulary with its merges (gguf_bpe.c). Errors: FORMAT, UNSUPPORTED, MEMORY.
  */
 pith_status pith_gguf_read_bpe(pith_vocab_file *out, const pith_gguf_vocab *vocab);
 
-/* Turns what a SentencePiece tokenizer's keys say into XLM-R's Unigram (gguf_unigram.c); `added`
- * [n_pieces] are the vocabulary's own flags. Errors: FORMAT, UNSUPPORTED (named), MEMORY. */
-pith_status pith_gguf_make_unigram(pith_vocab_file *out, uint8_t *added,
-                                   const pith_gguf_vocab *vocab);
+/* Turns what a SentencePiece tokenizer's keys say into XLM-R's Unigram (gguf_unigram.c). Errors:
+ * FORMAT, UNSUPPORTED (named), MEMORY. */
+pith_status pith_gguf_make_unigram(pith_vocab_file *out, const pith_gguf_vocab *vocab);
 
 #endif

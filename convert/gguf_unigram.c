@@ -7,21 +7,6 @@
 
 static const char charsmap_key[] = "tokenizer.ggml.precompiled_charsmap";
 
-static pith_status no_memory(const pith_gguf_vocab *vocab) {
-    return pith_fail(vocab->error, PITH_ERROR_MEMORY, "%s: no memory for the vocabulary",
-                     pith_gguf_name(vocab->gguf));
-}
-
-/* A free place among the blocks; there are more than a GGUF file's vocabulary needs. */
-static bool keep_block(pith_vocab_file *file, void *block) {
-    size_t i = 0;
-    while (file->blocks[i] != NULL) {
-        i++;
-    }
-    file->blocks[i] = block;
-    return block != NULL;
-}
-
 /* Converters have written the bytes as either type. */
 static pith_status read_charsmap(pith_vocab_file *out, const pith_gguf_vocab *vocab) {
     pith_gguf_value map = {.count = 0};
@@ -39,8 +24,8 @@ static pith_status read_charsmap(pith_vocab_file *out, const pith_gguf_vocab *vo
                          charsmap_key, map.count, PITH_VOCAB_MAX_CHARSMAP);
     }
     uint8_t *copy = pith_allocate(vocab->allocator, map.count, 1);
-    if (!keep_block(out, copy)) {
-        return no_memory(vocab);
+    if (!pith_vocab_keep_block(out, copy)) {
+        return pith_gguf_vocab_no_memory(vocab);
     }
     memcpy(copy, map.data, map.count);
     out->vocab.charsmap = copy;
@@ -51,8 +36,8 @@ static pith_status read_charsmap(pith_vocab_file *out, const pith_gguf_vocab *vo
 static pith_status read_log_probabilities(pith_vocab_file *out, const pith_gguf_vocab *vocab) {
     size_t n = out->vocab.n_pieces;
     double *numbers = pith_allocate(vocab->allocator, n, sizeof *numbers);
-    if (!keep_block(out, numbers)) {
-        return no_memory(vocab);
+    if (!pith_vocab_keep_block(out, numbers)) {
+        return pith_gguf_vocab_no_memory(vocab);
     }
     for (size_t i = 0; i < n; i++) {
         numbers[i] = out->vocab.scores[i];
@@ -62,17 +47,7 @@ static pith_status read_log_probabilities(pith_vocab_file *out, const pith_gguf_
     return PITH_OK;
 }
 
-/* Symbols of the user are matched in the text as given, as transformers adds them. */
-static void mark_added(const pith_vocab *vocab, uint8_t *added) {
-    for (size_t i = 0; i < vocab->n_pieces; i++) {
-        if (vocab->types[i] == PITH_PIECE_USER_DEFINED) {
-            added[i] = 0;
-        }
-    }
-}
-
-pith_status pith_gguf_make_unigram(pith_vocab_file *out, uint8_t *added,
-                                   const pith_gguf_vocab *vocab) {
+pith_status pith_gguf_make_unigram(pith_vocab_file *out, const pith_gguf_vocab *vocab) {
     bool squeeze = out->vocab.remove_extra_whitespaces;
     if (!out->vocab.add_dummy_prefix) {
         return pith_fail(vocab->error, PITH_ERROR_UNSUPPORTED,
@@ -87,11 +62,8 @@ pith_status pith_gguf_make_unigram(pith_vocab_file *out, uint8_t *added,
     if (status != PITH_OK) {
         return status;
     }
-    mark_added(&out->vocab, added);
     out->vocab.kind = PITH_TOKENIZER_UNIGRAM;
     out->vocab.fuse_unk = false;
-    out->vocab.add_bos = out->vocab.add_eos = true;
-    out->vocab.pair_form = PITH_PAIR_DOUBLED;
-    pith_vocab_cut_words(&out->vocab, squeeze);
+    pith_vocab_frame_xlm_roberta(&out->vocab, squeeze);
     return PITH_OK;
 }

@@ -9,6 +9,7 @@
 #include "weights/random_weights.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NAME = PITH_CHECKPOINT_MAX_NAME, MAX_WARNINGS = 8 };
@@ -28,6 +29,8 @@ typedef struct target {
     unsigned part; /* number of the rule in its family */
     size_t number; /* of the tensor among those of the rule */
     const pith_slot *slot;
+    const char *names[PITH_MAX_BLOCKS]; /* [n_names] its sources, unless the values are random */
+    size_t n_names;
 } target;
 
 static pith_naming naming_of(const request *from) {
@@ -120,31 +123,29 @@ static pith_status fail_type(const pith_checkpoint *checkpoint, const pith_check
 typedef struct tensor_shape {
     size_t n_dims;
     size_t dims[3];
-    bool by_column; /* floats have columns before rows, and out->column_rows says so */
+    bool by_column; /* floats have columns before rows, and source->column_rows says so */
 } tensor_shape;
 
-static pith_status find_source(const pith_checkpoint *checkpoint, const char *name,
-                               tensor_shape shape, pith_checkpoint_tensor *out, pith_error *error) {
-    if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
-        return fail_missing(checkpoint, name, error);
+static pith_status check_source(const pith_checkpoint *checkpoint, pith_checkpoint_tensor *source,
+                                tensor_shape shape, pith_error *error) {
+    if ((source->widen == NULL && source->scales.file == NULL) ||
+        (shape.n_dims == 1 && source->block != 1)) {
+        return fail_type(checkpoint, source, error);
     }
-    if ((out->widen == NULL && out->scales.file == NULL) ||
-        (shape.n_dims == 1 && out->block != 1)) {
-        return fail_type(checkpoint, out, error);
-    }
-    if (shape.by_column && out->block == 1) {
+    if (shape.by_column && source->block == 1) {
         size_t rows = shape.dims[1];
-        out->column_rows = rows;
+        source->column_rows = rows;
         shape.dims[1] = shape.dims[2];
         shape.dims[2] = rows;
     }
-    if (out->n_dims != shape.n_dims ||
-        memcmp(out->shape, shape.dims, shape.n_dims * sizeof *shape.dims) != 0) {
+    if (source->n_dims != shape.n_dims ||
+        memcmp(source->shape, shape.dims, shape.n_dims * sizeof *shape.dims) != 0) {
         char found[64], wanted[64];
-        format_shape(found, out->n_dims, out->shape);
+        format_shape(found, source->n_dims, source->shape);
         format_shape(wanted, shape.n_dims, shape.dims);
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: tensor %s has shape [%s], %s for [%s]",
-                         out->file->path, out->name, found, checkpoint->form->settings, wanted);
+                         source->file->path, source->name, found, checkpoint->form->settings,
+                         wanted);
     }
     return PITH_OK;
 }
@@ -194,11 +195,8 @@ static void use_score_name(char name[MAX_NAME], const request *from, const targe
     }
 }
 
-static bool is_missing_bias(const request *from, const target *t, const char *name) {
-    pith_checkpoint_tensor found;
-    return (t->rule->kind == PITH_KIND_BIAS || t->rule->kind == PITH_KIND_NORM_BIAS) &&
-           !pith_checkpoint_find(from->checkpoint, name, &found) &&
-           !find_old_name(from->checkpoint, name, &found);
+static bool is_bias(const pith_rule *rule) {
+    return rule->kind == PITH_KIND_BIAS || rule->kind == PITH_KIND_NORM_BIAS;
 }
 
 static void note_missing(pith_plan *plan, const char *name, unsigned part, size_t block) {
@@ -223,28 +221,30 @@ static bool is_stacked(const pith_rule *rule, const char *name) {
 /* Finds source `i` of a tensor, of `rows` rows. */
 static pith_status find_named(pith_plan *plan, const request *from, const target *t, size_t i,
                               size_t rows, pith_checkpoint_tensor *out, pith_error *error) {
-    const char *names[PITH_MAX_BLOCKS];
+    const pith_checkpoint *checkpoint = from->checkpoint;
     char name[MAX_NAME];
-    sources_of(from, t->rule, names);
-    source_name(name, from, t, names[i]);
+    source_name(name, from, t, t->names[i]);
     use_tied_name(name, from, t);
-    use_score_name(name, from, t, names[i]);
-    if (is_missing_bias(from, t, name)) {
+    use_score_name(name, from, t, t->names[i]);
+    if (!pith_checkpoint_find(checkpoint, name, out) && !find_old_name(checkpoint, name, out)) {
         bool module = is_dense(t->rule) && !from->config->config.scores;
+        if (!is_bias(t->rule)) {
+            return fail_missing(checkpoint, name, error);
+        }
         if (!module) { /* that says itself whether it has one */
             note_missing(plan, name, t->part, i);
         }
         return PITH_OK;
     }
     tensor_shape shape = {.by_column = t->rule->by_column && naming_of(from) == PITH_NAMES_HF};
-    if (is_stacked(t->rule, names[i])) {
+    if (is_stacked(t->rule, t->names[i])) {
         shape.dims[shape.n_dims++] = from->config->config.n_experts;
     }
     shape.dims[shape.n_dims++] = rows;
     if (t->slot->is_matrix) {
         shape.dims[shape.n_dims++] = t->slot->cols;
     }
-    return find_source(from->checkpoint, name, shape, out, error);
+    return check_source(checkpoint, out, shape, error);
 }
 
 /* Notes of queries and keys (the first blocks of three) how the rows of each head lie in the file.
@@ -262,9 +262,9 @@ static void interleave(pith_checkpoint_tensor *source, const request *from, cons
 /* Finds the sources of the blocks: one each, or one tensor in which they lie one after another. */
 static pith_status find_sources(pith_plan *plan, pith_plan_part *out, const request *from,
                                 const target *t, pith_error *error) {
-    const char *names[PITH_MAX_BLOCKS];
-    bool joined = sources_of(from, t->rule, names) < out->n_blocks;
-    size_t expert = is_stacked(t->rule, names[0]) ? t->number % from->config->config.n_experts : 0;
+    bool joined = t->n_names < out->n_blocks;
+    size_t expert =
+        is_stacked(t->rule, t->names[0]) ? t->number % from->config->config.n_experts : 0;
     size_t first_row = expert * t->slot->real_rows; /* of the block, where they are joined */
     bool alternates = t->rule->alternates && joined;
     pith_status status = PITH_OK;
@@ -331,10 +331,16 @@ static pith_status add_part(pith_plan *plan, const request *from, unsigned part,
                             pith_error *error) {
     const pith_family *family = from->config->family;
     pith_plan_part *out = &plan->parts[plan->n];
-    const target t = {pith_family_rule(family, part), part, number, &out->slot};
+    target t = {.rule = pith_family_rule(family, part),
+                .part = part,
+                .number = number,
+                .slot = &out->slot};
     memset(out, 0, sizeof *out);
     if (!pith_family_slot(family, &from->config->config, part, number, &out->slot)) {
         return PITH_OK;
+    }
+    if (from->checkpoint != NULL) {
+        t.n_names = sources_of(from, t.rule, t.names);
     }
     pith_status status = make_part(plan, out, from, &t, error);
     if (status == PITH_OK) {
@@ -461,17 +467,31 @@ void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkp
     }
 }
 
-static bool is_used(const pith_plan *plan, const pith_checkpoint_tensor *tensor) {
-    for (size_t i = 0; i < plan->n; i++) {
+/* By address: equal names of a checkpoint are equal pointers. */
+static int compare_names(const void *a, const void *b) {
+    const char *const *x = a;
+    const char *const *y = b;
+    return ((uintptr_t)*x > (uintptr_t)*y) - ((uintptr_t)*x < (uintptr_t)*y);
+}
+
+/* Returns the names [*n] of the sources of all blocks, sorted; NULL: no memory. */
+static const char **sources_sorted(const pith_plan *plan, size_t *n) {
+    const char **names =
+        pith_allocate(plan->allocator, 2 * plan->n * PITH_MAX_BLOCKS, sizeof *names);
+    *n = 0;
+    for (size_t i = 0; i < plan->n && names != NULL; i++) {
         for (size_t b = 0; b < plan->parts[i].n_blocks; b++) {
             const pith_checkpoint_tensor *source = &plan->parts[i].blocks[b].source;
-            if (source->name == tensor->name ||
-                (source->scales.file != NULL && source->scales.name == tensor->name)) {
-                return true;
+            names[(*n)++] = source->name;
+            if (source->scales.file != NULL) {
+                names[(*n)++] = source->scales.name;
             }
         }
     }
-    return false;
+    if (*n > 0) {
+        qsort(names, *n, sizeof *names, compare_names);
+    }
+    return names;
 }
 
 /* Tensors of a GGUF file that are settings of RoPE. */
@@ -514,12 +534,19 @@ static const char *file_name(const pith_checkpoint *checkpoint,
     return checkpoint->sources.files[i].name;
 }
 
-void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
-                           const pith_checkpoint *checkpoint, const pith_log *log) {
-    size_t n = 0;
+pith_status pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
+                                  const pith_checkpoint *checkpoint, const pith_log *log,
+                                  pith_error *error) {
+    size_t n = 0, n_used;
     pith_checkpoint_tensor tensor;
+    const char **used = sources_sorted(plan, &n_used);
+    if (used == NULL) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for the names of its tensors",
+                         checkpoint->name);
+    }
     for (size_t i = 0; pith_checkpoint_at(checkpoint, i, &tensor); i++) {
-        if (is_harmless(config, checkpoint->form->naming, tensor.name) || is_used(plan, &tensor)) {
+        if (is_harmless(config, checkpoint->form->naming, tensor.name) ||
+            bsearch(&tensor.name, used, n_used, sizeof *used, compare_names) != NULL) {
             continue;
         }
         if (n++ < MAX_WARNINGS) {
@@ -532,6 +559,8 @@ void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
         pith_log_write(log, PITH_LOG_WARNING, "%s: %zu more tensors were left out",
                        checkpoint->name, n - MAX_WARNINGS);
     }
+    pith_release(plan->allocator, used);
+    return PITH_OK;
 }
 
 /* ---- Tiles ----------------------------------------------------------------------------------- */

@@ -65,9 +65,10 @@ void pith_plan_warn_missing(const pith_plan *plan, const pith_checkpoint *checkp
                             const pith_log *log);
 
 /* Warns about tensors of the checkpoint that no part of the plan reads; those that are known to be
- * of no use are skipped (pith_family.ignored). */
-void pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
-                           const pith_checkpoint *checkpoint, const pith_log *log);
+ * of no use are skipped (pith_family.ignored). Errors: MEMORY. */
+pith_status pith_plan_warn_unused(const pith_plan *plan, const pith_hf_config *config,
+                                  const pith_checkpoint *checkpoint, const pith_log *log,
+                                  pith_error *error);
 
 /* The real rows of a tile: n_rows (may be 0) rows of block `block` from first_row on. */
 typedef struct pith_plan_tile {

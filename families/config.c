@@ -309,8 +309,9 @@ static pith_status check_experts(const pith_config *c, const char *where, pith_e
     };
     pith_status status = check_counts(counts, 2, where, error);
     if (status == PITH_OK && c->n_experts_used > c->n_experts) {
-        return pith_fail(error, PITH_ERROR_FORMAT, "%s: n_experts_used is %zu, there are %zu",
-                         where, c->n_experts_used, c->n_experts);
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: n_experts_used is %zu, more than n_experts, %zu", where,
+                         c->n_experts_used, c->n_experts);
     }
     if (status == PITH_OK && c->n_experts * c->num_hidden_layers > PITH_MAX_ALL_EXPERTS) {
         return pith_fail(error, PITH_ERROR_FORMAT,

@@ -25,8 +25,9 @@ enum {
     PITH_MAX_LAYER_KINDS = 4,
     PITH_MAX_EXPERTS = 1024,
     PITH_MAX_EXPERTS_USED = 64,
-    PITH_MAX_ALL_EXPERTS = 1 << 16, /* of all layers */
-    PITH_MAX_DENSE = 2,             /* dense layers behind the pooling */
+    PITH_MAX_ALL_EXPERTS = 24 << 10, /* of all layers: their tensors' notes leave 1.3 MB of the
+                                        8 MiB of metadata to all else */
+    PITH_MAX_DENSE = 2,              /* dense layers behind the pooling */
     PITH_MAX_BUCKETS = 1024,
     PITH_MIN_SEQ_LENGTH = 4, /* a pair of texts needs three special tokens */
 };
@@ -155,8 +156,8 @@ typedef struct pith_config {
     bool attention_sinks; /* each head of a layer has a logit that the softmax's sum counts, without
                              a value: Xiao et al. 2023; OpenAI 2025 (gpt-oss) */
 
-    /* In place of one MLP: a router and n_experts of them, intermediate_size wide each, of which a
-     * row uses the n_experts_used that its router's logits are largest for. */
+    /* In place of one MLP: a router and n_experts MLPs, intermediate_size wide each. A row uses the
+     * n_experts_used experts with the largest router logits. */
     size_t n_experts;      /* 0: one MLP, no router */
     size_t n_experts_used; /* 1..n_experts */
     bool norm_experts;     /* the shares of the chosen ones are their softmax among each other, not

@@ -106,6 +106,15 @@ static pith_status fail_class(const pith_family *family, const char *class, cons
                      config_name, class, type, family->name, names);
 }
 
+/* True of the page of the encoders that are made of a decoder. */
+static bool is_of_decoder(const pith_family *family) {
+    bool found = false;
+    for (size_t i = 0; pith_families[i] != NULL; i++) {
+        found = found || pith_families[i]->encoder == family;
+    }
+    return found;
+}
+
 /* Names the types of models: the classes of all would not fit in a message. */
 static pith_status fail_unknown(const char *class, const char *type, pith_error *error) {
     char names[500] = "";
@@ -115,7 +124,7 @@ static pith_status fail_unknown(const char *class, const char *type, pith_error 
         return fail_class(named, class, type, error);
     }
     for (size_t i = 0; pith_families[i] != NULL; i++) {
-        if (!pith_families[i]->of_decoder) {
+        if (!is_of_decoder(pith_families[i])) {
             if (previous != NULL) {
                 add_name(names, sizeof names, previous, false);
             }

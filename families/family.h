@@ -14,8 +14,8 @@ typedef struct pith_family {
     const char *classes[3];   /* in config.json's architectures: "Qwen3ForCausalLM" */
     pith_role role;
     const struct pith_family *encoder; /* of a decoder: the page of the encoders that are made of
-                                          it, known by their modules.json; NULL: none */
-    bool of_decoder;                   /* it is such a page: its name is no model_type */
+                                          it, known by their modules.json: its name is no
+                                          model_type; NULL: none */
 
     /* Of an encoder: its class that scores pairs of texts, and the two dense layers which do that
      * with the first token's vector, as its checkpoints name them. NULL: there is none. */
@@ -71,7 +71,6 @@ extern const pith_family pith_family_arcee, pith_family_seed_oss, pith_family_er
 extern const pith_family pith_family_bert, pith_family_roberta, pith_family_xlm_roberta,
     pith_family_mpnet, pith_family_distilbert, pith_family_modernbert, pith_family_nomic_bert,
     pith_family_qwen3_embedding, pith_family_gemma3_embedding;
-extern const pith_family pith_family_nomic_bert_newer; /* a newer_page */
 
 extern const pith_family *const pith_families[]; /* all of them, NULL-terminated */
 

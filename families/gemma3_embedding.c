@@ -31,7 +31,6 @@ const pith_family pith_family_gemma3_embedding = {
     .name = "gemma3-embedding",
     .classes = {"Gemma3TextModel", "Gemma3ForCausalLM"},
     .role = PITH_ENCODER,
-    .of_decoder = true,
     .rules = {&pith_rules_headless_embed, &last_norm, &pith_rules_gemma_layer_norms,
               &pith_rules_attention, &pith_rules_gemma_qk_norm, &pith_rules_mlp, &pith_rules_dense},
     .layers = "layers.",

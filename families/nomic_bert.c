@@ -1,7 +1,7 @@
 /* Nomic's BERT: BERT's block with RoPE in place of learned positions, SwiGLU and no biases.
  * Nussbaum et al. 2024. Keys and names are those of the checkpoints' own code; transformers' are in
  * nomic_bert_newer.c. */
-#include "families/family.h"
+#include "families/nomic_bert.h"
 
 static const pith_rule rules[] = {
     {"embeddings.word_embeddings.weight", PITH_KIND_HEAD, PITH_EXTENT_VOCAB, PITH_EXTENT_HIDDEN,
@@ -62,9 +62,7 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
     };
     pith_status status =
         pith_numbers_require(json, numbers, sizeof numbers / sizeof numbers[0], error);
-    config->no_positions = config->gated = true;
-    config->qkv_bias = config->o_bias = config->mlp_bias = false;
-    config->activation = PITH_SILU;
+    pith_nomic_bert_set(config);
     if (config->intermediate_size == SIZE_MAX) {
         config->intermediate_size = 4 * config->hidden_size;
     }

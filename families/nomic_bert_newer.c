@@ -1,7 +1,7 @@
 /* Nomic's BERT (nomic_bert.c) as transformers 5 writes it: the keys are BERT's, RoPE stands in
  * rope_parameters. Tensors have the names of its NomicBertModel, or still those of the checkpoints'
  * own code, to which it puts them back when it saves what it has read by those. */
-#include "families/family.h"
+#include "families/nomic_bert.h"
 
 #include "base/status.h"
 
@@ -58,9 +58,7 @@ static pith_status read(pith_config *config, pith_json json, pith_error *error) 
     if (status == PITH_OK) {
         status = pith_numbers_require(json, numbers, sizeof numbers / sizeof numbers[0], error);
     }
-    config->no_positions = config->gated = true;
-    config->qkv_bias = config->o_bias = config->mlp_bias = false;
-    config->activation = PITH_SILU;
+    pith_nomic_bert_set(config);
     return status;
 }
 

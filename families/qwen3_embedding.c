@@ -12,7 +12,6 @@ const pith_family pith_family_qwen3_embedding = {
     .name = "qwen3-embedding",
     .classes = {"Qwen3Model", "Qwen3ForCausalLM"},
     .role = PITH_ENCODER,
-    .of_decoder = true,
     .rules = {&pith_rules_headless_embed, &pith_rules_headless_norm, &pith_rules_attention_norm,
               &pith_rules_attention, &pith_rules_qk_norm, &pith_rules_mlp_norm, &pith_rules_mlp,
               &pith_rules_dense},

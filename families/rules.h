@@ -173,9 +173,6 @@ extern const pith_rule_table pith_rules_headless_embed, pith_rules_headless_norm
  * .pith file: the reader of the checkpoint knows which tensors they are. */
 extern const pith_rule_table pith_rules_dense;
 
-/* The encoder of Nomic's BERT (families/nomic_bert.c). */
-extern const pith_rule_table pith_rules_nomic_bert;
-
 /* One tensor of a model. */
 typedef struct pith_slot {
     char name[96];  /* "model.layers.3.self_attn.qkv_proj.weight" */

@@ -3,6 +3,7 @@
 
 #include "base/json_write.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -72,8 +73,7 @@ static pith_json arguments_of(pith_json call) {
 
 bool pith_reply_is_tool(const pith_reply *r, pith_text name) {
     for (size_t i = 0; i < r->settings.n_tools; i++) {
-        const char *tool = r->settings.tools[i];
-        if (strlen(tool) == name.n_bytes && memcmp(tool, name.data, name.n_bytes) == 0) {
+        if (pith_text_is(name, r->settings.tools[i])) {
             return true;
         }
     }

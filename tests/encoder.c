@@ -218,29 +218,22 @@ const char *test_compare_encoder(pith_model_file *file, const test_tensors *tens
 
 /* ---- Conversions ----------------------------------------------------------------------------- */
 
-void test_hear(void *user, pith_log_level level, const char *message) {
-    test_heard *h = user;
-    size_t n = strlen(h->text);
-    (void)level;
-    snprintf(h->text + n, sizeof h->text - n, "%s\n", message);
-}
-
 pith_status test_convert_encoder(const char *source, const char *out, pith_type type,
-                                 test_heard *said, pith_error *error) {
-    test_heard ignored = {""};
+                                 char *warnings, pith_error *error) {
+    char ignored[4096] = "";
     const pith_convert_options options = {
         .type = type,
         .head_type = PITH_N_TYPES,
         .n_threads = 2,
-        .log = {test_hear, said != NULL ? said : &ignored},
+        .log = {test_collect_warnings, warnings != NULL ? warnings : ignored},
     };
     return pith_convert(source, out, &options, error);
 }
 
-pith_model_file *test_converted_encoder(const char *source, pith_type type, test_heard *said) {
+pith_model_file *test_converted_encoder(const char *source, pith_type type, char *warnings) {
     const char *out = test_path("encoder.pith");
     pith_error error = {0};
-    CHECK(test_convert_encoder(source, out, type, said, &error) == PITH_OK, "%s: %s", source,
+    CHECK(test_convert_encoder(source, out, type, warnings, &error) == PITH_OK, "%s: %s", source,
           error.message);
     pith_model_file *file = test_open_file(out);
     CHECK(file->family == &pith_family_bert, "%s: not an encoder", source);

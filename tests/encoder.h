@@ -25,18 +25,12 @@ test_tensors test_encoder_tensors(const pith_config *config, uint64_t seed);
 /* Writes it into a new directory test_path(name). */
 const char *test_make_encoder(const char *name, const test_encoder *encoder);
 
-/* What the converter said, all messages after one another; a pith_log's function and user. */
-typedef struct test_heard {
-    char text[4096];
-} test_heard;
-void test_hear(void *user, pith_log_level level, const char *message);
-
-/* Converts with two threads; `said` may be NULL. */
+/* Converts with two threads; warnings [4096] (test_collect_warnings) may be NULL. */
 pith_status test_convert_encoder(const char *source, const char *out, pith_type type,
-                                 test_heard *said, pith_error *error);
+                                 char *warnings, pith_error *error);
 
 /* Converts what must convert and opens it. */
-pith_model_file *test_converted_encoder(const char *source, pith_type type, test_heard *said);
+pith_model_file *test_converted_encoder(const char *source, pith_type type, char *warnings);
 
 /* The configuration of a checkpoint, written and converted. */
 pith_config test_encoder_config_of(const char *name, const test_encoder *encoder);

@@ -5,6 +5,9 @@
 
 #include "families/config.h"
 
+/* The two members that name a family. */
+#define TEST_CLASS(class, type) "\"architectures\": [\"" class "\"], \"model_type\": \"" type "\""
+
 /* Reads it as the converter does; *out is left alone on failure. */
 pith_status test_family_parse(pith_config *out, const char *edits, pith_error *error);
 

@@ -141,12 +141,19 @@ TEST(config, checks_experts) {
     c.n_experts = 8;
     refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 0, not in 1..64");
     c.n_experts_used = 9;
-    refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 9, there are 8");
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 9, more than n_experts, 8");
     c.n_experts_used = 2;
     pith_error error = {0};
     CHECK(pith_config_check(&c, "m", &error) == PITH_OK, "%s", error.message);
     c.mlp_bias = true;
-    refuse(&c, PITH_ERROR_UNSUPPORTED, "experts without a gate or with biases");
+    CHECK(pith_config_check(&c, "m", &error) == PITH_OK, "%s", error.message);
+    c.gated = false;
+    refuse(&c, PITH_ERROR_UNSUPPORTED, "experts without a gate");
+    c = llama3();
+    c.activation = PITH_CLAMPED_SWIGLU;
+    CHECK(pith_config_check(&c, "m", &error) == PITH_OK, "%s", error.message);
+    c.gated = false;
+    refuse(&c, PITH_ERROR_FORMAT, "activation clamped_swiglu without a gate");
     c = llama3();
     c.n_experts = 1025;
     refuse(&c, PITH_ERROR_FORMAT, "n_experts is 1025");
@@ -154,8 +161,10 @@ TEST(config, checks_experts) {
     c.n_experts_used = 65;
     refuse(&c, PITH_ERROR_FORMAT, "n_experts_used is 65");
     c.n_experts_used = 64;
-    c.num_hidden_layers = 65;
-    refuse(&c, PITH_ERROR_FORMAT, "n_experts 1024 in 65 layers are more than 65536");
+    c.num_hidden_layers = 24;
+    CHECK(pith_config_check(&c, "m", &error) == PITH_OK, "%s", error.message);
+    c.num_hidden_layers = 25;
+    refuse(&c, PITH_ERROR_FORMAT, "n_experts 1024 in 25 layers are more than 24576");
 }
 
 TEST(config, pads_the_blocks_of_qkv) {

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "convert/hf_config.h"
 #include "tests/checkpoint.h"
+#include "tests/family_config.h"
 #include "tests/support.h"
 #include "tests/test.h"
 
@@ -286,10 +287,10 @@ TEST(convert_config, fills_in_what_yarn_leaves_open) {
     CHECK_NO_LEAKS();
 }
 
-#define MISTRAL "\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"mistral\""
-#define QWEN2 "\"architectures\": [\"Qwen2ForCausalLM\"], \"model_type\": \"qwen2\""
-#define QWEN3 "\"architectures\": [\"Qwen3ForCausalLM\"], \"model_type\": \"qwen3\""
-#define SMOLLM3 "\"architectures\": [\"SmolLM3ForCausalLM\"], \"model_type\": \"smollm3\""
+#define MISTRAL TEST_CLASS("MistralForCausalLM", "mistral")
+#define QWEN2 TEST_CLASS("Qwen2ForCausalLM", "qwen2")
+#define QWEN3 TEST_CLASS("Qwen3ForCausalLM", "qwen3")
+#define SMOLLM3 TEST_CLASS("SmolLM3ForCausalLM", "smollm3")
 #define SLIDING "[\"sliding_attention\", \"sliding_attention\"]"
 #define FULL "[\"full_attention\", \"full_attention\"]"
 

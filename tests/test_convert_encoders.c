@@ -2,30 +2,31 @@
  * page a decoder's checkpoint with modules goes to, and what no page follows, by key and value. */
 #include "base/memory.h"
 #include "convert/hf_config.h"
+#include "tests/family_config.h"
 #include "tests/support.h"
 #include "tests/test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define CLASS(class, type) "\"architectures\": [\"" class "\"], \"model_type\": \"" type "\""
-#define ROBERTA CLASS("RobertaModel", "roberta")
-#define XLM_ROBERTA CLASS("XLMRobertaModel", "xlm-roberta")
-#define MPNET CLASS("MPNetModel", "mpnet")
-#define DISTILBERT CLASS("DistilBertModel", "distilbert")
-#define MODERNBERT CLASS("ModernBertModel", "modernbert")
+#define ROBERTA TEST_CLASS("RobertaModel", "roberta")
+#define XLM_ROBERTA TEST_CLASS("XLMRobertaModel", "xlm-roberta")
+#define MPNET TEST_CLASS("MPNetModel", "mpnet")
+#define DISTILBERT TEST_CLASS("DistilBertModel", "distilbert")
+#define MODERNBERT TEST_CLASS("ModernBertModel", "modernbert")
 #define NOMIC                                                                                  \
-    CLASS("NomicBertModel", "nomic_bert")                                                      \
+    TEST_CLASS("NomicBertModel", "nomic_bert")                                                 \
     ", \"rotary_emb_fraction\": 1.0, \"activation_function\": \"swiglu\", \"qkv_proj_bias\": " \
     "false, \"mlp_fc1_bias\": false, \"mlp_fc2_bias\": false"
 #define NEWER                                                                                 \
-    CLASS("NomicBertModel", "nomic_bert")                                                     \
+    TEST_CLASS("NomicBertModel", "nomic_bert")                                                \
     ", \"hidden_size\": 768, \"hidden_act\": \"silu\", \"rope_parameters\": {\"rope_type\": " \
     "\"default\", \"rope_theta\": 1000.0}"
-#define QWEN3 CLASS("Qwen3ForCausalLM", "qwen3")
-#define GEMMA3 CLASS("Gemma3TextModel", "gemma3_text") ", \"use_bidirectional_attention\": true"
+#define QWEN3 TEST_CLASS("Qwen3ForCausalLM", "qwen3")
+#define GEMMA3 \
+    TEST_CLASS("Gemma3TextModel", "gemma3_text") ", \"use_bidirectional_attention\": true"
 #define LONGROPE "\"rope_type\": \"longrope\", \"short_factor\": [1, 2], \"long_factor\": [2, 4]"
-#define SCORES CLASS("XLMRobertaForSequenceClassification", "xlm-roberta")
+#define SCORES TEST_CLASS("XLMRobertaForSequenceClassification", "xlm-roberta")
 
 static pith_status parse(pith_hf_config *out, const char *members, bool embeds, pith_error *error) {
     char text[1024];
@@ -84,7 +85,7 @@ TEST(convert_encoders, windows_and_bases) {
     const pith_config modern = parse_good(MODERNBERT).config;
     const pith_config gemma =
         parse_good(GEMMA3 ", \"sliding_window\": 512, \"num_hidden_layers\": 7").config;
-    const pith_config causal = parse_good(CLASS("Gemma3TextModel", "gemma3_text")).config;
+    const pith_config causal = parse_good(TEST_CLASS("Gemma3TextModel", "gemma3_text")).config;
     for (size_t i = 0; i < 7; i++) {
         const pith_layer_kind *m = &modern.kinds[modern.kind_of[i]];
         const pith_layer_kind *g = &gemma.kinds[gemma.kind_of[i]];
@@ -114,13 +115,13 @@ TEST(convert_encoders, decoders_become_encoders_by_their_modules_alone) {
     pith_error error = {0};
     CHECK(parse(&out, QWEN3, false, &error) == PITH_OK && out.config.role == PITH_DECODER, "%s",
           error.message);
-    CHECK(parse(&out, CLASS("Qwen3Model", "qwen3"), true, &error) == PITH_OK &&
+    CHECK(parse(&out, TEST_CLASS("Qwen3Model", "qwen3"), true, &error) == PITH_OK &&
               out.config.role == PITH_ENCODER && out.config.causal && out.config.gated,
           "%s", error.message);
-    CHECK(parse(&out, CLASS("Qwen3Model", "qwen3"), false, &error) == PITH_ERROR_UNSUPPORTED &&
+    CHECK(parse(&out, TEST_CLASS("Qwen3Model", "qwen3"), false, &error) == PITH_ERROR_UNSUPPORTED &&
               strstr(error.message, "Qwen3Model") != NULL,
           "%s", error.message);
-    CHECK(parse(&out, CLASS("Qwen2ForCausalLM", "qwen2"), true, &error) == PITH_OK &&
+    CHECK(parse(&out, TEST_CLASS("Qwen2ForCausalLM", "qwen2"), true, &error) == PITH_OK &&
               out.config.role == PITH_DECODER,
           "%s", error.message);
 }
@@ -181,20 +182,23 @@ TEST(convert_encoders, what_a_page_does_not_follow_is_refused_by_name) {
          PITH_ERROR_UNSUPPORTED},
         {NOMIC ", \"rotary_emb_interleaved\": true", "rotary_emb_interleaved 1",
          PITH_ERROR_UNSUPPORTED},
-        {CLASS("NomicBertModel", "nomic_bert"), "rotary_emb_fraction 0 (where it is not said)",
+        {TEST_CLASS("NomicBertModel", "nomic_bert"), "rotary_emb_fraction 0 (where it is not said)",
          PITH_ERROR_UNSUPPORTED},
         {NEWER ", \"attention_bias\": true", "attention_bias", PITH_ERROR_UNSUPPORTED},
         {NEWER ", \"head_dim\": 32", "head_dim 32", PITH_ERROR_UNSUPPORTED},
         {NEWER ", \"num_key_value_heads\": 4", "num_key_value_heads 4", PITH_ERROR_UNSUPPORTED},
         {NEWER ", \"moe_every_n_layers\": 2", "moe_every_n_layers 2", PITH_ERROR_UNSUPPORTED},
         {NEWER ", \"rotary_emb_fraction\": 0.5", "rotary_emb_fraction 0.5", PITH_ERROR_UNSUPPORTED},
-        {CLASS("NomicBertModel", "nomic_bert") ", \"hidden_size\": 768, \"rope_theta\": 1000.0",
+        {TEST_CLASS("NomicBertModel",
+                    "nomic_bert") ", \"hidden_size\": 768, \"rope_theta\": 1000.0",
          "there is no hidden_act, which versions of transformers assume differently",
          PITH_ERROR_UNSUPPORTED},
-        {CLASS("NomicBertModel", "nomic_bert") ", \"hidden_size\": 768, \"hidden_act\": \"silu\","
-                                               " \"rope_parameters\": {\"rope_type\": \"default\"}",
+        {TEST_CLASS("NomicBertModel",
+                    "nomic_bert") ", \"hidden_size\": 768, \"hidden_act\": \"silu\","
+                                  " \"rope_parameters\": {\"rope_type\": \"default\"}",
          "there is no rope_theta", PITH_ERROR_UNSUPPORTED},
-        {CLASS("NomicBertModel", "nomic_bert") ", \"hidden_size\": 768, \"hidden_act\": \"gelu\"",
+        {TEST_CLASS("NomicBertModel",
+                    "nomic_bert") ", \"hidden_size\": 768, \"hidden_act\": \"gelu\"",
          "hidden_act \"gelu\"", PITH_ERROR_UNSUPPORTED},
         {QWEN3 ", \"hidden_act\": \"gelu\"", "hidden_act \"gelu\"", PITH_ERROR_UNSUPPORTED},
         {GEMMA3 ", \"attn_logit_softcapping\": 50.0", "attention_cap", PITH_ERROR_UNSUPPORTED},

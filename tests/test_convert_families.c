@@ -12,26 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLASS(class, type) "\"architectures\": [\"" class "\"], \"model_type\": \"" type "\""
-#define QWEN2 CLASS("Qwen2ForCausalLM", "qwen2")
-#define QWEN3 CLASS("Qwen3ForCausalLM", "qwen3")
-#define SMOLLM3 CLASS("SmolLM3ForCausalLM", "smollm3")
-#define GRANITE CLASS("GraniteForCausalLM", "granite")
-#define OLMO2 CLASS("Olmo2ForCausalLM", "olmo2")
-#define OLMO3 CLASS("Olmo3ForCausalLM", "olmo3")
-#define MINISTRAL3 CLASS("Ministral3ForCausalLM", "ministral3")
-#define PHI3 CLASS("Phi3ForCausalLM", "phi3")
-#define GEMMA2 CLASS("Gemma2ForCausalLM", "gemma2")
-#define GEMMA3 CLASS("Gemma3ForCausalLM", "gemma3_text")
-#define ARCEE CLASS("ArceeForCausalLM", "arcee") ", \"hidden_act\": \"relu2\""
-#define SEED_OSS CLASS("SeedOssForCausalLM", "seed_oss")
-#define ERNIE CLASS("Ernie4_5ForCausalLM", "ernie4_5")
-#define HUNYUAN CLASS("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense")
-#define EXAONE4 CLASS("Exaone4ForCausalLM", "exaone4")
-#define GLM4 CLASS("Glm4ForCausalLM", "glm4")
-#define STABLELM CLASS("StableLmForCausalLM", "stablelm")
+#define QWEN2 TEST_CLASS("Qwen2ForCausalLM", "qwen2")
+#define QWEN3 TEST_CLASS("Qwen3ForCausalLM", "qwen3")
+#define SMOLLM3 TEST_CLASS("SmolLM3ForCausalLM", "smollm3")
+#define GRANITE TEST_CLASS("GraniteForCausalLM", "granite")
+#define OLMO2 TEST_CLASS("Olmo2ForCausalLM", "olmo2")
+#define OLMO3 TEST_CLASS("Olmo3ForCausalLM", "olmo3")
+#define MINISTRAL3 TEST_CLASS("Ministral3ForCausalLM", "ministral3")
+#define PHI3 TEST_CLASS("Phi3ForCausalLM", "phi3")
+#define GEMMA2 TEST_CLASS("Gemma2ForCausalLM", "gemma2")
+#define GEMMA3 TEST_CLASS("Gemma3ForCausalLM", "gemma3_text")
+#define ARCEE TEST_CLASS("ArceeForCausalLM", "arcee") ", \"hidden_act\": \"relu2\""
+#define SEED_OSS TEST_CLASS("SeedOssForCausalLM", "seed_oss")
+#define ERNIE TEST_CLASS("Ernie4_5ForCausalLM", "ernie4_5")
+#define HUNYUAN TEST_CLASS("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense")
+#define EXAONE4 TEST_CLASS("Exaone4ForCausalLM", "exaone4")
+#define GLM4 TEST_CLASS("Glm4ForCausalLM", "glm4")
+#define STABLELM TEST_CLASS("StableLmForCausalLM", "stablelm")
 #define STARCODER2 \
-    CLASS("Starcoder2ForCausalLM", "starcoder2") ", \"hidden_act\": \"gelu_pytorch_tanh\""
+    TEST_CLASS("Starcoder2ForCausalLM", "starcoder2") ", \"hidden_act\": \"gelu_pytorch_tanh\""
 
 /* Of each layer: "w" has the window of 17 keys, "t" turns by base 1e4, "T" by another. */
 static void describe(const pith_config *c, char *out) {
@@ -124,8 +123,8 @@ TEST(convert_families, layers_differ_in_window_and_rope) {
 
 /* A page's function fills arrays of PITH_MAX_LAYERS: more layers must not reach it. */
 TEST(convert_families, too_many_layers_are_refused) {
-    static const char *const families[] = {CLASS("LlamaForCausalLM", "llama"),
-                                           CLASS("MistralForCausalLM", "mistral"),
+    static const char *const families[] = {TEST_CLASS("LlamaForCausalLM", "llama"),
+                                           TEST_CLASS("MistralForCausalLM", "mistral"),
                                            QWEN2,
                                            QWEN3,
                                            SMOLLM3,
@@ -149,11 +148,11 @@ TEST(convert_families, too_many_layers_are_refused) {
 }
 
 TEST(convert_families, experts_and_how_many_a_token_uses) {
-#define MIXTRAL CLASS("MixtralForCausalLM", "mixtral")
-#define QWEN3_MOE CLASS("Qwen3MoeForCausalLM", "qwen3_moe")
-#define OLMOE CLASS("OlmoeForCausalLM", "olmoe")
-#define GPT_OSS CLASS("GptOssForCausalLM", "gpt_oss")
-#define GRANITE_MOE CLASS("GraniteMoeForCausalLM", "granitemoe")
+#define MIXTRAL TEST_CLASS("MixtralForCausalLM", "mixtral")
+#define QWEN3_MOE TEST_CLASS("Qwen3MoeForCausalLM", "qwen3_moe")
+#define OLMOE TEST_CLASS("OlmoeForCausalLM", "olmoe")
+#define GPT_OSS TEST_CLASS("GptOssForCausalLM", "gpt_oss")
+#define GRANITE_MOE TEST_CLASS("GraniteMoeForCausalLM", "granitemoe")
     static const struct {
         const char *edits;
         size_t n, used, width;
@@ -183,7 +182,7 @@ TEST(convert_families, experts_and_how_many_a_token_uses) {
     }
     test_family_refused(MIXTRAL ", \"num_local_experts\": 0", PITH_ERROR_FORMAT, "n_experts is 0");
     test_family_refused(MIXTRAL ", \"num_experts_per_tok\": 9", PITH_ERROR_FORMAT,
-                        "n_experts_used is 9, there are 8");
+                        "n_experts_used is 9, more than n_experts, 8");
     test_family_refused(OLMOE ", \"clip_qkv\": 8.0", PITH_ERROR_UNSUPPORTED, "clip_qkv");
     test_family_refused(GRANITE_MOE ", \"attention_multiplier\": 0", PITH_ERROR_FORMAT,
                         "attention_multiplier is 0");
@@ -232,7 +231,7 @@ TEST(convert_families, what_gpt_oss_has_besides_experts) {
 /* Of a model of texts and images the text part; what it leaves out is its class's, but for the
  * head, which the whole decides, and the ids of tokens. */
 TEST(convert_families, the_text_part_of_a_larger_model) {
-#define WRAPPED(class, type, text) CLASS(class, type) ", \"text_config\": {" text "}"
+#define WRAPPED(class, type, text) TEST_CLASS(class, type) ", \"text_config\": {" text "}"
     static const struct {
         const char *edits;
         const pith_family *family;
@@ -377,7 +376,7 @@ TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
         {OLMO2 ", \"hidden_act\": \"gelu\"", PITH_ERROR_UNSUPPORTED, "hidden_act \"gelu\""},
         {PHI3 ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}", PITH_ERROR_UNSUPPORTED,
          "phi3"},
-        {CLASS("ArceeForCausalLM", "arcee"), PITH_ERROR_UNSUPPORTED,
+        {TEST_CLASS("ArceeForCausalLM", "arcee"), PITH_ERROR_UNSUPPORTED,
          "hidden_act \"silu\" is not supported, only \"relu2\""},
         {HUNYUAN ", \"use_qk_norm\": false", PITH_ERROR_UNSUPPORTED, "use_qk_norm false"},
         {HUNYUAN ", \"use_qk_norm\": 1", PITH_ERROR_FORMAT, "use_qk_norm: expected true or false"},
@@ -395,19 +394,21 @@ TEST(convert_families, what_a_page_does_not_follow_is_refused_by_name) {
         {STABLELM ", \"use_parallel_residual\": true", PITH_ERROR_UNSUPPORTED,
          "use_parallel_residual true is not supported"},
         {STARCODER2 ", \"norm_type\": \"rms\"", PITH_ERROR_UNSUPPORTED, "norm_type \"rms\""},
-        {CLASS("Gemma3ForConditionalGeneration", "gemma3"), PITH_ERROR_FORMAT,
+        {TEST_CLASS("Gemma3ForConditionalGeneration", "gemma3"), PITH_ERROR_FORMAT,
          "text_config: expected an object, found nothing"},
-        {CLASS("Gemma3ForConditionalGeneration", "gemma3") ", \"text_config\": {\"model_type\":"
-                                                           " \"ministral3\"}",
+        {TEST_CLASS("Gemma3ForConditionalGeneration",
+                    "gemma3") ", \"text_config\": {\"model_type\":"
+                              " \"ministral3\"}",
          PITH_ERROR_UNSUPPORTED,
          "text_config of model_type ministral3 is not supported in Gemma3ForConditionalGeneration"},
-        {CLASS("Mistral3ForConditionalGeneration", "mistral3") ", \"text_config\": {\"hidden_act\":"
-                                                               " \"gelu\"}",
+        {TEST_CLASS("Mistral3ForConditionalGeneration",
+                    "mistral3") ", \"text_config\": {\"hidden_act\":"
+                                " \"gelu\"}",
          PITH_ERROR_UNSUPPORTED, "hidden_act \"gelu\""},
-        {CLASS("Mistral3ForConditionalGeneration", "mistral3") ", \"text_config\": {},"
-                                                               " \"quantization_config\": {}",
+        {TEST_CLASS("Mistral3ForConditionalGeneration", "mistral3") ", \"text_config\": {},"
+                                                                    " \"quantization_config\": {}",
          PITH_ERROR_UNSUPPORTED, "already quantised"},
-        {CLASS("Gemma2ForSequenceClassification", "gemma2"), PITH_ERROR_UNSUPPORTED,
+        {TEST_CLASS("Gemma2ForSequenceClassification", "gemma2"), PITH_ERROR_UNSUPPORTED,
          "supported for gemma2: Gemma2ForCausalLM"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

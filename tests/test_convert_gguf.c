@@ -14,22 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The last warning of a conversion. */
-static char warning[512];
-
-static void keep_warning(void *user, pith_log_level level, const char *message) {
-    (void)user;
-    if (level == PITH_LOG_WARNING) {
-        snprintf(warning, sizeof warning, "%s", message);
-    }
-}
+/* Those of the last conversion. */
+static char warnings[4096];
 
 static pith_convert_options options_of(pith_type type) {
-    warning[0] = '\0';
+    warnings[0] = '\0';
     return (pith_convert_options){.type = type,
                                   .head_type = PITH_N_TYPES,
                                   .n_threads = 1,
-                                  .log = {.fn = keep_warning}};
+                                  .log = {test_collect_warnings, warnings}};
 }
 
 static test_converted convert(const test_gguf_model *model, const pith_convert_options *options) {
@@ -78,7 +71,7 @@ TEST(convert_gguf, keys_become_hyper_parameters) {
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         CHECK(strstr(out.metadata, members[i]) != NULL, "no %s in %s", members[i], out.metadata);
     }
-    CHECK(strstr(warning, "no tokenizer") != NULL, "%s", warning);
+    CHECK(strstr(warnings, "no tokenizer") != NULL, "%s", warnings);
     test_close_converted(&out);
     CHECK_NO_LEAKS();
 }
@@ -115,6 +108,11 @@ TEST(convert_gguf, scaling_is_read) {
                     {"llama.rope.scaling.factor", TEST_GGUF_F32, 4, NULL},
                     {"llama.rope.scaling.original_context_length", TEST_GGUF_U32, 32, NULL},
                     {"llama.rope.scaling.yarn_beta_fast", TEST_GGUF_F32, 24, NULL}}};
+    /* The type is the newer key's, the factor the old one's. */
+    static const test_gguf_model yarn_by_old_key = {
+        .changes = {{"llama.rope.scaling.type", TEST_GGUF_TEXT, 0, "yarn"},
+                    {"llama.rope.scale_linear", TEST_GGUF_F32, 4, NULL},
+                    {"llama.rope.scaling.original_context_length", TEST_GGUF_U32, 32, NULL}}};
     static const struct {
         const test_gguf_model *model;
         const char *words[3];
@@ -122,6 +120,7 @@ TEST(convert_gguf, scaling_is_read) {
         {&linear, {"\"rope_scaling\":\"linear\"", "\"rope_factor\":2.5", ""}},
         {&old, {"\"rope_scaling\":\"linear\"", "\"rope_factor\":4.0", ""}},
         {&yarn, {"\"rope_scaling\":\"yarn\"", "\"rope_original_context\":32", "fast\":24.0"}},
+        {&yarn_by_old_key, {"\"rope_scaling\":\"yarn\"", "\"rope_factor\":4.0", ""}},
     };
     const pith_convert_options options = options_of(PITH_TYPE_F32);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -160,7 +159,7 @@ TEST(convert_gguf, finds_llama3_scaling_from_its_divisors) {
               strstr(out.metadata, "\"rope_high_freq_factor\":4.0") != NULL,
           "%s", out.metadata);
     test_close_converted(&out);
-    CHECK(strstr(warning, "rope_freqs") == NULL, "%s", warning);
+    CHECK(strstr(warnings, "rope_freqs") == NULL, "%s", warnings);
     divisors[1] *= 1.01F;
     check_refused(&model, PITH_ERROR_UNSUPPORTED, "rope_freqs.weight is not of Llama 3's form");
     divisors[1] = NAN;
@@ -243,10 +242,10 @@ TEST(convert_gguf, a_window_makes_it_mistral) {
                  "\"sliding_window\":48");
 }
 
-/* Architecture mistral3 is Ministral 3's by its scaling; Mistral's without one have it, too. Keys
- * that say so in either way, and queries that grow, which Mistral's do not. */
-TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
-    test_gguf_model model = {
+enum { MISTRAL3_CHANGES = 9 };
+
+static test_gguf_model mistral3_model(void) {
+    return (test_gguf_model){
         .changes = {{"general.architecture", TEST_GGUF_TEXT, 0, "mistral3"},
                     {"mistral3.block_count", TEST_GGUF_U32, 1, NULL},
                     {"mistral3.context_length", TEST_GGUF_U32, 128, NULL},
@@ -256,6 +255,12 @@ TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
                     {"mistral3.attention.head_count_kv", TEST_GGUF_U32, 2, NULL},
                     {"mistral3.attention.layer_norm_rms_epsilon", TEST_GGUF_F32, 1e-5, NULL},
                     {"mistral3.rope.freq_base", TEST_GGUF_F32, 5e5, NULL}}};
+}
+
+/* Architecture mistral3 is Ministral 3's by its scaling; Mistral's without one have it, too. Keys
+ * that say so in either way, and queries that grow, which Mistral's do not. */
+TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
+    test_gguf_model model = mistral3_model();
     static const char key[] = "mistral3.rope.scaling.type";
     static const test_gguf_change types[] = {{key, TEST_GGUF_GONE, 0, NULL},
                                              {key, TEST_GGUF_TEXT, 0, "none"}};
@@ -282,6 +287,29 @@ TEST(convert_gguf, mistral3_without_scaling_is_mistral) {
               strstr(out.metadata, "\"rope_query_beta\":0.25") != NULL,
           "%s", out.metadata);
     test_close_converted(&out);
+}
+
+/* The old key of a linear scaling says as much as the newer one: it is no model without a scaling.
+ * Queries that grow need the original context with either. */
+TEST(convert_gguf, mistral3_may_have_the_old_key) {
+    static const test_gguf_change linear[2][2] = {
+        {{"mistral3.rope.scale_linear", TEST_GGUF_F32, 2, NULL},
+         {"mistral3.rope.scaling.factor", TEST_GGUF_F32, 4, NULL}},
+        {{"mistral3.rope.scaling.type", TEST_GGUF_TEXT, 0, "linear"},
+         {"mistral3.rope.scaling.factor", TEST_GGUF_F32, 4, NULL}}};
+    const pith_convert_options options = options_of(PITH_TYPE_F32);
+    for (size_t i = 0; i < 2; i++) {
+        test_gguf_model model = mistral3_model();
+        memcpy(&model.changes[MISTRAL3_CHANGES], linear[i], sizeof linear[i]);
+        test_converted out = convert(&model, &options);
+        CHECK(strstr(out.metadata, "\"rope_scaling\":\"linear\"") != NULL &&
+                  strstr(out.metadata, "\"rope_factor\":4.0") != NULL,
+              "%zu: %s", i, out.metadata);
+        test_close_converted(&out);
+        model.changes[MISTRAL3_CHANGES + 2] =
+            (test_gguf_change){"mistral3.attention.temperature_scale", TEST_GGUF_F32, 0.25, NULL};
+        check_refused(&model, PITH_ERROR_FORMAT, "rope_original_context is 0");
+    }
 }
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
@@ -366,13 +394,13 @@ TEST(convert_gguf, quantised_weights_become_int8) {
     CHECK(strstr(out.metadata, "\"type\":\"int8\"") != NULL &&
               strstr(out.metadata, "\"head_type\":\"int8\"") != NULL,
           "%s", out.metadata);
-    CHECK(warning[0] == '\0', "%s", warning);
+    CHECK(warnings[0] == '\0', "%s", warnings);
     test_close_converted(&out);
     options.memory = 10000;
     out = convert(&model, &options);
-    CHECK(strstr(warning, "as int8 the weights take 0 MB, and this machine has 0 MB of memory; "
-                          "--type int4 takes 0 MB") != NULL,
-          "%s", warning);
+    CHECK(strstr(warnings, "as int8 the weights take 0 MB, and this machine has 0 MB of memory; "
+                           "--type int4 takes 0 MB") != NULL,
+          "%s", warnings);
     test_close_converted(&out);
 }
 

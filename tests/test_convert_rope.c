@@ -7,16 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CLASS(class, type) "\"architectures\": [\"" class "\"], \"model_type\": \"" type "\""
-#define QWEN3 CLASS("Qwen3ForCausalLM", "qwen3")
-#define OLMO3 CLASS("Olmo3ForCausalLM", "olmo3")
-#define MINISTRAL3 CLASS("Ministral3ForCausalLM", "ministral3")
-#define PHI3 CLASS("Phi3ForCausalLM", "phi3")
-#define GEMMA3 CLASS("Gemma3ForCausalLM", "gemma3_text")
-#define MODERNBERT CLASS("ModernBertModel", "modernbert")
-#define HUNYUAN CLASS("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense")
-#define GLM4 CLASS("Glm4ForCausalLM", "glm4")
-#define STABLELM CLASS("StableLmForCausalLM", "stablelm")
+#define QWEN3 TEST_CLASS("Qwen3ForCausalLM", "qwen3")
+#define OLMO3 TEST_CLASS("Olmo3ForCausalLM", "olmo3")
+#define MINISTRAL3 TEST_CLASS("Ministral3ForCausalLM", "ministral3")
+#define PHI3 TEST_CLASS("Phi3ForCausalLM", "phi3")
+#define GEMMA3 TEST_CLASS("Gemma3ForCausalLM", "gemma3_text")
+#define MODERNBERT TEST_CLASS("ModernBertModel", "modernbert")
+#define HUNYUAN TEST_CLASS("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense")
+#define GLM4 TEST_CLASS("Glm4ForCausalLM", "glm4")
+#define STABLELM TEST_CLASS("StableLmForCausalLM", "stablelm")
 
 #define S "\"sliding_attention\""
 #define F "\"full_attention\""

@@ -242,14 +242,6 @@ TEST(families, no_place_is_shared) {
     }
 }
 
-static bool is_encoder_of_a_decoder(const pith_family *family) {
-    bool found = false;
-    for (size_t i = 0; pith_families[i] != NULL; i++) {
-        found = found || pith_families[i]->encoder == family;
-    }
-    return found;
-}
-
 TEST(families, names_are_found_and_distinct) {
     for (size_t f = 0; pith_families[f] != NULL; f++) {
         const pith_family *family = pith_families[f];
@@ -263,7 +255,6 @@ TEST(families, names_are_found_and_distinct) {
         CHECK(strcmp(pith_family_architecture(family, &two), family->name) == 0, "%s of two kinds",
               family->name);
         CHECK(family->layers != NULL && family->classes[0] != NULL, "%s", family->name);
-        CHECK(is_encoder_of_a_decoder(family) == family->of_decoder, "%s", family->name);
         CHECK(pith_family_named(family->name, "BertModel") == family, "%s by its type",
               family->name);
     }

@@ -1,4 +1,5 @@
 /* The metadata document of a .pith file: writing, reading back, and refusing what is wrong. */
+#include "families/family.h"
 #include "tests/metadata.h"
 #include "tests/support.h"
 #include "tests/test.h"
@@ -189,6 +190,38 @@ TEST(metadata, writing_refuses_what_json_cannot_hold) {
           "too long: %s", error.message);
     free(huge);
     CHECK_NO_LEAKS();
+}
+
+TEST(metadata, has_room_for_all_experts_that_a_model_may_have) {
+    enum { LAYERS = PITH_MAX_LAYERS, TENSORS = 2 * PITH_MAX_ALL_EXPERTS + LAYERS * 16 };
+    static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const pith_family *family = pith_family_find("qwen3_moe");
+    pith_source sources[2];
+    pith_tensor_note unused[3];
+    pith_metadata m = test_full_metadata(sources, unused);
+    m.config.num_hidden_layers = LAYERS;
+    m.config.n_experts = PITH_MAX_ALL_EXPERTS / LAYERS;
+    m.config.qk_norm = PITH_QK_NORM_HEAD;
+    m.n_notes = 0;
+    pith_slot *slots = calloc(TENSORS, sizeof *slots);
+    pith_tensor_note *notes = calloc(TENSORS, sizeof *notes);
+    for (size_t part = 0; part < pith_family_n_parts(family); part++) {
+        size_t n = pith_rule_n_tensors(pith_family_rule(family, part), &m.config);
+        for (size_t i = 0; i < n && m.n_notes < TENSORS; i++) {
+            pith_slot *slot = &slots[m.n_notes];
+            if (pith_family_slot(family, &m.config, part, i, slot)) {
+                notes[m.n_notes++] =
+                    (pith_tensor_note){slot->name, slot->is_matrix, PITH_TYPE_BF16, hash};
+            }
+        }
+    }
+    m.notes = notes;
+    CHECK(m.n_notes > 2 * PITH_MAX_ALL_EXPERTS && m.n_notes < TENSORS, "%zu notes", m.n_notes);
+    char *text = test_write_document(&m);
+    CHECK(strlen(text) > PITH_MAX_METADATA / 8 * 7, "only %zu bytes", strlen(text));
+    free(text);
+    free(slots);
+    free(notes);
 }
 
 static bool is_optional(const char *key) {

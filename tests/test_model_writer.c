@@ -238,9 +238,11 @@ TEST(model_writer, refuses_bad_declarations) {
         size_t n_dims;
         const size_t *shape;
     } cases[] = {
-        {"t", PITH_DTYPE_U8, 1, shape_one}, {"__metadata__", PITH_DTYPE_U8, 1, shape_one},
-        {"u", PITH_DTYPE_U8, 2, huge},      {"u", PITH_DTYPE_F64, 1, huge},
-        {"u", PITH_N_DTYPES, 1, shape_one}, {"u", PITH_DTYPE_U8, 9, nine},
+        {"__metadata__", PITH_DTYPE_U8, 1, shape_one},
+        {"u", PITH_DTYPE_U8, 2, huge},
+        {"u", PITH_DTYPE_F64, 1, huge},
+        {"u", PITH_N_DTYPES, 1, shape_one},
+        {"u", PITH_DTYPE_U8, 9, nine},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pith_status status = pith_model_writer_add(writer, cases[i].name, cases[i].dtype,
@@ -262,6 +264,20 @@ TEST(model_writer, refuses_bad_declarations) {
     CHECK(pith_model_writer_put(writer, 0, SIZE_MAX, "ab", 2, &error) == PITH_ERROR_ARGUMENT,
           "wrapping");
     CHECK(pith_model_writer_put(writer, 1, 0, "a", 1, &error) == PITH_ERROR_ARGUMENT, "index");
+    pith_model_writer_discard(writer);
+    CHECK_NO_LEAKS();
+}
+
+TEST(model_writer, a_name_that_was_declared_twice_is_refused) {
+    static const char *const names[] = {"b", "a", "c", "", "a"};
+    pith_model_writer *writer = new_writer(test_path("twice.pith"));
+    pith_error error;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        (void)add(writer, names[i], PITH_DTYPE_U8, 1);
+    }
+    CHECK(pith_model_writer_layout(writer, 0, &error) == PITH_ERROR_ARGUMENT &&
+              strstr(error.message, "tensor \"a\" declared twice") != NULL,
+          "%s", error.message);
     pith_model_writer_discard(writer);
     CHECK_NO_LEAKS();
 }

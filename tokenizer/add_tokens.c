@@ -195,18 +195,8 @@ static uint8_t declared_type(uint8_t old, uint8_t flags) {
     return (flags & PITH_ADDED_SPECIAL) != 0 ? PITH_PIECE_CONTROL : PITH_PIECE_USER_DEFINED;
 }
 
-/* The arrays of the new vocabulary; released by the caller when something fails. */
-typedef struct arrays {
-    char *bytes;
-    uint32_t *offsets;
-    float *scores;
-    double *log_probabilities;
-    uint8_t *types;
-    uint8_t *added;
-    size_t n_bytes;
-} arrays;
-
-static pith_status allocate_arrays(const laying *l, arrays *a) {
+static pith_status allocate_arrays(const laying *l, const pith_vocab_file *file,
+                                   pith_vocab_arrays *out) {
     size_t total = l->vocab->n_bytes;
     for (size_t i = 0; i < l->n_tokens; i++) {
         total += l->tokens[i].n_bytes; /* an old spelling that is replaced leaves room unused */
@@ -215,45 +205,26 @@ static pith_status allocate_arrays(const laying *l, arrays *a) {
         return pith_fail(l->error, PITH_ERROR_FORMAT, "%s: %zu bytes of tokens, more than %d",
                          l->name, total, PITH_VOCAB_MAX_BYTES);
     }
-    a->bytes = pith_allocate(l->allocator, total, 1);
-    a->offsets = pith_allocate(l->allocator, l->n + 1, sizeof *a->offsets);
-    a->scores = l->vocab->scores != NULL
-                    ? pith_allocate_zeroed(l->allocator, l->n, sizeof *a->scores)
-                    : NULL;
-    a->log_probabilities =
-        l->vocab->log_probabilities != NULL
-            ? pith_allocate_zeroed(l->allocator, l->n, sizeof *a->log_probabilities)
-            : NULL;
-    a->types = pith_allocate(l->allocator, l->n, 1);
-    a->added = pith_allocate(l->allocator, l->n, 1);
-    bool scored = (l->vocab->scores == NULL || a->scores != NULL) &&
-                  (l->vocab->log_probabilities == NULL || a->log_probabilities != NULL);
-    return a->bytes != NULL && a->offsets != NULL && scored && a->types != NULL && a->added != NULL
-               ? PITH_OK
-               : no_memory(l);
+    return pith_vocab_arrays_new(out, file, l->n, total, l->name, l->error);
 }
 
-static void fill_arrays(const laying *l, arrays *a) {
+static void fill_arrays(const laying *l, pith_vocab_arrays *a) {
     const pith_vocab *v = l->vocab;
     for (size_t id = 0; id < l->n; id++) {
         bool old = id < v->n_pieces;
         const declared *token = find_declared(l, id);
         size_t n = token != NULL ? token->n_bytes : 0;
         const char *text = token != NULL ? token->text : old_text(v, id, &n);
-        a->offsets[id] = (uint32_t)a->n_bytes;
-        memcpy(a->bytes + a->n_bytes, text, n);
-        a->n_bytes += n;
+        uint8_t type = old ? v->types[id] : PITH_PIECE_UNUSED;
         if (old && v->scores != NULL) {
             a->scores[id] = v->scores[id];
         }
         if (old && v->log_probabilities != NULL) {
             a->log_probabilities[id] = v->log_probabilities[id];
         }
-        uint8_t type = old ? v->types[id] : PITH_PIECE_UNUSED;
-        a->types[id] = token != NULL ? declared_type(type, token->flags) : type;
-        a->added[id] = token != NULL ? token->flags : v->added[id];
+        pith_vocab_arrays_put(a, text, n, token != NULL ? declared_type(type, token->flags) : type,
+                              token != NULL ? token->flags : v->added[id]);
     }
-    a->offsets[l->n] = (uint32_t)a->n_bytes;
 }
 
 static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
@@ -261,40 +232,17 @@ static pith_status lay_over(laying *l, pith_vocab_file *file, bool add_bos) {
     for (size_t id = 0; status == PITH_OK && id < l->n; id++) {
         status = check_declared(l, id);
     }
-    arrays a = {0};
-    pith_vocab vocab = *l->vocab;
+    pith_vocab_arrays a;
     if (status == PITH_OK) {
-        status = allocate_arrays(l, &a);
-    }
-    if (status == PITH_OK) {
-        fill_arrays(l, &a);
-        vocab.n_pieces = l->n;
-        vocab.bytes = a.bytes;
-        vocab.n_bytes = a.n_bytes;
-        vocab.offsets = a.offsets;
-        vocab.scores = a.scores;
-        vocab.log_probabilities = a.log_probabilities;
-        vocab.types = a.types;
-        vocab.added = a.added;
-        vocab.add_bos = add_bos;
-        status = pith_vocab_check(&vocab, l->name, l->error);
+        status = allocate_arrays(l, file, &a);
     }
     if (status != PITH_OK) {
-        void *const blocks[] = {a.bytes, a.offsets, a.scores, a.log_probabilities,
-                                a.types, a.added};
-        for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-            pith_release(l->allocator, blocks[i]);
-        }
         return status;
     }
-    pith_vocab_put_block(file, file->vocab.bytes, a.bytes);
-    pith_vocab_put_block(file, file->vocab.offsets, a.offsets);
-    pith_vocab_put_block(file, file->vocab.scores, a.scores);
-    pith_vocab_put_block(file, file->vocab.log_probabilities, a.log_probabilities);
-    pith_vocab_put_block(file, file->vocab.types, a.types);
-    pith_vocab_put_block(file, file->vocab.added, a.added);
-    file->vocab = vocab;
-    return PITH_OK;
+    fill_arrays(l, &a);
+    pith_vocab settings = *l->vocab;
+    settings.add_bos = add_bos;
+    return pith_vocab_arrays_replace(file, &a, &settings, l->name, l->error);
 }
 
 /* ---- Beside a tokenizer.json ----------------------------------------------------------------- */

@@ -43,8 +43,10 @@ static const pith_decode_step decode_steps[] = {
     {.kind = PITH_DECODE_MARK, .pattern = PITH_SPACE_MARK, .drop = true},
 };
 
-void pith_vocab_cut_words(pith_vocab *vocab, bool squeeze) {
+void pith_vocab_frame_xlm_roberta(pith_vocab *vocab, bool squeeze) {
     size_t first = vocab->n_charsmap > 0 ? 0 : 1;
+    vocab->add_bos = vocab->add_eos = true;
+    vocab->pair_form = PITH_PAIR_DOUBLED;
     vocab->single_precision = false;
     vocab->add_dummy_prefix = vocab->remove_extra_whitespaces = vocab->escape_whitespaces = false;
     vocab->normalizer = normal_steps + first;
@@ -96,100 +98,40 @@ static pith_status check_model(const pith_vocab *v, const char *name, pith_error
     return v->n_pieces >= N_MODEL ? PITH_OK : unsupported(name, "fewer than 3 pieces", error);
 }
 
-/* The arrays of a vocabulary, for writing. */
-typedef struct arrays {
-    char *bytes;
-    uint32_t *offsets;
-    double *log_probabilities;
-    uint8_t *types, *added;
-    size_t n, n_bytes; /* pieces written, and their bytes */
-} arrays;
-
-static void put_piece(arrays *a, const char *text, size_t n_bytes, double score, uint8_t type,
-                      uint8_t flags) {
-    a->offsets[a->n] = (uint32_t)a->n_bytes;
-    memcpy(a->bytes + a->n_bytes, text, n_bytes);
-    a->n_bytes += n_bytes;
-    a->log_probabilities[a->n] = score;
-    a->types[a->n] = type;
-    a->added[a->n] = flags;
-    a->n++;
-    a->offsets[a->n] = (uint32_t)a->n_bytes;
-}
-
 /* Symbols of the user are matched whole in the text as given, as transformers adds them. */
-static void fill(arrays *a, const pith_vocab *v) {
+static void fill(pith_vocab_arrays *a, const pith_vocab *v) {
     for (size_t i = 0; i < N_FAIRSEQ; i++) {
         uint8_t type = i == 3 ? PITH_PIECE_UNKNOWN : PITH_PIECE_CONTROL;
-        put_piece(a, fairseq_names[i], strlen(fairseq_names[i]), 0, type, PITH_ADDED_SPECIAL);
+        pith_vocab_arrays_put(a, fairseq_names[i], strlen(fairseq_names[i]), type,
+                              PITH_ADDED_SPECIAL);
     }
     for (size_t i = N_MODEL; i < v->n_pieces; i++) {
-        put_piece(a, v->bytes + v->offsets[i], v->offsets[i + 1] - v->offsets[i],
-                  v->log_probabilities[i], v->types[i], 0);
+        a->log_probabilities[a->n] = v->log_probabilities[i];
+        pith_vocab_arrays_put(a, v->bytes + v->offsets[i], v->offsets[i + 1] - v->offsets[i],
+                              v->types[i], 0);
     }
-    put_piece(a, mask_name, strlen(mask_name), 0, PITH_PIECE_CONTROL,
-              PITH_ADDED_SPECIAL | PITH_ADDED_LSTRIP);
-}
-
-static bool allocate(arrays *a, const pith_vocab *v, const pith_allocator *allocator) {
-    size_t n = v->n_pieces + N_MORE;
-    a->bytes = pith_allocate(allocator, v->n_bytes + strlen("<pad>") + strlen(mask_name), 1);
-    a->offsets = pith_allocate(allocator, n + 1, sizeof *a->offsets);
-    a->log_probabilities = pith_allocate(allocator, n, sizeof *a->log_probabilities);
-    a->types = pith_allocate(allocator, n, 1);
-    a->added = pith_allocate(allocator, n, 1);
-    return a->bytes != NULL && a->offsets != NULL && a->log_probabilities != NULL &&
-           a->types != NULL && a->added != NULL;
-}
-
-/* The vocabulary with these arrays. */
-static pith_vocab renumbered(const pith_vocab *v, const arrays *a) {
-    pith_vocab out = *v;
-    out.n_pieces = a->n;
-    out.bytes = a->bytes;
-    out.n_bytes = a->n_bytes;
-    out.offsets = a->offsets;
-    out.log_probabilities = a->log_probabilities;
-    out.types = a->types;
-    out.added = a->added;
-    out.bos = 0;
-    out.eos = 2;
-    out.unk = 3;
-    out.add_bos = out.add_eos = true;
-    out.pair_form = PITH_PAIR_DOUBLED;
-    pith_vocab_cut_words(&out, true);
-    return out;
+    pith_vocab_arrays_put(a, mask_name, strlen(mask_name), PITH_PIECE_CONTROL,
+                          PITH_ADDED_SPECIAL | PITH_ADDED_LSTRIP);
 }
 
 pith_status pith_vocab_number_as_fairseq(pith_vocab_file *file, const char *name,
                                          pith_error *error) {
     const pith_vocab *v = &file->vocab;
-    arrays a = {.n = 0};
-    pith_vocab vocab;
+    pith_vocab settings = *v;
+    pith_vocab_arrays a;
     pith_status status = check_model(v, name, error);
+    if (status == PITH_OK) {
+        status =
+            pith_vocab_arrays_new(&a, file, v->n_pieces + N_MORE,
+                                  v->n_bytes + strlen("<pad>") + strlen(mask_name), name, error);
+    }
     if (status != PITH_OK) {
         return status;
     }
-    if (!allocate(&a, v, file->allocator)) {
-        status = pith_fail(error, PITH_ERROR_MEMORY, "%s: no memory for %zu pieces", name,
-                           v->n_pieces + N_MORE);
-    }
-    if (status == PITH_OK) {
-        fill(&a, v);
-        vocab = renumbered(v, &a);
-        status = pith_vocab_check(&vocab, name, error);
-    }
-    void *const blocks[] = {a.bytes, a.offsets, a.log_probabilities, a.types, a.added};
-    const void *const old[] = {v->bytes, v->offsets, v->log_probabilities, v->types, v->added};
-    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-        if (status == PITH_OK) {
-            pith_vocab_put_block(file, old[i], blocks[i]);
-        } else {
-            pith_release(file->allocator, blocks[i]);
-        }
-    }
-    if (status == PITH_OK) {
-        file->vocab = vocab;
-    }
-    return status;
+    fill(&a, v);
+    settings.bos = 0;
+    settings.eos = 2;
+    settings.unk = 3;
+    pith_vocab_frame_xlm_roberta(&settings, true);
+    return pith_vocab_arrays_replace(file, &a, &settings, name, error);
 }

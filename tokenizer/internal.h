@@ -365,11 +365,32 @@ size_t pith_decode_flush(pith_decode_state *state, char *out);
 /* The part of pith_vocab_check that is about lists of steps and the map of characters. */
 pith_status pith_vocab_check_steps(const pith_vocab *vocab, const char *where, pith_error *error);
 
-/* ---- vocab.c --------------------------------------------------------------------------------- */
+/* ---- vocab_arrays.c -------------------------------------------------------------------------- */
 
-/* Releases the block `old` of the file, which has `new` in its place; without such a block nothing
- * happens. */
-void pith_vocab_put_block(pith_vocab_file *file, const void *old, void *new);
+/* Pieces that are to replace those of a vocabulary. */
+typedef struct pith_vocab_arrays {
+    char *bytes;
+    uint32_t *offsets;
+    uint8_t *types, *added;
+    float *scores;             /* NULL where the vocabulary has none, ... */
+    double *log_probabilities; /* ... as here */
+    size_t n, n_bytes;         /* pieces that were put, and their bytes */
+} pith_vocab_arrays;
+
+/* Allocates room for n pieces with n_bytes bytes together. All scores are 0. Errors: MEMORY. */
+pith_status pith_vocab_arrays_new(pith_vocab_arrays *out, const pith_vocab_file *file, size_t n,
+                                  size_t n_bytes, const char *name, pith_error *error);
+
+/* Appends a piece. */
+void pith_vocab_arrays_put(pith_vocab_arrays *a, const char *text, size_t n_bytes, uint8_t type,
+                           uint8_t flags);
+
+/* Makes `settings` with these pieces the vocabulary of the file, and releases its old arrays. On
+ * failure the new ones are released, and the file is as before. Errors: FORMAT (pith_vocab_check,
+ * with `name`). */
+pith_status pith_vocab_arrays_replace(pith_vocab_file *file, const pith_vocab_arrays *a,
+                                      const pith_vocab *settings, const char *name,
+                                      pith_error *error);
 
 /* ---- encode.c -------------------------------------------------------------------------------- */
 

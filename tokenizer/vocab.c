@@ -222,12 +222,11 @@ void pith_vocab_file_free(pith_vocab_file *file) {
     memset(file, 0, sizeof *file);
 }
 
-void pith_vocab_put_block(pith_vocab_file *file, const void *old, void *new) {
-    for (size_t i = 0; i < sizeof file->blocks / sizeof file->blocks[0]; i++) {
-        if (file->blocks[i] != NULL && file->blocks[i] == old) {
-            pith_release(file->allocator, file->blocks[i]);
-            file->blocks[i] = new;
-            return;
-        }
+bool pith_vocab_keep_block(pith_vocab_file *file, void *block) {
+    size_t i = 0;
+    while (file->blocks[i] != NULL) {
+        i++;
     }
+    file->blocks[i] = block;
+    return block != NULL;
 }

@@ -211,6 +211,10 @@ typedef struct pith_vocab_file {
     void *blocks[14]; /* what to release */
 } pith_vocab_file;
 
+/* Notes a block of the file's allocator, which is released with the file; false when it is NULL.
+ * No parser has more blocks than there are places. */
+bool pith_vocab_keep_block(pith_vocab_file *file, void *block);
+
 void pith_vocab_file_free(pith_vocab_file *file); /* contents only; leaves it zeroed */
 
 /* Parses a SentencePiece model (protobuf wire format; BPE or Unigram). `name` is the file's name
@@ -220,19 +224,19 @@ pith_status pith_vocab_from_sentencepiece(pith_vocab_file *out, const void *data
                                           pith_error *error);
 
 /* Turns a Unigram that was read from a SentencePiece model into XLM-R's: fairseq numbers its pieces
- * as <s> 0, <pad> 1, </s> 2, <unk> 3, each further one by 1 more than the model, <mask> last; <s>
- * and </s> stand around a text, and texts are cut into words (pith_vocab_cut_words). The ids are
- * those of the tokenizer.json that transformers makes of such a model. `name` is the name of the
- * file. On failure the vocabulary is as before. Errors: UNSUPPORTED (what the model has otherwise,
- * named), FORMAT, MEMORY. */
+ * as <s> 0, <pad> 1, </s> 2, <unk> 3, each further one by 1 more than the model, <mask> last; the
+ * rest is what pith_vocab_frame_xlm_roberta does. The ids are those of the tokenizer.json that
+ * transformers makes of such a model. `name` is the name of the file. On failure the vocabulary is
+ * as before. Errors: UNSUPPORTED (what the model has otherwise, named), FORMAT, MEMORY. */
 pith_status pith_vocab_number_as_fairseq(pith_vocab_file *file, const char *name,
                                          pith_error *error);
 
 /* Gives a Unigram the steps of XLM-R's tokenizer.json in place of a SentencePiece model's settings:
  * the map of characters, if there is one, cuts at white space, U+2581 in front of each word. Unless
- * `squeeze`, no space is dropped: each one is a U+2581, and another one stands before the text. The
- * steps are constants, and nobody's to free. */
-void pith_vocab_cut_words(pith_vocab *vocab, bool squeeze);
+ * `squeeze`, no space is dropped: each one is a U+2581, and another one stands before the text. <s>
+ * and </s> stand around a text, and two </s> between the texts of a pair. The steps are
+ * constants, and nobody's to free. */
+void pith_vocab_frame_xlm_roberta(pith_vocab *vocab, bool squeeze);
 
 /* Parses a Hugging Face tokenizer.json of the supported kinds; any normaliser, pre-tokenizer or
  * model field that would change ids and is not supported is UNSUPPORTED by name. The text is

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct entry {
@@ -106,16 +107,6 @@ static bool declared_size(pith_dtype dtype, size_t n_dims, const size_t *shape, 
     return true;
 }
 
-/* "__metadata__" is taken by the container. */
-static bool is_declared(const pith_model_writer *writer, const char *name) {
-    for (size_t i = 0; i < writer->n_entries; i++) {
-        if (strcmp(writer->entries[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return strcmp(name, "__metadata__") == 0;
-}
-
 pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, pith_dtype dtype,
                                   size_t n_dims, const size_t *shape, size_t *index,
                                   pith_error *error) {
@@ -129,8 +120,8 @@ pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, p
         return pith_fail(error, PITH_ERROR_ARGUMENT,
                          "tensor \"%s\": dtype, dimensions or size out of range", name);
     }
-    if (is_declared(writer, name)) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT, "tensor \"%s\" declared twice", name);
+    if (strcmp(name, "__metadata__") == 0) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT, "\"%s\" is the container's own name", name);
     }
     if (!reserve_entry(writer)) {
         return no_memory(error);
@@ -208,6 +199,33 @@ static pith_status make_header(const pith_model_writer *writer, const char *meta
     return pith_json_write_end(text, "the model's header", error);
 }
 
+static int compare_names(const void *a, const void *b) {
+    const entry *const *x = a;
+    const entry *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static pith_status check_names(const pith_model_writer *writer, pith_error *error) {
+    size_t n = writer->n_entries;
+    const entry **sorted = pith_allocate(writer->allocator, n, sizeof *sorted);
+    pith_status status = PITH_OK;
+    if (sorted == NULL) {
+        return no_memory(error);
+    }
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = &writer->entries[i];
+    }
+    qsort(sorted, n, sizeof *sorted, compare_names);
+    for (size_t i = 1; i < n && status == PITH_OK; i++) {
+        if (compare_names(&sorted[i - 1], &sorted[i]) == 0) {
+            status = pith_fail(error, PITH_ERROR_ARGUMENT, "tensor \"%s\" declared twice",
+                               sorted[i]->name);
+        }
+    }
+    pith_release(writer->allocator, sorted);
+    return status;
+}
+
 /* Gives the tensors of one class their offsets. */
 static pith_status place_class(pith_model_writer *writer, unsigned class, size_t *end,
                                pith_error *error) {
@@ -233,14 +251,15 @@ pith_status pith_model_writer_layout(pith_model_writer *writer, size_t metadata_
                          PITH_MAX_METADATA);
     }
     size_t end = 0;
-    for (unsigned class = 0; class < N_CLASSES; class ++) {
-        pith_status status = place_class(writer, class, &end, error);
-        if (status != PITH_OK) {
-            return status;
-        }
+    pith_status status = check_names(writer, error);
+    for (unsigned class = 0; class < N_CLASSES && status == PITH_OK; class ++) {
+        status = place_class(writer, class, &end, error);
+    }
+    if (status != PITH_OK) {
+        return status;
     }
     pith_json_writer text;
-    pith_status status = make_header(writer, "", &text, error);
+    status = make_header(writer, "", &text, error);
     size_t bare = text.bytes.size;
     pith_bytes_release(&text.bytes);
     if (status != PITH_OK) {

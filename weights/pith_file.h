@@ -101,15 +101,15 @@ pith_status pith_model_writer_new(pith_model_writer **out, const char *path,
 /* As pith_model_writer_new, but a new file may be read by its owner only. */
 pith_status pith_model_writer_new_private(pith_model_writer **out, const char *path,
                                           const pith_allocator *allocator, pith_error *error);
-/* Declares a tensor and returns its index in *index. Errors: MEMORY, ARGUMENT (duplicate name,
- * overflow). */
+/* Declares a tensor and returns its index in *index. Errors: MEMORY, ARGUMENT (the container's name
+ * "__metadata__", overflow). */
 pith_status pith_model_writer_add(pith_model_writer *writer, const char *name, pith_dtype dtype,
                                   size_t n_dims, const size_t *shape, size_t *index,
                                   pith_error *error);
 /* Fixes offsets: tensors whose size is a multiple of 64 first, then the others by decreasing
  * element size (so that all are aligned), each in order of declaration. `metadata_limit` bounds the
  * bytes of metadata JSON that finish will be given, and decides where the data starts. Errors:
- * MEMORY, ARGUMENT (limits, overflow). */
+ * MEMORY, ARGUMENT (a name declared twice, limits, overflow). */
 pith_status pith_model_writer_layout(pith_model_writer *writer, size_t metadata_limit,
                                      pith_error *error);
 /* Writes bytes of tensor `index` at `offset` within it. Thread-safe after layout. */

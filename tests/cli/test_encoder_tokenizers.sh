@@ -29,8 +29,12 @@ same_as_directory() {
         is "$command: lines" "$(wc -l <"$encoder/a")" = "$(wc -l <"$encoder/texts")"
         expect 0 cmp "$encoder/a" "$encoder/b"
     done
-    is "pairs" "$("$PITH" embed "$1" --json <<<"$pairs")" = \
-        "$("$PITH" embed "$encoder/directory.pith" --json <<<"$pairs")"
+    for model in "$1" "$encoder/directory.pith"; do
+        expect 0 "$PITH" embed "$model" --json <<<"$pairs"
+        prints '^."embedding": .*"tokens": [1-9]'
+        cp "$T/out" "$encoder/pair-$(basename "$model")"
+    done
+    expect 0 cmp "$encoder/pair-$(basename "$1")" "$encoder/pair-directory.pith"
 }
 
 # A sentencepiece.bpe.model in place of the tokenizer.json, whose model it is.
@@ -138,9 +142,18 @@ refuses 'there is no key modern-bert.rope.freq_base_swa' golden/encoders/modernb
     modern-bert.rope.freq_base_swa=null
 refuses 'modern-bert.rope.scaling.type: only none is supported' golden/encoders/modernbert \
     'modern-bert.rope.scaling.type="yarn"'
+refuses 'modern-bert.rope.scale_linear: only none is supported, not linear' \
+    golden/encoders/modernbert modern-bert.rope.scale_linear=2.0
 refuses 'hidden_activation "relu"' golden/encoders/modernbert \
     'modern-bert.hidden_activation="relu"'
-refuses 'modern-bert.hidden_activation is no word' golden/encoders/modernbert \
+refuses 'hidden_activation "a word that is too long for one of those" is not supported' \
+    golden/encoders/modernbert \
     'modern-bert.hidden_activation="a word that is too long for one of those"'
+refuses 'hidden_activation: expected a string, found a string with U.0000' \
+    golden/encoders/modernbert 'modern-bert.hidden_activation="gelu\u0000"'
+write golden/encoders/modernbert 'modern-bert.hidden_activation="gelu-of-many"'
+LC_ALL=C sed -i 's/gelu-of-many/gelu-\xFF\xFF-many/' "$encoder/a.gguf"
+fails 1 'its keys as config.json: hidden_activation is not UTF-8' \
+    "$PITH" convert "$encoder/a.gguf" "$encoder/a.pith" --type f32
 refuses 'attention.sliding_window and _pattern are 12 and 0' golden/encoders/modernbert \
     modern-bert.attention.sliding_window_pattern=0

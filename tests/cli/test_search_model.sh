@@ -33,7 +33,6 @@ else
     expect 0 train --out "$T/whole" --log-every 1
     prints 'step 1, .*loss of words [0-9.]+'
     prints 'step 6, .*loss of pairs [0-9.]+'
-    prints '^recall@10: [01]\.'
     expect 0 train --out "$T/parts" --halt 1 --workers 1
     prints '^stops at step 1$'
     expect 0 train --out "$T/parts" --halt 4
@@ -46,7 +45,7 @@ else
     says 'width 33 is not a multiple of the 2 heads'
     expect 0 train --out "$T/chunks" --chunk 3 --warm 0 --log-every 6
     expect 0 train --out "$T/chunkless" --warm 0 --log-every 6
-    is "chunks change no more than rounding" "$(python3 -c '
+    is "chunks change no more than rounding" "$("${PYTHON:-python3}" -c '
 import json, sys
 a, b = (json.load(open(path))["losses"]["pairs"] for path in sys.argv[1:])
 print(0 < abs(a) < 10 and abs(a - b) < 1e-4)' "$T/chunks/result.json" "$T/chunkless/result.json")" = True

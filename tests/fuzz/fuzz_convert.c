@@ -3,7 +3,9 @@
  *     @@NAME    the lines up to the next such line are the file
  *     @=NAME    they are the JSON header of a safetensors file; length and data are put around it
  *     @#NAME    they are the beginning of a file that is larger than any limit
+ *     @~NAME    they are followed by more white space than is looked at to tell what a file is
  *     @>NAME    the first of them is what a symbolic link leads to
+ *     @/NAME    a directory, with nothing in it but for files that come later
  * So mutations of the text keep lengths right, and seeds are small. What is converted must open.
  * Files may be cut while they are read. */
 #include "convert/convert.h"
@@ -21,6 +23,7 @@ enum {
     MAX_FILES = 24,
     MAX_NAME = 64,
     MAX_PATH = 1024,
+    SPACES = (64 << 10) + 1,
     LARGE = 1 << 28, /* bytes of a large file, which has no blocks behind most of them */
 };
 
@@ -111,11 +114,16 @@ static void write_file(checkpoint *c, char form, const char *name, const char *t
     if (c->n == MAX_FILES || !is_name(name)) {
         return;
     }
-    FILE *file = form != '>' ? create(c, name) : NULL;
+    if (form == '>') {
+        create_link(c, name, text, n);
+        return;
+    }
+    if (form == '/') {
+        c->n += make_path(c, name) && mkdir(c->paths[c->n], 0700) == 0;
+        return;
+    }
+    FILE *file = create(c, name);
     if (file == NULL) {
-        if (form == '>') {
-            create_link(c, name, text, n);
-        }
         return;
     }
     if (form == '=') {
@@ -125,6 +133,9 @@ static void write_file(checkpoint *c, char form, const char *name, const char *t
     fwrite(text, 1, n, file);
     if (form == '=') {
         write_data(file, fuzz_data_size(text, n), kind);
+    }
+    for (size_t i = 0; form == '~' && i < SPACES; i++) {
+        fputc(' ', file);
     }
     if (form == '#') {
         fflush(file);
@@ -136,7 +147,7 @@ static void write_file(checkpoint *c, char form, const char *name, const char *t
 /* The next line that begins a file; NULL when there is none. */
 static const char *next_file(const char *at, const char *end) {
     for (; end - at > 2; at++) {
-        if (at[0] == '@' && (at[1] == '@' || at[1] == '=' || at[1] == '#' || at[1] == '>')) {
+        if (at[0] == '@' && memchr("@=#~>/", at[1], 6) != NULL) {
             return at;
         }
         at = memchr(at, '\n', (size_t)(end - at));
@@ -168,6 +179,9 @@ static void write_files(checkpoint *c, const char *text, size_t size, uint8_t ki
 static void remove_files(checkpoint *c) {
     for (size_t i = 0; i < c->n; i++) {
         unlink(c->paths[i]);
+    }
+    for (size_t i = c->n; i-- > 0;) { /* deeper ones were made later */
+        rmdir(c->paths[i]);
     }
     for (size_t i = 0; i < c->n; i++) { /* the directories within, once they are empty */
         for (char *slash;

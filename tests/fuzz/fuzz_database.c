@@ -185,9 +185,12 @@ static void search_among(pith_store *store, const pith_store_collection *collect
 }
 
 static void search(pith_store *store, const pith_store_collection *collection) {
-    static const char *const filters[] = {
-        "{}",          "{\"a\": 1}",    "{\"a\": \"x\"}",
-        "{\"a\": []}", "{\"a\": true}", "{\"a\": null, \"b\": 1.5}"};
+    static const char *const filters[] = {"{}",
+                                          "{\"a\": 1}",
+                                          "{\"a\": \"x\"}",
+                                          "{\"a\": []}",
+                                          "{\"a\": true, \"b\": {}}",
+                                          "{\"a\": null, \"b\": 1.5}"};
     pith_store_hit hits[MAX_HITS];
     size_t n_hits;
     pith_error error;

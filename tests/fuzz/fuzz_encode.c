@@ -1,13 +1,14 @@
-/* Text through every kind of tokenizer: the first byte chooses the tokenizer, the second the flags.
- * Invalid UTF-8 must be refused, ids must exist, and where nothing is normalised away the text must
- * come back. */
+/* Text through every kind of tokenizer: the first byte chooses the tokenizer, the second the flags,
+ * and those of a decoder's prompt. Invalid UTF-8 must be refused, ids must exist, and where nothing
+ * is normalised away the text must come back; around a prompt stands what the flags ask for. */
 #include "base/utf8.h"
 #include "tests/fuzz/input.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Added tokens with every flag, over byte-level BPE with form C. */
+/* Added tokens with every flag, over byte-level BPE with form C; two stand in front of a text and
+ * two behind it. */
 static const char flags_json[] =
     "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":"
     "[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{L}+|\\\\s+(?!\\\\S)|\\\\s+\"},"
@@ -17,7 +18,12 @@ static const char flags_json[] =
     "{\"id\":5,\"content\":\"aa\",\"single_word\":true},{\"id\":6,\"content\":\"\\u00e9\","
     "\"normalized\":true},{\"id\":7,\"content\":\"<s>\",\"special\":true},"
     "{\"id\":8,\"content\":\"<l><r>\"}],\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,"
-    "\"ab\":2},\"merges\":[\"a b\"]}}";
+    "\"ab\":2},\"merges\":[\"a b\"]},"
+    "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
+    "{\"SpecialToken\":{\"id\":\"<s>\"}},{\"SpecialToken\":{\"id\":\"<l>\"}},"
+    "{\"Sequence\":{\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"<r>\"}},"
+    "{\"SpecialToken\":{\"id\":\"<s>\"}}],\"pair\":[],\"special_tokens\":{"
+    "\"<s>\":{\"ids\":[7]},\"<l>\":{\"ids\":[3]},\"<r>\":{\"ids\":[4]}}}}";
 
 enum { N_TOKENIZERS = 8 };
 
@@ -71,6 +77,35 @@ static void check_round_trip(const pith_tokenizer *t, const char *text, size_t n
     free(back);
 }
 
+/* The prompt of a text of these ids, appended to a list that has others already. */
+static void check_prompt(const pith_tokenizer *t, pith_text text, unsigned flags, size_t n_others,
+                         const pith_tokens *ids, const test_allocator *from) {
+    const pith_vocab *v = pith_tokenizer_vocab(t);
+    bool automatic = (flags & PITH_TOKENIZE_AUTO) != 0;
+    bool begins = automatic && v->add_bos;
+    bool has_bos = v->bos >= 0 && (begins || (flags & PITH_TOKENIZE_BOS) != 0);
+    size_t n_front = has_bos ? 1 + (begins ? v->n_after_bos : 0) : 0;
+    size_t n_back = automatic && v->add_eos && v->eos >= 0 ? v->n_before_eos + 1 : 0;
+    pith_tokens all;
+    pith_error error = {0};
+    pith_tokens_init(&all, &from->allocator);
+    while (all.n < n_others && pith_tokens_push(&all, -1)) {
+    }
+    n_others = all.n;
+    pith_status status = pith_encode_for_decoder(t, text, flags, v->bos, &all, &error);
+    if (status == PITH_OK) {
+        fuzz_require(all.n == n_others + n_front + ids->n + n_back);
+        fuzz_require(ids->n == 0 || memcmp(all.ids + n_others + n_front, ids->ids,
+                                           ids->n * sizeof *ids->ids) == 0);
+        fuzz_require(n_front == 0 || all.ids[n_others] == v->bos);
+        fuzz_require(n_back == 0 || all.ids[all.n - 1] == v->eos);
+    } else {
+        fuzz_require(error.status == status && error.message[0] != '\0' &&
+                     fuzz_allocation_failed(from));
+    }
+    pith_tokens_release(&all);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 2) {
         return 0;
@@ -97,6 +132,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool exact = choice == 0 || choice == 1 ? flags == 0 : choice == 3;
     if (status == PITH_OK && exact) {
         check_round_trip(t, text, n, &ids);
+    }
+    unsigned prompt = data[1] / 4 % 8;
+    bool special = (prompt & PITH_TOKENIZE_SPECIAL) != 0;
+    if (status == PITH_OK && flags == (special ? PITH_ENCODE_SPECIAL : 0U)) {
+        fuzz_allocator_arm(&memory, data + 1, size - 1); /* another one than above */
+        size_t n_others = data[1] >= 128 ? 63 : 0;       /* one more is all there is room for */
+        check_prompt(t, (pith_text){text, n}, prompt, n_others, &ids, &memory);
     }
     pith_tokens_release(&ids);
     fuzz_require(memory.n_live == n_live);

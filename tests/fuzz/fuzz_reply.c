@@ -1,8 +1,9 @@
 /* Replies split into their parts. The first byte chooses the form, whether the answer begins within
  * its reasoning, and whether calls come in pieces; the text follows. Cut anywhere, it has the same
  * parts as in one piece; calls are JSON objects, unless they come in pieces; and without calls and
- * reasoning the text comes out as it went in. Of some inputs an allocation fails besides. */
-#include "server/reply.h"
+ * reasoning the text comes out as it went in. Of some inputs an allocation fails besides. The text
+ * is judged as the name of a tool, too. */
+#include "server/reply_parts.h"
 
 #include "base/bytes.h"
 #include "base/json.h"
@@ -105,6 +106,17 @@ static void with_little_memory(const pith_reply_settings *settings, const uint8_
     fuzz_require(memory.n_live == 0);
 }
 
+/* Names stand bare in front of a call's arguments. */
+static void check_name(const uint8_t *text, size_t n) {
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    bool good = n > 0 && n <= 256;
+    for (size_t i = 0; good && i < n; i++) {
+        good = memchr(letters, text[i], sizeof letters - 1) != NULL;
+    }
+    fuzz_require(pith_reply_is_name((pith_text){(const char *)text, n}) == good);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char *const tools[] = {"f", "get_weather"};
     if (size == 0) {
@@ -125,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         whole.bytes.size == cut.bytes.size &&
         (whole.bytes.size == 0 || memcmp(whole.bytes.data, cut.bytes.data, whole.bytes.size) == 0));
     with_little_memory(&settings, data, size);
+    check_name(data + 1, size - 1);
     if (whole.only_text && !settings.reasons && !settings.channels &&
         memmem(data, size, "<think>", 7) == NULL) {
         fuzz_require(whole.n_text == size - 1);

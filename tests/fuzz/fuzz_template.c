@@ -1,7 +1,7 @@
 /* Arbitrary text as a chat template, behind a NUL a conversation: whatever compiles must render or
  * be refused within its limits, and the spans must cover the output. A hash of the input chooses
  * which allocation fails, or how little memory and how few steps there are, whether there is a
- * clock, and whether a variable is left out. */
+ * clock, whether a variable is left out, and whether others are given besides. */
 #include "base/utf8.h"
 #include "tests/fuzz/input.h"
 #include "tokenizer/jinja.h"
@@ -64,7 +64,7 @@ static pith_template_limits choose_limits(uint64_t hash) {
         limits.memory = 1 + any % ((size_t)64 << (hash >> 8) % 8);
         limits.memory += hash >> 40 & 1 ? usual_memory() : 0;
     } else if (hash % 32 == 3) {
-        limits.steps = 0; /* the maximum */
+        limits.steps = hash >> 5 & 1 ? SIZE_MAX : 0; /* the maximum */
     } else if (hash % 8 == 2) {
         limits.steps = 1 + any % ((size_t)4 << (hash >> 8) % 10);
     }
@@ -97,8 +97,16 @@ static void render(const pith_template *t, const char *json, size_t n, uint64_t 
                                  .n_texts = 2,
                                  .without = (hash >> 41) % 4 == 0 ? "tools" : NULL,
                                  .now = (hash >> 43) % 8 != 0 ? &times[(hash >> 46) % 4] : NULL};
+    static const char more[] = "{\"n\": 4, \"more\": [\"given\", {\"k\": 1.5}], \"nothing\": true}";
     pith_template_output out;
     pith_error error = {0};
+    char given[sizeof more];
+    memcpy(given, more, sizeof more);
+    /* Seldom where memory is short: there it changes what that is short for. */
+    bool besides = (hash >> 49) % (hash % 4 < 2 ? 64 : 4) == 0;
+    fuzz_require(!besides ||
+                 pith_json_read(&input.variables, given, sizeof more - 1, PITH_JSON_PYTHON, "more",
+                                &pith_malloc_allocator, &error) == PITH_OK);
     char *copy = fuzz_copy(json, n);
     pith_status status = pith_json_read(&input.conversation, copy, n, PITH_JSON_PYTHON, "fuzz",
                                         &memory->allocator, &error);

@@ -44,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     use(&file.vocab, &memory);
     size_t n = file.vocab.n_pieces;
+    fuzz_allocator_arm(&memory, data + 1, size - 1); /* another one than above */
     if (pith_vocab_number_as_fairseq(&file, "m", &error) == PITH_OK) {
         fuzz_require(file.vocab.n_pieces == n + 2);
         use(&file.vocab, &memory);

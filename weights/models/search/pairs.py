@@ -19,14 +19,13 @@ What pairs with what:
 | sentence | a sentence | those behind it, or before it |
 
 Held out, and never trained on: 500 whole manual pages, with every other page of their names and
-whatever shares eight words in a row with them (texts are looked at every fourth word); and 200
-pairs of synonyms, with their synsets and all pairs that have one word on one side and the other on
-the other. Both are chosen by hash, as is everything that must be chosen, so the same packages make
-the same bytes.
+whatever shares eight words in a row with them; and 200 pairs of synonyms, with their synsets and
+all pairs that have one word on one side and the other on the other. Both are chosen by hash, as is
+everything that must be chosen.
 
 The passages that merely look alike are the best by BM25 (SQLite's FTS5) of the other groups of the
-same source; a group is a page, a package, a synset, a document. Needs numpy, groff, dpkg-deb and,
-for `fetch`, apt-get.
+same source; a group is a page, a package, a synset, a document. Needs numpy, groff, dpkg-deb, for
+`fetch` apt-get, and for `pack` the pith command, which makes the ids.
 """
 
 import argparse
@@ -43,7 +42,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 import sources
-from tokenizer import HERE, WordPiece
+from tokenizer import HERE, encode
 
 LONGEST_QUERY, LONGEST_PASSAGE = 30, 126  # tokens, without [CLS] and [SEP]
 PART = 480  # characters of a passage: about 126 tokens
@@ -180,11 +179,12 @@ def choose_pages(pages, count):
     return chosen, names
 
 
-def choose_synonyms(folder, count):
+def choose_synonyms(synsets, used, count):
     """(pairs, names of their synsets): synonyms of one word each, both of which WordNet's tagged
-    texts use in that sense, that do not begin alike, and no word twice."""
-    used, fit = sources.used_senses(folder), []
-    for name, words, _, _ in sources.synsets(folder):
+    texts use in that sense, that do not begin alike, and no word twice. synsets, used: what
+    sources.wordnet() returns."""
+    fit = []
+    for name, words, _, _ in synsets:
         good = [w for w in words if re.fullmatch("[a-z]{3,}", w) and (w, name) in used]
         if len(good) >= 2 and good[0][:4] != good[1][:4]:
             fit.append((number("synset", name), name, good[0], good[1]))
@@ -197,10 +197,10 @@ def choose_synonyms(folder, count):
     return pairs, names
 
 
-def runs(text, step):
-    """Hashes of every step-th run of RUN words of a text."""
+def runs(text):
+    """Hashes of every run of RUN words of a text."""
     words = re.findall(r"[a-z0-9]+", text.lower())
-    return [hash_of(words[i : i + RUN]) for i in range(0, len(words) - RUN + 1, step)]
+    return [hash_of(words[i : i + RUN]) for i in range(len(words) - RUN + 1)]
 
 
 def hash_of(words):
@@ -212,7 +212,7 @@ class HeldOut:
 
     def __init__(self, pages, names, synonyms, synsets):
         self.names, self.synsets = names, synsets
-        self.runs = {run for page in pages for run in runs(page.body(), 1)}
+        self.runs = {run for page in pages for run in runs(page.body())}
         self.summaries = {page.summary.lower() for page in pages}
         self.partner = {}
         for a, b in synonyms:
@@ -224,7 +224,7 @@ class HeldOut:
         left, right = (set(re.findall("[a-z]+", text.lower())) for text in (query, passage))
         if any(self.partner.get(word) in right for word in left):
             return True
-        return any(run in self.runs for text in (query, passage) for run in runs(text, RUN // 2))
+        return any(run in self.runs for text in (query, passage) for run in runs(text))
 
 
 # ---- Reading -------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class HeldOut:
 def read_pages(folder):
     """{name.section: (name, Page)} of the manual pages, none of them twice."""
     pages, seen = {}, set()
-    for _, name, section, text in sources.manual_pages(folder):
+    for name, section, text in sources.manual_pages(folder):
         page = sources.Page(text)
         key, body = "%s.%s" % (name, section), hashlib.md5(page.body().encode()).digest()
         if key not in pages and body not in seen and page.sections:
@@ -242,14 +242,14 @@ def read_pages(folder):
     return pages
 
 
-def all_pairs(folder, pages, held):
+def all_pairs(folder, pages, synsets, held):
     """(source, group, query, passages) of everything that is not held out by name."""
     for key, (name, page) in pages.items():
         if name not in held.names and not held.names.intersection(page.names):
             yield from of_page(key, name, page)
     for description in sources.descriptions(folder):
         yield from of_package(*description)
-    for synset in sources.synsets(folder):
+    for synset in synsets:
         if synset[0] not in held.synsets:
             yield from of_synset(*synset)
     for name in ("gcide", "foldoc", "jargon", "vera"):
@@ -259,42 +259,29 @@ def all_pairs(folder, pages, held):
         yield from of_document(*document)
 
 
-def write_lines(path, values):
-    """Writes JSON lines, whole or not at all."""
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
-        for value in values:
-            file.write(json.dumps(value, ensure_ascii=False) + "\n")
-    os.replace(path + ".tmp", path)
-
-
-def read_lines(path):
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
-
-
 def read(folder, held_pages, held_synonyms, workers):
     """Writes texts.jsonl, held_pages.jsonl and held_synonyms.jsonl."""
     sources.render_manuals(folder, workers)
     pages = read_pages(folder)
     chosen, names = choose_pages(pages, held_pages)
-    synonyms, synsets = choose_synonyms(folder, held_synonyms)
-    held = HeldOut([pages[key][1] for key in chosen], names, synonyms, synsets)
-    write_lines(
+    synsets, used = sources.wordnet(folder)
+    synonyms, held_synsets = choose_synonyms(synsets, used, held_synonyms)
+    held = HeldOut([pages[key][1] for key in chosen], names, synonyms, held_synsets)
+    sources.write_lines(
         os.path.join(folder, "held_pages.jsonl"),
         (dict(id=key, summary=pages[key][1].summary, text=pages[key][1].body()) for key in chosen),
     )
-    write_lines(os.path.join(folder, "held_synonyms.jsonl"), synonyms)
+    sources.write_lines(os.path.join(folder, "held_synonyms.jsonl"), synonyms)
     counts = Counter()
 
     def lines():
-        for source, group, query, passages in all_pairs(folder, pages, held):
+        for source, group, query, passages in all_pairs(folder, pages, synsets, held):
             allowed = [p for p in passages if not held.forbids(query, p)]
             counts.update({source: len(allowed), "held out": len(passages) - len(allowed)})
             if allowed:
                 yield dict(source=source, group=group, query=query, passages=allowed)
 
-    write_lines(os.path.join(folder, "texts.jsonl"), lines())
+    sources.write_lines(os.path.join(folder, "texts.jsonl"), lines())
     print(
         "%d manual pages, %d of them held out; %d synonym pairs held out; pairs: %s"
         % (len(pages), len(chosen), len(synonyms), dict(counts))
@@ -374,13 +361,15 @@ def choose(lines, most):
 
 
 def pack_source(job):
-    """The arrays of a source's shard: ids of all texts in a row, lengths, pairs, negatives."""
-    lines, most, vocabulary = job
-    tokenizer, index, ids, texts, pairs = WordPiece(vocabulary), {}, [], [], []
-    groups = {}
+    """The arrays of a source's shard: ids of all texts in a row, lengths, pairs, negatives. Texts
+    of equal ids are one."""
+    lines, most, vocabulary, pith = job
+    chosen, index, ids, texts, pairs, groups = choose(lines, most), {}, [], [], [], {}
+    distinct = list(dict.fromkeys(text for pair in chosen for text in pair[:2]))
+    encoded = dict(zip(distinct, encode(pith, vocabulary, distinct)))
 
     def text_of(text, longest):
-        found = tokenizer.encode(text)[:longest]
+        found = encoded[text][:longest]
         key = bytes(np.array(found, np.uint16))
         if key not in index:
             index[key] = len(ids)
@@ -388,44 +377,15 @@ def pack_source(job):
             texts.append(text)
         return index[key]
 
-    for query, passage, group in choose(lines, most):
+    for query, passage, group in chosen:
         q, p = text_of(query, LONGEST_QUERY), text_of(passage, LONGEST_PASSAGE)
-        if q != p and ids[q] and ids[p] and len(ids[q]) <= LONGEST_QUERY:
+        if q != p and ids[q] and ids[p]:
             pairs.append((q, p, groups.setdefault(group, len(groups))))
     return dict(
         ids=np.array([i for text in ids for i in text], np.uint16),
         lengths=np.array([len(text) for text in ids], np.uint8),
         pairs=np.array([pair[:2] for pair in pairs], np.int32).reshape(-1, 2),
         negatives=find_negatives(texts, pairs),
-    )
-
-
-def pack_held(folder, vocabulary):
-    """The arrays of what is held out: texts, indices of the pages' summaries, of the pages' parts,
-    the page of each part, and the words of the synonyms."""
-    tokenizer, ids = WordPiece(vocabulary), []
-
-    def text_of(text, longest):
-        ids.append(tokenizer.encode(text)[:longest])
-        return len(ids) - 1
-
-    queries, found, numbers = [], [], []
-    for i, page in enumerate(read_lines(os.path.join(folder, "held_pages.jsonl"))):
-        queries.append(text_of(page["summary"], LONGEST_QUERY))
-        for part in parts(page["text"].split("\n"), 1000):
-            found.append(text_of(part, LONGEST_PASSAGE))
-            numbers.append(i)
-    synonyms = [
-        [text_of(word, LONGEST_QUERY) for word in pair]
-        for pair in read_lines(os.path.join(folder, "held_synonyms.jsonl"))
-    ]
-    return dict(
-        ids=np.array([i for text in ids for i in text], np.uint16),
-        lengths=np.array([len(text) for text in ids], np.uint8),
-        queries=np.array(queries, np.int32),
-        parts=np.array(found, np.int32),
-        pages=np.array(numbers, np.int32),
-        synonyms=np.array(synonyms, np.int32).reshape(-1, 2),
     )
 
 
@@ -456,14 +416,14 @@ def read_shard(path):
     return arrays
 
 
-def pack(folder, output, vocabulary, workers):
+def pack(folder, output, vocabulary, pith, workers):
     """Writes a shard for each source, and the manifest."""
     os.makedirs(output, exist_ok=True)
     lines = defaultdict(list)
-    for line in read_lines(os.path.join(folder, "texts.jsonl")):
+    for line in sources.read_lines(os.path.join(folder, "texts.jsonl")):
         lines[line["source"]].append(line)
     names, sizes = sorted(lines), {}
-    jobs = [(lines.pop(name), MOST[name], vocabulary) for name in names]
+    jobs = [(lines.pop(name), MOST[name], vocabulary, pith) for name in names]
     with multiprocessing.Pool(workers) as pool:
         for name, arrays in zip(names, pool.imap(pack_source, jobs)):
             path = os.path.join(output, name + ".xz")
@@ -476,7 +436,6 @@ def pack(folder, output, vocabulary, workers):
                 bytes=os.path.getsize(path),
             )
             print(name, sizes[name], flush=True)
-    write_shard(os.path.join(output, "held.xz"), pack_held(folder, vocabulary))
     with open(vocabulary, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     packages = {
@@ -491,8 +450,8 @@ def pack(folder, output, vocabulary, workers):
         },
         vocabulary=digest,
         held_out=dict(
-            pages=sum(1 for _ in read_lines(os.path.join(folder, "held_pages.jsonl"))),
-            synonyms=sum(1 for _ in read_lines(os.path.join(folder, "held_synonyms.jsonl"))),
+            (what, sum(1 for _ in sources.read_lines(os.path.join(folder, "held_%s.jsonl" % what))))
+            for what in ("pages", "synonyms")
         ),
         packages=packages,
     )
@@ -516,13 +475,20 @@ def main():
         if name == "pack":
             command.add_argument("data", help="folder of the shards")
             command.add_argument("--vocabulary", default=os.path.join(HERE, "vocab.txt"))
+            command.add_argument("--pith", default="build/pith", help="the pith command")
     arguments = parser.parse_args()
     if arguments.command == "fetch":
         sources.fetch(arguments.packages)
     elif arguments.command == "read":
         read(arguments.packages, arguments.held_pages, arguments.held_synonyms, arguments.workers)
     else:
-        pack(arguments.packages, arguments.data, arguments.vocabulary, arguments.workers)
+        pack(
+            arguments.packages,
+            arguments.data,
+            arguments.vocabulary,
+            arguments.pith,
+            arguments.workers,
+        )
 
 
 if __name__ == "__main__":

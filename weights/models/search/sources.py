@@ -133,6 +133,21 @@ def read(path):
         return file.read()
 
 
+def read_lines(path):
+    """The values of a file of JSON lines."""
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def write_lines(path, values):
+    """Writes JSON lines, whole or not at all."""
+    with open(path + ".tmp", "w", encoding="utf-8") as file:
+        for value in values:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+    os.replace(path + ".tmp", path)
+
+
 def lists(folder, ending):
     """apt's files of that kind, in order."""
     where = os.path.join(folder, "lists")
@@ -151,36 +166,43 @@ def packages(folder):
     }
 
 
+COPYRIGHT = re.compile(r"^\./usr/share/doc/[^/]*/copyright$")
+
+
 def members(deb, pattern):
     """(path, bytes) of the package's plain files whose path has a match, unpacked, in order. None
-    of a package that is None."""
+    of a package that is None. Unpacking takes long, so the copyright file, if there is one, is left
+    beside the package for licences()."""
     if deb is None:
         return
-    wanted = re.compile(pattern)
+    wanted, terms = re.compile(pattern), b""
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as process:
         with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
             for member in archive:
-                if member.isreg() and wanted.search(member.name):
-                    data = archive.extractfile(member).read()
-                    name = member.name
-                    if name.endswith((".gz", ".dz")):
-                        name, data = name[:-3], gzip.decompress(data)
-                    elif name.endswith(".bz2"):
-                        name, data = name[:-4], bz2.decompress(data)
-                    yield name, data
+                if member.isreg() and COPYRIGHT.search(member.name):
+                    terms += archive.extractfile(member).read()
+                elif member.isreg() and wanted.search(member.name):
+                    yield unpacked(member.name, archive.extractfile(member).read())
+    with open(deb + ".copyright", "wb") as file:
+        file.write(terms)
+
+
+def unpacked(name, data):
+    """(name, bytes) of a file as it was before it was compressed."""
+    if name.endswith((".gz", ".dz")):
+        return name[:-3], gzip.decompress(data)
+    if name.endswith(".bz2"):
+        return name[:-4], bz2.decompress(data)
+    return name, data
 
 
 def licences(deb):
     """The names of licences in the package's copyright file, if it has the common form."""
-    found = set()
-    for _, data in members(deb, r"/usr/share/doc/[^/]*/copyright$"):
-        found.update(
-            name.strip().strip(",;'\"")
-            for name in re.findall(
-                r"^License: *(\S[^\n]*)", data.decode("utf-8", "replace"), re.MULTILINE
-            )
-        )
-    return sorted(found) or ["see its copyright file"]
+    if not os.path.exists(deb + ".copyright"):  # nothing has been read from the package
+        for _ in members(deb, "^$"):
+            pass
+    names = re.findall(r"^License: *(\S[^\n]*)", read(deb + ".copyright"), re.MULTILINE)
+    return sorted({name.strip().strip(",;'\"") for name in names}) or ["see its copyright file"]
 
 
 # ---- Manual pages --------------------------------------------------------------------------------
@@ -244,20 +266,29 @@ def render_manuals(folder, workers):
     output, wanted = os.path.join(folder, "pages.jsonl"), MANUALS.split()
     if os.path.exists(output):
         return
-    with open(output + ".tmp", "w") as file, multiprocessing.Pool(workers) as pool:
-        for package, deb in packages(folder).items():
-            pages = members(deb, r"^\./usr/share/man/man[1-8]/[^/]*$") if package in wanted else ()
-            pages = (page for page in pages if not page[1].startswith(b".so "))
-            for done in pool.imap(render, batches(pages, BATCH)):
-                file.write("".join(json.dumps([package, *page]) + "\n" for page in done))
-    os.replace(output + ".tmp", output)
+    debs = [deb for package, deb in packages(folder).items() if package in wanted]
+    with multiprocessing.Pool(workers) as pool:
+        write_lines(
+            output,
+            (
+                page
+                for deb in debs
+                for done in pool.imap(render, batches(manual_sources(deb), BATCH))
+                for page in done
+            ),
+        )
+
+
+def manual_sources(deb):
+    """(path, bytes) of a package's manual pages that are no redirections."""
+    for path, data in members(deb, r"^\./usr/share/man/man[1-8]/[^/]*$"):
+        if not data.startswith(b".so "):
+            yield path, data
 
 
 def manual_pages(folder):
-    """(package, name, section, text) of every page, rendered."""
-    with open(os.path.join(folder, "pages.jsonl")) as file:
-        for line in file:
-            yield tuple(json.loads(line))
+    """[name, section, text] of every page, rendered."""
+    return read_lines(os.path.join(folder, "pages.jsonl"))
 
 
 class Page:
@@ -369,40 +400,41 @@ def descriptions(folder):
 # ---- WordNet and dictionaries --------------------------------------------------------------------
 
 
-def synsets(folder):
-    """(identifier, words, gloss, examples) of every synset of WordNet."""
+def wordnet(folder):
+    """([what synset() returns], {what used_senses() returns}) of all of WordNet."""
+    synsets, used = [], set()
     for path, data in members(
-        packages(folder).get("wordnet-base"), r"/wordnet/data\.(noun|verb|adj|adv)$"
+        packages(folder).get("wordnet-base"), r"/wordnet/(data|index)\.(noun|verb|adj|adv)$"
     ):
-        for line in data.decode("latin-1").split("\n"):
-            if not line or line.startswith(" "):
-                continue
-            left, _, gloss = line.partition(" | ")
-            fields = left.split()
-            words = [
-                re.sub(r"\(\w+\)$", "", fields[4 + 2 * i]).replace("_", " ")
-                for i in range(int(fields[3], 16))
-            ]
-            examples = re.findall(r'"([^"]{10,})"', gloss)
-            gloss = tidy(re.split(r'; *"', gloss)[0]).rstrip(";")
-            yield "%s.%s" % (path.rsplit(".", 1)[1], fields[0]), words, gloss, examples
+        kind = path.rsplit(".", 1)[1]
+        lines = [x for x in data.decode("latin-1").split("\n") if x and not x.startswith(" ")]
+        if "/data." in path:
+            synsets += (synset(kind, line) for line in lines)
+        else:
+            used.update(sense for line in lines for sense in used_senses(kind, line))
+    return synsets, used
 
 
-def used_senses(folder):
-    """{(word, synset)} of the senses that WordNet's tagged texts use, the first of each word."""
-    used = set()
-    for path, data in members(
-        packages(folder).get("wordnet-base"), r"/wordnet/index\.(noun|verb|adj|adv)$"
-    ):
-        for line in data.decode("latin-1").split("\n"):
-            if line and not line.startswith(" "):
-                fields = line.split()
-                senses, tagged = int(fields[2]), int(fields[int(fields[3]) + 5])
-                for offset in fields[-senses:][:tagged]:
-                    used.add(
-                        (fields[0].replace("_", " "), "%s.%s" % (path.rsplit(".", 1)[1], offset))
-                    )
-    return used
+def synset(kind, line):
+    """(identifier, words, gloss, examples) of a line of WordNet's data."""
+    left, _, gloss = line.partition(" | ")
+    fields = left.split()
+    words = [
+        re.sub(r"\(\w+\)$", "", fields[4 + 2 * i]).replace("_", " ")
+        for i in range(int(fields[3], 16))
+    ]
+    examples = re.findall(r'"([^"]{10,})"', gloss)
+    gloss = tidy(re.split(r'; *"', gloss)[0]).rstrip(";")
+    return "%s.%s" % (kind, fields[0]), words, gloss, examples
+
+
+def used_senses(kind, line):
+    """(word, synset) of the senses of a word of WordNet's index that its tagged texts use: the
+    first so many."""
+    fields = line.split()
+    senses, tagged = int(fields[2]), int(fields[int(fields[3]) + 5])
+    word = fields[0].replace("_", " ")
+    return [(word, "%s.%s" % (kind, offset)) for offset in fields[-senses:][:tagged]]
 
 
 def dictionary(folder, name):

@@ -2,9 +2,7 @@
 
     python3 tokenizer.py FOLDER/texts.jsonl vocab.txt     learns pieces from the texts of pairs.py
 
-Text is cleaned, its accents dropped and its letters made small, split at white space and
-punctuation, and each word taken apart into the longest piece it begins with, then the longest "##"
-piece that goes on from there (Schuster and Nakajima 2012; Devlin et al. 2019). The pieces are
+Texts become ids by `pith tokenize` (Schuster and Nakajima 2012; Devlin et al. 2019). The pieces are
 learned by byte-pair merging (Sennrich et al. 2016) of the characters of words, the most frequent
 pair first. Needs Python alone. vocab.txt is kept in git; training the model does not need this
 command.
@@ -15,104 +13,43 @@ import heapq
 import itertools
 import json
 import os
-import re
-import unicodedata
+import subprocess
+import sys
 from collections import Counter, defaultdict
 
+import sources
+
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "..", "..", "..", "golden"))
+from make_pairs import LONGEST_WORD, SPECIAL, Tokenizer  # noqa: E402
+
 PAD, UNK, CLS, SEP, MASK = range(5)
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-LONGEST_WORD = 100  # characters; a longer word is unknown
-
-_IDEOGRAPHS = (
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
-)
-_ASCII = {c: None for c in list(range(32)) + [127]}
-_ASCII.update({ord(c): " " for c in "\t\n\r"})
-_WORDS = re.compile(r"[^ !-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")
-
-
-# ---- Text to words -------------------------------------------------------------------------------
-
-
-def _clean(c):
-    """What a character beyond ASCII becomes: nothing, a space, or itself."""
-    if c.isspace():
-        return " "
-    if c == "\ufffd" or unicodedata.category(c)[0] == "C":
-        return ""
-    code = ord(c)
-    return " %s " % c if any(a <= code <= b for a, b in _IDEOGRAPHS) else c
-
-
-def normalize(text):
-    """The text as BERT's uncased models see it."""
-    if text.isascii():
-        return text.translate(_ASCII).lower()
-    text = "".join(c if c < "\x80" else _clean(c) for c in text.translate(_ASCII))
-    text = unicodedata.normalize("NFD", text)
-    return "".join(c.lower() for c in text if c < "\x80" or unicodedata.category(c) != "Mn")
 
 
 def words(text):
-    """The words and punctuation marks of a text."""
-    found = []
-    for word in _WORDS.findall(normalize(text)):
-        if word.isascii():
-            found.append(word)
-            continue
-        start = 0
-        for i, c in enumerate(word):
-            if c >= "\x80" and unicodedata.category(c)[0] == "P":
-                found += [part for part in (word[start:i], c) if part]
-                start = i + 1
-        if start < len(word):
-            found.append(word[start:])
-    return found
+    """The words and punctuation marks of a text, as BERT's uncased models see it."""
+    return Tokenizer.words(Tokenizer.normalize(text))
 
 
-# ---- Words to pieces -----------------------------------------------------------------------------
+def encode(pith, vocabulary, texts):
+    """The ids of texts, without [CLS] and [SEP], by one run of the pith command.
 
-
-class WordPiece:
-    """Texts to ids, with the pieces of a vocab.txt."""
-
-    def __init__(self, path=os.path.join(HERE, "vocab.txt")):
-        """path: a vocab.txt."""
-        with open(path, encoding="utf-8") as file:
-            self.pieces = file.read().split("\n")[:-1]
-        self.ids = {piece: i for i, piece in enumerate(self.pieces)}
-        self.known = {}  # word: its ids
-
-    def _take_apart(self, word):
-        ids, start = [], 0
-        while start < len(word) <= LONGEST_WORD:
-            for end in range(len(word), start, -1):
-                piece = self.ids.get(("##" if start else "") + word[start:end])
-                if piece is not None:
-                    break
-            else:
-                return [UNK]
-            ids.append(piece)
-            start = end
-        return ids or [UNK]
-
-    def encode(self, text):
-        """The ids of the text, without [CLS] and [SEP]."""
-        ids = []
-        for word in words(text):
-            found = self.known.get(word)
-            if found is None:
-                found = self.known[word] = self._take_apart(word)
-            ids += found
-        return ids
+    As BERT's other tokenizers do, pith reads a special token that is written in a text as such.
+    Here a text that speaks of [MASK] is plain text: a space within, where words end anyway, hides
+    the token and changes nothing else."""
+    lines = []
+    for text in texts:
+        for token in SPECIAL:
+            text = text.replace(token, "[ " + token[1:])
+        lines.append(json.dumps({"text": text}) + "\n")
+    done = subprocess.run(
+        [pith, "tokenize", vocabulary, "--json"],
+        input="".join(lines),
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
+    return [json.loads(line)["ids"][1:-1] for line in done.stdout.splitlines()]
 
 
 # ---- Learning ------------------------------------------------------------------------------------
@@ -209,11 +146,9 @@ def main():
     parser.add_argument("--every", type=int, default=4, help="learn from one line in so many")
     arguments = parser.parse_args()
     counts = Counter()
-    with open(arguments.texts, encoding="utf-8") as file:
-        for line in itertools.islice(file, 0, None, arguments.every):
-            pair = json.loads(line)
-            for text in [pair["query"]] + pair["passages"]:
-                counts.update(words(text))
+    for pair in itertools.islice(sources.read_lines(arguments.texts), 0, None, arguments.every):
+        for text in [pair["query"]] + pair["passages"]:
+            counts.update(words(text))
     pieces = learn(counts, arguments.pieces)
     with open(arguments.output, "w", encoding="utf-8") as file:
         file.write("".join(piece + "\n" for piece in pieces))

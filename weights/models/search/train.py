@@ -1,7 +1,7 @@
 """Trains the search encoder: a small BERT whose mean vectors lie close where texts mean the same.
 
     python3 train.py DATA --out DIR --minutes 12              on a GPU (bf16, compiled)
-    python3 train.py DATA --out DIR --minutes 240 --rows 64   on two CPU cores
+    python3 train.py DATA --out DIR --minutes 480 --rows 128  on CPUs
     python3 train.py DATA --out DIR --steps 6000              a number of steps instead of a time
 
 DATA is what `pairs.py pack` wrote. DIR/checkpoint.pt is written every two minutes; the same command
@@ -12,7 +12,8 @@ From top to bottom: the settings, the model (Devlin et al. 2019, in MiniLM's pro
 al. 2020), the data, the losses, the training loop, and the export. The run begins with masked words
 (--warm, a share of its length), then queries find their passages among all those of their batch and
 the ones that merely look alike (van den Oord et al. 2018). What a step sees depends on its number
-alone, never on how many processes read the data or on where a run was interrupted.
+alone, never on how many processes read the data or on where a run was interrupted; with --minutes
+it is the time that ends the masked words.
 """
 
 import argparse
@@ -22,7 +23,6 @@ import multiprocessing
 import os
 import random
 import shutil
-import struct
 import sys
 import time
 
@@ -34,9 +34,13 @@ from torch import nn
 import pairs
 from tokenizer import CLS, HERE, MASK, PAD, SEP, SPECIAL
 
+sys.path.append(os.path.join(HERE, ".."))
+import training  # noqa: E402
+
 # 7.84 million parameters. rows: pairs a step; rate: the highest learning rate.
 SETTINGS = dict(vocab=12000, width=256, layers=6, heads=8, ffn=1024, positions=128)
 SETTINGS.update(rows=1024, rate=1e-3, negatives=1)
+SIZES = ("width", "layers", "heads", "ffn", "rows")  # of those, which are options
 QUERY_LENGTH, PASSAGE_LENGTHS = 32, (32, 64, 128)  # with [CLS] and [SEP]: few shapes to compile
 
 
@@ -131,6 +135,7 @@ class Source:
         self.ids, self.pairs, self.negatives = shard["ids"], shard["pairs"], shard["negatives"]
         self.ends = np.cumsum(shard["lengths"].astype(np.int64))
         self.passages = np.unique(self.pairs[:, 1])
+        self.order = None  # (epoch, the pairs' order in it), of the last batch
 
     def text(self, index):
         return self.ids[self.ends[index - 1] if index else 0 : self.ends[index]]
@@ -146,9 +151,14 @@ class Source:
 
     def rows(self, number, count):
         """The pairs of this source's batch of that number: each epoch in an order of its own."""
-        whole = max(1, len(self.pairs) // count)
-        order = np.random.RandomState(number // whole).permutation(len(self.pairs))
-        return np.resize(order, whole * count)[number % whole * count :][:count]
+        epoch, batch = divmod(number, max(1, len(self.pairs) // count))
+        if self.order is None or self.order[0] != epoch:
+            self.order = epoch, np.random.RandomState(epoch).permutation(len(self.pairs))
+        return self.order[1][(batch * count + np.arange(count)) % len(self.pairs)]
+
+    def answers(self, number, count):
+        """(the passages of that batch's pairs), to learn masked words from."""
+        return (self.table(self.pairs[self.rows(number, count), 1], PASSAGE_LENGTHS),)
 
     def batch(self, number, count, negatives):
         """(queries, passages, indices of the queries, indices of the passages). Passages are the
@@ -173,8 +183,8 @@ class Sources:
     """All shards. A batch is of one source, drawn by the square root of its number of pairs."""
 
     def __init__(self, folder):
-        names = sorted(n[:-3] for n in os.listdir(folder) if n.endswith(".xz") and n != "held.xz")
-        self.all = [Source(os.path.join(folder, name + ".xz")) for name in names]
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".xz"))
+        self.all = [Source(os.path.join(folder, name)) for name in names]
         weights = np.sqrt([len(source.pairs) for source in self.all])
         self.bounds = np.cumsum(weights / weights.sum())
 
@@ -183,36 +193,19 @@ class Sources:
         return min(int(np.searchsorted(self.bounds, at)), len(self.all) - 1)
 
 
-def write_batches(queue, data, first, stride, count, negatives):
-    """A process that makes the batches of steps first, first + stride and so on."""
+def write_batches(queue, first, stride, data, c, pairs_from):
+    """A process that makes the batches of steps first, first + stride and so on: answers, then from
+    the step pairs_from on batches of pairs."""
     taken, step = [0] * len(data.all), 0
     while True:
         source = data.draw(step)
         if step >= first and (step - first) % stride == 0:
-            queue.put(data.all[source].batch(taken[source], count, negatives))
+            if step < pairs_from.value:
+                queue.put(data.all[source].answers(taken[source], c["rows"]))
+            else:
+                queue.put(data.all[source].batch(taken[source], c["rows"], c["negatives"]))
         taken[source] += 1
         step += 1
-
-
-class Batches:
-    """The batches in order, made ahead by some processes."""
-
-    def __init__(self, data, first, count, negatives, workers):
-        context = multiprocessing.get_context("fork")
-        self.queues = [context.Queue(4) for _ in range(workers)]
-        self.next = first
-        for i in range(workers):  # the batch of step b comes from queue b % workers
-            start = first + (i - first) % workers
-            context.Process(
-                target=write_batches,
-                args=(self.queues[i], data, start, workers, count, negatives),
-                daemon=True,
-            ).start()
-
-    def take(self):
-        batch = self.queues[self.next % len(self.queues)].get()
-        self.next += 1
-        return [torch.from_numpy(array.astype(np.int64)) for array in batch]
 
 
 # ---- The losses ----------------------------------------------------------------------------------
@@ -249,68 +242,51 @@ def mask_words(ids, step, vocab):
 def rate_at(step, done, highest, warmup):
     """The learning rate: a straight rise over some steps, then half a cosine over what is done of
     the run, down to a fiftieth."""
-    return (
-        highest
-        * min(1.0, (step + 1) / warmup)
-        * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
-    )
+    return highest * min(1.0, (step + 1) / warmup) * training.cosine(done, 0.02)
 
 
-def make_optimizer(model, device):
-    """AdamW with decay on the matrices alone."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() != 2]
-    groups = [dict(params=matrices, weight_decay=0.05), dict(params=vectors, weight_decay=0.0)]
-    fused = dict(fused=True) if device == "cuda" else {}
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), eps=1e-6, **fused)
-
-
-class Trainer:
+class Trainer(training.Run):
     """A run: model, optimizer, data and clock."""
 
     def __init__(self, options):
-        self.options = options
-        c = self.c = dict(SETTINGS)
-        for name in ("width", "layers", "heads", "ffn", "rows", "rate", "negatives"):
+        c = dict(SETTINGS)
+        for name in SIZES + ("rate", "negatives"):
             if getattr(options, name) is not None:
                 c[name] = getattr(options, name)
         if c["width"] % c["heads"]:
             sys.exit(
                 "train.py: --width %d is not a multiple of the %d heads" % (c["width"], c["heads"])
             )
-        self.device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
-        self.path = os.path.join(options.out, "checkpoint.pt")
-        os.makedirs(options.out, exist_ok=True)
-        state = torch.load(self.path, map_location="cpu") if os.path.exists(self.path) else None
-        if state and state["c"] != c:
-            sys.exit("train.py: %s was made with other settings" % self.path)
-        self.step, self.used = (state["step"], state["used"]) if state else (0, 0.0)
-        workers = options.workers or max(1, (os.cpu_count() or 2) - 1)
-        # The processes are forked before the GPU is touched.
-        self.batches = Batches(Sources(options.data), self.step, c["rows"], c["negatives"], workers)
-        torch.manual_seed(1)
-        torch.set_float32_matmul_precision("high")
-        self.model = Trained(c).to(self.device)
-        self.optimizer = make_optimizer(self.model, self.device)
-        if state:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.say("goes on from step %d" % self.step)
-        self.compile = self.device == "cuda" and not options.no_compile
+        super().__init__(options, c)
+        self.used = self.state["used"] if self.state else 0.0
+        # Without a number of steps it is the time that ends the masked words.
+        last = math.ceil(options.warm * options.steps) if options.steps else 2**62
+        self.pairs_from = multiprocessing.Value("q", last)
+        self.end_words()
+        data = Sources(options.data)
+        self.batches = training.Batches(
+            lambda *place: write_batches(*place, data, c, self.pairs_from), self.step, self.workers
+        )
+        self.begin(Trained, 0.05, betas=(0.9, 0.98), eps=1e-6)
         self.encode = self.model.encoder
-        if self.compile:
+        if self.compiled:
             torch._dynamo.config.cache_size_limit = 64  # one for each shape
             self.encode = torch.compile(self.model.encoder, dynamic=False)
         self.tokens, self.losses = 0, {}
         self.say(
             "%d parameters on %s, %d processes for data"
-            % (sum(p.numel() for p in self.model.encoder.parameters()), self.device, workers)
+            % (sum(p.numel() for p in self.model.encoder.parameters()), self.device, self.workers)
         )
 
-    def say(self, text):
-        with open(os.path.join(self.options.out, "log.txt"), "a") as log:
-            log.write(text + "\n")
-        print(text, flush=True)
+    def done(self):
+        """The share of the run that is over."""
+        options = self.options
+        return self.step / options.steps if options.steps else self.used / 60 / options.minutes
+
+    def end_words(self):
+        """Has batches of pairs made from now on when the masked words have had their share."""
+        if self.done() >= self.options.warm:
+            self.pairs_from.value = 0
 
     def vectors(self, ids):
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
@@ -354,35 +330,26 @@ class Trainer:
 
     def train_step(self, done):
         """One step; returns what it learned and the loss, still on the device."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(self.step, done, self.c["rate"], self.options.warmup)
+        self.set_rate(rate_at(self.step, done, self.c["rate"], self.options.warmup))
         batch = self.batches.take()
         self.optimizer.zero_grad(set_to_none=True)
-        if done < self.options.warm:
-            kind, loss = "words", self.learn_words(batch[1][: self.c["rows"]])
-            self.tokens += int((batch[1][: self.c["rows"]] != PAD).sum())
+        self.tokens += sum(int((ids != PAD).sum()) for ids in batch[:2])
+        if len(batch) == 1:
+            kind, loss = "words", self.learn_words(*batch)
         else:
-            self.tokens += sum(int((ids != PAD).sum()) for ids in batch[:2])
             kind, loss = "pairs", self.learn_pairs(
                 *(t.to(self.device, non_blocking=True) for t in batch)
             )
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
+        self.advance()
         return kind, loss.detach()
-
-    def save(self):
-        """Writes a checkpoint so that an interruption leaves the old one or the new one."""
-        state = dict(c=self.c, step=self.step, used=self.used, model=self.model.state_dict())
-        torch.save(dict(optimizer=self.optimizer.state_dict(), **state), self.path + ".tmp")
-        os.replace(self.path + ".tmp", self.path)
 
     def fit(self):
         """Trains to the end, or to --halt; returns true at the end."""
         options, recent = self.options, {}
         begin = last = last_save = time.time()
         while True:
-            done = self.step / options.steps if options.steps else self.used / 60 / options.minutes
+            done = self.done()
+            self.end_words()
             if done >= 1 or self.step == options.halt:
                 break
             kind, loss = self.train_step(done)
@@ -399,45 +366,10 @@ class Trainer:
             self.used += now - last
             last = now
             if now - last_save > options.save_every:
-                self.save()
+                self.save(used=self.used)
                 last_save = now
-        self.save()
+        self.save(used=self.used)
         return done >= 1
-
-
-# ---- Measures ------------------------------------------------------------------------------------
-
-
-def embed(model, shard, device):
-    """The vectors of all texts of a shard."""
-    source, vectors = Source.__new__(Source), []
-    source.ids, source.ends = shard["ids"], np.cumsum(shard["lengths"].astype(np.int64))
-    with torch.no_grad():
-        for first in range(0, len(source.ends), 64):
-            rows = source.table(range(first, min(first + 64, len(source.ends))), PASSAGE_LENGTHS)
-            vectors.append(model(torch.from_numpy(rows.astype(np.int64)).to(device)).cpu())
-    return torch.cat(vectors).numpy()
-
-
-def measure(model, folder, device):
-    """Recall@10 of the held-out pages by their summaries, a page being as close as its closest
-    part, and the area under the curve of held-out synonyms: measure.py has the last word."""
-    path = os.path.join(folder, "held.xz")
-    if not os.path.exists(path):
-        return {}
-    shard, result = pairs.read_shard(path), {}
-    vectors = embed(model, shard, device)
-    queries, parts, pages = (shard[name] for name in ("queries", "parts", "pages"))
-    if len(queries):
-        scores = vectors[queries] @ vectors[parts].T
-        best = np.stack([scores[:, pages == page].max(1) for page in range(len(queries))], 1)
-        own = np.diag(best)
-        result["recall@10"] = float(((best > own[:, None]).sum(1) < 10).mean())
-    if len(shard["synonyms"]):
-        a, b = vectors[shard["synonyms"]].transpose(1, 0, 2)
-        right, wrong = (a * b).sum(1), (a * np.roll(b, 1, 0)).sum(1)
-        result["synonyms"] = float((right[:, None] > wrong[None, :]).mean())
-    return result
 
 
 # ---- Export --------------------------------------------------------------------------------------
@@ -468,28 +400,13 @@ def published_name(name):
     return "%s.%s" % (NAMES[parts[0]], parts[1])
 
 
-def write_safetensors(path, tensors):
-    """Writes float tensors as f16."""
-    header, offset, blobs = {"__metadata__": {"format": "pt"}}, 0, []
-    for name, tensor in sorted(tensors.items()):
-        blob = tensor.detach().float().cpu().to(torch.float16).numpy().tobytes()
-        header[name] = dict(
-            dtype="F16", shape=list(tensor.shape), data_offsets=[offset, offset + len(blob)]
-        )
-        offset += len(blob)
-        blobs.append(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
 def export(encoder, c, folder):
     """Writes a directory of Hugging Face and sentence-transformers."""
     os.makedirs(os.path.join(folder, "1_Pooling"), exist_ok=True)
-    write_safetensors(
+    training.write_weights(
         os.path.join(folder, "model.safetensors"),
         {published_name(name): weight for name, weight in encoder.state_dict().items()},
+        "F16",
     )
     kinds = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
     special = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL))
@@ -528,9 +445,6 @@ def export(encoder, c, folder):
 def main():
     parser = argparse.ArgumentParser(description="Trains the search encoder.")
     parser.add_argument("data", help="folder that pairs.py pack wrote")
-    parser.add_argument(
-        "--out", required=True, help="folder of the checkpoint, the log and the model"
-    )
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int)
     length.add_argument("--minutes", type=float, help="train for so long, all interruptions aside")
@@ -546,31 +460,18 @@ def main():
     parser.add_argument(
         "--chunk", type=int, help="texts at a time, when a whole step does not fit into memory"
     )
-    for name in ("width", "layers", "heads", "ffn", "rows"):
-        parser.add_argument("--" + name, type=int)
-    parser.add_argument("--rate", type=float)
-    parser.add_argument(
-        "--warmup", type=int, default=200, help="steps until the highest learning rate"
-    )
-    parser.add_argument("--workers", type=int, help="processes that read the data")
-    parser.add_argument("--log-every", type=int, default=50)
-    parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
     parser.add_argument("--halt", type=int, help="stop at this step, to go on another time")
-    parser.add_argument("--cpu", action="store_true")
-    parser.add_argument("--no-compile", action="store_true")
+    training.add_options(parser, SIZES)
     options = parser.parse_args()
     trainer = Trainer(options)
     if not trainer.fit():
         trainer.say("stops at step %d" % trainer.step)
         return
     export(trainer.model.encoder, trainer.c, os.path.join(options.out, "model"))
-    measured = measure(trainer.model.encoder.eval(), options.data, trainer.device)
-    for name, value in measured.items():
-        trainer.say("%s: %.3f" % (name, value))
     with open(os.path.join(options.out, "result.json"), "w") as file:
         result = dict(settings=trainer.c, steps=trainer.step, seconds=trainer.used)
         result.update(losses=trainer.losses, temperature=float((-trainer.model.scale).exp()))
-        json.dump(dict(measures=measured, **result), file, indent=2)
+        json.dump(result, file, indent=2)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,9 @@ number alone, never on how many processes write the text or on where a run was i
 import argparse
 import json
 import math
-import multiprocessing
 import os
 import random
 import shutil
-import struct
 import sys
 import time
 
@@ -33,6 +31,9 @@ import grammar
 from tokenizer import MARKUP
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, ".."))
+import training  # noqa: E402
+
 BOS, EOS = 1, 2
 
 # 9.7 and 3.1 million parameters. rows: sequences a step; rate: the highest learning rate.
@@ -40,6 +41,7 @@ LARGE = dict(vocab=4096, width=320, layers=8, heads=8, kv_heads=4, ffn=768, cont
     rate=2e-3)
 SMALL = dict(vocab=4096, width=192, layers=6, heads=6, kv_heads=2, ffn=512, context=1024, rows=8,
     rate=2e-3)
+SIZES = ("width", "layers", "ffn", "rows", "context")  # of those, which are options
 
 
 # ---- The model -----------------------------------------------------------------------------------
@@ -214,30 +216,12 @@ def read_tales(path):
     return [[BOS] + pieces.encode(tale) + [EOS] for tale in tales if tale]
 
 
-def write_rows(queue, writer, first, stride, count):
+def write_rows(queue, first, stride, writer, count):
     """A process that writes every stride-th batch, beginning with the first."""
     batch = first
     while True:
         queue.put(writer.rows(batch * count, count))
         batch += stride
-
-
-class Batches:
-    """The batches in order, written ahead by some processes."""
-
-    def __init__(self, writer, first, count, workers):
-        context = multiprocessing.get_context("fork")
-        self.queues = [context.Queue(4) for _ in range(workers)]
-        self.next = first
-        for i in range(workers):  # batch b comes from queue b % workers
-            start = first + (i - first) % workers
-            context.Process(target=write_rows, args=(self.queues[i], writer, start, workers, count),
-                daemon=True).start()
-
-    def take(self):
-        ids, targets = self.queues[self.next % len(self.queues)].get()
-        self.next += 1
-        return torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(targets.astype(np.int64))
 
 
 # ---- Training ------------------------------------------------------------------------------------
@@ -247,66 +231,31 @@ def rate_at(step, total, highest, warmup):
     if step < warmup:
         return highest * (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, total - warmup))
-    return highest * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+    return highest * training.cosine(done, 0.05)
 
 
-def make_optimizer(model, device):
-    """AdamW with decay on the matrices alone."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() != 2]
-    groups = [dict(params=matrices, weight_decay=0.1), dict(params=vectors, weight_decay=0.0)]
-    fused = dict(fused=True) if device == "cuda" else {}
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), eps=1e-8, **fused)
-
-
-def save(path, **state):
-    """Writes a checkpoint so that an interruption leaves the old one or the new one."""
-    torch.save(state, path + ".tmp")
-    os.replace(path + ".tmp", path)
-
-
-class Trainer:
+class Trainer(training.Run):
     """A run: model, optimizer, data and clock."""
 
     def __init__(self, options):
-        self.options = options
-        c = self.c = dict(SMALL if options.small else LARGE)
-        for name in ("width", "layers", "ffn", "rows", "context", "rate"):
+        c = dict(SMALL if options.small else LARGE)
+        for name in SIZES + ("rate",):
             if getattr(options, name):
                 c[name] = getattr(options, name)
         if c["width"] % (2 * c["heads"]):
             sys.exit("train.py: --width %d is not a multiple of %d, twice the number of heads"
                      % (c["width"], 2 * c["heads"]))
-        self.device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
-        self.path = os.path.join(options.out, "checkpoint.pt")
-        os.makedirs(options.out, exist_ok=True)
-        state = torch.load(self.path, map_location="cpu") if os.path.exists(self.path) else None
-        if state and state["c"] != c:
-            sys.exit("train.py: %s was made with other settings" % self.path)
-        self.step, self.total = (state["step"], state["total"]) if state else (0, options.steps)
+        super().__init__(options, c)
+        self.total = self.state["total"] if self.state else options.steps
         tales = read_tales(options.tales)
         writer = Writer(c["context"], options.chat_share, tales, options.share,
                         distinct=options.distinct)
-        workers = options.workers or max(1, (os.cpu_count() or 2) - 1)
-        # The writers are forked before the GPU is touched.
-        self.batches = Batches(writer, self.step, c["rows"], workers)
-        torch.manual_seed(1)
-        torch.set_float32_matmul_precision("high")
-        self.model = Llama(c).to(self.device)
-        self.optimizer = make_optimizer(self.model, self.device)
-        if state:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.say("goes on from step %d" % self.step)
-        compiled = self.device == "cuda" and not options.no_compile
-        self.run = torch.compile(self.model) if compiled else self.model
+        self.batches = training.Batches(lambda *place: write_rows(*place, writer, c["rows"]),
+            self.step, self.workers)
+        self.begin(Llama, 0.1, betas=(0.9, 0.95), eps=1e-8)
+        self.run = torch.compile(self.model) if self.compiled else self.model
         count = sum(p.numel() for p in self.model.parameters())
-        self.say("%d parameters on %s, %d writers" % (count, self.device, workers))
-
-    def say(self, text):
-        with open(os.path.join(self.options.out, "log.txt"), "a") as log:
-            log.write(text + "\n")
-        print(text, flush=True)
+        self.say("%d parameters on %s, %d writers" % (count, self.device, self.workers))
 
     def loss(self, ids, targets):
         ids, targets = ids.to(self.device, non_blocking=True), targets.to(self.device, non_blocking
@@ -317,14 +266,11 @@ class Trainer:
     def train_step(self, ids, targets):
         """One step; returns the loss, still on the device."""
         rate = rate_at(self.step, self.total or 10 ** 9, self.c["rate"], self.options.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.set_rate(rate)
         loss = self.loss(ids, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
+        self.advance()
         return loss.detach()
 
     def plan(self, seconds_a_step, used):
@@ -333,10 +279,6 @@ class Trainer:
         self.total = max(self.step + 1, self.step + int(left / seconds_a_step))
         self.say("%d steps, %.0f tokens a second" % (self.total, self.c["rows"] * self.c["context"]
             / seconds_a_step))
-
-    def save(self):
-        save(self.path, c=self.c, model=self.model.state_dict(), optimizer=self.optimizer.
-            state_dict(), step=self.step, total=self.total)
 
     def fit(self):
         """Trains to the end."""
@@ -357,9 +299,9 @@ class Trainer:
                     time.time() - begin))
                 recent = []
             if self.total and time.time() - last_save > self.options.save_every:
-                self.save()
+                self.save(total=self.total)
                 last_save = time.time()
-        self.save()
+        self.save(total=self.total)
 
     def measure(self):
         """Losses of stories and conversations, held out and of the kind trained on."""
@@ -392,26 +334,11 @@ CHAT_TEMPLATE = (
     "{% else %}{{ ' ' + message['content'].strip() + ' ' + eos_token }}{% endif %}{% endfor %}")
 
 
-def write_safetensors(path, tensors):
-    """Writes float tensors as bfloat16, rounded to nearest even."""
-    header, offset, blobs = {"__metadata__": {"format": "pt"}}, 0, []
-    for name, tensor in sorted(tensors.items()):
-        blob = tensor.detach().float().cpu().to(torch.bfloat16).view(torch.int16).numpy().tobytes()
-        header[name] = dict(dtype="BF16", shape=list(tensor.shape), data_offsets=[offset, offset +
-            len(blob)])
-        offset += len(blob)
-        blobs.append(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
 def export(model, c, folder):
     """Writes a Hugging Face directory."""
     os.makedirs(folder, exist_ok=True)
-    write_safetensors(os.path.join(folder, "model.safetensors"),
-                      {"model." + name: weight for name, weight in model.state_dict().items()})
+    training.write_weights(os.path.join(folder, "model.safetensors"),
+        {"model." + name: weight for name, weight in model.state_dict().items()}, "BF16")
     config = dict(
         architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=c["vocab"], hidden_size=
             c["width"],
@@ -437,8 +364,6 @@ def export(model, c, folder):
 
 def main():
     parser = argparse.ArgumentParser(description="Trains the storyteller.")
-    parser.add_argument("--out", required=True, help=
-        "folder of the checkpoint, the log and the model")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int)
     length.add_argument("--minutes", type=float, help="as many steps as fit")
@@ -450,19 +375,10 @@ def main():
         help="share of tales among the documents")
     parser.add_argument("--distinct", type=int, help="rows of text that are repeated in turn "
                         "(1,000 rows are 4 MB); by default no row is ever repeated")
-    parser.add_argument("--workers", type=int, help="processes that write text")
-    for name in ("width", "layers", "ffn", "rows", "context"):
-        parser.add_argument("--" + name, type=int)
-    parser.add_argument("--rate", type=float)
-    parser.add_argument("--warmup", type=int, default=200,
-        help="steps until the highest learning rate")
     parser.add_argument("--measure", type=int, default=60,
         help="steps to time before --minutes is planned")
-    parser.add_argument("--log-every", type=int, default=50)
-    parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
     parser.add_argument("--test-rows", type=int, default=256)
-    parser.add_argument("--cpu", action="store_true")
-    parser.add_argument("--no-compile", action="store_true")
+    training.add_options(parser, SIZES)
     options = parser.parse_args()
     trainer = Trainer(options)
     trainer.fit()
