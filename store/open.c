@@ -127,6 +127,19 @@ void pith_store_limit_values(pith_store *store, bool texts) {
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
+/* pith makes databases of UTF-8. In others every text is converted as it goes in or out, which
+ * takes memory where none is expected. */
+static pith_status check_encoding(pith_store *store, pith_error *error) {
+    int64_t good = 0;
+    pith_status status =
+        pith_store_number(store, "SELECT encoding = 'UTF-8' FROM pragma_encoding", &good, error);
+    if (status == PITH_OK && !good) {
+        return pith_fail(error, PITH_ERROR_FORMAT,
+                         "%s: a database whose texts are UTF-16; pith's are UTF-8", store->path);
+    }
+    return status;
+}
+
 /* The two numbers are in the header of the file and are read before its schema is. *empty is set
  * for a new file, without any table. */
 static pith_status check_version(pith_store *store, bool *empty, pith_error *error) {
@@ -145,7 +158,7 @@ static pith_status check_version(pith_store *store, bool *empty, pith_error *err
     }
     *empty = application == 0 && version == 0 && n_tables == 0;
     if (*empty) {
-        return PITH_OK;
+        return check_encoding(store, error);
     }
     if (application != PITH_STORE_APPLICATION || version < 1) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: a SQLite database, but not one of pith's",
@@ -156,7 +169,7 @@ static pith_status check_version(pith_store *store, bool *empty, pith_error *err
                          "%s: schema version %lld; this version of pith knows versions up to %d",
                          store->path, (long long)version, PITH_STORE_VERSION);
     }
-    return PITH_OK;
+    return check_encoding(store, error);
 }
 
 /* 16 KB pages: a scan of 384-byte vectors visits a quarter of the pages it would visit with 4 KB.

@@ -51,6 +51,41 @@ static void make(const char *path) {
     pith_store_close(store);
 }
 
+/* Every text of one takes memory as it goes in or out; neither what pith would make of a new one
+ * nor one that is complete is used. */
+TEST(store_schema, databases_of_utf_16_are_refused) {
+    static const char encoding[] = "PRAGMA encoding = 'UTF-16';";
+    const char *path = test_path("wide.db");
+    pith_store *store = NULL;
+    run_sql(path, "PRAGMA encoding = 'UTF-16'; CREATE TABLE t(x); DROP TABLE t");
+    pith_status status = pith_store_open(&store, path, NULL, &error);
+    CHECK(status == PITH_ERROR_FORMAT && store == NULL, "status %d", (int)status);
+    CHECK(strstr(error.message, "UTF-16") != NULL, "%s", error.message);
+
+    /* The same schema, copied. */
+    char sql[8192];
+    const char *narrow = test_path("narrow.db");
+    make(narrow);
+    sqlite3 *db;
+    sqlite3_stmt *row;
+    CHECK(sqlite3_open(narrow, &db) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+    CHECK(sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL", -1, &row,
+                             NULL) == SQLITE_OK,
+          "%s", sqlite3_errmsg(db));
+    size_t n = (size_t)snprintf(sql, sizeof sql, "%s", encoding);
+    while (sqlite3_step(row) == SQLITE_ROW) {
+        n += (size_t)snprintf(sql + n, sizeof sql - n, "%s;", sqlite3_column_text(row, 0));
+    }
+    snprintf(sql + n, sizeof sql - n, "PRAGMA application_id=1885959272; PRAGMA user_version=2;");
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    const char *wide = test_path("complete.db");
+    run_sql(wide, sql);
+    check_refused(wide, "UTF-16", "UTF-16");
+    run_sql(test_path("same.db"), sql + strlen(encoding));
+    check_opens(test_path("same.db"));
+}
+
 /* What version 0.1.0 wrote, to the letter. */
 TEST(store_schema, databases_of_version_0_1_0_open) {
     static const char sql[] =
