@@ -57,6 +57,9 @@ static pith_status choose_path(pith_model *model, const pith_tuning *tuning, pit
 
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
                                pith_error *error) {
+    if (options->ranks != NULL && options->ranks->n_ranks != 1) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "several ranks are not supported yet");
+    }
     const pith_allocator *allocator = pith_allocator_or_default(options->allocator);
     pith_model *model = pith_allocate_zeroed(allocator, 1, sizeof *model);
     if (model == NULL) {
@@ -269,6 +272,11 @@ pith_status pith_model_open(pith_model **out, const char *path, const pith_model
     return PITH_OK;
 }
 
+pith_status pith_model_follow(pith_model *model, pith_error *error) {
+    (void)model;
+    return pith_fail(error, PITH_ERROR_UNSUPPORTED, "several ranks are not supported yet");
+}
+
 void pith_model_free(pith_model *model) {
     if (model == NULL) {
         return;
@@ -309,6 +317,8 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .n_params = model->n_params,
         .weight_bytes = model->weight_bytes,
         .token_bytes = model->token_bytes,
+        .n_ranks = 1,
+        .rank_bytes = model->weight_bytes,
         .n_threads = pith_pool_threads(model->pool),
         .bos = model->bos,
         .eos = model->eos,
