@@ -35,6 +35,7 @@ NEEDS_test := $(NEEDS_unit) python3 numpy jinja2? groff? sqlite3-shell
 NEEDS_bench := $(NEEDS_build) python3 gnuplot
 NEEDS_ci := $(NEEDS_test) gnuplot objdump clang clang-format fuzzer
 NEEDS_coverage := $(NEEDS_build) clang fuzzer llvm-cov
+NEEDS_mpi := $(NEEDS_build) openmpi mpirun
 NEEDS_arm64 := $(NEEDS_build) arm64-cc arm64-libc qemu-aarch64
 needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
@@ -151,6 +152,20 @@ $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
+# pith over several processes, on Open MPI; nothing else is built with it or links it.
+MPI_OBJS := $(call objects,$(wildcard mpi/*.c))
+MPI_LIBS = $(shell pkg-config --libs ompi-c)
+$(BUILD)/mpi/%.o $(BUILD)/tests/mpi/%.o: ISA = $(shell pkg-config --cflags ompi-c)
+.PHONY: mpi
+mpi: deps-mpi ## build pith-mpi, which runs a model over several processes (installs Open MPI)
+	@$(MAKE) --no-print-directory $(BUILD)/pith-mpi
+$(BUILD)/pith-mpi: $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJS)) $(MPI_OBJS) $(BUILD)/libpith.a
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(MPI_LIBS) $(CLI_LIBS) $(LIB_LIBS)
+$(BUILD)/mpi-crew: $(BUILD)/tests/mpi/crew.o $(filter-out %/main.o,$(MPI_OBJS)) $(TOOL_OBJS) $(BUILD)/libpith.a
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(MPI_LIBS) $(CLI_LIBS) $(LIB_LIBS)
+
 $(BUILD)/load: $(call objects,$(wildcard perf/load/*.c))
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lm
@@ -176,8 +191,8 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 
 # ---- The two commands of a fresh machine ---------------------------------------------------------
 
-.PHONY: deps deps-build deps-test deps-bench deps-arm64 deps-coverage deps-ci demo test
-deps-build deps-test deps-bench deps-arm64 deps-coverage deps-ci: deps-%:
+.PHONY: deps deps-build deps-test deps-bench deps-arm64 deps-coverage deps-mpi deps-ci demo test
+deps-build deps-test deps-bench deps-arm64 deps-coverage deps-mpi deps-ci: deps-%:
 	@$(needs) install $(NEEDS_$*)
 deps: deps-ci ## install what building, testing and CI need, or say how
 
