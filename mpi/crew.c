@@ -37,7 +37,8 @@ static void pause_between(const pith_crew *x, size_t n_tries) {
  * wait a moment, in which the launcher ends them, unless rank 0 is the one. */
 static bool lose(pith_crew *x, size_t rank, const char *why) {
     if (x->rank != 0) {
-        const struct timespec time = {.tv_sec = 1, .tv_nsec = 200000000 + 1000000 * (long)x->rank};
+        const struct timespec time = {.tv_sec = 1 + (time_t)(x->rank / 4),
+                                      .tv_nsec = 250000000 * (long)(x->rank % 4)};
         nanosleep(&time, NULL);
     }
     if (!atomic_exchange(&x->lost, true)) {
