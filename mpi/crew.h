@@ -2,7 +2,7 @@
  * MPI. Nothing outside mpi/ includes mpi.h.
  *
  *     rank 0 (leads)                                   ranks 1.. (follow)
- *     pith_cli_main -> opens a model  -- order ------> pith_follow: opens it too
+ *     pith_cli_main -> opens a model  -- order ------> pith_crew_follow: opens it too
  *     evaluates                       <-- gathers ---> pith_model_follow
  *     ends                            -- order ------> end
  *

@@ -104,7 +104,7 @@ static void wait_for_models(const atomic_size_t *n_running) {
     }
 }
 
-int pith_follow(pith_crew *x) {
+int pith_crew_follow(pith_crew *x) {
     static atomic_size_t n_running; /* threads use it that may outlive this function */
     pith_order order;
     for (;;) {

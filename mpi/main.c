@@ -9,7 +9,7 @@
 
 #include "cli/command_line.h"
 #include "mpi/guard.h"
-#include "mpi/lead.h"
+#include "mpi/leader.h"
 #include "mpi/order.h"
 
 enum { EXIT_USAGE = 2, MOST_SECONDS = 86400 };
@@ -52,8 +52,8 @@ static bool begin_exchange(pith_crew *x, size_t deadline) {
 /* A command that failed may have left the others anywhere: the launcher ends them. */
 static int lead(pith_crew *x, int argc, char **argv) {
     pith_cli_ranks ranks;
-    pith_lead leader;
-    pith_lead_begin(&leader, x, &ranks);
+    pith_leader leader;
+    pith_leader_begin(&leader, x, &ranks);
     int code = pith_command_line_run(x->n_ranks > 1 ? &ranks : NULL, argc, argv);
     if (atomic_load(&x->lost)) {
         code = EXIT_FAILURE;
@@ -61,7 +61,7 @@ static int lead(pith_crew *x, int argc, char **argv) {
     if (code != EXIT_SUCCESS && x->n_ranks > 1) {
         _exit(code); /* standard output has been flushed */
     }
-    pith_lead_end(&leader);
+    pith_leader_end(&leader);
     pith_crew_end(x);
     return code;
 }
@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
     if (x.rank == 0) {
         return lead(&x, argc, argv);
     }
-    int code = pith_follow(&x);
+    int code = pith_crew_follow(&x);
     if (code != EXIT_SUCCESS) {
         _exit(code);
     }

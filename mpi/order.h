@@ -33,6 +33,6 @@ pith_status pith_measure(pith_crew *x, const pith_order *order, pith_ranks_limit
                          pith_error *error);
 
 /* Carries out the orders of rank 0 until it ends. Returns the exit code. */
-int pith_follow(pith_crew *x);
+int pith_crew_follow(pith_crew *x);
 
 #endif

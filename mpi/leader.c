@@ -1,6 +1,6 @@
 /* Rank 0 has no loop of its own: its command calls in when it opens a model, and from then on the
  * library gathers. */
-#include "mpi/lead.h"
+#include "mpi/leader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,22 +38,22 @@ static pith_status find_encoder(const char *path, bool *is_encoder, pith_error *
 }
 
 /* Makes the channel of the next model. */
-static pith_led_model *add_model(pith_lead *lead) {
+static pith_led_model *add_model(pith_leader *leader) {
     pith_led_model *model = calloc(1, sizeof *model);
-    size_t number = 1 + lead->n_models % (PITH_MAX_CHANNELS - 1); /* 0 is that of measuring */
-    if (model == NULL || !pith_channel_new(&model->channel, lead->crew, number)) {
+    size_t number = 1 + leader->n_models % (PITH_MAX_CHANNELS - 1); /* 0 is that of measuring */
+    if (model == NULL || !pith_channel_new(&model->channel, leader->crew, number)) {
         free(model);
         return NULL;
     }
     model->ranks = (pith_ranks){.rank = 0,
-                                .n_ranks = lead->crew->n_ranks,
+                                .n_ranks = leader->crew->n_ranks,
                                 .gather = pith_channel_gather,
                                 .user = &model->channel};
-    pthread_mutex_lock(&lead->lock);
-    lead->n_models++;
-    model->next = lead->models;
-    lead->models = model;
-    pthread_mutex_unlock(&lead->lock);
+    pthread_mutex_lock(&leader->lock);
+    leader->n_models++;
+    model->next = leader->models;
+    leader->models = model;
+    pthread_mutex_unlock(&leader->lock);
     return model;
 }
 
@@ -77,20 +77,20 @@ static pith_status describe(pith_order *order, const char *name, const pith_mode
 }
 
 /* `order` has its kind and type. */
-static pith_status open_everywhere(pith_lead *lead, pith_order *order, const char *name,
+static pith_status open_everywhere(pith_leader *leader, pith_order *order, const char *name,
                                    pith_model_options *options, pith_error *error) {
     pith_status status = describe(order, name, options, error);
-    pith_led_model *model = status == PITH_OK ? add_model(lead) : NULL;
+    pith_led_model *model = status == PITH_OK ? add_model(leader) : NULL;
     if (model == NULL) {
         return status != PITH_OK ? status : no_memory(error);
     }
     order->number = (uint32_t)(model->channel.tag - PITH_TAG_CHANNELS);
-    if (!pith_crew_order(lead->crew, order, sizeof *order)) {
+    if (!pith_crew_order(leader->crew, order, sizeof *order)) {
         return lost(error);
     }
     options->ranks = &model->ranks;
     if (options->n_threads == 0) {
-        options->n_threads = pith_crew_threads(lead->crew);
+        options->n_threads = pith_crew_threads(leader->crew);
     }
     return PITH_OK;
 }
@@ -111,45 +111,45 @@ static pith_status open_shape(void *user, const char *shape, pith_type type,
 }
 
 static double spent(void *user) {
-    pith_lead *lead = user;
+    pith_leader *leader = user;
     double seconds = 0;
-    pthread_mutex_lock(&lead->lock);
-    for (const pith_led_model *m = lead->models; m != NULL; m = m->next) {
+    pthread_mutex_lock(&leader->lock);
+    for (const pith_led_model *m = leader->models; m != NULL; m = m->next) {
         seconds += m->channel.spent.seconds;
     }
-    pthread_mutex_unlock(&lead->lock);
+    pthread_mutex_unlock(&leader->lock);
     return seconds;
 }
 
 static pith_status measure(void *user, const pith_model_info *info, pith_ranks_limits *out,
                            pith_error *error) {
-    pith_lead *lead = user;
+    pith_leader *leader = user;
     pith_order order = {.kind = PITH_ORDER_MEASURE, .n_threads = info->n_threads};
     snprintf(order.isa, sizeof order.isa, "%s", info->isa);
-    return pith_crew_order(lead->crew, &order, sizeof order)
-               ? pith_measure(lead->crew, &order, out, error)
+    return pith_crew_order(leader->crew, &order, sizeof order)
+               ? pith_measure(leader->crew, &order, out, error)
                : lost(error);
 }
 
-void pith_lead_begin(pith_lead *lead, pith_crew *x, pith_cli_ranks *ranks) {
-    *lead = (pith_lead){.crew = x};
-    pthread_mutex_init(&lead->lock, NULL);
+void pith_leader_begin(pith_leader *leader, pith_crew *x, pith_cli_ranks *ranks) {
+    *leader = (pith_leader){.crew = x};
+    pthread_mutex_init(&leader->lock, NULL);
     *ranks = (pith_cli_ranks){.n_ranks = x->n_ranks,
                               .open_file = open_file,
                               .open_shape = open_shape,
                               .spent = spent,
                               .measure = measure,
-                              .user = lead};
+                              .user = leader};
 }
 
-void pith_lead_end(pith_lead *lead) {
+void pith_leader_end(pith_leader *leader) {
     pith_order order = {.kind = PITH_ORDER_END};
-    pith_crew_order(lead->crew, &order, sizeof order);
-    while (lead->models != NULL) {
-        pith_led_model *model = lead->models;
-        lead->models = model->next;
+    pith_crew_order(leader->crew, &order, sizeof order);
+    while (leader->models != NULL) {
+        pith_led_model *model = leader->models;
+        leader->models = model->next;
         pith_channel_free(&model->channel);
         free(model);
     }
-    pthread_mutex_destroy(&lead->lock);
+    pthread_mutex_destroy(&leader->lock);
 }
