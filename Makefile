@@ -315,7 +315,7 @@ PLAIN_SRCS := $(UNIT_SRCS) $(GOLDEN_SRCS) $(HELP_SRCS) tests/plain.c
 THREAD_SRCS := $(wildcard tests/test_base_pool.c tests/test_bench*.c tests/test_engine_*.c \
                  $(patsubst %,tests/test_%*.c,$(SERVER_PARTS))) \
                tests/test_golden_embed.c tests/test_golden_identity.c tests/test_pith_file.c \
-               tests/test_ranks.c \
+               tests/test_ranks.c tests/test_ranks_faults.c tests/test_ranks_use.c \
                $(HELP_SRCS) tests/plain.c
 plain_objects = $(patsubst %.c,$(BUILD)/plain/%.o,$(1)) $(TOOL_OBJS) $(LOAD_OBJS) \
                 $(BUILD)/libpith.a

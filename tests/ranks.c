@@ -66,11 +66,16 @@ static bool gather(void *user, void *data, const size_t *offsets, bool first_onl
         pthread_cond_broadcast(&all->turn);
     }
     good = meet(all);
-    if (good) {
-        all->differs = all->differs || !same_call(all, own->rank, 0);
+    if (good && !same_call(all, own->rank, 0)) {
+        all->differs = true;
+        all->lost = true;
+        pthread_cond_broadcast(&all->turn);
+    }
+    if (good && !all->lost) {
         copy_pieces(all, own->rank);
         good = meet(all);
     }
+    good = good && !all->lost;
     pthread_mutex_unlock(&all->lock);
     return good;
 }

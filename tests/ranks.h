@@ -31,8 +31,7 @@ struct test_ranks {
     const char *paths[TEST_MAX_RANKS];                /* NULL: that of test_ranks_open */
     const pith_allocator *allocators[TEST_MAX_RANKS]; /* or NULL */
     size_t n_threads;                                 /* of each; 0: 1 */
-    size_t lose_at;    /* gather that fails on all, from 1; 0: none does */
-    size_t lose_first; /* rank that returns false; it then calls no more */
+    size_t lose_at; /* gather that fails on all, from 1; 0: none does */
     /* Called by rank 0 in front of a gather of its bytes [n]; may change them. */
     void (*tamper)(void *user, size_t gather, unsigned char *bytes, size_t n);
     void *user;
