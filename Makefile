@@ -155,6 +155,7 @@ $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
 # pith over several processes, on Open MPI; nothing else is built with it or links it.
 MPI_OBJS := $(call objects,$(wildcard mpi/*.c))
 MPI_LIBS = $(shell pkg-config --libs ompi-c)
+MPI_IF_THERE = $(if $(shell pkg-config --exists ompi-c && command -v mpirun),$(BUILD)/pith-mpi)
 $(BUILD)/mpi/%.o $(BUILD)/tests/mpi/%.o: ISA = $(shell pkg-config --cflags ompi-c)
 .PHONY: mpi
 mpi: deps-mpi ## build pith-mpi, which runs a model over several processes (installs Open MPI)
@@ -223,7 +224,7 @@ search-model: $(BUILD)/pith ## train the search encoder on those pairs (needs Py
 	$(BUILD)/pith convert $(BUILD)/search/run/model $(BUILD)/search/search-int8.pith --type int8
 
 test: deps-test ## install what is missing, build, and run every test
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin $(BUILD)/failm.so
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin $(BUILD)/failm.so $(MPI_IF_THERE)
 	@tests/all.sh unit '$(RUN_UNIT)' golden '$(RUN_GOLDEN)' 'reference scripts' '$(RUN_SCRIPTS)' \
 	  'command checks' '$(RUN_CLI)'
 
@@ -255,6 +256,14 @@ golden-real: $(BUILD)/pith ## pith on published tokenizers against reference ids
 	$(PYTHON) golden/check_tokenizers.py $(BUILD)/pith $(DIR)
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## the command and the examples, as a user runs them
 	$(RUN_CLI)
+
+.PHONY: mpi-test mpi-test-bin
+RUN_MPI = PITH=$(BUILD)/pith PITH_MPI=$(BUILD)/pith-mpi CREW=$(BUILD)/mpi-crew PYTHON=$(PYTHON) \
+          tests/cli/run.sh tests/mpi/test_*.sh
+mpi-test-bin: lib $(BUILD)/pith $(BUILD)/pith-mpi $(BUILD)/mpi-crew
+mpi-test: deps-mpi ## pith-mpi: the bits of one process, ranks that are killed (installs Open MPI; four minutes)
+	@$(MAKE) --no-print-directory -j$$(nproc) mpi-test-bin
+	$(RUN_MPI)
 
 # Random templates; cli-test renders a few hundred of them.
 .PHONY: templates

@@ -81,6 +81,8 @@ int main(int argc, char **argv) {
     if (x.rank == 0) {
         return lead(&x, argc, argv);
     }
+    /* The launcher passes on SIGTERM: a service ends when rank 0 has answered what it has begun. */
+    signal(SIGTERM, SIG_IGN);
     int code = pith_crew_follow(&x);
     if (code != EXIT_SUCCESS) {
         _exit(code);
