@@ -13,6 +13,7 @@
 enum {
     SPINS = 2000,      /* tries before a waiting rank lets others run: some 0.5 ms */
     YIELDS = 20000,    /* and before it sleeps between tries: some 10 ms */
+    MODEST = 3,        /* seconds in which mpirun ends the others when one has ended */
     LONG_WAIT = 22000, /* and before it sleeps for longer */
 };
 
@@ -33,12 +34,11 @@ static void pause_between(const pith_crew *x, size_t n_tries) {
 /* ---- A missing rank -------------------------------------------------------------------------- */
 
 /* Says which rank is missing and why, and ends the process, but rank 0's: its command may have
- * something to clean up, for which the pulse leaves it a second. Rank 0 speaks for all; the others
- * wait a moment, in which the launcher ends them, unless rank 0 is the one. */
+ * something to clean up, for which the pulse leaves it a second. The lowest rank speaks for all;
+ * the others leave it the time, in which the launcher ends them. */
 static bool lose(pith_crew *x, size_t rank, const char *why) {
     if (x->rank != 0) {
-        const struct timespec time = {.tv_sec = 1 + (time_t)(x->rank / 4),
-                                      .tv_nsec = 250000000 * (long)(x->rank % 4)};
+        const struct timespec time = {.tv_sec = x->rank == 1 ? MODEST : 2 * MODEST};
         nanosleep(&time, NULL);
     }
     if (!atomic_exchange(&x->lost, true)) {

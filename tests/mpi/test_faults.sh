@@ -42,7 +42,7 @@ for rank in 0 1 2; do
         --tokens "$(seq -s, 1 4000)" --context 4096 --chunk 1 --out "$T/kept.npy"
     is "the file that was there" "$(head -c 100 "$T/kept.npy" | tr -d "\\0")" = old
     # The process hangs: the deadline.
-    most_ms=8000 kill_rank STOP $rank '[ -s "$T/out" ]' \
+    most_ms=15000 kill_rank STOP $rank '[ -s "$T/out" ]' \
         "$PITH_MPI" --deadline 2 run "$TALE" -p Once -c 100000 --ignore-eos
     says "^pith-mpi: rank $rank on [^ ]* has not answered for 2 s: all end$"
 done
