@@ -197,8 +197,9 @@ typedef enum pith_blas { PITH_BLAS_AUTO, PITH_BLAS_ON, PITH_BLAS_OFF } pith_blas
  *
  * The library knows no network: `gather` is the caller's. It is called from the thread that opens,
  * evaluates, follows, makes a session or frees the model, by one thread at a time and in the same
- * order by every rank, with the same `offsets` and `first_only`. The first one, in
- * pith_model_open, waits for the rank that reads its file most slowly. */
+ * order by every rank, with the same `offsets` and `first_only`. Two may wait for long: the first
+ * one, in pith_model_open, for the rank that reads its file most slowly; and in pith_model_follow
+ * the one in front of a pass, for as long as rank 0 has nothing to evaluate. */
 typedef struct pith_ranks {
     size_t rank;    /* this process: less than n_ranks */
     size_t n_ranks; /* at most PITH_MAX_RANKS; 1: as without ranks, and `gather` is not called */
