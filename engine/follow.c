@@ -119,11 +119,12 @@ static pith_status extend_copy(follower *f, const pith_cache_extent *extent, pit
         extent->n > c->kv.n_context - extent->n_used) {
         return nonsense("the positions of a cache that grows", error);
     }
-    if (!pith_kv_extend(&c->kv, extent->n_used, extent->n)) {
+    c->n_ready = extent->n_used;
+    if (pith_kv_extend(&c->kv, extent->n_used, extent->n)) {
+        c->n_ready += extent->n;
+    } else {
         f->ready = PITH_NO_MEMORY;
-        return PITH_OK;
     }
-    c->n_ready = extent->n_used + extent->n;
     c->n_filled = pith_min_size(c->n_filled, c->n_ready);
     return PITH_OK;
 }
