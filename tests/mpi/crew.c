@@ -108,10 +108,10 @@ static double seconds_of(pith_channel *channel, unsigned char *data, size_t piec
 }
 
 static void measure(pith_channel *channel, unsigned char *data) {
-    const size_t pieces[] = {8, 1024, 4096, 16384, 65536};
+    const size_t pieces[] = {8, 1024, 4096, 16384, 65536, 1 << 20};
     seconds_of(channel, data, 64, 200);
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        double seconds = seconds_of(channel, data, pieces[i], N_TIMED);
+        double seconds = seconds_of(channel, data, pieces[i], pieces[i] < 1 << 20 ? N_TIMED : 50);
         if (channel->crew->rank == 0) {
             printf("%zu ranks, pieces of %zu bytes: %.2f us\n", channel->crew->n_ranks, pieces[i],
                    1e6 * seconds);
@@ -148,7 +148,7 @@ int main(int argc, char **argv) {
     pith_channel channels[2];
     const char *what = argc > 1 ? argv[1] : "";
     size_t victim = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
-    unsigned char *data = malloc(LARGEST + MOST_RANKS * 65536);
+    unsigned char *data = malloc((size_t)MOST_RANKS * LARGEST);
     pith_guard_begin();
     if (data == NULL || !pith_crew_begin(&x, DEADLINE) || x.n_ranks > MOST_RANKS) {
         return 1;
