@@ -9,10 +9,6 @@
 pith_status pith_bench_measure_exchange(pith_cli *cli, pith_bench_report *report,
                                         pith_error *error);
 
-/* Tokens per second that the formula of cli/ranks.h predicts for a test; 0: it says nothing of a
- * prompt or of several sessions. */
-double pith_bench_predict(const pith_bench_report *report, const pith_bench_test *test);
-
 /* The lines below the table: one on the exchange, one for each test. Nothing without ranks. */
 void pith_bench_print_exchange(pith_cli *cli, const pith_bench_report *report);
 

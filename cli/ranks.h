@@ -9,9 +9,7 @@
 /* What the exchange can do at most, measured with all ranks at once. */
 typedef struct pith_ranks_limits {
     double latency;   /* seconds of a gather of a few bytes, over log2(n_ranks) */
-    double bandwidth; /* bytes per second that a rank receives in a large gather */
-    double read;      /* bytes of memory per second that all ranks read together, each as much as
-                         the slowest one */
+    double bandwidth; /* bytes per second that a rank receives in a gather of 256 KB */
 } pith_ranks_limits;
 
 /* This process is rank 0 of n_ranks > 1; functions are called by one thread at a time, but `spent`.
@@ -31,16 +29,15 @@ typedef struct pith_cli_ranks {
     /* Seconds spent in gathers by all models so far, waiting for slower ranks included. */
     double (*spent)(void *user);
 
-    /* Measures for about a second, with the instruction set and the threads of a model that is not
-     * in use. Errors: IO (a rank is lost), MEMORY. */
-    pith_status (*measure)(void *user, const pith_model_info *info, pith_ranks_limits *out,
-                           pith_error *error);
+    /* Measures for some 0.2 s. Errors: IO (a rank is lost), MEMORY. */
+    pith_status (*measure)(void *user, pith_ranks_limits *out, pith_error *error);
     void *user;
 } pith_cli_ranks;
 
-/* Tokens per second of a generation by the formula 1 / (W/(nB) + S log2(n) L + V(n-1)/n/b): W the
- * weights that a token reads, nB, L and b the limits, S the gathers of a token and V their bytes.
- */
-double pith_ranks_predict(const pith_ranks_limits *limits, const pith_model_info *info);
+/* Tokens per second of a generation by the formula 1 / (W/(nB) + S log2(n) L + V(n-1)/n/b): W/(nB)
+ * is `seconds`, in which a rank computes its share of a token, L and b are the limits, S the
+ * gathers of a token and V their bytes. */
+double pith_ranks_predict(const pith_ranks_limits *limits, const pith_model_info *info,
+                          double seconds);
 
 #endif

@@ -84,11 +84,13 @@ static bool check_peers(pith_crew *x, MPI_Request *requests, const int *peers, s
     return lose(x, (size_t)peers[i], why);
 }
 
-/* Waits for requests [n], whose other ends are `peers` [n]. False: a rank is missing. */
-static bool wait_all(pith_crew *x, MPI_Request *requests, const int *peers, size_t n) {
+/* Waits for requests [n], whose other ends are `peers` [n]; as after `n_tries` tries. False: a rank
+ * is missing. */
+static bool wait_all(pith_crew *x, MPI_Request *requests, const int *peers, size_t n,
+                     size_t n_tries) {
     const size_t began = atomic_load_explicit(&x->clock, memory_order_relaxed);
     size_t clock = began;
-    for (size_t n_tries = 0;; n_tries++) {
+    for (;; n_tries++) {
         int done = 0;
         pthread_mutex_lock(&x->lock);
         int code = MPI_Testall((int)n, requests, &done, MPI_STATUSES_IGNORE);
@@ -150,7 +152,7 @@ bool pith_channel_gather(void *user, void *data, const size_t *offsets, bool fir
     pthread_mutex_lock(&x->lock);
     size_t n = start_all(c, data, offsets, first_only);
     pthread_mutex_unlock(&x->lock);
-    bool good = wait_all(x, c->requests, c->peers, n);
+    bool good = wait_all(x, c->requests, c->peers, n, 0);
     c->spent.seconds += pith_clock() - began;
     c->spent.n++;
     c->spent.bytes += (double)offsets[x->n_ranks];
@@ -193,7 +195,7 @@ bool pith_crew_order(pith_crew *x, void *data, size_t n) {
             MPI_Irecv(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER, MPI_COMM_WORLD, &request);
         }
         pthread_mutex_unlock(&x->lock);
-        good = wait_all(x, &request, &peer, 1);
+        good = wait_all(x, &request, &peer, 1, LONG_WAIT); /* there are few */
     }
     return good;
 }

@@ -17,9 +17,8 @@ typedef struct pith_follower {
 
 static void log_message(void *user, pith_log_level level, const char *message) {
     const pith_follower *f = user;
-    if (level == PITH_LOG_WARNING || f->order.verbose) {
-        pith_crew_say("rank %zu: %s%s", f->crew->rank, level == PITH_LOG_WARNING ? "warning: " : "",
-                      message);
+    if (level == PITH_LOG_WARNING) {
+        pith_crew_say("rank %zu: warning: %s", f->crew->rank, message);
     }
 }
 
@@ -125,7 +124,7 @@ int pith_crew_follow(pith_crew *x) {
             if (!begin_model(x, &order, &n_running)) {
                 return 1;
             }
-        } else if (pith_measure(x, &order, &limits, &error) != PITH_OK) {
+        } else if (pith_measure(x, &limits, &error) != PITH_OK) {
             pith_crew_say("rank %zu: %s", x->rank, error.message);
             return 1;
         }

@@ -2,7 +2,6 @@
  * library gathers. */
 #include "mpi/leader.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,13 +120,11 @@ static double spent(void *user) {
     return seconds;
 }
 
-static pith_status measure(void *user, const pith_model_info *info, pith_ranks_limits *out,
-                           pith_error *error) {
+static pith_status measure(void *user, pith_ranks_limits *out, pith_error *error) {
     pith_leader *leader = user;
-    pith_order order = {.kind = PITH_ORDER_MEASURE, .n_threads = info->n_threads};
-    snprintf(order.isa, sizeof order.isa, "%s", info->isa);
+    pith_order order = {.kind = PITH_ORDER_MEASURE};
     return pith_crew_order(leader->crew, &order, sizeof order)
-               ? pith_measure(leader->crew, &order, out, error)
+               ? pith_measure(leader->crew, out, error)
                : lost(error);
 }
 

@@ -21,16 +21,15 @@ typedef struct pith_order {
     uint32_t type;      /* pith_type of a shape */
     uint32_t blas;      /* pith_blas */
     uint64_t n_threads; /* 0: as many as each rank finds right */
-    bool map, verbose, has_tuning;
+    bool map, has_tuning;
     pith_tuning tuning;
     char isa[32]; /* "": the best that a rank has */
     char name[PATH_MAX];
 } pith_order;
 
-/* Of a bench: the speed of the exchange and of memory, with all ranks at once (order MEASURE, with
- * isa and n_threads). Errors: IO (a rank is lost), MEMORY. */
-pith_status pith_measure(pith_crew *x, const pith_order *order, pith_ranks_limits *out,
-                         pith_error *error);
+/* The speed of the exchange; all ranks call it (order MEASURE). Errors: IO (a rank is lost),
+ * MEMORY. */
+pith_status pith_measure(pith_crew *x, pith_ranks_limits *out, pith_error *error);
 
 /* Carries out the orders of rank 0 until it ends. Returns the exit code. */
 int pith_crew_follow(pith_crew *x);

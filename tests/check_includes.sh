@@ -18,7 +18,7 @@ allowed() {
     perf) echo "base simd families weights tokenizer engine" ;;
     server) echo "base store convert/convert.h" ;;
     cli) echo "base simd families weights tokenizer convert store perf server/server.h server/ledger.h" ;;
-    mpi) echo "base engine/random_model.h perf cli/command_line.h cli/ranks.h" ;;
+    mpi) echo "base engine/random_model.h perf/shares.h cli/command_line.h cli/ranks.h" ;;
     examples) echo ;;
     esac
 }

@@ -9,8 +9,8 @@ struct __sk_buff {
 };
 
 static unsigned long (*const now_ns)(void) = (void *)5;
-static long (*const repeat)(unsigned n, void *step, void *context, unsigned long flags) =
-    (void *)181;
+static long (*const repeat)(unsigned n, void *step, void *context,
+                            unsigned long flags) = (void *)181;
 
 static long is_over(unsigned i, void *context) {
     return now_ns() >= *(unsigned long *)context;
