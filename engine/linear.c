@@ -214,11 +214,11 @@ static pith_extent extent_of(pith_epilogue epilogue) {
                                        : PITH_EXTENT_HIDDEN;
 }
 
-/* Applies the rows of W that are here. */
+/* Applies the rows of W that are here; none when a rank is lost, and the pass of no use. */
 static void run_held(linear_loop *loop) {
     const pith_compute *c = loop->c;
     const pith_into *out = &loop->out;
-    size_t n_rows = loop->held.n_rows;
+    size_t n_rows = pith_team_is_lost(c) ? 0 : loop->held.n_rows;
     size_t grain = 1;
     loop->unit = PAIR_ROWS;
     if (out->epilogue == PITH_ACTIVATE && out->rows.group != 0) {

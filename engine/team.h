@@ -48,7 +48,11 @@ bool pith_team_gather(pith_team *team, void *data, const size_t *offsets, bool f
 bool pith_team_broadcast(pith_team *team, void *data, size_t n);
 
 /* ---- Between the steps of a pass --------------------------------------------------------------
- * When a gather fails the rest of the pass is of no use; nobody is told until its end. */
+ * When a gather fails the rest of the pass is of no use: products are left out, and its end says
+ * so. */
+
+/* True when a gather has failed. */
+bool pith_team_is_lost(const pith_compute *c);
 
 /* The rows of a matrix that this process holds. */
 pith_held pith_team_held(const pith_compute *c, const pith_matrix *m, pith_extent extent);

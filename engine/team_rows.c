@@ -9,6 +9,10 @@
 
 enum { SPAN = PITH_INT4_GROUP }; /* columns that quantising writes at once, whole groups */
 
+bool pith_team_is_lost(const pith_compute *c) {
+    return c->team != NULL && atomic_load_explicit(&c->team->lost, memory_order_relaxed);
+}
+
 pith_held pith_team_held(const pith_compute *c, const pith_matrix *m, pith_extent extent) {
     return c->team != NULL ? pith_shares_held(&c->team->shares, c->config, extent, m->rows)
                            : pith_held_whole(m->rows);
