@@ -213,7 +213,7 @@ typedef struct pith_ranks {
     void *user; /* borrowed until pith_model_free */
 } pith_ranks;
 
-enum { PITH_MAX_RANKS = 64, PITH_MAX_GATHER = 16 << 20 };
+enum { PITH_MAX_RANKS = 64, PITH_MAX_GATHER = 16777216 };
 
 /* Zero-initialised means: all defaults. */
 typedef struct pith_model_options {
