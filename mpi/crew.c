@@ -14,7 +14,8 @@ enum {
     SPINS = 2000,      /* tries before a waiting rank lets others run: some 0.5 ms */
     YIELDS = 20000,    /* and before it sleeps between tries: some 10 ms */
     MODEST = 3,        /* seconds in which mpirun ends the others when one has ended */
-    LONG_WAIT = 22000, /* and before it sleeps for longer */
+    LONG_WAIT = 22000, /* and before it sleeps for longer: some 100 ms */
+    IDLE = 24000,      /* and before it looks 200 times a second only: some 2 s */
 };
 
 /* Between two tries to complete a message. While tokens are generated the next message is
@@ -27,7 +28,8 @@ static void pause_between(const pith_crew *x, size_t n_tries) {
         sched_yield();
         return;
     }
-    const struct timespec time = {.tv_nsec = n_tries < LONG_WAIT ? 50000 : 1000000};
+    const long ns = n_tries < LONG_WAIT ? 50000 : n_tries < IDLE ? 1000000 : 5000000;
+    const struct timespec time = {.tv_nsec = ns};
     nanosleep(&time, NULL);
 }
 
