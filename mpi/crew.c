@@ -86,28 +86,38 @@ static bool check_peers(pith_crew *x, MPI_Request *requests, const int *peers, s
     return lose(x, (size_t)peers[i], why);
 }
 
-/* Waits for requests [n], whose other ends are `peers` [n]; as after `n_tries` tries. False: a rank
- * is missing. */
+/* Waits for requests [n], whose other ends are `peers` [n]. Who waits long in a gather says that it
+ * lives: of two ranks that a third one waits for, one may be waiting for the other. Orders are
+ * rare, and who waits for one may have a thread that hangs. False: a rank is missing. */
 static bool wait_all(pith_crew *x, MPI_Request *requests, const int *peers, size_t n,
-                     size_t n_tries) {
+                     bool for_order) {
     const size_t began = atomic_load_explicit(&x->clock, memory_order_relaxed);
     size_t clock = began;
-    for (;; n_tries++) {
-        int done = 0;
+    int done = 0;
+    bool good = true;
+    bool speaks = false;
+    for (size_t n_tries = for_order ? LONG_WAIT : 0; good && !done; n_tries++) {
         pthread_mutex_lock(&x->lock);
         int code = MPI_Testall((int)n, requests, &done, MPI_STATUSES_IGNORE);
         pthread_mutex_unlock(&x->lock);
-        if (code == MPI_SUCCESS && done) {
-            return true;
-        }
-        size_t now = atomic_load_explicit(&x->clock, memory_order_relaxed);
         bool failed = code != MPI_SUCCESS;
-        if ((failed || now != clock) && !check_peers(x, requests, peers, n, began, failed)) {
-            return false;
+        size_t now = atomic_load_explicit(&x->clock, memory_order_relaxed);
+        if (failed || (!done && now != clock)) {
+            if (!speaks && !for_order) {
+                pith_crew_speak(x, true);
+                speaks = true;
+            }
+            clock = now;
+            good = check_peers(x, requests, peers, n, began, failed);
         }
-        clock = now;
-        pause_between(x, n_tries);
+        if (!done) {
+            pause_between(x, n_tries);
+        }
     }
+    if (speaks) {
+        pith_crew_speak(x, false);
+    }
+    return good;
 }
 
 /* ---- Gathers --------------------------------------------------------------------------------- */
@@ -154,7 +164,7 @@ bool pith_channel_gather(void *user, void *data, const size_t *offsets, bool fir
     pthread_mutex_lock(&x->lock);
     size_t n = start_all(c, data, offsets, first_only);
     pthread_mutex_unlock(&x->lock);
-    bool good = wait_all(x, c->requests, c->peers, n, 0);
+    bool good = wait_all(x, c->requests, c->peers, n, false);
     c->spent.seconds += pith_clock() - began;
     c->spent.n++;
     c->spent.bytes += (double)offsets[x->n_ranks];
@@ -197,7 +207,7 @@ bool pith_crew_order(pith_crew *x, void *data, size_t n) {
             MPI_Irecv(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER, MPI_COMM_WORLD, &request);
         }
         pthread_mutex_unlock(&x->lock);
-        good = wait_all(x, &request, &peer, 1, LONG_WAIT); /* there are few */
+        good = wait_all(x, &request, &peer, 1, true);
     }
     return good;
 }

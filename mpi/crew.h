@@ -10,10 +10,10 @@
  * and a rank that is missing is known by its piece, which a collective call of MPI does not tell.
  *
  * Signs of life. Who waits for a rank longer than the deadline says so and ends the process; the
- * launcher then ends all. A rank that has something to do for longer than that (rank 0, which waits
- * for its user; any rank that opens a model) pulses: a thread of its own sends a message each half
- * second. The deadline is counted in time in which this process ran, so that a job that was
- * stopped as a whole goes on when it is continued.
+ * launcher then ends all. A rank that may be late for a good reason pulses: a thread of its own
+ * sends a message each half second. That is rank 0, which waits for its user, any rank that opens
+ * a model, and any rank that waits for another one itself. The deadline is counted in time in which
+ * this process ran, so that a job that was stopped as a whole goes on when it is continued.
  *
  * Threads. MPI is called by one thread at a time, under a lock. A channel is used by one thread at
  * a time, any number of channels at once. */

@@ -5,6 +5,8 @@
  *     crew time          how long small and large gathers take, the middle one of 2000
  *     crew die R         rank R is gone (signal 9) in the middle of gathers
  *     crew hang R        rank R is stopped likewise; the deadline is 2 s
+ *     crew torn R            rank R is stopped when only rank 0 has its piece, so that rank 0 waits
+ *                            for others too, which wait for R
  *     crew idle          rank 0 does nothing for three deadlines: nobody complains
  *
  * Prints what is wrong; exits 0 when nothing is. */
@@ -134,6 +136,20 @@ static bool lose_rank(pith_channel *channel, unsigned char *data, size_t victim,
     return true;
 }
 
+/* Rank `victim` leaves a gather with its piece sent to rank 0 alone. */
+static bool tear(pith_channel *channel, unsigned char *data, size_t victim) {
+    size_t offsets[MOST_RANKS + 1];
+    for (size_t r = 0; r <= channel->crew->n_ranks; r++) {
+        offsets[r] = 100 * r;
+    }
+    if (channel->crew->rank == victim) {
+        pith_channel_gather(channel, data, offsets, true);
+        raise(SIGSTOP);
+    }
+    return pith_channel_gather(channel, data, offsets, false) &&
+           pith_channel_gather(channel, data, offsets, false);
+}
+
 static bool idle(pith_channel *channel, unsigned char *data) {
     const struct timespec time = {.tv_sec = 3 * DEADLINE};
     if (channel->crew->rank == 0) {
@@ -164,6 +180,8 @@ int main(int argc, char **argv) {
         good = true;
     } else if (strcmp(what, "die") == 0 || strcmp(what, "hang") == 0) {
         good = lose_rank(&channels[0], data, victim, what[0] == 'd' ? SIGKILL : SIGSTOP);
+    } else if (strcmp(what, "torn") == 0) {
+        good = tear(&channels[0], data, victim);
     } else if (strcmp(what, "idle") == 0) {
         good = idle(&channels[0], data);
     }

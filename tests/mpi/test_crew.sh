@@ -15,3 +15,8 @@ for victim in 0 1 2; do
     says "^pith-mpi: rank $victim on [^ ]* has not answered for 2 s: all end$"
     one_line
 done
+for victim in 1 2 3; do
+    expect 1 ranks 4 "$CREW" torn $victim
+    says "^pith-mpi: rank $victim on [^ ]* has not answered for 2 s: all end$"
+    one_line
+done
