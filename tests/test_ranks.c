@@ -214,7 +214,7 @@ TEST(ranks, experts) {
 static void write_wide(const char *path, pith_type type) {
     test_model description;
     test_model_default(&description, type);
-    description.config.hidden_size = 512;
+    description.config.hidden_size = 64;
     description.config.intermediate_size = 1536;
     description.config.num_attention_heads = 12;
     description.config.num_key_value_heads = 6;
@@ -223,7 +223,7 @@ static void write_wide(const char *path, pith_type type) {
 }
 
 TEST(ranks, gather_codes) {
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+    for (size_t i = 0; i < 2; i++) { /* int4 and int8 */
         const char *path = test_path("wide.pith");
         write_wide(path, types[i]);
         check_file(path, "wide", types[i], PITH_KV_AUTO);
