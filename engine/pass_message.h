@@ -58,7 +58,7 @@ typedef struct pith_message_row {
 typedef enum pith_readiness {
     PITH_READY = 1,
     PITH_NO_MEMORY, /* all leave the pass out */
-    PITH_NONSENSE,   /* the message made no sense: the rank gives up */
+    PITH_NONSENSE,  /* the message made no sense: the rank gives up */
 } pith_readiness;
 
 /* Bytes of a message; 0 when the head makes no sense. */
