@@ -44,6 +44,8 @@ static const char *model_path(void) {
         test_model description;
         test_model_default(&description, PITH_TYPE_INT8);
         description.config.num_key_value_heads = 2;
+        description.tokenizer = false;
+        description.chat_format = NULL;
         snprintf(path, sizeof path, "%s", test_path("follow.pith"));
         test_write_model(path, &description);
     }
