@@ -35,6 +35,7 @@ NEEDS_test := $(NEEDS_unit) python3 numpy jinja2? groff? sqlite3-shell
 NEEDS_bench := $(NEEDS_build) python3 gnuplot
 NEEDS_ci := $(NEEDS_test) gnuplot objdump clang clang-format fuzzer
 NEEDS_coverage := $(NEEDS_build) clang fuzzer llvm-cov
+NEEDS_mpi := $(NEEDS_build) openmpi mpirun
 NEEDS_arm64 := $(NEEDS_build) arm64-cc arm64-libc qemu-aarch64
 needs = CC='$(CC)' PYTHON='$(PYTHON)' packaging/needs.sh
 
@@ -151,6 +152,21 @@ $(BUILD)/pith: $(CLI_OBJS) $(BUILD)/libpith.a
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS) $(LIB_LIBS)
 
+# pith over several processes, on Open MPI; nothing else is built with it or links it.
+MPI_OBJS := $(call objects,$(wildcard mpi/*.c))
+MPI_LIBS = $(shell pkg-config --libs ompi-c)
+MPI_IF_THERE = $(if $(shell pkg-config --exists ompi-c && command -v mpirun),$(BUILD)/pith-mpi)
+$(BUILD)/mpi/%.o $(BUILD)/tests/mpi/%.o: ISA = $(shell pkg-config --cflags ompi-c)
+.PHONY: mpi
+mpi: deps-mpi ## build pith-mpi, which runs a model over several processes (installs Open MPI)
+	@$(MAKE) --no-print-directory $(BUILD)/pith-mpi
+$(BUILD)/pith-mpi: $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJS)) $(MPI_OBJS) $(BUILD)/libpith.a
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(MPI_LIBS) $(CLI_LIBS) $(LIB_LIBS)
+$(BUILD)/mpi-crew: $(BUILD)/tests/mpi/crew.o $(filter-out %/main.o,$(MPI_OBJS)) $(TOOL_OBJS) $(BUILD)/libpith.a
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(MPI_LIBS) $(CLI_LIBS) $(LIB_LIBS)
+
 $(BUILD)/load: $(call objects,$(wildcard perf/load/*.c))
 	$(call say,LD)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lm
@@ -176,8 +192,8 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libpith.so
 
 # ---- The two commands of a fresh machine ---------------------------------------------------------
 
-.PHONY: deps deps-build deps-test deps-bench deps-arm64 deps-coverage deps-ci demo test
-deps-build deps-test deps-bench deps-arm64 deps-coverage deps-ci: deps-%:
+.PHONY: deps deps-build deps-test deps-bench deps-arm64 deps-coverage deps-mpi deps-ci demo test
+deps-build deps-test deps-bench deps-arm64 deps-coverage deps-mpi deps-ci: deps-%:
 	@$(needs) install $(NEEDS_$*)
 deps: deps-ci ## install what building, testing and CI need, or say how
 
@@ -208,7 +224,7 @@ search-model: $(BUILD)/pith ## train the search encoder on those pairs (needs Py
 	$(BUILD)/pith convert $(BUILD)/search/run/model $(BUILD)/search/search-int8.pith --type int8
 
 test: deps-test ## install what is missing, build, and run every test
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin $(BUILD)/failm.so
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin $(BUILD)/failm.so $(MPI_IF_THERE)
 	@tests/all.sh unit '$(RUN_UNIT)' golden '$(RUN_GOLDEN)' 'reference scripts' '$(RUN_SCRIPTS)' \
 	  'command checks' '$(RUN_CLI)'
 
@@ -240,6 +256,14 @@ golden-real: $(BUILD)/pith ## pith on published tokenizers against reference ids
 	$(PYTHON) golden/check_tokenizers.py $(BUILD)/pith $(DIR)
 cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## the command and the examples, as a user runs them
 	$(RUN_CLI)
+
+.PHONY: mpi-test mpi-test-bin
+RUN_MPI = PITH=$(BUILD)/pith PITH_MPI=$(BUILD)/pith-mpi CREW=$(BUILD)/mpi-crew PYTHON=$(PYTHON) \
+          tests/cli/run.sh tests/mpi/test_*.sh
+mpi-test-bin: lib $(BUILD)/pith $(BUILD)/pith-mpi $(BUILD)/mpi-crew
+mpi-test: deps-mpi ## pith-mpi: the bits of one process, ranks that are killed (installs Open MPI; four minutes)
+	@$(MAKE) --no-print-directory -j$$(nproc) mpi-test-bin
+	$(RUN_MPI)
 
 # Random templates; cli-test renders a few hundred of them.
 .PHONY: templates
@@ -300,6 +324,7 @@ PLAIN_SRCS := $(UNIT_SRCS) $(GOLDEN_SRCS) $(HELP_SRCS) tests/plain.c
 THREAD_SRCS := $(wildcard tests/test_base_pool.c tests/test_bench*.c tests/test_engine_*.c \
                  $(patsubst %,tests/test_%*.c,$(SERVER_PARTS))) \
                tests/test_golden_embed.c tests/test_golden_identity.c tests/test_pith_file.c \
+               tests/test_ranks.c tests/test_ranks_faults.c tests/test_ranks_use.c \
                $(HELP_SRCS) tests/plain.c
 plain_objects = $(patsubst %.c,$(BUILD)/plain/%.o,$(1)) $(TOOL_OBJS) $(LOAD_OBJS) \
                 $(BUILD)/libpith.a

@@ -1,6 +1,7 @@
 /* pith bench: tokens or sentences per second, of a model file or of random weights of a known
  * shape, and how much of the machine's limits that is. */
 #include "cli/bench_embed.h"
+#include "cli/bench_exchange.h"
 #include "cli/bench_kernels.h"
 #include "cli/bench_limits.h"
 #include "cli/bench_report.h"
@@ -209,6 +210,10 @@ static pith_status open_model(pith_cli *cli, const bench_settings *settings, pit
     pith_tuning tuning;
     pith_status status =
         pith_cli_model_options(cli, &settings->common, &tuning, &model_options, error);
+    if (status == PITH_OK && cli->ranks != NULL) {
+        status = cli->ranks->open_shape(cli->ranks->user, settings->shape,
+                                        (pith_type)(settings->type - 1), &model_options, error);
+    }
     return status != PITH_OK
                ? status
                : pith_model_random(out, settings->shape, (pith_type)(settings->type - 1),
@@ -265,6 +270,8 @@ static pith_status run_tests(pith_cli *cli, const bench_settings *settings, cons
         .go_on = pith_bench_go_on,
         .go_on_user = &running,
         .probe = &probe,
+        .exchanged = report->info.n_ranks > 1 ? cli->ranks->spent : NULL,
+        .exchanged_user = report->info.n_ranks > 1 ? cli->ranks->user : NULL,
     };
     pith_progress_begin(&running.progress, cli, "tests");
     pith_bench_rows_begin(&rows, cli, settings->output);
@@ -302,7 +309,10 @@ static pith_status bench_decoder(pith_cli *cli, const bench_settings *settings,
                          "none",
                          report->name);
     }
-    pith_status status = run_tests(cli, settings, model, report, error);
+    pith_status status = pith_bench_measure_exchange(cli, report, error);
+    if (status == PITH_OK) {
+        status = run_tests(cli, settings, model, report, error);
+    }
     return status == PITH_OK ? check_shares(report, error) : status;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "cli/bench_exchange.h"
 
 static double larger(double a, double b) {
     return a > b ? a : b;
@@ -128,6 +129,7 @@ static void print_notes(pith_cli *cli, const pith_bench_report *report) {
     if (notes.no_steps) {
         pith_cli_print(cli, "-: a prompt has no steps\n");
     }
+    pith_bench_print_exchange(cli, report);
     pith_bench_print_company(cli, report);
 }
 
@@ -184,6 +186,7 @@ static json_t *make_row(const pith_bench_report *report, size_t i) {
                                               "best_gbps", 1e-9 * r->best_limit));
     ok = ok && pith_bench_join(row, make_limits(r));
     ok = ok && pith_bench_join_memory(row, report, r->rss_bytes);
+    ok = ok && pith_bench_join_exchange(row, report, i);
     if (!ok) {
         json_decref(row);
         return NULL;

@@ -10,6 +10,7 @@ enum { PITH_BENCH_MAX_TESTS = 64 };
 typedef struct pith_bench_report {
     const char *name; /* of the model */
     pith_model_info info;
+    pith_ranks_limits exchange; /* with ranks */
     double load_seconds;
     double load_gbps; /* bytes of weights / load_seconds / 10^9; 0: not from a file, or mapped */
     size_t n_tests;

@@ -10,6 +10,7 @@
 #include "base/json_write.h"
 #include "base/status.h"
 #include "cli/options.h"
+#include "cli/ranks.h"
 
 enum {
     PITH_EXIT_OK = 0,
@@ -20,10 +21,11 @@ enum {
 
 /* One run of a command. */
 struct pith_cli {
-    const char *name; /* of the command, for messages; NULL before it is known */
-    int output_error; /* errno of the first failed write to standard output; 0: none */
-    bool bar;         /* a progress bar stands on the terminal's last line */
-    bool verbose;     /* information from the library is shown, not only warnings */
+    const char *name;            /* of the command, for messages; NULL before it is known */
+    int output_error;            /* errno of the first failed write to standard output; 0: none */
+    bool bar;                    /* a progress bar stands on the terminal's last line */
+    bool verbose;                /* information from the library is shown, not only warnings */
+    const pith_cli_ranks *ranks; /* that open each decoder too; NULL: this process is alone */
 };
 
 /* ---- Output ---------------------------------------------------------------------------------- */

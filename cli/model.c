@@ -302,7 +302,10 @@ pith_status pith_cli_open_model(pith_cli *cli, const pith_common_settings *setti
     progress.drawn += LOAD_SILENCE;
     options.load = on_load;
     options.load_user = &progress;
-    status = pith_model_open(out, found, &options, error);
+    if (cli->ranks != NULL && !tokens_only) {
+        status = cli->ranks->open_file(cli->ranks->user, found, &options, error);
+    }
+    status = status == PITH_OK ? pith_model_open(out, found, &options, error) : status;
     pith_progress_end(&progress);
     free(found);
     return status;

@@ -266,6 +266,8 @@ static int run_serve(pith_cli *cli, const void *arguments) {
         .request_seconds = (double)settings->timeout,
         .drain_seconds = (double)settings->drain,
         .log_level = (pith_log_wanted)(settings->log_level - 1),
+        .before_open = cli->ranks != NULL ? cli->ranks->open_file : NULL,
+        .before_open_user = cli->ranks != NULL ? cli->ranks->user : NULL,
     };
     status = pith_serve(&options, &error);
 done:

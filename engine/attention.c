@@ -18,6 +18,7 @@
 
 #include "base/checked.h"
 #include "engine/activation.h"
+#include "engine/team.h"
 
 enum {
     CHUNK = PITH_KV_CHUNK, /* keys */
@@ -45,7 +46,7 @@ typedef struct attention {
     size_t layer;
     size_t window;      /* keys a query sees; 0: all */
     pith_rows qkv, out; /* queries [n, q ...]; [n, q] */
-    size_t n_blocks;    /* tasks are (KV head, block) */
+    size_t n_blocks;    /* tasks are (KV head, block); heads are those of this process */
     size_t n_chunks;    /* of the row that has most */
     size_t run;         /* tasks are (row, KV head, run of this many chunks) */
 } attention;
@@ -122,11 +123,13 @@ static void scale_row(const float *restrict x, float factor, size_t n, float *re
 /* Queries of rows x group heads, scaled: q[(row, head of group)][head_dim]. */
 static void gather_queries(const attention *at, pith_row_block rows, size_t kv_head, float *q) {
     const pith_config *config = at->f->compute.config;
+    const size_t first = at->f->kv_heads.first;
     size_t n = group_size(config) * config->head_dim;
     float scale = config->attention_scale != 0 ? config->attention_scale
                                                : 1.0F / sqrtf((float)config->head_dim);
     for (size_t r = 0; r < rows.n; r++) {
-        const float *from = at->qkv.data + (rows.first + r) * at->qkv.stride + kv_head * n;
+        const float *from =
+            at->qkv.data + (rows.first + r) * at->qkv.stride + (first + kv_head) * n;
         scale_row(from, scale, n, q + r * n);
     }
 }
@@ -259,8 +262,9 @@ static void merge_begin(const attention *at, size_t kv_head, size_t n, float *m,
     const pith_config *config = at->f->compute.config;
     const float *sinks = at->f->model->network.layers[at->layer].sinks;
     size_t group = group_size(config);
+    size_t first = (at->f->kv_heads.first + kv_head) * group;
     for (size_t i = 0; i < n; i++) {
-        m[i] = sinks == NULL ? -INFINITY : sinks[kv_head * group + i % group];
+        m[i] = sinks == NULL ? -INFINITY : sinks[first + i % group];
         l[i] = sinks == NULL ? 0.0F : 1.0F;
     }
     memset(o, 0, n * config->head_dim * sizeof *o);
@@ -273,9 +277,10 @@ static void store_output(const attention *at, pith_row_block rows, size_t kv_hea
     const pith_config *config = at->f->compute.config;
     size_t group = group_size(config);
     size_t head_dim = config->head_dim;
+    size_t first = (at->f->kv_heads.first + kv_head) * group;
     for (size_t i = 0; i < rows.n * group; i++) {
         float *to = at->out.data + (rows.first + i / group) * at->out.stride +
-                    (kv_head * group + i % group) * head_dim;
+                    (first + i % group) * head_dim;
         scale_row(o + i * head_dim, 1.0F / l[i], head_dim, to);
     }
 }
@@ -315,7 +320,7 @@ static size_t n_chunks_of(size_t window, size_t position) {
 /* Where the result of the c-th chunk of a row and KV head is kept: o [group, head_dim], m, l. */
 static float *partial_of(const attention *at, size_t row, size_t kv_head, size_t c) {
     const pith_config *config = at->f->compute.config;
-    size_t index = (row * config->num_key_value_heads + kv_head) * at->n_chunks + c;
+    size_t index = (row * at->f->kv_heads.n + kv_head) * at->n_chunks + c;
     return at->f->scratch->partial + index * partial_floats(config);
 }
 
@@ -328,7 +333,7 @@ static size_t kept_chunks(const pith_config *config) {
 static size_t choose_run(const pith_forward *f, size_t n_chunks) {
     const pith_config *config = f->compute.config;
     size_t n_threads = pith_pool_threads(f->compute.pool);
-    size_t all = f->n_rows * config->num_key_value_heads * n_chunks;
+    size_t all = f->n_rows * f->kv_heads.n * n_chunks;
     size_t run = n_threads == 1 ? n_chunks : all / (RUNS_PER_THREAD * n_threads);
     run = pith_min_size(pith_max_size(run, 1), pith_min_size(RUN_CHUNKS, kept_chunks(config)));
     size_t n_runs = (n_chunks + run - 1) / run;
@@ -366,12 +371,12 @@ static void attend_run(const attention *at, size_t row, size_t kv_head, size_t b
 
 static void attend_runs(void *argument, size_t begin, size_t end, size_t thread) {
     const attention *at = argument;
-    const pith_config *config = at->f->compute.config;
+    const size_t n_heads = at->f->kv_heads.n;
     attend b = attend_buffers(at->f, thread);
     size_t n_runs = (at->n_chunks + at->run - 1) / at->run;
     for (size_t task = begin; task < end; task++) {
-        size_t row = task / n_runs / config->num_key_value_heads;
-        size_t kv_head = task / n_runs % config->num_key_value_heads;
+        size_t row = task / n_runs / n_heads;
+        size_t kv_head = task / n_runs % n_heads;
         size_t c = task % n_runs * at->run;
         size_t n_chunks = n_chunks_of(at->window, at->f->tokens[row].position);
         attend_run(at, row, kv_head, c, pith_min_size(c + at->run, n_chunks), &b);
@@ -387,8 +392,8 @@ static void merge_runs(void *argument, size_t begin, size_t end, size_t thread) 
     size_t kept = kept_chunks(config);
     attend b = attend_buffers(f, thread);
     for (size_t task = begin; task < end; task++) {
-        size_t row = task / config->num_key_value_heads;
-        size_t kv_head = task % config->num_key_value_heads;
+        size_t row = task / f->kv_heads.n;
+        size_t kv_head = task % f->kv_heads.n;
         merge_begin(at, kv_head, group, b.m, b.l, b.o);
         size_t n_chunks = n_chunks_of(at->window, f->tokens[row].position);
         for (size_t c = 0; c < n_chunks; c += kept) {
@@ -432,15 +437,15 @@ pith_rows pith_attention(const pith_forward *f, size_t layer, pith_rows qkv, pit
     }
     assert(f->n_rows <= f->scratch->size.rows && at.n_chunks <= f->scratch->size.chunks);
     if (f->n_rows <= SPLIT_ROWS && at.n_chunks > 1) {
-        size_t n = f->n_rows * config->num_key_value_heads;
+        size_t n = f->n_rows * f->kv_heads.n;
         at.run = choose_run(f, at.n_chunks);
         size_t n_runs = (at.n_chunks + at.run - 1) / at.run;
         pith_pool_run(f->compute.pool, n * n_runs, 1, attend_runs, &at);
         pith_pool_run(f->compute.pool, n, 1, merge_runs, &at);
     } else {
         at.n_blocks = make_blocks(f, query_rows(config) / group_size(config));
-        pith_pool_run(f->compute.pool, at.n_blocks * config->num_key_value_heads, 1, attend_blocks,
-                      &at);
+        pith_pool_run(f->compute.pool, at.n_blocks * f->kv_heads.n, 1, attend_blocks, &at);
     }
+    at.out.borders = f->compute.team != NULL ? f->compute.team->shares.q : NULL;
     return at.out;
 }

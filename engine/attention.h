@@ -8,7 +8,8 @@
  * every row in qkv [n_rows, q rows ...] and the keys and values of layer `layer` in its cache, up
  * to and including the row's own position and as far back as the window of the layer's kind. Scores
  * go through the soft cap where there is one; the softmax's sum counts exp(sink) of the head where
- * the layer has sinks. Returns the rows of `out`, without codes. */
+ * the layer has sinks. Returns the rows of `out`, without codes; of several ranks each has the
+ * columns of its own heads. */
 pith_rows pith_attention(const pith_forward *f, size_t layer, pith_rows qkv, pith_rows out);
 
 /* Upper bound on the chunks of keys that a row attends to in a timeline of at most n_context

@@ -16,6 +16,7 @@
 #include "engine/forward.h"
 #include "engine/linear.h"
 #include "engine/rope.h"
+#include "engine/team.h"
 
 static pith_rows embed(const pith_forward *f);
 static void attend(const pith_forward *f, size_t layer, pith_rows x);
@@ -26,6 +27,7 @@ static void leave(const pith_forward *f, pith_rows x, const pith_weights *w, pit
                   pith_norm norm);
 static pith_rows apply(const pith_forward *f, const pith_weights *w, pith_rows in, pith_into out);
 static pith_into store(pith_rows rows);
+static pith_into split(pith_rows rows);
 static pith_into add(pith_rows rows);
 static pith_into activate(pith_rows rows);
 static void heads(const pith_forward *f, size_t layer, pith_rows qkv);
@@ -49,7 +51,7 @@ static void attend(const pith_forward *f, size_t i, pith_rows x) {
 
     pith_rows a = enter(f, x, layer->before_attention, &layer->qkv); /* a = norm(x) [n, hidden] */
     observe_layer(f, i, "self_attn.qkv_proj.input", a, layer->qkv.matrix.cols);
-    pith_rows qkv = apply(f, &layer->qkv, a, store(s->qkv)); /* qkv = W a    [n, q + kv + kv] */
+    pith_rows qkv = apply(f, &layer->qkv, a, split(s->qkv)); /* qkv = W a    [n, q + kv + kv] */
     heads(f, i, qkv); /* q, k = RoPE(norm(q), norm(k)), or norm(RoPE(..)); k, v into the cache */
     pith_rows o = pith_attention(f, i, qkv, s->a); /* o = softmax(s q k^T) v           [n, q] */
     o = pith_rows_ready(&f->compute, o, &layer->o.matrix);
@@ -104,10 +106,12 @@ pith_forward pith_forward_begin(const pith_model *model, const pith_scratch *scr
                     .pool = model->pool,
                     .sgemm = model->sgemm,
                     .zeros = model->zeros,
+                    .team = model->team,
                     .tiles = scratch->tiles,
                     .tile_floats = scratch->tile_floats},
         .tokens = scratch->tokens,
         .n_rows = n_rows,
+        .kv_heads = pith_model_kv_heads(model),
     };
 }
 
@@ -131,7 +135,12 @@ static void embed_rows(void *argument, size_t begin, size_t end, size_t thread) 
     (void)thread;
     for (size_t r = begin; r < end; r++) {
         float *x = f->scratch->x.data + r * f->scratch->x.stride;
-        pith_matrix_row(&f->model->network.embed, (size_t)f->tokens[r].id, x);
+        size_t at;
+        if (!pith_team_holds(&f->compute, (size_t)f->tokens[r].id, &at)) {
+            turn_angles(f, r);
+            continue;
+        }
+        pith_matrix_row(&f->model->network.embed, at, x);
         for (size_t i = 0; config->embedding_scale != 1.0F && i < config->hidden_size; i++) {
             x[i] *= config->embedding_scale;
         }
@@ -144,6 +153,9 @@ static pith_rows embed(const pith_forward *f) {
     pith_forward copy = *f; /* a loop's argument is not const */
     x.n = f->n_rows;
     pith_pool_run(f->compute.pool, f->n_rows, 8, embed_rows, &copy);
+    if (f->compute.team != NULL) {
+        pith_team_embedding(f, x);
+    }
     observe(f, "model.embed_tokens", x, f->compute.config->hidden_size);
     return x;
 }
@@ -154,6 +166,10 @@ static pith_rows apply(const pith_forward *f, const pith_weights *w, pith_rows i
 
 static pith_into store(pith_rows rows) {
     return (pith_into){.epilogue = PITH_STORE, .rows = rows};
+}
+
+static pith_into split(pith_rows rows) {
+    return (pith_into){.epilogue = PITH_HEADS, .rows = rows};
 }
 
 static pith_into add(pith_rows rows) {
@@ -216,7 +232,7 @@ static void scale_queries(const pith_rope_config *rope, size_t position, float *
     }
 }
 
-/* Items are (row, KV head): its key and value, and the queries that share them. */
+/* Items are (row, KV head of this process): its key and value, and the queries that share them. */
 static void prepare_heads(void *argument, size_t begin, size_t end, size_t thread) {
     const heads_loop *loop = argument;
     const pith_forward *f = loop->f;
@@ -229,8 +245,9 @@ static void prepare_heads(void *argument, size_t begin, size_t end, size_t threa
     const size_t group = config->num_attention_heads / config->num_key_value_heads;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
-        size_t r = i / config->num_key_value_heads;
-        size_t head = i % config->num_key_value_heads;
+        size_t r = i / f->kv_heads.n;
+        size_t held = i % f->kv_heads.n; /* in the cache */
+        size_t head = f->kv_heads.first + held;
         size_t angles = (r * config->n_kinds + kind) * f->model->rope_half;
         const float *cosines = f->scratch->cosines + angles;
         const float *sines = f->scratch->sines + angles;
@@ -249,7 +266,17 @@ static void prepare_heads(void *argument, size_t begin, size_t end, size_t threa
             norm_heads(c, layer->k.weight, k, 1);
         }
         scale_queries(rope, f->tokens[r].position, q, group * config->head_dim);
-        pith_kv_store(f->tokens[r].kv, c->kernels, loop->layer, head, f->tokens[r].position, k, v);
+        pith_kv_store(f->tokens[r].kv, c->kernels, loop->layer, held, f->tokens[r].position, k, v);
+    }
+}
+
+/* The queries and keys of all ranks. */
+static void gather_heads(const pith_forward *f, const heads_loop *loop) {
+    pith_rows k = loop->qkv;
+    k.data += loop->layout.k_begin;
+    if (f->compute.team != NULL) {
+        pith_team_columns(&f->compute, loop->qkv, f->compute.team->shares.q);
+        pith_team_columns(&f->compute, k, f->compute.team->shares.kv);
     }
 }
 
@@ -258,15 +285,17 @@ static void prepare_heads(void *argument, size_t begin, size_t end, size_t threa
 static void heads(const pith_forward *f, size_t layer, pith_rows qkv) {
     enum { LEAST = 512 }; /* elements */
     const pith_config *config = f->compute.config;
+    const size_t n_heads = f->kv_heads.n;
     heads_loop loop = {.f = f,
                        .layer = layer,
                        .qkv = qkv,
                        .layout = pith_config_qkv_layout(config)};
     size_t n_threads = pith_pool_threads(f->compute.pool);
-    size_t n = f->n_rows * config->num_key_value_heads;
+    size_t n = f->n_rows * n_heads;
     size_t grain = pith_max_size((n + n_threads - 1) / n_threads, LEAST / config->head_dim);
-    grain = pith_min_size(pith_max_size(grain, 1), 4 * config->num_key_value_heads);
+    grain = pith_max_size(pith_min_size(grain, 4 * n_heads), 1);
     if (config->qk_norm == PITH_QK_NORM_WHOLE) {
+        gather_heads(f, &loop);
         pith_pool_run(f->compute.pool, f->n_rows, 4, norm_whole_rows, &loop);
     }
     pith_pool_run(f->compute.pool, n, grain, prepare_heads, &loop);

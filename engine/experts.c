@@ -64,11 +64,12 @@ static void choose_rows(void *argument, size_t begin, size_t end, size_t thread)
     }
 }
 
-/* The router: a matrix of floats, and never BLAS, so that what a row chooses does not depend on how
- * many there are. */
+/* The router: a matrix of floats that every rank has whole, and never BLAS, so that what a row
+ * chooses does not depend on how many there are. */
 static void route(const pith_forward *f, const pith_layer *layer, pith_rows a) {
     pith_compute plain = f->compute;
     plain.sgemm = NULL;
+    plain.team = NULL;
     const pith_into into = {.epilogue = PITH_STORE, .rows = f->scratch->router};
     choice_loop loop = {.f = f, .logits = pith_linear(&plain, &layer->router, a, into)};
     pith_pool_run(f->compute.pool, a.n, ROW_GRAIN, choose_rows, &loop);

@@ -109,6 +109,7 @@ typedef struct pith_forward {
     pith_compute compute;          /* of the model, with the buffers of the scratch */
     const pith_pass_token *tokens; /* [n_rows], those of the scratch */
     size_t n_rows;
+    pith_kv_heads kv_heads; /* those of this process */
 } pith_forward;
 
 /* A pass of the n_rows first tokens of the scratch. */

@@ -24,13 +24,13 @@ struct pith_kv_chunk {
     float *v_scales;         /* the same */
 };
 
-pith_kv_shape pith_kv_shape_of(const pith_config *config, pith_kv_type type) {
+pith_kv_shape pith_kv_shape_of(const pith_config *config, pith_kv_type type, size_t n_kv_heads) {
     return (pith_kv_shape){.type = type,
                            .element = type == PITH_KV_F32   ? sizeof(float)
                                       : type == PITH_KV_F16 ? sizeof(uint16_t)
                                                             : sizeof(int8_t),
                            .n_layers = config->num_hidden_layers,
-                           .n_kv_heads = config->num_key_value_heads,
+                           .n_kv_heads = n_kv_heads,
                            .head_dim = config->head_dim};
 }
 

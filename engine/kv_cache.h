@@ -45,10 +45,11 @@ typedef struct pith_kv_cache {
     const pith_allocator *allocator;
     pith_kv_chunk **chunks; /* [ceil(n_context / 256)], of which n_chunks exist */
     size_t n_chunks;
+    uint32_t number; /* among the caches of a model of several ranks, from 1 on (lead.h); or 0 */
 } pith_kv_cache;
 
-/* `type` is not AUTO. */
-pith_kv_shape pith_kv_shape_of(const pith_config *config, pith_kv_type type);
+/* With n_kv_heads of the configuration's heads. `type` is not AUTO. */
+pith_kv_shape pith_kv_shape_of(const pith_config *config, pith_kv_type type, size_t n_kv_heads);
 
 /* An empty cache. `allocator` is borrowed. Returns false when out of memory. */
 bool pith_kv_begin(pith_kv_cache *kv, const pith_kv_shape *shape, size_t n_context,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "engine/lead.h"
 #include "engine/session.h"
 
 /* Rows of one pass: as many as a session takes by default, so that even a BLAS sees the same
@@ -48,6 +49,9 @@ pith_status pith_logit_lens(const pith_model *model, const float *rows, size_t n
     if (model->network.config.role == PITH_ENCODER) {
         return pith_fail(error, PITH_ERROR_UNSUPPORTED,
                          "the model is an encoder: it has no head that gives logits");
+    }
+    if (model->team != NULL) {
+        return pith_lead_refuse(model, "the logit lens", error);
     }
     const size_t hidden = model->network.config.hidden_size;
     const size_t vocab = model->network.config.vocab_size;

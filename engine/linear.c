@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "engine/activation.h"
+#include "engine/team.h"
 
 enum {
     PAIR_ROWS = 2 * PITH_TILE_ROWS,
@@ -20,7 +21,9 @@ typedef struct linear_loop {
     const pith_weights *w;
     pith_rows in;
     pith_into out;
-    size_t unit; /* rows of W that stay together: an item of the loop is this many */
+    size_t unit;    /* rows of W that stay together: an item of the loop is this many */
+    pith_held held; /* the rows of W that are computed here */
+    float *logits;  /* PITH_LOGITS on a rank: [n, rows held] in place of out.logits, or NULL */
 } linear_loop;
 
 size_t pith_linear_tile_floats(size_t n_rows, bool wide) {
@@ -126,11 +129,18 @@ static void add_to_stream(const linear_loop *l, size_t t, size_t row, const floa
     }
 }
 
+/* Where the logits from row `row` of W on go, of input row t. */
+static float *logits_of(const linear_loop *l, size_t t, size_t row) {
+    return l->logits != NULL ? l->logits + t * l->held.n_rows + row - l->held.runs[0].first
+                             : l->out.logits[t] + row;
+}
+
 /* Writes rows [row, row + n) of the product of input row t, y [n], to their destination. */
 static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, float *y) {
     const float *bias = l->w->bias == NULL ? NULL : l->w->bias + row;
     switch (l->out.epilogue) {
     case PITH_STORE: /* the product wrote it in place */
+    case PITH_HEADS:
         add_bias(y, bias, n);
         break;
     case PITH_ADD:
@@ -142,31 +152,38 @@ static void finish_row(const linear_loop *l, size_t t, size_t row, size_t n, flo
         break;
     case PITH_LOGITS:
         scale_logits(l->c, y, n);
-        memcpy(l->out.logits[t] + row, y, n * sizeof *y);
+        memcpy(logits_of(l, t, row), y, n * sizeof *y);
         break;
     }
 }
 
 /* True when the product may be written where its epilogue leaves it. */
 static bool writes_in_place(const linear_loop *l) {
-    return l->out.epilogue == PITH_STORE ||
+    return l->out.epilogue == PITH_STORE || l->out.epilogue == PITH_HEADS ||
            (l->out.epilogue == PITH_ACTIVATE && !l->c->config->gated && l->out.rows.group == 0);
 }
 
-static void run_units(void *argument, size_t begin, size_t end, size_t thread) {
-    const linear_loop *l = argument;
-    const pith_matrix *w = &l->w->matrix;
-    size_t row = begin * l->unit;
-    size_t n = pith_min_size(end * l->unit, w->rows) - row;
+/* Rows [row, row + n) of W, which are rows `at` and on of what is held of it. */
+static void run_rows(const linear_loop *l, size_t at, size_t row, size_t n, size_t thread) {
     bool in_place = writes_in_place(l);
     float *y = in_place ? l->out.rows.data + row : l->c->tiles[thread];
     size_t stride = in_place ? l->out.rows.stride : n;
-    pith_linear_part(l->c, w, &l->in, row, n, y, stride);
-    if (l->out.epilogue == PITH_STORE && l->w->bias == NULL) {
+    pith_linear_part(l->c, &l->w->matrix, &l->in, at, n, y, stride);
+    if (in_place && l->out.epilogue != PITH_ACTIVATE && l->w->bias == NULL) {
         return;
     }
     for (size_t t = 0; t < l->in.n; t++) {
         finish_row(l, t, row, n, y + t * stride);
+    }
+}
+
+static void run_units(void *argument, size_t begin, size_t end, size_t thread) {
+    const linear_loop *l = argument;
+    size_t last = pith_min_size(end * l->unit, l->held.n_rows);
+    for (size_t at = begin * l->unit, n; at < last; at += n) {
+        const pith_run *run = pith_held_run(&l->held, at);
+        n = pith_min_size(last, run->at + run->n) - at;
+        run_rows(l, at, run->first + at - run->at, n, thread);
     }
 }
 
@@ -189,19 +206,70 @@ static size_t piece_pairs(const linear_loop *l, size_t n_pairs) {
     return pith_max_size(1, most);
 }
 
-pith_rows pith_linear(const pith_compute *c, const pith_weights *w, pith_rows in, pith_into out) {
-    const pith_matrix *m = &w->matrix;
-    linear_loop loop = {.c = c, .w = w, .in = in, .out = out, .unit = PAIR_ROWS};
+/* The extent that the rows of a layer's matrix have in its family's rules. */
+static pith_extent extent_of(pith_epilogue epilogue) {
+    return epilogue == PITH_HEADS      ? PITH_EXTENT_QKV
+           : epilogue == PITH_ACTIVATE ? PITH_EXTENT_GATE_UP
+           : epilogue == PITH_LOGITS   ? PITH_EXTENT_VOCAB
+                                       : PITH_EXTENT_HIDDEN;
+}
+
+/* Applies the rows of W that are here; none when a rank is lost, and the pass of no use. */
+static void run_held(linear_loop *loop) {
+    const pith_compute *c = loop->c;
+    const pith_into *out = &loop->out;
+    size_t n_rows = pith_team_is_lost(c) ? 0 : loop->held.n_rows;
     size_t grain = 1;
+    loop->unit = PAIR_ROWS;
+    if (out->epilogue == PITH_ACTIVATE && out->rows.group != 0) {
+        loop->unit = CODED_ROWS;
+    } else if (uses_blas(c, &loop->w->matrix, loop->in.n)) {
+        loop->unit = blas_unit(c, n_rows);
+    } else {
+        grain = piece_pairs(loop, (n_rows + PAIR_ROWS - 1) / PAIR_ROWS);
+    }
+    pith_pool_run(c->pool, (n_rows + loop->unit - 1) / loop->unit, grain, run_units, loop);
+}
+
+/* Logits of several ranks: of as many rows at a time as can be gathered. */
+static void run_logits(linear_loop *loop) {
+    const linear_loop all = *loop;
+    const size_t most = pith_team_batch(loop->w->matrix.rows * sizeof *loop->logits);
+    for (size_t first = 0; first < all.in.n; first += loop->in.n) {
+        loop->in = pith_rows_from(all.in, first, pith_min_size(most, all.in.n - first));
+        loop->out.logits = all.out.logits + first;
+        loop->logits = pith_team_logits_room(loop->c, loop->in.n);
+        run_held(loop);
+        pith_team_logits(loop->c, loop->in.n, loop->out.logits);
+    }
+}
+
+/* Results of several ranks that are whole rows again, or will be when they are ready for a reader.
+ */
+static void share_results(linear_loop *loop) {
+    const pith_compute *c = loop->c;
+    if (loop->out.epilogue == PITH_ACTIVATE) {
+        loop->out.rows.borders = c->team->shares.mlp;
+    } else if (loop->out.epilogue != PITH_HEADS) {
+        pith_team_columns(c, loop->out.rows, c->team->shares.hidden);
+    }
+}
+
+pith_rows pith_linear(const pith_compute *c, const pith_weights *w, pith_rows in, pith_into out) {
+    linear_loop loop = {.c = c,
+                        .w = w,
+                        .in = in,
+                        .out = out,
+                        .held = pith_team_held(c, &w->matrix, extent_of(out.epilogue))};
     loop.out.rows.n = in.n;
     assert(out.rows.group == 0 || out.epilogue != PITH_ACTIVATE || !c->config->gated);
-    if (out.epilogue == PITH_ACTIVATE && out.rows.group != 0) {
-        loop.unit = CODED_ROWS;
-    } else if (uses_blas(c, m, in.n)) {
-        loop.unit = blas_unit(c, m->rows);
-    } else {
-        grain = piece_pairs(&loop, (m->rows + PAIR_ROWS - 1) / PAIR_ROWS);
+    if (c->team != NULL && out.epilogue == PITH_LOGITS) {
+        run_logits(&loop);
+        return loop.out.rows;
     }
-    pith_pool_run(c->pool, (m->rows + loop.unit - 1) / loop.unit, grain, run_units, &loop);
+    run_held(&loop);
+    if (c->team != NULL) {
+        share_results(&loop);
+    }
     return loop.out.rows;
 }

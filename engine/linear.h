@@ -1,5 +1,6 @@
 /* Linear layers: y = W x + b for the rows of a pass, with what follows the product fused into it.
- * The only place that knows how the outputs of a layer are shared among threads, and BLAS. */
+ * The only place that knows how the outputs of a layer are shared among threads and ranks, and
+ * BLAS. */
 #ifndef PITH_ENGINE_LINEAR_H
 #define PITH_ENGINE_LINEAR_H
 
@@ -15,6 +16,7 @@ enum {
 
 typedef enum pith_epilogue {
     PITH_STORE,    /* rows = y + b */
+    PITH_HEADS,    /* the same for q, k and v: of several ranks each has those of its heads */
     PITH_ADD,      /* rows += residual scale x (y + b): the residual connection */
     PITH_ACTIVATE, /* rows = the activation of the MLP, of y + b; where the rows have a group: their
                       codes alone, a panel of the product at a time while it is in the cache */
@@ -28,11 +30,13 @@ typedef struct pith_into {
     float *const *logits; /* PITH_LOGITS: [n] of [rows of W] */
 } pith_into;
 
-/* Applies W to rows that are ready for it; returns the rows written. */
+/* Applies W to rows that are ready for it; returns the rows written. Of several ranks each applies
+ * the rows of W that it holds; then they gather the results, but those of HEADS, and of ACTIVATE,
+ * whose rows come back with borders. Logits come to rank 0. */
 pith_rows pith_linear(const pith_compute *c, const pith_weights *w, pith_rows in, pith_into out);
 
-/* Rows [row, row + n) of W alone, without bias, by the calling thread: y [in.n, stride]; row and n
- * are multiples of 16. */
+/* Rows [row, row + n) of what is held of W alone, without bias, by the calling thread: y [in.n,
+ * stride]; row and n are multiples of 16. */
 void pith_linear_part(const pith_compute *c, const pith_matrix *w, const pith_rows *in, size_t row,
                       size_t n, float *y, size_t stride);
 

@@ -8,6 +8,7 @@
 #include "engine/embed.h"
 #include "engine/forward.h"
 #include "engine/grammar.h"
+#include "engine/lead.h"
 #include "engine/rope.h"
 #include "simd/tuning.h"
 
@@ -42,6 +43,22 @@ static pith_status choose_path(pith_model *model, const pith_tuning *tuning, pit
     return PITH_OK;
 }
 
+/* What several ranks need before there are weights. */
+static pith_status join_team(pith_model *model, const pith_model_options *options,
+                             pith_error *error) {
+    if (options->ranks == NULL || options->ranks->n_ranks == 1) {
+        return PITH_OK;
+    }
+    if (options->map || options->blas == PITH_BLAS_ON) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "%s: not with %zu ranks",
+                         options->map ? "mapping the file" : "BLAS", options->ranks->n_ranks);
+    }
+    pith_status status = pith_team_new(&model->team, options->ranks, &model->allocator, error);
+    return status == PITH_OK && options->ranks->rank == 0
+               ? pith_leader_new(model->team, &model->allocator, error)
+               : status;
+}
+
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
                                pith_error *error) {
     const pith_allocator *allocator = pith_allocator_or_default(options->allocator);
@@ -62,7 +79,17 @@ pith_status pith_model_prepare(pith_model **out, const pith_model_options *optio
     if (status != PITH_OK) {
         return status;
     }
-    return pith_pool_new(&model->pool, options->n_threads, &model->allocator, error);
+    status = pith_pool_new(&model->pool, options->n_threads, &model->allocator, error);
+    return status == PITH_OK ? join_team(model, options, error) : status;
+}
+
+pith_kv_heads pith_model_kv_heads(const pith_model *model) {
+    if (model->team == NULL) {
+        return (pith_kv_heads){.n = model->network.config.num_key_value_heads};
+    }
+    const pith_shares *s = &model->team->shares;
+    return (pith_kv_heads){.first = s->kv_heads[s->rank],
+                           .n = s->kv_heads[s->rank + 1] - s->kv_heads[s->rank]};
 }
 
 size_t pith_model_vocab_size(const pith_model *model) {
@@ -168,6 +195,7 @@ static bool make_relative(pith_model *model) {
 }
 
 pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *error) {
+    blas = model->team != NULL ? PITH_BLAS_OFF : blas;
     if (blas == PITH_BLAS_ON || (blas == PITH_BLAS_AUTO && model->type == PITH_TYPE_F32)) {
         pith_error reason;
         if (pith_blas_load(&model->sgemm, &reason) != PITH_OK) {
@@ -180,6 +208,9 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
         }
     }
     bool encoder = model->network.config.role == PITH_ENCODER;
+    if (encoder && model->team != NULL) {
+        return pith_lead_refuse(model, "an encoder", error);
+    }
     if (!make_tables(model) || (encoder && !make_relative(model))) {
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for a model");
     }
@@ -191,6 +222,18 @@ pith_status pith_model_complete(pith_model *model, pith_blas blas, pith_error *e
     return status == PITH_OK
                ? pith_lexicon_cache_new(&model->lexicon_cache, &model->allocator, error)
                : status;
+}
+
+pith_status pith_model_agree(pith_model *model, const pith_ranks *ranks, pith_status status,
+                             pith_identity identity, pith_error *error) {
+    if (ranks == NULL || ranks->n_ranks == 1 || pith_ranks_check(ranks, NULL) != PITH_OK) {
+        return status;
+    }
+    status = pith_team_agree(ranks, status, &identity, error);
+    if (status == PITH_OK) {
+        model->team->agreed = true;
+    }
+    return status;
 }
 
 /* Takes over what the file says beyond the weights. */
@@ -214,6 +257,11 @@ static pith_status adopt_file(pith_model *model, pith_error *error) {
     model->n_chat_templates = file->metadata.n_chat_templates;
     model->n_params = file->n_params;
     model->weight_bytes = file->weight_bytes;
+    model->held_bytes = file->weight_bytes;
+    if (model->team != NULL) {
+        model->team->shares = file->shares;
+        model->held_bytes = file->held_bytes;
+    }
     if (file->vocab.n_pieces == 0) {
         return PITH_OK;
     }
@@ -240,6 +288,7 @@ pith_status pith_model_open(pith_model **out, const char *path, const pith_model
     if (status == PITH_OK) {
         const pith_load_watch watch = {.fn = options->load, .user = options->load_user};
         status = pith_model_file_open_watched(&model->file, path, options->map, model->pool, &watch,
+                                              model->team != NULL ? &model->team->ranks : NULL,
                                               &model->log, &model->allocator, error);
     }
     if (status == PITH_OK) {
@@ -248,6 +297,11 @@ pith_status pith_model_open(pith_model **out, const char *path, const pith_model
     if (status == PITH_OK) {
         status = pith_model_complete(model, options->blas, error);
     }
+    const pith_identity identity = {
+        .file_size = status == PITH_OK ? model->file->file_size : 0,
+        .header_hash = status == PITH_OK ? model->file->header_hash : 0,
+    };
+    status = pith_model_agree(model, options->ranks, status, identity, error);
     if (status != PITH_OK) {
         pith_model_free(model);
         return status;
@@ -261,6 +315,11 @@ void pith_model_free(pith_model *model) {
         return;
     }
     pith_allocator allocator = model->allocator;
+    if (model->team != NULL) {
+        pith_lead_end(model->team);
+        pith_leader_free(model->team, &allocator);
+        pith_team_free(model->team, &allocator);
+    }
     pith_embed_cache_free(model->embed_cache);
     pith_scratch_cache_free(model->scratch_cache);
     pith_lexicon_cache_free(model->lexicon_cache);
@@ -296,6 +355,8 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .n_params = model->n_params,
         .weight_bytes = model->weight_bytes,
         .token_bytes = model->token_bytes,
+        .n_ranks = 1,
+        .rank_bytes = model->held_bytes,
         .n_threads = pith_pool_threads(model->pool),
         .bos = model->bos,
         .eos = model->eos,
@@ -311,6 +372,11 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .is_cross_encoder = config->scores,
         .has_tokenizer = model->tokenizer != NULL,
     };
+    if (model->team != NULL) {
+        out->rank = model->team->ranks.rank;
+        out->n_ranks = model->team->ranks.n_ranks;
+        out->n_gathers = pith_team_traffic(model->team, config, model->type, &out->gather_bytes);
+    }
     if (model->file != NULL) {
         const pith_metadata *metadata = &model->file->metadata;
         out->prompts = metadata->prompts;

@@ -28,6 +28,9 @@ struct pith_model {
     pith_tokenizer *tokenizer; /* NULL: the file has none */
     pith_infill_ids infill;
 
+    struct pith_team *team; /* the ranks that share the model (team.h); NULL: this process alone */
+    size_t held_bytes;      /* of weight_bytes, what this process holds */
+
     struct pith_embed_cache *embed_cache;     /* an encoder's buffers between calls (embed.h) */
     struct pith_scratch_cache *scratch_cache; /* a decoder's (forward.h) */
     struct pith_lexicon_cache *lexicon_cache; /* a decoder's (grammar.h) */
@@ -53,8 +56,21 @@ struct pith_model {
     float *relative; /* pith_encoder_relative_table; NULL: there are no relative positions */
 };
 
+/* What the ranks of one model must have in common. */
+typedef struct pith_identity {
+    uint64_t file_size;   /* of a random model 0 */
+    uint64_t header_hash; /* of its file, or of its name and type */
+} pith_identity;
+
 /* Rows of the token embedding. */
 size_t pith_model_vocab_size(const pith_model *model);
+
+/* The KV heads [first, first + n) of a decoder that this process has in its caches. */
+typedef struct pith_kv_heads {
+    size_t first, n;
+} pith_kv_heads;
+
+pith_kv_heads pith_model_kv_heads(const pith_model *model);
 
 /* The rotary frequencies [dims / 2] of a kind of layer in a session of this context. */
 const float *pith_model_frequencies(const pith_model *model, size_t kind, size_t n_context);
@@ -63,6 +79,11 @@ const float *pith_model_frequencies(const pith_model *model, size_t kind, size_t
  * passes the model to pith_model_free all the same. */
 pith_status pith_model_prepare(pith_model **out, const pith_model_options *options,
                                pith_error *error);
+
+/* With several ranks asks the others whether they have the same model, and could open it; `status`
+ * says whether this one could, and is returned when not. `model` is not read then. */
+pith_status pith_model_agree(pith_model *model, const pith_ranks *ranks, pith_status status,
+                             pith_identity identity, pith_error *error);
 
 /* Completes a model whose weights and `type` are set: BLAS, work buffers, and for a decoder rotary
  * frequencies and byte counts. */

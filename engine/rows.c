@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "engine/team.h"
 
 enum { ROW_GRAIN = 4 }; /* rows that a thread claims at a time: enough to pay for the claim */
 
@@ -28,6 +29,18 @@ pith_rows pith_rows_for(pith_rows buffer, size_t n, const pith_matrix *reader) {
     buffer.n = n;
     buffer.group = pith_activation_group(reader->type);
     return buffer;
+}
+
+pith_rows pith_rows_from(pith_rows x, size_t first, size_t n) {
+    x.data += first * x.stride;
+    x.n = n;
+    if (x.group != 0) {
+        x.codes.codes += first * x.codes.code_stride;
+        x.codes.scales += first * x.codes.scale_stride;
+        x.codes.group_offset += first * x.codes.scale_stride;
+        x.codes.block_offset += first * x.codes.block_stride;
+    }
+    return x;
 }
 
 /* ---- Quantising ------------------------------------------------------------------------------ */
@@ -66,6 +79,34 @@ typedef struct row_loop {
     bool read; /* something reads the rows next */
 } row_loop;
 
+/* The codes of this rank's columns. */
+static void quantize_own(void *argument, size_t begin, size_t end, size_t thread) {
+    const row_loop *loop = argument;
+    const pith_rows *x = &loop->to;
+    const size_t first = x->borders[loop->c->team->ranks.rank];
+    const size_t last = pith_min_size(x->borders[loop->c->team->ranks.rank + 1], loop->width);
+    (void)thread;
+    for (size_t r = begin; r < end && first < last; r++) {
+        pith_rows_quantize(loop->c, x, r, x->data + r * x->stride + first, last - first, first);
+    }
+}
+
+/* Each rank has some columns of x: gathers codes, made by the rank that has all of a group, or
+ * floats, of which every rank makes the same codes. */
+static pith_rows ready_columns(const pith_compute *c, pith_rows x, const pith_matrix *reader) {
+    const size_t *borders = x.borders;
+    row_loop loop = {.c = c, .to = pith_rows_for(x, x.n, reader), .width = reader->cols};
+    if (loop.to.group != 0 && pith_team_by_groups(c->team, borders)) {
+        pith_pool_run(c->pool, x.n, ROW_GRAIN, quantize_own, &loop);
+        pith_team_codes(c, loop.to, borders);
+        loop.to.borders = NULL;
+        return loop.to;
+    }
+    pith_team_columns(c, x, borders);
+    x.borders = NULL;
+    return pith_rows_ready(c, x, reader);
+}
+
 static void ready_rows(void *argument, size_t begin, size_t end, size_t thread) {
     const row_loop *loop = argument;
     (void)thread;
@@ -75,6 +116,9 @@ static void ready_rows(void *argument, size_t begin, size_t end, size_t thread) 
 }
 
 pith_rows pith_rows_ready(const pith_compute *c, pith_rows x, const pith_matrix *reader) {
+    if (x.borders != NULL) {
+        return ready_columns(c, x, reader);
+    }
     row_loop loop = {.c = c, .to = pith_rows_for(x, x.n, reader), .width = reader->cols};
     if (loop.to.group != 0 || reader->cols % 16 != 0) {
         pith_pool_run(c->pool, x.n, ROW_GRAIN, ready_rows, &loop);

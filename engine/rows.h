@@ -21,6 +21,7 @@ typedef struct pith_compute {
     size_t tile_floats;
     const float *zeros; /* [hidden] with LayerNorm; of an encoder [rows of qkv] if those are more */
     bool keeps_floats;  /* norms write floats too where codes are enough: an observer reads them */
+    struct pith_team *team; /* the ranks that share the pass (team.h); NULL: this process alone */
 } pith_compute;
 
 /* Rows quantised for an int8 or int4 layer; the arrays are those of pith_activations. */
@@ -36,8 +37,10 @@ typedef struct pith_rows {
     float *data; /* [n, stride] */
     size_t stride;
     size_t n;
-    size_t group;     /* elements of a row that share a scale; 0: `codes` holds nothing */
-    pith_codes codes; /* room for the codes of the rows */
+    size_t group;          /* elements of a row that share a scale; 0: `codes` holds nothing */
+    pith_codes codes;      /* room for the codes of the rows */
+    const size_t *borders; /* columns [borders[r], borders[r + 1]) are here on rank r alone; NULL:
+                              all are here */
 } pith_rows;
 
 /* Takes room for the codes of n rows of at most `width` elements. */
@@ -49,6 +52,9 @@ size_t pith_activation_group(pith_type type);
 /* The rows of a buffer that are written for `reader`: n of them, with its group. */
 pith_rows pith_rows_for(pith_rows buffer, size_t n, const pith_matrix *reader);
 
+/* Rows [first, first + n) of x. */
+pith_rows pith_rows_from(pith_rows x, size_t first, size_t n);
+
 /* Columns [first, first + n) of row r, at x, as codes; first is a multiple of 256. */
 void pith_rows_quantize(const pith_compute *c, const pith_rows *rows, size_t r, const float *x,
                         size_t n, size_t first);
@@ -57,7 +63,7 @@ void pith_rows_quantize(const pith_compute *c, const pith_rows *rows, size_t r, 
  * behind the last column. */
 void pith_rows_ready_one(const pith_compute *c, const pith_rows *rows, size_t r, size_t width);
 
-/* Does that for all rows of x; returns them. */
+/* Does that for all rows of x, and gathers the columns that other ranks have; returns them. */
 pith_rows pith_rows_ready(const pith_compute *c, pith_rows x, const pith_matrix *reader);
 
 /* to = norm(x), ready for `reader`; returns the rows of `to`. */

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "engine/lead.h"
 
 enum {
     DEFAULT_BATCH = 512,
     MAX_BATCH = 1 << 16,
-    MAX_CONTEXT = 1 << 24,
 };
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -21,13 +21,13 @@ static size_t kind_positions(const pith_config *config, const pith_rope_config *
     double stretched = rope->scaling == PITH_ROPE_YARN && rope->dims != 0
                            ? rope->factor * (double)rope->original_context
                            : 0;
-    return stretched >= MAX_CONTEXT
-               ? MAX_CONTEXT
+    return stretched >= PITH_MAX_CONTEXT
+               ? PITH_MAX_CONTEXT
                : pith_max_size(config->max_position_embeddings, (size_t)stretched);
 }
 
 static size_t trained_positions(const pith_config *config) {
-    size_t least = MAX_CONTEXT;
+    size_t least = PITH_MAX_CONTEXT;
     for (size_t i = 0; i < config->n_kinds; i++) {
         least = pith_min_size(least, kind_positions(config, &config->kinds[i].rope));
     }
@@ -61,9 +61,9 @@ static pith_status check_positions(const pith_model *model, size_t n_context, pi
 
 static pith_status check_options(const pith_model *model, const pith_session_options *options,
                                  pith_error *error) {
-    if (options->n_context > MAX_CONTEXT) {
+    if (options->n_context > PITH_MAX_CONTEXT) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "n_context %zu is more than %d",
-                         options->n_context, MAX_CONTEXT);
+                         options->n_context, PITH_MAX_CONTEXT);
     }
     if (options->n_batch > MAX_BATCH) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "n_batch %zu is more than %d",
@@ -84,6 +84,10 @@ static pith_status check_options(const pith_model *model, const pith_session_opt
 
 pith_kv_type pith_session_default_kv(const pith_model *model) {
     return model->type == PITH_TYPE_F32 ? PITH_KV_F32 : PITH_KV_F16;
+}
+
+pith_kv_shape pith_session_kv_shape(const pith_model *model, pith_kv_type type) {
+    return pith_kv_shape_of(&model->network.config, type, pith_model_kv_heads(model).n);
 }
 
 pith_status pith_session_new(pith_session **out, const pith_model *model,
@@ -133,7 +137,7 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
     s->n_batch = options->n_batch;
     s->logits_stride = pith_round_up(model->network.config.vocab_size, PITH_TILE_ROWS);
 
-    pith_kv_shape shape = pith_kv_shape_of(&model->network.config, options->kv_type);
+    pith_kv_shape shape = pith_session_kv_shape(model, options->kv_type);
     pith_status status = PITH_OK;
     if (!pith_kv_begin(&s->kv, &shape, s->n_context, &model->allocator)) {
         status = pith_fail(error, PITH_ERROR_MEMORY,
@@ -145,6 +149,9 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
     if (status == PITH_OK) {
         status = reserve_scratch(s, error);
     }
+    if (status == PITH_OK) {
+        status = pith_lead_cache(model, &s->kv, s->n_batch, error);
+    }
     if (status != PITH_OK) {
         pith_session_free(s);
         return status;
@@ -155,6 +162,7 @@ pith_status pith_session_create(pith_session **out, const pith_model *model,
 
 void pith_session_free(pith_session *s) {
     if (s != NULL) {
+        pith_lead_cache_end(s->model, &s->kv);
         pith_kv_end(&s->kv);
         pith_region_release(&s->logits_region);
         pith_release(&s->model->allocator, s->tokens);
@@ -173,6 +181,9 @@ pith_status pith_session_check(const pith_session *s, const int32_t *tokens, siz
         return pith_fail(error, PITH_ERROR_CONTEXT,
                          "%zu tokens after %zu do not fit in the context of %zu", n, s->n_tokens,
                          s->n_context);
+    }
+    if (s->observer.fn != NULL && s->model->team != NULL) {
+        return pith_lead_refuse(s->model, "observing a session", error);
     }
     size_t vocab = s->model->network.config.vocab_size;
     for (size_t i = 0; i < n; i++) {
@@ -243,16 +254,6 @@ static pith_pass_token make_token(const pith_session *s, int32_t token, size_t i
     };
 }
 
-/* One pass of the scratch's first n_rows tokens. */
-static void run_pass(const pith_model *model, const pith_scratch *scratch, size_t n_rows) {
-    pith_forward pass = pith_forward_begin(model, scratch, n_rows);
-    for (size_t r = 0; r < n_rows; r++) {
-        bool observed = scratch->tokens[r].observer != NULL;
-        pass.compute.keeps_floats = pass.compute.keeps_floats || observed;
-    }
-    pith_decoder_forward(&pass);
-}
-
 /* The sessions and tokens of one evaluation, as pith_batch_eval has them. */
 typedef struct batch {
     pith_session *const *sessions; /* [n_sessions] */
@@ -260,7 +261,31 @@ typedef struct batch {
     const int32_t *const *tokens; /* [n_sessions] */
     const size_t *n_tokens;       /* [n_sessions] */
     size_t most_rows;             /* of a pass */
+    bool begun;                   /* its first pass */
 } batch;
+
+/* One pass of the scratch's first n_rows tokens. Until the first one begins, nothing has changed.
+ */
+static pith_status run_pass(batch *b, const pith_scratch *scratch, size_t n_rows,
+                            pith_error *error) {
+    const pith_model *model = b->sessions[0]->model;
+    pith_forward pass = pith_forward_begin(model, scratch, n_rows);
+    for (size_t r = 0; r < n_rows; r++) {
+        bool observed = scratch->tokens[r].observer != NULL;
+        pass.compute.keeps_floats = pass.compute.keeps_floats || observed;
+    }
+    pith_status status =
+        pith_lead_pass(&pass, b->sessions, b->n_tokens, b->begun ? 0 : b->n_sessions, error);
+    if (status != PITH_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < b->n_sessions && !b->begun; i++) {
+        b->sessions[i]->n_logits = 0; /* their memory is about to change */
+    }
+    b->begun = true;
+    pith_decoder_forward(&pass);
+    return pith_lead_done(model, error);
+}
 
 /* Where the logits after token t of an evaluation go, of which n_kept are appended; NULL: nowhere.
  */
@@ -275,8 +300,7 @@ static float *place_logits(const pith_session *s, size_t t, size_t n_kept) {
 }
 
 /* All tokens in order, session after session, in passes of at most most_rows rows. */
-static void run_passes(const batch *b, const pith_scratch *scratch) {
-    const pith_model *model = b->sessions[0]->model;
+static pith_status run_passes(batch *b, const pith_scratch *scratch, pith_error *error) {
     size_t n_rows = 0;
     for (size_t i = 0; i < b->n_sessions; i++) {
         const pith_session *s = b->sessions[i];
@@ -285,14 +309,15 @@ static void run_passes(const batch *b, const pith_scratch *scratch) {
             float *logits = place_logits(s, t, b->n_tokens[i] - n_ahead);
             scratch->tokens[n_rows++] = make_token(s, b->tokens[i][t], t, logits);
             if (n_rows == b->most_rows) {
-                run_pass(model, scratch, n_rows);
+                pith_status status = run_pass(b, scratch, n_rows, error);
+                if (status != PITH_OK) {
+                    return status;
+                }
                 n_rows = 0;
             }
         }
     }
-    if (n_rows != 0) {
-        run_pass(model, scratch, n_rows);
-    }
+    return n_rows != 0 ? run_pass(b, scratch, n_rows, error) : PITH_OK;
 }
 
 /* Sets most_rows; takes buffers for passes of the batch: for as many rows as it has or its sessions
@@ -303,7 +328,7 @@ static pith_status take_scratch(batch *b, pith_scratch **out, pith_error *error)
     b->most_rows = 0;
     for (size_t i = 0; i < b->n_sessions; i++) {
         const pith_session *s = b->sessions[i];
-        n_rows += b->n_tokens[i]; /* at most MAX_CONTEXT each: far from SIZE_MAX */
+        n_rows += b->n_tokens[i]; /* at most PITH_MAX_CONTEXT each: far from SIZE_MAX */
         longest = pith_max_size(longest, s->n_tokens + b->n_tokens[i]);
         b->most_rows = pith_max_size(b->most_rows, s->n_batch);
     }
@@ -344,12 +369,15 @@ static pith_status check_logits(const batch *b, size_t i, const pith_scratch *sc
         s->ahead->n_good = good ? count_good(s, s->ahead->logits, n_ahead) : 0;
     }
     if (!good && n_ahead != 0) {
-        const batch kept = {.sessions = &b->sessions[i],
-                            .n_sessions = 1,
-                            .tokens = &b->tokens[i],
-                            .n_tokens = &n_kept,
-                            .most_rows = b->most_rows};
-        run_passes(&kept, scratch);
+        batch kept = {.sessions = &b->sessions[i],
+                      .n_sessions = 1,
+                      .tokens = &b->tokens[i],
+                      .n_tokens = &n_kept,
+                      .most_rows = b->most_rows};
+        pith_status status = run_passes(&kept, scratch, error);
+        if (status != PITH_OK) {
+            return status;
+        }
         good = kept_are_finite(s, n_kept);
     }
     if (good) {
@@ -395,10 +423,7 @@ pith_status pith_batch_eval(pith_session *const *sessions, size_t n_sessions,
     if (status != PITH_OK) {
         return status;
     }
-    for (size_t i = 0; i < n_sessions; i++) {
-        sessions[i]->n_logits = 0; /* their memory is about to change */
-    }
-    run_passes(&b, scratch);
+    status = run_passes(&b, scratch, error);
     for (size_t i = 0; i < n_sessions && status == PITH_OK; i++) {
         status = check_logits(&b, i, scratch, error);
     }

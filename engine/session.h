@@ -5,6 +5,8 @@
 
 #include "engine/forward.h"
 
+enum { PITH_MAX_CONTEXT = 1 << 24 };
+
 /* Tokens whose evaluation looks ahead: of `tokens` the last n_ahead are not appended to the
  * timeline, they only show what would come after them. */
 typedef struct pith_ahead {
@@ -45,6 +47,9 @@ void pith_session_look_ahead(pith_session *session, pith_ahead *ahead);
 
 /* The cache type that AUTO stands for. */
 pith_kv_type pith_session_default_kv(const pith_model *model);
+
+/* The shape of a cache of this type, which is not AUTO, with the heads of this process. */
+pith_kv_shape pith_session_kv_shape(const pith_model *model, pith_kv_type type);
 
 /* Takes the memory that n more tokens need, 1 <= n <= n_context - n_tokens, and n_logits rows of
  * logits, as far as the session has none: in the cache, the token array and the logits. The

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "base/json.h"
+#include "engine/lead.h"
 #include "engine/session.h"
 
 enum {
@@ -222,6 +223,9 @@ pith_status pith_session_save(const pith_session *s, const char *path, pith_erro
     if (s->n_tokens == 0) {
         return pith_fail(error, PITH_ERROR_ARGUMENT, "%s: a session without tokens is not saved",
                          path);
+    }
+    if (s->model->team != NULL) {
+        return pith_lead_refuse(s->model, "saving a session", error);
     }
     const pith_allocator *allocator = &s->model->allocator;
     pith_model_writer *writer = NULL;
@@ -568,8 +572,8 @@ pith_status pith_session_load(pith_session **out, const pith_model *model, const
                          "the model is an encoder: it has no session, use pith_embed");
     }
     loading l = {.model = model, .hash = hash_seed, .error = error};
-    pith_status status = pith_file_open(&l.file, path, error);
-    if (status != PITH_OK) {
+    pith_status status = pith_lead_refuse(model, "loading a session", error);
+    if (status != PITH_OK || (status = pith_file_open(&l.file, path, error)) != PITH_OK) {
         return status;
     }
     status = pith_safetensors_read(&l.header, &l.file, &model->allocator, error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "engine/lead.h"
 #include "engine/session.h"
 
 /* ---- Growth ---------------------------------------------------------------------------------- */
@@ -98,6 +99,7 @@ pith_status pith_session_fork(pith_session **out, const pith_session *session, p
         return status;
     }
     pith_kv_share(&s->kv, &session->kv, session->n_tokens);
+    pith_lead_share(s->model, &s->kv, &session->kv, session->n_tokens);
     memcpy(s->tokens, session->tokens, session->n_tokens * sizeof *s->tokens);
     memcpy(s->logits, session->logits, session->n_logits * s->logits_stride * sizeof *s->logits);
     s->n_tokens = session->n_tokens;
@@ -117,6 +119,6 @@ size_t pith_model_kv_bytes(const pith_model *model, pith_kv_type type, size_t n_
         return 0;
     }
     type = type == PITH_KV_AUTO ? pith_session_default_kv(model) : type;
-    pith_kv_shape shape = pith_kv_shape_of(&model->network.config, type);
+    pith_kv_shape shape = pith_session_kv_shape(model, type);
     return pith_kv_bytes(&shape, n_positions);
 }

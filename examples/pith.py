@@ -105,7 +105,8 @@ class Tuning(ctypes.Structure):
 class ModelOptions(ctypes.Structure):
     _fields_ = [("n_threads", _size), ("isa", _text), ("blas", _int), ("map", _bool),
                 ("allocator", _void), ("log", LogFn), ("log_user", _void), ("load", LoadFn),
-                ("load_user", _void), ("tuning", ctypes.POINTER(Tuning))]
+                ("load_user", _void), ("tuning", ctypes.POINTER(Tuning)),
+                ("ranks", _void)]
 
 
 class Prompt(ctypes.Structure):
@@ -122,7 +123,9 @@ class ModelInfo(ctypes.Structure):
                 ("n_chat_templates", _size), ("n_vocab", _size), ("n_context", _size),
                 ("n_embd", _size), ("n_layers", _size), ("n_experts", _size),
                 ("n_experts_used", _size), ("n_params", _size),
-                ("weight_bytes", _size), ("token_bytes", _size), ("n_threads", _size),
+                ("weight_bytes", _size), ("token_bytes", _size), ("rank", _size),
+                ("n_ranks", _size), ("rank_bytes", _size), ("n_gathers", _size),
+                ("gather_bytes", _size), ("n_threads", _size),
                 ("bos", _token), ("eos", _tokens), ("n_eos", _size), ("has_infill", _bool),
                 ("blas", _bool), ("add_bos", _bool), ("add_eos", _bool),
                 ("prompts", ctypes.POINTER(Prompt)), ("n_prompts", _size),

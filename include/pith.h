@@ -189,6 +189,32 @@ PITH_API pith_status pith_tuning_load(pith_tuning *out, const char *path, pith_e
 
 typedef enum pith_blas { PITH_BLAS_AUTO, PITH_BLAS_ON, PITH_BLAS_OFF } pith_blas;
 
+/* One decoder over several processes, its ranks: each opens the same file with the same options,
+ * reads and keeps its own rows of every matrix and its own heads of the KV cache, and computes its
+ * share of every product; in between the ranks gather what they made. No sum is ever cut, so that
+ * logits are the same bit for bit at any number of ranks. Rank 0 leads: its program uses the model
+ * as any other. The others call pith_model_follow, and nothing else, after they opened it.
+ *
+ * The library knows no network: `gather` is the caller's. It is called from the thread that opens,
+ * evaluates, follows, makes a session or frees the model, by one thread at a time and in the same
+ * order by every rank, with the same `offsets` and `first_only`. Two may wait for long: the first
+ * one, in pith_model_open, for the rank that reads its file most slowly; and in pith_model_follow
+ * the one in front of a pass, for as long as rank 0 has nothing to evaluate. */
+typedef struct pith_ranks {
+    size_t rank;    /* this process: less than n_ranks */
+    size_t n_ranks; /* at most PITH_MAX_RANKS; 1: as without ranks, and `gather` is not called */
+    /* Fills `data` from all ranks: bytes [offsets[r], offsets[r + 1]) are there on rank r, and on
+     * return on every rank, or on rank 0 alone with `first_only`: the others may then return as
+     * soon as their bytes may be overwritten. offsets [n_ranks + 1] begins with 0; a rank may have
+     * no bytes; where rank 0 has all of them it is a broadcast. At most PITH_MAX_GATHER bytes in
+     * all. `data` is mostly the same buffer of the library. False: a rank is lost, and the model
+     * can only be freed from then on: evaluations return IO without calling it again. */
+    bool (*gather)(void *user, void *data, const size_t *offsets, bool first_only);
+    void *user; /* borrowed until pith_model_free */
+} pith_ranks;
+
+enum { PITH_MAX_RANKS = 64, PITH_MAX_GATHER = 16777216 };
+
 /* Zero-initialised means: all defaults. */
 typedef struct pith_model_options {
     size_t n_threads; /* threads of one eval, the caller's included; 0: one per usable CPU, by the
@@ -210,19 +236,33 @@ typedef struct pith_model_options {
     pith_load_fn load; /* called with how far reading is; may be NULL. Not called with `map` */
     void *load_user;
     const pith_tuning
-        *tuning; /* how weights are prefetched; read during the call only. NULL: as
-                    the library's table says for this CPU. A tuning measured on another
-                    CPU or instruction set is used, with a warning in the log */
+        *tuning;             /* how weights are prefetched; read during the call only. NULL: as
+                                the library's table says for this CPU. A tuning measured on another
+                                CPU or instruction set is used, with a warning in the log */
+    const pith_ranks *ranks; /* this process's part in a model of several; read during the call
+                                only. NULL: alone. Decoders only; products of f32 weights go
+                                through own kernels, and `map` and BLAS ON give UNSUPPORTED */
 } pith_model_options;
 
-/* Opens a `.pith` file (docs/format.md). Everything in the file is checked before use.
- * Errors: ARGUMENT, MEMORY, IO, FORMAT, UNSUPPORTED (isa not on this CPU, format version, BLAS),
- * STOPPED (options->load returned false). */
+/* Opens a `.pith` file (docs/format.md). Everything in the file is checked before use. With ranks
+ * all of them return, and either all have the model or none has.
+ * Errors: ARGUMENT, MEMORY, IO (also: another rank could not open its file, or is lost), FORMAT
+ * (also: another rank has another file or version of pith; the message names both), UNSUPPORTED
+ * (isa not on this CPU, format version, BLAS, what ranks cannot do), STOPPED (options->load
+ * returned false). */
 PITH_API pith_status pith_model_open(pith_model **out, const char *path,
                                      const pith_model_options *options, pith_error *error);
 
-/* Frees the model. All its sessions, generations, samplers and decoders must be gone. */
+/* Frees the model. All its sessions, generations, samplers and decoders must be gone. On rank 0 it
+ * ends the pith_model_follow of the others. */
 PITH_API void pith_model_free(pith_model *model);
+
+/* On a rank other than 0: takes part in all that rank 0 evaluates, until rank 0 frees its model,
+ * which gives OK. Memory is taken as by the evaluations of rank 0 (above); when a rank has none,
+ * the evaluation returns MEMORY on rank 0 and all go on. Called once, by one thread. Errors:
+ * ARGUMENT (a model without ranks, rank 0), MEMORY, IO (a rank is lost), FORMAT (what rank 0 sent
+ * makes no sense). */
+PITH_API pith_status pith_model_follow(pith_model *model, pith_error *error);
 
 /* A text that an encoder was trained to read in front of others ("query: "). */
 typedef struct pith_prompt {
@@ -253,8 +293,12 @@ typedef struct pith_model_info {
     size_t n_experts;      /* MLPs of a layer that is a mixture of experts; 0: none is */
     size_t n_experts_used; /* of them a token goes through */
     size_t n_params;
-    size_t weight_bytes; /* bytes of all weight tensors */
-    size_t token_bytes;  /* weight bytes read to generate one token (embedding excluded) */
+    size_t weight_bytes;  /* bytes of all weight tensors */
+    size_t token_bytes;   /* weight bytes read to generate one token (embedding excluded) */
+    size_t rank, n_ranks; /* of this process; 0 of 1 alone */
+    size_t rank_bytes;    /* of weight_bytes, those that this process holds */
+    size_t n_gathers;     /* of ranks: calls of `gather` for one token that is generated ... */
+    size_t gather_bytes;  /* ... and the bytes they fill */
     size_t n_threads;
     int32_t bos; /* the tokenizer's beginning-of-sequence token; the configuration's where the
                     tokenizer names none; -1: none */

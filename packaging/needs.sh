@@ -43,6 +43,8 @@ clang         command:clang             clang                clang              
 clang-format  command:clang-format      clang-format         clang-tools-extra  clang        clang-extra-tools clang-format
 fuzzer        fuzzer:clang              libclang-rt-14-dev   compiler-rt        compiler-rt  compiler-rt      llvm
 llvm-cov      command:llvm-cov          llvm                 llvm               llvm         llvm             llvm
+openmpi       module:ompi-c             libopenmpi-dev       openmpi-devel      openmpi      openmpi-dev      open-mpi
+mpirun        command:mpirun            openmpi-bin          openmpi            openmpi      openmpi          open-mpi
 arm64-cc      command:aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc - -
 arm64-libc    cross:aarch64-linux-gnu-gcc libc6-dev-arm64-cross - aarch64-linux-gnu-glibc - -
 qemu-aarch64  command:qemu-aarch64      qemu-user            qemu-user          qemu-user    qemu-aarch64     -

@@ -131,6 +131,7 @@ typedef struct bench {
     double *bytes;              /* [n_tokens] that each step of a generation has to read */
     double *rates;              /* [n_tokens + 1] stretches read between the steps of a repeat */
     double token_seconds;       /* of a step, as the warm-up had it */
+    double exchanged;           /* seconds of the timed steps that were spent in gathers */
     size_t every;               /* steps between two stretches; 0: none are read */
     pith_probe_pattern pattern; /* of the stretches */
 } bench;
@@ -238,12 +239,19 @@ static pith_status prepare(bench *b, const pith_model *model, pith_error *error)
     return status;
 }
 
-static void count_bytes(bench *b, const pith_work *work) {
+/* The part of the work that falls to this process; all of it where it is alone. */
+static double own_part(const pith_model *model) {
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    return info.n_ranks > 1 ? (double)info.rank_bytes / (double)info.weight_bytes : 1;
+}
+
+static void count_bytes(bench *b, const pith_work *work, double part) {
     pith_bench_test step = *b->test;
     step.n_tokens = 1;
     for (size_t i = 0; b->test->generate && i < b->test->n_tokens; i++) {
         step.depth = b->test->depth + i;
-        b->bytes[i] = pith_cost_of(work, &step, b->max_rows).read_bytes;
+        b->bytes[i] = part * pith_cost_of(work, &step, b->max_rows).read_bytes;
     }
 }
 
@@ -268,13 +276,19 @@ static pith_status fill_contexts(bench *b, pith_error *error) {
     return status;
 }
 
+static double exchanged_so_far(const bench *b) {
+    return b->options->exchanged != NULL ? b->options->exchanged(b->options->exchanged_user) : 0;
+}
+
 static pith_status run_prompt(bench *b, size_t repeat, pith_error *error) {
     pith_status status = pith_session_rewind(b->sessions[0], 0, error);
+    double before = exchanged_so_far(b);
     double start = pith_seconds();
     if (status == PITH_OK) {
         status = pith_session_eval(b->sessions[0], b->tokens, b->test->n_tokens, error);
     }
     b->times[repeat] = b->firsts[repeat] = pith_seconds() - start;
+    b->exchanged += exchanged_so_far(b) - before;
     return status == PITH_OK ? check_go_on(b, 1, error) : status;
 }
 
@@ -298,9 +312,11 @@ static pith_status run_generation(bench *b, size_t repeat, size_t n_tokens, pith
         for (size_t s = 0; s < b->n_sessions; s++) {
             b->next[s] = b->tokens + b->test->depth + i + s;
         }
+        double before = exchanged_so_far(b);
         double start = pith_seconds();
         status = pith_batch_eval(b->sessions, b->n_sessions, b->next, b->ones, error);
         steps[i] = pith_seconds() - start;
+        b->exchanged += exchanged_so_far(b) - before;
         seconds += steps[i];
         if (status == PITH_OK) {
             status = check_go_on(b, (double)(i + 1) / (double)n_tokens, error);
@@ -356,6 +372,7 @@ static limits_beside judge_stretches(const bench *b) {
  * and each repeat is to be compared with what held beside it. */
 static pith_status run_all(bench *b, pith_error *error) {
     pith_status status = PITH_OK;
+    b->exchanged = 0;
     b->limits[0] = measure_limits(b);
     for (size_t r = 0; status == PITH_OK && r < b->options->n_repeats; r++) {
         plan_stretches(b, &b->limits[r].read);
@@ -393,6 +410,11 @@ static pith_status warm_up(bench *b, pith_error *error) {
 static void summarise(bench *b, pith_bench_result *result) {
     size_t n = b->options->n_repeats;
     double count = (double)(b->test->n_tokens * b->n_sessions);
+    double seconds = 0;
+    for (size_t i = 0; i < n; i++) {
+        seconds += b->times[i];
+    }
+    result->exchange_share = b->options->exchanged != NULL ? b->exchanged / seconds : -1;
     pith_sort_figures(b->times, n);
     pith_sort_figures(b->firsts, n);
     result->n_repeats = n;
@@ -474,8 +496,12 @@ pith_status pith_bench_run(const pith_model *model, const pith_bench_test *test,
     if (status == PITH_OK) {
         pith_work work = pith_work_of(pith_family_find(model->architecture), &model->network,
                                       model->token_bytes, b.sessions[0]->kv.shape.element);
+        const double part = own_part(model);
         cost = pith_cost_of(&work, test, b.max_rows);
-        count_bytes(&b, &work);
+        cost.read_bytes *= part;
+        cost.linear_ops *= part;
+        cost.attention_ops *= part;
+        count_bytes(&b, &work, part);
         status = warm_up(&b, error);
     }
     const size_t n_warm = b.n_runs + 1;

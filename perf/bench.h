@@ -41,10 +41,11 @@ typedef struct pith_bench_result {
                                          during and after a repeat */
     bool failed;                      /* a share above PITH_SHARE_LIMIT, in every attempt */
 
-    double pass_bytes; /* that a forward pass reads */
-    bool cached;       /* so few that they may stay in the cache: share_of_stream is -1 */
-    double moved;      /* largest over smallest of the limits measured before, between and after the
-                          repeats, of the limit that moved more; 0: not measured */
+    double exchange_share; /* of the time, spent in gathers with other ranks; -1: there are none */
+    double pass_bytes;     /* that a forward pass reads */
+    bool cached;           /* so few that they may stay in the cache: share_of_stream is -1 */
+    double moved; /* largest over smallest of the limits measured before, between and after the
+                     repeats, of the limit that moved more; 0: not measured */
 } pith_bench_result;
 
 /* A pass must read more than this many last-level caches for its bytes to come from memory. */
@@ -66,6 +67,9 @@ typedef struct pith_bench_options {
     bool (*go_on)(void *user, double done);
     void *go_on_user;
     const pith_bench_probe *probe; /* NULL: no limits, no shares */
+    /* Seconds spent so far in gathers with other ranks; NULL: there are none. */
+    double (*exchanged)(void *user);
+    void *exchanged_user;
 } pith_bench_options;
 
 /* Errors: MEMORY. */

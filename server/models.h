@@ -20,7 +20,10 @@ typedef struct pith_models_options {
     size_t memory_limit; /* bytes of the files and KV budgets of all loaded models; 0: none. With
                             a limit, kv_bytes 0 means: at most a quarter of what a model leaves */
     size_t n_threads;    /* of a pass; 0: all */
-    const pith_tuning *tuning;        /* or NULL */
+    const pith_tuning *tuning; /* or NULL */
+    pith_status (*before_open)(void *user, const char *path, pith_model_options *options,
+                               pith_error *error); /* as in pith_serve_options; or NULL */
+    void *before_open_user;
     pith_scheduler_options scheduler; /* what all decoders share; turn and model are set here */
     pith_server_log *log;
     pith_metrics *metrics; /* may be NULL */

@@ -202,16 +202,23 @@ static bool load_problem(const pith_offer *offer, const pith_error *error, pith_
 /* Opens the model's file, whose size is counted already. Without OpenBLAS, whose results depend on
  * what is evaluated together. */
 static pith_status open_file(pith_offer *offer, const char *path, pith_error *error) {
+    const pith_models_options *given = &offer->owner->options;
     pith_model_options options = {
-        .n_threads = offer->owner->options.n_threads,
-        .tuning = offer->owner->options.tuning,
+        .n_threads = given->n_threads,
+        .tuning = given->tuning,
         .blas = PITH_BLAS_OFF,
         .log = log_message,
         .log_user = offer,
         .load = load_progress,
         .load_user = offer,
     };
-    pith_status status = pith_model_open(&offer->model, path, &options, error);
+    pith_status status = PITH_OK;
+    if (given->before_open != NULL) {
+        status = given->before_open(given->before_open_user, path, &options, error);
+    }
+    if (status == PITH_OK) {
+        status = pith_model_open(&offer->model, path, &options, error);
+    }
     if (status == PITH_OK) {
         pith_model_get_info(offer->model, &offer->info);
     }

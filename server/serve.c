@@ -148,6 +148,8 @@ static pith_status open_models(parts *p, pith_error *error) {
         .memory_limit = options->memory_limit,
         .n_threads = options->n_threads,
         .tuning = options->tuning,
+        .before_open = options->before_open,
+        .before_open_user = options->before_open_user,
         .scheduler = {.n_context = options->n_context,
                       .n_parallel = options->n_parallel,
                       .n_queue = options->n_queue,

@@ -36,6 +36,11 @@ typedef struct pith_serve_options {
     double write_seconds;      /* without the client reading anything; 0: 30 */
     double drain_seconds;      /* of running requests after SIGTERM; 0: 30 */
     pith_log_wanted log_level;
+    /* Called before each model's file is opened, by one thread at a time; may change the options,
+     * for a model that several processes run together. An error is one of opening. NULL: none. */
+    pith_status (*before_open)(void *user, const char *path, pith_model_options *options,
+                               pith_error *error);
+    void *before_open_user;
 } pith_serve_options;
 
 /* Serves until SIGTERM or SIGINT (then OK, when all streams have ended or drain_seconds are over; a

@@ -18,12 +18,13 @@ allowed() {
     perf) echo "base simd families weights tokenizer engine" ;;
     server) echo "base store convert/convert.h" ;;
     cli) echo "base simd families weights tokenizer convert store perf server/server.h server/ledger.h" ;;
+    mpi) echo "base engine/random_model.h perf/shares.h cli/command_line.h cli/ranks.h" ;;
     examples) echo ;;
     esac
 }
 
 bad=0
-layers="base grammar simd families tokenizer weights engine convert store perf server cli examples"
+layers="base grammar simd families tokenizer weights engine convert store perf server cli mpi examples"
 for layer in $layers; do
     for line in $(grep -Hno '^#include "[^"]*"' "$layer"/*.[ch] "$layer"/*/*.[ch] 2>/dev/null |
         sed 's/#include "\(.*\)"/\1/'); do

@@ -14,7 +14,7 @@ parsers="
 base/file_kind.c base/gguf_look.c base/json*.c base/utf8.c
 cli/json_lines.c
 convert/gguf_*.c convert/hf_*.c convert/mistral_checkpoint.c convert/importance.c convert/plan.c convert/rows.c convert/sources.c convert/stream.c
-engine/session_file.c
+engine/follow.c engine/pass_message.c engine/session_file.c
 grammar/number.c grammar/schema*.c
 store/collections.c store/documents.c store/functions.c store/matching.c store/indexer.c store/open.c store/schema.c
 store/search.c store/split.c

@@ -208,8 +208,8 @@ TEST(pith_file, loading_is_watched_and_can_be_stopped) {
         watcher w = {.patience = SIZE_MAX, .orderly = true};
         pith_load_watch watch = {.fn = watch_load, .user = &w};
         pith_model_file *file = NULL;
-        pith_status status =
-            pith_model_file_open_watched(&file, path, false, pool, &watch, NULL, NULL, &error);
+        pith_status status = pith_model_file_open_watched(&file, path, false, pool, &watch, NULL,
+                                                          NULL, NULL, &error);
         CHECK(status == PITH_OK, "%zu threads: %s", n_threads, error.message);
         CHECK(w.orderly && w.total > (20 << 20) && w.done == w.total,
               "%zu threads: %zu of %zu bytes after %zu calls", n_threads, w.done, w.total,
@@ -220,8 +220,8 @@ TEST(pith_file, loading_is_watched_and_can_be_stopped) {
             watcher impatient = {.patience = patience, .orderly = true};
             watch.user = &impatient;
             file = NULL;
-            status =
-                pith_model_file_open_watched(&file, path, false, pool, &watch, NULL, NULL, &error);
+            status = pith_model_file_open_watched(&file, path, false, pool, &watch, NULL, NULL,
+                                                  NULL, &error);
             CHECK(status == PITH_ERROR_STOPPED && file == NULL &&
                       strstr(error.message, "watched.pith") != NULL,
                   "%zu threads, call %zu: %s", n_threads, patience, pith_status_name(status));

@@ -6,14 +6,13 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "simd/blocks.h"
+#include "weights/held.h"
 #include "weights/model_operand.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
 enum {
-    READ_PIECE = 8 << 20,    /* bytes of one read: large enough to stream, small enough to share */
     MAX_NAMED_STRANGERS = 8, /* unknown tensors that get a warning of their own */
 };
 
@@ -25,6 +24,7 @@ typedef struct opened {
     pith_metadata_owner *metadata_owner;
     const pith_tensor_note **notes; /* [tensors] of the file, NULL where metadata has none */
     bool *known;                    /* [tensors] the architecture uses it */
+    pith_held_data held;            /* of several ranks: what this one reads */
     pith_region region;             /* the data, unless mapped or borrowed */
     const void *mapping;
     size_t mapping_size;
@@ -59,6 +59,7 @@ static void opened_free(opened *o) {
     pith_release(o->allocator, o->file.network.experts);
     pith_release(o->allocator, o->notes);
     pith_release(o->allocator, o->known);
+    pith_held_data_end(&o->held, o->allocator);
     pith_metadata_free(o->metadata_owner);
     pith_safetensors_free(o->file.header);
     pith_release(o->allocator, o->path);
@@ -132,6 +133,10 @@ static const void *tensor_data(const opened *o, const pith_tensor *tensor) {
     if (o->file.data == NULL) {
         return NULL;
     }
+    if (o->held.places != NULL) {
+        size_t i = (size_t)(tensor - pith_safetensors_at(o->file.header, 0));
+        return (const unsigned char *)o->file.data + o->held.places[i];
+    }
     return (const unsigned char *)o->file.data +
            (tensor->offset - pith_safetensors_data_offset(o->file.header));
 }
@@ -180,6 +185,8 @@ static pith_status bind_slot(opened *o, unsigned part, size_t layer, pith_error 
         return status;
     }
     if (slot.is_matrix) {
+        pith_held_data_note(&o->held, (size_t)(tensor - pith_safetensors_at(o->file.header, 0)),
+                            pith_family_rule(o->file.family, part)->rows, slot.rows);
         *place.matrix = (pith_matrix){
             .type = type,
             .rows = slot.rows,
@@ -370,94 +377,18 @@ static pith_status bind_data(opened *o, const void *data, pith_error *error) {
     return status;
 }
 
-/* One parallel read of the data; the first failing piece leaves its error here. */
-typedef struct reading {
-    const pith_file *file;
-    size_t offset; /* of the data in the file */
-    size_t size;
-    unsigned char *data;
-    const pith_load_watch *watch; /* may be NULL */
-    atomic_size_t next;           /* piece */
-    atomic_size_t done;           /* bytes */
-    atomic_bool stop;
-    atomic_flag failed;
-    pith_status status;
-    pith_error error;
-} reading;
-
-static void read_failed(reading *r, pith_status status, const pith_error *why) {
-    if (!atomic_flag_test_and_set(&r->failed)) {
-        r->status = status;
-        r->error = *why;
-    }
-    atomic_store(&r->stop, true);
-}
-
-/* Only the calling thread reports. */
-static void report_progress(reading *r, size_t thread) {
-    const pith_load_watch *watch = r->watch;
-    if (thread == 0 && watch != NULL && watch->fn != NULL &&
-        !watch->fn(watch->user, atomic_load(&r->done), r->size)) {
-        pith_error why;
-        read_failed(r, pith_fail(&why, PITH_ERROR_STOPPED, "%s: stopped", r->file->path), &why);
-    }
-}
-
-/* Every thread takes the next piece in file order, for the sake of the system's read-ahead and of
- * disks that seek, and is the first to touch the piece's memory: huge pages are zeroed in parallel
- * and filled while they are in the cache. */
-static void read_pieces(void *argument, size_t begin, size_t end, size_t thread) {
-    reading *r = argument;
-    const size_t n_pieces = r->size / READ_PIECE + (r->size % READ_PIECE != 0);
-    (void)begin;
-    (void)end;
-    while (!atomic_load(&r->stop)) {
-        size_t piece = atomic_fetch_add(&r->next, 1);
-        if (piece >= n_pieces) {
-            return;
-        }
-        size_t at = piece * READ_PIECE;
-        size_t n = pith_min_size(r->size - at, READ_PIECE);
-        pith_error why;
-        pith_status status = pith_file_read(r->file, r->offset + at, r->data + at, n, &why);
-        if (status != PITH_OK) {
-            read_failed(r, status, &why);
-            return;
-        }
-        atomic_fetch_add(&r->done, n);
-        report_progress(r, thread);
-    }
-}
-
 static pith_status read_data(opened *o, const pith_file *file, pith_pool *pool,
                              const pith_load_watch *watch, pith_error *error) {
     size_t offset = pith_safetensors_data_offset(o->file.header);
-    size_t size = file->size - offset;
-    pith_status status = pith_region_allocate(&o->region, size, o->allocator, error);
+    pith_extract whole = {.offset = offset, .n = file->size - offset};
+    const bool all = o->held.extracts == NULL;
+    pith_status status =
+        pith_region_allocate(&o->region, all ? whole.n : o->held.size, o->allocator, error);
     if (status != PITH_OK) {
         return pith_fail_in(error, status, "%s", o->path);
     }
-    reading r = {
-        .file = file,
-        .offset = offset,
-        .size = size,
-        .data = o->region.data,
-        .watch = watch,
-        .failed = ATOMIC_FLAG_INIT,
-    };
-    pith_file_advise_sequential(file);
-    if (pool != NULL) {
-        pith_pool_run(pool, pith_pool_threads(pool), 1, read_pieces, &r);
-    } else {
-        read_pieces(&r, 0, 1, 0);
-    }
-    if (r.status == PITH_OK) {
-        report_progress(&r, 0); /* pieces that other threads finished last */
-    }
-    if (r.status != PITH_OK) {
-        return pith_fail(error, r.status, "%s", r.error.message);
-    }
-    return PITH_OK;
+    return pith_read_extracts(file, all ? &whole : o->held.extracts, all ? 1 : o->held.n_extracts,
+                              o->region.data, pool, watch, error);
 }
 
 static pith_status map_data(opened *o, const pith_file *file, pith_error *error) {
@@ -470,11 +401,34 @@ static pith_status map_data(opened *o, const pith_file *file, pith_error *error)
 
 typedef enum loading { READ, MAP, CHECK_ONLY } loading;
 
+/* What only one of several ranks does with the header: finds its rows, and a hash that all can
+ * compare. */
+static pith_status choose_rows(opened *o, const pith_file *file, pith_error *error) {
+    if (o->held.places == NULL) {
+        return PITH_OK;
+    }
+    if (o->file.network.config.role == PITH_ENCODER) {
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED,
+                         "%s: an encoder runs in one process, not in %zu ranks", o->path,
+                         o->held.n_ranks);
+    }
+    pith_held_data_choose(&o->held, &o->file);
+    return pith_held_hash(&o->file.header_hash, file, pith_safetensors_data_offset(o->file.header),
+                          error);
+}
+
 static pith_status open_file(opened *o, const pith_file *file, loading how, pith_pool *pool,
                              const pith_load_watch *watch, const pith_log *log, pith_error *error) {
+    o->file.file_size = file->size;
     pith_status status = pith_safetensors_read(&o->file.header, file, o->allocator, error);
     if (status == PITH_OK) {
-        status = check_header(o, log, error);
+        status =
+            pith_held_data_begin(&o->held, pith_safetensors_count(o->file.header), o->allocator)
+                ? check_header(o, log, error)
+                : no_memory(o, error);
+    }
+    if (status == PITH_OK) {
+        status = choose_rows(o, file, error);
     }
     if (status == PITH_OK) {
         status = how == READ ? read_data(o, file, pool, watch, error) : map_data(o, file, error);
@@ -495,19 +449,21 @@ static pith_status open_file(opened *o, const pith_file *file, loading how, pith
 pith_status pith_model_file_open(pith_model_file **out, const char *path, bool map, pith_pool *pool,
                                  const pith_log *log, const pith_allocator *allocator,
                                  pith_error *error) {
-    return pith_model_file_open_watched(out, path, map, pool, NULL, log, allocator, error);
+    return pith_model_file_open_watched(out, path, map, pool, NULL, NULL, log, allocator, error);
 }
 
 pith_status pith_model_file_open_watched(pith_model_file **out, const char *path, bool map,
                                          pith_pool *pool, const pith_load_watch *watch,
-                                         const pith_log *log, const pith_allocator *allocator,
-                                         pith_error *error) {
+                                         const pith_ranks *ranks, const pith_log *log,
+                                         const pith_allocator *allocator, pith_error *error) {
     opened *o;
     pith_file file;
     pith_status status = opened_new(&o, path, allocator, error);
     if (status != PITH_OK) {
         return status;
     }
+    o->held.rank = ranks != NULL ? ranks->rank : 0;
+    o->held.n_ranks = ranks != NULL ? ranks->n_ranks : 1;
     status = pith_file_open(&file, o->path, error);
     if (status == PITH_OK) {
         status = open_file(o, &file, map ? MAP : READ, pool, watch, log, error);

@@ -6,7 +6,9 @@
 #include "base/file.h"
 #include "base/pool.h"
 #include "base/status.h"
+#include "families/shares.h"
 #include "tokenizer/vocab.h"
+#include "weights/extracts.h"
 #include "weights/metadata.h"
 #include "weights/safetensors.h"
 #include "weights/slots.h"
@@ -23,10 +25,14 @@ typedef struct pith_model_file {
     pith_metadata metadata; /* architecture, types, config, special tokens, sources, checksums */
     const pith_family *family;
     pith_network network;
-    pith_vocab vocab;     /* complete, pointing into the data; n_pieces 0: no tokenizer */
-    const void *data;     /* the file's bytes from the start of the data on */
-    size_t weight_bytes;  /* of all weight tensors (tokenizer excluded) */
-    size_t n_params;      /* real weights, padding excluded, a tied pair counted once */
+    pith_vocab vocab;    /* complete, pointing into the data; n_pieces 0: no tokenizer */
+    const void *data;    /* the file's bytes from the start of the data on */
+    size_t weight_bytes; /* of all weight tensors (tokenizer excluded) */
+    size_t n_params;     /* real weights, padding excluded, a tied pair counted once */
+    size_t file_size;
+    pith_shares shares;   /* of several ranks: how matrices are cut; else zeros, as the next two */
+    size_t held_bytes;    /* of weight_bytes, those that this rank holds */
+    uint64_t header_hash; /* of all bytes in front of the data, checksums of the tensors included */
     void *implementation; /* regions, arenas, mapping */
 } pith_model_file;
 
@@ -38,16 +44,14 @@ pith_status pith_model_file_open(pith_model_file **out, const char *path, bool m
                                  pith_error *error);
 void pith_model_file_close(pith_model_file *file); /* accepts NULL */
 
-/* As pith_model_file_open, and reports how far reading is to `watch`, which may be NULL. Errors:
- * also STOPPED. */
-typedef struct pith_load_watch {
-    pith_load_fn fn; /* may be NULL */
-    void *user;
-} pith_load_watch;
+/* As pith_model_file_open, and reports how far reading is to `watch`, which may be NULL. With
+ * `ranks`, of which there are at least 2 then, not with `map`: reads of a decoder's matrices the
+ * rows of this rank alone (families/shares.h), and `data` of a pith_matrix holds those. Errors:
+ * also STOPPED, and with ranks UNSUPPORTED (an encoder). */
 pith_status pith_model_file_open_watched(pith_model_file **out, const char *path, bool map,
                                          pith_pool *pool, const pith_load_watch *watch,
-                                         const pith_log *log, const pith_allocator *allocator,
-                                         pith_error *error);
+                                         const pith_ranks *ranks, const pith_log *log,
+                                         const pith_allocator *allocator, pith_error *error);
 
 /* As pith_model_file_open for an open file, mapped without reading ahead: for checking a file that
  * is not going to be run. `file` may be closed afterwards. */

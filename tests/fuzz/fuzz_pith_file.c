@@ -130,7 +130,7 @@ static void open_file(const image *im, pith_status expected, test_allocator *mem
     }
     file = NULL;
     pith_status status = pith_model_file_open_watched(&file, on_disk.path, false, NULL, &watch,
-                                                      NULL, &memory->allocator, &error);
+                                                      NULL, NULL, &memory->allocator, &error);
     fuzz_require(close_used(status, file, &error) != PITH_OK);
     const pith_log log = {cut, &on_disk};
     file = NULL;
