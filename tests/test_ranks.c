@@ -210,6 +210,11 @@ TEST(ranks, experts) {
     check_checkpoint("extra/mixtral");
 }
 
+/* Biases of experts and of the router are added once, sinks are those of a rank's own heads. */
+TEST(ranks, sinks_and_biases_of_experts) {
+    check_checkpoint("extra/gpt_oss");
+}
+
 /* Wide enough that the borders of two and three ranks are on groups: codes are gathered. */
 static void write_wide(const char *path, pith_type type) {
     test_model description;
