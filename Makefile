@@ -259,7 +259,7 @@ cli-test: $(BUILD)/pith $(BUILD)/pith_sqlite.so $(BUILD)/failm.so examples ## th
 
 .PHONY: mpi-test mpi-test-bin
 RUN_MPI = PITH=$(BUILD)/pith PITH_MPI=$(BUILD)/pith-mpi CREW=$(BUILD)/mpi-crew PYTHON=$(PYTHON) \
-          tests/cli/run.sh tests/mpi/test_*.sh
+          JOBS=1 tests/cli/run.sh tests/mpi/test_*.sh
 mpi-test-bin: lib $(BUILD)/pith $(BUILD)/pith-mpi $(BUILD)/mpi-crew
 mpi-test: deps-mpi ## pith-mpi: the bits of one process, ranks that are killed (installs Open MPI; four minutes)
 	@$(MAKE) --no-print-directory -j$$(nproc) mpi-test-bin

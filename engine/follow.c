@@ -13,7 +13,7 @@ typedef struct copy {
     pith_kv_cache kv;
     bool used;
     bool broken;     /* there was no memory for it: its session cannot be evaluated */
-    size_t n_filled; /* positions that have been written */
+    size_t n_filled; /* positions that have been written, at most the context */
     size_t n_ready;  /* positions that can be */
     size_t pass;     /* the last one that had rows of it */
 } copy;
@@ -115,7 +115,7 @@ static pith_status extend_copy(follower *f, const pith_cache_extent *extent, pit
         f->ready = PITH_NO_MEMORY;
         return PITH_OK;
     }
-    if (extent->n < 1 || extent->n_used > c->n_filled || extent->n_used > c->kv.n_context ||
+    if (extent->n < 1 || extent->n_used > c->n_filled ||
         extent->n > c->kv.n_context - extent->n_used) {
         return nonsense("the positions of a cache that grows", error);
     }

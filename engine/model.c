@@ -336,6 +336,18 @@ void pith_model_free(pith_model *model) {
     pith_release(&allocator, model);
 }
 
+static void get_rank_info(const pith_model *model, pith_model_info *out) {
+    const pith_team *team = model->team;
+    out->n_ranks = 1;
+    out->rank_bytes = model->held_bytes;
+    if (team != NULL) {
+        out->rank = team->ranks.rank;
+        out->n_ranks = team->ranks.n_ranks;
+        out->n_gathers =
+            pith_team_traffic(team, &model->network.config, model->type, &out->gather_bytes);
+    }
+}
+
 void pith_model_get_info(const pith_model *model, pith_model_info *out) {
     const pith_config *config = &model->network.config;
     *out = (pith_model_info){
@@ -355,8 +367,6 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .n_params = model->n_params,
         .weight_bytes = model->weight_bytes,
         .token_bytes = model->token_bytes,
-        .n_ranks = 1,
-        .rank_bytes = model->held_bytes,
         .n_threads = pith_pool_threads(model->pool),
         .bos = model->bos,
         .eos = model->eos,
@@ -372,11 +382,7 @@ void pith_model_get_info(const pith_model *model, pith_model_info *out) {
         .is_cross_encoder = config->scores,
         .has_tokenizer = model->tokenizer != NULL,
     };
-    if (model->team != NULL) {
-        out->rank = model->team->ranks.rank;
-        out->n_ranks = model->team->ranks.n_ranks;
-        out->n_gathers = pith_team_traffic(model->team, config, model->type, &out->gather_bytes);
-    }
+    get_rank_info(model, out);
     if (model->file != NULL) {
         const pith_metadata *metadata = &model->file->metadata;
         out->prompts = metadata->prompts;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tests of the command as a user runs it: exit codes, standard output, messages, files, signals.
-# Usage: [PITH=build/pith] tests/cli/run.sh [FILE...]   (default: every tests/cli/test_*.sh)
+# Usage: [PITH=build/pith] [JOBS=N] tests/cli/run.sh [FILE...]   (default: every tests/cli/test_*.sh)
 # Each assertion is one test. Prints what failed and "N passed, N failed"; non-zero on failure.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -139,7 +139,7 @@ run_file() {
     rm -rf "$T"
 }
 
-# As many files at a time as there are CPUs, but one that measures alone; what they print comes in the
+# As many files at a time as there are CPUs, or JOBS says, but one that measures alone; what they print comes in the
 # order of the files.
 # report PID FILE NAME : of a file whose shell has ended or is waited for.
 report() {
@@ -159,11 +159,12 @@ report() {
 
 [ $# -gt 0 ] || set -- tests/cli/test_*.sh
 started=() # "PID FILE NAME" of those not reported
-most=$(nproc)
+jobs=${JOBS:-$(nproc)}
+most=$jobs
 for file in "$@"; do
     name=$(basename "$file" .sh)
     before=$most
-    case $name in test_bench*) most=1 ;; *) most=$(nproc) ;; esac
+    case $name in test_bench*) most=1 ;; *) most=$jobs ;; esac
     while [ "$(jobs -pr | wc -l)" -ge $((most < before ? most : before)) ]; do
         wait -n
     done

@@ -5,17 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/pass_message.h"
 #include "tests/fixture.h"
 #include "tests/fuzz/input.h"
 
 /* Rank 1, and the input. */
 typedef struct sender {
     fuzz_input in;
-    bool open; /* the model is; before that rank 0 says what rank 1 says */
+    bool open;       /* the model is; before that rank 0 says what rank 1 says */
+    bool in_message; /* which is not answered yet */
 } sender;
 
-/* Rank 0 has all bytes in a broadcast, which are the input's, or one that says it is ready; its
- * part of a pass is zeros. */
+/* Gives the next n bytes of the input; false when there are not as many. */
+static bool send(sender *s, unsigned char *bytes, size_t n) {
+    if (s->in.left < n) {
+        return false;
+    }
+    memcpy(bytes, s->in.at, n);
+    s->in.at += n;
+    s->in.left -= n;
+    return true;
+}
+
+/* The bytes of messages are the input's, to which rank 0 is always ready; its part of a pass is
+ * zeros, and never as long as the beginning of a message: a row has 192 bytes. */
 static bool gather(void *user, void *data, const size_t *offsets, bool first_only) {
     sender *s = user;
     unsigned char *bytes = data;
@@ -25,16 +38,12 @@ static bool gather(void *user, void *data, const size_t *offsets, bool first_onl
         memcpy(bytes, bytes + n, n);
         return true;
     }
-    if (offsets[2] == n) {
-        if (s->in.left < n) {
-            return false;
-        }
-        memcpy(bytes, s->in.at, n);
-        s->in.at += n;
-        s->in.left -= n;
-        return true;
+    if (offsets[2] == n && (s->in_message || n == PITH_MESSAGE_FIRST)) {
+        s->in_message = true;
+        return send(s, bytes, n);
     }
-    memset(bytes, n == 1 ? 1 : 0, n);
+    memset(bytes, s->in_message ? PITH_READY : 0, n);
+    s->in_message = false;
     return true;
 }
 
@@ -44,6 +53,7 @@ static const char *model_path(void) {
         test_model description;
         test_model_default(&description, PITH_TYPE_INT8);
         description.config.num_key_value_heads = 2;
+        description.config.hidden_size = 48;
         description.tokenizer = false;
         description.chat_format = NULL;
         snprintf(path, sizeof path, "%s", test_path("follow.pith"));
@@ -60,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *path = model_path();
     pith_model *model = NULL;
     pith_error error = {.status = PITH_OK};
+    fuzz_require(pith_model_follow(NULL, &error) == PITH_ERROR_ARGUMENT);
     test_allocator_init(&memory);
     options.allocator = &memory.allocator;
     fuzz_require(pith_model_open(&model, path, &options, &error) == PITH_OK);
