@@ -181,7 +181,7 @@ static pith_status check_paths(const convert_settings *settings, pith_error *err
 static const char *find_misuse(const convert_settings *settings) {
     if (settings->type == 0 &&
         (settings->source == NULL || pith_file_kind_at(settings->source) != PITH_FILE_GGUF)) {
-        /* Only a GGUF file can be quantised already. */
+        /* gpt-oss apart, only a GGUF file is quantised already. */
         return "--type TYPE is missing: f32, f16, bf16, int8 or int4; int4 is the smallest and "
                "fastest, int8 nearly exact";
     }

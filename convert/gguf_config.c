@@ -394,10 +394,20 @@ static pith_status put_gemma(pith_gguf_reading *r, size_t heads) {
 /* Writes the windows of gpt-oss, and refuses a file without a scaling of RoPE: its class would have
  * one, and llama.cpp none. */
 static pith_status put_gpt_oss(pith_gguf_reading *r) {
+    pith_gguf_arch_key key = pith_gguf_key_of(r, "rope.scaling.type");
+    pith_gguf_scaling scaling;
     pith_status status = put_pattern(r);
-    return status == PITH_OK
-               ? pith_gguf_require(r->gguf, pith_gguf_key_of(r, "rope.scaling.type").text, r->error)
-               : status;
+    if (status == PITH_OK) {
+        status = pith_gguf_require(r->gguf, key.text, r->error);
+    }
+    if (status == PITH_OK) {
+        status = pith_gguf_read_scaling(r, &scaling);
+    }
+    if (status == PITH_OK && pith_text_is(scaling.type, "none")) {
+        status = pith_fail(r->error, PITH_ERROR_UNSUPPORTED, "%s: key %s none is not supported",
+                           pith_gguf_name(r->gguf), key.text);
+    }
+    return status;
 }
 
 /* Refuses Granite without its scale of scores, whose default differs between readers, and without

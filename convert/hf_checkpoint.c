@@ -192,7 +192,8 @@ static bool find_dense(const pith_checkpoint *c, const char *name, pith_hf_tenso
 bool pith_hf_find_tensor(const pith_checkpoint *c, const char *name, pith_checkpoint_tensor *out) {
     pith_hf_tensor found;
     if (!pith_hf_shards_find(&c->shards, name, &found) && !find_dense(c, name, &found)) {
-        return pith_hf_mxfp4_find(c, name, out);
+        return c->config.family->mxfp4 && strstr(name, ".experts.") != NULL &&
+               pith_hf_mxfp4_find(c, name, out);
     }
     *out = tensor_of(found.file, found.tensor);
     return true;
@@ -226,8 +227,9 @@ bool pith_hf_tensor_at(const pith_checkpoint *c, size_t i, pith_checkpoint_tenso
         const struct pith_hf_shard *shard = &c->shards.shards[s];
         size_t n = pith_safetensors_count(shard->header);
         if (i < n) {
-            *out = tensor_of(&c->sources.files[shard->source].file,
-                             pith_safetensors_at(shard->header, i));
+            const pith_tensor *tensor = pith_safetensors_at(shard->header, i);
+            *out = tensor_of(&c->sources.files[shard->source].file, tensor);
+            out->quantised = c->config.family->mxfp4 && tensor->dtype == PITH_DTYPE_U8;
             return true;
         }
         i -= n;

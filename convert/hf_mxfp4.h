@@ -13,7 +13,8 @@ bool pith_hf_mxfp4_find(const pith_checkpoint *checkpoint, const char *name,
 
 /* Writes the values of n elements, a multiple of 32: nibbles [n / 2], the first of two in the low
  * bits, are numbers with a sign, two bits of exponent and one of mantissa; scales [n / 32] are
- * powers of two with a bias of 127, 255 is NaN. Exact. */
+ * powers of two with a bias of 127, 255 is NaN. Exact, but for numbers from 2^128 on, which become
+ * infinite. */
 void pith_hf_mxfp4_widen(const unsigned char *nibbles, const unsigned char *scales, size_t n,
                          float *out);
 

@@ -108,7 +108,7 @@ static pith_status fail_missing(const pith_checkpoint *checkpoint, const char *n
 static pith_status fail_type(const pith_checkpoint *checkpoint, const pith_checkpoint_tensor *found,
                              pith_error *error) {
     static const char *const originals[] = {"F64", "I64", "U64"};
-    bool original = checkpoint->form->reads_quantised;
+    bool original = checkpoint->form->reads_quantised || strncmp(found->type, "MXFP4", 5) == 0;
     for (size_t i = 0; i < sizeof originals / sizeof originals[0]; i++) {
         original = original || strcmp(found->type, originals[i]) == 0;
     }
@@ -123,13 +123,14 @@ static pith_status fail_type(const pith_checkpoint *checkpoint, const pith_check
 typedef struct tensor_shape {
     size_t n_dims;
     size_t dims[3];
+    bool is_vector; /* or several of one length */
     bool by_column; /* floats have columns before rows, and source->column_rows says so */
 } tensor_shape;
 
 static pith_status check_source(const pith_checkpoint *checkpoint, pith_checkpoint_tensor *source,
                                 tensor_shape shape, pith_error *error) {
     if ((source->widen == NULL && source->scales.file == NULL) ||
-        (shape.n_dims == 1 && source->block != 1)) {
+        (shape.is_vector && source->block != 1)) {
         return fail_type(checkpoint, source, error);
     }
     if (shape.by_column && source->block == 1) {
@@ -231,12 +232,15 @@ static pith_status find_named(pith_plan *plan, const request *from, const target
         if (!is_bias(t->rule)) {
             return fail_missing(checkpoint, name, error);
         }
-        if (!module) { /* that says itself whether it has one */
+        bool first =
+            !is_stacked(t->rule, t->names[i]) || t->number % from->config->config.n_experts == 0;
+        if (first && !module) { /* that says itself whether it has one */
             note_missing(plan, name, t->part, i);
         }
         return PITH_OK;
     }
-    tensor_shape shape = {.by_column = t->rule->by_column && naming_of(from) == PITH_NAMES_HF};
+    tensor_shape shape = {.is_vector = !t->slot->is_matrix,
+                          .by_column = t->rule->by_column && naming_of(from) == PITH_NAMES_HF};
     if (is_stacked(t->rule, t->names[i])) {
         shape.dims[shape.n_dims++] = from->config->config.n_experts;
     }

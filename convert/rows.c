@@ -41,11 +41,14 @@ static size_t element_at(const pith_checkpoint_tensor *source, size_t cols, size
 /* Reads what lies in columns: of each the elements from the first row to the last one. */
 static pith_status read_columns(const pith_checkpoint_tensor *source, size_t cols, size_t first,
                                 size_t n, void *scratch, float *out, pith_error *error) {
+    if (n == 0) {
+        return PITH_OK;
+    }
     size_t step = step_of(source);
+    size_t span = (n - 1) * step + 1;
     float *column = scratch;
-    unsigned char *raw = (unsigned char *)(column + (n - 1) * step + 1);
-    for (size_t k = 0; n > 0 && k < cols; k++) {
-        size_t span = (n - 1) * step + 1;
+    unsigned char *raw = (unsigned char *)(column + span);
+    for (size_t k = 0; k < cols; k++) {
         size_t offset = source->offset + element_at(source, cols, first, k) * source->block_bytes;
         pith_status status =
             pith_file_read(source->file, offset, raw, span * source->block_bytes, error);

@@ -2,14 +2,13 @@
  *
  * Decoders become int4, which halves the time of a token against int8; encoders int8, whose
  * vectors are close to the checkpoint's (docs/scheduling.md has the figures). What is quantised
- * already, a GGUF file, becomes int8: as int4 it would be rounded twice. */
+ * already, mostly a GGUF file, becomes int8: as int4 it would be rounded twice. */
 #include "convert/convert.h"
 #include "server/models_inside.h"
 
 static pith_status find_type(const pith_found *found, pith_type *out, pith_error *error) {
     pith_convert_facts facts = {.quantised = false};
-    pith_status status =
-        found->gguf ? pith_convert_look(found->path, &facts, NULL, error) : PITH_OK;
+    pith_status status = pith_convert_look(found->path, &facts, NULL, error);
     *out = facts.quantised                     ? PITH_N_TYPES
            : found->kind == PITH_MODEL_ENCODER ? PITH_TYPE_INT8
                                                : PITH_TYPE_INT4;

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "tokenizer/internal.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -226,6 +227,7 @@ bool pith_vocab_keep_block(pith_vocab_file *file, void *block) {
     size_t i = 0;
     while (file->blocks[i] != NULL) {
         i++;
+        assert(i < sizeof file->blocks / sizeof file->blocks[0]);
     }
     file->blocks[i] = block;
     return block != NULL;

@@ -99,6 +99,7 @@ refuses 'tensor blk.0.ffn_gate_shexp.weight .* is not supported' olmoe \
 refuses 'tensor blk.1.exp_probs_b.weight .* is not supported' olmoe blk.1.exp_probs_b.weight=6
 refuses 'key granitemoe.expert_shared_count of 1 is not supported' granitemoe expert_shared_count=1
 refuses 'there is no key gpt-oss.rope.scaling.type' gpt_oss rope.scaling.type=null
+refuses 'key gpt-oss.rope.scaling.type none is not supported' gpt_oss rope.scaling.type='"none"'
 refuses 'sliding_window_pattern of 3 is not supported, only 2' gpt_oss \
     attention.sliding_window_pattern=3
 refuses 'there is no key gpt-oss.attention.sliding_window' gpt_oss attention.sliding_window=null

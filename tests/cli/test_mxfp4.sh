@@ -41,3 +41,20 @@ fails 1 'down_proj_blocks has shape .5, 31, 64., config.json asks for .5, 32, 64
     "$PITH" convert "$T/oss/blocks" "$T/a.pith" --type int4
 sed -i 's/GptOssForCausalLM/MixtralForCausalLM/; s/"gpt_oss"/"mixtral"/' "$T/oss/blocks/config.json"
 fails 1 'already quantised by MXFP4' "$PITH" convert "$T/oss/blocks" "$T/a.pith" --type int4
+
+# The biases of all experts have two dimensions, as a matrix has, but no blocks.
+make_model
+expect 0 "$PYTHON" - "$T/oss" <<'END'
+import pathlib, sys
+sys.path.insert(0, "golden")
+import containers, numpy
+name = "model.layers.1.mlp.experts.down_proj_bias"
+for path in pathlib.Path(sys.argv[1], "blocks").glob("*.safetensors"):
+    tensors = containers.read_safetensors(path)[1]
+    if name in tensors:
+        n, rows = tensors.pop(name)[1].shape
+        tensors[name + "_blocks"] = ("U8", numpy.zeros((n, rows // 32, 16), numpy.uint8))
+        tensors[name + "_scales"] = ("U8", numpy.full((n, rows // 32), 127, numpy.uint8))
+        containers.write_safetensors(path, tensors)
+END
+fails 1 'down_proj_bias_blocks has dtype MXFP4' "$PITH" convert "$T/oss/blocks" "$T/a.pith" --type f32
