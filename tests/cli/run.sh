@@ -128,6 +128,7 @@ run_file() {
     disown -a 2>/dev/null # the other files' shells are not jobs of this one
     # shellcheck disable=SC2046
     trap 'kill $(jobs -p) 2>/dev/null' EXIT
+    passed=0 failed=0 skipped=0 # what the shell that started this one has counted is its own
     T=$WORK/$2
     mkdir "$T"
     : >"$T/out"
@@ -139,8 +140,8 @@ run_file() {
     rm -rf "$T"
 }
 
-# As many files at a time as there are CPUs, or JOBS says, but one that measures alone; what they print comes in the
-# order of the files.
+# As many files at a time as there are CPUs, or JOBS says, but one that measures alone; what they
+# print comes in the order of the files.
 # report PID FILE NAME : of a file whose shell has ended or is waited for.
 report() {
     local counts
