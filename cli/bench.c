@@ -327,7 +327,7 @@ static pith_status bench(pith_cli *cli, const bench_settings *settings, pith_ben
     report->load_seconds = pith_cli_seconds() - start;
     pith_model_get_info(model, &report->info);
     if (settings->model != NULL && !settings->common.map && report->load_seconds > 0) {
-        report->load_gbps = 1e-9 * (double)report->info.weight_bytes / report->load_seconds;
+        report->load_gbps = 1e-9 * (double)report->info.rank_bytes / report->load_seconds;
     }
     if (report->info.is_encoder && decoder_wanted(settings)) {
         status = pith_fail(error, PITH_ERROR_ARGUMENT,

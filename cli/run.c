@@ -250,6 +250,12 @@ static pith_status open_session(const pith_model *model, const run_settings *set
         .kv_type = (pith_kv_type)settings->common.kv,
     };
     *n_kept = 0;
+    pith_model_info info;
+    pith_model_get_info(model, &info);
+    if (settings->session != NULL && info.n_ranks > 1) { /* before a text that cannot be saved */
+        return pith_fail(error, PITH_ERROR_UNSUPPORTED, "--session: not with %zu ranks",
+                         info.n_ranks);
+    }
     if (settings->session == NULL || (access(settings->session, F_OK) != 0 && errno == ENOENT)) {
         return pith_session_new(session, model, &options, error);
     }

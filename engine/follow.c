@@ -1,7 +1,6 @@
 /* The ranks other than 0: each keeps a cache for every session of rank 0, of its own heads, and
  * runs the same passes. What rank 0 sends is checked as if it were a file: a message may be damaged
  * on its way. See pass_message.h for messages, lead.c for the other end. */
-#include <assert.h>
 #include <string.h>
 
 #include "base/checked.h"

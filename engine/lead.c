@@ -145,9 +145,10 @@ static pith_status send(pith_team *team, const pith_message_head *head, const un
 
 /* ---- Caches ---------------------------------------------------------------------------------- */
 
-/* Makes room for `n` events more and the end of every cache. The lock is held. */
+/* Makes room for `n` events more, and for the end of every cache and what it may share, which other
+ * threads may be about to add. The lock is held. */
 static bool reserve(struct pith_leader *leader, const pith_allocator *allocator, size_t n) {
-    size_t needed = leader->n_events + n + leader->n_caches;
+    size_t needed = leader->n_events + n + 2 * leader->n_caches;
     if (needed <= leader->room) {
         return true;
     }

@@ -69,7 +69,7 @@ void pith_team_codes(const pith_compute *c, pith_rows rows, const size_t *border
 /* True when all borders but the last are multiples of the groups of both kinds of codes. */
 bool pith_team_by_groups(const pith_team *team, const size_t *borders);
 
-/* True when that is this process. */
+/* True when this process is the owner of that row. */
 bool pith_team_holds(const pith_compute *c, size_t row, size_t *at);
 
 /* Gathers the rows that each rank has of the embeddings of the tokens of a pass. */

@@ -18,8 +18,8 @@ static size_t most_units(size_t n, size_t unit, size_t n_ranks) {
 }
 
 /* Cuts n elements at multiples of `coarse`, or of `fine` where the largest share would otherwise be
- * more than a tenth larger. Where units do not divide the last ranks have one more: rank 0 has
- * other things to do. */
+ * more than a tenth larger. Where units do not divide, rank 0 is not one of those with one more: it
+ * has other things to do. */
 static void cut(size_t n, size_t coarse, size_t fine, size_t n_ranks, size_t *borders) {
     bool suits =
         10 * coarse * most_units(n, coarse, n_ranks) <= 11 * fine * most_units(n, fine, n_ranks);

@@ -245,7 +245,8 @@ typedef struct pith_model_options {
 } pith_model_options;
 
 /* Opens a `.pith` file (docs/format.md). Everything in the file is checked before use. With ranks
- * all of them return, and either all have the model or none has.
+ * all of them return, and either all have the model or none has; but for ARGUMENT, of which the
+ * others hear only that a rank is lost.
  * Errors: ARGUMENT, MEMORY, IO (also: another rank could not open its file, or is lost), FORMAT
  * (also: another rank has another file or version of pith; the message names both), UNSUPPORTED
  * (isa not on this CPU, format version, BLAS, what ranks cannot do), STOPPED (options->load

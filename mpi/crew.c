@@ -53,62 +53,73 @@ static bool lose(pith_crew *x, size_t rank, const char *why) {
 }
 
 /* Returns the index of the first request that is not complete and whose peer has not been heard for
- * `patience` milliseconds, or with which something went wrong (then *code); n: there is none. */
+ * the deadline; n: there is none. */
 static size_t find_missing(pith_crew *x, MPI_Request *requests, const int *peers, size_t n,
-                           size_t began, size_t patience, int *code) {
+                           size_t began) {
     const size_t now = atomic_load(&x->clock);
     for (size_t i = 0; i < n; i++) {
         int done = 0;
         pthread_mutex_lock(&x->lock);
-        *code = MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE);
+        int code = MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE);
         pthread_mutex_unlock(&x->lock);
         size_t heard = pith_max_size(atomic_load(&x->heard[peers[i]]), began);
-        if (*code != MPI_SUCCESS || (!done && now - heard >= patience)) {
+        if (code != MPI_SUCCESS || (!done && now >= heard + 1000 * x->deadline)) {
             return i;
         }
     }
     return n;
 }
 
-/* False when a rank is missing. `failed`: a call of MPI has failed. */
+/* False when a rank is missing. */
 static bool check_peers(pith_crew *x, MPI_Request *requests, const int *peers, size_t n,
-                        size_t began, bool failed) {
+                        size_t began) {
     char why[80];
-    int code = MPI_SUCCESS;
-    size_t i = find_missing(x, requests, peers, n, began, failed ? 0 : 1000 * x->deadline, &code);
+    size_t i = find_missing(x, requests, peers, n, began);
     if (i == n) {
-        return !atomic_load(&x->lost);
-    }
-    if (failed || code != MPI_SUCCESS) {
-        return lose(x, (size_t)peers[i], "cannot be reached");
+        return true;
     }
     snprintf(why, sizeof why, "has not answered for %zu s", x->deadline);
     return lose(x, (size_t)peers[i], why);
 }
 
-/* Waits for requests [n], whose other ends are `peers` [n]. Who waits long in a gather says that it
+/* The peer whose message failed, of those that ended with `statuses` [n] and this code. */
+static size_t failed_peer(const MPI_Status *statuses, const int *peers, size_t n, int code) {
+    for (size_t i = 0; code == MPI_ERR_IN_STATUS && i < n; i++) {
+        if (statuses[i].MPI_ERROR != MPI_SUCCESS && statuses[i].MPI_ERROR != MPI_ERR_PENDING) {
+            return (size_t)peers[i];
+        }
+    }
+    return (size_t)peers[0];
+}
+
+/* Waits for requests [n], whose other ends are `peers` [n]; statuses [n] are overwritten. Who waits long in a gather says that it
  * lives: of two ranks that a third one waits for, one may be waiting for the other. Orders are
  * rare, and who waits for one may have a thread that hangs. False: a rank is missing. */
-static bool wait_all(pith_crew *x, MPI_Request *requests, const int *peers, size_t n,
-                     bool for_order) {
+static bool wait_all(pith_crew *x, MPI_Request *requests, MPI_Status *statuses, const int *peers,
+                     size_t n, bool for_order) {
     const size_t began = atomic_load_explicit(&x->clock, memory_order_relaxed);
     size_t clock = began;
-    int done = 0;
+    int done = n == 0;
     bool good = true;
     bool speaks = false;
     for (size_t n_tries = for_order ? LONG_WAIT : 0; good && !done; n_tries++) {
+        if (atomic_load_explicit(&x->lost, memory_order_relaxed)) {
+            good = false; /* by another thread: its messages must not come any more */
+            break;
+        }
         pthread_mutex_lock(&x->lock);
-        int code = MPI_Testall((int)n, requests, &done, MPI_STATUSES_IGNORE);
+        int code = MPI_Testall((int)n, requests, &done, statuses);
         pthread_mutex_unlock(&x->lock);
-        bool failed = code != MPI_SUCCESS;
         size_t now = atomic_load_explicit(&x->clock, memory_order_relaxed);
-        if (failed || (!done && now != clock)) {
+        if (code != MPI_SUCCESS) {
+            good = lose(x, failed_peer(statuses, peers, n, code), "cannot be reached");
+        } else if (!done && now != clock) {
             if (!speaks && !for_order) {
                 pith_crew_speak(x, true);
                 speaks = true;
             }
             clock = now;
-            good = check_peers(x, requests, peers, n, began, failed);
+            good = check_peers(x, requests, peers, n, began);
         }
         if (!done) {
             pause_between(x, n_tries);
@@ -122,15 +133,18 @@ static bool wait_all(pith_crew *x, MPI_Request *requests, const int *peers, size
 
 /* ---- Gathers --------------------------------------------------------------------------------- */
 
-/* Starts a message of `n` bytes to or from a rank. */
+/* Starts a message of `n` bytes to or from a rank. One that MPI refuses counts as lost, and so does
+ * its rank. */
 static void start(pith_channel *c, size_t *n_requests, bool send, size_t rank, void *data,
                   size_t n) {
     MPI_Request *request = &c->requests[*n_requests];
     c->peers[(*n_requests)++] = (int)rank;
-    if (send) {
-        MPI_Isend(data, (int)n, MPI_BYTE, (int)rank, c->tag, MPI_COMM_WORLD, request);
-    } else {
-        MPI_Irecv(data, (int)n, MPI_BYTE, (int)rank, c->tag, MPI_COMM_WORLD, request);
+    *request = MPI_REQUEST_NULL;
+    int code =
+        send ? MPI_Isend(data, (int)n, MPI_BYTE, (int)rank, c->tag, MPI_COMM_WORLD, request)
+             : MPI_Irecv(data, (int)n, MPI_BYTE, (int)rank, c->tag, MPI_COMM_WORLD, request);
+    if (code != MPI_SUCCESS && c->refused == 0) {
+        c->refused = *n_requests;
     }
 }
 
@@ -161,13 +175,22 @@ bool pith_channel_gather(void *user, void *data, const size_t *offsets, bool fir
     pith_channel *c = user;
     pith_crew *x = c->crew;
     const double began = pith_clock();
+    if (atomic_load_explicit(&x->lost, memory_order_relaxed)) {
+        return false;
+    }
+    c->refused = 0;
     pthread_mutex_lock(&x->lock);
     size_t n = start_all(c, data, offsets, first_only);
     pthread_mutex_unlock(&x->lock);
-    bool good = wait_all(x, c->requests, c->peers, n, false);
+    if (c->refused != 0) {
+        return lose(x, (size_t)c->peers[c->refused - 1], "cannot be reached");
+    }
+    bool good = wait_all(x, c->requests, c->statuses, c->peers, n, false);
+    pthread_mutex_lock(&x->lock);
     c->spent.seconds += pith_clock() - began;
     c->spent.n++;
     c->spent.bytes += (double)offsets[x->n_ranks];
+    pthread_mutex_unlock(&x->lock);
     return good;
 }
 
@@ -177,9 +200,10 @@ bool pith_channel_new(pith_channel *out, pith_crew *x, size_t number) {
         .crew = x,
         .tag = PITH_TAG_CHANNELS + (int)number,
         .requests = calloc(n, sizeof *out->requests),
+        .statuses = calloc(n, sizeof *out->statuses),
         .peers = calloc(n, sizeof *out->peers),
     };
-    if (out->requests == NULL || out->peers == NULL) {
+    if (out->requests == NULL || out->statuses == NULL || out->peers == NULL) {
         pith_channel_free(out);
         return false;
     }
@@ -188,6 +212,7 @@ bool pith_channel_new(pith_channel *out, pith_crew *x, size_t number) {
 
 void pith_channel_free(pith_channel *channel) {
     free(channel->requests);
+    free(channel->statuses);
     free(channel->peers);
     *channel = (pith_channel){0};
 }
@@ -198,16 +223,20 @@ bool pith_crew_order(pith_crew *x, void *data, size_t n) {
     bool good = true;
     const size_t end = x->rank == 0 ? x->n_ranks : 1;
     for (size_t r = x->rank == 0 ? 1 : 0; good && r < end; r++) {
-        MPI_Request request;
+        MPI_Request request = MPI_REQUEST_NULL;
+        MPI_Status status;
         const int peer = (int)r;
-        pthread_mutex_lock(&x->lock);
-        if (x->rank == 0) {
-            MPI_Isend(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER, MPI_COMM_WORLD, &request);
-        } else {
-            MPI_Irecv(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER, MPI_COMM_WORLD, &request);
+        if (atomic_load(&x->lost)) {
+            return false;
         }
+        pthread_mutex_lock(&x->lock);
+        int code = x->rank == 0 ? MPI_Isend(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER,
+                                            MPI_COMM_WORLD, &request)
+                                : MPI_Irecv(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER,
+                                            MPI_COMM_WORLD, &request);
         pthread_mutex_unlock(&x->lock);
-        good = wait_all(x, &request, &peer, 1, true);
+        good = code == MPI_SUCCESS ? wait_all(x, &request, &status, &peer, 1, true)
+                                   : lose(x, r, "cannot be reached");
     }
     return good;
 }

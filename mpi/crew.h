@@ -31,7 +31,6 @@ enum {
     PITH_CREW_DEADLINE = 30, /* seconds, by default */
     PITH_TAG_ORDER = 1,
     PITH_TAG_PULSE,
-    PITH_TAG_HELLO,
     PITH_TAG_CHANNELS = 16,                        /* the first of the channels */
     PITH_MAX_CHANNELS = 32000 - PITH_TAG_CHANNELS, /* MPI has at least 32767 tags */
 };
@@ -71,7 +70,9 @@ typedef struct pith_channel {
     pith_crew *crew;
     int tag;
     MPI_Request *requests; /* [2 (n_ranks - 1)] */
+    MPI_Status *statuses;  /* [2 (n_ranks - 1)] */
     int *peers;            /* [2 (n_ranks - 1)] whom each waits for */
+    size_t refused; /* not 0: one more than the index of a message that MPI did not take */
     pith_gathered spent;
 } pith_channel;
 

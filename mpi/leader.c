@@ -113,9 +113,11 @@ static double spent(void *user) {
     pith_leader *leader = user;
     double seconds = 0;
     pthread_mutex_lock(&leader->lock);
+    pthread_mutex_lock(&leader->crew->lock);
     for (const pith_led_model *m = leader->models; m != NULL; m = m->next) {
         seconds += m->channel.spent.seconds;
     }
+    pthread_mutex_unlock(&leader->crew->lock);
     pthread_mutex_unlock(&leader->lock);
     return seconds;
 }

@@ -94,15 +94,18 @@ static void *pulse_thread(void *argument) {
         size_t passed = (size_t)(1e3 * (now - before));
         before = now;
         atomic_fetch_add(&x->clock, pith_min_size(passed, (size_t)2 * PULSE));
+        if (atomic_load(&x->lost)) { /* what a late rank still sends must not come any more */
+            if (++n_last > LAST_WORDS) {
+                _exit(1);
+            }
+            continue;
+        }
         pthread_mutex_lock(&x->lock);
         listen(x);
         if (messages.bytes != NULL && messages.requests != NULL) {
             speak(x, &messages);
         }
         pthread_mutex_unlock(&x->lock);
-        if (atomic_load(&x->lost) && ++n_last > LAST_WORDS) {
-            _exit(1);
-        }
     }
     free(messages.bytes);
     free(messages.requests);
