@@ -92,9 +92,10 @@ static size_t failed_peer(const MPI_Status *statuses, const int *peers, size_t n
     return (size_t)peers[0];
 }
 
-/* Waits for requests [n], whose other ends are `peers` [n]; statuses [n] are overwritten. Who waits long in a gather says that it
- * lives: of two ranks that a third one waits for, one may be waiting for the other. Orders are
- * rare, and who waits for one may have a thread that hangs. False: a rank is missing. */
+/* Waits for requests [n], whose other ends are `peers` [n]; statuses [n] are overwritten. Who waits
+ * long in a gather says that it lives: of two ranks that a third one waits for, one may be waiting
+ * for the other. Orders are rare, and who waits for one may have a thread that hangs. False: a rank
+ * is missing. */
 static bool wait_all(pith_crew *x, MPI_Request *requests, MPI_Status *statuses, const int *peers,
                      size_t n, bool for_order) {
     const size_t began = atomic_load_explicit(&x->clock, memory_order_relaxed);
@@ -140,9 +141,8 @@ static void start(pith_channel *c, size_t *n_requests, bool send, size_t rank, v
     MPI_Request *request = &c->requests[*n_requests];
     c->peers[(*n_requests)++] = (int)rank;
     *request = MPI_REQUEST_NULL;
-    int code =
-        send ? MPI_Isend(data, (int)n, MPI_BYTE, (int)rank, c->tag, MPI_COMM_WORLD, request)
-             : MPI_Irecv(data, (int)n, MPI_BYTE, (int)rank, c->tag, MPI_COMM_WORLD, request);
+    int code = send ? MPI_Isend(data, (int)n, MPI_BYTE, (int)rank, c->tag, MPI_COMM_WORLD, request)
+                    : MPI_Irecv(data, (int)n, MPI_BYTE, (int)rank, c->tag, MPI_COMM_WORLD, request);
     if (code != MPI_SUCCESS && c->refused == 0) {
         c->refused = *n_requests;
     }
@@ -230,10 +230,10 @@ bool pith_crew_order(pith_crew *x, void *data, size_t n) {
             return false;
         }
         pthread_mutex_lock(&x->lock);
-        int code = x->rank == 0 ? MPI_Isend(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER,
-                                            MPI_COMM_WORLD, &request)
-                                : MPI_Irecv(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER,
-                                            MPI_COMM_WORLD, &request);
+        int code =
+            x->rank == 0
+                ? MPI_Isend(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER, MPI_COMM_WORLD, &request)
+                : MPI_Irecv(data, (int)n, MPI_BYTE, peer, PITH_TAG_ORDER, MPI_COMM_WORLD, &request);
         pthread_mutex_unlock(&x->lock);
         good = code == MPI_SUCCESS ? wait_all(x, &request, &status, &peer, 1, true)
                                    : lose(x, r, "cannot be reached");
