@@ -72,7 +72,7 @@ typedef struct pith_channel {
     MPI_Request *requests; /* [2 (n_ranks - 1)] */
     MPI_Status *statuses;  /* [2 (n_ranks - 1)] */
     int *peers;            /* [2 (n_ranks - 1)] whom each waits for */
-    size_t refused; /* not 0: one more than the index of a message that MPI did not take */
+    size_t refused;        /* not 0: one more than the index of a message that MPI did not take */
     pith_gathered spent;
 } pith_channel;
 
