@@ -375,7 +375,7 @@ ubsan: ## the tests under UBSan alone
 	$(BUILD)/ubsan/tests/golden -j$(CRITERION_JOBS)
 # Two processes of about the same length.
 TSAN_golden := golden/int4_is_identical embed/concurrent pith_file/read pith_file/loading \
-               pith_file/opens_every
+               pith_file/opens_every ranks
 # Of the ledger only tests without injected faults, which fail allocations of one thread for minutes.
 TSAN_others := pool engine bench $(filter-out ledger,$(SERVER_PARTS)) ledger/
 tsan: ## the tests that use threads under ThreadSanitizer

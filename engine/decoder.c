@@ -136,15 +136,14 @@ static void embed_rows(void *argument, size_t begin, size_t end, size_t thread) 
     for (size_t r = begin; r < end; r++) {
         float *x = f->scratch->x.data + r * f->scratch->x.stride;
         size_t at;
+        turn_angles(f, r);
         if (!pith_team_holds(&f->compute, (size_t)f->tokens[r].id, &at)) {
-            turn_angles(f, r);
             continue;
         }
         pith_matrix_row(&f->model->network.embed, at, x);
         for (size_t i = 0; config->embedding_scale != 1.0F && i < config->hidden_size; i++) {
             x[i] *= config->embedding_scale;
         }
-        turn_angles(f, r);
     }
 }
 

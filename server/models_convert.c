@@ -8,10 +8,12 @@
 
 static pith_status find_type(const pith_found *found, pith_type *out, pith_error *error) {
     pith_convert_facts facts = {.quantised = false};
+    *out = PITH_TYPE_INT8;
+    if (found->kind == PITH_MODEL_ENCODER) {
+        return PITH_OK;
+    }
     pith_status status = pith_convert_look(found->path, &facts, NULL, error);
-    *out = facts.quantised                     ? PITH_N_TYPES
-           : found->kind == PITH_MODEL_ENCODER ? PITH_TYPE_INT8
-                                               : PITH_TYPE_INT4;
+    *out = facts.quantised ? PITH_N_TYPES : PITH_TYPE_INT4;
     return status;
 }
 

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/support.h"
+#include "tests/test.h"
+
 enum { PATIENCE = 60 }; /* seconds: a deadlock is a failure */
 
 /* Waits until all have arrived; false when a rank is lost. The lock is held. */
@@ -143,4 +146,28 @@ void test_ranks_close(test_ranks *all) {
     }
     pthread_cond_destroy(&all->turn);
     pthread_mutex_destroy(&all->lock);
+}
+
+pith_model *test_ranks_run(test_ranks *all, const char *path, size_t n) {
+    pith_error error;
+    pith_status status = test_ranks_open(all, path, n, &error);
+    CHECK(status == PITH_OK, "%zu ranks of %s: %s", n, path, error.message);
+    return test_ranks_model(all);
+}
+
+void test_ranks_end(test_ranks *all) {
+    test_ranks_close(all);
+    CHECK(!all->differs, "ranks called for different gathers");
+    for (size_t r = 1; r < all->n; r++) {
+        CHECK(all->ranks[r].followed == PITH_OK, "rank %zu: %s", r, all->ranks[r].error.message);
+    }
+}
+
+const char *test_ranks_write(pith_type type) {
+    test_model description;
+    test_model_default(&description, type);
+    description.config.num_key_value_heads = 2;
+    const char *path = test_path("ranks.pith");
+    test_write_model(path, &description);
+    return path;
 }

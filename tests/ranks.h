@@ -6,7 +6,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "pith.h"
+#include "tests/calls.h"
+#include "tests/fixture.h"
 
 enum { TEST_MAX_RANKS = 8 };
 
@@ -59,5 +60,13 @@ pith_model *test_ranks_model(test_ranks *ranks);
 
 /* Frees rank 0's model and waits for the others, whose statuses are then set. */
 void test_ranks_close(test_ranks *ranks);
+
+/* The same where all of it is expected to go well: the model of rank 0, and at the end a test that
+ * fails when ranks called for different gathers or one could not follow. */
+pith_model *test_ranks_run(test_ranks *ranks, const char *path, size_t n);
+void test_ranks_end(test_ranks *ranks);
+
+/* Writes a small model with two KV heads and returns its path. */
+const char *test_ranks_write(pith_type type);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "engine/attention.h"
 #include "engine/session.h"
+#include "tests/calls.h"
 #include "tests/fixture.h"
 #include "tests/support.h"
 #include "tests/test.h"
@@ -26,20 +27,6 @@ static pith_model *open_model(pith_type type, size_t window, const pith_model_op
     pith_status status = pith_model_open(&model, path, options, &error);
     CHECK(status == PITH_OK, "%s", error.message);
     return model;
-}
-
-static pith_session *new_session(const pith_model *model, pith_session_options options) {
-    pith_session *session = NULL;
-    pith_error error;
-    pith_status status = pith_session_new(&session, model, &options, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    return session;
-}
-
-static void eval(pith_session *session, const int32_t *tokens, size_t n) {
-    pith_error error;
-    pith_status status = pith_session_eval(session, tokens, n, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
 }
 
 static void make_tokens(int32_t *tokens, size_t n, uint64_t seed) {
@@ -74,10 +61,10 @@ static const size_t steps[STEPS][MEMBERS] = {
 /* All logits of a timeline, from a session that has nothing else to do. */
 static pith_session *evaluate_alone(const pith_model *model, const int32_t *tokens, size_t n,
                                     pith_kv_type kv_type) {
-    pith_session *session = new_session(model, (pith_session_options){.n_context = LONGEST,
-                                                                      .kv_type = kv_type,
-                                                                      .all_logits = true});
-    eval(session, tokens, n);
+    pith_session *session = test_session(model, (pith_session_options){.n_context = LONGEST,
+                                                                       .kv_type = kv_type,
+                                                                       .all_logits = true});
+    test_eval(session, tokens, n);
     return session;
 }
 
@@ -101,15 +88,15 @@ static void check_case(const pith_model *model, const pith_model *other, size_t 
     size_t n = 0;
     for (; n < MEMBERS && cases[index][n].n_context != 0; n++) {
         const member *m = &cases[index][n];
-        sessions[n] = new_session(model, (pith_session_options){.n_context = m->n_context,
-                                                                .n_batch = m->n_batch,
-                                                                .kv_type = kv_type});
+        sessions[n] = test_session(model, (pith_session_options){.n_context = m->n_context,
+                                                                 .n_batch = m->n_batch,
+                                                                 .kv_type = kv_type});
         make_tokens(tokens[n], m->n_context, 10 * index + n);
         size_t needed = 0;
         for (size_t step = 0; step < STEPS; step++) {
             needed += steps[step][n];
         }
-        eval(sessions[n], tokens[n], m->n_context - needed);
+        test_eval(sessions[n], tokens[n], m->n_context - needed);
         alone[n] = evaluate_alone(other, tokens[n], m->n_context, kv_type);
     }
     for (size_t step = 0; step < STEPS; step++) {
@@ -227,15 +214,15 @@ TEST(engine_batch, observers_see_their_own_session_alone) {
         const int32_t *lists[3];
         for (size_t i = 0; i < 3; i++) {
             pith_session_options how = {.n_context = 20, .n_batch = n_batch, .all_logits = all[i]};
-            sessions[i] = new_session(model, how);
-            separate[i] = new_session(model, how);
+            sessions[i] = test_session(model, how);
+            separate[i] = test_session(model, how);
             make_tokens(tokens[i], 7, i);
             lists[i] = tokens[i];
             if (i != 1) {
                 pith_session_observe(sessions[i], note, &together[i]);
                 pith_session_observe(separate[i], note, &alone[i]);
             }
-            eval(separate[i], tokens[i], counts[i]);
+            test_eval(separate[i], tokens[i], counts[i]);
         }
         pith_error error;
         pith_status status = pith_batch_eval(sessions, 3, lists, counts, &error);
@@ -276,8 +263,8 @@ TEST(engine_batch, a_session_costs_its_cache_and_little_more) {
     make_tokens(tokens, 32, 3);
     for (size_t i = 0; i < SESSIONS; i++) {
         size_t before = counting.n_bytes;
-        sessions[i] = new_session(model, (pith_session_options){.n_context = 32});
-        eval(sessions[i], tokens, 32);
+        sessions[i] = test_session(model, (pith_session_options){.n_context = 32});
+        test_eval(sessions[i], tokens, 32);
         size_t cost = counting.n_bytes - before;
         size_t own = own_bytes(sessions[i]);
         CHECK(i == 0 || cost <= own + LITTLE, "session %zu costs %zu bytes, %zu are its own", i,
@@ -304,20 +291,20 @@ TEST(engine_batch, buffers_fit_every_session_that_was_made) {
     make_tokens(tokens, LONGEST, 4);
     pith_session *sessions[N];
     for (size_t i = 0; i < N; i++) {
-        sessions[i] = new_session(model, (pith_session_options){.n_context = made[i].n_context,
-                                                                .n_batch = made[i].n_batch});
+        sessions[i] = test_session(model, (pith_session_options){.n_context = made[i].n_context,
+                                                                 .n_batch = made[i].n_batch});
         CHECK(pith_session_grow(sessions[i], made[i].n_context, 1, NULL) == PITH_OK, "growth");
         size_t calls = counting.n_calls;
         for (size_t j = 0; j <= i; j++) {
             CHECK(pith_session_rewind(sessions[j], 0, NULL) == PITH_OK, "rewind");
-            eval(sessions[j], tokens, made[j].n_context - 1);
-            eval(sessions[j], tokens, 1);
+            test_eval(sessions[j], tokens, made[j].n_context - 1);
+            test_eval(sessions[j], tokens, 1);
         }
         CHECK(counting.n_calls == calls, "%zu allocations with %zu sessions",
               (size_t)counting.n_calls - calls, i + 1);
         size_t live = counting.n_live;
         pith_session_free(
-            new_session(model, (pith_session_options){.n_context = 30, .n_batch = 2}));
+            test_session(model, (pith_session_options){.n_context = 30, .n_batch = 2}));
         CHECK(counting.n_live == live && counting.n_calls == calls + OWN_BLOCKS,
               "a small session made buffers: %zu blocks, %zu allocations",
               (size_t)counting.n_live - live, (size_t)counting.n_calls - calls);
@@ -343,7 +330,7 @@ static size_t span_of(const pith_model *model, size_t n_rows) {
 /* So that a token does not touch pages all over the room that a prefill needs. */
 TEST(engine_batch, buffers_of_few_rows_lie_together) {
     pith_model *model = open_model(PITH_TYPE_INT8, 0, NULL);
-    pith_session_free(new_session(model, (pith_session_options){.n_context = 600}));
+    pith_session_free(test_session(model, (pith_session_options){.n_context = 600}));
     size_t many = span_of(model, 512);
     size_t one = span_of(model, 1);
     CHECK(one < many / 5, "%zu bytes for a row, %zu for 512", one, many);
@@ -366,11 +353,11 @@ TEST(engine_batch, a_batch_without_memory_changes_nothing) {
     size_t ones[SESSIONS];
     float before[SESSIONS][VOCAB];
     for (size_t i = 0; i < SESSIONS; i++) {
-        sessions[i] = new_session(model, (pith_session_options){.n_context = 5});
-        alone[i] = new_session(model, (pith_session_options){.n_context = 5});
+        sessions[i] = test_session(model, (pith_session_options){.n_context = 5});
+        alone[i] = test_session(model, (pith_session_options){.n_context = 5});
         make_tokens(tokens[i], 4, i);
-        eval(sessions[i], tokens[i], 3);
-        eval(alone[i], tokens[i], 4);
+        test_eval(sessions[i], tokens[i], 3);
+        test_eval(alone[i], tokens[i], 4);
         memcpy(before[i], pith_session_logits(sessions[i]), sizeof before[i]);
         lists[i] = tokens[i] + 3;
         ones[i] = 1;
@@ -435,10 +422,10 @@ TEST(engine_batch, evaluations_at_once_have_buffers_of_their_own) {
     pith_model_options options = {.allocator = &counting.allocator, .blas = PITH_BLAS_OFF};
     pith_model *model = open_model(PITH_TYPE_INT8, 0, &options);
     const pith_session_options small = {.n_context = 30};
-    pith_session *outer = new_session(model, small);
-    pith_session *plain = new_session(model, small);
-    pith_session *expected = new_session(model, small);
-    inner in = {.session = new_session(model, small), .tokens = {5, 6, 7}};
+    pith_session *outer = test_session(model, small);
+    pith_session *plain = test_session(model, small);
+    pith_session *expected = test_session(model, small);
+    inner in = {.session = test_session(model, small), .tokens = {5, 6, 7}};
     int32_t tokens[12];
     make_tokens(tokens, 12, 5);
     CHECK(pith_session_grow(outer, 12, 1, NULL) == PITH_OK, "growth");
@@ -446,20 +433,20 @@ TEST(engine_batch, evaluations_at_once_have_buffers_of_their_own) {
     pith_session_observe(outer, eval_inside, &in);
     size_t calls = counting.n_calls;
     counting.fail_at = calls + 1;
-    eval(outer, tokens, 4); /* holds the only buffers */
+    test_eval(outer, tokens, 4); /* holds the only buffers */
     CHECK(in.n_runs == 1 && in.status == PITH_ERROR_MEMORY && counting.n_calls == calls + 1,
           "%zu runs, status %d, %zu allocations", in.n_runs, (int)in.status,
           (size_t)counting.n_calls - calls);
     CHECK(pith_session_length(in.session) == 0 && in.error.status == in.status, "it changed");
-    eval(outer, tokens + 4, 4);
+    test_eval(outer, tokens + 4, 4);
     CHECK(in.status == PITH_OK && counting.n_calls == calls + 2, "%s", in.error.message);
-    eval(outer, tokens + 8, 4);
+    test_eval(outer, tokens + 8, 4);
     CHECK(in.status == PITH_OK && counting.n_calls == calls + 2, "the third allocates again");
-    eval(plain, tokens, 12);
+    test_eval(plain, tokens, 12);
     CHECK(memcmp(pith_session_logits(outer), pith_session_logits(plain), VOCAB * 4) == 0,
           "logits of the outer session differ");
-    eval(expected, in.tokens, 3);
-    eval(expected, in.tokens, 3);
+    test_eval(expected, in.tokens, 3);
+    test_eval(expected, in.tokens, 3);
     CHECK(memcmp(pith_session_logits(in.session), pith_session_logits(expected), VOCAB * 4) == 0,
           "logits of the inner session differ");
     pith_session_free(outer);
@@ -489,22 +476,22 @@ TEST(engine_batch, buffers_that_became_too_small_are_released) {
     test_allocator_init(&counting);
     pith_model_options options = {.allocator = &counting.allocator, .blas = PITH_BLAS_OFF};
     pith_model *model = open_model(PITH_TYPE_INT8, 0, &options);
-    pith_session *small = new_session(model, (pith_session_options){.n_context = 30});
+    pith_session *small = test_session(model, (pith_session_options){.n_context = 30});
     static int32_t tokens[1500];
     make_tokens(tokens, 1500, 6);
     inner in = {.session = small};
     CHECK(pith_session_grow(small, 30, 1, NULL) == PITH_OK, "growth");
     pith_session_observe(small, make_inside, &in);
     size_t live = counting.n_live;
-    eval(small, tokens, 10);
+    test_eval(small, tokens, 10);
     CHECK(in.n_runs == 1 && in.status == PITH_OK && in.session != small, "%s", in.error.message);
     CHECK(counting.n_live == live + OWN_BLOCKS, "%zu blocks more, %d are the session",
           (size_t)counting.n_live - live, OWN_BLOCKS);
     CHECK(pith_session_grow(in.session, 1500, 1, NULL) == PITH_OK, "growth");
     size_t calls = counting.n_calls;
     pith_session_observe(small, NULL, NULL);
-    eval(in.session, tokens, 1500);
-    eval(small, tokens, 10);
+    test_eval(in.session, tokens, 1500);
+    test_eval(small, tokens, 10);
     CHECK(counting.n_calls == calls, "%zu allocations", (size_t)counting.n_calls - calls);
     pith_session_free(in.session);
     pith_session_free(small);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/session.h"
+#include "tests/calls.h"
 #include "tests/fixture.h"
 #include "tests/support.h"
 #include "tests/test.h"
@@ -28,20 +29,6 @@ static pith_model *open_model(const pith_allocator *allocator) {
     return model;
 }
 
-static pith_session *new_session(const pith_model *model, pith_session_options options) {
-    pith_session *session = NULL;
-    pith_error error;
-    pith_status status = pith_session_new(&session, model, &options, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    return session;
-}
-
-static void eval(pith_session *session, const int32_t *tokens, size_t n) {
-    pith_error error;
-    pith_status status = pith_session_eval(session, tokens, n, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-}
-
 static pith_session *fork_of(const pith_session *session) {
     pith_session *fork = NULL;
     pith_error error;
@@ -59,8 +46,8 @@ static void make_tokens(int32_t *tokens, size_t n, uint64_t seed) {
 /* The logits of s are those of a session that evaluates the same timeline alone. */
 static void check_alone(const pith_session *s, const char *what) {
     pith_session *alone =
-        new_session(s->model, (pith_session_options){.kv_type = s->kv.shape.type, .n_batch = 61});
-    eval(alone, pith_session_tokens(s), pith_session_length(s));
+        test_session(s->model, (pith_session_options){.kv_type = s->kv.shape.type, .n_batch = 61});
+    test_eval(alone, pith_session_tokens(s), pith_session_length(s));
     CHECK(memcmp(pith_session_logits(s), pith_session_logits(alone), VOCAB * sizeof(float)) == 0,
           "%s: logits after %zu tokens differ", what, pith_session_length(s));
     pith_session_free(alone);
@@ -80,11 +67,11 @@ TEST(engine_memory, an_eval_allocates_where_a_block_begins_and_nowhere_else) {
     test_allocator_init(&counting);
     pith_model *model = open_model(&counting.allocator);
     for (size_t k = 0; k < 3; k++) {
-        pith_session *s = new_session(model, (pith_session_options){.kv_type = kv_types[k]});
+        pith_session *s = test_session(model, (pith_session_options){.kv_type = kv_types[k]});
         CHECK(pith_session_memory(s) == 0, "%zu bytes of an empty cache", pith_session_memory(s));
         for (size_t i = 0; i < CONTEXT; i++) {
             size_t calls = counting.n_calls;
-            eval(s, tokens + i, 1);
+            test_eval(s, tokens + i, 1);
             CHECK((counting.n_calls != calls) == begins_block(i), "%zu allocations at position %zu",
                   (size_t)counting.n_calls - calls, i);
             size_t held = pith_session_memory(s);
@@ -99,7 +86,7 @@ TEST(engine_memory, an_eval_allocates_where_a_block_begins_and_nowhere_else) {
               "the last chunk is longer than the context");
         size_t calls = counting.n_calls;
         CHECK(pith_session_rewind(s, 3, NULL) == PITH_OK, "rewind");
-        eval(s, tokens, CONTEXT - 3);
+        test_eval(s, tokens, CONTEXT - 3);
         CHECK(counting.n_calls == calls, "a rewind lost memory");
         check_alone(s, "rewound");
         pith_session_free(s);
@@ -115,16 +102,16 @@ TEST(engine_memory, logits_take_memory_as_evals_get_longer) {
     test_allocator counting;
     test_allocator_init(&counting);
     pith_model *model = open_model(&counting.allocator);
-    pith_session_free(new_session(model, (pith_session_options){0})); /* work buffers */
+    pith_session_free(test_session(model, (pith_session_options){0})); /* work buffers */
     size_t before = counting.n_bytes;
-    pith_session *s = new_session(model, (pith_session_options){.all_logits = true});
+    pith_session *s = test_session(model, (pith_session_options){.all_logits = true});
     size_t row = s->logits_stride * sizeof(float);
     size_t list = (CONTEXT + 255) / 256 * sizeof(void *);
     CHECK(counting.n_bytes - before < 2 * row + sizeof *s + list + 512, "%zu bytes when new",
           (size_t)counting.n_bytes - before);
     static const size_t lengths[] = {1, 5, 16, 40, 40, 200, 1, 300};
     for (size_t i = 0, at = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        eval(s, tokens + at, lengths[i]);
+        test_eval(s, tokens + at, lengths[i]);
         at += lengths[i];
         CHECK(pith_session_logits_at(s, lengths[i] - 1) == pith_session_logits(s) &&
                   pith_session_logits_at(s, lengths[i]) == NULL,
@@ -163,10 +150,10 @@ TEST(engine_memory, a_few_tokens_of_a_large_model_take_a_few_megabytes) {
     pith_status status = pith_model_open(&model, path, &options, &error);
     CHECK(status == PITH_OK, "%s", error.message);
     const int32_t tokens[4] = {5, 6, 7, 8};
-    pith_session *first = new_session(model, (pith_session_options){0});
+    pith_session *first = test_session(model, (pith_session_options){0});
     size_t before = counting.n_bytes;
-    pith_session *second = new_session(model, (pith_session_options){0});
-    eval(second, tokens, 4);
+    pith_session *second = test_session(model, (pith_session_options){0});
+    test_eval(second, tokens, 4);
     CHECK(counting.n_bytes - before < 20000000, "%zu bytes", (size_t)counting.n_bytes - before);
     size_t held = pith_session_memory(second);
     CHECK(held == pith_model_kv_bytes(model, PITH_KV_AUTO, 4) && held >= 16 * (1 << 19),
@@ -234,9 +221,9 @@ TEST(engine_memory, growth_without_memory_changes_nothing) {
         k++;
         group g;
         for (size_t i = 0; i < 3; i++) {
-            g.sessions[i] = new_session(model, (pith_session_options){.all_logits = i == 1,
-                                                                      .kv_type = kv_types[i]});
-            eval(g.sessions[i], tokens, lengths[i]);
+            g.sessions[i] = test_session(model, (pith_session_options){.all_logits = i == 1,
+                                                                       .kv_type = kv_types[i]});
+            test_eval(g.sessions[i], tokens, lengths[i]);
             memcpy(g.logits[i][0], pith_session_logits(g.sessions[i]), sizeof g.logits[i][0]);
             g.lists[i] = tokens + lengths[i];
         }
@@ -273,8 +260,8 @@ TEST(engine_memory, ahead_and_forked_growth_without_memory_changes_nothing) {
     test_allocator failing;
     test_allocator_init(&failing);
     pith_model *model = open_model(&failing.allocator);
-    pith_session *s = new_session(model, (pith_session_options){0});
-    eval(s, tokens, 31);
+    pith_session *s = test_session(model, (pith_session_options){0});
+    test_eval(s, tokens, 31);
     pith_session *fork = fork_of(s);
     pith_session *third = fork_of(s); /* for which the others copy what they share */
     float *ahead = test_guarded(3 * s->logits_stride * sizeof *ahead);
@@ -317,8 +304,8 @@ TEST(engine_memory, a_fork_shares_the_cache_until_it_goes_on) {
     test_allocator_init(&counting);
     pith_model *model = open_model(&counting.allocator);
     for (size_t k = 0; k < 3; k++) {
-        pith_session *s = new_session(model, (pith_session_options){.kv_type = kv_types[k]});
-        eval(s, tokens, LENGTH);
+        pith_session *s = test_session(model, (pith_session_options){.kv_type = kv_types[k]});
+        test_eval(s, tokens, LENGTH);
         size_t whole = pith_model_kv_bytes(model, kv_types[k], 512);
         size_t tail = pith_session_memory(s) - whole;
         pith_session *forks[FORKS];
@@ -333,18 +320,18 @@ TEST(engine_memory, a_fork_shares_the_cache_until_it_goes_on) {
         }
         size_t before = counting.n_bytes;
         for (size_t i = 0; i < FORKS; i++) {
-            eval(forks[i], tokens + LENGTH + i, 1 + 7 * i);
+            test_eval(forks[i], tokens + LENGTH + i, 1 + 7 * i);
         }
         size_t cost = counting.n_bytes - before;
         CHECK(cost < FORKS * (tail + 1024), "the forks go on for %zu bytes, blocks have %zu", cost,
               tail);
         size_t calls = counting.n_calls;
-        eval(s, tokens, 1);
+        test_eval(s, tokens, 1);
         CHECK(counting.n_calls == calls, "the last one to share copies, too");
         check_alone(s, "the original");
         pith_session_free(s);
         for (size_t i = 0; i < FORKS; i++) {
-            eval(forks[i], tokens + 5, 2);
+            test_eval(forks[i], tokens + 5, 2);
             check_alone(forks[i], "a fork");
             pith_session_free(forks[i]);
         }
@@ -360,8 +347,8 @@ TEST(engine_memory, a_rewound_fork_leaves_the_others_alone) {
     make_tokens(tokens, CONTEXT, 6);
     pith_model *model = open_model(NULL);
     for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
-        pith_session *s = new_session(model, (pith_session_options){.kv_type = kv_types[p % 3]});
-        eval(s, tokens, 600);
+        pith_session *s = test_session(model, (pith_session_options){.kv_type = kv_types[p % 3]});
+        test_eval(s, tokens, 600);
         pith_session *fork = fork_of(s);
         pith_session *second = fork_of(fork);
         pith_session *changed = p % 2 == 0 ? fork : s;
@@ -373,14 +360,14 @@ TEST(engine_memory, a_rewound_fork_leaves_the_others_alone) {
                   (places[p] > 256 ||
                    pith_session_memory(rest) <= pith_model_kv_bytes(model, kv_types[p % 3], 256)),
               "a fork of %zu tokens holds %zu bytes", places[p], pith_session_memory(rest));
-        eval(changed, tokens + 100, 290);
-        eval(rest, tokens + 200, 3);
+        test_eval(changed, tokens + 100, 290);
+        test_eval(rest, tokens + 200, 3);
         check_alone(changed, "rewound");
         check_alone(rest, "fork of the rewound");
         pith_session_free(changed);
-        eval(kept, tokens + 600, 2);
+        test_eval(kept, tokens + 600, 2);
         check_alone(kept, "kept");
-        eval(second, tokens + 601, 1);
+        test_eval(second, tokens + 601, 1);
         check_alone(second, "second");
         pith_session_free(kept);
         pith_session_free(second);
@@ -424,8 +411,8 @@ TEST(engine_memory, threads_share_one_prompt) {
     static int32_t tokens[CONTEXT];
     make_tokens(tokens, CONTEXT, 7);
     pith_model *model = open_model(NULL);
-    pith_session *prompt = new_session(model, (pith_session_options){0});
-    eval(prompt, tokens, 310);
+    pith_session *prompt = test_session(model, (pith_session_options){0});
+    test_eval(prompt, tokens, 310);
     worker workers[WORKERS];
     pthread_t threads[WORKERS];
     for (size_t i = 0; i < WORKERS; i++) {
@@ -458,8 +445,8 @@ TEST(engine_memory, saved_timelines_of_several_chunks_go_on_alike) {
     for (size_t i = 0; i < 3 * sizeof lengths / sizeof *lengths; i++) {
         size_t n = lengths[i / 3];
         pith_kv_type type = kv_types[i % 3];
-        pith_session *s = new_session(model, (pith_session_options){.kv_type = type});
-        eval(s, tokens, n);
+        pith_session *s = test_session(model, (pith_session_options){.kv_type = type});
+        test_eval(s, tokens, n);
         pith_error error;
         CHECK(pith_session_save(s, path, &error) == PITH_OK, "%s", error.message);
         pith_session *loaded = NULL;
@@ -470,7 +457,7 @@ TEST(engine_memory, saved_timelines_of_several_chunks_go_on_alike) {
               pith_session_memory(loaded), pith_session_memory(s));
         CHECK(memcmp(pith_session_logits(loaded), pith_session_logits(s), VOCAB * 4) == 0,
               "logits after %zu tokens", n);
-        eval(loaded, tokens, 40);
+        test_eval(loaded, tokens, 40);
         check_alone(loaded, "loaded");
         pith_session_free(s);
         pith_session_free(loaded);
@@ -487,8 +474,8 @@ TEST(engine_memory, a_file_without_a_part_takes_no_cache) {
     test_allocator counting;
     test_allocator_init(&counting);
     pith_model *model = open_model(&counting.allocator);
-    pith_session *s = new_session(model, (pith_session_options){.kv_type = PITH_KV_F32});
-    eval(s, tokens, CONTEXT);
+    pith_session *s = test_session(model, (pith_session_options){.kv_type = PITH_KV_F32});
+    test_eval(s, tokens, CONTEXT);
     pith_error error;
     CHECK(pith_session_save(s, path, &error) == PITH_OK, "%s", error.message);
     size_t cache = pith_session_memory(s);

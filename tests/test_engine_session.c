@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/session.h"
+#include "tests/calls.h"
 #include "tests/fixture.h"
 #include "tests/support.h"
 #include "tests/test.h"
@@ -31,12 +32,6 @@ static pith_session *new_session(const pith_model *model, const pith_session_opt
     return session;
 }
 
-static void eval(pith_session *session, const int32_t *tokens, size_t n) {
-    pith_error error;
-    pith_status status = pith_session_eval(session, tokens, n, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-}
-
 static void make_tokens(int32_t *tokens, size_t n, uint64_t seed) {
     for (size_t i = 0; i < n; i++) {
         tokens[i] = (int32_t)(test_random(&seed) % VOCAB);
@@ -62,10 +57,10 @@ TEST(engine_session, token_by_token_equals_one_prefill) {
         pith_session *a = new_session(model, &whole);
         pith_session *b = new_session(model, &small);
         pith_session *c = new_session(model, NULL);
-        eval(a, tokens, 100);
-        eval(b, tokens, 100);
+        test_eval(a, tokens, 100);
+        test_eval(b, tokens, 100);
         for (size_t i = 0; i < 100; i++) {
-            eval(c, &tokens[i], 1);
+            test_eval(c, &tokens[i], 1);
             check_same(pith_session_logits_at(b, i), pith_session_logits_at(a, i), "chunks of 7");
             check_same(pith_session_logits(c), pith_session_logits_at(a, i), "one by one");
         }
@@ -90,7 +85,7 @@ TEST(engine_session, a_batch_equals_separate_evals) {
         make_tokens(tokens[i], 64, 100 + i);
         alone[i] = new_session(model, NULL);
         together[i] = new_session(model, NULL);
-        eval(alone[i], tokens[i], lengths[i]);
+        test_eval(alone[i], tokens[i], lengths[i]);
         lists[i] = tokens[i];
     }
     pith_error error;
@@ -100,7 +95,7 @@ TEST(engine_session, a_batch_equals_separate_evals) {
     for (size_t step = 0; step < 4; step++) {
         for (size_t i = 0; i < SESSIONS; i++) {
             check_same(pith_session_logits(together[i]), pith_session_logits(alone[i]), "batch");
-            eval(alone[i], &tokens[i][step], 1);
+            test_eval(alone[i], &tokens[i][step], 1);
             lists[i] = &tokens[i][step];
         }
         status = pith_batch_eval(together, SESSIONS, lists, one, &error);
@@ -131,10 +126,10 @@ TEST(engine_session, a_sliding_window_crosses_chunks_in_any_cut) {
     make_tokens(tokens, N, 9);
     pith_session *whole = new_session(model, NULL);
     pith_session *parts = new_session(model, NULL);
-    eval(whole, tokens, N);
-    eval(parts, tokens, 550);
+    test_eval(whole, tokens, N);
+    test_eval(parts, tokens, 550);
     for (size_t i = 550; i < N; i++) {
-        eval(parts, &tokens[i], 1);
+        test_eval(parts, &tokens[i], 1);
     }
     check_same(pith_session_logits(parts), pith_session_logits(whole), "window");
 
@@ -144,13 +139,13 @@ TEST(engine_session, a_sliding_window_crosses_chunks_in_any_cut) {
     other[3] = (other[3] + 1) % VOCAB;
     status = pith_session_rewind(parts, 0, &error);
     CHECK(status == PITH_OK, "%s", error.message);
-    eval(parts, other, N);
+    test_eval(parts, other, N);
     check_same(pith_session_logits(parts), pith_session_logits(whole), "outside the window");
     other[N - 600] = (other[N - 600] + 1) % VOCAB; /* two layers see 598 back */
     other[N - 10] = (other[N - 10] + 1) % VOCAB;
     status = pith_session_rewind(parts, 0, &error);
     CHECK(status == PITH_OK, "%s", error.message);
-    eval(parts, other, N);
+    test_eval(parts, other, N);
     CHECK(memcmp(pith_session_logits(parts), pith_session_logits(whole), VOCAB * 4) != 0,
           "a token inside the window changed nothing");
     pith_session_free(whole);
@@ -178,10 +173,10 @@ TEST(engine_session, runs_of_chunks_equal_one_prefill) {
             CHECK(status == PITH_OK, "%s", error.message);
             pith_session *whole = new_session(model, NULL);
             pith_session *parts = new_session(model, NULL);
-            eval(whole, tokens, N);
-            eval(parts, tokens, N - SINGLE);
+            test_eval(whole, tokens, N);
+            test_eval(parts, tokens, N - SINGLE);
             for (size_t i = N - SINGLE; i < N; i++) {
-                eval(parts, &tokens[i], 1);
+                test_eval(parts, &tokens[i], 1);
             }
             check_same(pith_session_logits(parts), pith_session_logits(whole),
                        n_threads == 1 ? "one thread" : "three threads");
@@ -198,14 +193,14 @@ TEST(engine_session, rewind_replays_to_the_same_logits) {
     int32_t tokens[50];
     make_tokens(tokens, 50, 11);
     float before[VOCAB];
-    eval(session, tokens, 50);
+    test_eval(session, tokens, 50);
     memcpy(before, pith_session_logits(session), sizeof before);
     pith_error error;
     pith_status status = pith_session_rewind(session, 20, &error);
     CHECK(status == PITH_OK, "%s", error.message);
     CHECK(pith_session_logits(session) == NULL, "logits must not outlive a rewind");
     CHECK(pith_session_length(session) == 20, "length %zu", pith_session_length(session));
-    eval(session, tokens + 20, 30);
+    test_eval(session, tokens + 20, 30);
     check_same(pith_session_logits(session), before, "replayed");
     CHECK(memcmp(pith_session_tokens(session), tokens, sizeof tokens) == 0, "timeline differs");
     status = pith_session_rewind(session, 51, &error);
@@ -226,7 +221,7 @@ TEST(engine_session, the_context_is_never_exceeded) {
     CHECK(strstr(error.message, "11") != NULL && strstr(error.message, "10") != NULL, "%s",
           error.message);
     CHECK(pith_session_length(session) == 0, "the timeline changed");
-    eval(session, tokens, 10);
+    test_eval(session, tokens, 10);
     status = pith_session_eval(session, tokens, 1, &error);
     CHECK(status == PITH_ERROR_CONTEXT && pith_session_length(session) == 10, "one more went in");
     CHECK(pith_session_logits(session) != NULL, "a refused eval must leave the logits");
@@ -279,7 +274,7 @@ TEST(engine_session, nan_weights_end_in_an_error_in_every_type) {
         CHECK(pith_session_length(session) == 0 && pith_session_logits(session) == NULL,
               "the failed token stayed");
         norm[3] = 1.0F;
-        eval(session, &token, 1);
+        test_eval(session, &token, 1);
         pith_session_free(session);
         pith_model_free(model);
     }
@@ -301,7 +296,7 @@ TEST(engine_session, nothing_is_allocated_by_an_eval_where_the_cache_has_room) {
     size_t before = counting.n_calls;
     int32_t token = 1;
     for (int i = 0; i < 50; i++) {
-        eval(session, &token, 1);
+        test_eval(session, &token, 1);
         status = pith_sample(sampler, pith_session_logits(session), &token, &error);
         CHECK(status == PITH_OK, "%s", error.message);
         pith_sampler_accept(sampler, token);
@@ -393,7 +388,7 @@ TEST(engine_session, threads_share_a_model) {
         pthread_join(threads[i], NULL);
     }
     pith_session *session = new_session(model, NULL);
-    eval(session, tokens, 30);
+    test_eval(session, tokens, 30);
     for (size_t i = 0; i < WORKERS; i++) {
         CHECK(workers[i].status == PITH_OK, "worker %zu: %d", i, (int)workers[i].status);
         check_same(workers[i].logits, pith_session_logits(session), "a worker");
@@ -420,8 +415,8 @@ TEST(engine_session, observers_see_the_network_and_change_nothing) {
     pith_session_observe(watched, count_rows, counts);
     int32_t tokens[5];
     make_tokens(tokens, 5, 23);
-    eval(plain, tokens, 5);
-    eval(watched, tokens, 5);
+    test_eval(plain, tokens, 5);
+    test_eval(watched, tokens, 5);
     for (size_t i = 0; i < 4; i++) {
         CHECK(counts[i] == 1, "tensor %zu was seen %zu times", i, counts[i]);
     }
@@ -439,8 +434,8 @@ TEST(engine_session, mapped_and_loaded_models_agree) {
     pith_session *b = new_session(loaded, NULL);
     int32_t tokens[9];
     make_tokens(tokens, 9, 25);
-    eval(a, tokens, 9);
-    eval(b, tokens, 9);
+    test_eval(a, tokens, 9);
+    test_eval(b, tokens, 9);
     check_same(pith_session_logits(a), pith_session_logits(b), "mapped");
     pith_session_free(a);
     pith_session_free(b);

@@ -14,45 +14,6 @@ enum { N_TOKENS = 70, MAX_VOCAB = 4096 };
 
 static const pith_type types[] = {PITH_TYPE_INT4, PITH_TYPE_INT8, PITH_TYPE_F16, PITH_TYPE_F32};
 
-static pith_session *new_session(const pith_model *model, pith_session_options options) {
-    pith_session *session = NULL;
-    pith_error error;
-    pith_status status = pith_session_new(&session, model, &options, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    return session;
-}
-
-static void eval(pith_session *session, const int32_t *tokens, size_t n) {
-    pith_error error;
-    pith_status status = pith_session_eval(session, tokens, n, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-}
-
-static pith_model *open_ranks(test_ranks *ranks, const char *path, size_t n) {
-    pith_error error;
-    pith_status status = test_ranks_open(ranks, path, n, &error);
-    CHECK(status == PITH_OK, "%zu ranks of %s: %s", n, path, error.message);
-    return test_ranks_model(ranks);
-}
-
-static void close_ranks(test_ranks *ranks) {
-    test_ranks_close(ranks);
-    CHECK(!ranks->differs, "ranks called for different gathers");
-    for (size_t r = 1; r < ranks->n; r++) {
-        CHECK(ranks->ranks[r].followed == PITH_OK, "rank %zu: %s", r,
-              ranks->ranks[r].error.message);
-    }
-}
-
-static pith_model *open_alone(const char *path) {
-    const pith_model_options options = {.n_threads = 1, .blas = PITH_BLAS_OFF};
-    pith_model *model = NULL;
-    pith_error error;
-    pith_status status = pith_model_open(&model, path, &options, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    return model;
-}
-
 /* A timeline and the logits [n, n_vocab] that one process has for it. */
 typedef struct baseline {
     int32_t tokens[N_TOKENS];
@@ -62,7 +23,7 @@ typedef struct baseline {
 } baseline;
 
 static void compute_baseline(baseline *base, const char *path, pith_kv_type kv_type) {
-    pith_model *model = open_alone(path);
+    pith_model *model = test_open_alone(path);
     pith_model_info info;
     uint64_t seed = 5;
     pith_model_get_info(model, &info);
@@ -73,10 +34,10 @@ static void compute_baseline(baseline *base, const char *path, pith_kv_type kv_t
     for (size_t i = 0; i < base->n; i++) {
         base->tokens[i] = (int32_t)(test_random(&seed) % base->n_vocab);
     }
-    pith_session *session = new_session(model, (pith_session_options){.n_context = N_TOKENS,
-                                                                      .kv_type = kv_type,
-                                                                      .all_logits = true});
-    eval(session, base->tokens, base->n);
+    pith_session *session = test_session(model, (pith_session_options){.n_context = N_TOKENS,
+                                                                       .kv_type = kv_type,
+                                                                       .all_logits = true});
+    test_eval(session, base->tokens, base->n);
     for (size_t t = 0; t < base->n; t++) {
         memcpy(base->logits + t * base->n_vocab, pith_session_logits_at(session, t),
                base->n_vocab * sizeof *base->logits);
@@ -100,10 +61,10 @@ static void check_same(const baseline *base, const pith_session *s, size_t first
 }
 
 static pith_session *session_for(const baseline *base, const pith_model *model, size_t n_batch) {
-    return new_session(model, (pith_session_options){.n_context = N_TOKENS,
-                                                     .n_batch = n_batch,
-                                                     .kv_type = base->kv_type,
-                                                     .all_logits = true});
+    return test_session(model, (pith_session_options){.n_context = N_TOKENS,
+                                                      .n_batch = n_batch,
+                                                      .kv_type = base->kv_type,
+                                                      .all_logits = true});
 }
 
 /* Prompts in chunks; then rewound and token by token. */
@@ -111,11 +72,11 @@ static void check_chunks(const baseline *base, const pith_model *model, const ch
     static const size_t chunks[] = {1, 7, 64};
     for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
         pith_session *s = session_for(base, model, chunks[c]);
-        eval(s, base->tokens, base->n);
+        test_eval(s, base->tokens, base->n);
         check_same(base, s, 0, base->n, what);
         CHECK(pith_session_rewind(s, base->n - 5, NULL) == PITH_OK, "rewind");
         for (size_t t = base->n - 5; t < base->n; t++) {
-            eval(s, base->tokens + t, 1);
+            test_eval(s, base->tokens + t, 1);
             check_same(base, s, t, 1, what);
         }
         pith_session_free(s);
@@ -153,10 +114,10 @@ static void check_file(const char *path, const char *name, pith_type type, pith_
         test_ranks ranks = {0};
         char what[100];
         snprintf(what, sizeof what, "%s as %s by %zu ranks", name, pith_type_name(type), n);
-        const pith_model *model = open_ranks(&ranks, path, n);
+        const pith_model *model = test_ranks_run(&ranks, path, n);
         check_chunks(&base, model, what);
         check_batch(&base, model, what);
-        close_ranks(&ranks);
+        test_ranks_end(&ranks);
     }
     free(base.logits);
     CHECK_NO_LEAKS();

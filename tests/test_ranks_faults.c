@@ -12,15 +12,6 @@
 
 enum { VOCAB = 300, N_TOKENS = 24 };
 
-static const char *write_model(pith_type type) {
-    test_model description;
-    test_model_default(&description, type);
-    description.config.num_key_value_heads = 2;
-    const char *path = test_path("ranks.pith");
-    test_write_model(path, &description);
-    return path;
-}
-
 static void make_tokens(int32_t *tokens, size_t n) {
     uint64_t seed = 3;
     for (size_t i = 0; i < n; i++) {
@@ -103,7 +94,7 @@ static void check_steps(const story *s, const story *alone, size_t at) {
 /* ---- Lost ranks ------------------------------------------------------------------------------ */
 
 TEST(ranks_faults, every_gather_fails_once) {
-    const char *path = write_model(PITH_TYPE_INT8);
+    const char *path = test_ranks_write(PITH_TYPE_INT8);
     story alone = {0};
     live_alone(&alone, path);
     for (size_t n = 2; n <= 3; n++) {
@@ -135,7 +126,7 @@ TEST(ranks_faults, every_gather_fails_once) {
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 TEST(ranks_faults, every_allocation_of_a_follower_fails_once) {
-    const char *path = write_model(PITH_TYPE_INT4);
+    const char *path = test_ranks_write(PITH_TYPE_INT4);
     story alone = {0};
     bool whole = false;
     size_t n_retried = 0;
@@ -193,7 +184,7 @@ static void tell_version(void *user, size_t gather, unsigned char *bytes, size_t
 }
 
 TEST(ranks_faults, another_model) {
-    const char *path = write_model(PITH_TYPE_INT8);
+    const char *path = test_ranks_write(PITH_TYPE_INT8);
     const char *other = test_path("other.pith");
     test_write_tiny_model(other, PITH_TYPE_INT8, 2);
     test_ranks differs = {.paths = {[2] = other}};
@@ -286,7 +277,7 @@ static const damage damages[] = {
 };
 
 TEST(ranks_faults, a_damaged_message_is_refused) {
-    const char *path = write_model(PITH_TYPE_INT8);
+    const char *path = test_ranks_write(PITH_TYPE_INT8);
     for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
         tampering t = {.damage = &damages[i]};
         test_ranks ranks = {.tamper = damage_word, .user = &t};
@@ -323,7 +314,7 @@ static void flip_bits(void *user, size_t gather, unsigned char *bytes, size_t n)
 
 /* Nothing breaks, whatever it is that arrives. */
 TEST(ranks_faults, random_damage) {
-    const char *path = write_model(PITH_TYPE_INT8);
+    const char *path = test_ranks_write(PITH_TYPE_INT8);
     size_t n_refused = 0;
     for (uint64_t seed = 1; seed <= 150; seed++) {
         flips f = {.seed = seed, .gather = 2 + seed % 20};

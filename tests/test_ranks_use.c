@@ -15,55 +15,6 @@
 
 enum { VOCAB = 300 };
 
-static const char *write_model(pith_type type) {
-    test_model description;
-    test_model_default(&description, type);
-    description.config.num_key_value_heads = 2;
-    const char *path = test_path("ranks.pith");
-    test_write_model(path, &description);
-    return path;
-}
-
-static pith_session *new_session(const pith_model *model, size_t n_context) {
-    const pith_session_options options = {.n_context = n_context};
-    pith_session *session = NULL;
-    pith_error error;
-    pith_status status = pith_session_new(&session, model, &options, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    return session;
-}
-
-static void eval(pith_session *session, const int32_t *tokens, size_t n) {
-    pith_error error;
-    pith_status status = pith_session_eval(session, tokens, n, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-}
-
-static pith_model *open_ranks(test_ranks *ranks, const char *path, size_t n) {
-    pith_error error;
-    pith_status status = test_ranks_open(ranks, path, n, &error);
-    CHECK(status == PITH_OK, "%zu ranks of %s: %s", n, path, error.message);
-    return test_ranks_model(ranks);
-}
-
-static void close_ranks(test_ranks *ranks) {
-    test_ranks_close(ranks);
-    CHECK(!ranks->differs, "ranks called for different gathers");
-    for (size_t r = 1; r < ranks->n; r++) {
-        CHECK(ranks->ranks[r].followed == PITH_OK, "rank %zu: %s", r,
-              ranks->ranks[r].error.message);
-    }
-}
-
-static pith_model *open_alone(const char *path) {
-    const pith_model_options options = {.n_threads = 1, .blas = PITH_BLAS_OFF};
-    pith_model *model = NULL;
-    pith_error error;
-    pith_status status = pith_model_open(&model, path, &options, &error);
-    CHECK(status == PITH_OK, "%s", error.message);
-    return model;
-}
-
 /* ---- Options --------------------------------------------------------------------------------- */
 
 /* A gather of a rank whose others all say what it says. */
@@ -92,7 +43,7 @@ static void check_options(const char *path, pith_model_options options, pith_ran
 }
 
 TEST(ranks_use, options_are_checked) {
-    const char *path = write_model(PITH_TYPE_F32);
+    const char *path = test_ranks_write(PITH_TYPE_F32);
     const char *encoder = test_path("encoder.pith");
     pith_error error;
     const pith_model_options none = {.n_threads = 1};
@@ -122,7 +73,7 @@ TEST(ranks_use, one_rank_is_a_process_alone) {
     pith_model *model = NULL;
     pith_error error;
     pith_model_info info;
-    pith_status status = pith_model_open(&model, write_model(PITH_TYPE_F32), &options, &error);
+    pith_status status = pith_model_open(&model, test_ranks_write(PITH_TYPE_F32), &options, &error);
     CHECK(status == PITH_OK, "%s", error.message);
     pith_model_get_info(model, &info);
     CHECK(info.n_ranks == 1 && info.rank == 0 && info.rank_bytes == info.weight_bytes &&
@@ -148,13 +99,13 @@ static void check_unsupported(pith_status status, const pith_error *error, const
 TEST(ranks_use, what_ranks_cannot_do_is_named) {
     static const int32_t token = 5;
     test_ranks ranks = {0};
-    const pith_model *model = open_ranks(&ranks, write_model(PITH_TYPE_INT8), 2);
-    pith_session *s = new_session(model, 20);
+    const pith_model *model = test_ranks_run(&ranks, test_ranks_write(PITH_TYPE_INT8), 2);
+    pith_session *s = test_session(model, (pith_session_options){.n_context = 20});
     pith_session *loaded = NULL;
     float row[32] = {0};
     float logits[VOCAB];
     pith_error error;
-    eval(s, &token, 1);
+    test_eval(s, &token, 1);
     check_unsupported(pith_session_save(s, test_path("s.state"), &error), &error, "saving");
     check_unsupported(pith_session_load(&loaded, model, test_path("s.state"), NULL, &error), &error,
                       "loading");
@@ -162,10 +113,10 @@ TEST(ranks_use, what_ranks_cannot_do_is_named) {
     pith_session_observe(s, observe, NULL);
     check_unsupported(pith_session_eval(s, &token, 1, &error), &error, "observing");
     pith_session_observe(s, NULL, NULL);
-    eval(s, &token, 1);
+    test_eval(s, &token, 1);
     pith_session_free(s);
     CHECK(pith_model_follow(test_ranks_model(&ranks), &error) == PITH_ERROR_ARGUMENT, "rank 0");
-    close_ranks(&ranks);
+    test_ranks_end(&ranks);
 
     pith_ranks second = {.rank = 1, .n_ranks = 2, .gather = echo, .user = &second};
     const pith_model_options options = {.n_threads = 1, .ranks = &second};
@@ -185,21 +136,21 @@ TEST(ranks_use, gathers_and_bytes_of_a_token) {
     for (size_t i = 0; i < 3; i++) {
         for (size_t n = 2; n <= 4; n++) {
             test_ranks ranks = {0};
-            pith_model *model = open_ranks(&ranks, write_model(types[i]), n);
+            pith_model *model = test_ranks_run(&ranks, test_ranks_write(types[i]), n);
             pith_model_info info;
-            pith_session *s = new_session(model, 20);
+            pith_session *s = test_session(model, (pith_session_options){.n_context = 20});
             pith_model_get_info(model, &info);
-            eval(s, tokens, 1);
+            test_eval(s, tokens, 1);
             size_t n_gathers = ranks.n_gathers;
             size_t n_bytes = ranks.n_bytes;
-            eval(s, tokens + 1, 1);
+            test_eval(s, tokens + 1, 1);
             CHECK(info.n_ranks == n && info.rank == 0 &&
                       ranks.n_gathers - n_gathers == info.n_gathers &&
                       ranks.n_bytes - n_bytes == info.gather_bytes,
                   "%zu gathers of %zu bytes, not %zu of %zu", ranks.n_gathers - n_gathers,
                   ranks.n_bytes - n_bytes, info.n_gathers, info.gather_bytes);
             pith_session_free(s);
-            close_ranks(&ranks);
+            test_ranks_end(&ranks);
         }
     }
 }
@@ -207,14 +158,14 @@ TEST(ranks_use, gathers_and_bytes_of_a_token) {
 TEST(ranks_use, weights_and_cache_are_shared_out) {
     test_ranks ranks = {0};
     static const int32_t token = 5;
-    const char *path = write_model(PITH_TYPE_INT8);
-    pith_model *alone = open_alone(path);
-    const pith_model *model = open_ranks(&ranks, path, 2);
+    const char *path = test_ranks_write(PITH_TYPE_INT8);
+    pith_model *alone = test_open_alone(path);
+    const pith_model *model = test_ranks_run(&ranks, path, 2);
     const pith_model_info *first = &ranks.ranks[0].info;
-    pith_session *s = new_session(model, 20);
-    pith_session *other = new_session(alone, 20);
-    eval(s, &token, 1);
-    eval(other, &token, 1);
+    pith_session *s = test_session(model, (pith_session_options){.n_context = 20});
+    pith_session *other = test_session(alone, (pith_session_options){.n_context = 20});
+    test_eval(s, &token, 1);
+    test_eval(other, &token, 1);
     size_t bytes = pith_session_memory(s);
     size_t whole = pith_session_memory(other);
     CHECK(bytes < whole && bytes == pith_model_kv_bytes(model, PITH_KV_AUTO, 1), "%zu bytes of %zu",
@@ -222,7 +173,7 @@ TEST(ranks_use, weights_and_cache_are_shared_out) {
     pith_session_free(other);
     pith_session_free(s);
     pith_model_free(alone);
-    close_ranks(&ranks);
+    test_ranks_end(&ranks);
     size_t sum = first->rank_bytes + ranks.ranks[1].info.rank_bytes;
     CHECK(first->rank_bytes < first->weight_bytes && sum >= first->weight_bytes &&
               sum < first->weight_bytes + first->weight_bytes / 4,
@@ -238,22 +189,22 @@ TEST(ranks_use, nothing_is_allocated_for_a_token) {
         test_allocator_init(&allocators[r]);
         ranks.allocators[r] = &allocators[r].allocator;
     }
-    pith_model *model = open_ranks(&ranks, write_model(PITH_TYPE_INT4), 3);
-    pith_session *s = new_session(model, 120);
-    eval(s, tokens, 40);
+    pith_model *model = test_ranks_run(&ranks, test_ranks_write(PITH_TYPE_INT4), 3);
+    pith_session *s = test_session(model, (pith_session_options){.n_context = 120});
+    test_eval(s, tokens, 40);
     size_t n[3];
     for (size_t r = 0; r < 3; r++) {
         n[r] = allocators[r].n_calls;
     }
     for (size_t i = 0; i < 20; i++) { /* within the block of positions 32 to 63 */
-        eval(s, tokens, 1);
+        test_eval(s, tokens, 1);
     }
     for (size_t r = 0; r < 3; r++) {
         CHECK(allocators[r].n_calls == n[r], "rank %zu allocated %zu times", r,
               allocators[r].n_calls - n[r]);
     }
     pith_session_free(s);
-    close_ranks(&ranks);
+    test_ranks_end(&ranks);
 }
 
 /* ---- Threads --------------------------------------------------------------------------------- */
@@ -286,19 +237,83 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* Forks a session in the middle of another fork, as a second thread may: in one of its allocations.
+ */
+typedef struct nested_fork {
+    pith_allocator allocator;
+    size_t n_calls, at; /* the allocation to do it in; 0: none */
+    const pith_session *of;
+    pith_session *made;
+} nested_fork;
+
+static void count_allocation(nested_fork *f) {
+    if (++f->n_calls == f->at) {
+        pith_status status = pith_session_fork(&f->made, f->of, NULL);
+        CHECK(status == PITH_OK, "status %d", (int)status);
+    }
+}
+
+static void *nesting_allocate(void *user, size_t size) {
+    count_allocation(user);
+    return malloc(size);
+}
+
+static void *nesting_reallocate(void *user, void *block, size_t size) {
+    count_allocation(user);
+    return realloc(block, size);
+}
+
+static void nesting_release(void *user, void *block) {
+    (void)user;
+    free(block);
+}
+
+/* Forks a session, and once more in the allocation `at` of that; false when there are fewer. The
+ * logits of several tokens are allocated when the fork is known and what it shares is not. */
+static bool fork_twice(const char *path, size_t at) {
+    nested_fork f = {.allocator = {&f, nesting_allocate, nesting_reallocate, nesting_release}};
+    test_ranks ranks = {.allocators = {&f.allocator}};
+    const pith_model *model = test_ranks_run(&ranks, path, 2);
+    pith_session *s =
+        test_session(model, (pith_session_options){.n_context = 32, .all_logits = true});
+    pith_session *fork = NULL;
+    test_eval(s, chat, 6);
+    f.of = s;
+    f.at = f.n_calls + at;
+    CHECK(pith_session_fork(&fork, s, NULL) == PITH_OK, "the outer fork");
+    bool nested = f.made != NULL;
+    f.at = 0;
+    pith_session_free(fork);
+    pith_session_free(f.made);
+    pith_session_free(s);
+    test_ranks_end(&ranks);
+    return nested;
+}
+
+/* The events of both forks and of all three ends have room, without a pass in between. */
+TEST(ranks_use, forks_at_once) {
+    const char *path = test_ranks_write(PITH_TYPE_INT8);
+    size_t n = 1;
+    while (fork_twice(path, n)) {
+        n++;
+    }
+    CHECK(n > 4, "a fork has %zu allocations", n - 1);
+    CHECK_NO_LEAKS();
+}
+
 TEST(ranks_use, threads_of_rank_0_take_turns) {
     enum { WORKERS = 3 };
-    const char *path = write_model(PITH_TYPE_INT8);
+    const char *path = test_ranks_write(PITH_TYPE_INT8);
     float expected[VOCAB];
-    pith_model *alone = open_alone(path);
-    pith_session *s = new_session(alone, 32);
-    eval(s, chat, 9);
+    pith_model *alone = test_open_alone(path);
+    pith_session *s = test_session(alone, (pith_session_options){.n_context = 32});
+    test_eval(s, chat, 9);
     memcpy(expected, pith_session_logits(s), sizeof expected);
     pith_session_free(s);
     pith_model_free(alone);
     test_ranks ranks = {.n_threads = 2};
     worker workers[WORKERS];
-    const pith_model *model = open_ranks(&ranks, path, 2);
+    const pith_model *model = test_ranks_run(&ranks, path, 2);
     for (size_t i = 0; i < WORKERS; i++) {
         workers[i] = (worker){.model = model, .expected = expected};
         pthread_create(&workers[i].thread, NULL, work, &workers[i]);
@@ -307,43 +322,43 @@ TEST(ranks_use, threads_of_rank_0_take_turns) {
         pthread_join(workers[i].thread, NULL);
         CHECK(workers[i].n_wrong == 0, "thread %zu: %zu rounds went wrong", i, workers[i].n_wrong);
     }
-    close_ranks(&ranks);
+    test_ranks_end(&ranks);
     CHECK_NO_LEAKS();
 }
 
 /* The others hear of sessions that are never evaluated, too. */
 TEST(ranks_use, many_sessions_come_and_go) {
     test_ranks ranks = {0};
-    const pith_model *model = open_ranks(&ranks, write_model(PITH_TYPE_INT8), 2);
+    const pith_model *model = test_ranks_run(&ranks, test_ranks_write(PITH_TYPE_INT8), 2);
     size_t n_gathers = ranks.n_gathers;
     for (size_t i = 0; i < 6000; i++) {
-        pith_session_free(new_session(model, 16));
+        pith_session_free(test_session(model, (pith_session_options){.n_context = 16}));
     }
     CHECK(ranks.n_gathers > n_gathers, "%zu gathers", ranks.n_gathers - n_gathers);
-    pith_session *s = new_session(model, 16);
-    eval(s, chat, 9);
+    pith_session *s = test_session(model, (pith_session_options){.n_context = 16});
+    test_eval(s, chat, 9);
     pith_session_free(s);
-    close_ranks(&ranks);
+    test_ranks_end(&ranks);
 }
 
 TEST(ranks_use, too_many_sessions) {
     enum { MOST = 4096 };
     static pith_session *sessions[MOST];
     test_ranks ranks = {0};
-    const pith_model *model = open_ranks(&ranks, write_model(PITH_TYPE_INT8), 2);
+    const pith_model *model = test_ranks_run(&ranks, test_ranks_write(PITH_TYPE_INT8), 2);
     pith_session *more = NULL;
     pith_error error;
     for (size_t i = 0; i < MOST; i++) {
-        sessions[i] = new_session(model, 16);
+        sessions[i] = test_session(model, (pith_session_options){.n_context = 16});
     }
     check_unsupported(pith_session_new(&more, model, NULL, &error), &error, "at most 4096");
     for (size_t i = 0; i < MOST; i++) {
         pith_session_free(sessions[i]);
     }
-    more = new_session(model, 16);
-    eval(more, chat, 9);
+    more = test_session(model, (pith_session_options){.n_context = 16});
+    test_eval(more, chat, 9);
     pith_session_free(more);
-    close_ranks(&ranks);
+    test_ranks_end(&ranks);
     CHECK_NO_LEAKS();
 }
 
@@ -369,7 +384,7 @@ static void generate(const pith_model *model, pith_session *draft, text *out, pi
         .speculate = 6,
         .draft = draft,
     };
-    pith_session *s = new_session(model, 100);
+    pith_session *s = test_session(model, (pith_session_options){.n_context = 100});
     pith_error error;
     pith_status status = pith_generate(s, prompt, sizeof prompt / sizeof prompt[0], &params, append,
                                        out, usage, &error);
@@ -379,15 +394,15 @@ static void generate(const pith_model *model, pith_session *draft, text *out, pi
 
 TEST(ranks_use, speculation_writes_the_same_text) {
     static text expected, actual;
-    const char *path = write_model(PITH_TYPE_INT4);
+    const char *path = test_ranks_write(PITH_TYPE_INT4);
     pith_usage usage = {0};
     pith_usage usage_alone = {0};
-    pith_model *alone = open_alone(path);
-    pith_session *draft = new_session(alone, 100);
+    pith_model *alone = test_open_alone(path);
+    pith_session *draft = test_session(alone, (pith_session_options){.n_context = 100});
     generate(alone, NULL, &expected, &usage_alone);
     for (size_t n = 2; n <= 3; n++) {
         test_ranks ranks = {0};
-        const pith_model *model = open_ranks(&ranks, path, n);
+        const pith_model *model = test_ranks_run(&ranks, path, n);
         actual.n = 0;
         generate(model, NULL, &actual, &usage);
         CHECK(actual.n == expected.n && memcmp(actual.bytes, expected.bytes, actual.n) == 0,
@@ -400,7 +415,7 @@ TEST(ranks_use, speculation_writes_the_same_text) {
                   usage.accepted_tokens > 10,
               "%zu ranks with a draft write \"%.*s\", %zu", n, (int)actual.n, actual.bytes,
               usage.accepted_tokens);
-        close_ranks(&ranks);
+        test_ranks_end(&ranks);
     }
     pith_session_free(draft);
     pith_model_free(alone);

@@ -24,4 +24,4 @@ SECTION("classifier") int hold(struct __sk_buff *packet) {
     return -1; /* as without a program */
 }
 
-SECTION("license") char permission[] = "GPL";
+SECTION("license") char permission[] = "Dual MIT/GPL";
