@@ -111,6 +111,9 @@ def fetch(folder):
     where = os.path.abspath(folder)
     settings = ["Dir::State::Lists=%s/lists" % where, "Dir::Cache=%s/cache" % where]
     settings += ["Acquire::Languages=en", "Acquire::GzipIndexes=false"]
+    # A proxy that loses one of several requests in a row would have apt wait without an end.
+    settings += ["Acquire::http::Pipeline-Depth=0", "Acquire::http::Timeout=20"]
+    settings += ["Acquire::Retries=3"]
     if os.geteuid() == 0:
         settings.append("APT::Sandbox::User=root")
     apt = ["apt-get", "-q"] + [part for setting in settings for part in ("-o", setting)]
