@@ -75,12 +75,14 @@ static void spin_pause(void) {
 static void work(pith_pool *pool, size_t thread) {
     for (size_t i = 0; i < pool->n_threads; i++) {
         share *from = &pool->shares[(thread + i) % pool->n_threads];
-        while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
-            size_t begin =
-                atomic_fetch_add_explicit(&from->next, pool->grain, memory_order_relaxed);
+        size_t next;
+        while ((next = atomic_load_explicit(&from->next, memory_order_relaxed)) < from->end) {
+            /* Smaller pieces towards the end of a share: the last ones are waited for. */
+            size_t n = pith_max_size(1, pith_min_size(pool->grain, (from->end - next) / 2));
+            size_t begin = atomic_fetch_add_explicit(&from->next, n, memory_order_relaxed);
             if (begin < from->end) {
-                pool->fn(pool->argument, begin,
-                         begin + pith_min_size(pool->grain, from->end - begin), thread);
+                pool->fn(pool->argument, begin, begin + pith_min_size(n, from->end - begin),
+                         thread);
             }
         }
     }

@@ -1,5 +1,6 @@
 /* Element-wise functions; see activation.h. Each step works on a slice, so that one call computes
- * the exponentials of many elements. */
+ * the exponentials of many elements, and on a tile's width at a time, which lets the compiler use
+ * vectors. */
 #include "engine/activation.h"
 
 #include <string.h>
@@ -7,34 +8,44 @@
 #include "base/checked.h"
 #include "simd/blocks.h"
 
-enum { SLICE = 64, PAIR_ROWS = 2 * PITH_TILE_ROWS };
+enum { SLICE = 64, WIDTH = PITH_TILE_ROWS, PAIR_ROWS = 2 * PITH_TILE_ROWS };
 
 static const float zeros[SLICE];
 
+/* x = x / (1 + e). */
+static void divide(float *restrict x, const float *restrict e, size_t n) {
+    for (size_t i = 0; i < n; i += WIDTH) {
+        for (size_t j = 0; j < WIDTH; j++) {
+            x[i + j] = x[i + j] / (1.0F + e[i + j]);
+        }
+    }
+}
+
 /* x / (1 + exp(-x)). */
-static void silu(const pith_kernels *kernels, float *x, size_t n) {
+static void silu(const pith_kernels *kernels, float *restrict x, size_t n) {
     float e[SLICE];
-    for (size_t i = 0; i < n; i++) {
-        e[i] = -x[i];
+    for (size_t i = 0; i < n; i += WIDTH) {
+        for (size_t j = 0; j < WIDTH; j++) {
+            e[i + j] = -x[i + j];
+        }
     }
     kernels->exp(e, e, n);
-    for (size_t i = 0; i < n; i++) {
-        x[i] = x[i] / (1.0F + e[i]);
-    }
+    divide(x, e, n);
 }
 
 /* x (1 + tanh u) / 2 = x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3): Hendrycks & Gimpel
  * 2016, section 2. */
-static void gelu_tanh(const pith_kernels *kernels, float *x, size_t n) {
+static void gelu_tanh(const pith_kernels *kernels, float *restrict x, size_t n) {
     const float minus_two_root = -1.5957691216057307F;
     float e[SLICE];
-    for (size_t i = 0; i < n; i++) {
-        e[i] = minus_two_root * (x[i] + 0.044715F * (x[i] * x[i] * x[i]));
+    for (size_t i = 0; i < n; i += WIDTH) {
+        for (size_t j = 0; j < WIDTH; j++) {
+            float v = x[i + j];
+            e[i + j] = minus_two_root * (v + 0.044715F * (v * v * v));
+        }
     }
     kernels->exp(e, e, n);
-    for (size_t i = 0; i < n; i++) {
-        x[i] = x[i] / (1.0F + e[i]);
-    }
+    divide(x, e, n);
 }
 
 /* max(x, 0)^2; NaN stays NaN. */
@@ -45,7 +56,7 @@ static void relu_squared(float *x, size_t n) {
     }
 }
 
-/* Applies the activation to x [n], at most a slice. */
+/* Applies the activation to x [n], n a multiple of WIDTH and at most a slice. */
 static void activate(const pith_kernels *kernels, pith_activation activation, float *x, size_t n) {
     switch (activation) {
     case PITH_SILU:
@@ -93,8 +104,15 @@ void pith_activate(const pith_kernels *kernels, pith_activation activation, floa
     for (size_t i = 0; bias != NULL && i < n; i++) {
         x[i] += bias[i];
     }
-    for (size_t first = 0; first < n; first += SLICE) {
-        activate(kernels, activation, x + first, pith_min_size(SLICE, n - first));
+    size_t whole = n / WIDTH * WIDTH;
+    for (size_t first = 0; first < whole; first += SLICE) {
+        activate(kernels, activation, x + first, pith_min_size(SLICE, whole - first));
+    }
+    if (whole < n) {
+        float rest[WIDTH] = {0};
+        memcpy(rest, x + whole, (n - whole) * sizeof *x);
+        activate(kernels, activation, rest, WIDTH);
+        memcpy(x + whole, rest, (n - whole) * sizeof *x);
     }
 }
 

@@ -1,13 +1,20 @@
-"""What the training scripts share: batches that other processes make ahead, the optimizer, a run
-with its checkpoint and log, and the weights' file. Needs torch and numpy."""
+"""What the training scripts share: batches that other processes make ahead, the optimizers, threads
+that share a step, a run with its checkpoint and log, and the weights' file. Needs torch and numpy.
+"""
 
+import concurrent.futures
+import copy
 import math
 import multiprocessing
 import os
 import sys
 
-import numpy as np
-import torch
+# Threads of a library inside a thread of ours would wait for each other's core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "golden"))
 import containers  # noqa: E402
@@ -38,13 +45,108 @@ def cosine(done, floor):
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def make_optimizer(model, device, decay, **options):
-    """AdamW with decay on the matrices alone."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() != 2]
-    groups = [dict(params=matrices, weight_decay=decay), dict(params=vectors, weight_decay=0.0)]
+def trapezoid(step, total, warmup, cooldown):
+    """The share of the highest learning rate: a straight rise, a level, and over the last cooldown
+    steps a straight fall to 0 (Zhai et al. 2022; Haegele et al. 2024). A run that has not begun to
+    fall can be given another end."""
+    left = (total - step) / max(1, cooldown) if total else 1.0
+    return max(0.0, min(1.0, (step + 1) / warmup, left))
+
+
+def orthogonal(x):
+    """About the nearest matrices with orthonormal rows, or columns where these are fewer, to x
+    [n, rows, columns]: five Newton-Schulz steps, whose polynomial takes singular values in (0, 1]
+    to about 1."""
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.transpose(-1, -2) if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(5):
+        square = x @ x.transpose(-1, -2)
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.transpose(-1, -2) if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Matrices move by their momentum made orthogonal (Jordan et al. 2024, "Muon")."""
+
+    def __init__(self, matrices, threads, momentum=0.95):
+        shapes = {}
+        for matrix in matrices:
+            shapes.setdefault(matrix.shape, []).append(matrix)
+        groups = [dict(params=same) for same in shapes.values()]
+        super().__init__(groups, dict(lr=0.0, momentum=momentum))
+        self.threads = threads
+
+    def move(self, matrix, group):
+        """One matrix moves."""
+        state = self.state[matrix]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(matrix)
+        momentum = state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
+        ahead = matrix.grad.lerp(momentum, group["momentum"])  # Nesterov's
+        if matrix.is_cuda:
+            ahead = ahead.bfloat16()
+        scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+        matrix.add_(orthogonal(ahead[None])[0].to(matrix.dtype), alpha=-group["lr"] * scale)
+
+    def step(self):
+        work = [(matrix, group) for group in self.param_groups for matrix in group["params"]]
+        self.threads.each(self.move_all, [work[i :: len(self.threads)] for i in
+            range(len(self.threads))])
+
+    def move_all(self, work):
+        with torch.no_grad():
+            for matrix, group in work:
+                self.move(matrix, group)
+
+
+ADAM_SHARE = 0.3  # AdamW's learning rate, as a share of Muon's
+
+
+def make_optimizers(model, threads, device, decay, **options):
+    """Muon for the matrices of the layers, AdamW for the rest, with decay on matrices alone."""
+    named = list(model.named_parameters())
+    matrices = [p for name, p in named if "layers." in name and p.dim() == 2]
+    tables = [p for name, p in named if "layers." not in name and p.dim() == 2]
+    vectors = [p for name, p in named if p.dim() != 2]
+    groups = [dict(params=tables, weight_decay=decay), dict(params=vectors, weight_decay=0.0)]
     fused = dict(fused=True) if device == "cuda" else {}
-    return torch.optim.AdamW(groups, lr=0.0, **options, **fused)
+    return [Muon(matrices, threads), torch.optim.AdamW(groups, lr=0.0, **options, **fused)]
+
+
+class Threads:
+    """Threads that share a step on CPUs, each of one core: PyTorch's own threads share an
+    operation, and those of a small model are too short for that. One thread on a GPU."""
+
+    def __init__(self, count):
+        self.count = count
+        self.pool = concurrent.futures.ThreadPoolExecutor(count) if count > 1 else None
+        if count > 1:
+            torch.set_num_threads(1)
+
+    def __len__(self):
+        return self.count
+
+    def each(self, do, work):
+        """do(item) for each of the count items of work, side by side; the results in order."""
+        return list(self.pool.map(do, work)) if self.pool else [do(item) for item in work]
+
+
+def replicas(model, count):
+    """The model and count - 1 others with the same weights, but gradients of their own."""
+    others = [copy.deepcopy(model) for _ in range(count - 1)]
+    for other in others:
+        for mine, shared in zip(other.parameters(), model.parameters()):
+            mine.data = shared.data
+    return [model] + others
+
+
+def add_gradients(models):
+    """Adds the gradients of replicas to the first one's, in order, and drops them there."""
+    for parameters in zip(*(model.parameters() for model in models)):
+        for other in parameters[1:]:
+            parameters[0].grad += other.grad
+            other.grad = None
 
 
 def add_options(parser, sizes):
@@ -59,6 +161,8 @@ def add_options(parser, sizes):
         "--warmup", type=int, default=200, help="steps until the highest learning rate"
     )
     parser.add_argument("--workers", type=int, help="processes that make batches")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1,
+        help="threads that share a step on CPUs, one core each")
     parser.add_argument("--log-every", type=int, default=50)
     parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
     parser.add_argument("--cpu", action="store_true")
@@ -81,6 +185,7 @@ class Run:
             sys.exit("train.py: %s was made with other settings" % self.path)
         self.step = self.state["step"] if self.state else 0
         self.workers = options.workers or max(1, (os.cpu_count() or 2) - 1)
+        self.threads = Threads(1 if self.device == "cuda" else options.threads)
         self.compiled = self.device == "cuda" and not options.no_compile
 
     def begin(self, make_model, decay, **options):
@@ -89,10 +194,12 @@ class Run:
         torch.manual_seed(1)
         torch.set_float32_matmul_precision("high")
         self.model = make_model(self.c).to(self.device)
-        self.optimizer = make_optimizer(self.model, self.device, decay, **options)
+        self.models = replicas(self.model, len(self.threads))
+        self.optimizers = make_optimizers(self.model, self.threads, self.device, decay, **options)
         if self.state:
             self.model.load_state_dict(self.state["model"])
-            self.optimizer.load_state_dict(self.state["optimizer"])
+            for optimizer, state in zip(self.optimizers, self.state["optimizers"]):
+                optimizer.load_state_dict(state)
             self.say("goes on from step %d" % self.step)
             self.state = None
 
@@ -102,19 +209,25 @@ class Run:
         print(text, flush=True)
 
     def set_rate(self, rate):
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        """Sets Muon's learning rate and, in proportion, AdamW's."""
+        for optimizer, share in zip(self.optimizers, (1.0, ADAM_SHARE)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
 
     def advance(self):
-        """Changes the weights by their gradients, whose norm is at most 1."""
+        """Changes the weights by their gradients, whose norm is at most 1, and drops these."""
+        add_gradients(self.models)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self.step += 1
 
     def save(self, **more):
         """Writes a checkpoint so that an interruption leaves the old one or the new one."""
         state = dict(c=self.c, step=self.step, model=self.model.state_dict(), **more)
-        torch.save(dict(optimizer=self.optimizer.state_dict(), **state), self.path + ".tmp")
+        optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
+        torch.save(dict(optimizers=optimizers, **state), self.path + ".tmp")
         os.replace(self.path + ".tmp", self.path)
 
 

@@ -1,10 +1,11 @@
 """Trains the storyteller: a small Llama, on stories and conversations made on the fly.
 
     python3 train.py --out DIR --minutes 8                on a GPU (bf16, compiled)
-    python3 train.py --out DIR --small --minutes 300      on two CPU cores
+    python3 train.py --out DIR --small --window 512 --minutes 360     on two CPU cores
     python3 train.py --out DIR --steps 6000               a number of steps instead of a time
 
-DIR/checkpoint.pt is written every two minutes; the same command goes on from there. At the end
+DIR/checkpoint.pt is written every two minutes; the same command goes on from there, and --steps may
+then name another end as long as the learning rate has not begun to fall. At the end
 DIR/model is a Hugging Face directory that `pith convert` reads. Needs torch, numpy, sentencepiece.
 
 From top to bottom: the settings, the model (Touvron et al. 2023; grouped-query attention after
@@ -15,6 +16,7 @@ number alone, never on how many processes write the text or on where a run was i
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import random
 import shutil
@@ -36,11 +38,13 @@ import training  # noqa: E402
 
 BOS, EOS = 1, 2
 
-# 9.7 and 3.1 million parameters. rows: sequences a step; rate: the highest learning rate.
+# 9.7 and 8.1 million parameters. rows: sequences of a whole context a step; rate: the highest
+# learning rate.
 LARGE = dict(vocab=4096, width=320, layers=8, heads=8, kv_heads=4, ffn=768, context=1024, rows=128,
-    rate=2e-3)
-SMALL = dict(vocab=4096, width=192, layers=6, heads=6, kv_heads=2, ffn=512, context=1024, rows=8,
-    rate=2e-3)
+    rate=0.02)
+SMALL = dict(vocab=4096, width=256, layers=9, heads=4, kv_heads=2, ffn=768, context=1024, rows=8,
+    rate=0.01)
+WHOLE_ROWS = 5 * 10 ** 8  # the number of the first row of a whole context, where others are shorter
 SIZES = ("width", "layers", "ffn", "rows", "context")  # of those, which are options
 
 
@@ -68,9 +72,14 @@ def attend(q, k, v):
     """Causal attention. q, k, v: [batch, heads, time, head_dim]."""
     if hasattr(F, "scaled_dot_product_attention"):
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
-    future = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).triu(1)
-    return scores.masked_fill(future, float("-inf")).softmax(-1) @ v
+    k, parts, some = k.transpose(-1, -2) / math.sqrt(q.shape[-1]), [], 128
+    future = torch.full((some, some), float("-inf"), device=q.device).triu(1)
+    for i in range(0, q.shape[2], some):  # some queries, and the keys up to theirs
+        scores = q[:, :, i:i + some] @ k[..., :i + some]
+        count = scores.shape[2]
+        scores[..., i:] += future[:count, :count]
+        parts.append(scores.softmax(-1) @ v[:, :, :i + some])
+    return torch.cat(parts, 2)
 
 
 class Attention(nn.Module):
@@ -216,23 +225,18 @@ def read_tales(path):
     return [[BOS] + pieces.encode(tale) + [EOS] for tale in tales if tale]
 
 
-def write_rows(queue, first, stride, writer, count):
-    """A process that writes every stride-th batch, beginning with the first."""
+def write_rows(queue, first, stride, writers, counts, whole_from):
+    """A process that writes every stride-th batch, beginning with the first: of short rows, and
+    from the batch whole_from on of whole contexts, whose numbers are others."""
     batch = first
     while True:
-        queue.put(writer.rows(batch * count, count))
+        whole = batch >= whole_from.value
+        first_row = (WHOLE_ROWS if whole else 0) + batch * counts[whole]
+        queue.put(writers[whole].rows(first_row, counts[whole]))
         batch += stride
 
 
 # ---- Training ------------------------------------------------------------------------------------
-
-def rate_at(step, total, highest, warmup):
-    """The learning rate: a straight rise, then half a cosine down to a twentieth."""
-    if step < warmup:
-        return highest * (step + 1) / warmup
-    done = min(1.0, (step - warmup) / max(1, total - warmup))
-    return highest * training.cosine(done, 0.05)
-
 
 class Trainer(training.Run):
     """A run: model, optimizer, data and clock."""
@@ -246,37 +250,56 @@ class Trainer(training.Run):
             sys.exit("train.py: --width %d is not a multiple of %d, twice the number of heads"
                      % (c["width"], 2 * c["heads"]))
         super().__init__(options, c)
-        self.total = self.state["total"] if self.state else options.steps
+        self.total = options.steps or (self.state["total"] if self.state else None)
         tales = read_tales(options.tales)
-        writer = Writer(c["context"], options.chat_share, tales, options.share,
-                        distinct=options.distinct)
-        self.batches = training.Batches(lambda *place: write_rows(*place, writer, c["rows"]),
-            self.step, self.workers)
+        lengths = options.window or c["context"], c["context"]
+        writers = [Writer(length, options.chat_share, tales, options.share,
+                          distinct=options.distinct) for length in lengths]
+        rows = [c["rows"] * c["context"] // length for length in lengths]
+        self.whole_from = multiprocessing.Value("q", 2 ** 62)
+        self.fix_end()
+        self.batches = training.Batches(lambda *place: write_rows(*place, writers, rows,
+            self.whole_from), self.step, self.workers)
         self.begin(Llama, 0.1, betas=(0.9, 0.95), eps=1e-8)
-        self.run = torch.compile(self.model) if self.compiled else self.model
+        self.runs = [torch.compile(model) if self.compiled else model for model in self.models]
         count = sum(p.numel() for p in self.model.parameters())
         self.say("%d parameters on %s, %d writers" % (count, self.device, self.workers))
 
-    def loss(self, ids, targets):
+    def fix_end(self):
+        """Has rows of whole contexts written while the learning rate falls, once that is known."""
+        if self.total:
+            self.whole_from.value = self.total - self.options.fall
+
+    def loss(self, run, ids, targets):
         ids, targets = ids.to(self.device, non_blocking=True), targets.to(self.device, non_blocking
             =True)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
-            return self.run(ids, targets)
+            return run(ids, targets)
+
+    def learn(self, work):
+        """The gradients of some rows' loss, and the loss; share: of all targets of the step."""
+        run, ids, targets, share = work
+        loss = self.loss(run, ids, targets) * share
+        loss.backward()
+        return loss.detach()
 
     def train_step(self, ids, targets):
         """One step; returns the loss, still on the device."""
-        rate = rate_at(self.step, self.total or 10 ** 9, self.c["rate"], self.options.warmup)
-        self.set_rate(rate)
-        loss = self.loss(ids, targets)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self.set_rate(self.c["rate"] * training.trapezoid(self.step, self.total,
+            self.options.warmup, self.options.fall))
+        parts = targets.chunk(len(self.runs))
+        count = (targets != -100).sum()
+        shares = [(part != -100).sum() / count for part in parts]
+        losses = self.threads.each(self.learn, list(zip(self.runs, ids.chunk(len(self.runs)),
+            parts, shares)))
         self.advance()
-        return loss.detach()
+        return sum(losses)
 
     def plan(self, seconds_a_step, used):
         """Fixes the number of steps once it is known how long one takes."""
         left = self.options.minutes * 60 - used
         self.total = max(self.step + 1, self.step + int(left / seconds_a_step))
+        self.fix_end()
         self.say("%d steps, %.0f tokens a second" % (self.total, self.c["rows"] * self.c["context"]
             / seconds_a_step))
 
@@ -306,13 +329,13 @@ class Trainer(training.Run):
     def measure(self):
         """Losses of stories and conversations, held out and of the kind trained on."""
         count, self.result = self.c["rows"], {}
-        self.run = self.model.eval()  # compiling again would take longer than this
+        run = self.model.eval()  # compiling again would take longer than this
         for name, held in (("held out", True), ("trained on", False)):
             for kind, share in (("stories", 0.0), ("conversations", 1.0)):
                 writer = Writer(self.c["context"], share, held=held)
                 first = 10 ** 9  # rows that no training run reaches
                 with torch.no_grad():
-                    losses = [float(self.loss(*[torch.from_numpy(a.astype(np.int64)) for a in
+                    losses = [float(self.loss(run, *[torch.from_numpy(a.astype(np.int64)) for a in
                         writer.rows(first + i * count, count)]))
                               for i in range(max(1, self.options.test_rows // count))]
                 self.result["%s, %s" % (kind, name)] = sum(losses) / len(losses)
@@ -375,6 +398,10 @@ def main():
         help="share of tales among the documents")
     parser.add_argument("--distinct", type=int, help="rows of text that are repeated in turn "
                         "(1,000 rows are 4 MB); by default no row is ever repeated")
+    parser.add_argument("--window", type=int,
+        help="length of the rows until the learning rate falls; short ones take less time a token")
+    parser.add_argument("--fall", type=int, default=1000,
+        help="steps at the end over which the learning rate falls to 0")
     parser.add_argument("--measure", type=int, default=60,
         help="steps to time before --minutes is planned")
     parser.add_argument("--test-rows", type=int, default=256)
