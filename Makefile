@@ -212,16 +212,23 @@ models: $(BUILD)/pith ## train the storyteller anew (needs PyTorch, SentencePiec
 	$(BUILD)/pith convert $(BUILD)/story/model weights/models/story-int4.pith --type int4
 	$(BUILD)/pith convert $(BUILD)/story/model weights/models/story-int8.pith --type int8
 
-# The search encoder. Its pairs come from Debian packages, which are downloaded and not installed.
-SEARCH_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 12,--minutes 480 --rows 128)
+# The search encoder. Its pairs come from Debian packages, which are downloaded and not installed. On
+# CPUs the run goes on when the command is given again; --steps may then name another end, as long as
+# the learning rate has not begun to fall.
+SEARCH := $(BUILD)/search
+SEARCH_WIDTH ?= 384
+SEARCH_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 12,--steps 5000 --rows 128 --warmup 100)
 .PHONY: search-pairs search-model
 search-pairs: $(BUILD)/pith ## make the search encoder's training pairs (needs Debian 12, groff, NumPy and a network)
-	$(PYTHON) weights/models/search/pairs.py fetch $(BUILD)/search/packages
-	$(PYTHON) weights/models/search/pairs.py read $(BUILD)/search/packages
-	$(PYTHON) weights/models/search/pairs.py pack $(BUILD)/search/packages $(BUILD)/search/data --pith $(BUILD)/pith
-search-model: $(BUILD)/pith ## train the search encoder on those pairs (needs PyTorch and NumPy; see SEARCH_FLAGS)
-	$(PYTHON) weights/models/search/train.py $(BUILD)/search/data --out $(BUILD)/search/run $(SEARCH_FLAGS)
-	$(BUILD)/pith convert $(BUILD)/search/run/model $(BUILD)/search/search-int8.pith --type int8
+	$(PYTHON) weights/models/search/pairs.py fetch $(SEARCH)/packages
+	$(PYTHON) weights/models/search/pairs.py read $(SEARCH)/packages
+	$(PYTHON) weights/models/search/pairs.py pack $(SEARCH)/packages $(SEARCH)/data --pith $(BUILD)/pith
+$(SEARCH)/words-%.npz:
+	$(PYTHON) weights/models/search/words.py $(SEARCH)/data $@ --width $*
+search-model: $(BUILD)/pith $(SEARCH)/words-$(SEARCH_WIDTH).npz ## train the search encoder on those pairs (needs PyTorch and NumPy; see SEARCH_FLAGS)
+	$(PYTHON) weights/models/search/train.py $(SEARCH)/data --out $(SEARCH)/run \
+	  --words $(SEARCH)/words-$(SEARCH_WIDTH).npz --width $(SEARCH_WIDTH) $(SEARCH_FLAGS)
+	$(BUILD)/pith convert $(SEARCH)/run/model $(SEARCH)/search-int8.pith --type int8
 
 test: deps-test ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin $(BUILD)/failm.so $(MPI_IF_THERE)

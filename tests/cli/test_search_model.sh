@@ -49,6 +49,43 @@ else
 import json, sys
 a, b = (json.load(open(path))["losses"]["pairs"] for path in sys.argv[1:])
 print(0 < abs(a) < 10 and abs(a - b) < 1e-4)' "$T/chunks/result.json" "$T/chunkless/result.json")" = True
+
+    # Threads and tables of other sizes change no more than rounding either; a run goes on to
+    # another end, and shows its model before that.
+    expect 0 train --out "$T/alone" --warm 0 --threads 1 --table 40 --log-every 6
+    is "threads change no more than rounding" "$("${PYTHON:-python3}" -c '
+import json, sys
+a, b = (json.load(open(path))["losses"]["pairs"] for path in sys.argv[1:])
+print(0 < abs(a) < 10 and abs(a - b) < 1e-4)' "$T/alone/result.json" "$T/chunkless/result.json")" = True
+    expect 0 train --out "$T/longer" --steps 9 --halt 3
+    expect 0 train --out "$T/longer" --show
+    prints '^step 3 is in .*longer/model$'
+    expect 0 test -s "$T/longer/model/model.safetensors"
+    expect 0 train --out "$T/longer" --steps 7 --log-every 1
+    prints 'step 7, .*loss of pairs [0-9.]+'
+
+    # Word vectors to start from: the encoder is then their mean.
+    expect 0 "${PYTHON:-python3}" -B weights/models/search/words.py "$T/pairs/one-data" \
+        "$T/words.npz" --width 32 --steps 200 --rows 8
+    prints '^step 200, loss [0-9.]+'
+    expect 0 train --out "$T/begun" --words "$T/words.npz" --warm 0
+    expect 1 train --out "$T/wider" --words "$T/words.npz" --width 64
+    says 'words.npz is of 12000 words of width 32'
+    is "an encoder begins as the mean of the words" "$("${PYTHON:-python3}" -B -c '
+import sys
+sys.path.insert(0, "weights/models/search")
+import numpy as np, torch, shards, train, words
+source = shards.Sources(sys.argv[1]).all[0]
+texts = np.concatenate(source.batch(0, 8, 1))
+made = train.Trained(dict(train.SETTINGS, width=32, heads=2, layers=2, ffn=48))
+made.start(sys.argv[2])
+found = np.load(sys.argv[2])
+mean = words.Model(found["words"])
+mean.gain.data.copy_(torch.from_numpy(found["gain"]))
+wanted = mean(*map(torch.from_numpy, source.bag(texts)))
+places, *tables = shards.close_tables(source, [texts], 128, 64)
+got = torch.cat([made.encoder(torch.from_numpy(table.astype(np.int64))) for table in tables])
+print(bool((got - wanted[places]).abs().max() < 1e-5))' "$T/pairs/one-data" "$T/words.npz")" = True
     expect 0 "$PITH" convert "$T/whole/model" "$T/whole.pith" --type int8
     expect 0 "$PITH" inspect "$T/whole.pith"
     prints '^longest text +128 tokens, of 128 positions$'

@@ -1,19 +1,20 @@
 """Trains the search encoder: a small BERT whose mean vectors lie close where texts mean the same.
 
-    python3 train.py DATA --out DIR --minutes 12              on a GPU (bf16, compiled)
-    python3 train.py DATA --out DIR --minutes 480 --rows 128  on CPUs
-    python3 train.py DATA --out DIR --steps 6000              a number of steps instead of a time
+    python3 train.py DATA --out DIR --words words.npz --minutes 12              on a GPU (bf16)
+    python3 train.py DATA --out DIR --words words.npz --rows 128 --steps 5000   on CPUs
 
-DATA is what `pairs.py pack` wrote. DIR/checkpoint.pt is written every two minutes; the same command
-goes on from there. At the end DIR/model is a directory of Hugging Face and sentence-transformers
-that `pith convert` reads, and DIR/result.json holds the losses. Needs torch and numpy.
+DATA is what `pairs.py pack` wrote, words.npz what words.py did. DIR/checkpoint.pt is written every
+two minutes; the same command goes on from there, and --steps may then name another end as long as
+the learning rate has not begun to fall. At the end DIR/model is a directory of Hugging Face and
+sentence-transformers that `pith convert` reads, and DIR/result.json holds the losses. Needs torch
+and numpy.
 
-From top to bottom: the settings, the model (Devlin et al. 2019, in MiniLM's proportions, Wang et
-al. 2020), the data, the losses, the training loop, and the export. The run begins with masked words
-(--warm, a share of its length), then queries find their passages among all those of their batch and
-the ones that merely look alike (van den Oord et al. 2018). What a step sees depends on its number
-alone, never on how many processes read the data or on where a run was interrupted; with --minutes
-it is the time that ends the masked words.
+From top to bottom: the settings, the model (Devlin et al. 2019), the batches, the training loop, the
+export. The encoder begins as the mean of its word vectors. With --warm, a share of its length,
+the run begins with masked words; then queries find their passages among all those of their batch
+and the ones that merely look alike (van den Oord et al. 2018). What a step sees depends on its
+number alone, never on how many processes read the data or on where a run was interrupted; with
+--minutes it is the time that ends the masked words.
 """
 
 import argparse
@@ -21,27 +22,28 @@ import json
 import math
 import multiprocessing
 import os
-import random
 import shutil
 import sys
 import time
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import training  # before numpy, whose threads it limits  # noqa: E402
 
-import pairs
-from tokenizer import CLS, HERE, MASK, PAD, SEP, SPECIAL
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
 
-sys.path.append(os.path.join(HERE, ".."))
-import training  # noqa: E402
+import pairs  # noqa: E402
+import shards  # noqa: E402
+from losses import contrast, mask_words  # noqa: E402
+from tokenizer import HERE, PAD, SPECIAL  # noqa: E402
 
-# 7.84 million parameters. rows: pairs a step; rate: the highest learning rate.
-SETTINGS = dict(vocab=12000, width=256, layers=6, heads=8, ffn=1024, positions=128)
-SETTINGS.update(rows=1024, rate=1e-3, negatives=1)
+# 8.80 million parameters. rows: pairs a step; rate: the highest learning rate; longest: tokens of a
+# text that are read.
+SETTINGS = dict(vocab=12000, width=384, layers=3, heads=6, ffn=1024, positions=128)
+SETTINGS.update(rows=1024, rate=0.01, negatives=1, longest=128)
 SIZES = ("width", "layers", "heads", "ffn", "rows")  # of those, which are options
-QUERY_LENGTH, PASSAGE_LENGTHS = 32, (32, 64, 128)  # with [CLS] and [SEP]: few shapes to compile
 
 
 # ---- The model -----------------------------------------------------------------------------------
@@ -88,7 +90,9 @@ class Encoder(nn.Module):
         self.kinds, self.norm = nn.Embedding(2, c["width"]), nn.LayerNorm(c["width"], 1e-12)
         self.layers = nn.ModuleList(Layer(c) for _ in range(c["layers"]))
         for name, weight in self.named_parameters():
-            if weight.dim() == 2:
+            if name.endswith(("attended.weight", "down.weight")):
+                nn.init.zeros_(weight)  # a layer begins as one that changes nothing
+            elif weight.dim() == 2:
                 nn.init.normal_(weight, 0, 0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
@@ -119,6 +123,18 @@ class Trained(nn.Module):
         self.guess_bias = nn.Parameter(torch.zeros(c["vocab"]))
         self.scale = nn.Parameter(torch.tensor(math.log(20.0)))  # temperature 0.05
 
+    def start(self, path):
+        """Begins with the vectors of words.py, of which the encoder is then a mean."""
+        found = {name: torch.from_numpy(value) for name, value in np.load(path).items()}
+        with torch.no_grad():
+            if found["words"].shape != self.encoder.words.weight.shape:
+                sys.exit("train.py: %s is of %d words of width %d" % (path, *found["words"].shape))
+            self.encoder.words.weight.copy_(found["words"])
+            self.encoder.positions.weight.zero_()
+            self.encoder.kinds.weight.zero_()
+            self.encoder.layers[-1].norm.weight.copy_(found["gain"])
+            self.scale.copy_(found["scale"])
+
     def guesses(self, hidden):
         x = self.guess_norm(F.gelu(self.guess(hidden)))
         return F.linear(x, self.encoder.words.weight, self.guess_bias)
@@ -127,122 +143,34 @@ class Trained(nn.Module):
 # ---- The data ------------------------------------------------------------------------------------
 
 
-class Source:
-    """The pairs of one shard."""
-
-    def __init__(self, path):
-        shard = pairs.read_shard(path)
-        self.ids, self.pairs, self.negatives = shard["ids"], shard["pairs"], shard["negatives"]
-        self.ends = np.cumsum(shard["lengths"].astype(np.int64))
-        self.passages = np.unique(self.pairs[:, 1])
-        self.order = None  # (epoch, the pairs' order in it), of the last batch
-
-    def text(self, index):
-        return self.ids[self.ends[index - 1] if index else 0 : self.ends[index]]
-
-    def table(self, indices, lengths):
-        """The texts as rows of [CLS] ids [SEP] [PAD]..., of the least of the lengths that does."""
-        texts = [self.text(i) for i in indices]
-        longest = max(len(text) for text in texts) + 2
-        rows = np.full((len(texts), min(n for n in lengths if n >= longest)), PAD, np.int16)
-        for row, text in zip(rows, texts):
-            row[0], row[1 : 1 + len(text)], row[1 + len(text)] = CLS, text, SEP
-        return rows
-
-    def rows(self, number, count):
-        """The pairs of this source's batch of that number: each epoch in an order of its own."""
-        epoch, batch = divmod(number, max(1, len(self.pairs) // count))
-        if self.order is None or self.order[0] != epoch:
-            self.order = epoch, np.random.RandomState(epoch).permutation(len(self.pairs))
-        return self.order[1][(batch * count + np.arange(count)) % len(self.pairs)]
-
-    def answers(self, number, count):
-        """(the passages of that batch's pairs), to learn masked words from."""
-        return (self.table(self.pairs[self.rows(number, count), 1], PASSAGE_LENGTHS),)
-
-    def batch(self, number, count, negatives):
-        """(queries, passages, indices of the queries, indices of the passages). Passages are the
-        answers, then those that look alike; where there are too few of these, any passages."""
-        rows, draw = self.rows(number, count), np.random.RandomState(number)
-        queries, answers = self.pairs[rows].T
-        alike = self.negatives[rows]
-        order = (draw.rand(*alike.shape) + (alike < 0)).argsort(1)
-        alike = np.take_along_axis(alike, order, 1)[:, :negatives]
-        others = self.passages[draw.randint(len(self.passages), size=alike.shape)]
-        alike = np.where(alike < 0, others, alike)
-        passages = np.concatenate([answers, alike.T.reshape(-1)])
-        return (
-            self.table(queries, [QUERY_LENGTH]),
-            self.table(passages, PASSAGE_LENGTHS),
-            queries,
-            passages,
-        )
-
-
-class Sources:
-    """All shards. A batch is of one source, drawn by the square root of its number of pairs."""
-
-    def __init__(self, folder):
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".xz"))
-        self.all = [Source(os.path.join(folder, name)) for name in names]
-        weights = np.sqrt([len(source.pairs) for source in self.all])
-        self.bounds = np.cumsum(weights / weights.sum())
-
-    def draw(self, step):
-        at = random.Random("step/%d" % step).random()
-        return min(int(np.searchsorted(self.bounds, at)), len(self.all) - 1)
-
-
-def write_batches(queue, first, stride, data, c, pairs_from):
-    """A process that makes the batches of steps first, first + stride and so on: answers, then from
-    the step pairs_from on batches of pairs."""
+def write_batches(queue, first, stride, data, c, pairs_from, texts):
+    """A process that makes the batches of steps first, first + stride and so on: tables of answers,
+    then from the step pairs_from on [queries, passages, places of the tables' rows, tables...]."""
     taken, step = [0] * len(data.all), 0
     while True:
-        source = data.draw(step)
+        which = data.draw(step)
         if step >= first and (step - first) % stride == 0:
+            source, number = data.all[which], taken[which]
+            queries, passages = source.batch(number, c["rows"], c["negatives"])
             if step < pairs_from.value:
-                queue.put(data.all[source].answers(taken[source], c["rows"]))
+                queue.put(texts(source, [passages[: c["rows"]]])[1:])
             else:
-                queue.put(data.all[source].batch(taken[source], c["rows"], c["negatives"]))
-        taken[source] += 1
+                queue.put((queries, passages) + texts(source, [queries, passages]))
+        taken[which] += 1
         step += 1
-
-
-# ---- The losses ----------------------------------------------------------------------------------
-
-
-def contrast(queries, passages, query_indices, passage_indices, scale):
-    """Cross-entropy of each query's answer among all passages, and of each answer's query among all
-    queries. What answers the same query, or is the same text, is no wrong answer."""
-    count = len(queries)
-    scores = queries @ passages.T * scale.exp().clamp(max=100.0)
-    same = passage_indices[None, :] == passage_indices[:count, None]
-    same[:, :count] |= query_indices[None, :] == query_indices[:, None]
-    same[torch.arange(count), torch.arange(count)] = False
-    scores = scores.masked_fill(same, float("-inf"))
-    right = torch.arange(count, device=scores.device)
-    return (F.cross_entropy(scores, right) + F.cross_entropy(scores[:, :count].T, right)) / 2
-
-
-def mask_words(ids, step, vocab):
-    """(ids with 15% of the tokens hidden, what to guess there and -100 elsewhere): of those hidden
-    80% are [MASK], 10% another piece, 10% themselves."""
-    chance = torch.Generator().manual_seed(step)
-    hidden = (torch.rand(ids.shape, generator=chance) < 0.15) & (ids >= len(SPECIAL))
-    how = torch.rand(ids.shape, generator=chance)
-    other = torch.randint(len(SPECIAL), vocab, ids.shape, generator=chance)
-    shown = torch.where(hidden & (how < 0.8), torch.full_like(ids, MASK), ids)
-    shown = torch.where(hidden & (how >= 0.9), other, shown)
-    return shown, torch.where(hidden, ids, torch.full_like(ids, -100))
 
 
 # ---- Training ------------------------------------------------------------------------------------
 
 
-def rate_at(step, done, highest, warmup):
-    """The learning rate: a straight rise over some steps, then half a cosine over what is done of
-    the run, down to a fiftieth."""
-    return highest * min(1.0, (step + 1) / warmup) * training.cosine(done, 0.02)
+def shared(tables, count):
+    """The tables' numbers in count lists of about equal work, that of the most tokens first."""
+    lists, loads = [[] for _ in range(count)], [0] * count
+    for i in sorted(range(len(tables)), key=lambda i: (-tables[i].numel(), i)):
+        least = loads.index(min(loads))
+        lists[least].append(i)
+        loads[least] += tables[i].numel()
+    return lists
 
 
 class Trainer(training.Run):
@@ -250,7 +178,7 @@ class Trainer(training.Run):
 
     def __init__(self, options):
         c = dict(SETTINGS)
-        for name in SIZES + ("rate", "negatives"):
+        for name in SIZES + ("rate", "negatives", "longest"):
             if getattr(options, name) is not None:
                 c[name] = getattr(options, name)
         if c["width"] % c["heads"]:
@@ -261,22 +189,40 @@ class Trainer(training.Run):
         self.used = self.state["used"] if self.state else 0.0
         # Without a number of steps it is the time that ends the masked words.
         last = math.ceil(options.warm * options.steps) if options.steps else 2**62
+        last = self.state["pairs_from"] if self.state else last
         self.pairs_from = multiprocessing.Value("q", last)
         self.end_words()
-        data = Sources(options.data)
+        data = shards.Sources(options.data)
+        texts = self.texts
         self.batches = training.Batches(
-            lambda *place: write_batches(*place, data, c, self.pairs_from), self.step, self.workers
+            lambda *place: write_batches(*place, data, c, self.pairs_from, texts),
+            self.step,
+            self.workers,
         )
+        fresh = self.state is None
         self.begin(Trained, 0.05, betas=(0.9, 0.98), eps=1e-6)
-        self.encode = self.model.encoder
+        if fresh and options.words:
+            self.model.start(options.words)
+        self.encoders = [model.encoder for model in self.models]
         if self.compiled:
             torch._dynamo.config.cache_size_limit = 64  # one for each shape
-            self.encode = torch.compile(self.model.encoder, dynamic=False)
+            self.encoders = [torch.compile(f, dynamic=False) for f in self.encoders]
         self.tokens, self.losses = 0, {}
         self.say(
-            "%d parameters on %s, %d processes for data"
-            % (sum(p.numel() for p in self.model.encoder.parameters()), self.device, self.workers)
+            "%d parameters on %s, %d threads, %d processes for data"
+            % (
+                sum(p.numel() for p in self.model.encoder.parameters()),
+                self.device,
+                len(self.threads),
+                self.workers,
+            )
         )
+
+    def texts(self, source, parts):
+        """The tables of a batch: of few shapes for a GPU, with little padding for CPUs."""
+        if self.device == "cuda":
+            return shards.wide_tables(source, parts)
+        return shards.close_tables(source, parts, self.c["longest"], self.options.table)
 
     def done(self):
         """The share of the run that is over."""
@@ -285,61 +231,112 @@ class Trainer(training.Run):
 
     def end_words(self):
         """Has batches of pairs made from now on when the masked words have had their share."""
-        if self.done() >= self.options.warm:
+        if not self.options.steps and self.done() >= self.options.warm:
             self.pairs_from.value = 0
 
-    def vectors(self, ids):
-        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
-            return self.encode(ids)
+    def low(self):
+        """Has a GPU compute in bf16."""
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda")
 
-    def learn_pairs(self, queries, passages, query_indices, passage_indices):
-        """The gradients of the contrastive loss. With --chunk the vectors are made twice, first all
-        of them without keeping what led to them, then some at a time to pass their gradients on
-        (gradient caching, Gao et al. 2021): the memory is that of a chunk, the sum the same."""
-        chunk = self.options.chunk or len(passages)
-        tables = [part for table in (queries, passages) for part in table.split(chunk)]
+    def vectors(self, work):
+        """The vectors of some tables, by the encoder of that number."""
+        number, tables = work
+        with self.low():
+            return [self.encoders[number](table) for table in tables]
+
+    def pass_back(self, work):
+        """Passes gradients of vectors back to the weights. With --chunk the vectors were made
+        without what led to them, so they are made again, some at a time (gradient caching, Gao et
+        al. 2021): the memory is that of a chunk, the sum the same."""
+        number, tables, vectors, gradients = work
         if not self.options.chunk:
-            made = torch.cat([self.vectors(table) for table in tables])
-        else:
-            with torch.no_grad():
-                made = torch.cat([self.vectors(table) for table in tables])
-            made.requires_grad_()
-        vectors = made[: len(queries)], made[len(queries) :]
-        loss = contrast(*vectors, query_indices, passage_indices, self.model.scale)
+            torch.autograd.backward(vectors, gradients)
+            return
+        for table, gradient in zip(tables, gradients):
+            pairs_of = zip(table.split(self.options.chunk), gradient.split(self.options.chunk))
+            for part, of in pairs_of:
+                (self.vectors((number, [part]))[0] * of).sum().backward()
+
+    def learn_pairs(self, query_indices, passage_indices, places, *tables):
+        """The gradients of the contrastive loss. It needs all vectors of a step: the threads make
+        those of their tables, one computes the loss and the vectors' gradients, and the threads
+        pass these back, each through what it kept."""
+        count, lists = len(query_indices), shared(tables, len(self.threads))
+        work = [(i, [tables[j] for j in of]) for i, of in enumerate(lists)]
+        with torch.set_grad_enabled(not self.options.chunk):
+            made = self.threads.each(self.grad_mode(self.vectors), work)
+        rows = {j: v.detach() for of, some in zip(lists, made) for j, v in zip(of, some)}
+        rows = [rows[j].requires_grad_() for j in range(len(tables))]
+        back = torch.empty_like(places)
+        back[places] = torch.arange(len(places), device=places.device)
+        vectors = torch.cat(rows)[back]
+        loss = contrast(vectors[:count], vectors[count:], query_indices, passage_indices,
+            self.model.scale)
         loss.backward()
-        if self.options.chunk:
-            for table, grown in zip(tables, made.grad.split([len(table) for table in tables])):
-                (self.vectors(table) * grown).sum().backward()
+        self.threads.each(
+            self.pass_back,
+            [
+                (i, some, made[i], [rows[j].grad for j in of])
+                for (i, some), of in zip(work, lists)
+            ],
+        )
         return loss
 
-    def learn_words(self, ids):
-        """The gradients of the loss of masked words."""
-        shown, wanted = mask_words(ids, self.step, self.c["vocab"])
-        count, total = int((wanted != -100).sum()), 0.0
-        shown, wanted = shown.to(self.device), wanted.to(self.device)
-        at = wanted != -100
-        for part, where, of in zip(
-            *(t.split(self.options.chunk or len(ids)) for t in (shown, at, wanted))
-        ):
-            with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
-                guesses = self.model.guesses(self.encode(part, pooled=False)[where])
-            loss = F.cross_entropy(guesses.float(), of[where], reduction="sum") / count
+    def grad_mode(self, do):
+        """do, which keeps what leads to its result as the calling thread does now."""
+        enabled = torch.is_grad_enabled()
+
+        def done(work):
+            with torch.set_grad_enabled(enabled):
+                return do(work)
+
+        return done
+
+    def guess(self, work):
+        """The gradients of the loss of masked words of some tables, and the loss."""
+        number, tables, count = work
+        total = torch.zeros((), device=self.device)
+        for shown, wanted in tables:
+            at = wanted != -100
+            with self.low():
+                hidden = self.encoders[number](shown, pooled=False)[at]
+                guesses = self.models[number].guesses(hidden)
+            loss = F.cross_entropy(guesses.float(), wanted[at], reduction="sum") / count
             loss.backward()
-            total = total + loss.detach()
+            total += loss.detach()
         return total
+
+    def learn_words(self, *tables):
+        """The gradients of the loss of masked words."""
+        if self.options.chunk:
+            tables = [part for table in tables for part in table.split(self.options.chunk)]
+        masked = [mask_words(t, (self.step << 16) + i, self.c["vocab"]) for i, t in
+            enumerate(tables)]
+        count = sum(int((wanted != -100).sum()) for _, wanted in masked)
+        return sum(
+            self.threads.each(
+                self.guess,
+                [
+                    (i, [masked[j] for j in of], count)
+                    for i, of in enumerate(shared(tables, len(self.threads)))
+                ],
+            )
+        )
 
     def train_step(self, done):
         """One step; returns what it learned and the loss, still on the device."""
-        self.set_rate(rate_at(self.step, done, self.c["rate"], self.options.warmup))
-        batch = self.batches.take()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.tokens += sum(int((ids != PAD).sum()) for ids in batch[:2])
-        if len(batch) == 1:
-            kind, loss = "words", self.learn_words(*batch)
-        else:
-            kind, loss = "pairs", self.learn_pairs(
-                *(t.to(self.device, non_blocking=True) for t in batch)
-            )
+        options = self.options
+        left = min(1.0, (1 - done) / options.fall) if options.fall else 1.0
+        self.set_rate(self.c["rate"] * min(left, (self.step + 1) / options.warmup))
+        batch = [t.to(self.device, non_blocking=True) for t in self.batches.take()]
+        kind = "words" if batch[0].dim() == 2 else "pairs"
+        tables = batch if kind == "words" else batch[3:]
+        self.tokens += sum(int((ids != PAD).sum()) for ids in tables)
+        loss = self.learn_words(*batch) if kind == "words" else self.learn_pairs(*batch)
+        for model in self.models:
+            for parameter in model.parameters():  # what this kind of step leaves alone
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
         self.advance()
         return kind, loss.detach()
 
@@ -366,9 +363,9 @@ class Trainer(training.Run):
             self.used += now - last
             last = now
             if now - last_save > options.save_every:
-                self.save(used=self.used)
+                self.save(used=self.used, pairs_from=self.pairs_from.value)
                 last_save = now
-        self.save(used=self.used)
+        self.save(used=self.used, pairs_from=self.pairs_from.value)
         return done >= 1
 
 
@@ -442,6 +439,15 @@ def export(encoder, c, folder):
     shutil.copyfile(os.path.join(HERE, "vocab.txt"), os.path.join(folder, "vocab.txt"))
 
 
+def show(folder):
+    """Writes the model of the folder's checkpoint there, as at the end."""
+    state = torch.load(os.path.join(folder, "checkpoint.pt"), map_location="cpu")
+    model = Trained(state["c"])
+    model.load_state_dict(state["model"])
+    export(model.encoder, state["c"], os.path.join(folder, "model"))
+    print("step %d is in %s" % (state["step"], os.path.join(folder, "model")))
+
+
 def main():
     parser = argparse.ArgumentParser(description="Trains the search encoder.")
     parser.add_argument("data", help="folder that pairs.py pack wrote")
@@ -449,7 +455,7 @@ def main():
     length.add_argument("--steps", type=int)
     length.add_argument("--minutes", type=float, help="train for so long, all interruptions aside")
     parser.add_argument(
-        "--warm", type=float, default=0.15, help="share of the run that learns masked words first"
+        "--warm", type=float, default=0.0, help="share of the run that learns masked words first"
     )
     parser.add_argument(
         "--negatives",
@@ -460,9 +466,31 @@ def main():
     parser.add_argument(
         "--chunk", type=int, help="texts at a time, when a whole step does not fit into memory"
     )
+    parser.add_argument(
+        "--words", help="what words.py wrote: a new run begins with its word vectors"
+    )
+    parser.add_argument(
+        "--longest", type=int, help="tokens of a text that are read, on CPUs; 128 at most"
+    )
+    parser.add_argument(
+        "--table", type=int, default=2048, help="tokens that go through the model at once, on CPUs"
+    )
+    parser.add_argument(
+        "--fall",
+        type=float,
+        default=0.3,
+        help="share of the run at its end over which the learning rate falls to 0; "
+        "before that, --steps or --minutes may name another end",
+    )
     parser.add_argument("--halt", type=int, help="stop at this step, to go on another time")
+    parser.add_argument(
+        "--show", action="store_true", help="write the model of the last checkpoint, and train not"
+    )
     training.add_options(parser, SIZES)
     options = parser.parse_args()
+    if options.show:
+        show(options.out)
+        return
     trainer = Trainer(options)
     if not trainer.fit():
         trainer.say("stops at step %d" % trainer.step)
