@@ -46,7 +46,7 @@ else
     expect 1 train --width 96
     says 'was made with other settings'
     expect 1 train --width 50
-    says 'width 50 is not a multiple of 12'
+    says 'width 50 is not a multiple of 8'
     expect 0 "$PITH" convert "$T/story/model" "$T/story.pith" --type int8
     expect 0 "$PITH" inspect "$T/story.pith"
     prints 'chat format +llama2'

@@ -185,7 +185,8 @@ class Run:
             sys.exit("train.py: %s was made with other settings" % self.path)
         self.step = self.state["step"] if self.state else 0
         self.workers = options.workers or max(1, (os.cpu_count() or 2) - 1)
-        self.threads = Threads(1 if self.device == "cuda" else options.threads)
+        threads = min(options.threads, settings["rows"])
+        self.threads = Threads(1 if self.device == "cuda" else threads)
         self.compiled = self.device == "cuda" and not options.no_compile
 
     def begin(self, make_model, decay, **options):

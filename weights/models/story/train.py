@@ -14,6 +14,7 @@ number alone, never on how many processes write the text or on where a run was i
 """
 
 import argparse
+import itertools
 import json
 import math
 import multiprocessing
@@ -23,18 +24,18 @@ import shutil
 import sys
 import time
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-import chat
-import grammar
-from tokenizer import MARKUP
-
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, ".."))
-import training  # noqa: E402
+import training  # before numpy, whose threads it limits  # noqa: E402
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+
+import chat  # noqa: E402
+import grammar  # noqa: E402
+from tokenizer import MARKUP  # noqa: E402
 
 BOS, EOS = 1, 2
 
@@ -191,19 +192,24 @@ class Writer:
         ids = tale[start:start + self.context]
         return ids, [1] * len(ids)
 
-    def row(self, number):
-        """(ids, targets), context long, of the row of that number; -100 is not learned."""
+    def documents(self, number):
+        """(ids, learned) of the documents of the row of that number, for ever."""
         number = number % self.distinct if self.distinct else number
         choose = random.Random("row/%d" % number).random
-        ids, learned, document = [], [], 0
-        while len(ids) <= self.context:
+        for document in itertools.count():
             seed, kind = "%s%d/%d" % ("held/" if self.held else "", number, document), choose()
-            more = (self.conversation(seed) if kind < self.share_chat
-                    else self.tale(choose) if kind < self.share_chat + self.share_tales else self.
-                        story(seed))
+            yield (self.conversation(seed) if kind < self.share_chat
+                   else self.tale(choose) if kind < self.share_chat + self.share_tales
+                   else self.story(seed))
+
+    def row(self, number):
+        """(ids, targets), context long, of the row of that number; -100 is not learned."""
+        ids, learned = [], []
+        for more in self.documents(number):
             ids += more[0]
             learned += more[1]
-            document += 1
+            if len(ids) > self.context:
+                break
         ids, learned = np.array(ids[:self.context + 1]), np.array(learned[:self.context + 1])
         return ids[:-1].astype(np.int16), np.where(learned[1:], ids[1:], -100).astype(np.int16)
 
