@@ -200,12 +200,12 @@ deps: deps-ci ## install what building, testing and CI need, or say how
 DEMO_PROMPT := Once upon a time there was a
 DEMO := $(BUILD)/pith run weights/models/tale-int4.pith -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 \
         --top-p 0.9 --seed 7 --stats
-demo: deps-build ## install what is missing, build, and generate text with the model that ships
+demo: deps-build ## install what is missing, build, generate text and search with the models that ship
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
-	@packaging/demo.sh "$(DEMO)" '$(DEMO_PROMPT)'
+	@packaging/demo.sh "$(DEMO)" '$(DEMO_PROMPT)' weights/models/search-int8.pith
 
 # What a machine with an NVIDIA GPU does in minutes takes CPUs hours, in a smaller setting.
-STORY_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 8,--small --minutes 300)
+STORY_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 8,--small --window 512 --minutes 600)
 .PHONY: models
 models: $(BUILD)/pith ## train the storyteller anew (needs PyTorch, SentencePiece and NumPy; see STORY_FLAGS)
 	$(PYTHON) weights/models/story/train.py --out $(BUILD)/story $(STORY_FLAGS)
@@ -216,19 +216,19 @@ models: $(BUILD)/pith ## train the storyteller anew (needs PyTorch, SentencePiec
 # CPUs the run goes on when the command is given again; --steps may then name another end, as long as
 # the learning rate has not begun to fall.
 SEARCH := $(BUILD)/search
-SEARCH_WIDTH ?= 384
-SEARCH_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 12,--steps 5000 --rows 128 --warmup 100)
+# The setting for CPUs is that of the model in git.
+SEARCH_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 12,--steps 240 --rows 128 --rate 0.002 --warmup 30)
 .PHONY: search-pairs search-model
 search-pairs: $(BUILD)/pith ## make the search encoder's training pairs (needs Debian 12, groff, NumPy and a network)
 	$(PYTHON) weights/models/search/pairs.py fetch $(SEARCH)/packages
 	$(PYTHON) weights/models/search/pairs.py read $(SEARCH)/packages
-	$(PYTHON) weights/models/search/pairs.py pack $(SEARCH)/packages $(SEARCH)/data --pith $(BUILD)/pith
-$(SEARCH)/words-%.npz:
-	$(PYTHON) weights/models/search/words.py $(SEARCH)/data $@ --width $*
-search-model: $(BUILD)/pith $(SEARCH)/words-$(SEARCH_WIDTH).npz ## train the search encoder on those pairs (needs PyTorch and NumPy; see SEARCH_FLAGS)
+	$(PYTHON) weights/models/search/pairs.py pack $(SEARCH)/packages $(SEARCH)/data --all --pith $(BUILD)/pith
+$(SEARCH)/words.npz:
+	$(PYTHON) weights/models/search/words.py $(SEARCH)/data $@
+search-model: $(BUILD)/pith $(SEARCH)/words.npz ## train the search encoder on those pairs (needs PyTorch and NumPy; see SEARCH_FLAGS)
 	$(PYTHON) weights/models/search/train.py $(SEARCH)/data --out $(SEARCH)/run \
-	  --words $(SEARCH)/words-$(SEARCH_WIDTH).npz --width $(SEARCH_WIDTH) $(SEARCH_FLAGS)
-	$(BUILD)/pith convert $(SEARCH)/run/model $(SEARCH)/search-int8.pith --type int8
+	  --words $(SEARCH)/words.npz $(SEARCH_FLAGS)
+	$(BUILD)/pith convert $(SEARCH)/run/model weights/models/search-int8.pith --type int8
 
 test: deps-test ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-bin golden-bin $(BUILD)/failm.so $(MPI_IF_THERE)

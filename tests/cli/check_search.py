@@ -114,13 +114,28 @@ def test_pairs():
     for folder in (first, second):
         make_corpus(folder)
         quietly(pairs.read, folder, 10, 0, 1)
-        quietly(pairs.pack, folder, folder + "-data", VOCABULARY, PITH, 1)
+        quietly(pairs.pack, folder, folder + "-data", VOCABULARY, PITH, 1, False)
     report("the same packages make the same texts", contents(first) == contents(second))
     report(
         "the same texts make the same shards",
         contents(first + "-data") == contents(second + "-data")
         and len(contents(first + "-data")) >= 5,
         list(contents(first + "-data")),
+    )
+    quietly(pairs.pack, first, first + "-all", VOCABULARY, PITH, 1, True)
+    alike = {
+        kind: [
+            pairs.read_shard(os.path.join(first + kind, name))["negatives"]
+            for name in os.listdir(first + kind)
+            if name.endswith(".xz")
+        ]
+        for kind in ("-data", "-all")
+    }
+    report(
+        "all pairs have no passages that look alike",
+        any((found >= 0).any() for found in alike["-data"])
+        and all((found < 0).all() for found in alike["-all"])
+        and sum(map(len, alike["-all"])) >= sum(map(len, alike["-data"])) > 0,
     )
     texts, held = lines_of(first, "texts.jsonl"), lines_of(first, "held_pages.jsonl")
     report(

@@ -362,7 +362,7 @@ def choose(lines, most):
 
 def pack_source(job):
     """The arrays of a source's shard: ids of all texts in a row, lengths, pairs, negatives. Texts
-    of equal ids are one."""
+    of equal ids are one. most: pairs, or None for all of them, without negatives."""
     lines, most, vocabulary, pith = job
     chosen, index, ids, texts, pairs, groups = choose(lines, most), {}, [], [], [], {}
     distinct = list(dict.fromkeys(text for pair in chosen for text in pair[:2]))
@@ -385,7 +385,11 @@ def pack_source(job):
         ids=np.array([i for text in ids for i in text], np.uint16),
         lengths=np.array([len(text) for text in ids], np.uint8),
         pairs=np.array([pair[:2] for pair in pairs], np.int32).reshape(-1, 2),
-        negatives=find_negatives(texts, pairs),
+        negatives=(
+            find_negatives(texts, pairs)
+            if most is not None
+            else np.full((len(pairs), NEGATIVES), -1, np.int32)
+        ),
     )
 
 
@@ -416,14 +420,16 @@ def read_shard(path):
     return arrays
 
 
-def pack(folder, output, vocabulary, pith, workers):
-    """Writes a shard for each source, and the manifest."""
+def pack(folder, output, vocabulary, pith, workers, everything):
+    """Writes a shard for each source, and the manifest. everything: all pairs, no negatives."""
     os.makedirs(output, exist_ok=True)
     lines = defaultdict(list)
     for line in sources.read_lines(os.path.join(folder, "texts.jsonl")):
         lines[line["source"]].append(line)
     names, sizes = sorted(lines), {}
-    jobs = [(lines.pop(name), MOST[name], vocabulary, pith) for name in names]
+    jobs = [
+        (lines.pop(name), None if everything else MOST[name], vocabulary, pith) for name in names
+    ]
     with multiprocessing.Pool(workers) as pool:
         for name, arrays in zip(names, pool.imap(pack_source, jobs)):
             path = os.path.join(output, name + ".xz")
@@ -476,6 +482,11 @@ def main():
             command.add_argument("data", help="folder of the shards")
             command.add_argument("--vocabulary", default=os.path.join(HERE, "vocab.txt"))
             command.add_argument("--pith", default="build/pith", help="the pith command")
+            command.add_argument(
+                "--all",
+                action="store_true",
+                help="every pair, and no passages that look alike, for a machine that trains itself",
+            )
     arguments = parser.parse_args()
     if arguments.command == "fetch":
         sources.fetch(arguments.packages)
@@ -488,6 +499,7 @@ def main():
             arguments.vocabulary,
             arguments.pith,
             arguments.workers,
+            arguments.all,
         )
 
 

@@ -39,10 +39,10 @@ import shards  # noqa: E402
 from losses import contrast, mask_words  # noqa: E402
 from tokenizer import HERE, PAD, SPECIAL  # noqa: E402
 
-# 8.80 million parameters. rows: pairs a step; rate: the highest learning rate; longest: tokens of a
+# 7.84 million parameters. rows: pairs a step; rate: the highest learning rate; longest: tokens of a
 # text that are read.
-SETTINGS = dict(vocab=12000, width=384, layers=3, heads=6, ffn=1024, positions=128)
-SETTINGS.update(rows=1024, rate=0.01, negatives=1, longest=128)
+SETTINGS = dict(vocab=12000, width=256, layers=6, heads=4, ffn=1024, positions=128)
+SETTINGS.update(rows=1024, rate=0.01, negatives=0, longest=128)
 SIZES = ("width", "layers", "heads", "ffn", "rows")  # of those, which are options
 
 

@@ -1,6 +1,6 @@
 """Makes the word vectors that the search encoder starts from, in minutes instead of hours.
 
-    python3 words.py DATA words.npz --width 384       on CPUs; DATA is what `pairs.py pack` wrote
+    python3 words.py DATA words.npz       on CPUs; DATA is what `pairs.py pack` wrote
 
 An encoder whose layers change nothing yet is a mean of word vectors. That is cheap to train, as
 a text costs its additions alone. First the vectors are those of which words stand near which: the
@@ -123,11 +123,11 @@ def main():
     parser = argparse.ArgumentParser(description="Makes word vectors to start from.")
     parser.add_argument("data", help="folder that pairs.py pack wrote")
     parser.add_argument("out", help="the file to write")
-    parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--vocab", type=int, default=12000)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--rows", type=int, default=1024, help="pairs a step")
-    parser.add_argument("--negatives", type=int, default=1)
+    parser.add_argument("--negatives", type=int, default=0)
     parser.add_argument("--rate", type=float, default=3e-2)
     options = parser.parse_args()
     torch.set_num_threads(1)  # two would wait for each other longer than either works
