@@ -1,22 +1,52 @@
 #!/bin/sh
-# What `make demo` shows: the command as one may type it, the text, then what to try next.
-# Usage: packaging/demo.sh COMMAND PROMPT
+# What `make demo` shows: the command as one may type it, the text, a search by meaning, then what to
+# try next.
+# Usage: packaging/demo.sh COMMAND PROMPT ENCODER
 set -eu
 command=$1
 prompt=$2
+encoder=$3
 pith=${command%% *}
-stats=$(mktemp)
-trap 'rm -f "$stats"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 printf '%s\n\n%s' "$command" "$prompt"
 # The figures go to standard error: kept until the text has ended its line.
-if ! eval "$command" 2>"$stats"; then
+if ! eval "$command" 2>"$work/figures"; then
     echo
-    cat "$stats" >&2
+    cat "$work/figures" >&2
     exit 1
 fi
 printf '\n\n'
-cat "$stats"
+cat "$work/figures"
+
+# The names and summaries of this machine's commands, as JSON Lines; none where manuals are not.
+manuals() {
+    find -L /usr/share/man/man1 /usr/share/man/man8 -name '*.gz' 2>/dev/null | sort | head -n 4000 |
+        xargs -r lexgrog 2>/dev/null | grep -v '".*".*"' |
+        sed -n 's|\\|\\\\|g; s|^.*/\([^/]*\)\.gz: "\(.*\)"$|{"id": "\1", "text": "\2"}|p'
+}
+
+search() {
+    printf '\n%s search %s demo.db texts "%s" -k 3\n' "$pith" "$encoder" "$1"
+    $pith search "$encoder" "$work/demo.db" texts "$1" -k 3
+}
+
+manuals >"$work/manuals" || true
+if [ "$(wc -l <"$work/manuals")" -ge 100 ]; then
+    printf '\n%s index %s demo.db texts < summaries of manual pages\n' "$pith" "$encoder"
+    $pith index "$encoder" "$work/demo.db" texts <"$work/manuals"
+    search 'how full is my disk'
+    search 'make a file smaller'
+    search 'which programs are running'
+else
+    printf '\n%s index %s demo.db texts README.md docs\n' "$pith" "$encoder"
+    $pith index "$encoder" "$work/demo.db" texts README.md docs
+    search 'allow each client only so many requests'
+    search 'how fast can memory be read'
+    search 'call it from a C program'
+fi
+
 cat <<END
 
 next:

@@ -17,10 +17,12 @@ for bad in 'echo 4 passed, 1 failed; false' 'echo 4 passed, 0 failed; kill -9 $$
     is "$bad: the others are run" "$(grep -c '^2 passed' "$T/out")" = 1
 done
 
-expect 0 packaging/demo.sh "$PITH run $TALE -p 'Once' -n 3 --seed 7 --stats" Once
+ENCODER=$ROOT/weights/models/search-int8.pith
+expect 0 packaging/demo.sh "$PITH run $TALE -p 'Once' -n 3 --seed 7 --stats" Once "$ENCODER"
 is "the demo's command" "$(head -1 "$T/out")" = "$PITH run $TALE -p 'Once' -n 3 --seed 7 --stats"
 prints '^Once '
 prints '^pith run: prompt '
+is "the demo's searches find something" "$(grep -c '^[01]\.[0-9]* ' "$T/out")" = 9
 prints '^next:$'
 grep "^  $PITH" "$T/out" >"$T/next"
 # The service runs until it is told to end.
@@ -41,5 +43,5 @@ while read -r line; do
     esac
 done <"$T/next"
 is "the demo has next commands" "$(wc -l <"$T/next")" -ge 2
-expect 1 packaging/demo.sh "$PITH run $T/no-such.pith -p Once" Once
+expect 1 packaging/demo.sh "$PITH run $T/no-such.pith -p Once" Once "$ENCODER"
 says 'No such file'

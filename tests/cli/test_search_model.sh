@@ -1,5 +1,31 @@
 # The search encoder: weights/models/search, whose scripts need Python and numpy, and PyTorch to train.
 
+# The one that ships finds what shares no word with the question.
+SEARCH=$ROOT/weights/models/search-int8.pith
+cat >"$T/commands.jsonl" <<'END'
+{"id": "chown", "text": "chown - change file owner and group"}
+{"id": "date", "text": "date - print or set the system date and time"}
+{"id": "df", "text": "df - report file system space usage"}
+{"id": "grep", "text": "grep - print lines that match patterns"}
+{"id": "gzip", "text": "gzip - compress or expand files"}
+{"id": "kill", "text": "kill - send a signal to a process"}
+{"id": "ls", "text": "ls - list directory contents"}
+{"id": "man", "text": "man - an interface to the system reference manuals"}
+{"id": "ping", "text": "ping - send ICMP ECHO_REQUEST to network hosts"}
+{"id": "sort", "text": "sort - sort lines of text files"}
+END
+expect 0 "$PITH" index "$SEARCH" "$T/commands.db" commands <"$T/commands.jsonl"
+while IFS='|' read -r id question; do
+    expect 0 "$PITH" search "$SEARCH" "$T/commands.db" commands "$question" -k 1 --json
+    prints "\"id\": ?\"$id\""
+done <<'END'
+kill|stop a running program
+gzip|make it smaller
+sort|put names in alphabetical order
+man|read the documentation
+ping|is the server reachable
+END
+
 what=check_search.py
 if ! "${PYTHON:-python3}" -c 'import numpy, sqlite3
 sqlite3.connect(":memory:").execute("CREATE VIRTUAL TABLE t USING fts5(x)")' 2>/dev/null; then

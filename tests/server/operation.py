@@ -530,11 +530,11 @@ def found(pith):
         def logged(words):
             return [line for line in service.log if words in line]
         check("a directory without models", wait_until(lambda: logged("holds no model")) and
-              logged('"models: tale-int4'), service.log)
+              logged('"models: search-int8, tale-int4'), service.log)
         with open(os.path.join(directory, "noise.pith"), "wb") as file:
             file.write(bytes([255]) * 100)
         service.process.send_signal(signal.SIGHUP)
-        check("the models after SIGHUP", wait_until(lambda: logged('"models: noise, tale-int4')) and
+        check("the models after SIGHUP", wait_until(lambda: logged('"models: noise, search-int8, tale-int4')) and
               len(logged("holds no model")) == 1, service.log)
         answer = service.request("POST", "/v1/completions", {"model": "noise", "prompt": "a"})
         check("a damaged model", answer[0] == 500, answer)
