@@ -22,7 +22,7 @@ cat "$work/figures"
 
 # The names and summaries of this machine's commands, as JSON Lines; none where manuals are not.
 manuals() {
-    find -L /usr/share/man/man1 /usr/share/man/man8 -name '*.gz' 2>/dev/null | sort | head -n 4000 |
+    find -L /usr/share/man/man1 /usr/share/man/man8 -name '*.gz' 2>/dev/null | sort | head -n 20000 |
         xargs -r lexgrog 2>/dev/null | grep -v '".*".*"' |
         sed -n 's|\\|\\\\|g; s|^.*/\([^/]*\)\.gz: "\(.*\)"$|{"id": "\1", "text": "\2"}|p'
 }
@@ -36,15 +36,15 @@ manuals >"$work/manuals" || true
 if [ "$(wc -l <"$work/manuals")" -ge 100 ]; then
     printf '\n%s index %s demo.db texts < summaries of manual pages\n' "$pith" "$encoder"
     $pith index "$encoder" "$work/demo.db" texts <"$work/manuals"
-    search 'how full is my disk'
-    search 'make a file smaller'
-    search 'which programs are running'
+    search 'which processes use the CPU'
+    search 'put lines in alphabetical order'
+    search 'see which files differ'
 else
     printf '\n%s index %s demo.db texts README.md docs\n' "$pith" "$encoder"
     $pith index "$encoder" "$work/demo.db" texts README.md docs
     search 'allow each client only so many requests'
-    search 'how fast can memory be read'
-    search 'call it from a C program'
+    search 'spread a model over several machines'
+    search 'why is the result the same on every machine'
 fi
 
 cat <<END
