@@ -22,10 +22,9 @@ size_t pith_pool_threads(const pith_pool *pool); /* NULL: 1 */
 /* Calls fn over all of [0, n_items) in pieces of at most `grain` > 0 items, each item exactly once,
  * and returns when all are done. Every thread starts on a contiguous range of its own, all equally
  * long to the item, and then helps the others; the last pieces of a range are ever smaller, so that
- * no thread waits long for another. When the
- * pool is busy with a loop of another caller, the caller runs its own loop alone (as thread 0), and
- * likewise without a pool (NULL): where pieces run never affects results, only speed. Not to be
- * called from inside fn. */
+ * no thread waits long for another. When the pool is busy with a loop of another caller, the caller
+ * runs its own loop alone (as thread 0), and likewise without a pool (NULL): where pieces run never
+ * affects results, only speed. Not to be called from inside fn. */
 void pith_pool_run(pith_pool *pool, size_t n_items, size_t grain, pith_loop_fn fn, void *argument);
 
 #endif

@@ -102,6 +102,21 @@ TEST(pool, runs_every_item_exactly_once) {
     CHECK_NO_LEAKS();
 }
 
+/* A race may make a piece larger, so not every run shows it. */
+TEST(pool, the_last_pieces_of_a_share_are_small) {
+    enum { N_ITEMS = 100, GRAIN = 8 };
+    pith_pool *pool = new_pool(2);
+    size_t most = 0;
+    for (int run = 0; run < 100; run++) {
+        static tally t;
+        t = (tally){.n_items = N_ITEMS, .grain = GRAIN, .n_threads = 2};
+        pith_pool_run(pool, N_ITEMS, GRAIN, count_items, &t);
+        most = t.n_pieces > most ? t.n_pieces : most;
+    }
+    CHECK(most == count_pieces(N_ITEMS, GRAIN, 2), "%zu pieces at most", most);
+    pith_pool_free(pool);
+}
+
 static void square(void *argument, size_t begin, size_t end, size_t thread) {
     (void)thread;
     size_t *squares = argument;
