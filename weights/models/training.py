@@ -4,7 +4,6 @@ that share a step, a run with its checkpoint and log, and the weights' file. Nee
 
 import concurrent.futures
 import copy
-import math
 import multiprocessing
 import os
 import sys
@@ -40,41 +39,30 @@ class Batches:
         return [torch.from_numpy(array.astype(np.int64)) for array in batch]
 
 
-def cosine(done, floor):
-    """Half a cosine over the share of a run that is done, from 1 down to floor."""
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def trapezoid(step, total, warmup, cooldown):
-    """The share of the highest learning rate: a straight rise, a level, and over the last cooldown
-    steps a straight fall to 0 (Zhai et al. 2022; Haegele et al. 2024). A run that has not begun to
-    fall can be given another end."""
-    left = (total - step) / max(1, cooldown) if total else 1.0
+def trapezoid(step, warmup, left):
+    """The share of the highest learning rate: a straight rise, a level, and a straight fall to 0
+    (Zhai et al. 2022; Haegele et al. 2024). left: how much is left of the fall, 1 or more before it
+    begins; a run can be given another end until then."""
     return max(0.0, min(1.0, (step + 1) / warmup, left))
 
 
 def orthogonal(x):
-    """About the nearest matrices with orthonormal rows, or columns where these are fewer, to x
-    [n, rows, columns]: five Newton-Schulz steps, whose polynomial takes singular values in (0, 1]
+    """About the nearest matrix with orthonormal rows, or columns where these are fewer, to x: five Newton-Schulz steps, whose polynomial takes singular values in (0, 1]
     to about 1."""
-    tall = x.shape[-2] > x.shape[-1]
-    x = x.transpose(-1, -2) if tall else x
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    x = x / (x.norm() + 1e-7)
     for _ in range(5):
-        square = x @ x.transpose(-1, -2)
+        square = x @ x.T
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return x.transpose(-1, -2) if tall else x
+    return x.T if tall else x
 
 
 class Muon(torch.optim.Optimizer):
     """Matrices move by their momentum made orthogonal (Jordan et al. 2024, "Muon")."""
 
     def __init__(self, matrices, threads, momentum=0.95):
-        shapes = {}
-        for matrix in matrices:
-            shapes.setdefault(matrix.shape, []).append(matrix)
-        groups = [dict(params=same) for same in shapes.values()]
-        super().__init__(groups, dict(lr=0.0, momentum=momentum))
+        super().__init__(matrices, dict(lr=0.0, momentum=momentum))
         self.threads = threads
 
     def move(self, matrix, group):
@@ -87,7 +75,7 @@ class Muon(torch.optim.Optimizer):
         if matrix.is_cuda:
             ahead = ahead.bfloat16()
         scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-        matrix.add_(orthogonal(ahead[None])[0].to(matrix.dtype), alpha=-group["lr"] * scale)
+        matrix.add_(orthogonal(ahead).to(matrix.dtype), alpha=-group["lr"] * scale)
 
     def step(self):
         work = [(matrix, group) for group in self.param_groups for matrix in group["params"]]

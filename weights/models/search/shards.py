@@ -12,9 +12,9 @@ import numpy as np
 import pairs
 from tokenizer import CLS, PAD, SEP
 
+WIDTHS = (32, 64, 128)
 # How often a source is drawn, times the square root of its number of pairs. Pages and descriptions
 # are what is searched; options and sentences share most words with what answers them.
-WIDTHS = (32, 64, 128)
 SHARES = dict(manual=3.0, package=1.5, option=0.5, sentence=0.5)
 
 

@@ -326,8 +326,8 @@ class Trainer(training.Run):
     def train_step(self, done):
         """One step; returns what it learned and the loss, still on the device."""
         options = self.options
-        left = min(1.0, (1 - done) / options.fall) if options.fall else 1.0
-        self.set_rate(self.c["rate"] * min(left, (self.step + 1) / options.warmup))
+        left = (1 - done) / options.fall if options.fall else 1.0
+        self.set_rate(self.c["rate"] * training.trapezoid(self.step, options.warmup, left))
         batch = [t.to(self.device, non_blocking=True) for t in self.batches.take()]
         kind = "words" if batch[0].dim() == 2 else "pairs"
         tables = batch if kind == "words" else batch[3:]

@@ -106,10 +106,9 @@ def train(model, data, options):
         made = model(*map(torch.from_numpy, source.bag(np.concatenate([queries, passages]))))
         loss = contrast(made[: len(queries)], made[len(queries) :], torch.from_numpy(queries),
             torch.from_numpy(passages), model.scale)
+        left = (options.steps - step) / max(1, options.steps // 3)
         for group in optimizer.param_groups:
-            group["lr"] = group["rate"] * training.trapezoid(
-                step, options.steps, 20, options.steps // 3
-            )
+            group["lr"] = group["rate"] * training.trapezoid(step, 20, left)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -291,8 +291,8 @@ class Trainer(training.Run):
 
     def train_step(self, ids, targets):
         """One step; returns the loss, still on the device."""
-        self.set_rate(self.c["rate"] * training.trapezoid(self.step, self.total,
-            self.options.warmup, self.options.fall))
+        left = (self.total - self.step) / max(1, self.options.fall) if self.total else 1.0
+        self.set_rate(self.c["rate"] * training.trapezoid(self.step, self.options.warmup, left))
         parts = targets.chunk(len(self.runs))
         count = (targets != -100).sum()
         shares = [(part != -100).sum() / count for part in parts]
