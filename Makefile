@@ -205,7 +205,8 @@ demo: deps-build ## install what is missing, build, generate text and search wit
 	@packaging/demo.sh "$(DEMO)" '$(DEMO_PROMPT)' weights/models/search-int8.pith
 
 # What a machine with an NVIDIA GPU does in minutes takes CPUs hours, in a smaller setting.
-STORY_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 8,--small --window 512 --minutes 600)
+STORY_ON_CPUS := --small --windows 256:1000,512 --minutes 120
+STORY_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 8,$(STORY_ON_CPUS))
 .PHONY: models
 models: $(BUILD)/pith ## train the storyteller anew (needs PyTorch, SentencePiece and NumPy; see STORY_FLAGS)
 	$(PYTHON) weights/models/story/train.py --out $(BUILD)/story $(STORY_FLAGS)

@@ -36,8 +36,8 @@ if ! "${PYTHON:-python3}" -c 'import torch, sentencepiece, numpy' 2>/dev/null; t
 else
     train() {
         "${PYTHON:-python3}" -B weights/models/story/train.py --out "$T/story" --cpu --small \
-            --steps 2 --width 48 --layers 1 --ffn 64 --rows 1 --context 64 --workers 1 \
-            --test-rows 1 "$@"
+            --steps 2 --fall 1 --width 48 --layers 1 --ffn 64 --rows 1 --context 64 \
+            --windows 32:1,16 --workers 1 --test-rows 1 "$@"
     }
     expect 0 train
     prints '^stories, held out: loss [0-9.]+'
@@ -46,7 +46,13 @@ else
     expect 1 train --width 96
     says 'was made with other settings'
     expect 1 train --width 50
-    says 'width 50 is not a multiple of 8'
+    says 'width 50 is not a multiple of 16'
+    expect 1 train --windows 32:1
+    says 'windows 32:1 is not like'
+    expect 1 train --windows 128
+    says 'rows have 2 to 64 tokens'
+    is "the rows it read" "$(tr -d ' \n' <"$T/story/result.json" | sed 's/.*"read"://')" = \
+        '[[32,0,2],[64,200000001,200000002]]}'
     expect 0 "$PITH" convert "$T/story/model" "$T/story.pith" --type int8
     expect 0 "$PITH" inspect "$T/story.pith"
     prints 'chat format +llama2'

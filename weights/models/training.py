@@ -62,7 +62,7 @@ class Muon(torch.optim.Optimizer):
     """Matrices move by their momentum made orthogonal (Jordan et al. 2024, "Muon")."""
 
     def __init__(self, matrices, threads, momentum=0.95):
-        super().__init__(matrices, dict(lr=0.0, momentum=momentum))
+        super().__init__(matrices, dict(lr=0.0, share=1.0, momentum=momentum))
         self.threads = threads
 
     def move(self, matrix, group):
@@ -88,16 +88,14 @@ class Muon(torch.optim.Optimizer):
                 self.move(matrix, group)
 
 
-ADAM_SHARE = 0.3  # AdamW's learning rate, as a share of Muon's
-
-
-def make_optimizers(model, threads, device, decay, **options):
-    """Muon for the matrices of the layers, AdamW for the rest, with decay on matrices alone."""
+def make_optimizers(model, threads, device, tables, **options):
+    """Muon for the matrices of the layers, AdamW for the rest. tables: settings of the embeddings'
+    group, share (of Muon's learning rate) and weight_decay."""
     named = list(model.named_parameters())
     matrices = [p for name, p in named if "layers." in name and p.dim() == 2]
-    tables = [p for name, p in named if "layers." not in name and p.dim() == 2]
+    embeddings = [p for name, p in named if "layers." not in name and p.dim() == 2]
     vectors = [p for name, p in named if p.dim() != 2]
-    groups = [dict(params=tables, weight_decay=decay), dict(params=vectors, weight_decay=0.0)]
+    groups = [dict(params=embeddings, **tables), dict(params=vectors, share=0.3, weight_decay=0.0)]
     fused = dict(fused=True) if device == "cuda" else {}
     return [Muon(matrices, threads), torch.optim.AdamW(groups, lr=0.0, **options, **fused)]
 
@@ -177,14 +175,14 @@ class Run:
         self.threads = Threads(1 if self.device == "cuda" else threads)
         self.compiled = self.device == "cuda" and not options.no_compile
 
-    def begin(self, make_model, decay, **options):
+    def begin(self, make_model, tables, **options):
         """Makes the model and its optimizer, as the checkpoint has them. The processes that make
         batches must have been forked: the GPU is touched here."""
         torch.manual_seed(1)
         torch.set_float32_matmul_precision("high")
         self.model = make_model(self.c).to(self.device)
         self.models = replicas(self.model, len(self.threads))
-        self.optimizers = make_optimizers(self.model, self.threads, self.device, decay, **options)
+        self.optimizers = make_optimizers(self.model, self.threads, self.device, tables, **options)
         if self.state:
             self.model.load_state_dict(self.state["model"])
             for optimizer, state in zip(self.optimizers, self.state["optimizers"]):
@@ -199,9 +197,9 @@ class Run:
 
     def set_rate(self, rate):
         """Sets Muon's learning rate and, in proportion, AdamW's."""
-        for optimizer, share in zip(self.optimizers, (1.0, ADAM_SHARE)):
+        for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate * share
+                group["lr"] = rate * group["share"]
 
     def advance(self):
         """Changes the weights by their gradients, whose norm is at most 1, and drops these."""

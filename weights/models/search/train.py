@@ -200,7 +200,7 @@ class Trainer(training.Run):
             self.workers,
         )
         fresh = self.state is None
-        self.begin(Trained, 0.05, betas=(0.9, 0.98), eps=1e-6)
+        self.begin(Trained, dict(share=0.3, weight_decay=0.05), betas=(0.9, 0.98), eps=1e-6)
         if fresh and options.words:
             self.model.start(options.words)
         self.encoders = [model.encoder for model in self.models]

@@ -1,20 +1,20 @@
 """Has a converted storyteller tell 40 stories and hold 60 conversations, and judges what can be
 judged from the text.
 
-    python3 samples.py story-int4.pith stories.txt conversations.txt [--trained 900:250]
+    python3 samples.py story-int4.pith stories.txt conversations.txt [--trained result.json]
 
 Each is asked for a hero and an object that no training text has together (grammar.py, is held out
 with every plot), by the session's own template, at temperature 0.8 and top-p 0.9. Story s has seed
 s; conversation c has seed 1000 + c, a request and then a question about its story.
 
 Printed: how many stories check.py passes and how many name both things; the same of conversations,
-whose answers are for a person to read; and with --trained STEPS:WHOLE, the steps of the training
-run on short rows and on whole contexts, the texts that share three sentences in a row with what it
-read (needs sentencepiece, as train.py does).
+whose answers are for a person to read; and with --trained, the texts that share three sentences in
+a row with what the training run read (needs sentencepiece, as train.py does).
 """
 
 import argparse
 import itertools
+import json
 import os
 import random
 import sys
@@ -77,14 +77,13 @@ def copies(texts, trained):
     """Of each text, whether it shares a run of three sentences with the training text."""
     import train
 
-    steps, whole = (int(number) for number in trained.split(":"))
+    with open(trained, encoding="utf-8") as file:
+        read = json.load(file)["read"]
     ours, found = [runs(text) for text in texts], [False] * len(texts)
     everything = set().union(*ours)
-    for length, numbers in ((512, range(steps * 16)),
-                            (1024, range(train.WHOLE_ROWS + steps * 8, train.WHOLE_ROWS +
-                                         (steps + whole) * 8))):
+    for length, first, end in read:
         writer = train.Writer(length, 0.4)
-        for number in numbers:
+        for number in range(first, end):
             size = 0
             for ids, _ in writer.documents(number):
                 shared = runs(writer.pieces.decode(ids)) & everything
@@ -101,7 +100,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("stories", help="file to write the stories to")
     parser.add_argument("conversations", help="file to write the conversations to")
-    parser.add_argument("--trained", help="STEPS:WHOLE of the training run, to look for copies")
+    parser.add_argument("--trained", help="result.json of the training run, to look for copies")
     arguments = parser.parse_args()
     model = pith.Model(arguments.model)
     pairs = itertools.cycle(held_pairs(random.Random("samples")))

@@ -1,7 +1,7 @@
 """Trains the storyteller: a small Llama, on stories and conversations made on the fly.
 
     python3 train.py --out DIR --minutes 8                on a GPU (bf16, compiled)
-    python3 train.py --out DIR --small --window 512 --minutes 360     on two CPU cores
+    python3 train.py --out DIR --small --windows 256:1000,512 --minutes 90     on two CPU cores
     python3 train.py --out DIR --steps 6000               a number of steps instead of a time
 
 DIR/checkpoint.pt is written every two minutes; the same command goes on from there, and --steps may
@@ -20,6 +20,7 @@ import math
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import sys
 import time
@@ -39,13 +40,14 @@ from tokenizer import MARKUP  # noqa: E402
 
 BOS, EOS = 1, 2
 
-# 9.7 and 8.1 million parameters. rows: sequences of a whole context a step; rate: the highest
-# learning rate.
+# 9.7 and 8.1 million parameters. rows: of a whole context, or as many tokens, a step; rate: the
+# highest learning rate.
 LARGE = dict(vocab=4096, width=320, layers=8, heads=8, kv_heads=4, ffn=768, context=1024, rows=128,
     rate=0.02)
-SMALL = dict(vocab=4096, width=256, layers=9, heads=4, kv_heads=2, ffn=768, context=1024, rows=8,
+SMALL = dict(vocab=4096, width=320, layers=5, heads=8, kv_heads=4, ffn=1088, context=1024, rows=2,
     rate=0.01)
-WHOLE_ROWS = 5 * 10 ** 8  # the number of the first row of a whole context, where others are shorter
+PHASE_ROWS = 10 ** 8  # from the number of a phase's first row to that of the next one's
+TEST_ROWS = 10 ** 9  # the number of the first row that no training run reaches
 SIZES = ("width", "layers", "ffn", "rows", "context")  # of those, which are options
 
 
@@ -139,10 +141,26 @@ class Llama(nn.Module):
         angles = torch.cat([angles, angles], -1)
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
+        self.begin(c)
+
+    def begin(self, c):
+        """The first weights. Embeddings are as large as what a layer adds to them, so that the last
+        layers still see which token it was, and every head's output brings the values of the
+        tokens it looks at back to where they came from (after Trockman and Kolter 2023), so that
+        the model says them. To repeat a name, attention has then only to find it; from small
+        random weights it learned neither in 6 million tokens."""
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
-                last = name.endswith(("o_proj.weight", "down_proj.weight"))
+                last = name.endswith("down_proj.weight")
                 nn.init.normal_(weight, 0, 0.02 / (math.sqrt(2 * c["layers"]) if last else 1))
+        nn.init.normal_(self.embed_tokens.weight)
+        nn.init.constant_(self.norm.weight, 0.5 / math.sqrt(c["width"]))
+        group = c["heads"] // c["kv_heads"]
+        for attention in (layer.self_attn for layer in self.layers):
+            nn.init.orthogonal_(attention.v_proj.weight)
+            values = attention.v_proj.weight.detach().view(c["kv_heads"], attention.size, c["width"])
+            back = values.repeat_interleave(group, 0).view(-1, c["width"]).T / group
+            attention.o_proj.weight.data.copy_(back)
 
     def forward(self, ids, targets):
         x = self.embed_tokens(ids)
@@ -231,15 +249,42 @@ def read_tales(path):
     return [[BOS] + pieces.encode(tale) + [EOS] for tale in tales if tale]
 
 
-def write_rows(queue, first, stride, writers, counts, whole_from):
-    """A process that writes every stride-th batch, beginning with the first: of short rows, and
-    from the batch whole_from on of whole contexts, whose numbers are others."""
-    batch = first
-    while True:
-        whole = batch >= whole_from.value
-        first_row = (WHOLE_ROWS if whole else 0) + batch * counts[whole]
-        queue.put(writers[whole].rows(first_row, counts[whole]))
-        batch += stride
+class Phase:
+    """A part of the run with rows of one length. number: of the phase; end: its last step + 1."""
+
+    def __init__(self, number, length, end, options, c, tales):
+        self.first, self.length, self.end = number * PHASE_ROWS, length, end
+        self.count = c["rows"] * c["context"] // length
+        self.writer = Writer(length, options.chat_share, tales, options.share,
+            distinct=options.distinct)
+
+    def batch(self, step):
+        """The rows of a step."""
+        return self.writer.rows(self.first + step * self.count, self.count)
+
+
+def make_phases(options, c):
+    """The phases that --windows names, and one of whole contexts, for the end."""
+    tales, windows = read_tales(options.tales), options.windows or str(c["context"])
+    if not re.fullmatch(r"(\d+:\d+,)*\d+", windows):
+        sys.exit("train.py: --windows %s is not like 256:1000,512" % windows)
+    named = [[int(number) for number in part.split(":")] for part in windows.split(",")]
+    if not all(1 < part[0] <= c["context"] for part in named):
+        sys.exit("train.py: --windows %s: rows have 2 to %d tokens" % (windows, c["context"]))
+    return [Phase(i, part[0], part[1] if len(part) > 1 else math.inf, options, c, tales)
+            for i, part in enumerate(named + [[c["context"]]])]
+
+
+def phase_of(phases, step, whole_from):
+    """The number of a step's phase: that of whole contexts from the step whole_from on."""
+    early = next(i for i, phase in enumerate(phases) if step < phase.end)
+    return len(phases) - 1 if step >= whole_from else early
+
+
+def write_rows(queue, first, stride, phases, whole_from):
+    """A process that writes every stride-th batch, beginning with the first."""
+    for step in itertools.count(first, stride):
+        queue.put(phases[phase_of(phases, step, whole_from.value)].batch(step))
 
 
 # ---- Training ------------------------------------------------------------------------------------
@@ -257,16 +302,12 @@ class Trainer(training.Run):
                      % (c["width"], 2 * c["heads"]))
         super().__init__(options, c)
         self.total = options.steps or (self.state["total"] if self.state else None)
-        tales = read_tales(options.tales)
-        lengths = options.window or c["context"], c["context"]
-        writers = [Writer(length, options.chat_share, tales, options.share,
-                          distinct=options.distinct) for length in lengths]
-        rows = [c["rows"] * c["context"] // length for length in lengths]
+        self.phases = make_phases(options, c)
         self.whole_from = multiprocessing.Value("q", 2 ** 62)
         self.fix_end()
-        self.batches = training.Batches(lambda *place: write_rows(*place, writers, rows,
+        self.batches = training.Batches(lambda *place: write_rows(*place, self.phases,
             self.whole_from), self.step, self.workers)
-        self.begin(Llama, 0.1, betas=(0.9, 0.95), eps=1e-8)
+        self.begin(Llama, dict(share=0.6, weight_decay=0.0), betas=(0.9, 0.95), eps=1e-8)
         self.runs = [torch.compile(model) if self.compiled else model for model in self.models]
         count = sum(p.numel() for p in self.model.parameters())
         self.say("%d parameters on %s, %d writers" % (count, self.device, self.workers))
@@ -332,6 +373,17 @@ class Trainer(training.Run):
                 last_save = time.time()
         self.save(total=self.total)
 
+    def read(self):
+        """The rows that the run has read, as lists of their length, the first one's number and the
+        last one's number + 1."""
+        found = []
+        for number, steps in itertools.groupby(range(self.step), lambda step: phase_of(self.phases,
+                step, self.whole_from.value)):
+            phase, steps = self.phases[number], list(steps)
+            found.append([phase.length, phase.first + steps[0] * phase.count,
+                          phase.first + (steps[-1] + 1) * phase.count])
+        return found
+
     def measure(self):
         """Losses of stories and conversations, held out and of the kind trained on."""
         count, self.result = self.c["rows"], {}
@@ -339,10 +391,9 @@ class Trainer(training.Run):
         for name, held in (("held out", True), ("trained on", False)):
             for kind, share in (("stories", 0.0), ("conversations", 1.0)):
                 writer = Writer(self.c["context"], share, held=held)
-                first = 10 ** 9  # rows that no training run reaches
                 with torch.no_grad():
                     losses = [float(self.loss(run, *[torch.from_numpy(a.astype(np.int64)) for a in
-                        writer.rows(first + i * count, count)]))
+                        writer.rows(TEST_ROWS + i * count, count)]))
                               for i in range(max(1, self.options.test_rows // count))]
                 self.result["%s, %s" % (kind, name)] = sum(losses) / len(losses)
         for name, loss in self.result.items():
@@ -404,8 +455,8 @@ def main():
         help="share of tales among the documents")
     parser.add_argument("--distinct", type=int, help="rows of text that are repeated in turn "
                         "(1,000 rows are 4 MB); by default no row is ever repeated")
-    parser.add_argument("--window", type=int,
-        help="length of the rows until the learning rate falls; short ones take less time a token")
+    parser.add_argument("--windows", help="lengths of rows and the steps at which they end, as in "
+                        "256:1000,512, until the learning rate falls: whole contexts then")
     parser.add_argument("--fall", type=int, default=1000,
         help="steps at the end over which the learning rate falls to 0")
     parser.add_argument("--measure", type=int, default=60,
@@ -418,8 +469,8 @@ def main():
     trainer.measure()
     export(trainer.model, trainer.c, os.path.join(options.out, "model"))
     with open(os.path.join(options.out, "result.json"), "w") as file:
-        json.dump(dict(settings=trainer.c, steps=trainer.step, losses=trainer.result), file, indent
-            =2)
+        json.dump(dict(settings=trainer.c, steps=trainer.step, losses=trainer.result,
+            read=trainer.read()), file, indent=2)
 
 
 if __name__ == "__main__":
