@@ -198,7 +198,7 @@ deps-build deps-test deps-bench deps-arm64 deps-coverage deps-mpi deps-ci: deps-
 deps: deps-ci ## install what building, testing and CI need, or say how
 
 DEMO_PROMPT := Once upon a time there was a
-DEMO := $(BUILD)/pith run weights/models/tale-int4.pith -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 \
+DEMO := $(BUILD)/pith run weights/models/story-int4.pith -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 \
         --top-p 0.9 --seed 7 --stats
 demo: deps-build ## install what is missing, build, generate text and search with the models that ship
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
@@ -304,9 +304,9 @@ soak: $(BUILD)/pith ## the service under a mixed load for 20 minutes: memory, de
 # cli-test takes 40 of the schemas.
 .PHONY: grammar-test grammar-time
 grammar-test: $(BUILD)/libpith.so ## what the model that ships writes under 1,000 random JSON schemas (two minutes)
-	$(PYTHON) tests/grammar/random_schemas.py $(BUILD)/libpith.so weights/models/tale-int4.pith 1000
+	$(PYTHON) tests/grammar/random_schemas.py $(BUILD)/libpith.so weights/models/story-int4.pith 1000
 
-GRAMMAR_MODEL ?= weights/models/tale-int4.pith
+GRAMMAR_MODEL ?= weights/models/story-int4.pith
 $(BUILD)/mask_time: tests/grammar/mask_time.c $(BUILD)/libpith.so
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -L$(BUILD) -lpith -lm -Wl,-rpath,'$$ORIGIN'

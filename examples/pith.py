@@ -1,7 +1,7 @@
 """pith from Python: language models and sentence encoders on a CPU, by ctypes over libpith.so.
 
     import pith
-    model = pith.Model("tale-int4.pith", n_threads=2)
+    model = pith.Model("story-int4.pith", n_threads=2)
     session = model.session()
     for piece in session.generate("Once upon a time", max_tokens=50, temperature=0.8, seed=1):
         print(piece, end="", flush=True)

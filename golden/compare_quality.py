@@ -1,5 +1,5 @@
 """What each weight type costs on held-out text: mean KL divergence to f32 and perplexity of the
-model in weights/models/tale on windows of 512 tokens of golden/tale-valid.txt.
+model in golden/tale on windows of 512 tokens of golden/tale-valid.txt.
 
     python3 golden/compare_quality.py [build/pith] [--windows N | --quick]
 
@@ -73,7 +73,7 @@ class Emulated:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("pith", nargs="?", default="build/pith", help="the command (build/pith)")
-    parser.add_argument("--model", default=os.path.join(HERE, "../weights/models/tale"))
+    parser.add_argument("--model", default=os.path.join(HERE, "tale"))
     parser.add_argument("--text", default=os.path.join(HERE, "tale-valid.txt"))
     parser.add_argument("--windows", type=int, default=32)
     parser.add_argument("--quick", action="store_true", help="two windows")

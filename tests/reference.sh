@@ -23,7 +23,7 @@ check() {
 
 check golden/check_reference.py
 check golden/check_logits.py "$pith"
-check golden/check_pith_file.py weights/models/tale-int4.pith
+check golden/check_pith_file.py weights/models/story-int4.pith
 check golden/check_bits.py "$pith"
 check golden/check_encoder.py "$pith"
 check golden/check_bert.py "$pith"

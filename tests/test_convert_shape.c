@@ -160,7 +160,7 @@ TEST(convert_shape, tiles_are_trimmed_to_what_the_format_asks) {
 enum { PIECES = 4096, WIDTH = 288 }; /* of the tokenizer, of stories-15m */
 
 static const char *tale_tokenizer(void) {
-    return test_root("weights/models/tale/tokenizer.model");
+    return test_root("golden/tale/tokenizer.model");
 }
 
 /* The logits of the first PIECES tokens after a few. */

@@ -140,9 +140,9 @@ TEST(models, every_layout_is_listed) {
     test_write_text(s.directory, "README.md", "no model");
     CHECK(mkdir(test_join(s.directory, "llama"), 0755) == 0, "mkdir");
     CHECK(mkdir(test_join(s.directory, "empty"), 0755) == 0, "mkdir");
-    link_to("weights/models/tale", test_join(s.directory, "llama"), "llama2-chat");
-    link_to("weights/models/tale", test_join(s.directory, "llama"), "tiny");
-    link_to("weights/models/tale", s.directory, "tale");
+    link_to("golden/tale", test_join(s.directory, "llama"), "llama2-chat");
+    link_to("golden/tale", test_join(s.directory, "llama"), "tiny");
+    link_to("golden/tale", s.directory, "tale");
     link_to("golden/minilm", s.directory, "minilm");
     const char *bare = test_join(s.directory, "all-minilm-l6-v2");
     CHECK(mkdir(bare, 0755) == 0, "mkdir");
@@ -291,7 +291,7 @@ TEST(models, without_a_cache_nothing_is_converted) {
     stage s;
     make_stage(&s);
     s.options.cache = NULL;
-    link_to("weights/models/tale", s.directory, "tale");
+    link_to("golden/tale", s.directory, "tale");
     start(&s);
     CHECK(lease_status(&s, "tale", PITH_MODEL_ANY) == 500, "converted without a cache");
     end_stage(&s);

@@ -276,7 +276,7 @@ TEST(tuning, what_no_file_may_hold_is_not_written_nor_used) {
         }
         const pith_model_options options = {.n_threads = 1, .tuning = &t};
         CHECK(pith_tuning_save(&t, path, &error) == PITH_ERROR_ARGUMENT, "case %d is written", i);
-        CHECK(pith_model_open(&model, test_root("weights/models/tale-int4.pith"), &options,
+        CHECK(pith_model_open(&model, test_root("weights/models/story-int4.pith"), &options,
                               &error) == PITH_ERROR_ARGUMENT &&
                   strncmp(error.message, "tuning: ", 8) == 0 && model == NULL,
               "case %d is used: %s", i, error.message);
@@ -309,7 +309,7 @@ static heard open_with(const pith_tuning *tuning, const char *isa) {
     pith_model *model = NULL;
     const pith_model_options options = {
         .n_threads = 1, .isa = isa, .log = hear, .log_user = &h, .tuning = tuning};
-    CHECK(pith_model_open(&model, test_root("weights/models/tale-int4.pith"), &options, &error) ==
+    CHECK(pith_model_open(&model, test_root("weights/models/story-int4.pith"), &options, &error) ==
               PITH_OK,
           "%s", error.message);
     pith_model_free(model);

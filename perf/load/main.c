@@ -1,7 +1,7 @@
 /* build/load: requests to an HTTP service from many connections, and how long they took.
  *
- *     build/load http://127.0.0.1:8080 -m tale-int4 -c 32 -s 10
- *     build/load http://127.0.0.1:8080 -m tale-int4 -c 256 -s 10 --rate 200
+ *     build/load http://127.0.0.1:8080 -m story-int4 -c 32 -s 10
+ *     build/load http://127.0.0.1:8080 -m story-int4 -c 256 -s 10 --rate 200
  *
  * Prints one JSON object. Exits with 1 when no request was answered with 200. */
 #include <getopt.h>

@@ -133,8 +133,8 @@ def test_chat_and_infilling_are_the_librarys():
 def models():
     """Models whose types differ, with options that give the command's bits."""
     yield TALE, {}, ()
-    yield convert("weights/models/tale", "py-int4.pith", "int4"), {}, ()
-    yield convert("weights/models/tale", "py-f32.pith", "f32"), {"blas": "off"}, ("--blas", "off")
+    yield convert("golden/tale", "py-int4.pith", "int4"), {}, ()
+    yield convert("golden/tale", "py-f32.pith", "f32"), {"blas": "off"}, ("--blas", "off")
 
 
 def test_logits_equal_the_commands():
@@ -579,7 +579,7 @@ def test_examples_in_the_documents_run():
     docstring = "".join(line[4:] for line in pith.__doc__.splitlines(keepends=True)
                         if line.startswith("    "))
     for text in readme, docstring:
-        code = re.sub(r'"[^"]*tale-int4.pith"', repr(TALE), text).replace(
+        code = re.sub(r'"[^"]*story-int4.pith"', repr(TALE), text).replace(
             '"minilm.pith"', repr(convert("golden/minilm", "py-minilm-f32.pith", "f32")))
         done, printed = python(code + "\nprint(vectors.shape)", PITH_LIBRARY=LIBRARY)
         same((done, printed.splitlines()[-1]), (0, "(2, 48)"), printed)

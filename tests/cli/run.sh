@@ -70,7 +70,7 @@ is() {
 }
 
 # The models: the one that ships, and what can be made of it.
-SOURCE=$ROOT/weights/models/tale
+SOURCE=$ROOT/golden/tale
 TALE=$T/tale.pith
 CHAT=$T/chat.pith
 make_models() {

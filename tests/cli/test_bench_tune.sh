@@ -66,7 +66,7 @@ service = subprocess.Popen([sys.argv[1], "serve", "--port", "0", "--tuning", sys
 address = re.fullmatch(r"listening on http://(.*)\n", service.stderr.readline())[1]
 connection = http.client.HTTPConnection(address)
 connection.request("POST", "/v1/completions", json.dumps(
-    {"model": "tale-int4", "prompt": "Once", "max_tokens": 2}))
+    {"model": "story-int4", "prompt": "Once", "max_tokens": 2}))
 print(connection.getresponse().status)
 service.terminate()
 print("measured on another machine: Z80" in service.communicate()[1], service.returncode)

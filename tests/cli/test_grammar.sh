@@ -1,6 +1,6 @@
 # JSON of a given form: run --json, run --json-schema, and random schemas.
 
-SHIPPED=$ROOT/weights/models/tale-int4.pith
+SHIPPED=$ROOT/weights/models/story-int4.pith
 echo '{"type": "array", "items": {"type": "integer", "minimum": 3, "maximum": 5}, "minItems": 2, "maxItems": 2}' >"$T/schema.json"
 expect 0 "$PITH" run "$SHIPPED" 'One, two, ' --json-schema "$T/schema.json" --stats
 prints '^\[[345], ?[345]\]$'

@@ -15,7 +15,7 @@ prints '[a-z]+ [a-z]+ [a-z]+'
 # In another directory the model's path leads nowhere: one line, no use of what was not made.
 expect 1 env -C "$T/elsewhere" "$T/program"
 is "the error, and nothing else" "$(cat "$T/err")" = \
-    "weights/models/tale-int4.pith: cannot open: No such file or directory"
+    "weights/models/story-int4.pith: cannot open: No such file or directory"
 no_output
 if command -v valgrind >/dev/null; then
     expect 1 env -C "$T/elsewhere" valgrind -q --error-exitcode=99 --leak-check=full "$T/program"

@@ -63,7 +63,7 @@ async function generate() {
   const own = await client.generate({ ...body,
     template: "[INST] {{ if .System }}<<SYS>>\n{{ .System }}\n<</SYS>>\n\n{{ end }}{{ .Prompt }} [/INST]{{ .Response }}" });
   check("a template of the client's", own.response === answer.response, own);
-  const plain = await client.generate({ model: "tale-int4", prompt: "Once upon a time", options });
+  const plain = await client.generate({ model: "tale", prompt: "Once upon a time", options });
   check("a model without a template", plain.response !== "" && isEnd(plain), plain);
   const json = await client.generate({ model: "chat", prompt: "A number:", format: {
     type: "object", properties: { n: { type: "integer", minimum: 3, maximum: 7 } }, required: ["n"],

@@ -49,7 +49,7 @@ def models(service):
     status, _, answer = service.json("GET", "/v1/models")
     ids = [entry["id"] for entry in answer["data"]]
     check("/v1/models lists", status == 200 and answer["object"] == "list" and
-          {"chat", "llama2-chat", "minilm", "tale-int4"} <= set(ids), answer)
+          {"chat", "llama2-chat", "minilm", "story-int4"} <= set(ids), answer)
     one = service.json("GET", "/v1/models/llama2-chat")
     check("/v1/models/ID", one[0] == 200 and one[2]["id"] == "llama2-chat" and
           one[2]["object"] == "model", one)
@@ -62,7 +62,7 @@ def models(service):
     unnamed = service.json("POST", "/v1/completions", {"prompt": "x", "max_tokens": 1})
     check("a model need not be named", unnamed[0] == 200, unnamed)
     is_error("chat with a model of unknown markup", service.json(
-        "POST", "/v1/chat/completions", dict(CHAT, model="tale-int4")), 400, "/v1/completions")
+        "POST", "/v1/chat/completions", dict(CHAT, model="tale")), 400, "/v1/completions")
     is_error("chat with an encoder", service.json(
         "POST", "/v1/chat/completions", dict(CHAT, model="minilm")), 400)
     is_error("an embedding of a decoder", service.json(
@@ -233,11 +233,11 @@ def leaving(service):
 
 def endpoints(pith, directory, models_directory):
     subprocess.run([sys.executable, os.path.join(ROOT, "tests/cli/make_model.py"),
-                    os.path.join(ROOT, "weights/models/tale"), os.path.join(models_directory, "fill"),
+                    os.path.join(ROOT, "golden/tale"), os.path.join(models_directory, "fill"),
                     "2", "128", "256", *(f"▁<{name}>" for name in ("PRE", "MID", "SUF", "EOT"))],
                    check=True)
     mute = os.path.join(directory, "mute-source")
-    shutil.copytree(os.path.join(ROOT, "weights/models/tale"), mute,
+    shutil.copytree(os.path.join(ROOT, "golden/tale"), mute,
                     ignore=shutil.ignore_patterns("tokenizer*"))
     subprocess.run([pith, "convert", mute, os.path.join(models_directory, "mute.pith"), "--type",
                     "int8"], check=True, stderr=subprocess.DEVNULL)
@@ -530,11 +530,11 @@ def found(pith):
         def logged(words):
             return [line for line in service.log if words in line]
         check("a directory without models", wait_until(lambda: logged("holds no model")) and
-              logged('"models: search-int8, tale-int4'), service.log)
+              logged('"models: search-int8, story-int4, story-int8"'), service.log)
         with open(os.path.join(directory, "noise.pith"), "wb") as file:
             file.write(bytes([255]) * 100)
         service.process.send_signal(signal.SIGHUP)
-        check("the models after SIGHUP", wait_until(lambda: logged('"models: noise, search-int8, tale-int4')) and
+        check("the models after SIGHUP", wait_until(lambda: logged('"models: noise, search-int8, story-int4, story-int8')) and
               len(logged("holds no model")) == 1, service.log)
         answer = service.request("POST", "/v1/completions", {"model": "noise", "prompt": "a"})
         check("a damaged model", answer[0] == 500, answer)

@@ -72,10 +72,10 @@ def chat(service, shots):
 
 def completion(service, shots):
     with Browser(390, 780, dark=True) as browser:
-        load(browser, service, "tale-int4")
+        load(browser, service, "tale")
         found = answer_to(browser, "Once upon a time")
         wanted = service.json("POST", "/v1/completions", {
-            "model": "tale-int4", "prompt": "Once upon a time", "temperature": 0,
+            "model": "tale", "prompt": "Once upon a time", "temperature": 0,
             "max_tokens": 40})[2]["choices"][0]["text"]
         check("a model without a chat format continues the text", found == wanted, (found, wanted))
         check("the page says so", "continues the text" in browser.run(

@@ -27,9 +27,11 @@ LLAMA2 = ("{% set ns = namespace(system='') %}{% for message in messages %}{% if
 
 
 def make_models(pith, directory):
-    """chat.pith, a small model with Llama 2's markup, and minilm.pith, an encoder."""
+    """chat.pith, a small model with Llama 2's markup, tale.pith, the same without any, and
+    minilm.pith, an encoder."""
+    tale = os.path.join(ROOT, "golden/tale")
     source = os.path.join(directory, "chat-source")
-    shutil.copytree(os.path.join(ROOT, "weights/models/tale"), source)
+    shutil.copytree(tale, source)
     path = os.path.join(source, "tokenizer_config.json")
     with open(path) as file:
         config = json.load(file)
@@ -38,7 +40,8 @@ def make_models(pith, directory):
         json.dump(config, file)
     models = os.path.join(directory, "models")
     os.mkdir(models)
-    for name, origin in (("chat", source), ("minilm", os.path.join(ROOT, "golden/minilm"))):
+    minilm = os.path.join(ROOT, "golden/minilm")
+    for name, origin in (("chat", source), ("tale", tale), ("minilm", minilm)):
         subprocess.run([pith, "convert", origin, os.path.join(models, name + ".pith"), "--type",
                         "int8"], check=True, stderr=subprocess.DEVNULL)
     return models

@@ -183,7 +183,7 @@ def run(service, tokenizer, key, n):
 def main():
     n = int(sys.argv[2]) if len(sys.argv) > 2 else 200
     pith = sys.argv[1]
-    tokenizer = Tokenizer(f"{ROOT}/weights/models/tale/tokenizer.model")
+    tokenizer = Tokenizer(f"{ROOT}/golden/tale/tokenizer.model")
     with tempfile.TemporaryDirectory() as directory:
         models = make_models(pith, directory)
         database = f"{directory}/usage.db"
