@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/memory.h"
@@ -13,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/conversation.h"
 #include "cli/model.h"
+#include "cli/places.h"
 #include "cli/suggest.h"
 
 typedef struct chat_settings {
@@ -24,7 +26,10 @@ typedef struct chat_settings {
 } chat_settings;
 
 static const pith_operand operands[] = {
-    {.name = "MODEL.pith", .help = "a chat model", .offset = offsetof(chat_settings, model)},
+    {.name = "MODEL.pith",
+     .help = "a chat model; by default the storyteller that comes with pith",
+     .optional = true,
+     .offset = offsetof(chat_settings, model)},
     {.name = NULL},
 };
 
@@ -228,6 +233,10 @@ static pith_status converse(chat *c, pith_error *error) {
     }
     status = reset(c, error);
     if (status == PITH_OK && terminal) {
+        if (c->settings->model == NULL) {
+            pith_cli_message(c->cli, "this is the storyteller that comes with pith: ask it for a "
+                                     "story about a fox and a lost key");
+        }
         pith_cli_message(c->cli, "%s", commands_help);
     }
     while (status == PITH_OK && c->cli->output_error == 0) {
@@ -258,14 +267,46 @@ static pith_status converse(chat *c, pith_error *error) {
     return status;
 }
 
+/* The model's path: the operand, or that of the storyteller in `room`. */
+static pith_status find_model(const chat *c, pith_bytes *room, const char **path,
+                              pith_error *error) {
+    *path = c->settings->model;
+    if (*path != NULL) {
+        return PITH_OK;
+    }
+    if (!pith_places_models(room) ||
+        (room->size > 0 && !pith_bytes_append_text(room, "/story-int4.pith"))) {
+        return pith_fail(error, PITH_ERROR_MEMORY, "out of memory");
+    }
+    *path = room->data;
+    if (room->size == 0 || access(*path, R_OK) != 0) {
+        return pith_fail(
+            error, PITH_ERROR_ARGUMENT,
+            "MODEL.pith is missing, and the storyteller is not where pith is installed");
+    }
+    return PITH_OK;
+}
+
+static pith_status open_model(chat *c, pith_error *error) {
+    const chat_settings *settings = c->settings;
+    pith_bytes room;
+    pith_bytes_init(&room, &pith_malloc_allocator);
+    const char *path;
+    pith_status status = find_model(c, &room, &path, error);
+    if (status == PITH_OK) {
+        status = pith_cli_open_decoder(c->cli, &settings->common, path, &c->model, error);
+    }
+    if (status == PITH_OK) {
+        status =
+            pith_conversation_open(&c->conversation, c->model, path, &settings->template, error);
+    }
+    pith_bytes_release(&room);
+    return status;
+}
+
 static pith_status open_chat(chat *c, pith_error *error) {
     const chat_settings *settings = c->settings;
-    pith_status status =
-        pith_cli_open_decoder(c->cli, &settings->common, settings->model, &c->model, error);
-    if (status == PITH_OK) {
-        status = pith_conversation_open(&c->conversation, c->model, settings->model,
-                                        &settings->template, error);
-    }
+    pith_status status = open_model(c, error);
     if (status != PITH_OK) {
         return status;
     }
@@ -297,9 +338,10 @@ static int run(pith_cli *cli, const void *arguments) {
         status = converse(&c, &error);
     }
     bool misnamed = c.model != NULL && !pith_conversation_knows(c.model, &c.settings->template);
-    int code = status == PITH_OK ? PITH_EXIT_OK
-               : misnamed        ? pith_cli_usage(cli, "%s", error.message)
-                                 : pith_cli_fail(cli, &error);
+    bool missing = c.model == NULL && c.settings->model == NULL && status == PITH_ERROR_ARGUMENT;
+    int code = status == PITH_OK     ? PITH_EXIT_OK
+               : misnamed || missing ? pith_cli_usage(cli, "%s", error.message)
+                                     : pith_cli_fail(cli, &error);
     if (code == PITH_EXIT_OK && c.failed && !pith_chat_input_is_terminal(c.input)) {
         code = PITH_EXIT_FAILURE; /* a script should notice */
     }
@@ -324,7 +366,8 @@ const pith_command pith_command_chat = {
         "does Ctrl-D).\n\n"
         "Ctrl-C ends an answer, clears a line, and on an empty line ends the command. A "
         "conversation that no longer fits in the context is refused, never cut.",
-    .example = "pith chat llama2-chat.pith --system 'Answer in one sentence.'\n"
+    .example = "pith chat\n"
+               "pith chat llama2-chat.pith --system 'Answer in one sentence.'\n"
                "pith chat qwen3.pith --template-var enable_thinking=false",
     .operands = operands,
     .groups = groups,

@@ -2,6 +2,16 @@
 
 fails 1 'tale.pith: it has no chat template' "$PITH" chat "$TALE" </dev/null
 
+# Without a model it is the storyteller, found from the place of the binary.
+mkdir -p "$T/prefix/bin" "$T/prefix/share/pith/models"
+cp "$PITH" "$T/prefix/bin/pith"
+fails 2 'MODEL.pith is missing, and the storyteller' "$T/prefix/bin/pith" chat </dev/null
+cp "$CHAT" "$T/prefix/share/pith/models/story-int4.pith"
+echo 'Who are you?' >"$T/input"
+expect 0 "$PITH" chat "$CHAT" -n 12 --temp 0 <"$T/input"
+cp "$T/out" "$T/given"
+is "chat without a model" "$("$T/prefix/bin/pith" chat -n 12 --temp 0 <"$T/input")" = "$(cat "$T/given")"
+
 # What was evaluated is kept between turns and given up where the conversation differs.
 printf 'Tell me a tale.\nAnd then?\n\n/reset\nWho are you?\n/quit\nnever read\n' >"$T/input"
 expect 0 "$PITH" chat "$CHAT" -n 12 --temp 0 --stats <"$T/input"
