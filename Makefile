@@ -197,12 +197,11 @@ deps-build deps-test deps-bench deps-arm64 deps-coverage deps-mpi deps-ci: deps-
 	@$(needs) install $(NEEDS_$*)
 deps: deps-ci ## install what building, testing and CI need, or say how
 
-DEMO_PROMPT := Once upon a time there was a
-DEMO := $(BUILD)/pith run weights/models/story-int4.pith -p '$(DEMO_PROMPT)' -n 160 --temp 0.7 \
-        --top-p 0.9 --seed 7 --stats
-demo: deps-build ## install what is missing, build, generate text and search with the models that ship
+DEMO := 2 'Tell me a story about a fox and a lost key.' 'What did the fox want?'
+demo: deps-build ## install what is missing, build, talk with the storyteller, and search
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
-	@packaging/demo.sh "$(DEMO)" '$(DEMO_PROMPT)' weights/models/search-int8.pith
+	@packaging/demo.sh $(BUILD)/pith weights/models/story-int4.pith weights/models/search-int8.pith \
+	    $(DEMO)
 
 # What a machine with an NVIDIA GPU does in minutes takes CPUs hours, in a smaller setting.
 STORY_ON_CPUS := --small --windows 256:1000,512 --minutes 120

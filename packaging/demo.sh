@@ -1,24 +1,45 @@
 #!/bin/sh
-# What `make demo` shows: the command as one may type it, the text, a search by meaning, then what to
-# try next.
-# Usage: packaging/demo.sh COMMAND PROMPT ENCODER
+# What `make demo` shows: a story as it is told, a question about it, the speed beside what the
+# machine can do, a search by meaning, and what to try next.
+# Usage: packaging/demo.sh PITH STORYTELLER ENCODER SEED REQUEST QUESTION
 set -eu
-command=$1
-prompt=$2
-encoder=$3
-pith=${command%% *}
+pith=$1 storyteller=$2 encoder=$3 seed=$4 request=$5 question=$6
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-printf '%s\n\n%s' "$command" "$prompt"
-# The figures go to standard error: kept until the text has ended its line.
-if ! eval "$command" 2>"$work/figures"; then
-    echo
-    cat "$work/figures" >&2
-    exit 1
-fi
-printf '\n\n'
-cat "$work/figures"
+# ---- A story -------------------------------------------------------------------------------------
+
+echo "$pith chat --seed $seed"
+mkfifo "$work/messages" "$work/figures"
+$pith chat "$storyteller" --seed "$seed" --stats <"$work/messages" 2>"$work/figures" &
+chat=$!
+exec 3>"$work/messages" 4<"$work/figures"
+
+# Sends a message and waits for the figures, which follow the answer.
+ask() {
+    printf '\n> %s\n' "$1"
+    printf '%s\n' "$1" >&3
+    read -r figures <&4 || figures=
+    case $figures in
+    *tokens/s*) ;;
+    *)
+        echo "$figures" >&2
+        exit 1
+        ;;
+    esac
+}
+
+ask "$request"
+story=$figures
+ask "$question"
+exec 3>&-
+wait $chat
+printf '\n%s\n\n' "${story#pith chat: }"
+
+echo "$pith bench $storyteller -p 256 -n 64 -r 1"
+$pith bench "$storyteller" -p 256 -n 64 -r 1 2>/dev/null
+
+# ---- A search ------------------------------------------------------------------------------------
 
 # The names and summaries of this machine's commands, as JSON Lines; none where manuals are not.
 manuals() {
@@ -50,10 +71,12 @@ fi
 cat <<END
 
 next:
-  $pith run weights/models/tale-int4.pith -p 'The old king said' --temp 0.8
-  $pith inspect weights/models/tale-int4.pith
+  $pith chat
   $pith serve
   $pith help
-and README.md: requests to the service, a chat model and a sentence encoder of your own, the library, speed on
-this machine
+a chat model of your own ('hf' comes with 'pip install huggingface_hub'):
+  hf download TinyLlama/TinyLlama-1.1B-Chat-v1.0 --include '*.[jms]*' --local-dir TinyLlama-1.1B-Chat
+  $pith convert TinyLlama-1.1B-Chat tinyllama.pith --type int4
+  $pith chat tinyllama.pith
+and README.md: GGUF files, requests to the service, sentence encoders, the library, speed on this machine
 END
