@@ -47,6 +47,8 @@ else
     says 'was made with other settings'
     expect 1 train --width 50
     says 'width 50 is not a multiple of 16'
+    expect 1 train --windows 16
+    says 'was made with other settings'
     expect 1 train --windows 32:1
     says 'windows 32:1 is not like'
     expect 1 train --windows 128

@@ -264,8 +264,8 @@ class Phase:
 
 
 def make_phases(options, c):
-    """The phases that --windows names, and one of whole contexts, for the end."""
-    tales, windows = read_tales(options.tales), options.windows or str(c["context"])
+    """The phases that c["windows"] names, and one of whole contexts, for the end."""
+    tales, windows = read_tales(options.tales), c["windows"]
     if not re.fullmatch(r"(\d+:\d+,)*\d+", windows):
         sys.exit("train.py: --windows %s is not like 256:1000,512" % windows)
     named = [[int(number) for number in part.split(":")] for part in windows.split(",")]
@@ -300,9 +300,10 @@ class Trainer(training.Run):
         if c["width"] % (2 * c["heads"]):
             sys.exit("train.py: --width %d is not a multiple of %d, twice the number of heads"
                      % (c["width"], 2 * c["heads"]))
+        c["windows"] = options.windows or str(c["context"])
+        self.phases = make_phases(options, c)
         super().__init__(options, c)
         self.total = options.steps or (self.state["total"] if self.state else None)
-        self.phases = make_phases(options, c)
         self.whole_from = multiprocessing.Value("q", 2 ** 62)
         self.fix_end()
         self.batches = training.Batches(lambda *place: write_rows(*place, self.phases,
