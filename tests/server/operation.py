@@ -534,7 +534,8 @@ def found(pith):
         with open(os.path.join(directory, "noise.pith"), "wb") as file:
             file.write(bytes([255]) * 100)
         service.process.send_signal(signal.SIGHUP)
-        check("the models after SIGHUP", wait_until(lambda: logged('"models: noise, search-int8, story-int4, story-int8')) and
+        check("the models after SIGHUP", wait_until(lambda: logged(
+            '"models: noise, search-int8, story-int4, story-int8"')) and
               len(logged("holds no model")) == 1, service.log)
         answer = service.request("POST", "/v1/completions", {"model": "noise", "prompt": "a"})
         check("a damaged model", answer[0] == 500, answer)

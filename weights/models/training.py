@@ -47,8 +47,8 @@ def trapezoid(step, warmup, left):
 
 
 def orthogonal(x):
-    """About the nearest matrix with orthonormal rows, or columns where these are fewer, to x: five Newton-Schulz steps, whose polynomial takes singular values in (0, 1]
-    to about 1."""
+    """About the nearest matrix with orthonormal rows, or columns where these are fewer, to x: five
+    Newton-Schulz steps, whose polynomial takes singular values in (0, 1] to about 1."""
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     x = x / (x.norm() + 1e-7)
