@@ -41,7 +41,7 @@ else
     }
     expect 0 train
     prints '^stories, held out: loss [0-9.]+'
-    expect 0 train
+    expect 0 train --f32
     prints '^goes on from step 2'
     expect 1 train --width 96
     says 'was made with other settings'

@@ -59,11 +59,12 @@ def orthogonal(x):
 
 
 class Muon(torch.optim.Optimizer):
-    """Matrices move by their momentum made orthogonal (Jordan et al. 2024, "Muon")."""
+    """Matrices move by their momentum made orthogonal (Jordan et al. 2024, "Muon"), in bf16 with
+    low."""
 
-    def __init__(self, matrices, threads, momentum=0.95):
+    def __init__(self, matrices, threads, low, momentum=0.95):
         super().__init__(matrices, dict(lr=0.0, share=1.0, momentum=momentum))
-        self.threads = threads
+        self.threads, self.low = threads, low
 
     def move(self, matrix, group):
         """One matrix moves."""
@@ -72,7 +73,7 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(matrix)
         momentum = state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
         ahead = matrix.grad.lerp(momentum, group["momentum"])  # Nesterov's
-        if matrix.is_cuda:
+        if self.low:
             ahead = ahead.bfloat16()
         scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
         matrix.add_(orthogonal(ahead).to(matrix.dtype), alpha=-group["lr"] * scale)
@@ -88,7 +89,7 @@ class Muon(torch.optim.Optimizer):
                 self.move(matrix, group)
 
 
-def make_optimizers(model, threads, device, tables, **options):
+def make_optimizers(model, threads, device, low, tables, **options):
     """Muon for the matrices of the layers, AdamW for the rest. tables: settings of the embeddings'
     group, share (of Muon's learning rate) and weight_decay."""
     named = list(model.named_parameters())
@@ -97,7 +98,7 @@ def make_optimizers(model, threads, device, tables, **options):
     vectors = [p for name, p in named if p.dim() != 2]
     groups = [dict(params=embeddings, **tables), dict(params=vectors, share=0.3, weight_decay=0.0)]
     fused = dict(fused=True) if device == "cuda" else {}
-    return [Muon(matrices, threads), torch.optim.AdamW(groups, lr=0.0, **options, **fused)]
+    return [Muon(matrices, threads, low), torch.optim.AdamW(groups, lr=0.0, **options, **fused)]
 
 
 class Threads:
@@ -152,7 +153,20 @@ def add_options(parser, sizes):
     parser.add_argument("--log-every", type=int, default=50)
     parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
     parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--f32", action="store_true", help="multiply in f32 where bf16 is faster")
     parser.add_argument("--no-compile", action="store_true")
+
+
+def multiplies_bf16(device):
+    """Whether the device has instructions that multiply bf16: then that is twice as fast as f32."""
+    if device == "cuda":
+        return True
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = next((line.split() for line in file if line.startswith("flags")), [])
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 class Run:
@@ -169,6 +183,7 @@ class Run:
         self.state = torch.load(self.path, map_location="cpu") if found else None
         if self.state and self.state["c"] != settings:
             sys.exit("train.py: %s was made with other settings" % self.path)
+        self.low = multiplies_bf16(self.device) and not options.f32
         self.step = self.state["step"] if self.state else 0
         self.workers = options.workers or max(1, (os.cpu_count() or 2) - 1)
         threads = min(options.threads, settings["rows"])
@@ -182,13 +197,18 @@ class Run:
         torch.set_float32_matmul_precision("high")
         self.model = make_model(self.c).to(self.device)
         self.models = replicas(self.model, len(self.threads))
-        self.optimizers = make_optimizers(self.model, self.threads, self.device, tables, **options)
+        self.optimizers = make_optimizers(self.model, self.threads, self.device, self.low, tables,
+            **options)
         if self.state:
             self.model.load_state_dict(self.state["model"])
             for optimizer, state in zip(self.optimizers, self.state["optimizers"]):
                 optimizer.load_state_dict(state)
             self.say("goes on from step %d" % self.step)
             self.state = None
+
+    def autocast(self):
+        """Has products computed in bf16 where that is faster."""
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.low)
 
     def say(self, text):
         with open(os.path.join(self.options.out, "log.txt"), "a") as log:

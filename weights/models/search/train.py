@@ -234,14 +234,10 @@ class Trainer(training.Run):
         if not self.options.steps and self.done() >= self.options.warm:
             self.pairs_from.value = 0
 
-    def low(self):
-        """Has a GPU compute in bf16."""
-        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda")
-
     def vectors(self, work):
         """The vectors of some tables, by the encoder of that number."""
         number, tables = work
-        with self.low():
+        with self.autocast():
             return [self.encoders[number](table) for table in tables]
 
     def pass_back(self, work):
@@ -298,7 +294,7 @@ class Trainer(training.Run):
         total = torch.zeros((), device=self.device)
         for shown, wanted in tables:
             at = wanted != -100
-            with self.low():
+            with self.autocast():
                 hidden = self.encoders[number](shown, pooled=False)[at]
                 guesses = self.models[number].guesses(hidden)
             loss = F.cross_entropy(guesses.float(), wanted[at], reduction="sum") / count

@@ -78,11 +78,13 @@ def copies(texts, trained):
     import train
 
     with open(trained, encoding="utf-8") as file:
-        read = json.load(file)["read"]
+        run = json.load(file)
+    data, tales = run["data"], train.read_tales(run["data"]["tales"])
     ours, found = [runs(text) for text in texts], [False] * len(texts)
     everything = set().union(*ours)
-    for length, first, end in read:
-        writer = train.Writer(length, 0.4)
+    for length, first, end in run["read"]:
+        writer = train.Writer(length, data["chat_share"], tales, data["share"],
+            distinct=data["distinct"])
         for number in range(first, end):
             size = 0
             for ids, _ in writer.documents(number):

@@ -1,6 +1,6 @@
 """Trains the storyteller: a small Llama, on stories and conversations made on the fly.
 
-    python3 train.py --out DIR --minutes 8                on a GPU (bf16, compiled)
+    python3 train.py --out DIR --minutes 8                on a GPU (compiled)
     python3 train.py --out DIR --small --windows 256:1000,512 --minutes 90     on two CPU cores
     python3 train.py --out DIR --steps 6000               a number of steps instead of a time
 
@@ -48,6 +48,7 @@ SMALL = dict(vocab=4096, width=320, layers=5, heads=8, kv_heads=4, ffn=1088, con
     rate=0.01)
 PHASE_ROWS = 10 ** 8  # from the number of a phase's first row to that of the next one's
 TEST_ROWS = 10 ** 9  # the number of the first row that no training run reaches
+DATA = ("chat_share", "tales", "share", "distinct")  # options that say what is in the rows
 SIZES = ("width", "layers", "ffn", "rows", "context")  # of those, which are options
 
 
@@ -321,7 +322,7 @@ class Trainer(training.Run):
     def loss(self, run, ids, targets):
         ids, targets = ids.to(self.device, non_blocking=True), targets.to(self.device, non_blocking
             =True)
-        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
+        with self.autocast():
             return run(ids, targets)
 
     def learn(self, work):
@@ -470,8 +471,9 @@ def main():
     trainer.measure()
     export(trainer.model, trainer.c, os.path.join(options.out, "model"))
     with open(os.path.join(options.out, "result.json"), "w") as file:
+        data = {name: getattr(options, name) for name in DATA}
         json.dump(dict(settings=trainer.c, steps=trainer.step, losses=trainer.result,
-            read=trainer.read()), file, indent=2)
+            data=data, read=trainer.read()), file, indent=2)
 
 
 if __name__ == "__main__":
