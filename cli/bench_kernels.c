@@ -232,7 +232,8 @@ static pith_status load_tuning(pith_cli *cli, const char *path, pith_kernel_time
     if (status != PITH_OK) {
         return status;
     }
-    timer->path = (pith_memory_path){tuning.few, tuning.more};
+    timer->path.few = tuning.few;
+    timer->path.more = tuning.more;
     pith_tuning_log(&tuning, kernels, &(pith_log){.fn = pith_cli_log, .user = cli});
     if (!kernels->takes_path) {
         char text[120];

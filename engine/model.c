@@ -28,17 +28,19 @@ static pith_status fail_isa(const char *name, pith_error *error) {
         name, all);
 }
 
-/* Sets the memory path from the options or from the table; the kernels must be set. */
+/* Sets the memory path from the table and, where they say one, from the options; the kernels must
+ * be set. */
 static pith_status choose_path(pith_model *model, const pith_tuning *tuning, pith_error *error) {
+    model->path = pith_memory_path_here(model->kernels->name);
     if (tuning == NULL) {
-        model->path = pith_memory_path_here(model->kernels->name);
         return PITH_OK;
     }
     pith_status status = pith_tuning_check(tuning, error);
     if (status != PITH_OK) {
         return status;
     }
-    model->path = (pith_memory_path){tuning->few, tuning->more};
+    model->path.few = tuning->few;
+    model->path.more = tuning->more;
     pith_tuning_log(tuning, model->kernels, &model->log);
     return PITH_OK;
 }

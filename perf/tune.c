@@ -168,7 +168,8 @@ static void run_shape(tuner *t, size_t g, size_t s) {
         const size_t c = round % 2 == 0 ? i : n - 1 - i;
         const pith_fetch fetch = group->candidates[c].fetch;
         const double seconds =
-            pith_kernel_setup_run(t->timer, &t->setups[g][s], (pith_memory_path){fetch, fetch});
+            pith_kernel_setup_run(t->timer, &t->setups[g][s],
+                                  (pith_memory_path){.few = fetch, .more = fetch});
         const double threads = (double)pith_pool_threads(t->timer->pool);
         t->seconds[g][(s * n + c) * t->stride + round] = seconds / threads;
     }

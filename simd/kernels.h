@@ -65,7 +65,7 @@ typedef struct pith_product {
     size_t n_tokens;
     float *y; /* [n_tokens, y_stride]: y[t * y_stride + r], r < n_rows; 64-byte aligned */
     size_t y_stride;
-    pith_memory_path path; /* how weights are prefetched; it never changes y. Zero: not at all for
+    pith_memory_path path; /* how weights are read; it never changes y. Zero: not prefetched for
                               one and two tokens; for more see pith_memory_path */
 } pith_product;
 

@@ -1,5 +1,5 @@
-/* The memory path: how products of few tokens (simd/few.h) prefetch weights, which they read once.
- * The fastest hint and distance depend on the machine. */
+/* The memory path: how products prefetch weights that they read once (simd/few.h), and how int8
+ * products walk weights that many tokens read. What is fastest depends on the machine. */
 #ifndef PITH_SIMD_MEMORY_PATH_H
 #define PITH_SIMD_MEMORY_PATH_H
 
@@ -8,6 +8,9 @@
 typedef struct pith_memory_path {
     pith_fetch few;  /* for one and two tokens */
     pith_fetch more; /* for more tokens; any hint other than T1 counts as T0 */
+    size_t direct;   /* int8 with AVX-512 VNNI: so many tokens of a product at a time read the
+                        packed lines as they lie, however many it has; 0: at most 16 do, and for
+                        more than that lines are expanded first */
 } pith_memory_path;
 
 /* A CPU as CPUID names it; all zero on machines without CPUID. */

@@ -23,7 +23,8 @@ static size_t find(const pith_tune_group *group, pith_hint hint, size_t distance
     return at;
 }
 
-static const pith_memory_path table = {{PITH_HINT_NTA, 6 << 10}, {PITH_HINT_T0, 6 << 10}};
+static const pith_memory_path table = {.few = {PITH_HINT_NTA, 6 << 10},
+                                       .more = {PITH_HINT_T0, 6 << 10}};
 
 TEST(bench_tune, candidates_are_every_hint_at_every_distance) {
     static const size_t distances[] = {2 << 10, 6 << 10, 12 << 10, 16 << 10, 24 << 10};
@@ -42,7 +43,7 @@ TEST(bench_tune, candidates_are_every_hint_at_every_distance) {
     CHECK(r.few.table == find(&r.few, PITH_HINT_NTA, 6 << 10) &&
               r.more.table == find(&r.more, PITH_HINT_T0, 6 << 10),
           "the table's candidates are %zu and %zu", r.few.table, r.more.table);
-    const pith_memory_path other = {{PITH_HINT_T1, 8 << 10}, {PITH_HINT_T1, 64}};
+    const pith_memory_path other = {.few = {PITH_HINT_T1, 8 << 10}, .more = {PITH_HINT_T1, 64}};
     pith_tune_groups(&other, &r);
     CHECK(r.few.n_candidates == PITH_TUNE_CANDIDATES && r.more.n_candidates == 11 &&
               r.few.table == find(&r.few, PITH_HINT_T1, 8 << 10) &&

@@ -174,7 +174,7 @@ static void check_paths(const test_problem *p, const pith_kernels *kernels, cons
     for (int hint = 0; hint < PITH_N_HINTS; hint++) {
         for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
             const pith_fetch fetch = {(pith_hint)hint, distances[i]};
-            with.path = (pith_memory_path){fetch, fetch};
+            with.path = (pith_memory_path){.few = fetch, .more = fetch};
             test_buffer actual = test_problem_run(&with, kernels);
             test_problem_same(&with, kernels, expected, actual.data, seed);
             test_buffer_free(&actual);
@@ -206,6 +206,24 @@ TEST(simd_product, no_memory_path_changes_a_bit) {
                 check_all_paths(&p, 1300 + 10 * i + j);
                 test_problem_free(&p);
             }
+        }
+    }
+}
+
+/* Nor does it how many tokens read the packed lines together. */
+TEST(simd_product, tokens_that_read_packed_lines_change_no_bit) {
+    static const size_t direct[] = {1, 5, 8, 32, 64, 1000};
+    static const size_t tokens[] = {17, 64, 65, 131};
+    for (int type = PITH_TYPE_INT8; type <= PITH_TYPE_INT4; type++) {
+        for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+            uint64_t seed = 1500 + i;
+            test_problem p =
+                test_problem_new((pith_type)type, 1120, 48, tokens[i], TEST_RANDOM, &seed);
+            for (size_t j = 0; j < sizeof direct / sizeof *direct; j++) {
+                p.path.direct = direct[j];
+                check_all_tables(&p, 1500 + i);
+            }
+            test_problem_free(&p);
         }
     }
 }

@@ -11,7 +11,8 @@
 /* ---- The table ------------------------------------------------------------------------------- */
 
 static bool same_path(const pith_memory_path *a, const pith_memory_path *b) {
-    return pith_fetch_same(a->few, b->few) && pith_fetch_same(a->more, b->more);
+    return pith_fetch_same(a->few, b->few) && pith_fetch_same(a->more, b->more) &&
+           a->direct == b->direct;
 }
 
 TEST(tuning, the_table_picks_a_row_by_cpu_and_kernels) {
@@ -50,9 +51,11 @@ TEST(tuning, the_table_picks_a_row_by_cpu_and_kernels) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const pith_path_row *row = pith_memory_path_row(&cases[i].cpu, cases[i].isa);
-        bool into_l2 = strcmp(cases[i].isa, "avx2") == 0 || cases[i].cpu.family == 25;
+        bool avx2 = strcmp(cases[i].isa, "avx2") == 0;
+        bool zen4 = !avx2 && cases[i].cpu.family == 25;
         const pith_memory_path wanted = {{cases[i].hint, cases[i].distance},
-                                         {into_l2 ? PITH_HINT_T1 : PITH_HINT_T0, 6 << 10}};
+                                         {avx2 || zen4 ? PITH_HINT_T1 : PITH_HINT_T0, 6 << 10},
+                                         zen4 ? 64 : 0};
         CHECK(same_path(&row->path, &wanted), "case %zu: %s", i,
               pith_fetch_describe(row->path.few).text);
         CHECK(strncmp(row->measured, cases[i].measured, strlen(cases[i].measured)) == 0,

@@ -1,13 +1,14 @@
 /* int8 products with AVX-512 VNNI: weights are made unsigned by adding 128 (flipping the top bit),
  * and -128 x the activations' sum is added to each group's. Few tokens read the packed lines
- * directly; many tokens flip three tiles once on the stack and use vnni_tile.h. */
+ * directly; many tokens do as well on some CPUs (memory_path.h), and else flip three tiles once on
+ * the stack and use vnni_tile.h. */
 #include "simd/x86/vnni.h"
 #include "simd/x86/vnni_few.h"
 #include "simd/x86/vnni_tile.h"
 
 enum {
     GROUP_LINES = PITH_INT8_GROUP / 4,
-    FEW = 16, /* most tokens that read the packed lines directly */
+    FEW = 16, /* most tokens that read the packed lines directly on every CPU */
     STEP = 8, /* lines of a turn of the loop */
 };
 
@@ -132,9 +133,24 @@ static void many_tokens(const pith_product *p) {
     pith_many_tokens_vnni(p, &packed);
 }
 
+/* Some tokens after the other read all packed lines: their codes stay in the L1 cache, or L2, while
+ * a tile passes. */
+static void direct_tokens(const pith_product *p) {
+    pith_product part = *p;
+    for (size_t done = 0; done < p->n_tokens; done += part.n_tokens) {
+        const size_t left = p->n_tokens - done;
+        part.first_token = p->first_token + done;
+        part.n_tokens = left < p->path.direct ? left : p->path.direct;
+        part.y = p->y + done * p->y_stride;
+        few_tokens(&part, sizes);
+    }
+}
+
 void pith_product_int8_vnni(const pith_product *p) {
     if (p->n_tokens <= FEW) {
         few_tokens(p, sizes);
+    } else if (p->path.direct > 0) {
+        direct_tokens(p);
     } else {
         many_tokens(p);
     }
