@@ -66,11 +66,12 @@ struct pith_generation {
 
 /* All tokens of a draft and the one before it go in one pass, and through our own kernels: OpenBLAS
  * would compute other logits for them than in a pass of their own. */
+_Static_assert(PITH_MAX_DRAFT + 1 < PITH_BLAS_MIN_ROWS, "a pass of a draft uses OpenBLAS");
+
 static size_t limit_drafts(const pith_session *s, const pith_generate_params *params) {
     enum { USUAL = 8 };
     bool usual = params->speculate == 0 && params->draft != NULL;
-    size_t most = pith_min_size(usual ? USUAL : params->speculate, s->n_batch - 1);
-    return s->model->sgemm != NULL ? pith_min_size(most, PITH_BLAS_MIN_ROWS - 2) : most;
+    return pith_min_size(usual ? USUAL : params->speculate, s->n_batch - 1);
 }
 
 /* Lays out the end tokens: those of the params, and the model's own unless they are ignored. */

@@ -263,8 +263,7 @@ static void watch(void *user, const char *name, const float *data, size_t n_rows
     p->n++;
 }
 
-/* Nothing is evaluated beyond what can be generated from, and with OpenBLAS no pass is so large
- * that it would do the products. */
+/* Nothing is evaluated beyond what can be generated from, with OpenBLAS and without. */
 TEST(engine_lookup, passes_are_no_larger_than_useful) {
     for (int blas = 0; blas < 2; blas++) {
         pith_model_options options = {.blas = blas != 0 ? PITH_BLAS_AUTO : PITH_BLAS_OFF};
@@ -287,8 +286,7 @@ TEST(engine_lookup, passes_are_no_larger_than_useful) {
             CHECK(status == PITH_OK, "%s", error.message);
             CHECK(p.n == max_tokens - 1 - usage.accepted_tokens, "%zu passes, %zu accepted", p.n,
                   usage.accepted_tokens);
-            bool limited = model->sgemm != NULL;
-            CHECK(p.most <= (limited ? 7 : 17) && (max_tokens < 20 || p.most >= (limited ? 7 : 8)),
+            CHECK(p.most <= 17 && (max_tokens < 20 || p.most >= 8),
                   "a pass of %zu rows for %zu tokens", p.most, max_tokens);
             pith_session_free(session);
         }
