@@ -266,6 +266,24 @@ static bool wrong_kind(const pith_offer *offer, pith_model_kind kind, pith_probl
                             offer->found.name);
 }
 
+/* True for some time after its file turned out to be no model that can be loaded. */
+static bool is_broken(const pith_offer *offer) {
+    return offer->state == PITH_OFFER_EMPTY && pith_clock() < offer->failed_until &&
+           offer->problem.code == pith_load_failed;
+}
+
+/* The first offer of a kind that is not broken, or the first of all. */
+static pith_offer *first_of(const pith_models *models, pith_model_kind kind) {
+    pith_offer *found = NULL;
+    for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
+        if (!offer->gone && (kind == PITH_MODEL_ANY || offer->found.kind == kind) &&
+            (found == NULL || is_broken(found))) {
+            found = offer;
+        }
+    }
+    return found;
+}
+
 /* Finds the offer for a name, or the first of a kind; NULL with the problem. */
 static pith_offer *choose(const pith_models *models, const char *name, pith_model_kind kind,
                           pith_problem *problem) {
@@ -279,15 +297,14 @@ static pith_offer *choose(const pith_models *models, const char *name, pith_mode
         }
         return offer;
     }
-    for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
-        if (!offer->gone && (kind == PITH_MODEL_ANY || offer->found.kind == kind)) {
-            return offer;
-        }
+    pith_offer *offer = first_of(models, kind);
+    if (offer == NULL) {
+        pith_problem_set(problem, 404, "model_not_found", "model",
+                         kind == PITH_MODEL_ENCODER
+                             ? "the server has no sentence encoder"
+                             : "the server has no model that generates text");
     }
-    pith_problem_set(problem, 404, "model_not_found", "model",
-                     kind == PITH_MODEL_ENCODER ? "the server has no sentence encoder"
-                                                : "the server has no model that generates text");
-    return NULL;
+    return offer;
 }
 
 /* Waits until the offer's model may be leased, loading it when it is not there. Under the lock. */
@@ -322,40 +339,51 @@ static bool is_kind(const pith_offer *offer, pith_model_kind kind) {
     return kind == PITH_MODEL_ANY || (kind == PITH_MODEL_ENCODER) == (offer->embedder != NULL);
 }
 
+/* A lease of that offer; false with the problem. The offer may be gone then. Under the lock. */
+static bool lease(pith_offer *offer, pith_model_kind kind, bool (*keep_waiting)(void *user),
+                  void *user, pith_lease *out, pith_problem *problem) {
+    if (kind != PITH_MODEL_ANY && offer->found.kind != PITH_MODEL_ANY &&
+        offer->found.kind != kind) {
+        return wrong_kind(offer, kind, problem);
+    }
+    offer->n_waiting++;
+    bool good = wait_ready(offer, keep_waiting, user, problem);
+    offer->n_waiting--;
+    if (good && !is_kind(offer, kind)) {
+        good = wrong_kind(offer, kind, problem);
+    }
+    if (!good) {
+        pith_offer_drop_if_gone(offer);
+        return false;
+    }
+    offer->n_leases++;
+    offer->served = true;
+    offer->used = ++offer->owner->clock;
+    *out = (pith_lease){
+        .name = offer->found.name,
+        .created = offer->found.changed,
+        .model = offer->model,
+        .info = offer->info,
+        .scheduler = offer->scheduler,
+        .embedder = offer->embedder,
+        .calling = offer->calling,
+        .entry = offer,
+    };
+    return true;
+}
+
 bool pith_models_lease(pith_models *models, const char *name, pith_model_kind kind,
                        bool (*keep_waiting)(void *user), void *user, pith_lease *out,
                        pith_problem *problem) {
     pthread_mutex_lock(&models->lock);
     pith_offer *offer = choose(models, name, kind, problem);
-    bool good = offer != NULL;
-    if (good && kind != PITH_MODEL_ANY && offer->found.kind != PITH_MODEL_ANY &&
-        offer->found.kind != kind) {
-        good = wrong_kind(offer, kind, problem);
-    }
-    if (good) {
-        offer->n_waiting++;
-        good = wait_ready(offer, keep_waiting, user, problem);
-        offer->n_waiting--;
-        if (good && !is_kind(offer, kind)) {
-            good = wrong_kind(offer, kind, problem);
+    bool good = offer != NULL && lease(offer, kind, keep_waiting, user, out, problem);
+    while (!good && offer != NULL && name == NULL && problem->code == pith_load_failed) {
+        offer = first_of(models, kind); /* another, now that this one is known to be broken */
+        if (offer == NULL || is_broken(offer)) {
+            break;
         }
-        if (good) {
-            offer->n_leases++;
-            offer->served = true;
-            offer->used = ++models->clock;
-            *out = (pith_lease){
-                .name = offer->found.name,
-                .created = offer->found.changed,
-                .model = offer->model,
-                .info = offer->info,
-                .scheduler = offer->scheduler,
-                .embedder = offer->embedder,
-                .calling = offer->calling,
-                .entry = offer,
-            };
-        } else {
-            pith_offer_drop_if_gone(offer);
-        }
+        good = lease(offer, kind, keep_waiting, user, out, problem);
     }
     pthread_mutex_unlock(&models->lock);
     return good;

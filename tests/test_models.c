@@ -394,6 +394,34 @@ TEST(models, a_broken_file_is_not_read_again_for_every_request) {
     end_stage(&s);
 }
 
+/* A request that names no model is answered by the first whose file is whole. */
+TEST(models, a_broken_file_is_passed_over_where_no_model_is_named) {
+    stage s;
+    make_stage(&s);
+    write_tiny(s.directory, "a.pith", 1);
+    write_tiny(s.directory, "b.pith", 2);
+    const char *path = test_join(s.directory, "a.pith");
+    CHECK(truncate(path, (off_t)(file_size(path) / 2)) == 0, "truncate");
+    start(&s);
+    for (int i = 0; i < 3; i++) {
+        pith_lease held;
+        lease(&s, i == 1 ? "b" : NULL, PITH_MODEL_DECODER, &held);
+        CHECK(strcmp(held.name, "b") == 0, "%s", held.name);
+        pith_models_return(s.models, &held);
+    }
+    CHECK(lease_status(&s, "a", PITH_MODEL_DECODER) == 500, "a broken model by its name");
+    CHECK(lease_status(&s, NULL, PITH_MODEL_ENCODER) == 404, "no encoder");
+    end_stage(&s);
+
+    make_stage(&s);
+    write_tiny(s.directory, "a.pith", 1);
+    path = test_join(s.directory, "a.pith");
+    CHECK(truncate(path, (off_t)(file_size(path) / 2)) == 0, "truncate");
+    start(&s);
+    CHECK(lease_status(&s, NULL, PITH_MODEL_DECODER) == 500, "no other model");
+    end_stage(&s);
+}
+
 static bool never(void *user) {
     (void)user;
     return false;
