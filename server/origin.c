@@ -1,7 +1,8 @@
 /* Which web pages may use the service. A browser lets any page send requests to any address, also
  * to one that only this machine reaches, and asks for permission only before it shows the answer;
- * some requests it sends without asking. So a request that a page sends (it has an Origin header)
- * is refused unless the page is listed by --cors or is the service's own.
+ * some requests it sends without asking. So a request that a page sends (it has an Origin header,
+ * or reads with GET and says Sec-Fetch-Site: same-origin) is refused unless the page is listed by
+ * --cors or is the service's own.
  *
  * A page of another site can make its own name lead here (DNS rebinding) and then counts as the
  * service's own for the browser: without keys a page is therefore the service's own only by an
@@ -18,14 +19,24 @@ static bool is_local_name(const char *host) {
            (n > 0 && strspn(host, "0123456789.") == n);
 }
 
+/* Whether a page that a browser takes for the service's own may be, by the name it was found by. */
+static bool is_name_trusted(const pith_call *call) {
+    const char *host = pith_exchange_header(call->x, "Host");
+    return host != NULL && (call->service->options->open ||
+                            pith_ledger_wants_key(call->service->ledger) || is_local_name(host));
+}
+
 static bool is_own(const pith_call *call, const char *origin) {
     const char *host = pith_exchange_header(call->x, "Host");
     const char *separator = strstr(origin, "://");
-    if (host == NULL || separator == NULL || strcasecmp(separator + 3, host) != 0) {
-        return false;
-    }
-    return call->service->options->open || pith_ledger_wants_key(call->service->ledger) ||
-           is_local_name(host);
+    return host != NULL && separator != NULL && strcasecmp(separator + 3, host) == 0 &&
+           is_name_trusted(call);
+}
+
+static bool refuse(pith_problem *problem) {
+    return pith_problem_set(problem, 403, "origin_not_allowed", NULL,
+                            "pages of this origin may not use the service (--cors lists those that "
+                            "may)");
 }
 
 bool pith_origin_is_valid(const char *origin) {
@@ -53,7 +64,9 @@ bool pith_origin_check(pith_call *call, pith_problem *problem) {
         pith_exchange_put_header(call->x, "Vary", "Origin");
     }
     if (origin == NULL) {
-        return true;
+        const char *site = pith_exchange_header(call->x, "Sec-Fetch-Site");
+        return site == NULL || strcmp(site, "same-origin") != 0 || is_name_trusted(call) ||
+               refuse(problem);
     }
     const char *allowed = listed_as(options, origin);
     if (allowed != NULL) {
@@ -63,12 +76,7 @@ bool pith_origin_check(pith_call *call, pith_problem *problem) {
                                  "x-ratelimit-remaining, x-ratelimit-reset");
         return true;
     }
-    if (is_own(call, origin)) {
-        return true;
-    }
-    return pith_problem_set(problem, 403, "origin_not_allowed", NULL,
-                            "pages of this origin may not use the service (--cors lists those that "
-                            "may)");
+    return is_own(call, origin) || refuse(problem);
 }
 
 void pith_origin_answer(pith_call *call) {

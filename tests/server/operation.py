@@ -365,13 +365,20 @@ def origins(pith, models_directory):
         for origin, headers, status in ((None, {}, 200), ("https://a.example", {}, 200),
                                         ("https://b.example", {}, 403), ("null", {}, 403),
                                         (f"http://{host}", {}, 200),
-                                        ("http://evil.example", {"Host": "evil.example"}, 403)):
+                                        ("http://evil.example", {"Host": "evil.example"}, 403),
+                                        (None, {"Host": "evil.example"}, 200)):
             answer = service.request("POST", "/tokenize", {"content": "x"},
                                      dict(headers, **({"Origin": origin} if origin else {})))
             check(f"a page of {origin}", answer[0] == status, answer)
             allowed = answer[1]["access-control-allow-origin"]
             check(f"what the browser hears of {origin}",
                   allowed == (origin if origin == "https://a.example" else None), answer[1])
+        # A browser sends no Origin with a page's own GET.
+        for host, site, status in (("evil.example", "same-origin", 403), ("evil.example", "none", 200),
+                                   ("evil.example", None, 200), (host, "same-origin", 200)):
+            answer = service.request("GET", "/usage", headers=dict(
+                {"Host": host}, **({"Sec-Fetch-Site": site} if site else {})))
+            check(f"a GET of {host}, {site}", answer[0] == status, answer)
         asked = service.request("OPTIONS", "/v1/chat/completions", headers={
             "Origin": "https://a.example", "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Private-Network": "true",
@@ -487,7 +494,7 @@ def memory(pith, models_directory):
     with Service(pith, "--models", models_directory, "--memory-limit", "1M") as service:
         status, headers, answer = service.json("POST", "/v1/completions", TEXT)
         check("a model over the limit", status == 503 and
-              answer["error"]["code"] == "model_too_large" and
+              answer["error"]["code"] == "model_too_large" and "retry-after" not in headers and
               "limit of 1 MB" in answer["error"]["message"] and
               headers.get("x-should-retry") == "false", (status, headers, answer))
 
