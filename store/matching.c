@@ -66,15 +66,17 @@ static pith_status matches(pith_store *store, const char *metadata, size_t n, pi
     return status == PITH_ERROR_MEMORY ? status : PITH_OK;
 }
 
-/* A document's metadata against `wanted`; the statement's row has it in the third column. */
+/* A document's metadata against `wanted`; the statement's row has it in the third column. A
+ * document without metadata has no members, as with {}. */
 static pith_status look(pith_store *store, sqlite3_stmt *row, pith_json wanted, bool *out,
                         pith_error *error) {
+    if (sqlite3_column_type(row, 2) == SQLITE_NULL) {
+        return matches(store, "{}", 2, wanted, out, error);
+    }
     const char *metadata = (const char *)sqlite3_column_text(row, 2);
     if (metadata == NULL) {
         *out = false;
-        return sqlite3_column_type(row, 2) == SQLITE_NULL
-                   ? PITH_OK
-                   : pith_store_fail(store, SQLITE_NOMEM, "read metadata", error);
+        return pith_store_fail(store, SQLITE_NOMEM, "read metadata", error);
     }
     return matches(store, metadata, (size_t)sqlite3_column_bytes(row, 2), wanted, out, error);
 }

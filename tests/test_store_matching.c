@@ -64,14 +64,15 @@ TEST(store_matching, members_are_compared_by_kind_and_value) {
     static const struct {
         const char *filter, *keys;
     } cases[] = {
-        {"{}", "abcg"},
+        {"{}", "abcdg"},
         {"{\"lang\":\"en\"}", "ac"},
         {"{\"lang\":\"enA\"}", "g"},
         {"{\"year\":1998}", "ab"},
         {"{\"year\":1.998e3}", "ab"},
         {"{\"year\":\"1998\"}", "c"},
         {"{\"open\":true}", "a"},
-        {"{\"open\":null}", "cg"},
+        {"{\"open\":null}", "cdg"},
+        {"{\"lang\":null}", "d"},
         {"{\"lang\":\"en\",\"year\":1998}", "a"},
         {"{\"tags\":\"en\"}", ""},
         {"{\"lang\":\"e\"}", ""},
