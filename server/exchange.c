@@ -229,8 +229,9 @@ void pith_exchange_answer_problem(pith_exchange *exchange, const pith_problem *p
         pith_bytes_release(&json.bytes);
         return;
     }
-    /* A 503 is always temporary. */
-    size_t wait = problem->retry_after == 0 && problem->http == 503 ? 1 : problem->retry_after;
+    /* A 503 is temporary unless it says otherwise. */
+    bool soon = problem->http == 503 && problem->retry_after == 0 && !problem->no_retry;
+    size_t wait = soon ? 1 : problem->retry_after;
     if (wait > 0) {
         pith_exchange_put_header(exchange, MHD_HTTP_HEADER_RETRY_AFTER, "%zu", wait);
     }
