@@ -161,6 +161,7 @@ TEST(tokenizer, conversations_out_of_order_are_refused) {
         {{{"user", "a"}}, 0, PITH_ERROR_ARGUMENT, "0 messages"},
         {{{"system", "a"}}, 1, PITH_ERROR_ARGUMENT, "last must be the user's"},
         {{{"user", "a"}, {"assistant", "b"}}, 2, PITH_ERROR_ARGUMENT, "last must be the user's"},
+        {{{"user", "a"}, {"user", "b"}}, 2, PITH_ERROR_ARGUMENT, "message 1 has role \"user\""},
         {{{"assistant", "a"}}, 1, PITH_ERROR_ARGUMENT, "message 0 has role \"assistant\""},
         {{{"user", "a"}, {"system", "b"}, {"user", "c"}}, 3, PITH_ERROR_ARGUMENT, "\"system\""},
         {{{NULL, "a"}}, 1, PITH_ERROR_ARGUMENT, "(none)"},

@@ -50,10 +50,6 @@ static pith_status check_messages(const pith_message *messages, size_t n, pith_e
         }
     }
     size_t first = n > 0 && has_role(&messages[0], "system") ? 1 : 0;
-    if ((n - first) % 2 != 1) {
-        return pith_fail(error, PITH_ERROR_ARGUMENT,
-                         "a conversation of %zu messages: the last must be the user's", n);
-    }
     for (size_t i = first; i < n; i++) {
         const char *role = (i - first) % 2 == 0 ? "user" : "assistant";
         if (!has_role(&messages[i], role)) {
@@ -61,6 +57,10 @@ static pith_status check_messages(const pith_message *messages, size_t n, pith_e
                              "message %zu has role \"%.40s\", not \"%s\"", i,
                              messages[i].role != NULL ? messages[i].role : "(none)", role);
         }
+    }
+    if ((n - first) % 2 != 1) {
+        return pith_fail(error, PITH_ERROR_ARGUMENT,
+                         "a conversation of %zu messages: the last must be the user's", n);
     }
     return PITH_OK;
 }
