@@ -237,10 +237,11 @@ static bool find_hub(pith_bytes *path) {
 pith_status pith_model_list_scan(pith_model_list *out, pith_error *error) {
     scan s = {.no_memory = false};
     const char *own = getenv("PITH_MODELS");
-    pith_bytes hub, cache;
+    pith_bytes hub, cache, shipped;
     pith_bytes_init(&hub, &pith_malloc_allocator);
     pith_bytes_init(&cache, &pith_malloc_allocator);
-    s.no_memory = !find_hub(&hub) || !pith_places_cache(&cache);
+    pith_bytes_init(&shipped, &pith_malloc_allocator);
+    s.no_memory = !find_hub(&hub) || !pith_places_cache(&cache) || !pith_places_models(&shipped);
     if (own != NULL && own[0] != '\0') {
         each_entry(&s, own, "", visit_own);
     }
@@ -250,8 +251,12 @@ pith_status pith_model_list_scan(pith_model_list *out, pith_error *error) {
     if (cache.size > 0) {
         each_entry(&s, cache.data, "", visit_cached);
     }
+    if (shipped.size > 0) {
+        each_entry(&s, shipped.data, "", visit_own);
+    }
     pith_bytes_release(&hub);
     pith_bytes_release(&cache);
+    pith_bytes_release(&shipped);
     if (s.no_memory) {
         pith_model_list_free(&s.list);
         return pith_fail(error, PITH_ERROR_MEMORY, "no memory for the list of models");

@@ -1,4 +1,6 @@
 /* pith models: what the usual places of this machine hold, and whether pith can run it. */
+#include <dirent.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +115,17 @@ static void print_text(pith_cli *cli, const pith_listed_model *model, const verd
     pith_cli_print(cli, "\n");
 }
 
+/* Says so when $PITH_MODELS names no directory. */
+static void warn_of_place(pith_cli *cli) {
+    const char *own = getenv("PITH_MODELS");
+    DIR *directory = own != NULL && own[0] != '\0' ? opendir(own) : NULL;
+    if (directory != NULL) {
+        closedir(directory);
+    } else if (own != NULL && own[0] != '\0') {
+        pith_cli_message(cli, "warning: $PITH_MODELS, %s: %s", own, strerror(errno));
+    }
+}
+
 static int run(pith_cli *cli, const void *arguments) {
     const models_settings *settings = arguments;
     pith_model_list list;
@@ -130,8 +143,10 @@ static int run(pith_cli *cli, const void *arguments) {
             print_text(cli, model, &v);
         }
     }
+    warn_of_place(cli);
     if (list.n == 0) {
-        pith_cli_message(cli, "no models in $PITH_MODELS, the Hugging Face cache or pith's cache");
+        pith_cli_message(cli, "no models in $PITH_MODELS, the Hugging Face cache, pith's cache or "
+                              "where pith is installed");
     }
     pith_model_list_free(&list);
     return PITH_EXIT_OK;
@@ -142,8 +157,10 @@ const pith_command pith_command_models = {
     .summary = "list the models on this machine and whether pith can run them",
     .description =
         "Looks through $PITH_MODELS (.pith and .gguf files, checkpoint directories), the cache of "
-        "Hugging Face's tools and the cache of converted GGUF files, and reads the headers of what "
-        "is there. A name that it prints, or the part behind the last slash, can be given to the "
+        "Hugging Face's tools, the cache of converted GGUF files and the models that ship with "
+        "pith, "
+        "and reads the headers of what is there. A name that it prints, or the part behind the "
+        "last slash, can be given to the "
         "other commands in place of a path.",
     .example = "pith models\npith run Llama-3.2-1B-Instruct-Q4_K_M -p 'Once upon a time'",
     .operands = operands,
