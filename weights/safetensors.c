@@ -124,7 +124,7 @@ static pith_status parse_span(const parse *p, pith_json info, pith_tensor *tenso
     if (begin > end || end > p->data_size) {
         return pith_fail(p->error, PITH_ERROR_FORMAT,
                          "%s: tensor \"%.120s\": data_offsets [%zu, %zu] are outside the data, "
-                         "which has %zu bytes",
+                         "which has %zu bytes: the file is damaged or incomplete",
                          p->file, tensor->name, begin, end, p->data_size);
     }
     if (end - begin != bytes) {
@@ -269,8 +269,9 @@ static pith_status collect_tensors(const parse *p, pith_safetensors *st) {
 static pith_status check_length(size_t n, size_t file_size, const char *name, pith_error *error) {
     if (file_size < 8 || n > file_size - 8) {
         return pith_fail(error, PITH_ERROR_FORMAT,
-                         "%s: header length %zu exceeds the file, which has %zu bytes", name, n,
-                         file_size);
+                         "%s: header length %zu exceeds the file, which has %zu bytes: the file is "
+                         "incomplete, or of another kind",
+                         name, n, file_size);
     }
     if (n > PITH_SAFETENSORS_MAX_HEADER) {
         return pith_fail(error, PITH_ERROR_FORMAT, "%s: header length %zu exceeds the limit of %d",
