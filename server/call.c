@@ -101,6 +101,7 @@ bool pith_call_reserve(pith_call *call, pith_quota_kind kind, pith_problem *prob
         .kind = kind,
         .model = call->model,
         .idempotency_key = pith_exchange_header(call->x, "Idempotency-Key"),
+        .path = call->route->path,
         .body = call->x->body,
         .n_body = call->x->n_body,
     };

@@ -49,8 +49,8 @@ static const char *const statements[PITH_N_SQL] = {
     [PITH_SQL_COUNT] = "SELECT count(*) FROM requests WHERE key = ? AND kind = ? AND time > ?",
     [PITH_SQL_NTH] = "SELECT time FROM requests WHERE key = ? AND kind = ? AND time > ? ORDER BY "
                      "time LIMIT 1 OFFSET ?",
-    [PITH_SQL_FIND_TAG] = "SELECT id, body FROM requests WHERE tag = ? AND time > ? ORDER BY time "
-                          "DESC LIMIT 1",
+    [PITH_SQL_FIND_TAG] = "SELECT id, body, admissions FROM requests WHERE tag = ? AND time > ? "
+                          "ORDER BY time DESC LIMIT 1",
     [PITH_SQL_RESERVE] =
         "INSERT INTO requests(key, kind, time, model, tag, body, admissions, failed, "
         "prompt_tokens, generated_tokens, seconds) VALUES(?,?,?,?,?,?,1,0,0,0,0)",

@@ -36,8 +36,9 @@ enum {
     PITH_QUOTA_MAX_TOKENS = 1 << 30,
     PITH_QUOTA_SECONDS = 3600,
     PITH_IDEMPOTENCY_SECONDS = 600,
-    PITH_IDEMPOTENCY_KEY = 256,    /* bytes with the NUL */
-    PITH_LEDGER_MODEL = 256,       /* bytes of a model's name with the NUL */
+    PITH_IDEMPOTENCY_KEY = 256, /* bytes with the NUL */
+    PITH_IDEMPOTENCY_TIMES = 4, /* answers that a counted request has: repeats beyond are counted */
+    PITH_LEDGER_MODEL = 256,    /* bytes of a model's name with the NUL */
     PITH_LEDGER_TOKENS = 1 << 30,  /* most of one settlement, of either kind */
     PITH_LEDGER_SECONDS = 1 << 30, /* likewise */
 };
@@ -119,6 +120,7 @@ typedef struct pith_reservation_request {
     const char *model;
     const char *idempotency_key; /* NULL: none. Belongs to the key and kind, for 10 minutes from
                                     the first request; of equal bytes, not of equal JSON. */
+    const char *path;            /* of the URL, hashed with the body; NULL: none */
     const void *body;            /* [n_body], hashed for idempotency_key */
     size_t n_body;
 } pith_reservation_request;

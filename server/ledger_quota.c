@@ -111,7 +111,7 @@ pith_status pith_ledger_quota(pith_ledger *ledger, const pith_key *key, pith_quo
 /* ---- Repeated requests ----------------------------------------------------------------------- */
 
 /* What the database stores of an idempotency key. `tag` is a hash of the API key's id, the kind and
- * the idempotency key. `body` is a hash of the body keyed by another such hash: without the
+ * the idempotency key. `body` is a hash of path and body keyed by another such hash: without the
  * idempotency key nobody can tell from the database whether a guessed prompt was sent. */
 typedef struct repeat {
     unsigned char tag[PITH_LEDGER_HASH];
@@ -134,8 +134,13 @@ static void hash_repeat(repeat *out, const pith_reservation_request *request) {
     unsigned char secret[PITH_LEDGER_HASH];
     hash_name(out->tag, request, 't');
     hash_name(secret, request, 'b');
-    crypto_generichash(out->body, sizeof out->body, request->body, request->n_body, secret,
-                       sizeof secret);
+    const char *path = request->path != NULL ? request->path : "";
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, secret, sizeof secret, sizeof out->body);
+    crypto_generichash_update(&state, (const unsigned char *)path, strlen(path) + 1);
+    crypto_generichash_update(&state, request->body, request->n_body);
+    crypto_generichash_final(&state, out->body, sizeof out->body);
+    sodium_memzero(&state, sizeof state);
     sodium_memzero(secret, sizeof secret);
 }
 
@@ -145,6 +150,7 @@ static pith_status find_repeat(pith_ledger *ledger, const repeat *wanted, int64_
     sqlite3_stmt *row;
     bool found = false;
     bool same = false;
+    bool used_up = false;
     int64_t first = 0;
     pith_status status = pith_ledger_prepare(ledger, PITH_SQL_FIND_TAG, writing, &row, error);
     if (status == PITH_OK && !pith_ledger_bind_bytes(row, 1, wanted->tag, sizeof wanted->tag)) {
@@ -161,9 +167,13 @@ static pith_status find_repeat(pith_ledger *ledger, const repeat *wanted, int64_
     first = sqlite3_column_int64(row, 0);
     same = body != NULL && sqlite3_column_bytes(row, 1) == PITH_LEDGER_HASH &&
            sodium_memcmp(body, wanted->body, PITH_LEDGER_HASH) == 0;
+    used_up = sqlite3_column_int64(row, 2) >= PITH_IDEMPOTENCY_TIMES;
     sqlite3_reset(row);
     if (!same) {
         *admission = PITH_OTHER_BODY;
+        return PITH_OK;
+    }
+    if (used_up) { /* a request like any other, or the quota would be no limit */
         return PITH_OK;
     }
     status = pith_ledger_prepare(ledger, PITH_SQL_ADMIT_AGAIN, writing, &row, error);

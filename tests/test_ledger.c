@@ -376,6 +376,9 @@ TEST(ledger, a_repeated_request_is_counted_once) {
     CHECK(repeat(&c, "k", "bodY") == PITH_OTHER_BODY, "another body");
     CHECK(repeat(&c, "k", NULL) == PITH_OTHER_BODY, "no body");
     check_quota(&c.quota, 2, 1, 3600, "another body");
+    c.request.path = "/infer";
+    CHECK(repeat(&c, "k", "body") == PITH_OTHER_BODY, "another path");
+    c.request.path = NULL;
     /* The key belongs to the API key and the kind. */
     c.request.key = &other;
     CHECK(repeat(&c, "k", "bodY") == PITH_ADMITTED && c.id != first, "another API key");
@@ -394,6 +397,8 @@ TEST(ledger, a_repeated_request_is_counted_once) {
           row.prompt_tokens, row.generated_tokens);
     now = NOON + PITH_IDEMPOTENCY_SECONDS * 1000 - 1;
     CHECK(repeat(&c, "k", "body") == PITH_ADMITTED_AGAIN, "just before 10 minutes");
+    CHECK(repeat(&c, "k", "body") == PITH_OVER_QUOTA, "a fifth time");
+    CHECK(repeat(&c, "k", "bodY") == PITH_OTHER_BODY, "another body after that");
     now++;
     CHECK(repeat(&c, "k", "body") == PITH_OVER_QUOTA, "after 10 minutes");
     now = NOON + HOUR;
