@@ -24,8 +24,11 @@ bool pith_call_authenticate(pith_call *call, pith_problem *problem) {
     const char *text = pith_exchange_header(call->x, "Authorization");
     if (text != NULL && strncasecmp(text, "Bearer ", 7) == 0) {
         text += 7 + strspn(text + 7, " ");
-        pith_status status =
-            pith_ledger_authenticate(ledger, text, strlen(text), &call->key, &error);
+        size_t n = strlen(text);
+        while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\t')) { /* RFC 9110, 5.5 */
+            n--;
+        }
+        pith_status status = pith_ledger_authenticate(ledger, text, n, &call->key, &error);
         if (status == PITH_OK) {
             return true;
         }
