@@ -143,7 +143,9 @@ static bool prepare(pith_generation_call *g, pith_problem *problem) {
                                      .model = pith_request_model(&g->request, NULL)};
         return pith_models_unload(call->service->models, g->request.model, problem);
     }
-    pith_model_kind kind = g->request.no_work ? PITH_MODEL_ANY : PITH_MODEL_DECODER;
+    /* ollama's clients load encoders so, too, by their names. */
+    bool loads = g->request.no_work && g->request.model != NULL;
+    pith_model_kind kind = loads ? PITH_MODEL_ANY : PITH_MODEL_DECODER;
     if (!pith_call_lease(call, g->request.model, kind, &g->lease, problem)) {
         return false;
     }
