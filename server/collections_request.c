@@ -61,6 +61,9 @@ static bool read_document(pith_draft *draft, const char *path, pith_json value,
                           &out->id)) {
         return false;
     }
+    if (memchr(out->id.data, '\0', out->id.n_bytes) != NULL) { /* no path can name it */
+        return pith_draft_fail(draft, member, "%s must not hold the character U+0000", member);
+    }
     pith_path_member(member, path, "text");
     if (!pith_read_text(draft, member, pith_json_get(value, "text"), &out->text)) {
         return false;

@@ -230,6 +230,13 @@ static enum MHD_Result request_part(void *user, struct MHD_Connection *connectio
     return finish_request(http, *context);
 }
 
+/* Decodes %XX, but nothing in a text with %00: it would end the path there, and lead elsewhere. */
+static size_t unescape(void *user, struct MHD_Connection *connection, char *text) {
+    (void)user;
+    (void)connection;
+    return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
+}
+
 static void request_over(void *user, struct MHD_Connection *connection, void **context,
                          enum MHD_RequestTerminationCode code) {
     pith_http *http = user;
@@ -277,7 +284,8 @@ pith_status pith_http_start(pith_http **out, const pith_http_options *options, p
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
                          MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
                          MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
-                         MHD_OPTION_NOTIFY_COMPLETED, request_over, http, MHD_OPTION_ARRAY,
+                         MHD_OPTION_NOTIFY_COMPLETED, request_over, http,
+                         MHD_OPTION_UNESCAPE_CALLBACK, unescape, http, MHD_OPTION_ARRAY,
                          tls ? tls_items : no_items, MHD_OPTION_END);
     if (http->daemon == NULL) {
         pith_status status = pith_fail(error, PITH_ERROR_IO, "the HTTP server does not start: %s",
