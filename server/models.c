@@ -229,6 +229,18 @@ bool pith_models_new(pith_models **out, const pith_models_options *options, pith
     return false;
 }
 
+void pith_models_stop(pith_models *models) {
+    pthread_mutex_lock(&models->lock);
+    models->stopping = true;
+    for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
+        if (offer->state == PITH_OFFER_READY && offer->scheduler != NULL) {
+            pith_scheduler_stop(offer->scheduler);
+        }
+    }
+    pthread_cond_broadcast(&models->changed);
+    pthread_mutex_unlock(&models->lock);
+}
+
 void pith_models_free(pith_models *models) {
     if (models == NULL) {
         return;
@@ -313,7 +325,8 @@ static bool wait_ready(pith_offer *offer, bool (*keep_waiting)(void *user), void
     pith_models *models = offer->owner;
     while (offer->state != PITH_OFFER_READY || offer->draining) {
         if (models->stopping) {
-            return pith_problem_set(problem, 503, NULL, NULL, "the server is shutting down");
+            return pith_problem_set(problem, 503, "shutting_down", NULL,
+                                    "the server is shutting down");
         }
         if (offer->state == PITH_OFFER_EMPTY) {
             if (pith_clock() < offer->failed_until) {

@@ -34,6 +34,8 @@ typedef struct pith_models_options {
  * by one of the same name. Problems are for the operator and name files: 500 (`directory` cannot be
  * read), 400 (an alias: no such model, a name there is already), 503 (memory). */
 bool pith_models_new(pith_models **out, const pith_models_options *options, pith_problem *problem);
+/* Refuses new leases with 503, and has the texts under way end so. */
+void pith_models_stop(pith_models *models);
 /* All leases have been returned. Ends loads and conversions that are under way. */
 void pith_models_free(pith_models *models);
 

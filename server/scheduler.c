@@ -223,10 +223,14 @@ static bool wait_for_work(pith_scheduler *s, bool busy) {
     return go_on;
 }
 
+static bool fail_stopping(pith_problem *problem) {
+    return pith_problem_set(problem, 503, "shutting_down", NULL, "the server is shutting down");
+}
+
 /* Fails everything that is left. Nothing is submitted any more. */
 static void stop_all(pith_scheduler *s) {
     pith_problem problem;
-    pith_problem_set(&problem, 503, NULL, NULL, "the server is shutting down");
+    fail_stopping(&problem);
     pith_fair_item *item;
     while ((item = pith_fair_find(&s->queue, NULL, NULL)) != NULL) {
         pith_job *job = item->owner;
@@ -338,8 +342,9 @@ bool pith_scheduler_new(pith_scheduler **out, const pith_model *model,
     pith_clock_init(&s->changed);
     set_options(s, options);
     if (s->options.n_context < 2) {
-        pith_problem_set(problem, 503, NULL, NULL,
+        pith_problem_set(problem, 503, "model_too_large", NULL,
                          "the memory limit leaves no room for the context of this model");
+        problem->no_retry = true; /* waiting does not raise the limit */
     } else if (!allocate(s) || pthread_create(&s->thread, NULL, run, s) != 0) {
         pith_problem_set(problem, 503, NULL, NULL, "the server is out of memory");
     } else {
@@ -350,14 +355,18 @@ bool pith_scheduler_new(pith_scheduler **out, const pith_model *model,
     return false;
 }
 
-void pith_scheduler_free(pith_scheduler *s) {
-    if (s == NULL) {
-        return;
-    }
+void pith_scheduler_stop(pith_scheduler *s) {
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->lock);
+}
+
+void pith_scheduler_free(pith_scheduler *s) {
+    if (s == NULL) {
+        return;
+    }
+    pith_scheduler_stop(s);
     pthread_join(s->thread, NULL);
     destroy(s);
 }
@@ -406,7 +415,8 @@ bool pith_scheduler_submit(pith_scheduler *s, pith_job *job, pith_problem *probl
     pthread_mutex_lock(&s->lock);
     bool full = s->queue.n_items >= s->options.n_queue;
     size_t wait = estimate_wait(s);
-    bool added = !full && pith_fair_add(&s->queue, &job->item, job->key);
+    bool stopping = s->stopping;
+    bool added = !full && !stopping && pith_fair_add(&s->queue, &job->item, job->key);
     if (added) {
         s->signalled = true;
         pthread_cond_signal(&s->changed);
@@ -417,6 +427,9 @@ bool pith_scheduler_submit(pith_scheduler *s, pith_job *job, pith_problem *probl
     }
     pith_job_detach(job);
     pith_job_release(job);
+    if (stopping) {
+        return fail_stopping(problem);
+    }
     if (full) {
         return fail_full(problem, wait);
     }

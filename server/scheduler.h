@@ -32,8 +32,9 @@ typedef struct pith_scheduler_options {
 bool pith_scheduler_new(pith_scheduler **out, const pith_model *model,
                         const pith_scheduler_options *options, pith_problem *problem);
 
-/* Ends remaining jobs with 503, joins the thread. Nothing may be submitted any more; jobs stay
- * usable. */
+/* Has remaining jobs, and those submitted later, end with 503. */
+void pith_scheduler_stop(pith_scheduler *scheduler);
+/* Stops, and joins the thread. Nothing may be submitted any more; jobs stay usable. */
 void pith_scheduler_free(pith_scheduler *scheduler);
 
 /* Queues a job, once; from any thread. Problems: 400 context_length_exceeded (a prompt that leaves

@@ -315,6 +315,9 @@ static void wait_active(parts *p, const sigset_t *set, double seconds) {
     }
 }
 
+/* For the rest of a body, and for telling clients that their text ends here. */
+#define LAST_SECONDS 2.0
+
 static void drain(parts *p, const sigset_t *set) {
     pith_server_log *log = p->service.log;
     pith_server_log_write(log, PITH_LOG_WANTED_INFO, "ending: %zu requests are in progress",
@@ -325,7 +328,12 @@ static void drain(parts *p, const sigset_t *set) {
          * next instance. */
         shutdown(p->listener.fd, SHUT_RDWR);
     }
+    pith_watch_hurry(p->service.watch, LAST_SECONDS);
     wait_active(p, set, seconds_or(p->service.options->drain_seconds, 30));
+    if (pith_http_active(p->service.http) > 0) {
+        pith_models_stop(p->service.models); /* clients hear of it */
+        wait_active(p, set, LAST_SECONDS);
+    }
     size_t left = pith_http_active(p->service.http);
     if (left > 0) {
         pith_server_log_write(log, PITH_LOG_WANTED_WARNING, "%zu requests are cut off", left);

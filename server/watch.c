@@ -320,6 +320,12 @@ size_t pith_watch_count(pith_watch *watch) {
     return n;
 }
 
+void pith_watch_hurry(pith_watch *watch, double body) {
+    pthread_mutex_lock(&watch->lock);
+    watch->limits.body = fmin(watch->limits.body, body);
+    pthread_mutex_unlock(&watch->lock);
+}
+
 void pith_watch_shut_all(pith_watch *watch) {
     pthread_mutex_lock(&watch->lock);
     for (pith_watched *c = watch->connections; c != NULL; c = c->next) {

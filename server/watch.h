@@ -63,6 +63,9 @@ typedef enum pith_waited {
 /* Waits until `fd` (-1: none) is readable, the client is gone, or it is `until`. */
 pith_waited pith_watch_wait(const pith_watched *connection, int fd, double until);
 
+/* Lowers the time that a body may take. */
+void pith_watch_hurry(pith_watch *watch, double body);
+
 /* Connections watched. */
 size_t pith_watch_count(pith_watch *watch);
 /* Shuts all of them down. */

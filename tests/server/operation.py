@@ -469,11 +469,25 @@ def drain(pith, models_directory):
     with Service(pith, "--models", models_directory, "--drain", "600") as service:
         connection = service.connect()
         connection.request("POST", "/v1/completions", json.dumps(dict(LONG, n=8)))
-        connection.getresponse().read(10)
+        answer = connection.getresponse()
+        answer.read(10)
         for _ in range(2):
             service.process.send_signal(signal.SIGINT)
             time.sleep(0.05)
+        body = answer.read()
         check("a second signal ends at once", service.process.wait(60) == 0)
+        check("a stream that is cut off says so", json.loads(events(body)[-2])["error"]["code"] ==
+              "shutting_down" and events(body)[-1] == "[DONE]", body[-300:])
+    # A body that does not come holds nothing up.
+    with Service(pith, "--models", models_directory, "--drain", "600") as service:
+        half = service.socket(60)
+        half.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
+        time.sleep(0.3)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        check("half a request does not hold it up", service.process.wait(60) == 0 and
+              time.monotonic() - began < 30, time.monotonic() - began)
+        half.close()
 
 
 def memory(pith, models_directory):
