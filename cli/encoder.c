@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/text.h"
 
 enum { MAX_HEADER = 100 << 20 };
 
@@ -140,8 +139,7 @@ pith_status pith_encoder_identify(const pith_encoder *encoder, const char *path,
                          "the name of a collection has at most %zu bytes", sizeof wanted.name - 1);
     }
     memcpy(wanted.name, name, strlen(name));
-    size_t n_base = strlen(base); /* under the name that the service gives the file */
-    n_base -= pith_ends_with(base, ".pith") ? strlen(".pith") : 0;
+    size_t n_base = strlen(base);
     memcpy(wanted.model, base, n_base < sizeof wanted.model ? n_base : sizeof wanted.model - 1);
     if (strlen(encoder->prompt) >= sizeof wanted.prompt) {
         return pith_fail(error, PITH_ERROR_ARGUMENT,

@@ -169,7 +169,7 @@ fails 1 'no such file' "$PITH" search "$ENCODER" "$T/none.db" none x
 fails 1 'encoder' "$PITH" index "$TALE" "$T/s.db" texts "$T/library"
 fails 1 'holds f32 vectors, not int8' "$PITH" index "$ENCODER" "$T/s.db" lines --type int8 </dev/null
 "$PITH" convert golden/minilm "$T/other.pith" --type int8 2>/dev/null
-fails 1 "made by the model 'encoder'" "$PITH" search "$T/other.pith" "$T/s.db" texts x
+fails 1 "made by the model 'encoder.pith'" "$PITH" search "$T/other.pith" "$T/s.db" texts x
 fails 1 'not a SQLite database' "$PITH" search "$ENCODER" "$ENCODER" texts x
 
 # What a file was made of, and when, does not matter; what decides the vectors does.
@@ -182,7 +182,7 @@ expect 0 "$PITH" search "$T/edited.pith" "$T/s.db" lines one --json
 prints '"id": "a"'
 sed -i 's/256/200/' "$T/edited/sentence_bert_config.json"
 expect 0 "$PITH" convert "$T/edited" "$T/edited.pith" --type f32
-fails 1 "made by the model 'encoder'" "$PITH" search "$T/edited.pith" "$T/s.db" lines one
+fails 1 "made by the model 'encoder.pith'" "$PITH" search "$T/edited.pith" "$T/s.db" lines one
 
 # Prompts: of queries in search, of documents in index; one for all documents of a collection.
 echo '{"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": null}' \
