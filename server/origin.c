@@ -1,25 +1,24 @@
 /* Which web pages may use the service. A browser lets any page send requests to any address, also
  * to one that only this machine reaches, and asks for permission only before it shows the answer;
- * some requests it sends without asking. So a request that a page sends (it has an Origin header,
- * or reads with GET and says Sec-Fetch-Site: same-origin) is refused unless the page is listed by
- * --cors or is the service's own.
+ * some requests it sends without asking. So a request that a page sends (it has an Origin header)
+ * is refused unless the page is listed by --cors or is the service's own.
  *
- * A page of another site can make its own name lead here (DNS rebinding) and then counts as the
- * service's own for the browser: without keys a page is therefore the service's own only by an
- * address or as localhost. */
+ * A page of another site can make its own name lead here (DNS rebinding), and then counts as the
+ * service's own for the browser, which sends no Origin with its GETs. So without keys nothing is
+ * answered under a name that another site could have: one with a dot that is no address. */
 #include <string.h>
 #include <strings.h>
 
 #include "server/service.h"
 
-/* "127.0.0.1:8080", "[::1]", "localhost:8080". */
+/* "127.0.0.1:8080", "[::1]", "localhost:8080", "pith". */
 static bool is_local_name(const char *host) {
     size_t n = strcspn(host, ":");
-    return host[0] == '[' || (n == 9 && strncasecmp(host, "localhost", 9) == 0) ||
-           (n > 0 && strspn(host, "0123456789.") == n);
+    return host[0] == '[' ||
+           (n > 0 && (memchr(host, '.', n) == NULL || strspn(host, "0123456789.") == n));
 }
 
-/* Whether a page that a browser takes for the service's own may be, by the name it was found by. */
+/* True when the service goes by a name that no other site can give itself. */
 static bool is_name_trusted(const pith_call *call) {
     const char *host = pith_exchange_header(call->x, "Host");
     return host != NULL && (call->service->options->open ||
@@ -31,12 +30,6 @@ static bool is_own(const pith_call *call, const char *origin) {
     const char *separator = strstr(origin, "://");
     return host != NULL && separator != NULL && strcasecmp(separator + 3, host) == 0 &&
            is_name_trusted(call);
-}
-
-static bool refuse(pith_problem *problem) {
-    return pith_problem_set(problem, 403, "origin_not_allowed", NULL,
-                            "pages of this origin may not use the service (--cors lists those that "
-                            "may)");
 }
 
 bool pith_origin_is_valid(const char *origin) {
@@ -64,9 +57,10 @@ bool pith_origin_check(pith_call *call, pith_problem *problem) {
         pith_exchange_put_header(call->x, "Vary", "Origin");
     }
     if (origin == NULL) {
-        const char *site = pith_exchange_header(call->x, "Sec-Fetch-Site");
-        return site == NULL || strcmp(site, "same-origin") != 0 || is_name_trusted(call) ||
-               refuse(problem);
+        return pith_exchange_header(call->x, "Host") == NULL || is_name_trusted(call) ||
+               pith_problem_set(problem, 403, "host_not_allowed", NULL,
+                                "without keys the service answers under an address or a name "
+                                "without a dot (--open: under any)");
     }
     const char *allowed = listed_as(options, origin);
     if (allowed != NULL) {
@@ -76,7 +70,10 @@ bool pith_origin_check(pith_call *call, pith_problem *problem) {
                                  "x-ratelimit-remaining, x-ratelimit-reset");
         return true;
     }
-    return is_own(call, origin) || refuse(problem);
+    return is_own(call, origin) ||
+           pith_problem_set(problem, 403, "origin_not_allowed", NULL,
+                            "pages of this origin may not use the service (--cors lists those that "
+                            "may)");
 }
 
 void pith_origin_answer(pith_call *call) {
