@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "cli/find_model.h"
 
 enum { MAX_HEADER = 100 << 20 };
 
@@ -70,13 +71,23 @@ static pith_status choose_prompt(pith_encoder *encoder, const pith_prompt_settin
     return status;
 }
 
+void pith_encoder_close(pith_encoder *encoder) {
+    pith_model_free(encoder->model);
+    free(encoder->file);
+}
+
 pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
                               const pith_common_settings *settings,
                               const pith_prompt_settings *prompt, pith_prompt_use use,
                               const char *path, pith_error *error) {
     pith_encoder encoder = {.cli = cli};
-    pith_status status = pith_cli_open_model(cli, settings, path, false, &encoder.model, error);
+    pith_status status =
+        pith_cli_find_model(cli, path, settings->threads, settings->no_cache, &encoder.file, error);
+    if (status == PITH_OK) {
+        status = pith_cli_open_model(cli, settings, encoder.file, false, &encoder.model, error);
+    }
     if (status != PITH_OK) {
+        free(encoder.file);
         return status;
     }
     pith_model_get_info(encoder.model, &encoder.info);
@@ -85,15 +96,11 @@ pith_status pith_encoder_open(pith_encoder *out, pith_cli *cli,
         status = choose_prompt(&encoder, prompt, use, error);
     }
     if (status != PITH_OK) {
-        pith_model_free(encoder.model);
+        pith_encoder_close(&encoder);
         return pith_fail_in(error, status, "%s", path);
     }
     *out = encoder;
     return PITH_OK;
-}
-
-void pith_encoder_close(pith_encoder *encoder) {
-    pith_model_free(encoder->model);
 }
 
 static pith_status hash_header(const char *path, char *text, size_t size, pith_error *error) {
@@ -129,10 +136,10 @@ static pith_status hash_header(const char *path, char *text, size_t size, pith_e
     return status;
 }
 
-pith_status pith_encoder_identify(const pith_encoder *encoder, const char *path, const char *name,
-                                  pith_store_collection *out, pith_error *error) {
-    const char *slash = strrchr(path, '/');
-    const char *base = slash != NULL ? slash + 1 : path;
+pith_status pith_encoder_identify(const pith_encoder *encoder, const char *operand,
+                                  const char *name, pith_store_collection *out, pith_error *error) {
+    const char *slash = strrchr(operand, '/');
+    const char *base = slash != NULL ? slash + 1 : operand;
     pith_store_collection wanted = {.dimension = encoder->info.n_embd};
     if (strlen(name) >= sizeof wanted.name) {
         return pith_fail(error, PITH_ERROR_ARGUMENT,
@@ -149,7 +156,7 @@ pith_status pith_encoder_identify(const pith_encoder *encoder, const char *path,
     memcpy(wanted.prompt, encoder->prompt, strlen(encoder->prompt));
     pith_status status = pith_embed_fingerprint(encoder->model, wanted.model_hash, error);
     if (status == PITH_OK) {
-        status = hash_header(path, wanted.old_hash, sizeof wanted.old_hash, error);
+        status = hash_header(encoder->file, wanted.old_hash, sizeof wanted.old_hash, error);
     }
     if (status == PITH_OK) {
         *out = wanted;

@@ -17,6 +17,7 @@ bool pith_prompt_misused(pith_cli *cli, const pith_prompt_settings *settings);
 
 typedef struct pith_encoder {
     pith_cli *cli;
+    char *file; /* the .pith file that the operand stands for */
     pith_model *model;
     pith_model_info info;
     const char *prompt; /* in front of every text; never NULL */
@@ -34,8 +35,8 @@ void pith_encoder_close(pith_encoder *encoder);
 /* Fills what binds a collection to the model: its name, its fingerprint, the prompt, the dimension;
  * and what version 0.1.0 used as a fingerprint, the SHA-256 of the file's header. Errors: ARGUMENT
  * (a name or a prompt too long), MEMORY, IO, FORMAT. */
-pith_status pith_encoder_identify(const pith_encoder *encoder, const char *path, const char *name,
-                                  pith_store_collection *out, pith_error *error);
+pith_status pith_encoder_identify(const pith_encoder *encoder, const char *operand,
+                                  const char *name, pith_store_collection *out, pith_error *error);
 
 /* The functions of pith_indexer_options; `user` is the pith_encoder. An interrupt is STOPPED. */
 pith_status pith_encoder_embed(void *user, const pith_embed_input *inputs, size_t n, float *out,

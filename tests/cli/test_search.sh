@@ -169,6 +169,8 @@ fails 1 'no such file' "$PITH" search "$ENCODER" "$T/none.db" none x
 fails 1 'encoder' "$PITH" index "$TALE" "$T/s.db" texts "$T/library"
 fails 1 'holds f32 vectors, not int8' "$PITH" index "$ENCODER" "$T/s.db" lines --type int8 </dev/null
 "$PITH" convert golden/minilm "$T/other.pith" --type int8 2>/dev/null
+expect 0 "$PITH" index search-int8 "$T/named.db" c README.md
+expect 0 "$PITH" search search-int8 "$T/named.db" c 'a model by its name'
 fails 1 "made by the model 'encoder.pith'" "$PITH" search "$T/other.pith" "$T/s.db" texts x
 fails 1 'not a SQLite database' "$PITH" search "$ENCODER" "$ENCODER" texts x
 
