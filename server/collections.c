@@ -81,10 +81,17 @@ bool pith_collection_look(pith_call *call, const char *name, pith_store_collecti
     return status == PITH_OK || pith_collection_problem(call, &error, problem);
 }
 
+/* The length of the service's name of a model, which pith index knows by its file's name. */
+static size_t name_length(const char *name) {
+    static const char ending[] = ".pith";
+    size_t n = strlen(name);
+    return pith_ends_with(name, ending) && n > strlen(ending) ? n - strlen(ending) : n;
+}
+
 static void put_collection(pith_json_writer *json, const pith_store_collection *c) {
     pith_json_open(json, NULL, '{');
     pith_collection_put_text(json, "name", c->name, strlen(c->name));
-    pith_collection_put_text(json, "model", c->model, strlen(c->model));
+    pith_collection_put_text(json, "model", c->model, name_length(c->model));
     pith_json_put_integer(json, "dimension", (int64_t)c->dimension);
     pith_json_put_text(json, "type", c->type == PITH_VECTOR_F32 ? "f32" : "int8");
     pith_json_put_integer(json, "chunk_tokens", (int64_t)c->chunk_tokens);
@@ -229,14 +236,6 @@ void pith_handle_document_delete(pith_call *call) {
 
 /* ---- Models ---------------------------------------------------------------------------------- */
 
-/* Turns the file name by which pith index knows a model into the service's name of it. */
-static void strip_ending(char *name) {
-    static const char ending[] = ".pith";
-    if (pith_ends_with(name, ending) && strcmp(name, ending) != 0) {
-        name[strlen(name) - strlen(ending)] = '\0';
-    }
-}
-
 static bool check_model(pith_call *call, const pith_lease *lease,
                         const pith_store_collection *collection, pith_problem *problem) {
     pith_error error;
@@ -257,8 +256,7 @@ bool pith_collection_encoder_open(pith_collection_encoder *out, pith_call *call,
     char own[sizeof collection->model];
     *out = (pith_collection_encoder){.leased = false};
     if (model == NULL && collection != NULL) {
-        snprintf(own, sizeof own, "%s", collection->model);
-        strip_ending(own);
+        snprintf(own, sizeof own, "%.*s", (int)name_length(collection->model), collection->model);
         model = own;
     }
     out->leased = pith_call_lease(call, model, PITH_MODEL_ENCODER, &out->lease, problem);
