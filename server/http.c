@@ -131,7 +131,7 @@ static bool can_be_read(pith_http *http, pith_exchange *x, const char *version,
                                 http->options.max_body);
     }
     if (http->draining) {
-        return pith_problem_set(problem, 503, "shutting_down", NULL, "the service is ending");
+        return pith_problem_stopping(problem);
     }
     if (http->connections > http->options.max_connections) {
         problem->retry_after = 1;
@@ -230,11 +230,17 @@ static enum MHD_Result request_part(void *user, struct MHD_Connection *connectio
     return finish_request(http, *context);
 }
 
-/* Decodes %XX, but nothing in a text with %00: it would end the path there, and lead elsewhere. */
+/* Decodes %XX in paths and query values. One with %00, which would end it there and lead elsewhere,
+ * becomes what no route and no value is. */
 static size_t unescape(void *user, struct MHD_Connection *connection, char *text) {
     (void)user;
     (void)connection;
-    return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
+    static const char nowhere[] = "%00";
+    if (strstr(text, nowhere) == NULL) {
+        return MHD_http_unescape(text);
+    }
+    memcpy(text, nowhere, sizeof nowhere);
+    return strlen(nowhere);
 }
 
 static void request_over(void *user, struct MHD_Connection *connection, void **context,

@@ -79,6 +79,10 @@ def basics(service):
     even = search(service, "notes", "a stone in the rain", k=5, filter={"even": True})[2]["results"]
     check("a filter leaves the others out", [r["id"] for r in even] ==
           [r["id"] for r in found if int(r["id"][2:]) % 2 == 0][:5], even)
+    check("an id that no path can name", service.json("POST", "/collections/notes/documents", {
+        "documents": [{"id": "1\0x", "text": "x"}]})[0] == 400)
+    check("a path with %00 leads nowhere", service.request("DELETE", "/collections/notes%00x")[0] ==
+          404 and service.request("DELETE", "/collections/notes/documents/1%00x")[0] == 404)
     check("a filter may find nothing", search(service, "notes", "x", filter={"i": 99})[2]
           ["results"] == [])
 
