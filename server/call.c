@@ -104,7 +104,7 @@ bool pith_call_reserve(pith_call *call, pith_quota_kind kind, pith_problem *prob
         .kind = kind,
         .model = call->model,
         .idempotency_key = pith_exchange_header(call->x, "Idempotency-Key"),
-        .path = call->route->path,
+        .path = call->x->path,
         .body = call->x->body,
         .n_body = call->x->n_body,
     };
@@ -125,7 +125,7 @@ bool pith_call_reserve(pith_call *call, pith_quota_kind kind, pith_problem *prob
     }
     if (admission == PITH_OTHER_BODY) {
         return pith_problem_set(problem, 422, "idempotency_error", "idempotency-key",
-                                "this idempotency-key came with another body before");
+                                "this idempotency-key came with another path or body before");
     }
     pith_problem_set(problem, 429, "rate_limit_exceeded", NULL,
                      "the quota of %zu %s requests an hour is used up; the next one is admitted in "

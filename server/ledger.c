@@ -7,7 +7,7 @@
  *   keys        one row a key, for ever; `hash` is the BLAKE2b hash of its text
  *   requests    one row a request of the last day: `time` in milliseconds; `admissions` counts the
  *               admissions that were not taken back, more than one when a request was repeated;
- *               `tag` and `body` are hashes of its idempotency key and body, else NULL
+ *               `tag` and `body` are hashes of its idempotency key and of path and body, else NULL
  *   usage_days  the sums of older requests by key, kind, model and day; `last` is the time of the
  *               latest request in a sum */
 #include "base/file.h"

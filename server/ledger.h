@@ -109,9 +109,9 @@ typedef struct pith_quota {
 
 typedef enum pith_admission {
     PITH_ADMITTED,
-    PITH_ADMITTED_AGAIN, /* by its idempotency key: counted already, whatever the quota */
+    PITH_ADMITTED_AGAIN, /* by its idempotency key: counted already, so whatever the quota */
     PITH_OVER_QUOTA,
-    PITH_OTHER_BODY, /* the idempotency key came with another body before */
+    PITH_OTHER_BODY, /* the idempotency key came with another path or body before */
 } pith_admission;
 
 typedef struct pith_reservation_request {
@@ -119,7 +119,9 @@ typedef struct pith_reservation_request {
     pith_quota_kind kind;
     const char *model;
     const char *idempotency_key; /* NULL: none. Belongs to the key and kind, for 10 minutes from
-                                    the first request; of equal bytes, not of equal JSON. */
+                                    the first request or until PITH_IDEMPOTENCY_TIMES are admitted,
+                                    when the next is counted anew; of equal bytes, not of equal
+                                    JSON */
     const char *path;            /* of the URL, hashed with the body; NULL: none */
     const void *body;            /* [n_body], hashed for idempotency_key */
     size_t n_body;
