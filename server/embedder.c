@@ -184,7 +184,7 @@ static void *run(void *user) {
         e->n_batch = 0;
     }
     pith_problem problem;
-    pith_problem_set(&problem, 503, NULL, NULL, "the server is shutting down");
+    pith_problem_stopping(&problem);
     pith_fair_item *item;
     while ((item = pith_fair_find(&e->queue, NULL, NULL)) != NULL) {
         fail_job(e, item->owner, &problem);
@@ -256,14 +256,18 @@ bool pith_embedder_new(pith_embedder **out, const pith_model *model,
     return true;
 }
 
-void pith_embedder_free(pith_embedder *e) {
-    if (e == NULL) {
-        return;
-    }
+void pith_embedder_stop(pith_embedder *e) {
     pthread_mutex_lock(&e->lock);
     e->stopping = true;
     pthread_cond_signal(&e->work);
     pthread_mutex_unlock(&e->lock);
+}
+
+void pith_embedder_free(pith_embedder *e) {
+    if (e == NULL) {
+        return;
+    }
+    pith_embedder_stop(e);
     pthread_join(e->thread, NULL);
     pthread_mutex_lock(&e->lock);
     release(e);
@@ -308,11 +312,13 @@ static bool enqueue(pith_embedder *e, pith_embed_job *job, int64_t key, pith_pro
         pthread_cond_signal(&e->work);
     }
     pthread_mutex_unlock(&e->lock);
+    if (stopping) {
+        return pith_problem_stopping(problem);
+    }
     if (!added) {
         pith_problem_set(problem, 503, full ? "queue_full" : NULL, NULL,
-                         full       ? "too many texts are waiting for this model"
-                         : stopping ? "the server is shutting down"
-                                    : "the server is out of memory");
+                         full ? "too many texts are waiting for this model"
+                              : "the server is out of memory");
         problem->retry_after = 1;
     }
     return added;

@@ -21,7 +21,9 @@ typedef struct pith_embedder_options {
 bool pith_embedder_new(pith_embedder **out, const pith_model *model,
                        const pith_embedder_options *options, pith_problem *problem);
 
-/* Ends waiting jobs with 503, joins the thread. Jobs stay usable and are still to be freed. */
+/* Has waiting jobs, and those submitted later, end with 503. */
+void pith_embedder_stop(pith_embedder *embedder);
+/* Stops, and joins the thread. Jobs stay usable and are still to be freed. */
 void pith_embedder_free(pith_embedder *embedder);
 
 typedef struct pith_embed_job pith_embed_job;

@@ -91,8 +91,8 @@ void pith_exchange_put_header(pith_exchange *exchange, const char *name, const c
 
 /* Answers with the bytes, which are released; `type` is the Content-Type. */
 void pith_exchange_answer(pith_exchange *exchange, int status, const char *type, pith_bytes *bytes);
-/* Answers with {"error": {...}} (but short_problems), and Retry-After (with 503 always) and
- * x-should-retry as the problem says. */
+/* Answers with {"error": {...}} (but short_problems), and Retry-After (with 503 unless no_retry)
+ * and x-should-retry as the problem says. */
 void pith_exchange_answer_problem(pith_exchange *exchange, const pith_problem *problem);
 
 typedef enum pith_fill { PITH_FILL_MORE, PITH_FILL_END, PITH_FILL_BROKEN } pith_fill;

@@ -233,8 +233,8 @@ void pith_models_stop(pith_models *models) {
     pthread_mutex_lock(&models->lock);
     models->stopping = true;
     for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
-        if (offer->state == PITH_OFFER_READY && offer->scheduler != NULL) {
-            pith_scheduler_stop(offer->scheduler);
+        if (offer->state == PITH_OFFER_READY) {
+            pith_offer_stop(offer);
         }
     }
     pthread_cond_broadcast(&models->changed);
@@ -279,17 +279,17 @@ static bool wrong_kind(const pith_offer *offer, pith_model_kind kind, pith_probl
 }
 
 /* True for some time after its file turned out to be no model that can be loaded. */
-static bool is_broken(const pith_offer *offer) {
-    return offer->state == PITH_OFFER_EMPTY && pith_clock() < offer->failed_until &&
+static bool is_broken(const pith_offer *offer, double now) {
+    return offer->state == PITH_OFFER_EMPTY && now < offer->failed_until &&
            offer->problem.code == pith_load_failed;
 }
 
 /* The first offer of a kind that is not broken, or the first of all. */
-static pith_offer *first_of(const pith_models *models, pith_model_kind kind) {
+static pith_offer *first_of(const pith_models *models, pith_model_kind kind, double now) {
     pith_offer *found = NULL;
     for (pith_offer *offer = models->offers; offer != NULL; offer = offer->next) {
         if (!offer->gone && (kind == PITH_MODEL_ANY || offer->found.kind == kind) &&
-            (found == NULL || is_broken(found))) {
+            (found == NULL || is_broken(found, now))) {
             found = offer;
         }
     }
@@ -309,7 +309,7 @@ static pith_offer *choose(const pith_models *models, const char *name, pith_mode
         }
         return offer;
     }
-    pith_offer *offer = first_of(models, kind);
+    pith_offer *offer = first_of(models, kind, pith_clock());
     if (offer == NULL) {
         pith_problem_set(problem, 404, "model_not_found", "model",
                          kind == PITH_MODEL_ENCODER
@@ -323,10 +323,9 @@ static pith_offer *choose(const pith_models *models, const char *name, pith_mode
 static bool wait_ready(pith_offer *offer, bool (*keep_waiting)(void *user), void *user,
                        pith_problem *problem) {
     pith_models *models = offer->owner;
-    while (offer->state != PITH_OFFER_READY || offer->draining) {
+    while (models->stopping || offer->state != PITH_OFFER_READY || offer->draining) {
         if (models->stopping) {
-            return pith_problem_set(problem, 503, "shutting_down", NULL,
-                                    "the server is shutting down");
+            return pith_problem_stopping(problem);
         }
         if (offer->state == PITH_OFFER_EMPTY) {
             if (pith_clock() < offer->failed_until) {
@@ -388,15 +387,19 @@ static bool lease(pith_offer *offer, pith_model_kind kind, bool (*keep_waiting)(
 bool pith_models_lease(pith_models *models, const char *name, pith_model_kind kind,
                        bool (*keep_waiting)(void *user), void *user, pith_lease *out,
                        pith_problem *problem) {
+    const double began = pith_clock();
     pthread_mutex_lock(&models->lock);
     pith_offer *offer = choose(models, name, kind, problem);
-    bool good = offer != NULL && lease(offer, kind, keep_waiting, user, out, problem);
-    while (!good && offer != NULL && name == NULL && problem->code == pith_load_failed) {
-        offer = first_of(models, kind); /* another, now that this one is known to be broken */
-        if (offer == NULL || is_broken(offer)) {
+    const bool found = offer != NULL;
+    bool good = found && lease(offer, kind, keep_waiting, user, out, problem);
+    bool broken = found && !good && name == NULL && problem->code == pith_load_failed;
+    while (broken) { /* what has failed since this began stays so: another one every time */
+        offer = first_of(models, kind, began);
+        if (offer == NULL || is_broken(offer, began)) {
             break;
         }
         good = lease(offer, kind, keep_waiting, user, out, problem);
+        broken = !good && problem->code == pith_load_failed;
     }
     pthread_mutex_unlock(&models->lock);
     return good;

@@ -34,7 +34,7 @@ typedef struct pith_models_options {
  * by one of the same name. Problems are for the operator and name files: 500 (`directory` cannot be
  * read), 400 (an alias: no such model, a name there is already), 503 (memory). */
 bool pith_models_new(pith_models **out, const pith_models_options *options, pith_problem *problem);
-/* Refuses new leases with 503, and has the texts under way end so. */
+/* Refuses new leases with 503, and has work that is under way or waits end so. */
 void pith_models_stop(pith_models *models);
 /* All leases have been returned. Ends loads and conversions that are under way. */
 void pith_models_free(pith_models *models);
@@ -66,9 +66,10 @@ typedef enum pith_model_kind {
  * first of that kind, those of the directory before those that ship. Blocks while it loads; other
  * models are served meanwhile. `keep_waiting` is asked every 100 ms and ends the wait with 499 when
  * it returns false; may be NULL. Under a memory limit models that nobody uses are unloaded; when
- * all are in use, waits for one. A load that failed is not tried again for 5 seconds.
+ * all are in use, waits for one. A load that failed is not tried again for 5 seconds; without a
+ * name the next of the kind is tried.
  * Problems: 404 model_not_found, 400 (an encoder where a decoder is wanted), 503 (no memory, a
- * model over the limit), 500. */
+ * model over the limit, shutting_down), 500. */
 bool pith_models_lease(pith_models *models, const char *name, pith_model_kind kind,
                        bool (*keep_waiting)(void *user), void *user, pith_lease *out,
                        pith_problem *problem);

@@ -79,6 +79,9 @@ extern const char pith_load_failed[];
  * when there is no thread to be had. */
 bool pith_offer_begin_load(pith_offer *offer);
 
+/* Has the work of an offer that is READY end with 503. */
+void pith_offer_stop(pith_offer *offer);
+
 /* Unloads an offer that is READY and not leased; releases the lock meanwhile. */
 void pith_offer_unload(pith_offer *offer);
 

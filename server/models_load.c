@@ -42,6 +42,15 @@ static void free_model(pith_offer *offer) {
     offer->model = NULL;
 }
 
+void pith_offer_stop(pith_offer *offer) {
+    if (offer->scheduler != NULL) {
+        pith_scheduler_stop(offer->scheduler);
+    }
+    if (offer->embedder != NULL) {
+        pith_embedder_stop(offer->embedder);
+    }
+}
+
 void pith_offer_unload(pith_offer *offer) {
     pith_models *models = offer->owner;
     offer->state = PITH_OFFER_UNLOADING;
@@ -327,7 +336,7 @@ static void *run(void *user) {
     pith_problem problem = {0};
     bool good = load(offer, &problem);
     /* With model_load_failed the reason is in the log already. */
-    if (!good && (problem.code == NULL || problem.code != pith_load_failed)) {
+    if (!good && problem.code != pith_load_failed) {
         pith_server_log_write(models->options.log, PITH_LOG_WANTED_WARNING,
                               "model %s: not loaded: %s", offer->found.name, problem.message);
     }

@@ -37,6 +37,10 @@ bool pith_problem_set(pith_problem *problem, int http, const char *code, const c
     return false;
 }
 
+bool pith_problem_stopping(pith_problem *problem) {
+    return pith_problem_set(problem, 503, "shutting_down", NULL, "the server is shutting down");
+}
+
 bool pith_problem_from(pith_problem *problem, const pith_error *error) {
     switch (error->status) {
     case PITH_ERROR_ARGUMENT:

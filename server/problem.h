@@ -20,6 +20,9 @@ typedef struct pith_problem {
 bool pith_problem_set(pith_problem *problem, int http, const char *code, const char *param,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* 503 "shutting_down"; returns false. */
+bool pith_problem_stopping(pith_problem *problem);
+
 /* The problem that an error of the library is: ARGUMENT, TEXT and TOKEN are 400, CONTEXT is 400
  * "context_length_exceeded", MEMORY is 503, all others are 500 with a message that names no file.
  */

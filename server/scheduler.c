@@ -223,14 +223,10 @@ static bool wait_for_work(pith_scheduler *s, bool busy) {
     return go_on;
 }
 
-static bool fail_stopping(pith_problem *problem) {
-    return pith_problem_set(problem, 503, "shutting_down", NULL, "the server is shutting down");
-}
-
 /* Fails everything that is left. Nothing is submitted any more. */
 static void stop_all(pith_scheduler *s) {
     pith_problem problem;
-    fail_stopping(&problem);
+    pith_problem_stopping(&problem);
     pith_fair_item *item;
     while ((item = pith_fair_find(&s->queue, NULL, NULL)) != NULL) {
         pith_job *job = item->owner;
@@ -428,7 +424,7 @@ bool pith_scheduler_submit(pith_scheduler *s, pith_job *job, pith_problem *probl
     pith_job_detach(job);
     pith_job_release(job);
     if (stopping) {
-        return fail_stopping(problem);
+        return pith_problem_stopping(problem);
     }
     if (full) {
         return fail_full(problem, wait);

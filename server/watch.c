@@ -323,6 +323,9 @@ size_t pith_watch_count(pith_watch *watch) {
 void pith_watch_hurry(pith_watch *watch, double body) {
     pthread_mutex_lock(&watch->lock);
     watch->limits.body = fmin(watch->limits.body, body);
+    for (pith_watched *c = watch->connections; c != NULL; c = c->next) {
+        c->since = c->phase == PITH_PHASE_BODY ? pith_clock() : c->since;
+    }
     pthread_mutex_unlock(&watch->lock);
 }
 

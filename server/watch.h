@@ -63,7 +63,7 @@ typedef enum pith_waited {
 /* Waits until `fd` (-1: none) is readable, the client is gone, or it is `until`. */
 pith_waited pith_watch_wait(const pith_watched *connection, int fd, double until);
 
-/* Lowers the time that a body may take. */
+/* Lowers the time that a body may take; of those that are on their way, from now on. */
 void pith_watch_hurry(pith_watch *watch, double body);
 
 /* Connections watched. */

@@ -411,12 +411,17 @@ TEST(models, a_broken_file_is_passed_over_where_no_model_is_named) {
     }
     CHECK(lease_status(&s, "a", PITH_MODEL_DECODER) == 500, "a broken model by its name");
     CHECK(lease_status(&s, NULL, PITH_MODEL_ENCODER) == 404, "no encoder");
+    pith_models_stop(s.models);
+    CHECK(lease_status(&s, "b", PITH_MODEL_DECODER) == 503, "a model that is loaded, at the end");
     end_stage(&s);
 
     make_stage(&s);
     write_tiny(s.directory, "a.pith", 1);
-    path = test_join(s.directory, "a.pith");
-    CHECK(truncate(path, (off_t)(file_size(path) / 2)) == 0, "truncate");
+    write_tiny(s.directory, "b.pith", 1);
+    for (int i = 0; i < 2; i++) {
+        path = test_join(s.directory, i == 0 ? "a.pith" : "b.pith");
+        CHECK(truncate(path, (off_t)(file_size(path) / 2)) == 0, "truncate");
+    }
     start(&s);
     CHECK(lease_status(&s, NULL, PITH_MODEL_DECODER) == 500, "no other model");
     end_stage(&s);
