@@ -1,6 +1,6 @@
 """Trains the search encoder: a small BERT whose mean vectors lie close where texts mean the same.
 
-    python3 train.py DATA --out DIR --words words.npz --minutes 12              on a GPU (bf16)
+    python3 train.py DATA --out DIR --words words.npz --minutes 12              on a GPU
     python3 train.py DATA --out DIR --words words.npz --rows 128 --steps 5000   on CPUs
 
 DATA is what `pairs.py pack` wrote, words.npz what words.py did. DIR/checkpoint.pt is written every
