@@ -204,7 +204,7 @@ demo: deps-build ## install what is missing, build, talk with the storyteller, a
 	    $(DEMO)
 
 # What a machine with an NVIDIA GPU does in minutes takes CPUs hours, in a smaller setting.
-STORY_ON_CPUS := --small --windows 256:1000,512 --minutes 120
+STORY_ON_CPUS := --small --windows 256:1000,512 --fall 2400 --minutes 120
 STORY_FLAGS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--minutes 8,$(STORY_ON_CPUS))
 .PHONY: models
 models: $(BUILD)/pith ## train the storyteller anew (needs PyTorch, SentencePiece and NumPy; see STORY_FLAGS)

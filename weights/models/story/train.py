@@ -450,7 +450,7 @@ def main():
     length.add_argument("--steps", type=int)
     length.add_argument("--minutes", type=float, help="as many steps as fit")
     parser.add_argument("--small", action="store_true", help="the setting for CPUs")
-    parser.add_argument("--chat-share", type=float, default=0.4,
+    parser.add_argument("--chat-share", type=float, default=0.6,
         help="share of conversations among the documents")
     parser.add_argument("--tales", help="a file of tales parted by <|story|> lines")
     parser.add_argument("--share", type=float, default=0.1,
