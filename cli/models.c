@@ -118,11 +118,14 @@ static void print_text(pith_cli *cli, const pith_listed_model *model, const verd
 /* Says so when $PITH_MODELS names no directory. */
 static void warn_of_place(pith_cli *cli) {
     const char *own = getenv("PITH_MODELS");
-    DIR *directory = own != NULL && own[0] != '\0' ? opendir(own) : NULL;
-    if (directory != NULL) {
-        closedir(directory);
-    } else if (own != NULL && own[0] != '\0') {
+    if (own == NULL || own[0] == '\0') {
+        return;
+    }
+    DIR *directory = opendir(own);
+    if (directory == NULL) {
         pith_cli_message(cli, "warning: $PITH_MODELS, %s: %s", own, strerror(errno));
+    } else {
+        closedir(directory);
     }
 }
 
@@ -158,9 +161,8 @@ const pith_command pith_command_models = {
     .description =
         "Looks through $PITH_MODELS (.pith and .gguf files, checkpoint directories), the cache of "
         "Hugging Face's tools, the cache of converted GGUF files and the models that ship with "
-        "pith, "
-        "and reads the headers of what is there. A name that it prints, or the part behind the "
-        "last slash, can be given to the "
+        "pith, and reads the headers of what is there. A name that it prints, or the part behind "
+        "the last slash, can be given to the "
         "other commands in place of a path.",
     .example = "pith models\npith run Llama-3.2-1B-Instruct-Q4_K_M -p 'Once upon a time'",
     .operands = operands,

@@ -34,7 +34,7 @@ static const pith_path_row rows[] = {
      .path = {{PITH_HINT_T1, KB(6)}, {PITH_HINT_T1, KB(6)}, .direct = 64},
      .measured = "AMD EPYC of family 25, model 17 (Zen 4) with AVX-512, 2 cores of a virtual "
                  "machine: past L2 one token took 5 to 8% longer, and four, into L1, 34%; int8 "
-                 "prompts 7% longer from expanded lines"},
+                 "prompts 9% longer from expanded lines"},
     {.vendor = "AuthenticAMD",
      .family = 26,
      .path = {{PITH_HINT_NTA, KB(6)}, MORE},

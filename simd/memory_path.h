@@ -8,9 +8,8 @@
 typedef struct pith_memory_path {
     pith_fetch few;  /* for one and two tokens */
     pith_fetch more; /* for more tokens; any hint other than T1 counts as T0 */
-    size_t direct;   /* int8 with AVX-512 VNNI: so many tokens of a product at a time read the
-                        packed lines as they lie, however many it has; 0: at most 16 do, and for
-                        more than that lines are expanded first */
+    size_t direct;   /* int8 with AVX-512 VNNI: tokens of a pass over the packed lines, which are
+                        multiplied as they lie; 0: those of more than 16 tokens are expanded */
 } pith_memory_path;
 
 /* A CPU as CPUID names it; all zero on machines without CPUID. */

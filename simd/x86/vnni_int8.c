@@ -133,8 +133,7 @@ static void many_tokens(const pith_product *p) {
     pith_many_tokens_vnni(p, &packed);
 }
 
-/* Some tokens after the other read all packed lines: their codes stay in the L1 cache, or L2, while
- * a tile passes. */
+/* Passes over the packed lines for some tokens at a time, whose codes stay in a cache meanwhile. */
 static void direct_tokens(const pith_product *p) {
     pith_product part = *p;
     for (size_t done = 0; done < p->n_tokens; done += part.n_tokens) {
