@@ -197,7 +197,7 @@ deps-build deps-test deps-bench deps-arm64 deps-coverage deps-mpi deps-ci: deps-
 	@$(needs) install $(NEEDS_$*)
 deps: deps-ci ## install what building, testing and CI need, or say how
 
-DEMO := 2 'Tell me a story about a fox and a lost key.' 'What did the fox want?'
+DEMO := 3 'Tell me a story about a fox and a lost key.' 'What did the fox want?'
 demo: deps-build ## install what is missing, build, talk with the storyteller, and search
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/pith
 	@packaging/demo.sh $(BUILD)/pith weights/models/story-int4.pith weights/models/search-int8.pith \
