@@ -281,7 +281,7 @@ static bool wrong_kind(const pith_offer *offer, pith_model_kind kind, pith_probl
 /* True for some time after its file turned out to be no model that can be loaded. */
 static bool is_broken(const pith_offer *offer, double now) {
     return offer->state == PITH_OFFER_EMPTY && now < offer->failed_until &&
-           offer->problem.code == pith_load_failed;
+           pith_problem_is(&offer->problem, "model_load_failed");
 }
 
 /* The first offer of a kind that is not broken, or the first of all. */
@@ -392,14 +392,14 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
     pith_offer *offer = choose(models, name, kind, problem);
     const bool found = offer != NULL;
     bool good = found && lease(offer, kind, keep_waiting, user, out, problem);
-    bool broken = found && !good && name == NULL && problem->code == pith_load_failed;
+    bool broken = found && !good && name == NULL && pith_problem_is(problem, "model_load_failed");
     while (broken) { /* what has failed since this began stays so: another one every time */
         offer = first_of(models, kind, began);
         if (offer == NULL || is_broken(offer, began)) {
             break;
         }
         good = lease(offer, kind, keep_waiting, user, out, problem);
-        broken = !good && problem->code == pith_load_failed;
+        broken = !good && pith_problem_is(problem, "model_load_failed");
     }
     pthread_mutex_unlock(&models->lock);
     return good;

@@ -72,9 +72,6 @@ void pith_offer_drop_if_gone(pith_offer *offer);
 
 /* ---- models_load.c --------------------------------------------------------------------------- */
 
-/* The code of a problem with a model's file; compared by address. */
-extern const char pith_load_failed[];
-
 /* Starts a thread that loads an empty offer, under the lock; false with the offer's problem set
  * when there is no thread to be had. */
 bool pith_offer_begin_load(pith_offer *offer);

@@ -168,8 +168,6 @@ static size_t kv_budget(const pith_offer *offer) {
     return pith_max_size(pith_min_size(budget, left), 1);
 }
 
-const char pith_load_failed[] = "model_load_failed";
-
 /* ---- Loading --------------------------------------------------------------------------------- */
 
 static void log_message(void *user, pith_log_level level, const char *message) {
@@ -205,7 +203,7 @@ static bool load_problem(const pith_offer *offer, const pith_error *error, pith_
         problem->retry_after = (size_t)REMEMBER_SECONDS;
         return false;
     }
-    return pith_problem_set(problem, 500, pith_load_failed, NULL,
+    return pith_problem_set(problem, 500, "model_load_failed", NULL,
                             "the model '%.200s' could not be loaded; the server's log says why",
                             offer->found.name);
 }
@@ -336,7 +334,7 @@ static void *run(void *user) {
     pith_problem problem = {0};
     bool good = load(offer, &problem);
     /* With model_load_failed the reason is in the log already. */
-    if (!good && problem.code != pith_load_failed) {
+    if (!good && !pith_problem_is(&problem, "model_load_failed")) {
         pith_server_log_write(models->options.log, PITH_LOG_WANTED_WARNING,
                               "model %s: not loaded: %s", offer->found.name, problem.message);
     }

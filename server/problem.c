@@ -37,6 +37,10 @@ bool pith_problem_set(pith_problem *problem, int http, const char *code, const c
     return false;
 }
 
+bool pith_problem_is(const pith_problem *problem, const char *code) {
+    return problem->code != NULL && strcmp(problem->code, code) == 0;
+}
+
 bool pith_problem_stopping(pith_problem *problem) {
     return pith_problem_set(problem, 503, "shutting_down", NULL, "the server is shutting down");
 }

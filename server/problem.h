@@ -20,6 +20,9 @@ typedef struct pith_problem {
 bool pith_problem_set(pith_problem *problem, int http, const char *code, const char *param,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* True when the problem has that code. */
+bool pith_problem_is(const pith_problem *problem, const char *code);
+
 /* 503 "shutting_down"; returns false. */
 bool pith_problem_stopping(pith_problem *problem);
 

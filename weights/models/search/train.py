@@ -1,6 +1,6 @@
 """Trains the search encoder: a small BERT whose mean vectors lie close where texts mean the same.
 
-    python3 train.py DATA --out DIR --words words.npz --minutes 12              on a GPU
+    python3 train.py DATA --out DIR --words words.npz --minutes 12              on a GPU (bf16)
     python3 train.py DATA --out DIR --words words.npz --rows 128 --steps 5000   on CPUs
 
 DATA is what `pairs.py pack` wrote, words.npz what words.py did. DIR/checkpoint.pt is written every
@@ -186,6 +186,7 @@ class Trainer(training.Run):
                 "train.py: --width %d is not a multiple of the %d heads" % (c["width"], c["heads"])
             )
         super().__init__(options, c)
+        self.low = self.low and self.device == "cuda"  # CPUs' LayerNorm takes f32 alone
         self.used = self.state["used"] if self.state else 0.0
         # Without a number of steps it is the time that ends the masked words.
         last = math.ceil(options.warm * options.steps) if options.steps else 2**62
