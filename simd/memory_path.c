@@ -20,36 +20,35 @@
 #include <string.h>
 
 #define KB(n) ((size_t)(n) << 10)
-#define MORE \
-    { PITH_HINT_T0, KB(6) }
+#define MORE .more = {PITH_HINT_T0, KB(6)}
 
 /* The first row that applies is used. */
 static const pith_path_row rows[] = {
     {.isa = "avx2",
-     .path = {{PITH_HINT_T1, KB(6)}, {PITH_HINT_T1, KB(6)}},
+     .path = {.few = {PITH_HINT_T1, KB(6)}, .more = {PITH_HINT_T1, KB(6)}},
      .measured = "AMD EPYC of family 25, model 17 (Zen 4) without its AVX-512, 2 cores of a "
                  "virtual machine: a tenth faster than past L2, four runs of bench --tune alike"},
     {.vendor = "AuthenticAMD",
      .family = 25,
-     .path = {{PITH_HINT_T1, KB(6)}, {PITH_HINT_T1, KB(6)}, .direct = 64},
+     .path = {.few = {PITH_HINT_T1, KB(6)}, .more = {PITH_HINT_T1, KB(6)}, .direct = 64},
      .measured = "AMD EPYC of family 25, model 17 (Zen 4) with AVX-512, 2 cores of a virtual "
                  "machine: past L2 one token took 5 to 8% longer, and four, into L1, 34%; int8 "
                  "prompts 9% longer from expanded lines"},
     {.vendor = "AuthenticAMD",
      .family = 26,
-     .path = {{PITH_HINT_NTA, KB(6)}, MORE},
+     .path = {.few = {PITH_HINT_NTA, KB(6)}, MORE},
      .measured = "AMD EPYC of family 26 (Zen 5), 2 cores of a virtual machine"},
     {.vendor = "GenuineIntel",
      .family = 6,
      .model = 207,
-     .path = {{PITH_HINT_T1, KB(16)}, MORE},
+     .path = {.few = {PITH_HINT_T1, KB(16)}, MORE},
      .measured =
          "Intel Emerald Rapids, 16 cores of a virtual machine: int4 at 206 tokens/s for 110 "
          "past L2"},
     {.vendor = "GenuineIntel",
-     .path = {{PITH_HINT_T1, KB(16)}, MORE},
+     .path = {.few = {PITH_HINT_T1, KB(16)}, MORE},
      .measured = "not measured; Intel CPUs have more buffers for prefetches into L2"},
-    {.path = {{PITH_HINT_NTA, KB(6)}, MORE}, .measured = "not measured; as on AMD's Zen 5"},
+    {.path = {.few = {PITH_HINT_NTA, KB(6)}, MORE}, .measured = "not measured; as on AMD's Zen 5"},
 };
 
 const pith_path_row *pith_memory_path_at(size_t i) {
