@@ -7,12 +7,11 @@
 #include "engine/rows.h"
 
 enum {
-    PITH_BLAS_MIN_ROWS =
-        32, /* our own kernels are faster with fewer: sgemm packs its inputs in every call */
-    PITH_BLAS_PANEL = 256, /* rows of W in one call of sgemm at most */
-    PITH_PIECE_PAIRS = 3,  /* pairs of 16-row tiles of one piece of a linear layer at most: a
-                             prompt's outputs stay in the L2 cache, and AVX-512 VNNI takes tiles
-                             by threes */
+    PITH_BLAS_MIN_ROWS = 32, /* with fewer, whose inputs sgemm packs too, our own are faster */
+    PITH_BLAS_PANEL = 256,   /* rows of W in one call of sgemm at most */
+    PITH_PIECE_PAIRS = 3,    /* pairs of 16-row tiles of one piece of a linear layer at most: a
+                               prompt's outputs stay in the L2 cache, and AVX-512 VNNI takes tiles
+                               by threes */
 };
 
 typedef enum pith_epilogue {
