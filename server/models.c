@@ -390,16 +390,15 @@ bool pith_models_lease(pith_models *models, const char *name, pith_model_kind ki
     const double began = pith_clock();
     pthread_mutex_lock(&models->lock);
     pith_offer *offer = choose(models, name, kind, problem);
-    const bool found = offer != NULL;
-    bool good = found && lease(offer, kind, keep_waiting, user, out, problem);
-    bool broken = found && !good && name == NULL && pith_problem_is(problem, "model_load_failed");
-    while (broken) { /* what has failed since this began stays so: another one every time */
-        offer = first_of(models, kind, began);
-        if (offer == NULL || is_broken(offer, began)) {
-            break;
-        }
+    bool good = false;
+    while (offer != NULL && !good) {
         good = lease(offer, kind, keep_waiting, user, out, problem);
-        broken = !good && pith_problem_is(problem, "model_load_failed");
+        offer = NULL;
+        if (!good && name == NULL && pith_problem_is(problem, "model_load_failed")) {
+            /* What has failed since this began stays so: it is another one every time. */
+            pith_offer *next = first_of(models, kind, began);
+            offer = next != NULL && !is_broken(next, began) ? next : NULL;
+        }
     }
     pthread_mutex_unlock(&models->lock);
     return good;
